@@ -1,0 +1,241 @@
+"""A planner on disk, safe to load from a stranger: JSON, safetensors and LightGBM text; no pickle.
+
+    MODEL/manifest.json        kind, version, and size and sha256 of every other file
+    MODEL/planner.json         looks, choices, costs, calibration, cards
+    MODEL/arrays.safetensors   n-gram reduction, factors, feature ranges, frontier
+    MODEL/stage0-model0.txt    boosted models, checked by planner.trees (LightGBM never reads them)
+
+Whatever is wrong with such a folder ends in one ArtefactError. The hashes find damage; they do not
+make a stranger trustworthy, so everything is checked for structure as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.calibration import Calibration, Reliability
+from planner.cost import ChoiceCost
+from planner.features.question import NgramEncoder
+from planner.labels import Look
+from planner.planner import Frontier, Planner
+from planner.stages import Stage, Terms
+from search.cards import ModelCard
+from search.choice import Choice
+from search.errors import ArtefactError
+from search.plan import Plan
+
+__all__ = ["FORMAT_VERSION", "load", "save"]
+
+#: raised whenever a reader of the old version would misread the new one
+FORMAT_VERSION = 1
+
+_KIND = "planner"
+_MANIFEST, _BODY, _ARRAYS = "manifest.json", "planner.json", "arrays.safetensors"
+_MOST_BYTES = 256 * 1024 * 1024
+_MOST_STAGES, _MOST_MODELS = 32, 256
+
+
+def save(planner: Planner, path: Path) -> None:
+    """Write a planner to a new folder, or over one that holds a planner. All or nothing.
+
+    Raises ArtefactError when ``path`` holds anything else.
+    """
+    if path.exists() and not (path / _MANIFEST).is_file() and (not path.is_dir() or any(path.iterdir())):
+        raise ArtefactError(f"a planner is written to a new folder or over another planner, got {str(path)!r}")
+    arrays: dict[str, NDArray[Any]] = {
+        "ngrams.idf": planner.encoder.idf.astype(np.float32),
+        "ngrams.components": planner.encoder.components.astype(np.float32),
+        **{f"frontier.{name}": getattr(planner.frontier, name) for name in ("prices", "accuracy", "tokens", "flops")},
+    }
+    files: dict[str, bytes] = {}
+    stages = []
+    for number, stage in enumerate(planner.stages):
+        for name in ("centre", "loadings", "lowest", "highest"):
+            arrays[f"stage{number}.{name}"] = getattr(stage, name)
+        for name in ("prices", "advance_cost"):
+            arrays[f"stage{number}.{name}"] = getattr(stage.terms, name)
+        for place, text in enumerate(stage.models):
+            files[f"stage{number}-model{place}.txt"] = text.encode()
+        stages.append(_stage_json(stage))
+    body = {
+        "stages": stages,
+        "policies": {name: asdict(card) for name, card in planner.policies.items()},
+        "prms": {name: asdict(card) for name, card in planner.prms.items()},
+        "domains": list(planner.domains),
+        "sample_flops": planner.sample_flops,
+        "card": dict(planner.card),
+    }
+    from safetensors.numpy import save as to_bytes
+
+    files[_BODY] = json.dumps(body, indent=1, sort_keys=True, allow_nan=False).encode()
+    files[_ARRAYS] = to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    manifest = {
+        "kind": _KIND,
+        "version": FORMAT_VERSION,
+        "files": {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()},
+    }
+    files[_MANIFEST] = json.dumps(manifest, indent=1, sort_keys=True).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        for name, data in files.items():
+            (fresh / name).write_bytes(data)
+        fresh.chmod(0o755)
+        if path.exists():
+            shutil.rmtree(path)
+        os.rename(fresh, path)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def load(path: Path) -> Planner:
+    """Read a planner. Raises ArtefactError for a folder that is missing, damaged, foreign or of another version."""
+    files = _verified(path)
+    try:
+        body = json.loads(files[_BODY].decode(), parse_constant=_no_constant)
+        arrays = _arrays(files[_ARRAYS])
+        return _planner(body, arrays, files)
+    except ArtefactError:
+        raise
+    # whatever shape a stranger's JSON has: the wrong key, type or number is damage, and nothing else
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+        raise ArtefactError(f"a planner's files must fit together, got {type(error).__name__}: {str(error)[:120]}") from error
+
+
+def _verified(path: Path) -> dict[str, bytes]:
+    """Every file that the manifest names, with size and hash checked."""
+    if not (path / _MANIFEST).is_file():
+        raise ArtefactError(f"a planner is a folder with {_MANIFEST}, got {str(path)!r}")
+    try:
+        manifest = json.loads((path / _MANIFEST).read_bytes().decode())
+        kind, version, named = manifest["kind"], manifest["version"], dict(manifest["files"])
+        sizes = {str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in named.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ArtefactError(f"{_MANIFEST} must be whole JSON, got {type(error).__name__} in {str(path)!r}") from error
+    if kind != _KIND:
+        raise ArtefactError(f"the kind of artefact must be {_KIND!r}, got {str(kind)[:40]!r}")
+    if version != FORMAT_VERSION:
+        raise ArtefactError(f"the planner's version must be {FORMAT_VERSION}, got {str(version)[:40]}")
+    if not {_BODY, _ARRAYS} <= set(sizes) or len(sizes) > 2 + _MOST_STAGES * _MOST_MODELS:
+        raise ArtefactError(f"a planner holds {_BODY} and {_ARRAYS}, got {sorted(sizes)[:5]}")
+    files: dict[str, bytes] = {}
+    for name, (size, digest) in sizes.items():
+        if Path(name).name != name or name in (".", "..", ""):
+            raise ArtefactError(f"a planner's files lie in its folder, got {name[:80]!r}")
+        file = path / name
+        if not file.is_file() or file.stat().st_size != size or size > _MOST_BYTES:
+            raise ArtefactError(f"{name} must be a file of {size} bytes, it is missing or of another size")
+        data = file.read_bytes()
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise ArtefactError(f"{name} must have the hash that the manifest says, it is damaged")
+        files[name] = data
+    return files
+
+
+def _arrays(data: bytes) -> dict[str, NDArray[np.float64]]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    try:
+        raw = from_bytes(data)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ArtefactError(f"{_ARRAYS} must be a whole safetensors file, got {str(error)[:80]}") from error
+    for name, array in raw.items():
+        if array.dtype not in (np.float32, np.float64) or not np.isfinite(array).all():
+            raise ArtefactError(f"arrays must hold finite floats, got {array.dtype} in {name[:40]!r}")
+    return {name: array.astype(np.float64) for name, array in raw.items()}
+
+
+def _planner(body: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float64]], files: Mapping[str, bytes]) -> Planner:
+    stages = body["stages"]
+    if not isinstance(stages, list) or not 1 <= len(stages) <= _MOST_STAGES:
+        raise ArtefactError(f"a planner has 1 to {_MOST_STAGES} stages, got {str(stages)[:40]}")
+    return Planner(
+        tuple(_stage(entry, number, arrays, files) for number, entry in enumerate(stages)),
+        NgramEncoder(arrays["ngrams.idf"], arrays["ngrams.components"]),
+        Frontier(*(arrays[f"frontier.{name}"] for name in ("prices", "accuracy", "tokens", "flops"))),
+        {str(name): _card(card) for name, card in body["policies"].items()},
+        {str(name): _card(card) for name, card in body["prms"].items()},
+        tuple(str(domain) for domain in body["domains"]),
+        float(body["sample_flops"]),
+        dict(body["card"]),
+    )
+
+
+def _stage_json(stage: Stage) -> dict[str, Any]:
+    terms = stage.terms
+    return {
+        "look": asdict(terms.look),
+        "next_look": None if terms.next_look is None else asdict(terms.next_look),
+        "choices": [[c.policy, c.prm, str(c.plan)] for c in terms.choices],
+        "reference": terms.reference,
+        "policies": list(terms.policies),
+        "choice_costs": [cost.to_json() for cost in terms.choice_costs],
+        "look_costs": None if terms.look_costs is None else terms.look_costs.to_json(),
+        "mean_length": terms.mean_length,
+        "models": len(stage.models),
+        "calibration": stage.calibration.to_json(),
+        "reliability": stage.reliability.to_json(),
+    }
+
+
+def _stage(entry: Mapping[str, Any], number: int, arrays: Mapping[str, NDArray[np.float64]], files: Mapping[str, bytes]) -> Stage:
+    count = entry["models"]
+    if not isinstance(count, int) or not 1 <= count <= _MOST_MODELS:
+        raise ArtefactError(f"a stage holds 1 to {_MOST_MODELS} models, got {str(count)[:40]}")
+    terms = Terms(
+        _look(entry["look"]),
+        tuple(Choice(str(policy), _name(prm), Plan.parse(str(plan))) for policy, prm, plan in entry["choices"]),
+        int(entry["reference"]),
+        tuple(str(name) for name in entry["policies"]),
+        tuple(ChoiceCost.from_json(cost) for cost in entry["choice_costs"]),
+        None if entry["look_costs"] is None else ChoiceCost.from_json(entry["look_costs"]),
+        None if entry["next_look"] is None else _look(entry["next_look"]),
+        arrays[f"stage{number}.prices"],
+        arrays[f"stage{number}.advance_cost"],
+        float(entry["mean_length"]),
+    )
+    return Stage(
+        terms,
+        arrays[f"stage{number}.centre"],
+        arrays[f"stage{number}.loadings"],
+        tuple(files[f"stage{number}-model{place}.txt"].decode() for place in range(count)),
+        arrays[f"stage{number}.lowest"],
+        arrays[f"stage{number}.highest"],
+        Calibration(float(entry["calibration"]["slope"]), float(entry["calibration"]["offset"])),
+        Reliability.from_json(entry["reliability"]),
+    )
+
+
+def _look(value: Mapping[str, Any]) -> Look:
+    return Look(str(value["policy"]), int(value["samples"]), _name(value["prm"]))
+
+
+def _name(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _card(value: Mapping[str, Any]) -> ModelCard:
+    per_token = value["flops_per_token"]
+    return ModelCard(
+        str(value["name"]),
+        int(value["parameters"]),
+        str(value["fingerprint"]),
+        int(value["context"]),
+        None if per_token is None else float(per_token),
+    )
+
+
+def _no_constant(name: str) -> float:
+    raise ArtefactError(f"a planner's numbers are finite, got {name}")

@@ -1,0 +1,123 @@
+"""Calibrated probabilities, and how sure they are, from predictions on folds that were left out.
+
+``Calibration`` is Platt's logistic map (Platt 1999) between predicted and met accuracy, monotone, so
+that it changes no order. ``Reliability`` holds, per bin of predicted value, the accuracy that was met
+and a 95% interval of it, resampled by problem family: the interval says how far the promised mean
+may be off for requests like those of the log, not whether one answer is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.errors import ArtefactError
+
+__all__ = ["Calibration", "Reliability"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """p -> sigmoid(slope * logit(p) + offset), with p held inside [0.01, 0.99]. ``slope`` is positive."""
+
+    slope: float = 1.0
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.slope) and np.isfinite(self.offset) and self.slope > 0):
+            raise ArtefactError(f"a calibration needs a positive slope and a finite offset, got {self}")
+
+    @classmethod
+    def fit(cls, predicted: Floats, met: Floats, weights: Floats) -> Calibration:
+        """Newton's method on the weighted cross-entropy, held towards the identity by a small ridge."""
+        x = _logit(predicted)
+        theta = np.array([1.0, 0.0])
+        ridge = 1e-3 * weights.sum()
+        for _ in range(50):
+            p = _sigmoid(theta[0] * x + theta[1])
+            design = np.stack([x, np.ones_like(x)])
+            gradient = design @ (weights * (p - met)) + ridge * (theta - [1.0, 0.0])
+            curvature = (design * (weights * p * (1 - p))) @ design.T + ridge * np.eye(2)
+            step = np.linalg.solve(curvature, gradient)
+            theta = theta - np.clip(step, -1.0, 1.0)
+            if np.abs(step).max() < 1e-10:
+                break
+        return cls(float(max(theta[0], 0.05)), float(theta[1]))
+
+    def apply(self, predicted: Floats) -> Floats:
+        """Calibrated accuracies of the same shape."""
+        return _sigmoid(self.slope * _logit(predicted) + self.offset)
+
+    def to_json(self) -> dict[str, float]:
+        """Plain values."""
+        return {"slope": self.slope, "offset": self.offset}
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Bins of predicted accuracy: their mean prediction, and the ends of the interval of the met mean."""
+
+    predicted: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        sizes = {len(self.predicted), len(self.low), len(self.high)}
+        values = (*self.predicted, *self.low, *self.high)
+        if len(sizes) != 1 or not self.predicted or not np.isfinite(values).all():
+            raise ArtefactError(f"a reliability needs equally many finite bins, got {sorted(sizes)}")
+        if list(self.predicted) != sorted(self.predicted):
+            raise ArtefactError(f"bins must ascend, got {self.predicted}")
+
+    @classmethod
+    def fit(
+        cls, predicted: Floats, met: Floats, families: Sequence[str], *, bins: int = 8, resamples: int = 400, seed: int = 0
+    ) -> Reliability:
+        """``predicted`` and ``met`` (rows,) of left-out folds, with the family of each row."""
+        order = np.argsort(predicted, kind="stable")
+        rng = np.random.default_rng(seed)
+        _, family = np.unique(np.asarray(families), return_inverse=True)
+        centre, low, high = [], [], []
+        for part in np.array_split(order, max(1, min(bins, len(order) // 20))):
+            groups = np.unique(family[part], return_inverse=True)[1]
+            total = np.bincount(groups, met[part])
+            count = np.bincount(groups).astype(np.float64)
+            take = rng.integers(0, len(total), (resamples, len(total)))
+            means = total[take].sum(axis=1) / count[take].sum(axis=1)
+            # a bin in which everything (or nothing) was right still has the uncertainty of its size
+            slack = 1.0 / (len(total) + 1.0) / 2.0
+            at = float(predicted[part].mean())
+            low.append(max(0.0, min(float(np.quantile(means, 0.025)) - slack * (means.std() < 1e-9), at)))
+            high.append(min(1.0, max(float(np.quantile(means, 0.975)) + slack * (means.std() < 1e-9), at)))
+            centre.append(at)
+        return cls(tuple(centre), tuple(low), tuple(high))
+
+    def interval(self, predicted: float) -> tuple[float, float]:
+        """The 95% interval around one prediction, which it always contains."""
+        below = float(np.interp(predicted, self.predicted, np.subtract(self.predicted, self.low)))
+        above = float(np.interp(predicted, self.predicted, np.subtract(self.high, self.predicted)))
+        return max(0.0, predicted - below), min(1.0, predicted + above)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"predicted": list(self.predicted), "low": list(self.low), "high": list(self.high)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Reliability:
+        """The inverse of ``to_json``."""
+        return cls(*(tuple(float(x) for x in value[name]) for name in ("predicted", "low", "high")))
+
+
+def _logit(p: Floats) -> Floats:
+    inside = np.clip(p, 0.01, 0.99)
+    return np.log(inside / (1.0 - inside))
+
+
+def _sigmoid(x: Floats) -> Floats:
+    return 1.0 / (1.0 + np.exp(-np.clip(x, -40.0, 40.0)))

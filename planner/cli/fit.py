@@ -1,0 +1,74 @@
+"""``planner fit``: learns a planner from a search log."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from planner.cli.printing import output_console, percent, print_json, table
+from planner.cli.progress import bar
+from search.errors import ArtefactError
+
+__all__ = ["fit"]
+
+
+def fit(
+    log: Annotated[Path, typer.Argument(help="A search log.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="A new folder.")],
+    trials: Annotated[int, typer.Option(min=0, help="Optuna trials; 0 takes the default settings.")] = 20,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    study: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Keep the Optuna study in this SQLite file; continue it if it exists."
+        ),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="LightGBM threads.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Learn a planner from a search log."""
+    if output.exists():
+        raise ArtefactError(f"a planner is written to a new folder, got {str(output)!r}, which exists")
+    from search.log.store import SearchLog
+
+    logged = SearchLog.open(log)
+    from training.study import fit as learn
+
+    storage = None if study is None else f"sqlite:///{study.resolve()}"
+    with bar("fit") as tell:
+        planner = learn(
+            logged,
+            logged.manifest.policies,
+            logged.manifest.prms,
+            trials=trials,
+            seed=seed,
+            threads=threads,
+            storage=storage,
+            date=date.today().isoformat(),
+            progress=lambda done, total, best: tell(done, total, f"best utility {best:.4f}"),
+        )
+    planner.save(output)
+    card = dict(planner.card)
+    if as_json:
+        print_json({"planner": str(output), "card": card})
+        return
+    quality = card["quality"]
+    output_console().print(
+        table(
+            f"Planner {output}",
+            ["price per sample-equivalent", "accuracy %", "cost in sample-equivalents"],
+            [
+                (f"{price * planner.sample_flops:.2g}", percent(accuracy), f"{cost:.1f}")
+                for price, accuracy, cost in zip(
+                    quality["prices"], quality["accuracy"], quality["sample_equivalents"], strict=True
+                )
+            ],
+            caption=(
+                f"Learned from {card['problems']} problems of {len(card['families'])} families in {card['trials']} trials.\n"
+                f"What decisions met on families left out of the fit. The honest test: planner evaluate, on another log."
+            ),
+        )
+    )

@@ -1,0 +1,61 @@
+"""The command line: ``planner COMMAND``. One file per command; each parses, calls one function, prints.
+
+Nothing heavy is imported before a command runs, so ``planner --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from planner.cli import bins, demo, evaluate, fit, recommend, search, solve, train
+from planner.cli.group import Commands
+from planner.version import __version__
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    cls=Commands,
+    name="planner",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"planner {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def planner(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks instead of one line.")] = False,
+) -> None:
+    """Decide how much a small language model should think: strategy and budget, per problem."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+for command in (
+    demo.demo,
+    search.search,
+    bins.bins,
+    fit.fit,
+    evaluate.evaluate,
+    recommend.recommend,
+    solve.solve,
+):
+    app.command()(command)
+app.add_typer(train.app, name="train")
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,95 @@
+"""``planner recommend``: the plan for a question, before any token is spent."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from planner.cli.objective import Flops, Price, Target, Tokens, objective_of
+from planner.cli.printing import output_console, percent, print_json, table
+from planner.cli.question import read_question
+from planner.models import find_model
+
+if TYPE_CHECKING:
+    from planner.recommendation import Recommendation, RunnerUp
+
+__all__ = ["SHIPPED", "PlannerFolder", "Question", "print_advice", "recommend", "told"]
+
+#: the planner that ships with the project
+SHIPPED = "planner"
+
+Question = Annotated[str, typer.Argument(help="The question; - reads standard input.")]
+PlannerFolder = Annotated[
+    str,
+    typer.Option("--planner", metavar="MODEL", help="A fitted planner: a folder. Default: the shipped one."),
+]
+
+
+def recommend(
+    question: Question,
+    planner: PlannerFolder = SHIPPED,
+    tokens: Tokens = None,
+    flops: Flops = None,
+    target: Target = None,
+    price: Price = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Name the plan for a question. No token is spent."""
+    asked, wanted = read_question(question), objective_of(tokens, flops, target, price)
+    from planner.planner import Planner
+
+    advice = Planner.load(find_model(planner)).recommend(asked, objective=wanted)
+    if as_json:
+        print_json(told(advice))
+        return
+    print_advice(advice)
+
+
+def print_advice(advice: Recommendation) -> None:
+    """The choice and its runner-up, and why."""
+    rows = [_row("take", advice)]
+    if advice.runner_up is not None:
+        rows.append(_row("next best", advice.runner_up))
+    low, high = advice.interval
+    first = f"First draw {advice.look}, then decide again. " if advice.look is not None else ""
+    reasons = [
+        f"{why.feature} = {why.value:.4g}: {100 * why.effect:+.1f} points over the next best"
+        for why in advice.why
+    ]
+    output_console().print(
+        table(
+            f"{first}Expected accuracy {percent(advice.accuracy)} % ({percent(low)} to {percent(high)})",
+            ["", "policy x PRM x plan", "accuracy %", "tokens", "MFLOPs"],
+            rows,
+            left=2,
+            caption="\n".join([*reasons, *(f"Warning: {warning}" for warning in advice.warnings)]) or None,
+            emphasised=[0],
+        )
+    )
+
+
+def _row(name: str, option: Recommendation | RunnerUp) -> tuple[str, ...]:
+    cost = (f"{option.tokens:,.0f}", f"{option.flops / 1e6:,.1f}")
+    return (name, str(option.choice), percent(option.accuracy), *cost)
+
+
+def told(advice: Recommendation) -> dict[str, Any]:
+    """A recommendation as JSON has it."""
+    runner = advice.runner_up
+    return {
+        "policy": advice.choice.policy,
+        "prm": advice.choice.prm,
+        "plan": str(advice.choice.plan),
+        "look": None if advice.look is None else asdict(advice.look),
+        "accuracy": advice.accuracy,
+        "interval": advice.interval,
+        "tokens": advice.tokens,
+        "flops": advice.flops,
+        "tokens_p90": advice.tokens_p90,
+        "flops_p90": advice.flops_p90,
+        "runner_up": None if runner is None else asdict(runner) | {"choice": str(runner.choice)},
+        "why": [asdict(reason) for reason in advice.why],
+        "warnings": advice.warnings,
+    }

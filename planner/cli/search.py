@@ -1,0 +1,169 @@
+"""``planner search``: an offline campaign; the same command continues where it was stopped."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from planner.cli.printing import output_console, print_json, table
+from planner.cli.progress import bar
+from planner.models import find_model
+from search.errors import GridError
+
+if TYPE_CHECKING:
+    from search.estimate import Estimate
+    from search.grid import Grid
+    from search.loader import FolderLoader
+    from search.log.store import SearchLog
+
+__all__ = ["search"]
+
+
+def search(
+    problems: Annotated[Path, typer.Argument(help="Problems with answers: JSON lines, plain or .gz.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="LOG", help="The search log: a folder.")],
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="P", help="A checkpoint folder or a shipped policy; may be repeated."),
+    ] = None,
+    prm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="R", help="A PRM to pair with every policy; may be repeated."),
+    ] = None,
+    grid: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A grid (TOML). --policy and --prm replace its pairs."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Replaces the grid's seed.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads; part of what a log depends on.")] = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell tokens, FLOPs and hours; run nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Run a grid of choices on a problem set into a search log. Continues by itself."""
+    from search.campaign import Campaign, check_problems
+    from search.estimate import estimate
+    from search.log.manifest import MANIFEST_NAME
+    from search.log.store import SearchLog
+    from search.problem_set import read_problems
+
+    asked = _grid(grid, policy or [], prm or [], seed)
+    loader = _loader(asked, policy or [], prm or [], threads)
+    known = read_problems(problems)
+    check_problems(known)
+    # whatever can be wrong with the arguments has been read by now; only then a folder is made
+    if dry_run:
+        logged = SearchLog.open(output) if (output / MANIFEST_NAME).exists() else None
+        _print_estimate(estimate(known, asked, loader, logged), as_json)
+        return
+    log = SearchLog.at(output)
+    with bar("search") as tell:
+        state = Campaign(known, asked, log, loader).run(
+            lambda now: tell(now.done, now.total, f"{now.stage}, {now.tokens:,} tokens")
+        )
+    _build_outcomes(log, asked)
+    rows = {name: log.rows(name) for name in ("problems", "samples", "scores", "runs", "outcomes")}
+    if as_json:
+        print_json({"log": str(output), "rows": rows, "tokens": state.tokens, "seconds": state.seconds})
+        return
+    output_console().print(
+        table(
+            f"Search log {output}",
+            ["table", "rows"],
+            [(name, f"{count:,}") for name, count in rows.items()],
+            caption=f"{state.tokens:,} tokens in {state.seconds:.0f} s. Next: planner bins {output}",
+        )
+    )
+
+
+def _grid(file: Path | None, policies: list[str], prms: list[str], seed: int | None) -> Grid:
+    """The grid that was asked for: the file's, or the default, with what the options replace."""
+    from search.grid import Grid
+
+    if prms and not policies:
+        raise GridError(f"a PRM is paired with a policy, got --prm {prms[0]} without --policy")
+    if file is None and not policies:
+        raise GridError("a campaign needs --policy or --grid, got neither")
+    replaced: dict[str, object] = {}
+    judges: list[str | None] = [*prms] or [None]
+    if policies:
+        replaced["pair"] = [
+            {"policy": find_model(policy).resolve().name}
+            | ({} if prm is None else {"prm": find_model(prm).resolve().name})
+            for policy in policies
+            for prm in judges
+        ]
+    if seed is not None:
+        replaced["seed"] = seed
+    return Grid.of(replaced) if file is None else Grid.read(file, replaced)
+
+
+def _loader(grid: Grid, policies: list[str], prms: list[str], threads: int) -> FolderLoader:
+    """Folders for every name of the grid; reads each card, so that a missing model is told at once."""
+    from search.loader import FolderLoader
+
+    given = {folder.resolve().name: folder for folder in map(find_model, [*policies, *prms])}
+    judges = dict.fromkeys(pair.prm for pair in grid.pair if pair.prm is not None)
+    loader = FolderLoader(
+        {name: given.get(name) or find_model(name) for name in grid.policies},
+        {name: given.get(name) or find_model(name) for name in judges},
+        threads=threads,
+    )
+    for name in grid.policies:
+        loader.policy_card(name)
+    for name in judges:
+        loader.prm_card(name)
+    return loader
+
+
+def _build_outcomes(log: SearchLog, grid: Grid) -> None:
+    """Outcomes of the grid's plans, and of those that the log had before it was extended."""
+    from search.log.outcomes import rebuild_outcomes
+    from search.plan import Plan
+
+    before = log.read("outcomes", ["plan"])["plan"].unique().to_list()
+    plans = {*grid.plans(), *map(Plan.parse, before)}
+    with log.writing():
+        rebuild_outcomes(log, sorted(plan for plan in plans if not plan.is_tree))
+
+
+def _print_estimate(found: Estimate, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "stages": [asdict(stage) for stage in found.stages],
+                "tokens": found.tokens,
+                "flops": found.flops,
+                "hours": found.hours,
+                "assumptions": found.assumptions,
+            }
+        )
+        return
+    rows = [
+        (
+            stage.name,
+            f"{stage.policy_tokens:,.0f}",
+            f"{stage.prm_tokens:,.0f}",
+            f"{stage.flops:.2e}",
+            _time(stage.hours),
+        )
+        for stage in found.stages
+    ]
+    rows.append(("all", f"{found.tokens:,.0f} tokens", "", f"{found.flops:.2e}", _time(found.hours)))
+    output_console().print(
+        table(
+            "What this campaign would cost",
+            ["stage", "policy tokens", "PRM tokens", "FLOPs", "time"],
+            rows,
+            caption="Assumed: " + "; ".join(found.assumptions),
+            emphasised=[len(rows) - 1],
+        )
+    )
+
+
+def _time(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"

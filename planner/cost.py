@@ -1,0 +1,200 @@
+"""Expected cost of choices: one predicted length per policy, times what each choice draws of it.
+
+A choice costs prompts plus ``rate`` x (tokens of one sample), so that mean and 90% quantile grow with n
+by construction. The rates of sampling plans are n less what the probe has drawn; those of tree searches
+are measured ratios, made monotone in n. A sample's predicted length comes from a boosted model
+(``planner.stages``); this file holds the arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.decision import Costs
+from planner.experience import Experience
+from planner.labels import Look
+from search.choice import Choice
+from search.errors import ArtefactError
+
+__all__ = ["ChoiceCost", "cost_table", "costs", "fit_costs", "look_cost"]
+
+Floats = NDArray[np.float64]
+
+#: 90% quantile of the standard normal distribution
+_Z90 = 1.2815515655446004
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceCost:
+    """One choice's cost, as numbers.
+
+    ``policy``: index of the policy whose sample length counts. ``policy_rate`` / ``prm_rate``: tokens of
+    each model per token of one sample. Prompts are ``constant + slope x characters`` tokens of the
+    question, already 0 where nothing is left to pay. ``spread``: relative standard deviation of one
+    sample's length around the prediction, shrinking with the square root of ``effective`` samples;
+    ``error``: relative error of the prediction itself.
+    """
+
+    policy: int
+    policy_rate: float
+    prm_rate: float
+    policy_prompt: float
+    policy_prompt_slope: float
+    prm_prompt: float
+    prm_prompt_slope: float
+    policy_flops: float
+    prm_flops: float
+    spread: float
+    error: float
+    effective: float
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ArtefactError(f"a cost's {field.name} must be finite and not negative, got {value}")
+
+    @property
+    def stretch(self) -> float:
+        """The 90% quantile of the part that depends on length, over its mean."""
+        return 1.0 + _Z90 * math.sqrt(self.spread**2 / max(self.effective, 1.0) + self.error**2)
+
+    def to_json(self) -> dict[str, float]:
+        """Plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ChoiceCost:
+        """The inverse of ``to_json``."""
+        return cls(**{f.name: (int if f.name == "policy" else float)(value[f.name]) for f in fields(cls)})
+
+
+def cost_table(table: Sequence[ChoiceCost]) -> Floats:
+    """(12, C) the numbers as arrays, for ``costs``."""
+    rows = [
+        (c.policy_rate, c.prm_rate, c.policy_prompt, c.policy_prompt_slope, c.prm_prompt, c.prm_prompt_slope,
+         c.policy_flops, c.prm_flops, c.stretch, float(c.policy))
+        for c in table
+    ]  # fmt: skip
+    return np.array(rows, np.float64).T
+
+
+def costs(table: Floats, lengths: Floats, characters: Floats) -> Costs:
+    """Costs (rows, C) from predicted tokens of one sample (rows, policies) and question lengths (rows,)."""
+    a, b, prompt, slope, prm_prompt, prm_slope, flops, prm_flops, stretch, policy = table
+    length = lengths[:, policy.astype(np.int64)]
+    size = characters[:, None]
+    fixed_policy, fixed_prm = prompt + slope * size, prm_prompt + prm_slope * size
+    varying = length * (a + b)
+    varying_flops = length * (a * flops + b * prm_flops)
+    fixed, fixed_flops = fixed_policy + fixed_prm, fixed_policy * flops + fixed_prm * prm_flops
+    return Costs(
+        fixed + varying, fixed_flops + varying_flops, fixed + varying * stretch, fixed_flops + varying_flops * stretch
+    )
+
+
+def fit_costs(
+    experience: Experience, choices: Sequence[Choice], look: Look, errors: Mapping[str, float], rows: NDArray[np.int64]
+) -> tuple[ChoiceCost, ...]:
+    """Measure every choice's rates on the problems ``rows``.
+
+    ``errors``: policy -> relative error of its length predictions on left-out folds.
+    """
+    characters = np.array([len(experience.questions[i]) for i in rows], np.float64)
+    names = list(experience.pools)
+    out = []
+    for choice in choices:
+        pool = experience.pools[choice.policy]
+        mean = float(pool.tokens[rows].mean())
+        within = float(pool.tokens[rows].std(axis=1).mean()) / max(mean, 1.0)
+        same = bool(look.samples) and look.policy == choice.policy
+        drawn = look.samples if look.joins(choice) else 0
+        prompt = (0.0, 0.0) if same else _line(characters, pool.prompt[rows])
+        prm_prompt, prm_rate, prm_flops = (0.0, 0.0), 0.0, 0.0
+        ratio = 0.0
+        if choice.prm is not None:
+            scored = pool.prms[choice.prm]
+            prm_prompt = (0.0, 0.0) if look.prm == choice.prm else _line(characters, scored.prompt[rows])
+            ratio = float(scored.tokens[rows].mean()) / max(mean, 1.0)
+            prm_flops = experience.prms[choice.prm].flops(1.0)
+        if choice.plan.is_tree:
+            policy_rate, tree_prm_rate = _tree_rates(experience, choice, rows)
+            prm_rate = tree_prm_rate + (ratio * drawn if look.prm != choice.prm else 0.0)
+            effective = float(choice.plan.n)
+        elif choice.plan.strategy == "cot":
+            assert pool.greedy_tokens is not None
+            policy_rate, effective = float(pool.greedy_tokens[rows].mean()) / max(mean, 1.0), 1.0
+        else:
+            policy_rate = float(choice.plan.n - drawn)
+            prm_rate = ratio * (choice.plan.n - (drawn if look.prm == choice.prm else 0))
+            effective = max(policy_rate, 1.0)
+        flops = experience.policies[choice.policy].flops(1.0)
+        out.append(
+            ChoiceCost(
+                names.index(choice.policy), policy_rate, prm_rate, *prompt, *prm_prompt, flops, prm_flops,
+                within, errors[choice.policy], effective,
+            )
+        )  # fmt: skip
+    return tuple(out)
+
+
+def look_cost(
+    experience: Experience, look: Look, before: Look, errors: Mapping[str, float], rows: NDArray[np.int64]
+) -> ChoiceCost:
+    """What going on from ``before`` to ``look`` costs."""
+    pool = experience.pools[look.policy]
+    characters = np.array([len(experience.questions[i]) for i in rows], np.float64)
+    mean = float(pool.tokens[rows].mean())
+    fresh = look.samples - before.samples
+    prompt = (0.0, 0.0) if before.samples else _line(characters, pool.prompt[rows])
+    prm_prompt, prm_rate, prm_flops = (0.0, 0.0), 0.0, 0.0
+    if look.prm is not None:
+        scored = pool.prms[look.prm]
+        known = before.prm == look.prm
+        prm_prompt = (0.0, 0.0) if known else _line(characters, scored.prompt[rows])
+        prm_rate = float(scored.tokens[rows].mean()) / max(mean, 1.0) * (fresh if known else look.samples)
+        prm_flops = experience.prms[look.prm].flops(1.0)
+    within = float(pool.tokens[rows].std(axis=1).mean()) / max(mean, 1.0)
+    return ChoiceCost(
+        list(experience.pools).index(look.policy), float(fresh), prm_rate, *prompt, *prm_prompt,
+        experience.policies[look.policy].flops(1.0), prm_flops, within, errors[look.policy], float(max(fresh, 1)),
+    )  # fmt: skip
+
+
+def _tree_rates(experience: Experience, choice: Choice, rows: NDArray[np.int64]) -> tuple[float, float]:
+    """Generated and scored tokens of a tree search per token of one sample, not below smaller n."""
+    siblings = [
+        other
+        for other in experience.trees
+        if (other.policy, other.prm, other.plan.strategy) == (choice.policy, choice.prm, choice.plan.strategy)
+        and _but_n(other) == _but_n(choice)
+        and other.plan.n <= choice.plan.n
+    ]
+    pool = experience.pools[choice.policy]
+    scored = pool.prms[str(choice.prm)]
+    mean = max(float(pool.tokens[rows].mean()), 1.0)
+    policy, prm = 0.0, 0.0
+    for other in sorted(siblings, key=lambda c: c.plan.n):
+        runs = experience.trees[other]
+        policy = max(policy, float((runs.policy_tokens[rows] - pool.prompt[rows, None]).mean()) / mean)
+        prm = max(prm, float((runs.prm_tokens[rows] - scored.prompt[rows, None]).mean()) / mean)
+    return max(policy, 0.0), max(prm, 0.0)
+
+
+def _but_n(choice: Choice) -> tuple[tuple[str, int | str], ...]:
+    return tuple(item for item in choice.plan.parameters if item[0] != "n")
+
+
+def _line(x: Floats, y: Floats) -> tuple[float, float]:
+    """Constant and slope of a least-squares line, both held at 0 or above."""
+    spread = float(((x - x.mean()) ** 2).sum())
+    slope = float(((x - x.mean()) * (y - y.mean())).sum()) / spread if spread > 0 else 0.0
+    slope = max(slope, 0.0)
+    constant = float(y.mean() - slope * x.mean())
+    return (constant, slope) if constant >= 0 else (0.0, float(y.mean()) / max(float(x.mean()), 1.0))

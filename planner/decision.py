@@ -1,0 +1,143 @@
+"""The decision rule: predicted values and costs in, one option out. Pure, and the same on line and off.
+
+An option is a choice to commit to, or, as the last column, looking further (``Menu.advance_net``).
+It knows nothing of features or models, and works on many menus (rows) at once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Costs", "Menu", "Rule", "decide"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What options cost beyond what has been paid, (rows, options): means and 90% quantiles."""
+
+    tokens: Floats
+    flops: Floats
+    tokens_p90: Floats
+    flops_p90: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """What there is to decide between.
+
+    ``advantage`` (rows, C) is the accuracy of each choice above a common reference. ``level`` (rows,)
+    is the reference's own. ``advance_net`` (rows, J) is the accuracy above the reference, less its
+    price, of looking further at each of the ``prices`` (J,) per FLOP; J = 0 where this is the last
+    look. ``advance_cost`` (rows, J) is the mean FLOPs that follow; ``look`` holds the cost of the next
+    look alone, (rows, 1). ``follows`` (C,) marks choices that remain after the look, for which its
+    samples are not lost, and ``needs`` (C,) those that are still there but start anew.
+    """
+
+    advantage: Floats
+    level: Floats
+    costs: Costs
+    prices: Floats
+    advance_net: Floats
+    advance_cost: Floats
+    look: Costs | None = None
+    joins: NDArray[np.bool_] | None = None
+    allows: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An objective in the terms of the rule.
+
+    ``price`` per FLOP or per token (``unit``), ``tokens_per_flop`` converts between them where a look
+    is priced; caps are what is left of them; ``target`` is an accuracy or None.
+    """
+
+    price: float = 0.0
+    unit: str = "flops"
+    tokens_per_flop: float = 0.0
+    tokens_left: float = math.inf
+    flops_left: float = math.inf
+    target: float | None = None
+
+    @property
+    def price_per_flop(self) -> float:
+        """The price, whatever its unit, per FLOP of the policy that probes."""
+        return self.price * (self.tokens_per_flop if self.unit == "tokens" else 1.0)
+
+
+def decide(menu: Menu, rule: Rule) -> Ints:
+    """The option for each row: a column of ``advantage``, or C to look further, or -1 if none fits.
+
+    Accuracy above the reference less the price of what it costs, the largest wins; ties go to
+    looking further (what was seen is never lost), then to the cheaper and then to the earlier choice.
+    Options whose 90% quantile of cost exceeds a cap are no options. With a target, the cheapest option
+    that reaches it wins; where none does, the most accurate one.
+    """
+    fits = (menu.costs.tokens_p90 <= rule.tokens_left) & (menu.costs.flops_p90 <= rule.flops_left)
+    paid = menu.costs.flops if rule.unit == "flops" else menu.costs.tokens
+    further = _further(menu, rule)
+    if rule.target is not None:
+        return _cheapest(menu, rule.target, fits, further)
+    net = np.where(fits, menu.advantage - rule.price * paid, -np.inf)
+    best = net.max(axis=1)
+    # among equals the cheaper
+    chosen = np.where(net >= best[:, None], paid, np.inf).argmin(axis=1)
+    chosen = np.where(np.isfinite(best), chosen, -1)
+    return np.where(np.isfinite(further) & (further >= best), menu.advantage.shape[1], chosen)
+
+
+def _further(menu: Menu, rule: Rule) -> Floats:
+    """(rows,) the net value of looking further; -inf where that is no option."""
+    none = np.full(len(menu.advantage), -np.inf)
+    if menu.look is None or menu.joins is None or menu.allows is None:
+        return none
+    fits = (menu.look.tokens_p90[:, 0] <= rule.tokens_left) & (menu.look.flops_p90[:, 0] <= rule.flops_left)
+    if math.isinf(rule.tokens_left) and math.isinf(rule.flops_left):
+        return np.where(fits, _interpolate(menu.prices, menu.advance_net, rule.price_per_flop), none)
+    # Under a cap what looking was worth in training, without one, says little. Whatever stays open
+    # afterwards bounds it from below: a vote that keeps the samples costs what it costs now, and a
+    # plan that starts anew costs the look on top.
+    anew = np.where(menu.joins, 0.0, 1.0)
+    tokens = menu.costs.tokens_p90 + anew * menu.look.tokens_p90
+    flops = menu.costs.flops_p90 + anew * menu.look.flops_p90
+    open_still = menu.allows & (tokens <= rule.tokens_left) & (flops <= rule.flops_left)
+    paid = menu.costs.flops + anew * menu.look.flops
+    if rule.unit == "tokens":
+        paid = menu.costs.tokens + anew * menu.look.tokens
+    net = np.where(open_still, menu.advantage - rule.price * paid, -np.inf)
+    return np.where(fits, net.max(axis=1), none)
+
+
+def _cheapest(menu: Menu, target: float, fits: NDArray[np.bool_], further: Floats) -> Ints:
+    accuracy = np.where(fits, menu.level[:, None] + menu.advantage, -np.inf)
+    cost = menu.costs.flops
+    if menu.look is not None and menu.advance_net.shape[1]:
+        gained = menu.level[:, None] + menu.advance_net + menu.prices * menu.advance_cost
+        open_still = np.isfinite(further)[:, None]
+        accuracy = np.concatenate([accuracy, np.where(open_still, gained, -np.inf)], axis=1)
+        cost = np.concatenate([cost, menu.advance_cost], axis=1)
+    reached = accuracy >= target
+    cheapest = np.where(reached, cost, np.inf).argmin(axis=1)
+    chosen = np.where(reached.any(axis=1), cheapest, accuracy.argmax(axis=1))
+    nothing = ~np.isfinite(accuracy).any(axis=1)
+    return np.where(nothing, -1, np.minimum(chosen, menu.advantage.shape[1]))
+
+
+def _interpolate(prices: Floats, net: Floats, price: float) -> Floats:
+    """(rows,) ``net`` at ``price``, linear in the price between the grid's."""
+    if price <= prices[0]:
+        return net[:, 0]
+    if price >= prices[-1]:
+        # beyond the grid everything is too dear but the cheapest: the slope is what that costs
+        slope = (net[:, -1] - net[:, -2]) / (prices[-1] - prices[-2]) if len(prices) > 1 else 0.0
+        return np.asarray(net[:, -1] + slope * (price - prices[-1]))
+    right = int(np.searchsorted(prices, price))
+    share = (price - prices[right - 1]) / (prices[right] - prices[right - 1])
+    return np.asarray((1.0 - share) * net[:, right - 1] + share * net[:, right])

@@ -1,0 +1,31 @@
+"""What is known of the models: how well a PRM tells right from wrong within problems.
+
+An AUROC over all samples is high for a PRM that only knows which problems are hard; choosing needs one
+that ranks the samples of ONE problem, so the AUROC is computed within problems and averaged.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from planner.experience import Experience
+
+__all__ = ["within_problem_auroc"]
+
+
+def within_problem_auroc(experience: Experience, policy: str, prm: str, score: str = "last") -> float:
+    """The chance that a right sample scores above a wrong one of the same problem; ties count half.
+
+    Averaged over problems that have both; 0.5 where none has.
+    """
+    pool = experience.pools[policy]
+    right = experience.graded(pool.codes)
+    order = pool.prms[prm].score(score).astype(np.float64)
+    values = []
+    for correct, scores in zip(right, order, strict=True):
+        good, bad = np.sort(scores[correct]), np.sort(scores[~correct])
+        if len(good) and len(bad):
+            below = np.searchsorted(bad, good, side="left").sum()
+            upto = np.searchsorted(bad, good, side="right").sum()
+            values.append((below + upto) / 2.0 / (len(good) * len(bad)))
+    return float(np.mean(values)) if values else 0.5

@@ -1,0 +1,210 @@
+"""The matrix of one look: what the planner sees there, what every choice is worth and what it costs.
+
+One row per problem (question only) or per problem x probe. Fitting learns from these, evaluation
+replays decisions on them; both read them through the same features. It knows nothing of models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.experience import Experience
+from planner.features.probe import AGREEMENT, REWARDS, Probe, agreement, rewards
+from planner.features.question import SURFACE, NgramEncoder, surface
+from planner.labels import Draws, Look, costs_of, draw_probes, paid_for, values_of
+from search.choice import Choice
+from search.plan import Plan
+
+__all__ = ["Matrices", "Matrix", "feature_groups", "feature_names", "open_choices", "probe_features", "question_features"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def feature_names(look: Look, ngrams: int) -> tuple[str, ...]:
+    """Names of the features that a look gives, in order."""
+    question = (*SURFACE, *(f"ngram_{i}" for i in range(ngrams)))
+    probe = AGREEMENT if look.samples else ()
+    return (*question, *probe, *(REWARDS if look.prm else ()))
+
+
+def feature_groups(look: Look, ngrams: int) -> tuple[str, ...]:
+    """The group of each feature: ``surface``, ``ngrams``, ``agreement``, ``logprobs`` or ``rewards``."""
+    probe = tuple("logprobs" if "logprob" in name else "agreement" for name in AGREEMENT)
+    return (
+        *("surface" for _ in SURFACE),
+        *("ngrams" for _ in range(ngrams)),
+        *(probe if look.samples else ()),
+        *("rewards" for _ in (REWARDS if look.prm else ())),
+    )
+
+
+def question_features(question: str, encoder: NgramEncoder) -> Floats:
+    """(features,) of one question."""
+    return np.concatenate([surface(question), encoder.encode(question)])
+
+
+def probe_features(probe: Probe, scored: bool) -> Floats:
+    """(probes, features) of probes, rewards included where ``scored``."""
+    return np.concatenate([agreement(probe), rewards(probe)], axis=1) if scored else agreement(probe)
+
+
+def open_choices(experience: Experience, look: Look) -> tuple[Choice, ...]:
+    """Choices that can follow a look: the log's, and answering from the probe as it is (by vote, or by
+    any PRM of the log, with the scores that the log's plans use)."""
+    known = {choice for choice in experience.choices if look.allows(choice)}
+    if look.samples:
+        known.add(Choice(look.policy, None, Plan.of("majority", n=look.samples)))
+        for choice in experience.choices:
+            if choice.policy == look.policy and choice.plan.strategy in ("best_of_n", "weighted_vote"):
+                numbers = dict(choice.plan.parameters) | {"n": look.samples}
+                known.add(replace(choice, plan=Plan.of(choice.plan.strategy, **numbers)))
+    return tuple(sorted(known, key=str))
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """What is known at one look. N rows, C choices, F features.
+
+    ``problem`` (N,) is each row's problem; ``features`` (N, F); ``values``, ``tokens``, ``flops`` (N, C):
+    expected correctness, and cost beyond what has been paid; ``paid_tokens``, ``paid_flops`` (N,).
+    """
+
+    look: Look
+    choices: tuple[Choice, ...]
+    problem: Ints
+    features: Floats
+    characters: Floats
+    values: Floats
+    tokens: Floats
+    flops: Floats
+    paid_tokens: Floats
+    paid_flops: Floats
+    probes: int
+
+    def only(self, chosen: Sequence[Choice]) -> Matrix:
+        """The same with these choices alone, in this order."""
+        columns = [self.choices.index(choice) for choice in chosen]
+        return replace(
+            self,
+            choices=tuple(chosen),
+            values=self.values[:, columns],
+            tokens=self.tokens[:, columns],
+            flops=self.flops[:, columns],
+        )
+
+    def per_problem(self, rows: Floats) -> Floats:
+        """Means over the probes of each problem: (N, ...) -> (P, ...)."""
+        return np.asarray(rows.reshape(-1, self.probes, *rows.shape[1:]).mean(axis=1))
+
+
+class Matrices:
+    """Builds and keeps the matrices of an experience. The same seed gives the same draws.
+
+    Parameters
+    ----------
+    encoder:
+        Fitted on training questions.
+    probes, resamples:
+        Random probes per problem, and continuations of each.
+    """
+
+    def __init__(
+        self, experience: Experience, encoder: NgramEncoder, *, probes: int = 4, resamples: int = 16, seed: int = 0
+    ) -> None:
+        self.experience = experience
+        self.encoder = encoder
+        self.probes = probes
+        self.resamples = resamples
+        self.seed = seed
+        self._matrices: dict[Look, Matrix] = {}
+        self._values: dict[tuple[Choice, Look], Floats] = {}
+        self._draws: dict[tuple[str, int], Draws] = {}
+        self._questions = np.stack([question_features(q, encoder) for q in experience.questions])
+        self._characters = np.array([len(q) for q in experience.questions], np.float64)
+
+    def at(self, look: Look, choices: Sequence[Choice] | None = None) -> Matrix:
+        """The matrix of one look, with these choices or all that are open."""
+        wanted = open_choices(self.experience, look) if choices is None else tuple(choices)
+        known = self._matrices.get(look)
+        if known is None or not set(wanted) <= set(known.choices):
+            known = self._matrices[look] = self._build(look, wanted)
+        return known.only(wanted)
+
+    def _build(self, look: Look, choices: tuple[Choice, ...]) -> Matrix:
+        experience = self.experience
+        draws = self._orders(look.policy, look.samples)
+        problems = len(experience)
+        problem = np.repeat(np.arange(problems), draws.probes)
+        features = self._questions[problem]
+        if look.samples:
+            features = np.concatenate([features, probe_features(self._probe(look, draws), look.prm is not None)], axis=1)
+        values = np.stack([self._value(choice, look) for choice in choices], axis=-1)
+        spent = [costs_of(experience, choice, look, draws) for choice in choices]
+        tokens, flops = paid_for(experience, look, draws)
+        flat = (problems * draws.probes, len(choices))
+        return Matrix(
+            look,
+            choices,
+            problem,
+            features,
+            self._characters[problem],
+            values.reshape(flat),
+            np.stack([t for t, _ in spent], axis=-1).reshape(flat),
+            np.stack([f for _, f in spent], axis=-1).reshape(flat),
+            tokens.ravel(),
+            flops.ravel(),
+            draws.probes,
+        )
+
+    def _value(self, choice: Choice, look: Look) -> Floats:
+        """(P, probes); what does not depend on the probe is computed once."""
+        probes = self.probes if look.samples else 1
+        if not look.joins(choice):
+            # the policy's own pool in fresh orders: this look has not seen it, or its samples are not taken
+            key = (choice, Look(choice.policy, 0))
+            if key not in self._values:
+                self._values[key] = values_of(self.experience, choice, key[1], self._orders(choice.policy, 0))
+            return np.repeat(self._values[key], probes, axis=1)
+        key = (choice, Look(look.policy, look.samples))
+        if key not in self._values:
+            self._values[key] = values_of(self.experience, choice, look, self._orders(look.policy, look.samples))
+        return self._values[key]
+
+    def _orders(self, policy: str, held: int) -> Draws:
+        if (policy, held) not in self._draws:
+            pool = self.experience.pools[policy]
+            longest = max([c.plan.n for c in self.experience.choices if c.policy == policy], default=1)
+            self._draws[policy, held] = draw_probes(
+                len(self.experience),
+                pool.draws,
+                held=held,
+                probes=self.probes if held else 1,
+                resamples=self.resamples if held else 4 * self.resamples,
+                seed=self.seed,
+                longest=longest,
+            )
+        return self._draws[policy, held]
+
+    def _probe(self, look: Look, draws: Draws) -> Probe:
+        pool = self.experience.pools[look.policy]
+        at, probe = np.arange(len(self.experience))[:, None, None], draws.probe(look.samples)
+
+        def rows(values: NDArray[np.generic]) -> Floats:
+            picked = values[at, probe]
+            return picked.reshape(-1, *picked.shape[2:]).astype(np.float64)
+
+        summary = rows(pool.prms[look.prm].summary) if look.prm else None
+        return Probe(
+            rows(pool.codes).astype(np.int64),
+            rows(pool.tokens),
+            rows(pool.steps),
+            rows(pool.mean_logprob),
+            rows(pool.min_logprob),
+            rows(pool.truncated),
+            summary,
+        )

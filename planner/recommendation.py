@@ -1,0 +1,66 @@
+"""What a planner answers: the choice, what it promises, the runner-up, and why (on demand)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from planner.labels import Look
+from search.choice import Choice
+
+__all__ = ["Reason", "Recommendation", "RunnerUp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What one feature adds to the accuracy of the choice over the runner-up's (1.0 is 100 points)."""
+
+    feature: str
+    value: float
+    effect: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerUp:
+    """The next best choice under the same objective."""
+
+    choice: Choice
+    accuracy: float
+    tokens: float
+    flops: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A decision before or after a look.
+
+    Parameters
+    ----------
+    choice:
+        The best choice by what is known now. With ``look`` it is where the probe most likely leads.
+    look:
+        What to look at before deciding again; None: commit to ``choice``.
+    accuracy, interval:
+        Expected accuracy of following this advice, calibrated, and a 95% interval of that mean.
+    tokens, flops:
+        Expected cost beyond what has been spent already, looking included, and p90 of it.
+    warnings:
+        Why the advice may be less sure than it says.
+    """
+
+    choice: Choice
+    look: Look | None
+    accuracy: float
+    interval: tuple[float, float]
+    tokens: float
+    flops: float
+    tokens_p90: float
+    flops_p90: float
+    runner_up: RunnerUp | None
+    warnings: tuple[str, ...] = ()
+    explain: Callable[[], tuple[Reason, ...]] = field(default=tuple, repr=False, compare=False)
+
+    @property
+    def why(self) -> tuple[Reason, ...]:
+        """The features that spoke loudest, computed when asked for."""
+        return self.explain()

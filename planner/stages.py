@@ -1,0 +1,189 @@
+"""One stage of the planner: a look, the choices that may follow, and what it predicts of them.
+
+Advantages over answering at once are predicted in a few common factors (reduced-rank regression:
+every choice is a fixed mix of factors that boosted models predict from the features), each factor shrunk
+by how well it was predicted on left-out folds. Without signal every factor shrinks to nothing and what
+remains are the mean advantages: then the decision is that of the best fixed plan. It knows nothing of
+objectives (``planner.decision``) or of how it was fitted (``training.crossfit``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.calibration import Calibration, Reliability
+from planner.cost import ChoiceCost, cost_table, costs
+from planner.decision import Menu
+from planner.labels import Look
+from planner.trees import Forest, parse
+from search.choice import Choice
+from search.errors import ArtefactError
+
+__all__ = ["Stage", "Terms"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """What a decision at a look is between, and what it costs: all of a stage but its predictions.
+
+    Parameters
+    ----------
+    look, choices, reference:
+        What has been seen; what may follow; the index of the choice that advantages are over.
+    policies:
+        Names, in the order of predicted lengths.
+    choice_costs, look_costs, next_look:
+        One per choice; the next look and what it costs, None where this is the last one.
+    prices, advance_cost:
+        (J,) accuracy per FLOP, and the mean FLOPs that follow looking further at each of them.
+    mean_length:
+        Tokens of a sample of the probing policy on the training problems.
+    """
+
+    look: Look
+    choices: tuple[Choice, ...]
+    reference: int
+    policies: tuple[str, ...]
+    choice_costs: tuple[ChoiceCost, ...]
+    look_costs: ChoiceCost | None
+    next_look: Look | None
+    prices: Floats
+    advance_cost: Floats
+    mean_length: float
+    _table: Floats = field(init=False)
+    _look_table: Floats | None = field(init=False)
+    _joins: NDArray[np.bool_] = field(init=False)
+    _allows: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        count, prices = len(self.choices), len(self.prices)
+        if not count or len(self.choice_costs) != count or not 0 <= self.reference < count:
+            raise ArtefactError(f"a stage needs a cost for each of its choices, got {count}, {len(self.choice_costs)}")
+        if self.prices.shape != (prices,) or self.advance_cost.shape != (prices,):
+            raise ArtefactError(f"a further look needs costs at {prices} prices, got {self.advance_cost.shape}")
+        if (self.look_costs is None) != (self.next_look is None) or (self.look_costs is None) != (prices == 0):
+            raise ArtefactError(f"prices, next look and its cost come together, got {prices} prices, {self.next_look}")
+        finite = np.isfinite(self.prices).all() and np.isfinite(self.advance_cost).all()
+        if not (finite and np.isfinite(self.mean_length) and self.mean_length > 0):
+            raise ArtefactError("prices, costs and lengths must be finite and lengths above 0, got others")
+        if prices and ((np.diff(self.prices) <= 0).any() or self.prices[0] <= 0):
+            raise ArtefactError(f"prices must ascend from above 0, got {self.prices}")
+        every = (*self.choice_costs, *(() if self.look_costs is None else (self.look_costs,)))
+        if any(cost.policy >= len(self.policies) for cost in every):
+            raise ArtefactError(f"a cost names one of {len(self.policies)} policies, got another")
+        if not all(self.look.allows(choice) for choice in self.choices):
+            raise ArtefactError(f"a stage's choices must be able to follow {self.look}, got others")
+        following = self.next_look or self.look
+        object.__setattr__(self, "_table", cost_table(self.choice_costs))
+        object.__setattr__(self, "_look_table", None if self.look_costs is None else cost_table([self.look_costs]))
+        object.__setattr__(self, "_joins", np.array([following.joins(c) for c in self.choices]))
+        object.__setattr__(self, "_allows", np.array([following.allows(c) for c in self.choices]))
+
+    def menu(self, level: Floats, columns: Floats, lengths: Floats, characters: Floats) -> Menu:
+        """The menu from predictions, wherever they come from.
+
+        ``level`` (rows,) of the reference, ``columns`` (rows, C + J), ``lengths`` (rows, policies) in tokens,
+        ``characters`` (rows,) of the question.
+        """
+        count = len(self.choices)
+        look = None if self._look_table is None else costs(self._look_table, lengths, characters)
+        probing = 0 if self.look_costs is None else self.look_costs.policy
+        return Menu(
+            columns[:, :count] - columns[:, self.reference, None],
+            level,
+            costs(self._table, lengths, characters),
+            self.prices,
+            columns[:, count:] - columns[:, self.reference, None],
+            self.advance_cost * (lengths[:, probing, None] / self.mean_length),
+            look,
+            self._joins,
+            self._allows,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """A fitted stage.
+
+    Parameters
+    ----------
+    terms:
+        What there is to decide between, C choices and J prices.
+    centre, loadings:
+        (K,) and (R, K) with K = C + J: advantages of the choices, then net advantages of looking
+        further at each price. ``loadings`` are shrunk already.
+    models:
+        LightGBM texts: the reference's level (a logit), R factors, one log length per policy.
+    lowest, highest:
+        (F,) range of each feature in training.
+    calibration, reliability:
+        Of the accuracies that are promised.
+    """
+
+    terms: Terms
+    centre: Floats
+    loadings: Floats
+    models: tuple[str, ...]
+    lowest: Floats
+    highest: Floats
+    calibration: Calibration
+    reliability: Reliability
+    forest: Forest = field(init=False)
+
+    def __post_init__(self) -> None:
+        columns, rank = len(self.terms.choices) + len(self.terms.prices), len(self.loadings)
+        if self.centre.shape != (columns,) or self.loadings.shape != (rank, columns):
+            raise ArtefactError(
+                f"centre and loadings must hold {columns} columns, got {self.centre.shape}, {self.loadings.shape}"
+            )
+        if len(self.models) != 1 + rank + len(self.terms.policies):
+            raise ArtefactError(f"a stage holds {1 + rank + len(self.terms.policies)} models, got {len(self.models)}")
+        if not all(np.isfinite(n).all() for n in (self.centre, self.loadings, self.lowest, self.highest)):
+            raise ArtefactError("the numbers of a stage must be finite, got NaN or infinity")
+        trees = [parse(text) for text in self.models]
+        if [t.logit for t in trees] != [True] + [False] * (len(trees) - 1):
+            raise ArtefactError("a stage's first model is a probability and the others are not, got another order")
+        forest = Forest(trees)
+        if self.lowest.shape != (forest.features,) or self.highest.shape != (forest.features,):
+            raise ArtefactError(f"feature ranges must hold {forest.features} values, got {self.lowest.shape}")
+        object.__setattr__(self, "forest", forest)
+
+    @property
+    def look(self) -> Look:
+        """What has been seen."""
+        return self.terms.look
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """What may follow."""
+        return self.terms.choices
+
+    def menu(self, features: Floats, characters: Floats) -> Menu:
+        """What there is to decide between, for rows of features (rows, F) and question lengths (rows,)."""
+        out = self.forest.predict(features)
+        rank = len(self.loadings)
+        level = 1.0 / (1.0 + np.exp(-np.clip(out[:, 0], -40.0, 40.0)))
+        columns = np.repeat(self.centre[None], len(out), axis=0)
+        for factor in range(rank):  # one after the other: equal bits for one row and for many
+            columns = columns + out[:, 1 + factor, None] * self.loadings[factor]
+        lengths = np.exp(np.clip(out[:, 1 + rank :], 0.0, 14.0))
+        return self.terms.menu(level, columns, lengths, characters)
+
+    def accuracy(self, menu: Menu) -> Floats:
+        """(rows, C) calibrated accuracy of every choice."""
+        return self.calibration.apply(menu.level[:, None] + menu.advantage)
+
+    def contributions(self, features: Floats) -> Floats:
+        """(C + J, F) what each feature (F,) adds to each column; path attribution."""
+        credited = self.forest.contributions(features)[1 : 1 + len(self.loadings)]
+        return np.asarray(self.loadings.T @ credited)
+
+    def strange(self, features: Floats) -> float:
+        """The share of features (F,) outside the range seen in training, a tenth of it allowed beyond."""
+        slack = 0.1 * (self.highest - self.lowest) + 1e-9
+        return float(((features < self.lowest - slack) | (features > self.highest + slack)).mean())

@@ -1,0 +1,52 @@
+"""Engines write tokens. Import them from their own files; this page names the whole family.
+
+    >>> from search.engines import ScriptedEngine, load_embedded
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from search.engines.protocol import (
+    ChildFinished,
+    Engine,
+    Event,
+    FinishReason,
+    Request,
+    RequestFinished,
+    Sampling,
+    Tokens,
+    Usage,
+)
+from search.engines.scripted import ScriptedEngine
+from search.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from search.engines.embedded import EmbeddedEngine
+
+__all__ = [
+    "ChildFinished",
+    "Engine",
+    "Event",
+    "FinishReason",
+    "Request",
+    "RequestFinished",
+    "Sampling",
+    "ScriptedEngine",
+    "Tokens",
+    "Usage",
+    "load_embedded",
+]
+
+
+def load_embedded(path: str | Path, *, threads: int = 1, max_rows: int = 1024) -> EmbeddedEngine:
+    """``EmbeddedEngine.load``, importing torch only now. Raises MissingExtraError without it."""
+    try:
+        from search.engines.embedded import EmbeddedEngine
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"the embedded engine needs the lab extra, got no {error.name}: pip install 'planner[lab]'"
+        ) from error
+    return EmbeddedEngine.load(path, threads=threads, max_rows=max_rows)

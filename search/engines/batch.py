@@ -1,0 +1,333 @@
+"""The batch: all rows in flight, advanced together by one token a step (continuous batching).
+
+Finished rows leave, waiting ones join; rows are kept dense by moving the last one into the gap.
+Runs on one thread and knows nothing of threads, event loops and who listens: ``advance`` returns
+the events it made. Per-row Python is spent on rows that begin, end or stream, not on steps.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from search.engines.cache import Block, Prefix, PrefixStore, extend
+from search.engines.decoder import Decoder
+from search.engines.protocol import (
+    ChildFinished,
+    Event,
+    FinishReason,
+    Request,
+    RequestFinished,
+    Tokens,
+    Usage,
+)
+from search.engines.sampler import draw, uniforms
+from search.engines.tokenizer import CHECK, END, GO_ON, STOP, CheckpointTokenizer
+from search.seeds import seed_of
+
+__all__ = ["Batch", "Job"]
+
+#: rows of one block: its keys and values of one layer should stay in the second-level cache
+_ROWS = 32
+#: distinct sets of stop strings remembered
+_STOP_SETS = 64
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A request in flight."""
+
+    request: Request
+    waiting: deque[int] = field(init=False)
+    open: set[int] = field(init=False)
+    prefix: Prefix | None = None
+    prefilled: bool = False
+    cached: int = 0
+    generated: int = 0
+
+    def __post_init__(self) -> None:
+        self.waiting = deque(range(self.request.n))
+        self.open = set(range(self.request.n))
+
+
+@dataclass(slots=True, eq=False)
+class _Row:
+    job: Job
+    child: int
+    shown: int = 0  # characters already streamed
+
+
+class Batch:
+    """Rows in flight and the queue before them.
+
+    Parameters
+    ----------
+    max_rows:
+        Most rows at a time; further children wait, in the order of submission.
+    store:
+        Prefixes computed before. Prompts and children that ended with a stop string enter it, so
+        that a tree search which grows them by a step prefills nothing.
+    """
+
+    def __init__(
+        self, decoder: Decoder, tokenizer: CheckpointTokenizer, store: PrefixStore, max_rows: int
+    ) -> None:
+        self._decoder = decoder
+        self._tokenizer = tokenizer
+        self._store = store
+        self._max_rows = max_rows
+        self._jobs: list[Job] = []
+        self._rows: list[_Row] = []
+        self._blocks: list[Block] = []
+        self._stop_sets: dict[tuple[str, ...], int] = {}
+        self._meanings = np.zeros((0, decoder.shape.vocabulary), dtype=np.uint8)
+        size = max_rows
+        self._token = np.zeros(size, dtype=np.int64)  # to be fed next
+        self._position = np.zeros(size, dtype=np.int64)  # of the token to be fed next
+        self._written = np.zeros(size, dtype=np.int64)  # tokens generated
+        self._limit = np.zeros(size, dtype=np.int64)
+        self._key = np.zeros(size, dtype=np.uint64)
+        self._temperature = np.zeros(size, dtype=np.float32)
+        self._top_p = np.zeros(size, dtype=np.float64)
+        self._top_k = np.zeros(size, dtype=np.int64)
+        self._stop_set = np.zeros(size, dtype=np.int64)
+        self._tokens = np.zeros((size, 64), dtype=np.int64)
+        self._logprobs = np.zeros((size, 64), dtype=np.float32)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any child runs or waits."""
+        return bool(self._jobs)
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Everything in flight, in the order of submission."""
+        return tuple(self._jobs)
+
+    def add(self, job: Job) -> None:
+        """Queue the children of a request."""
+        self._jobs.append(job)
+
+    def cancel(self, job: Job, child: int | None) -> list[tuple[Job, Event]]:
+        """Stop one child or all of a job's; those that have ended already are no error."""
+        events: list[tuple[Job, Event]] = []
+        for i in sorted(job.open if child is None else job.open & {child}):
+            if i in job.waiting:
+                job.waiting.remove(i)
+                self._end(job, ChildFinished(i, "", (), (), FinishReason.CANCELLED), events)
+        stopped = [
+            slot
+            for slot, row in enumerate(self._rows)
+            if row.job is job and (child is None or row.child == child)
+        ]
+        for slot in stopped:
+            self._finish(slot, FinishReason.CANCELLED, events)
+        self._remove(stopped)
+        return events
+
+    def advance(self) -> list[tuple[Job, Event]]:
+        """Admit what fits, then write one token in every row."""
+        self._admit()
+        count = len(self._rows)
+        if not count:
+            return []
+        logits = self._forward(count)
+        tokens = draw(
+            logits,
+            self._temperature[:count],
+            self._top_p[:count],
+            self._top_k[:count],
+            uniforms(self._key[:count], self._written[:count]),
+        )
+        written = self._written[:count]
+        if int(written.max()) >= self._tokens.shape[1]:
+            self._tokens = np.concatenate([self._tokens, np.zeros_like(self._tokens)], 1)
+            self._logprobs = np.concatenate([self._logprobs, np.zeros_like(self._logprobs)], 1)
+        every = np.arange(count)
+        if any(job.request.logprobs for job in self._jobs):
+            chosen = logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
+            self._logprobs[every, written] = chosen.numpy()
+        ids = tokens.numpy()
+        self._tokens[every, written] = ids
+        self._token[:count] = ids
+        self._position[:count] += 1
+        written += 1
+        return self._settle(count)
+
+    def _settle(self, count: int) -> list[tuple[Job, Event]]:
+        """Stream, find the rows that have ended, say so and drop them."""
+        meanings = self._meanings[self._stop_set[:count], self._token[:count]]
+        full = self._written[:count] >= self._limit[:count]
+        events: list[tuple[Job, Event]] = []
+        if any(job.request.stream for job in self._jobs):
+            for slot, row in enumerate(self._rows):
+                if row.job.request.stream:
+                    last = bool(full[slot]) or int(meanings[slot]) != GO_ON
+                    events.append((row.job, self._stream(slot, row, last)))
+        ended: list[int] = []
+        for slot in np.flatnonzero((meanings != GO_ON) | full).tolist():
+            reason = self._reason(slot, int(meanings[slot]))
+            if reason is None and full[slot]:
+                reason = FinishReason.LENGTH
+            if reason is not None:
+                self._finish(slot, reason, events)
+                ended.append(slot)
+        self._remove(ended)
+        return events
+
+    def _reason(self, slot: int, meaning: int) -> str | None:
+        if meaning == END:
+            return FinishReason.END
+        if meaning == STOP:
+            return FinishReason.STOP
+        if meaning == CHECK:
+            text = self._tokenizer.decode(self._tokens[slot, : self._written[slot]].tolist())
+            if any(stop in text for stop in self._rows[slot].job.request.stop):
+                return FinishReason.STOP
+        return None
+
+    def _stream(self, slot: int, row: _Row, maybe_last: bool) -> Tokens:
+        text = self._tokenizer.decode(self._tokens[slot, : self._written[slot]].tolist())
+        if not maybe_last and text.endswith("\N{REPLACEMENT CHARACTER}"):
+            new = ""  # half a character: wait for the rest
+        else:
+            new, row.shown = text[row.shown :], len(text)
+        return Tokens(row.child, new, (int(self._token[slot]),))
+
+    def _finish(self, slot: int, reason: str, events: list[tuple[Job, Event]]) -> None:
+        row = self._rows[slot]
+        written = int(self._written[slot])
+        ids = tuple(self._tokens[slot, :written].tolist())
+        logprobs: tuple[float, ...] = ()
+        if row.job.request.logprobs:
+            logprobs = tuple(self._logprobs[slot, :written].tolist())
+        if reason == FinishReason.STOP:
+            # the last token was never fed, so its keys and values are not there
+            known = row.job.request.prompt + ids[:-1]
+            self._store.put(known, self._blocks[slot // _ROWS].take(slot % _ROWS, len(known)))
+        row.job.generated += written
+        text = self._tokenizer.decode(ids)
+        self._end(row.job, ChildFinished(row.child, text, ids, logprobs, reason), events)
+
+    def _end(self, job: Job, event: ChildFinished, events: list[tuple[Job, Event]]) -> None:
+        events.append((job, event))
+        job.open.discard(event.child)
+        if not job.open:
+            self._jobs.remove(job)
+            events.append((job, RequestFinished(Usage(len(job.request.prompt), job.cached, job.generated))))
+
+    def _forward(self, count: int) -> Tensor:
+        attends = []
+        for start in range(0, count, _ROWS):
+            rows = np.arange(min(_ROWS, count - start))
+            places = np.zeros(len(rows), dtype=np.int64)
+            positions = self._position[start : start + len(rows)]
+            attends.append(self._blocks[start // _ROWS].attend(rows, places, positions))
+
+        def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            parts = []
+            for i, one in enumerate(attends):
+                rows = slice(i * _ROWS, (i + 1) * _ROWS)
+                parts.append(one(layer, q[rows], k[rows], v[rows]))
+            return torch.cat(parts)
+
+        fed, at = torch.from_numpy(self._token[:count]), torch.from_numpy(self._position[:count])
+        return self._decoder.logits(self._decoder.forward(fed, at, attend))
+
+    def _admit(self) -> None:
+        free = self._max_rows - len(self._rows)
+        chosen: list[tuple[Job, int]] = []
+        for job in self._jobs:
+            while job.waiting and len(chosen) < free:
+                chosen.append((job, job.waiting.popleft()))
+            if len(chosen) == free:
+                break
+        self._prefill(job for job, _ in chosen if not job.prefilled)
+        for job, child in chosen:
+            self._start(job, child)
+        for job, _ in chosen:
+            if not job.waiting:
+                job.prefix = None
+
+    def _prefill(self, jobs: Iterable[Job]) -> None:
+        """Everything of each prompt but its last token, which the children feed themselves."""
+        missing: dict[tuple[int, ...], Prefix | None] = {}
+        fresh = {id(job): job for job in jobs}.values()
+        for job in fresh:
+            job.prefilled = True
+            known = job.request.prompt[:-1]
+            if known in missing:
+                job.cached = len(known)
+            elif known:
+                job.prefix = self._store.longest(known)
+                job.cached = job.prefix.length if job.prefix is not None else 0
+                if job.cached < len(known):
+                    missing[known] = job.prefix
+        if not missing:
+            return
+        rest = [known[prefix.length if prefix else 0 :] for known, prefix in missing.items()]
+        computed, _ = extend(self._decoder, list(missing.values()), rest)
+        found = dict(zip(missing, computed, strict=True))
+        for known, prefix in found.items():
+            self._store.put(known, prefix)
+        for job in fresh:
+            job.prefix = found.get(job.request.prompt[:-1], job.prefix)
+
+    def _start(self, job: Job, child: int) -> None:
+        slot, request = len(self._rows), job.request
+        self._rows.append(_Row(job, child))
+        if slot // _ROWS == len(self._blocks):
+            columns = len(request.prompt) + 32
+            self._blocks.append(Block(self._decoder.shape, _ROWS, columns))
+        if job.prefix is not None:
+            self._blocks[slot // _ROWS].put(slot % _ROWS, job.prefix)
+        self._token[slot] = request.prompt[-1]
+        self._position[slot] = len(request.prompt) - 1
+        self._written[slot] = 0
+        self._limit[slot] = min(request.max_tokens, self._decoder.shape.context - len(request.prompt))
+        self._key[slot] = seed_of(request.seed, child)
+        self._temperature[slot] = request.sampling.temperature
+        self._top_p[slot] = request.sampling.top_p
+        self._top_k[slot] = request.sampling.top_k
+        self._stop_set[slot] = self._stops(request.stop)
+
+    def _stops(self, stop: tuple[str, ...]) -> int:
+        known = self._stop_sets.get(stop)
+        if known is not None:
+            return known
+        if len(self._stop_sets) >= _STOP_SETS and len(self._rows) == 1:  # only the row being started
+            self._stop_sets.clear()
+            self._meanings = self._meanings[:0]
+        self._stop_sets[stop] = len(self._meanings)
+        self._meanings = np.concatenate([self._meanings, self._tokenizer.meaning(stop)[None]])
+        return self._stop_sets[stop]
+
+    def _remove(self, slots: list[int]) -> None:
+        """Drop rows, the last first, so that a row which fills a gap is one that stays."""
+        for slot in sorted(slots, reverse=True):
+            last = len(self._rows) - 1
+            if slot != last:
+                source, row = self._blocks[last // _ROWS], self._blocks[slot // _ROWS]
+                row.move(slot % _ROWS, source, last % _ROWS, int(self._position[last]))
+                self._rows[slot] = self._rows[last]
+                for column in (
+                    self._token,
+                    self._position,
+                    self._written,
+                    self._limit,
+                    self._key,
+                    self._temperature,
+                    self._top_p,
+                    self._top_k,
+                    self._stop_set,
+                    self._tokens,
+                    self._logprobs,
+                ):
+                    column[slot] = column[last]
+            self._rows.pop()
+        del self._blocks[-(-len(self._rows) // _ROWS) :]

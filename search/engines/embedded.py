@@ -1,0 +1,272 @@
+"""The embedded engine: a checkpoint folder decoded in this process by torch, on the CPU.
+
+All children of all requests in flight advance together; one prefill serves the n children of a
+prompt; tree searches, whose prompts are earlier ones grown by a step, prefill next to nothing.
+
+Seeds: child i's uniform numbers are a hash of (request seed, i, token index), whatever shares the
+batch. Bits: on MKL with AVX-512 and one thread a row's logits do not depend on its neighbours
+either (a test holds that), so the same request gives the same tokens under any traffic. Elsewhere
+float results may depend on what shares a batch: then the same group of requests, submitted within
+one turn of the event loop to an idle engine, gives the same bits on each run, since such a group
+is admitted together, in the order of submission.
+
+``threads`` is torch's own number of threads, which is one for the whole process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import weakref
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from search.checkpoint import Checkpoint, read_checkpoint
+from search.engines.batch import Batch, Job
+from search.engines.cache import PrefixStore
+from search.engines.decoder import Decoder
+from search.engines.protocol import Engine, Event, Request, RequestFinished
+from search.engines.tokenizer import CheckpointTokenizer
+from search.errors import CheckpointError, ContextError, EngineError
+
+__all__ = ["EmbeddedEngine"]
+
+_Arrivals = asyncio.Queue[Event | EngineError]
+
+
+class EmbeddedEngine(Engine):
+    """Decodes a Qwen2 or Llama checkpoint. Build it with ``load``."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, decoder: Decoder, tokenizer: CheckpointTokenizer, worker: _Worker
+    ) -> None:
+        self.card = checkpoint.card
+        self._decoder = decoder
+        self._tokenizer = tokenizer
+        self._worker = worker
+        self._pending: list[_Submit] = []
+        self._pending_loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        # an engine that is merely forgotten ends its thread too
+        self._finalizer = weakref.finalize(self, worker.inbox.put, _Close())
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, threads: int = 1, max_rows: int = 1024, prefix_bytes: int = 256 << 20
+    ) -> EmbeddedEngine:
+        """Load a policy's folder and start the worker thread.
+
+        Parameters
+        ----------
+        threads:
+            Threads torch computes with.
+        max_rows:
+            Most children decoded at a time; more wait.
+        prefix_bytes:
+            Most memory for keys and values of prompts and steps that may be needed again.
+
+        Raises
+        ------
+        CheckpointError
+            The folder is missing, damaged, or holds no policy this engine can decode.
+        """
+        for name, value in (("threads", threads), ("max_rows", max_rows)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        checkpoint = read_checkpoint(path)
+        if not checkpoint.architecture.endswith("ForCausalLM"):
+            raise CheckpointError(f"a policy must be a causal language model, got {checkpoint.architecture}")
+        tokenizer = CheckpointTokenizer(checkpoint)
+        decoder = Decoder.load(checkpoint)
+        worker = _Worker(lambda: Batch(decoder, tokenizer, PrefixStore(prefix_bytes), max_rows), threads)
+        return cls(checkpoint, decoder, tokenizer, worker)
+
+    def prompt(self, question: str) -> tuple[int, ...]:
+        ids = self._tokenizer.prompt(question)
+        self._check_length(ids)
+        return ids
+
+    def submit(self, request: Request) -> AsyncIterator[Event]:
+        if self._closed:
+            raise EngineError("a closed engine takes no requests, got one")
+        self._check_length(request.prompt)
+        vocabulary = self._decoder.shape.vocabulary
+        if min(request.prompt) < 0 or max(request.prompt) >= vocabulary:
+            raise EngineError(f"prompt token ids must be in [0, {vocabulary}), got {request.prompt}")
+        if "" in request.stop:
+            raise EngineError("a stop string cannot be empty, got ''")
+        loop = asyncio.get_running_loop()
+        stream = _Stream(request.request_id, self._worker.inbox.put)
+        if self._pending_loop is not loop:
+            self._flush()  # of a loop that may be gone
+            self._pending_loop = loop
+        if not self._pending:
+            # requests of the same turn of the loop are handed over, and so admitted, together
+            loop.call_soon(self._flush)
+        self._pending.append(_Submit(Job(request), loop, weakref.ref(stream), stream.arrived))
+        return stream
+
+    async def cancel(self, request_id: str, child: int | None = None) -> None:
+        self._flush()
+        self._worker.inbox.put(_Cancel(request_id, child))
+
+    async def close(self) -> None:
+        self._closed = True
+        self._flush()
+        self._finalizer()
+        await asyncio.to_thread(self._worker.join)
+
+    def _flush(self) -> None:
+        pending, self._pending = self._pending, []
+        if pending:
+            self._worker.inbox.put(pending)
+
+    def _check_length(self, prompt: tuple[int, ...]) -> None:
+        if len(prompt) >= self.card.context:
+            raise ContextError(
+                f"a prompt must leave room for one token in a context of {self.card.context},"
+                f" got {len(prompt)} tokens"
+            )
+
+
+class _Stream(AsyncIterator[Event]):
+    """Events of one request, as they arrive from the worker. Forgetting it cancels the request."""
+
+    def __init__(self, request_id: str, send: Callable[[_Command], None]) -> None:
+        self._request_id = request_id
+        self._send = send
+        self._done = False
+        self.arrived: _Arrivals = asyncio.Queue()
+
+    async def __anext__(self) -> Event:
+        if self._done:
+            raise StopAsyncIteration
+        event = await self.arrived.get()
+        if isinstance(event, EngineError):
+            self._done = True
+            raise event
+        self._done = isinstance(event, RequestFinished)
+        return event
+
+    async def aclose(self) -> None:
+        """Cancel what has not ended."""
+        self._leave()
+
+    def __del__(self) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        if not self._done:
+            self._done = True
+            self._send(_Cancel(self._request_id, None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Submit:
+    job: Job
+    loop: asyncio.AbstractEventLoop
+    stream: weakref.ref[_Stream]
+    arrived: _Arrivals
+
+
+@dataclass(frozen=True, slots=True)
+class _Cancel:
+    request_id: str
+    child: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Close:
+    pass
+
+
+_Command = list[_Submit] | _Cancel | _Close
+
+
+class _Worker:
+    """The thread that computes. Commands come in by ``inbox``; events go out through the loops."""
+
+    def __init__(self, batch: Callable[[], Batch], threads: int) -> None:
+        self.inbox: queue.SimpleQueue[_Command] = queue.SimpleQueue()
+        self._make = batch
+        self._threads = threads
+        self._flights: dict[str, _Submit] = {}
+        self._thread = threading.Thread(target=self._run, name="embedded-engine", daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def _run(self) -> None:
+        torch.set_num_threads(self._threads)
+        batch = self._make()
+        with torch.inference_mode():
+            while True:
+                try:
+                    if not self._turn(batch):
+                        return
+                except Exception as error:  # nobody may wait for ever: everyone hears of it
+                    self._fail(EngineError(f"the embedded engine failed: {type(error).__name__}: {error}"))
+                    batch = self._make()
+
+    def _turn(self, batch: Batch) -> bool:
+        """Take the commands that wait, or wait for one when idle; then one step."""
+        while not batch.busy or not self.inbox.empty():
+            command = self.inbox.get()
+            if isinstance(command, _Close):
+                for job in batch.jobs:
+                    self._post(batch.cancel(job, None))
+                return False
+            if isinstance(command, _Cancel):
+                flight = self._flights.get(command.request_id)
+                if flight is not None:
+                    self._post(batch.cancel(flight.job, command.child))
+            else:
+                self._take(batch, command)
+        self._post(batch.advance())
+        return True
+
+    def _take(self, batch: Batch, submits: list[_Submit]) -> None:
+        for submit in submits:
+            request_id = submit.job.request.request_id
+            if request_id in self._flights:
+                error = EngineError(f"a request id is used once at a time, got {request_id!r} twice")
+                _deliver(submit.loop, [(submit.arrived, error)])
+            elif submit.stream() is not None:
+                self._flights[request_id] = submit
+                batch.add(submit.job)
+
+    def _post(self, events: list[tuple[Job, Event]]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Arrivals, Event]]] = {}
+        for job, event in events:
+            flight = self._flights[job.request.request_id]
+            by_loop.setdefault(flight.loop, []).append((flight.arrived, event))
+            if isinstance(event, RequestFinished):
+                del self._flights[job.request.request_id]
+        for loop, arrived in by_loop.items():
+            _deliver(loop, arrived)
+
+    def _fail(self, error: EngineError) -> None:
+        flights, self._flights = self._flights, {}
+        for flight in flights.values():
+            _deliver(flight.loop, [(flight.arrived, error)])
+
+
+def _deliver(
+    loop: asyncio.AbstractEventLoop, arrived: Sequence[tuple[_Arrivals, Event | EngineError]]
+) -> None:
+    """Put events into their queues, on the loop that waits for them."""
+
+    def put() -> None:
+        for waiting, event in arrived:
+            waiting.put_nowait(event)
+
+    if not loop.is_closed():
+        try:
+            loop.call_soon_threadsafe(put)
+        except RuntimeError:  # the loop closed in between: nobody listens
+            return

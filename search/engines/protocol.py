@@ -1,0 +1,182 @@
+"""Engines write tokens: requests go in, events come out.
+
+An engine knows nothing of problems, plans, PRMs or grading. One contract suite runs against
+every engine. Heavy compute never runs on the event loop's thread. Logprobs are those of the
+untempered model (temperature 1, no truncation).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from itertools import count
+
+from search.cards import ModelCard
+
+__all__ = [
+    "ChildFinished",
+    "Engine",
+    "Event",
+    "FinishReason",
+    "Request",
+    "RequestFinished",
+    "Sampling",
+    "Tokens",
+    "Usage",
+]
+
+_ids = count()
+
+
+class FinishReason:
+    """Why a child ended: the words that logs and results use."""
+
+    STOP = "stop"  # one of the request's stop strings was written
+    END = "end"  # the model wrote its end-of-sequence token
+    LENGTH = "length"  # max_tokens or the context was reached
+    CANCELLED = "cancelled"  # somebody asked
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. ``temperature=0`` is greedy (then ``top_p`` and ``top_k`` mean nothing).
+
+    ``top_k=0`` and ``top_p=1.0`` switch those off.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.temperature >= 0.0:
+            raise ValueError(f"temperature cannot be negative but got {self.temperature}")
+        if not 0.0 < self.top_p <= 1.0:
+            raise ValueError(f"top_p must be in (0, 1], got {self.top_p}")
+        if self.top_k < 0:
+            raise ValueError(f"top_k cannot be negative but got {self.top_k}")
+
+    def __str__(self) -> str:
+        return f"temperature={self.temperature:g}, top_p={self.top_p:g}, top_k={self.top_k}"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Ask for ``n`` continuations of one prompt.
+
+    Parameters
+    ----------
+    prompt:
+        Token ids (as ``Engine.prompt`` returned them, plus what has been generated since).
+    n:
+        Children to draw. They share one prefill.
+    max_tokens:
+        Most new tokens per child.
+    sampling, seed:
+        The seed determines child i's tokens through (seed, i) where the backend promises it.
+    stop:
+        Strings that end a child; the stop string stays part of the child's text and tokens.
+    logprobs:
+        Whether the logprob of each generated token is wanted.
+    stream:
+        Whether ``Tokens`` events are wanted.
+    """
+
+    prompt: tuple[int, ...]
+    n: int
+    max_tokens: int
+    sampling: Sampling
+    seed: int
+    stop: tuple[str, ...] = ()
+    logprobs: bool = False
+    stream: bool = False
+    request_id: str = field(default_factory=lambda: f"r{next(_ids)}")
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ValueError(f"n must be at least 1, got {self.n}")
+        if self.max_tokens < 1:
+            raise ValueError(f"max_tokens must be at least 1, got {self.max_tokens}")
+        if not self.prompt:
+            raise ValueError("a prompt needs at least one token, got none")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Physical work of a request, in tokens. ``prompt`` counts the prompt once, cached part included."""
+
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    generated_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """New tokens of a child (only when ``Request.stream``)."""
+
+    child: int
+    text: str
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFinished:
+    """A child has ended.
+
+    ``token_ids`` holds every generated token, the stop's and the end-of-sequence token included;
+    ``text`` leaves special tokens out. ``logprobs`` has one natural logarithm per token, or is
+    empty when not asked for. ``finish_reason`` is a constant of ``FinishReason``.
+    """
+
+    child: int
+    text: str
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    finish_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFinished:
+    """The last event of every request, cancelled ones included."""
+
+    usage: Usage
+
+
+Event = Tokens | ChildFinished | RequestFinished
+
+
+class Engine(ABC):
+    """Who writes tokens. Used on one event loop; ``async with`` closes it."""
+
+    #: what is known of the policy
+    card: ModelCard
+
+    @abstractmethod
+    def prompt(self, question: str) -> tuple[int, ...]:
+        """The question in the policy's prompt template, as token ids. Raises ContextError."""
+
+    @abstractmethod
+    def submit(self, request: Request) -> AsyncIterator[Event]:
+        """Start a request. Children finish one by one in any order; ``RequestFinished`` comes last.
+
+        Leaving the iterator early cancels the request. Raises ContextError when the prompt leaves
+        no room for one token, EngineError when the backend fails.
+        """
+
+    @abstractmethod
+    async def cancel(self, request_id: str, child: int | None = None) -> None:
+        """Stop one child or the whole request. Unknown or finished ones are no error.
+
+        What was generated until then arrives as ``ChildFinished`` with reason ``cancelled``.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Free everything. Safe to call twice."""
+
+    async def __aenter__(self) -> Engine:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

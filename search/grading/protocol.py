@@ -1,0 +1,38 @@
+"""What a domain knows: how to read an answer, when two are equal, when one is right.
+
+It knows nothing of policies, plans or logs. Grading happens after and apart from a run.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from search.problem import Problem
+
+__all__ = ["Domain"]
+
+
+class Domain(ABC):
+    """The reader, the equality and the grader of one kind of problem. Stateless."""
+
+    #: the value of ``Problem.domain`` that names it
+    name: str
+
+    @abstractmethod
+    def read(self, problem: Problem, text: str) -> str | None:
+        """The answer that a solution text gives, in canonical notation; ``None`` if unreadable.
+
+        ``text`` is one whole solution: steps separated by newlines. Never raises on any text.
+        """
+
+    @abstractmethod
+    def equal(self, problem: Problem, first: str, second: str) -> bool:
+        """Whether two answers that ``read`` returned count as one vote."""
+
+    @abstractmethod
+    def grade(self, problem: Problem, answer: str | None) -> bool:
+        """Whether an answer is right. Raises GradingError if the problem has no usable reference."""
+
+    @abstractmethod
+    def claims(self, question: str) -> bool:
+        """Whether a bare question (no problem set around it) looks like one of this domain."""

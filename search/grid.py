@@ -1,0 +1,224 @@
+"""A grid: which policies, PRMs, strategies and numbers a campaign tries. One TOML file.
+
+    samples = 144            # pool of i.i.d. samples per problem and policy
+    n = [1, 4, 16, 64]       # for every strategy; tree searches take those from width on
+    width = [4]
+    prune = ["last"]
+    score = ["last", "min"]  # of best_of_n and weighted_vote; tree_score = ["last"] for trees
+    vote = ["max"]
+    runs = 2                 # of every tree plan
+
+    [[pair]]
+    policy = "lab-policy-m"
+    prm = "lab-prm-good"     # left out: only plans that ask no PRM
+
+Errors name the key, the rule and the value. A grid knows names of models, not where they lie.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from search.choice import Choice
+from search.engines.protocol import Sampling
+from search.errors import GridError
+from search.plan import GRAMMAR, Plan
+from search.strategies.protocol import Limits
+
+__all__ = ["Grid", "Pair"]
+
+_Number = Annotated[int, Field(ge=1, le=65536)]
+_Score = Literal["min", "last", "mean", "prod"]
+_Vote = Literal["max", "majority", "weighted"]
+_Strategy = Literal["cot", "majority", "best_of_n", "weighted_vote", "beam_search", "dvts"]
+
+
+class Pair(BaseModel):
+    """A policy and the PRM that judges it; ``prm`` is None where none is asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    policy: Annotated[str, Field(min_length=1)]
+    prm: Annotated[str, Field(min_length=1)] | None = None
+
+
+class Grid(BaseModel):
+    """Everything a campaign needs to know besides the problems and the models.
+
+    Parameters
+    ----------
+    pair:
+        What runs with what. At least one.
+    strategies, n, width, prune, score, vote:
+        Their product gives the plans; ``score`` is that of the sampling strategies.
+    tree_n, tree_score:
+        The same for tree searches, whose every plan is run anew. ``tree_n`` left out: the values of
+        ``n`` that are at least as large as the width.
+    samples:
+        Pool size. At least the largest n of the sampling strategies; twice that lets an oracle
+        pick on one half and be scored on the other.
+    block:
+        Draws per request; ``samples`` is a multiple of it. Growing a pool adds blocks.
+    group:
+        Problems per unit of work, always run together.
+    runs:
+        Runs per tree plan and problem.
+    temperature, top_p, top_k:
+        How pool samples and runs are drawn.
+    max_tokens, max_steps:
+        Limits per solution.
+    seed:
+        Of the campaign.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    pair: Annotated[list[Pair], Field(min_length=1)]
+    strategies: Annotated[list[_Strategy], Field(min_length=1)] = list(get_args(_Strategy))
+    n: Annotated[list[_Number], Field(min_length=1)] = [1, 4, 16, 64]
+    tree_n: list[_Number] | None = None
+    width: Annotated[list[_Number], Field(min_length=1)] = [4]
+    prune: Annotated[list[_Score], Field(min_length=1)] = ["last"]
+    score: Annotated[list[_Score], Field(min_length=1)] = ["last", "min"]
+    tree_score: Annotated[list[_Score], Field(min_length=1)] = ["last"]
+    vote: Annotated[list[_Vote], Field(min_length=1)] = ["max"]
+    samples: _Number = 144
+    block: _Number = 16
+    group: _Number = 32
+    runs: _Number = 2
+    temperature: Annotated[float, Field(gt=0.0, le=100.0, allow_inf_nan=False)] = 1.0
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    top_k: Annotated[int, Field(ge=0)] = 0
+    max_tokens: _Number = 224
+    max_steps: _Number = 32
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    @model_validator(mode="after")
+    def _rules(self) -> Grid:
+        if self.samples % self.block:
+            raise ValueError(
+                f"samples must be divisible by block, got samples={self.samples}, block={self.block}"
+            )
+        sampled = [n for n in self.n if any(not _is_tree(name) and GRAMMAR[name] for name in self.strategies)]
+        if sampled and max(sampled) > self.samples:
+            raise ValueError(
+                f"samples must be at least the largest n, got samples={self.samples}, n={max(sampled)}"
+            )
+        for place, pair in enumerate(self.pair):
+            if pair in self.pair[:place]:
+                raise ValueError(f"a pair is given once, got {pair.policy} x {pair.prm or '-'} twice")
+        self.plans()
+        return self
+
+    @classmethod
+    def default(cls, pairs: list[tuple[str, str | None]]) -> Grid:
+        """The default numbers (small on purpose) for some pairs of policy and PRM."""
+        return cls.of({"pair": [{"policy": policy, "prm": prm} for policy, prm in pairs]})
+
+    @classmethod
+    def of(cls, content: dict[str, object], where: str = "grid") -> Grid:
+        """A grid from what a TOML file holds. Raises GridError, one line."""
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise GridError(f"{where}: {_first(error)}") from error
+
+    @classmethod
+    def read(cls, path: str | Path, replaced: Mapping[str, object] = MappingProxyType({})) -> Grid:
+        """The grid of a TOML file. Keys in ``replaced`` stand for those of the file. Raises GridError."""
+        path = Path(path)
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise GridError(f"a grid must be a readable file, got {str(path)!r}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise GridError(f"a grid must be TOML, got {str(path)!r}: {error}") from error
+        return cls.of({**content, **replaced}, path.name)
+
+    @property
+    def sampling(self) -> Sampling:
+        """How pool samples and runs are drawn."""
+        return Sampling(self.temperature, self.top_p, self.top_k)
+
+    @property
+    def limits(self) -> Limits:
+        """Per solution."""
+        return Limits(self.max_tokens, self.max_steps)
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Names of the policies, in the order of the pairs."""
+        return tuple(dict.fromkeys(pair.policy for pair in self.pair))
+
+    def prms(self, policy: str) -> tuple[str, ...]:
+        """Names of the PRMs paired with a policy, in order."""
+        return tuple(pair.prm for pair in self.pair if pair.policy == policy and pair.prm is not None)
+
+    def plans(self) -> tuple[Plan, ...]:
+        """Every plan of the grid, each once. Raises GridError (n not divisible by width).
+
+        At n = 1 every vote is the one sample, so ``majority(n=1)`` stands for the others that only
+        add the price of a PRM.
+        """
+        found: dict[Plan, None] = {}
+        for strategy in self.strategies:
+            for plan in self._plans_of(strategy):
+                found.setdefault(plan)
+        return tuple(found)
+
+    def choices(self) -> tuple[Choice, ...]:
+        """Every policy x PRM x plan."""
+        found: dict[Choice, None] = {}
+        for pair in self.pair:
+            for plan in self.plans():
+                if not plan.needs_prm:
+                    found.setdefault(Choice(pair.policy, None, plan))
+                elif pair.prm is not None:
+                    found.setdefault(Choice(pair.policy, pair.prm, plan))
+        return tuple(found)
+
+    def _plans_of(self, strategy: str) -> list[Plan]:
+        if strategy == "cot":
+            return [Plan.of("cot")]
+        if strategy == "majority":
+            return [Plan.of("majority", n=n) for n in self.n]
+        if not _is_tree(strategy):
+            numbers = [n for n in self.n if n > 1 or "majority" not in self.strategies]
+            return [Plan.of(strategy, n=n, score=score) for n, score in product(numbers, self.score)]
+        plans = []
+        for width in self.width:
+            for n in self.tree_n if self.tree_n is not None else [n for n in self.n if n >= width]:
+                if n % width:
+                    raise ValueError(f"n must be divisible by width, got n={n}, width={width}")
+                plans += [
+                    Plan.of(strategy, n=n, width=width, prune=prune, score=score, vote=vote)
+                    for prune, score, vote in product(self.prune, self.tree_score, self.vote)
+                ]
+        return plans
+
+
+def _is_tree(strategy: str) -> bool:
+    return "width" in GRAMMAR[strategy]
+
+
+def _first(error: ValidationError) -> str:
+    """The first thing pydantic found, as key: rule, got value; and how many more there are."""
+    found = error.errors()
+    first = found[0]
+    key = ".".join(str(part) for part in first["loc"])
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key!r}{more}"
+    if first["type"] == "missing":
+        return f"key {key!r} is missing{more}"
+    if first["type"] == "value_error":
+        return f"{first['ctx']['error']}{more}"
+    value = repr(first["input"])
+    return f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}, got {value[:80]}{more}"

@@ -1,0 +1,203 @@
+"""Mean reward, accuracy and cost per policy x PRM x difficulty bin x plan.
+
+Difficulty is the policy's own Pass@1. Bins are formed on other samples than those that are scored:
+each pool is split, one part says how hard the problem is, the other is what plans are derived from
+(greedy draws and tree runs are other samples anyway). Absolute thresholds are the rule; quantiles
+over the problem set exist for comparison only, since an "easiest fifth" means another thing on
+every problem set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import polars as pl
+
+from search.errors import LogError
+from search.log.outcomes import default_plans, greedy_outcomes, pool_outcomes, run_outcomes
+from search.log.pool import Pool, read_pools
+from search.log.store import SearchLog
+from search.log.subsets import RESAMPLES
+from search.plan import Plan
+
+__all__ = ["THRESHOLDS", "bin_names", "bins", "difficulty_bins"]
+
+#: easy from 0.5, medium from 0.1, hard below
+THRESHOLDS = (0.5, 0.1)
+
+
+def bin_names(thresholds: Sequence[float] = THRESHOLDS) -> list[str]:
+    """Names of the absolute bins, easiest first.
+
+    >>> bin_names()
+    ['easy', 'medium', 'hard']
+    >>> bin_names((0.8, 0.4, 0.1))
+    ['>= 0.8', '0.4-0.8', '0.1-0.4', '< 0.1']
+    """
+    if not thresholds:
+        raise ValueError("thresholds hold at least one number, got none")
+    if any(not 0.0 < value < 1.0 for value in thresholds) or list(thresholds) != sorted(
+        set(thresholds), reverse=True
+    ):
+        raise ValueError(f"thresholds fall and lie between 0 and 1, got {', '.join(map(str, thresholds))}")
+    if len(thresholds) == 2:
+        return ["easy", "medium", "hard"]
+    between = [f"{low:g}-{high:g}" for high, low in pairwise(thresholds)]
+    return [f">= {thresholds[0]:g}", *between, f"< {thresholds[-1]:g}"]
+
+
+def difficulty_bins(
+    pass_rates: pl.Series, thresholds: Sequence[float] = THRESHOLDS, quantiles: int | None = None
+) -> pl.Series:
+    """The bin of each Pass@1 as an ordered enum, easiest first.
+
+    ``quantiles=k`` cuts into k bins of (nearly) equal numbers of problems instead; ties in Pass@1
+    fall to either side by their place, as quantile bins do.
+
+    >>> difficulty_bins(pl.Series([0.5, 0.49, 0.1, 0.0])).to_list()
+    ['easy', 'medium', 'medium', 'hard']
+    >>> difficulty_bins(pl.Series([0.5, 0.49, 0.1, 0.0]), quantiles=2).to_list()
+    ['quantile 1', 'quantile 1', 'quantile 2', 'quantile 2']
+    """
+    if quantiles is not None:
+        if quantiles < 1:
+            raise ValueError(f"quantiles must be at least 1, got {quantiles}")
+        names = [f"quantile {number}" for number in range(1, quantiles + 1)]
+        place = pass_rates.rank("ordinal", descending=True) - 1
+        number = (place * quantiles // max(1, len(pass_rates))).cast(pl.Int64)
+    else:
+        names = bin_names(thresholds)
+        number = pl.Series(
+            [sum(rate < threshold for threshold in thresholds) for rate in pass_rates], dtype=pl.Int64
+        )
+    return pl.Series("bin", [names[at] for at in number.to_list()], dtype=pl.Enum(names))
+
+
+def bins(
+    log: SearchLog,
+    thresholds: Sequence[float] = THRESHOLDS,
+    quantiles: int | None = None,
+    *,
+    plans: Sequence[Plan] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """The table of bins.
+
+    One row per policy x PRM x bin x plan: ``problems``, ``accuracy``, ``accuracy_se`` (over the
+    problems of the cell), ``reward`` (of the chosen candidate), ``tokens``, ``flops`` (means,
+    logical) and ``best``: the most accurate plan of the cell, the cheaper of equals. Plans that ask
+    no PRM compete in the cell of every PRM of their policy (PRM "" where the policy has none).
+    A plan counts only where every problem of its cell has it, so that plans of one cell are
+    compared on the same problems.
+
+    ``plans`` left out: those of the log's ``outcomes``, or (none built yet) powers of four up to half
+    of the smallest pool under every score. Tree plans that were run are always there.
+
+    Raises LogError when a pool is too small: its scored part must hold the largest n and leave at
+    least one sample for the bin.
+    """
+    if plans is None:
+        plans = _logged_plans(log)
+    largest = max((plan.n for plan in plans if not plan.is_tree and plan.strategy != "cot"), default=1)
+    runs = run_outcomes(log)
+    parts = [
+        _policy_bins(log, policy, thresholds, quantiles, plans, largest, runs, resamples, seed)
+        for policy in log.manifest.policies
+    ]
+    if not parts:
+        raise LogError(f"bins need a log with samples, got none in {str(log.path)!r}")
+    return pl.concat(parts)
+
+
+def _policy_bins(
+    log: SearchLog,
+    policy: str,
+    thresholds: Sequence[float],
+    quantiles: int | None,
+    plans: Sequence[Plan],
+    largest: int,
+    runs: pl.DataFrame,
+    resamples: int,
+    seed: int,
+) -> pl.DataFrame:
+    halves = [_halves(pool, largest) for pool in read_pools(log, policy).values()]
+    if not halves:
+        raise LogError(f"bins need samples of every policy of the log, got none of {policy!r}")
+    judged = pl.DataFrame(
+        {
+            "problem_id": [judge.problem_id for judge, _ in halves],
+            "pass_rate": [judge.pass_rate for judge, _ in halves],
+        }
+    )
+    judged = judged.with_columns(difficulty_bins(judged["pass_rate"], thresholds, quantiles))
+    outcomes = [
+        pool_outcomes(log, [scored for _, scored in halves], plans, resamples=resamples, seed=seed),
+        runs.filter(pl.col("policy") == policy),
+    ]
+    if any(plan.strategy == "cot" for plan in plans):
+        outcomes.append(greedy_outcomes(log, policy))
+    rows = pl.concat(outcomes).drop("policy").join(judged, on="problem_id")
+    prms = [prm for prm in rows["prm"].unique().sort() if prm] or [""]
+    free = rows.filter(pl.col("prm") == "").drop("prm").join(pl.DataFrame({"prm": prms}), how="cross")
+    cells = (
+        pl.concat([rows.filter(pl.col("prm") != ""), free.select(rows.columns)])
+        .group_by("prm", "bin", "plan")
+        .agg(
+            problems=pl.len(),
+            accuracy=pl.col("accuracy").mean(),
+            accuracy_se=pl.col("accuracy").std() / pl.len().sqrt(),
+            reward=pl.col("reward").mean(),
+            tokens=pl.col("tokens").mean(),
+            flops=pl.col("flops").mean(),
+        )
+        .filter(pl.col("problems") == pl.col("problems").max().over("prm", "bin"))
+        .sort("prm", "bin", "flops", "plan")
+        .with_columns(policy=pl.lit(policy))
+    )
+    best = (
+        cells.sort(["accuracy", "flops", "plan"], descending=[True, False, False])
+        .group_by("prm", "bin")
+        .first()
+    )
+    best = best.select("prm", "bin", "plan", best=pl.lit(True))
+    names = (
+        "policy",
+        "prm",
+        "bin",
+        "plan",
+        "problems",
+        "accuracy",
+        "accuracy_se",
+        "reward",
+        "tokens",
+        "flops",
+        "best",
+    )
+    return (
+        cells.join(best, on=["prm", "bin", "plan"], how="left", maintain_order="left")
+        .with_columns(pl.col("best").fill_null(False), pl.col("bin").cast(pl.String))
+        .select(names)
+    )
+
+
+def _logged_plans(log: SearchLog) -> list[Plan]:
+    drawn = log.scan("samples").filter(pl.col("draw") >= 0).group_by("problem_id", "policy").len().collect()
+    smallest = min(drawn["len"].to_list(), default=0)
+    built = log.scan("outcomes").select(pl.col("plan").unique()).collect()["plan"].to_list()
+    plans = [Plan.parse(text) for text in sorted(built)]
+    return [plan for plan in plans if plan.n < smallest] or default_plans(smallest)
+
+
+def _halves(pool: Pool, largest: int) -> tuple[Pool, Pool]:
+    """(says how hard the problem is, is scored): halves, or all but what the largest n needs."""
+    judge, scored = pool.halves()
+    if len(scored) < largest:
+        judge, scored = pool.split(max(0, len(pool) - largest))
+    if not len(judge) or len(scored) < largest:
+        raise LogError(
+            f"a pool holds more samples than the largest n, since bins are formed on others than those "
+            f"scored, got {len(pool)} of {pool.policy!r} for {pool.problem_id!r} and n={largest}"
+        )
+    return judge, scored

@@ -1,0 +1,166 @@
+"""The manifest of a search log: its version, its settings and the models it holds rows of.
+
+``settings`` are what every row of one log shares (campaign seed, sampling, limits, block), so that
+draws of two kinds are never pooled. ``policies`` and ``prms`` grow as a log is extended; a name
+stays bound to one fingerprint. A card's fingerprint covers weights, tokenizer and prompt template.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from search.atomic import write_atomic
+from search.cards import ModelCard
+from search.errors import FingerprintError, LogError, SchemaError
+from search.log.tables import SCHEMA_VERSION
+from search.problem_set import canonical_json
+
+__all__ = ["MANIFEST_NAME", "Manifest"]
+
+MANIFEST_NAME = "manifest.json"
+_KIND = "search log"
+
+
+def _frozen(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(sorted(values.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a log says of itself.
+
+    Parameters
+    ----------
+    settings:
+        Name -> value in canonical text, the same for every row.
+    policies, prms:
+        Name -> card.
+    """
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    policies: Mapping[str, ModelCard] = field(default_factory=dict)
+    prms: Mapping[str, ModelCard] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("settings", "policies", "prms"):
+            object.__setattr__(self, name, _frozen(getattr(self, name)))
+
+    def joined(self, other: Manifest, what: str = "a log and what is added to it") -> Manifest:
+        """Both together. Raises FingerprintError naming the first thing they disagree on."""
+        for name in sorted(self.settings.keys() & other.settings.keys()):
+            if self.settings[name] != other.settings[name]:
+                raise FingerprintError(
+                    f"{name} must be the same in {what}, "
+                    f"got {self.settings[name]!r} and {other.settings[name]!r}"
+                )
+        for kind, mine, others in (("policy", self.policies, other.policies), ("PRM", self.prms, other.prms)):
+            for name in sorted(mine.keys() & others.keys()):
+                if mine[name].fingerprint != others[name].fingerprint:
+                    raise FingerprintError(
+                        f"{kind} {name!r} must have the same fingerprint in {what}, "
+                        f"got {mine[name].fingerprint!r} and {others[name].fingerprint!r}"
+                    )
+                if mine[name] != others[name]:
+                    raise FingerprintError(
+                        f"{kind} {name!r} must have the same card in {what}, "
+                        f"got {mine[name]} and {others[name]}"
+                    )
+        return replace(
+            self,
+            settings={**self.settings, **other.settings},
+            policies={**self.policies, **other.policies},
+            prms={**self.prms, **other.prms},
+        )
+
+    def policy(self, name: str) -> ModelCard:
+        """The card of a policy. Raises LogError when the log has none of that name."""
+        return _known(self.policies, name, "policies")
+
+    def prm(self, name: str) -> ModelCard:
+        """The card of a PRM. Raises LogError when the log has none of that name."""
+        return _known(self.prms, name, "PRMs")
+
+    def part_metadata(self, table: str, unit: str) -> dict[str, str]:
+        """The key-value metadata that travels in a Parquet part of this log."""
+        return {
+            "planner.schema_version": str(SCHEMA_VERSION),
+            "planner.table": table,
+            "planner.unit": unit,
+            "planner.fingerprints": canonical_json(self.fingerprints()),
+        }
+
+    def fingerprints(self) -> dict[str, str]:
+        """Settings and model fingerprints in one flat mapping, for part metadata."""
+        return {
+            **{f"setting/{name}": value for name, value in self.settings.items()},
+            **{f"policy/{name}": card.fingerprint for name, card in self.policies.items()},
+            **{f"prm/{name}": card.fingerprint for name, card in self.prms.items()},
+        }
+
+    def check_part(self, metadata: Mapping[str, str], where: str) -> None:
+        """Refuse a part of another version, or one whose fingerprints contradict the manifest."""
+        version = metadata.get("planner.schema_version")
+        if version is None:
+            raise SchemaError(
+                f"a part must be one that a search log wrote, got {where} without a schema version"
+            )
+        if version != str(SCHEMA_VERSION):
+            raise SchemaError(
+                f"a part must have schema version {SCHEMA_VERSION}, got version {version} in {where}"
+            )
+        ours = self.fingerprints()
+        theirs = json.loads(metadata.get("planner.fingerprints", "{}"))
+        for name, value in sorted(theirs.items()):
+            if ours.get(name, value) != value:
+                raise FingerprintError(
+                    f"{name} must be that of the log, {ours[name]!r}, got {value!r} in {where}"
+                )
+
+    def write(self, folder: Path) -> None:
+        """Replace the manifest of ``folder`` atomically."""
+        content = {
+            "kind": _KIND,
+            "schema_version": SCHEMA_VERSION,
+            "settings": dict(self.settings),
+            "policies": {name: asdict(card) for name, card in self.policies.items()},
+            "prms": {name: asdict(card) for name, card in self.prms.items()},
+        }
+        write_atomic(folder / MANIFEST_NAME, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """The manifest of ``folder``. Raises LogError or SchemaError."""
+        path = folder / MANIFEST_NAME
+        if not path.is_file():
+            raise LogError(f"a search log is a folder with a {MANIFEST_NAME}, got {str(folder)!r}")
+        try:
+            content = json.loads(path.read_text())
+            if content["kind"] != _KIND:
+                raise LogError(
+                    f"the kind of a search log's manifest is {_KIND!r}, got {content['kind']!r} in {path}"
+                )
+            if content["schema_version"] != SCHEMA_VERSION:
+                raise SchemaError(
+                    f"a search log must have schema version {SCHEMA_VERSION}, "
+                    f"got version {content['schema_version']} in {str(folder)!r}"
+                )
+            return cls(
+                {str(name): str(value) for name, value in content["settings"].items()},
+                {name: ModelCard(**card) for name, card in content["policies"].items()},
+                {name: ModelCard(**card) for name, card in content["prms"].items()},
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, LogError):
+                raise
+            raise LogError(f"a manifest must be whole JSON of a search log, got {path}: {error!r}") from error
+
+
+def _known(cards: Mapping[str, ModelCard], name: str, what: str) -> ModelCard:
+    if name not in cards:
+        raise LogError(f"{what} of this log are {', '.join(cards) or 'none'}, got {name!r}")
+    return cards[name]

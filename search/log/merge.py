@@ -1,0 +1,86 @@
+"""Merge search logs: rows of all, refused by name where they contradict each other.
+
+Derived tables (``outcomes``) are not merged: rebuild them. Rows that several logs hold equally are
+kept once; rows with one key and two contents are refused, and then nothing is written.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from search.errors import LogError
+from search.log.comparison import first_conflict
+from search.log.manifest import Manifest
+from search.log.store import SearchLog
+from search.log.tables import TABLES, Table
+
+__all__ = ["merge_logs"]
+
+#: rebuilt from the others
+_DERIVED = ("outcomes",)
+
+
+def merge_logs(sources: Sequence[SearchLog], target: str | Path) -> SearchLog:
+    """A new log at ``target`` with the rows of all ``sources``.
+
+    Raises FingerprintError (settings or models disagree, by name), LogError (one key, two
+    contents; or ``target`` is not new). The target appears whole or not at all.
+    """
+    if not sources:
+        raise LogError("a merge needs at least one log, got none")
+    target = Path(target)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise LogError(f"a merge needs a target that is new or empty, got {str(target)!r}")
+    manifest = Manifest()
+    for source in sources:
+        manifest = manifest.joined(source.manifest, "merged logs")
+    unfinished = target.with_name(f"{target.name}.merging")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        merged = SearchLog.create(unfinished, manifest)
+        for table in TABLES.values():
+            if table.name not in _DERIVED:
+                _merge_table(table, sources, merged)
+        if target.exists():
+            target.rmdir()
+        unfinished.rename(target)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return SearchLog.open(target)
+
+
+def _merge_table(table: Table, sources: Sequence[SearchLog], merged: SearchLog) -> None:
+    key = list(table.key)
+    for source in sources:
+        present = merged.read(table.name, key)
+        incoming = source.read(table.name, key)
+        shared = incoming.join(present, on=key, how="semi") if present.height else incoming.clear()
+        if shared.height:
+            mine = merged.scan(table.name).join(shared.lazy(), on=key, how="semi").sort(key).collect()
+            theirs = source.scan(table.name).join(shared.lazy(), on=key, how="semi").sort(key).collect()
+            conflict = first_conflict(table, mine, theirs)
+            if conflict is not None:
+                raise LogError(
+                    f"rows of {table.name} with one key must be equal in merged logs, "
+                    f"got another {conflict} in {str(source.path)!r}"
+                )
+        for unit in sorted(source.units(table.name)):
+            rows = source.read_unit(table.name, unit)
+            if shared.height:
+                rows = rows.join(shared, on=key, how="anti")
+            if rows.height and not merged.append(table.name, rows, unit=unit):
+                _append_beside(table, merged, rows, unit)
+
+
+def _append_beside(table: Table, merged: SearchLog, rows: pl.DataFrame, unit: str) -> None:
+    """A unit's name is taken by other rows (a part was merged before): take the next free name."""
+    taken = merged.units(table.name)
+    number = 2
+    while f"{unit}.{number}" in taken:
+        number += 1
+    merged.append(table.name, rows, unit=f"{unit}.{number}")

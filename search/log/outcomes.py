@@ -1,0 +1,204 @@
+"""The derived table: accuracy and cost of every choice on every problem.
+
+``majority``, ``best_of_n`` and ``weighted_vote`` come from pools (``search.log.subsets``), ``cot``
+from the greedy draw, tree searches from their runs. Nothing here is measured anew, so the table can
+be rebuilt at any time: ``rebuild_outcomes(log)``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import polars as pl
+
+from search.errors import LogError
+from search.log.costs import pool_cost
+from search.log.pool import Pool, aggregate, read_pools
+from search.log.store import SearchLog
+from search.log.subsets import RESAMPLES, derive_all
+from search.log.tables import TABLES
+from search.plan import Plan
+from search.scores import SCORES
+
+__all__ = [
+    "build_outcomes",
+    "default_plans",
+    "greedy_outcomes",
+    "pool_outcomes",
+    "rebuild_outcomes",
+    "run_outcomes",
+]
+
+_COLUMNS = TABLES["outcomes"].columns
+
+
+def default_plans(samples: int) -> list[Plan]:
+    """Plans that a pool of ``samples`` draws can replay: powers of four up to half of it, all scores."""
+    numbers = [4**power for power in range(8) if 4**power <= max(1, samples // 2)]
+    plans = [Plan.of("cot"), *(Plan.of("majority", n=n) for n in numbers)]
+    for strategy in ("best_of_n", "weighted_vote"):
+        plans += [Plan.of(strategy, n=n, score=name) for n in numbers if n > 1 for name in SCORES]
+    return plans
+
+
+def rebuild_outcomes(
+    log: SearchLog, plans: Sequence[Plan], *, resamples: int = RESAMPLES, seed: int = 0
+) -> pl.DataFrame:
+    """Build ``outcomes`` and put it in place of what the log held. Take ``log.writing()`` around it."""
+    frame = build_outcomes(log, plans, resamples=resamples, seed=seed)
+    log.replace("outcomes", frame)
+    return frame
+
+
+def build_outcomes(
+    log: SearchLog, plans: Sequence[Plan], *, resamples: int = RESAMPLES, seed: int = 0
+) -> pl.DataFrame:
+    """One row per problem x choice, for every policy and PRM of the log.
+
+    ``plans`` are those to derive from pools and greedy draws; every tree plan that was run has its
+    rows whether it is named or not. A plan whose n is larger than a problem's pool, or whose PRM
+    has not scored it, has no row for that problem. Columns as in ``TABLES["outcomes"]``, key order.
+    """
+    parts = [run_outcomes(log)]
+    for policy in log.manifest.policies:
+        if any(plan.strategy == "cot" for plan in plans):
+            parts.append(greedy_outcomes(log, policy))
+        parts.append(
+            pool_outcomes(log, read_pools(log, policy).values(), plans, resamples=resamples, seed=seed)
+        )
+    return pl.concat(parts).sort(TABLES["outcomes"].key)
+
+
+def pool_outcomes(
+    log: SearchLog,
+    pools: Iterable[Pool],
+    plans: Sequence[Plan],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """Rows of the plans that pools can replay, under every PRM that scored a pool."""
+    replayed = [plan for plan in plans if not plan.is_tree and plan.strategy != "cot"]
+    free = [plan for plan in replayed if not plan.needs_prm]
+    scored = [plan for plan in replayed if plan.needs_prm]
+    columns: dict[str, list[object]] = {name: [] for name in _COLUMNS}
+    for pool in pools:
+        policy = log.manifest.policy(pool.policy)
+        for prm, wanted in [("", free), *((prm, scored) for prm in pool.scores)]:
+            fitting = [plan for plan in wanted if plan.n <= len(pool)]
+            derived = derive_all(pool, fitting, prm or None, resamples=resamples, seed=seed)
+            for plan, value in zip(fitting, derived, strict=True):
+                cost = pool_cost(pool, plan.n, policy, log.manifest.prm(prm) if prm else None)
+                row = (
+                    *(
+                        pool.problem_id,
+                        pool.policy,
+                        prm,
+                        str(plan),
+                        value.accuracy,
+                        value.accuracy_se,
+                        len(pool),
+                    ),
+                    *(None if math.isnan(value.reward) else value.reward, cost.tokens, cost.tokens_p90),
+                    *(cost.flops, cost.flops_p90, None),
+                )
+                for name, entry in zip(_COLUMNS, row, strict=True):
+                    columns[name].append(entry)
+    return pl.DataFrame(columns, schema=dict(_COLUMNS))
+
+
+def greedy_outcomes(log: SearchLog, policy: str) -> pl.DataFrame:
+    """Rows of ``cot()``: one greedy draw, which has no error of its own since it never varies."""
+    card = log.manifest.policy(policy)
+    tokens = (pl.col("tokens") + pl.col("prompt_tokens")).cast(pl.Float64)
+    flops = pl.lit(card.flops(1.0)) * tokens
+    query = log.scan("samples").filter(pl.col("policy") == policy, pl.col("draw") == -1)
+    if query.filter(pl.col("correct").is_null()).select(pl.len()).collect().item():
+        raise LogError(f"samples must be graded, got a greedy draw of {policy!r} without a grade")
+    return _outcomes(
+        query.select(
+            "problem_id",
+            "policy",
+            prm=pl.lit(""),
+            plan=pl.lit(str(Plan.of("cot"))),
+            accuracy=pl.col("correct"),
+            accuracy_se=pl.lit(0.0),
+            draws=pl.lit(1),
+            reward=pl.lit(None),
+            tokens=tokens,
+            tokens_p90=tokens,
+            flops=flops,
+            flops_p90=flops,
+            seconds=pl.lit(None),
+        ).collect()
+    )
+
+
+def run_outcomes(log: SearchLog) -> pl.DataFrame:
+    """Rows of the tree searches: means over a problem's runs.
+
+    Two runs that agree are no certainty, so the standard error is that of a share with half a
+    success and half a failure added. ``reward`` is the best score among the candidates that gave
+    the run's answer, by the plan's own score.
+    """
+    runs = log.scan("runs")
+    frame = (
+        runs.select(
+            *("problem_id", "policy", "prm", "plan", "correct", "flops", "seconds"),
+            tokens=pl.col("policy_tokens") + pl.col("prm_tokens"),
+        )
+        .with_columns(reward=_chosen_rewards(runs))
+        .collect()
+    )
+    if frame["correct"].null_count():
+        raise LogError("runs must be graded, got one without a grade")
+    grouped = (
+        frame.lazy()
+        .group_by("problem_id", "policy", "prm", "plan")
+        .agg(
+            accuracy=pl.col("correct").mean(),
+            draws=pl.len(),
+            share=(pl.col("correct").sum() + 0.5) / (pl.len() + 1.0),
+            reward=pl.col("reward").mean(),
+            tokens=pl.col("tokens").mean(),
+            tokens_p90=pl.col("tokens").quantile(0.9, "linear"),
+            flops=pl.col("flops").mean(),
+            flops_p90=pl.col("flops").quantile(0.9, "linear"),
+            seconds=pl.col("seconds").mean(),
+        )
+        .with_columns(accuracy_se=(pl.col("share") * (1.0 - pl.col("share")) / pl.col("draws")).sqrt())
+        .collect()
+    )
+    return _outcomes(grouped)
+
+
+def _chosen_rewards(runs: pl.LazyFrame) -> pl.Series:
+    frame = runs.select("plan", "answer", "candidates").collect()
+    flat = (
+        frame.lazy()
+        .with_row_index("row")
+        .explode("candidates")
+        .filter(pl.col("candidates").is_not_null())
+        .unnest("candidates", separator=".")
+        .filter(pl.col("answer") == pl.col("candidates.answer"))
+        .select("row", "plan", "candidates.step_rewards")
+        .collect()
+    )
+    rewards = flat["candidates.step_rewards"]
+    lengths = rewards.list.len().to_numpy().astype("int64")
+    scores = aggregate(rewards.explode(empty_as_null=False).cast(pl.Float64).to_numpy(), lengths)
+    names: Mapping[str, str] = {plan: Plan.parse(plan).score or SCORES[0] for plan in flat["plan"].unique()}
+    best = (
+        flat.select("row", name=pl.col("plan").replace_strict(names, return_dtype=pl.String))
+        .with_columns(pl.Series(f"score.{name}", values) for name, values in scores.items())
+        .with_columns(score=pl.coalesce(pl.when(name=name).then(pl.col(f"score.{name}")) for name in SCORES))
+        .group_by("row")
+        .agg(pl.col("score").max())
+    )
+    rows = pl.DataFrame({"row": range(frame.height)}, schema={"row": best.schema["row"]})
+    return rows.join(best, on="row", how="left", maintain_order="left")["score"].alias("reward")
+
+
+def _outcomes(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select(pl.col(name).cast(kind) for name, kind in _COLUMNS.items())

@@ -1,0 +1,137 @@
+"""The tables of a search log: names, keys, columns and types, and the schema's version.
+
+See ``search.log.store`` for how they lie on disk. This file knows no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+__all__ = ["SCHEMA_VERSION", "TABLES", "Table"]
+
+#: raised whenever a column changes its name, type or meaning
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: its columns in order, and the key that orders and identifies rows."""
+
+    name: str
+    key: tuple[str, ...]
+    columns: Mapping[str, pl.DataType]
+    #: columns that differ between two runs that are otherwise equal (timings)
+    timings: tuple[str, ...] = ()
+
+
+_FLOATS = pl.List(pl.Float32())
+_CANDIDATE = pl.Struct(
+    {
+        "text": pl.String(),
+        "answer": pl.String(),
+        "step_rewards": _FLOATS,
+        "step_tokens": pl.List(pl.Int32()),
+        "finish_reason": pl.String(),
+    }
+)
+
+#: by name. ``sampling`` is ``str(Sampling)``; ``plan`` is ``str(Plan)``; ``prm`` is "" where none was asked
+TABLES: Mapping[str, Table] = {
+    table.name: table
+    for table in (
+        Table(
+            "problems",
+            ("problem_id",),
+            {
+                "problem_id": pl.String(),
+                "family": pl.String(),
+                "domain": pl.String(),
+                "question": pl.String(),
+                "answer": pl.String(),
+                "meta": pl.String(),  # JSON
+            },
+        ),
+        Table(  # one row per pool draw; greedy is draw -1
+            "samples",
+            ("problem_id", "policy", "sampling", "draw"),
+            {
+                "problem_id": pl.String(),
+                "policy": pl.String(),
+                "sampling": pl.String(),
+                "draw": pl.Int32(),
+                "seed": pl.Int64(),
+                "text": pl.String(),
+                "answer": pl.String(),  # canonical; null if unreadable
+                "correct": pl.Boolean(),
+                "prompt_tokens": pl.Int32(),
+                "tokens": pl.Int32(),
+                "step_tokens": pl.List(pl.Int32()),
+                "mean_logprob": pl.Float32(),
+                "min_logprob": pl.Float32(),
+                "finish_reason": pl.String(),
+            },
+        ),
+        Table(  # one row per pool draw x PRM
+            "scores",
+            ("problem_id", "policy", "sampling", "prm", "draw"),
+            {
+                "problem_id": pl.String(),
+                "policy": pl.String(),
+                "sampling": pl.String(),
+                "prm": pl.String(),
+                "draw": pl.Int32(),
+                "step_rewards": _FLOATS,
+                "prompt_tokens": pl.Int32(),  # of the PRM, counted once per problem
+                "prm_tokens": pl.Int32(),  # steps and separators, without the prompt
+                "physical_prm_tokens": pl.Int32(),
+            },
+        ),
+        Table(  # one row per run of a tree search
+            "runs",
+            ("problem_id", "policy", "sampling", "prm", "plan", "run"),
+            {
+                "problem_id": pl.String(),
+                "policy": pl.String(),
+                "sampling": pl.String(),
+                "prm": pl.String(),
+                "plan": pl.String(),
+                "run": pl.Int32(),
+                "seed": pl.Int64(),
+                "candidates": pl.List(_CANDIDATE),
+                "answer": pl.String(),
+                "correct": pl.Boolean(),
+                "outcome": pl.String(),
+                "policy_tokens": pl.Int64(),  # logical, prompt included once
+                "prm_tokens": pl.Int64(),  # logical, prompt included once
+                "physical_policy_tokens": pl.Int64(),
+                "physical_prm_tokens": pl.Int64(),
+                "flops": pl.Float64(),
+                "seconds": pl.Float64(),
+            },
+            timings=("seconds",),
+        ),
+        Table(  # one row per problem x choice; derived, can be rebuilt
+            "outcomes",
+            ("problem_id", "policy", "prm", "plan"),
+            {
+                "problem_id": pl.String(),
+                "policy": pl.String(),
+                "prm": pl.String(),
+                "plan": pl.String(),
+                "accuracy": pl.Float64(),
+                "accuracy_se": pl.Float64(),
+                "draws": pl.Int32(),  # samples or runs the estimate rests on
+                "reward": pl.Float64(),  # mean score of the chosen candidate, null without a PRM
+                "tokens": pl.Float64(),  # policy and PRM, logical
+                "tokens_p90": pl.Float64(),
+                "flops": pl.Float64(),
+                "flops_p90": pl.Float64(),
+                "seconds": pl.Float64(),  # null where nothing was timed
+            },
+            timings=("seconds",),
+        ),
+    )
+}

@@ -1,0 +1,92 @@
+"""What one run of a plan returned: candidates, the answer (or a named reason why none), the spend.
+
+Results are never graded here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from search.plan import Plan
+
+__all__ = ["Candidate", "Outcome", "Result", "Spend"]
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    ANSWERED = "answered"
+    UNREADABLE = "unreadable"  # candidates there are, but no answer can be read from any
+    BUDGET = "budget"  # the budget let no candidate finish
+    DEADLINE = "deadline"  # time was up before any candidate finished
+    STEP_LIMIT = "step_limit"  # every beam hit the step or token limit without an answer
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What a run cost. Logical figures do not depend on traffic, physical ones do.
+
+    ``policy_tokens`` / ``prm_tokens`` (logical): the prompt once per problem and model, every
+    generated token (discarded beams and the probe included), every step scored once.
+    ``physical_*``: what the backends really processed. ``flops``: logical, policy and PRM together.
+    ``seconds``: measured wall clock.
+    """
+
+    policy_tokens: int = 0
+    prm_tokens: int = 0
+    physical_policy_tokens: int = 0
+    physical_prm_tokens: int = 0
+    flops: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Logical tokens of policy and PRM together. Compare models of different size in FLOPs."""
+        return self.policy_tokens + self.prm_tokens
+
+    def __add__(self, other: Spend) -> Spend:
+        return Spend(
+            self.policy_tokens + other.policy_tokens,
+            self.prm_tokens + other.prm_tokens,
+            self.physical_policy_tokens + other.physical_policy_tokens,
+            self.physical_prm_tokens + other.physical_prm_tokens,
+            self.flops + other.flops,
+            self.seconds + other.seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One solution that competes for the answer.
+
+    ``step_rewards`` is empty when no PRM scored it. ``step_tokens`` are the generated tokens per
+    step and sum to ``tokens``. ``answer`` is canonical (``Domain.read``), None if unreadable.
+    ``mean_logprob`` / ``min_logprob`` are per token, None when they were not asked for.
+    """
+
+    text: str
+    answer: str | None
+    step_rewards: tuple[float, ...]
+    step_tokens: tuple[int, ...]
+    finish_reason: str
+    mean_logprob: float | None = None
+    min_logprob: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Generated tokens."""
+        return sum(self.step_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one run of a plan returned. ``chosen`` indexes ``candidates``; None without an answer."""
+
+    problem_id: str
+    plan: Plan
+    candidates: tuple[Candidate, ...]
+    answer: str | None
+    chosen: int | None
+    outcome: Outcome
+    spend: Spend

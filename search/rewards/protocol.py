@@ -1,0 +1,88 @@
+"""Rewards score steps: a handle per solution prefix, extended step by step.
+
+A backend that can keep state scores only what is new; one that cannot rescores the prefix behind
+the same face and says so in its usage. Calls made concurrently are batched by the backend.
+A reward model knows nothing of policies, strategies or logs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.cards import ModelCard
+
+__all__ = ["Handle", "Reward", "RewardUsage", "Scored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A scored prefix: the question and the steps so far. Immutable; extending gives a new one.
+
+    ``state`` is the backend's own (a KV cache, say). A handle may be extended several times, with
+    different steps: that is how beams branch.
+    """
+
+    question: str
+    steps: tuple[str, ...] = ()
+    state: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class RewardUsage:
+    """PRM tokens of one call.
+
+    ``logical_tokens``: the prompt (on the first extension of an opened handle only, so once per
+    candidate tree; strategies count it once per problem) is NOT included; the new steps and their
+    separators are. ``prompt_tokens``: length of the prompt in this PRM's tokens.
+    ``physical_tokens``: what the backend really processed for this call, rescoring included.
+    """
+
+    prompt_tokens: int
+    logical_tokens: int
+    physical_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What ``extend`` returns: one reward in [0, 1] per new step, the longer handle, the cost."""
+
+    rewards: tuple[float, ...]
+    handle: Handle
+    usage: RewardUsage
+
+
+class Reward(ABC):
+    """Who scores steps. Used on one event loop; ``async with`` closes it."""
+
+    #: what is known of the PRM
+    card: ModelCard
+
+    def open(self, question: str) -> Handle:
+        """The empty prefix of a solution of ``question``. Costs nothing until extended."""
+        return Handle(question)
+
+    @abstractmethod
+    def count(self, question: str, steps: Sequence[str]) -> tuple[int, int]:
+        """(prompt tokens, step tokens with separators) that scoring these steps takes logically.
+
+        Costs nothing; lets a budget reserve before anything is sent.
+        """
+
+    @abstractmethod
+    async def extend(self, handle: Handle, steps: Sequence[str]) -> Scored:
+        """Score new steps (text without the newline) after a prefix. Raises RewardError.
+
+        ``steps`` must not be empty. A prefix longer than the context raises RewardError.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Free everything. Safe to call twice."""
+
+    async def __aenter__(self) -> Reward:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

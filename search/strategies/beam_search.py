@@ -1,0 +1,22 @@
+"""``beam_search(n, width, prune, score, vote)``: the PRM prunes partial solutions after every step.
+
+Snell et al. (arXiv 2408.03314, section 5.2), arXiv 2502.06703, Hugging Face's search-and-learn.
+The rules of a step are in ``search.strategies.growing``.
+"""
+
+from __future__ import annotations
+
+from search.strategies.growing import Beam, Grower
+from search.strategies.tree import TreeStrategy
+
+__all__ = ["BeamSearch"]
+
+
+class BeamSearch(TreeStrategy):
+    """One tree of n places: n first steps, n / width survivors, each expanded width times."""
+
+    name = "beam_search"
+
+    async def search(self, grower: Grower, seed: int, n: int, width: int) -> list[Beam]:
+        """The finished beams of one tree."""
+        return await grower.grow(grower.expand(grower.root(seed), n), n, width)

@@ -1,0 +1,103 @@
+"""Sampling: whole solutions drawn independently, each scored as soon as it is finished.
+
+What ``cot``, ``majority``, ``best_of_n`` and ``weighted_vote`` have in common; they differ in how
+the answer is picked.
+
+Equal solutions are sent to the PRM once. The logical cost counts each of them all the same: it is
+a sum over draws, as in the search log, so that pools give the cost of every n.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from search.budget import Ledger, Reservation
+from search.engines.protocol import ChildFinished, Sampling
+from search.grading.registry import domain
+from search.plan import Plan
+from search.problem import Problem
+from search.result import Candidate, Result
+from search.rewards.protocol import Scored
+from search.strategies.conclusion import conclude
+from search.strategies.prior import score_prior
+from search.strategies.protocol import Setting, Strategy
+from search.strategies.session import Session
+from search.strategies.steps import apportion, split
+
+__all__ = ["SamplingStrategy", "candidate_of"]
+
+
+def candidate_of(problem: Problem, child: ChildFinished, delimiter: str) -> Candidate:
+    """A finished child that wrote a whole solution, as an unscored candidate."""
+    logprobs = child.logprobs
+    return Candidate(
+        text=child.text,
+        answer=domain(problem.domain).read(problem, child.text),
+        step_rewards=(),
+        step_tokens=apportion(split(child.text, delimiter), len(child.token_ids)),
+        finish_reason=child.finish_reason,
+        mean_logprob=math.fsum(logprobs) / len(logprobs) if logprobs else None,
+        min_logprob=min(logprobs) if logprobs else None,
+    )
+
+
+class SamplingStrategy(Strategy):
+    """Draws n solutions with one request, prior candidates counted in, and votes.
+
+    A budget that does not hold n samples gives fewer candidates; ``len(result.candidates)`` tells.
+    ``Limits.max_steps`` does not bind here: nothing stops a sample between steps.
+    """
+
+    #: how the answer is picked, one of ``search.plan.VOTES``
+    vote: str
+
+    def sampling(self, setting: Setting) -> Sampling:
+        """How tokens are drawn."""
+        return setting.sampling
+
+    async def run(
+        self,
+        problem: Problem,
+        plan: Plan,
+        setting: Setting,
+        ledger: Ledger,
+        seed: int,
+        prior: Sequence[Candidate] = (),
+    ) -> Result:
+        before = ledger.spend
+        async with Session(self.name, problem, plan, setting, ledger) as session:
+            earlier = score_prior(session, prior)
+            drawn: dict[int, asyncio.Task[Candidate]] = {}
+            scoring: dict[tuple[str, ...], asyncio.Task[Scored]] = {}
+
+            def on_child(index: int, child: ChildFinished, held: Reservation) -> None:
+                drawn[index] = session.spawn(_finish(session, problem, child, held, scoring))
+
+            missing = max(0, plan.n - len(prior))
+            for candidate in prior:
+                session.expect(candidate.tokens)
+            await session.draw((), missing, seed, on_child, sampling=self.sampling(setting))
+            candidates = await asyncio.gather(*earlier, *(drawn[index] for index in sorted(drawn)))
+            return conclude(problem, plan, self.vote, candidates, ledger, before, is_over=session.is_over)
+
+
+async def _finish(
+    session: Session,
+    problem: Problem,
+    child: ChildFinished,
+    held: Reservation,
+    scoring: dict[tuple[str, ...], asyncio.Task[Scored]],
+) -> Candidate:
+    candidate = candidate_of(problem, child, session.setting.delimiter)
+    steps = split(child.text, session.setting.delimiter)
+    if not steps or not session.is_scorable(session.count(steps)):
+        session.give_back(held)
+        return candidate
+    if steps not in scoring:
+        scoring[steps] = session.spawn(session.score(session.open(), steps, held))
+        return replace(candidate, step_rewards=(await scoring[steps]).rewards)
+    paid = session.charge_scoring(steps, held)
+    return replace(candidate, step_rewards=(await scoring[steps]).rewards if paid else ())

@@ -1,0 +1,121 @@
+"""The plan grammar: one canonical form, parsed and printed round-trip."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.errors import PlanError
+from search.plan import GRAMMAR, VOTES, Plan
+from search.scores import SCORES
+from search.strategies.registry import STRATEGIES
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    strategy = draw(st.sampled_from(sorted(GRAMMAR)))
+    values: dict[str, int | str] = {}
+    for name in GRAMMAR[strategy]:
+        if name == "width":
+            values["width"] = draw(st.integers(1, 16))
+            values["n"] = int(values["width"]) * draw(st.integers(1, 64))
+        elif name == "n":
+            values["n"] = draw(st.integers(1, 1024))
+        else:
+            values[name] = draw(st.sampled_from(VOTES if name == "vote" else SCORES))
+    return Plan.of(strategy, **values)
+
+
+@given(plans())
+def test_a_plan_prints_and_parses_round_trip(plan: Plan) -> None:
+    assert Plan.parse(str(plan)) == plan
+    assert str(Plan.parse(str(plan))) == str(plan)
+
+
+@given(plans(), st.randoms(use_true_random=False), st.sampled_from(["", " ", "  ", "\n", "\t"]))
+def test_two_spellings_of_one_plan_are_one_plan(plan: Plan, rng: random.Random, space: str) -> None:
+    parts = [f"{space}{name}{space}={space}{value}{space}" for name, value in plan.parameters]
+    rng.shuffle(parts)
+    spelled = Plan.parse(f"{space}{plan.strategy}{space}({','.join(parts)}){space}")
+    assert spelled == plan
+    assert hash(spelled) == hash(plan)
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("cot", "cot()"),
+        ("cot()", "cot()"),
+        ("majority", "majority(n=16)"),
+        ("majority(n=+4)", "majority(n=4)"),
+        ("best_of_n(score=min,n=16)", "best_of_n(n=16, score=min)"),
+        ("weighted_vote(n=8)", "weighted_vote(n=8, score=last)"),
+        ("dvts(n=8, vote=weighted)", "dvts(n=8, width=4, prune=last, score=last, vote=weighted)"),
+        ("beam_search()", "beam_search(n=16, width=4, prune=last, score=last, vote=max)"),
+    ],
+)
+def test_what_is_left_out_is_filled_in(text: str, canonical: str) -> None:
+    assert str(Plan.parse(text)) == canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "a plan is written strategy"),
+        ("best_of_n(n=16", "a plan is written strategy"),
+        ("best_of_n(16)", "a plan is written strategy"),
+        ("best_of_n(n=)", "a plan is written strategy"),
+        ("best_of_n(n=16,)", "a plan is written strategy"),
+        ("oracle(n=4)", "strategy must be one of .*, got 'oracle'"),
+        ("cot(n=4)", "cot takes no parameters, got 'n'"),
+        ("majority(width=4)", "majority takes n, got 'width'"),
+        ("majority(n=4, n=5)", "a parameter is given once, got 'n' twice"),
+        ("majority(n=0)", "n must be a whole number from 1 to 65536, got n=0"),
+        ("majority(n=-4)", "n must be a whole number from 1 to 65536, got n=-4"),
+        ("majority(n=4.0)", r"n must be a whole number from 1 to 65536, got n=4\.0"),
+        ("majority(n=99999999999)", "n must be a whole number from 1 to 65536"),
+        ("best_of_n(score=best)", "score must be one of min, last, mean, prod, got 'best'"),
+        ("dvts(prune=max)", "prune must be one of min, last, mean, prod, got 'max'"),
+        ("dvts(vote=last)", "vote must be one of max, majority, weighted, got 'last'"),
+        ("beam_search(n=10, width=4)", "n must be divisible by width, got n=10, width=4"),
+        ("dvts(n=2)", "n must be divisible by width, got n=2, width=4"),
+    ],
+)
+def test_a_bad_plan_says_the_rule_and_the_value(text: str, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        Plan.parse(text)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_plan_or_a_plan_error(text: str) -> None:
+    try:
+        plan = Plan.parse(text)
+    except PlanError:
+        return
+    assert plan.strategy in GRAMMAR
+
+
+def test_properties_tell_what_a_plan_needs() -> None:
+    tree, vote, cot = Plan.parse("dvts(n=8, prune=min)"), Plan.parse("majority(n=8)"), Plan.parse("cot")
+    assert (tree.n, tree.width, tree.prune, tree.score, tree.vote) == (8, 4, "min", "last", "max")
+    assert (tree.is_tree, tree.needs_prm) == (True, True)
+    assert (vote.n, vote.width, vote.prune, vote.score, vote.vote) == (8, 1, None, None, None)
+    assert (vote.is_tree, vote.needs_prm) == (False, False)
+    assert cot.n == 1
+
+
+def test_a_plan_built_by_hand_is_checked_too() -> None:
+    with pytest.raises(PlanError, match=r"majority takes \(n\) in this order, got \(\)"):
+        Plan("majority")
+    with pytest.raises(PlanError, match="n must be a whole number from 1 to 65536, got n=True"):
+        Plan.of("majority", n=True)
+    with pytest.raises(PlanError, match="strategy must be one of"):
+        Plan.of("oracle")
+
+
+def test_every_strategy_of_the_grammar_can_be_run() -> None:
+    assert list(STRATEGIES) == list(GRAMMAR)
+    assert {name: strategy.name for name, strategy in STRATEGIES.items()} == {name: name for name in GRAMMAR}

@@ -1,0 +1,42 @@
+"""Scores by hand."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.scores import SCORES, score
+
+
+@pytest.mark.parametrize(("name", "value"), [("min", 0.25), ("last", 0.5), ("mean", 0.5), ("prod", 0.09375)])
+def test_scores_by_hand(name: str, value: float) -> None:
+    assert score((0.75, 0.25, 0.5), name) == value
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_nothing_speaks_for_a_solution_without_steps(name: str) -> None:
+    assert score((), name) == 0.0
+
+
+def test_an_unknown_score_says_the_rule_and_the_value() -> None:
+    with pytest.raises(ValueError, match="score must be one of min, last, mean, prod, got 'max'"):
+        score((0.5,), "max")
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_scores_of_rewards_lie_in_the_unit_interval_and_in_order(rewards: list[float]) -> None:
+    assert (
+        0.0
+        <= score(rewards, "prod")
+        <= score(rewards, "min")
+        <= score(rewards, "mean")
+        <= max(rewards)
+        <= 1.0
+    )
+    assert score(rewards, "min") <= score(rewards, "last")
+
+
+@given(st.sampled_from(SCORES), st.floats(0, 1))
+def test_all_scores_of_one_step_are_its_reward(name: str, reward: float) -> None:
+    assert score((reward,), name) == reward

@@ -1,0 +1,82 @@
+"""Synchronous faces: from plain code, inside a running loop, from many threads, interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from search.sync import run_sync
+
+
+async def loop_id() -> int:
+    await asyncio.sleep(0)
+    return id(asyncio.get_running_loop())
+
+
+def test_it_returns_what_the_coroutine_returns_always_on_one_loop() -> None:
+    assert run_sync(loop_id()) == run_sync(loop_id())
+
+
+async def test_it_works_inside_a_running_loop() -> None:
+    assert run_sync(loop_id()) != id(asyncio.get_running_loop())
+
+
+def test_many_threads_share_the_loop() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(lambda _: run_sync(loop_id()), range(16)))) == 1
+
+
+def test_errors_come_through() -> None:
+    async def fail() -> None:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError, match="x"):
+        run_sync(fail())
+
+
+def test_a_call_from_its_own_loop_is_refused() -> None:
+    async def nested() -> int:
+        return run_sync(loop_id())
+
+    with pytest.raises(RuntimeError, match="must not be called on its own loop"):
+        run_sync(nested())
+
+
+def test_a_coroutine_that_cancels_itself_says_so() -> None:
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        run_sync(cancelled())
+
+
+def test_an_interrupt_cancels_the_coroutine_and_waits_for_its_cleaning_up() -> None:
+    cleaned = threading.Event()
+    main = threading.main_thread().ident
+    assert main is not None
+
+    async def work() -> None:
+        try:
+            signal.pthread_kill(main, signal.SIGINT)
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            cleaned.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sync(work())
+    assert cleaned.is_set()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_gets_a_loop_of_its_own() -> None:
+    run_sync(loop_id())
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if run_sync(loop_id()) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -1,0 +1,131 @@
+"""The distribution: a wheel that works anywhere, and a README whose commands are what CI runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from planner.version import __version__
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PLANNER"))
+    }
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ``bin`` folder of a fresh environment that holds our wheel and sees our dependencies."""
+    folder = tmp_path_factory.mktemp("packaging")
+    run(
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        folder / "dist",
+        ROOT,
+        cwd=folder,
+    )
+    (wheel,) = (folder / "dist").glob("*.whl")
+    venv.create(folder / "venv", with_pip=False)
+    run(
+        *(sys.executable, "-m", "pip", "--python", folder / "venv" / "bin" / "python"),
+        *("install", "--no-deps", "--no-index", wheel),
+        cwd=folder,
+    )
+    # a path line, not a site folder: .pth files in there (an editable install of ours) are not followed
+    (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return folder / "venv" / "bin"
+
+
+@pytest.mark.slow
+def test_the_wheel_prints_its_version(installed: Path, tmp_path: Path) -> None:
+    assert run(installed / "planner", "--version", cwd=tmp_path).strip() == f"planner {__version__}"
+
+
+@pytest.mark.slow
+def test_the_wheel_brings_the_shipped_models(installed: Path, tmp_path: Path) -> None:
+    script = (
+        "import json, planner, training, search; from planner.models import models_folder; "
+        "f = models_folder(); "
+        "print(json.dumps([planner.__file__, str(f), sorted(str(p.relative_to(f)) for p in f.rglob('*'))]))"
+    )
+    package, folder, files = json.loads(run(installed / "python", "-c", script, cwd=tmp_path))
+    assert Path(package).is_relative_to(installed.parent)
+    assert Path(folder).is_relative_to(installed.parent)
+    shipped = {
+        str(path.relative_to(ROOT / "models"))
+        for path in (ROOT / "models").rglob("*")
+        if path.name != ".gitignore" and "__pycache__" not in path.parts
+    }
+    assert set(files) == shipped
+    assert any(name.endswith("model.safetensors") for name in files)
+
+
+@pytest.mark.slow
+def test_the_wheel_recommends_from_any_folder(installed: Path, tmp_path: Path) -> None:
+    printed = run(installed / "planner", "recommend", "1 + 2 =", "--tokens", "2000", "--json", cwd=tmp_path)
+    assert json.loads(printed)["plan"]
+
+
+def test_ci_runs_the_commands_of_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"^<!-- command: (\w+) -->\n```\n(.+?)\n```$", readme, re.MULTILINE | re.DOTALL)
+    assert [name for name, _ in blocks] == ["demo", "tests"]
+    listed = subprocess.run(
+        [ROOT / ".ci" / "run", "--list"], cwd="/", capture_output=True, text=True, check=True
+    ).stdout
+    (work,) = set(re.findall(r"(\S+)/venv/bin/mypy", listed))
+    for name, command in blocks:
+        expected = command.replace(".venv", f"{work}/venv")
+        if name == "demo":
+            expected = expected.replace("planner demo", f"planner demo --quick --output {work}/demo")
+        assert expected in listed
+
+
+def test_the_readme_installs_the_constrained_set() -> None:
+    commands = re.findall(r"^.*pip install.*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert commands
+    assert all("-c constraints.txt" in command for command in commands)
+
+
+def test_constraints_pin_every_direct_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    wanted = {re.match(r"[\w.-]+", requirement)[0].lower() for requirement in named}
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins)
+    assert wanted <= {pin.split("==")[0].lower() for pin in pins}
+
+
+@pytest.mark.parametrize("extra", ["dependencies", "lab", "dev"])
+def test_each_dependency_names_a_file_that_exists(extra: str) -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    block = re.search(rf"^{extra} = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    for line in block[1].strip().splitlines():
+        comment = re.search(r'"([\w-]+).*?",\s*# (\S+)', line)
+        assert comment is not None, line
+        assert (ROOT / comment[2]).exists(), line

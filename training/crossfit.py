@@ -1,0 +1,334 @@
+"""Fits the stages of a planner backwards, the last look first, and always with families left out.
+
+What looking further is worth at a price is what the later stages' decisions met in training, made with
+models that had not seen the family (fitted Q-iteration; Longstaff and Schwartz 2001 for the stopping
+problem). ``crossfit`` predicts every row from the other folds; ``finish`` fits what is kept on all rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.boosting import Shape, boost
+from planner.calibration import Calibration, Reliability
+from planner.cost import fit_costs, look_cost
+from planner.decision import Menu, Rule, decide
+from planner.experience import Experience
+from planner.labels import Look
+from planner.matrix import Matrices, Matrix, feature_groups
+from planner.stages import Stage, Terms
+from planner.trees import parse, Forest
+
+__all__ = ["Chain", "Settings", "StageFit", "crossfit", "finish", "folds_of", "predict_lengths"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: models of sample lengths: one shape does, what they predict is easy
+_LENGTHS = Shape(trees=40, leaves=6, rate=0.1, min_data=20, l2=5.0, share=0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a trial varies: how advantages are modelled.
+
+    ``rank`` factors; ``groups`` of features that are used; ``keep`` scales the shrinkage that the left-out
+    folds suggest (1 takes it as it is).
+    """
+
+    rank: int = 2
+    shape: Shape = Shape()
+    groups: tuple[str, ...] = ("surface", "ngrams", "agreement", "logprobs", "rewards")
+    keep: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StageFit:
+    """A stage with predictions for rows whose fold was left out."""
+
+    matrix: Matrix
+    terms: Terms
+    targets: Floats
+    columns: Floats
+    shrink: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """All stages, and what their decisions met in training, (P, J) at each price of the grid."""
+
+    fits: tuple[StageFit, ...]
+    prices: Floats
+    accuracy: Floats
+    tokens: Floats
+    flops: Floats
+
+    @property
+    def utility(self) -> Floats:
+        """(P, J) accuracy less its price."""
+        return self.accuracy - self.prices * self.flops
+
+
+def folds_of(families: Sequence[str], count: int, seed: int) -> Ints:
+    """The fold of each problem: families whole, folds of about equal size, ``count`` at most."""
+    names, inverse, sizes = np.unique(np.asarray(families), return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    load = np.zeros(min(count, len(names)))
+    fold = np.zeros(len(names), np.int64)
+    for family in order:
+        fold[family] = load.argmin()
+        load[fold[family]] += sizes[family]
+    return fold[inverse]
+
+
+def predict_lengths(
+    matrices: Matrices, look: Look, folds: Ints, *, seed: int, threads: int
+) -> tuple[Floats, tuple[str, ...], dict[str, float]]:
+    """Left-out predictions (N, policies) of the mean tokens of a sample, the final models' texts, and the
+    relative error of each policy's."""
+    matrix = matrices.at(look)
+    experience = matrices.experience
+    weights = np.ones(len(matrix.problem))
+    row_folds = folds[matrix.problem]
+    out, texts, errors = [], [], {}
+    for name, pool in experience.pools.items():
+        label = np.log(np.maximum(pool.tokens.mean(axis=1), 1.0))[matrix.problem]
+        out.append(_left_out(matrix.features, label, weights, row_folds, _LENGTHS, seed, threads))
+        texts.append(boost(matrix.features, label, weights, _LENGTHS, probability=False, seed=seed, threads=threads))
+        errors[name] = float(np.sqrt(np.mean(np.expm1(np.clip(label - out[-1], -2, 2)) ** 2)))
+    return np.exp(np.stack(out, axis=1)), tuple(texts), errors
+
+
+def crossfit(
+    chain: Sequence[Matrix],
+    matrices: Matrices,
+    lengths: Mapping[Look, tuple[Floats, tuple[str, ...], dict[str, float]]],
+    folds: Ints,
+    prices: Floats,
+    settings: Settings,
+    *,
+    seed: int,
+    threads: int,
+) -> Chain:
+    """Predict every stage from the other folds and follow the decisions through.
+
+    ``chain``: matrices of the looks, question first. ``prices`` per FLOP.
+    """
+    fits: list[StageFit] = []
+    met: tuple[Floats, Floats, Floats] | None = None
+    for place in range(len(chain) - 1, -1, -1):
+        matrix = chain[place]
+        following = chain[place + 1] if met is not None else None
+        fit = _fit_stage(matrix, following, met, matrices.experience, lengths[matrix.look], folds, prices, settings,
+                         seed=seed + place, threads=threads)  # fmt: skip
+        met = _follow(fit, met, following, lengths[matrix.look][0], prices)
+        fits.insert(0, fit)
+    assert met is not None
+    return Chain(tuple(fits), prices, *(chain[0].per_problem(part) for part in met))
+
+
+def _fit_stage(
+    matrix: Matrix,
+    following: Matrix | None,
+    met: tuple[Floats, Floats, Floats] | None,
+    experience: Experience,
+    lengths: tuple[Floats, tuple[str, ...], dict[str, float]],
+    folds: Ints,
+    prices: Floats,
+    settings: Settings,
+    *,
+    seed: int,
+    threads: int,
+) -> StageFit:
+    reference = reference_of(matrix)
+    targets = matrix.values - matrix.values[:, reference, None]
+    rows = np.arange(len(experience))
+    advance_cost, grid, further = np.zeros(0), np.zeros(0), None
+    if following is not None and met is not None:
+        accuracy, _, flops = _aligned(met, matrix, following)
+        net = accuracy - prices * flops - matrix.values[:, reference, None]
+        targets = np.concatenate([targets, net], axis=1)
+        advance_cost, grid = flops.mean(axis=0), prices
+        further = look_cost(experience, following.look, matrix.look, lengths[2], rows)
+    probing = following.look.policy if following is not None else matrix.look.policy
+    terms = Terms(
+        matrix.look,
+        matrix.choices,
+        reference,
+        tuple(experience.pools),
+        fit_costs(experience, matrix.choices, matrix.look, lengths[2], rows),
+        further,
+        following.look if following is not None else None,
+        grid,
+        advance_cost,
+        float(experience.pools[probing].tokens.mean()),
+    )
+    features = masked(matrix, settings)
+    columns, shrink = _left_out_columns(features, targets, folds[matrix.problem], settings, seed, threads)
+    return StageFit(matrix, terms, targets, columns, shrink)
+
+
+def _left_out_columns(
+    features: Floats, targets: Floats, folds: Ints, settings: Settings, seed: int, threads: int
+) -> tuple[Floats, Floats]:
+    """(N, K) predictions from the other folds, and the shrinkage (R,) of the factors."""
+    rank = min(settings.rank, targets.shape[1])
+    weights = np.ones(len(targets))
+    predicted, true = np.zeros((2, len(targets), rank))
+    pieces = []
+    for fold in np.unique(folds):
+        out, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        if not len(rest):
+            rest = out
+        centre, loadings = factors(targets[rest], rank)
+        labels = (targets[rest] - centre) @ loadings.T
+        true[out] = (targets[out] - centre) @ loadings.T
+        for r in range(rank):
+            text = boost(features[rest], labels[:, r], weights[rest], settings.shape, probability=False,
+                         seed=seed, threads=threads)  # fmt: skip
+            predicted[out, r] = Forest([parse(text)]).predict(features[out])[:, 0]
+        pieces.append((out, centre, loadings))
+    power = (predicted**2).sum(axis=0)
+    slope = np.where(power > 1e-12, (predicted * true).sum(axis=0) / np.maximum(power, 1e-12), 0.0)
+    shrink = settings.keep * np.clip(slope, 0.0, 1.0)
+    columns = np.empty_like(targets)
+    for out, centre, loadings in pieces:
+        columns[out] = centre + (predicted[out] * shrink) @ loadings
+    return columns, shrink
+
+
+def factors(targets: Floats, rank: int) -> tuple[Floats, Floats]:
+    """Means (K,) and the leading principal directions (R, K) of the targets, of a fixed sign."""
+    centre = targets.mean(axis=0)
+    moved = targets - centre
+    _, vectors = np.linalg.eigh(moved.T @ moved)
+    loadings = vectors[:, ::-1][:, :rank].T
+    largest = np.abs(loadings).argmax(axis=1)
+    return centre, loadings * np.sign(loadings[np.arange(len(loadings)), largest])[:, None]
+
+
+def reference_of(matrix: Matrix) -> int:
+    """Answering at once: the vote over the probe, or without one the choice that costs least."""
+    if matrix.look.samples:
+        for place, choice in enumerate(matrix.choices):
+            if choice.policy == matrix.look.policy and choice.plan.strategy == "majority" and choice.plan.n == matrix.look.samples:
+                return place
+    return int(matrix.flops.mean(axis=0).argmin())
+
+
+def masked(matrix: Matrix, settings: Settings) -> Floats:
+    """Features with the groups that are switched off held at 0: no tree splits on them."""
+    width = matrix.features.shape[1]
+    ngrams = width - len(feature_groups(matrix.look, 0))
+    used = np.array([group in settings.groups for group in feature_groups(matrix.look, ngrams)])
+    return np.where(used, matrix.features, 0.0)
+
+
+def _aligned(met: tuple[Floats, Floats, Floats], matrix: Matrix, following: Matrix) -> tuple[Floats, Floats, Floats]:
+    """What follows the next look, per row of this one, with the cost of that look added."""
+    accuracy, tokens, flops = met
+    if matrix.probes == following.probes:
+        extra_tokens = following.paid_tokens - matrix.paid_tokens
+        extra_flops = following.paid_flops - matrix.paid_flops
+        return accuracy, tokens + extra_tokens[:, None], flops + extra_flops[:, None]
+    means = [following.per_problem(part) for part in (accuracy, tokens + following.paid_tokens[:, None], flops + following.paid_flops[:, None])]
+    return means[0], means[1], means[2]
+
+
+def _follow(
+    fit: StageFit,
+    met: tuple[Floats, Floats, Floats] | None,
+    following: Matrix | None,
+    lengths: Floats,
+    prices: Floats,
+) -> tuple[Floats, Floats, Floats]:
+    """(N, J) accuracy, tokens and FLOPs beyond this look that decisions at each price meet."""
+    matrix = fit.matrix
+    menu = fit.terms.menu(np.zeros(len(matrix.problem)), fit.columns, lengths, matrix.characters)
+    after = _aligned(met, matrix, following) if met is not None and following is not None else None
+    return follow_prices(matrix, menu, after, prices)
+
+
+def follow_prices(
+    matrix: Matrix, menu: Menu, after: tuple[Floats, Floats, Floats] | None, prices: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """What deciding at each price meets; ``after`` is what looking further meets, (N, J) each."""
+    rows = np.arange(len(matrix.problem))
+    out = np.empty((3, len(rows), len(prices)))
+    count = len(matrix.choices)
+    for j, price in enumerate(prices):
+        chosen = decide(menu, Rule(price=float(price)))
+        at = np.minimum(chosen, count - 1)
+        for part, values in enumerate((matrix.values, matrix.tokens, matrix.flops)):
+            now = values[rows, at]
+            out[part, :, j] = now if after is None else np.where(chosen == count, after[part][:, j], now)
+    return out[0], out[1], out[2]
+
+
+def finish(
+    chain: Chain,
+    lengths: Mapping[Look, tuple[Floats, tuple[str, ...], dict[str, float]]],
+    folds: Ints,
+    families: Sequence[str],
+    settings: Settings,
+    *,
+    seed: int,
+    threads: int,
+) -> tuple[Stage, ...]:
+    """Fit what is kept: factors and levels on all rows, calibration on left-out predictions."""
+    stages = []
+    for place, fit in enumerate(chain.fits):
+        matrix = fit.matrix
+        features = masked(matrix, settings)
+        weights = np.ones(len(features))
+        centre, loadings = factors(fit.targets, len(fit.shrink))
+        labels = (fit.targets - centre) @ loadings.T
+        models = [
+            boost(features, labels[:, r], weights, settings.shape, probability=False, seed=seed + place, threads=threads)
+            for r in range(len(loadings))
+        ]
+        reference = matrix.values[:, fit.terms.reference]
+        level = boost(features, reference, weights, settings.shape, probability=True, seed=seed + place, threads=threads)
+        left_out = _left_out(features, reference, weights, folds[matrix.problem], settings.shape, seed + place, threads, True)
+        out, texts, _ = lengths[matrix.look]
+        menu = fit.terms.menu(left_out, fit.columns, out, matrix.characters)
+        predicted, met = menu.level[:, None] + menu.advantage, matrix.values
+        calibration = Calibration.fit(predicted.ravel(), met.ravel(), np.full(met.size, 1.0 / met.shape[1]))
+        # the promise is about choices that are made: at each price of the grid
+        rows = np.arange(len(features))
+        made = [np.minimum(decide(menu, Rule(price=float(p))), met.shape[1] - 1) for p in chain.prices[::3]]
+        promised = np.concatenate([calibration.apply(predicted[rows, at]) for at in made])
+        happened = np.concatenate([met[rows, at] for at in made])
+        family = np.tile(np.asarray(families)[matrix.problem], len(made))
+        stages.append(
+            Stage(
+                fit.terms,
+                centre,
+                loadings * fit.shrink[:, None],
+                (level, *models, *texts),
+                matrix.features.min(axis=0),
+                matrix.features.max(axis=0),
+                calibration,
+                Reliability.fit(promised, happened, family.tolist(), seed=seed),
+            )
+        )
+    return tuple(stages)
+
+
+def _left_out(
+    features: Floats, labels: Floats, weights: Floats, folds: Ints, shape: Shape, seed: int, threads: int,
+    probability: bool = False,
+) -> Floats:  # fmt: skip
+    out = np.empty(len(labels))
+    for fold in np.unique(folds):
+        inside, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        if not len(rest):
+            rest = inside
+        text = boost(features[rest], labels[rest], weights[rest], shape, probability=probability, seed=seed, threads=threads)
+        out[inside] = Forest([parse(text)]).predict(features[inside])[:, 0]
+    return 1.0 / (1.0 + np.exp(-np.clip(out, -40, 40))) if probability else out

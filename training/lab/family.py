@@ -1,0 +1,55 @@
+"""What a template family of lab problems promises, and what a worked problem is."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.problem import Problem
+
+__all__ = ["DIFFICULTIES", "Family", "Worked"]
+
+#: the knob every family turns: 1 is trivial, 10 is beyond every shipped policy
+DIFFICULTIES = range(1, 11)
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """A problem with one right solution.
+
+    ``steps`` are lines without their newline. The solution text is ``"\\n".join(steps)``.
+    """
+
+    problem: Problem
+    steps: tuple[str, ...]
+
+    @property
+    def solution(self) -> str:
+        """The solution as a policy would write it."""
+        return "\n".join(self.steps)
+
+
+class Family(ABC):
+    """One template family: a way to word and build problems of one domain.
+
+    ``draw`` is a pure function of the random generator and the difficulty, so that a seed
+    determines a problem set.
+    """
+
+    #: unique over all families, starts with the domain: ``"arithmetic-nested-add"``
+    name: str
+    domain: str
+
+    @abstractmethod
+    def draw(self, rng: random.Random, difficulty: int) -> Worked:
+        """A new problem with one right solution. ``difficulty`` is one of ``DIFFICULTIES``."""
+
+    @abstractmethod
+    def right_so_far(self, problem: Problem, steps: Sequence[str]) -> tuple[bool, ...]:
+        """For each prefix of ``steps``: can it still be completed to a right solution?
+
+        The exact check that PRMs are measured against. ``steps`` may hold any text. Once False it
+        stays False. For a complete solution the last entry equals its grade.
+        """
