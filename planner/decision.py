@@ -36,8 +36,8 @@ class Menu:
     is the reference's own. ``advance_net`` (rows, J) is the accuracy above the reference, less its
     price, of looking further at each of the ``prices`` (J,) per FLOP; J = 0 where this is the last
     look. ``advance_cost`` (rows, J) is the mean FLOPs that follow; ``look`` holds the cost of the next
-    look alone, (rows, 1). ``follows`` (C,) marks choices that remain after the look, for which its
-    samples are not lost, and ``needs`` (C,) those that are still there but start anew.
+    look alone, (rows, 1). ``allows`` (C,) marks choices that can still follow the look, ``keeps``
+    (C,) those whose n its samples count towards, so that going there by way of the look costs no more.
     """
 
     advantage: Floats
@@ -47,7 +47,7 @@ class Menu:
     advance_net: Floats
     advance_cost: Floats
     look: Costs | None = None
-    joins: NDArray[np.bool_] | None = None
+    keeps: NDArray[np.bool_] | None = None
     allows: NDArray[np.bool_] | None = None
 
 
@@ -96,7 +96,7 @@ def decide(menu: Menu, rule: Rule) -> Ints:
 def _further(menu: Menu, rule: Rule) -> Floats:
     """(rows,) the net value of looking further; -inf where that is no option."""
     none = np.full(len(menu.advantage), -np.inf)
-    if menu.look is None or menu.joins is None or menu.allows is None:
+    if menu.look is None or menu.keeps is None or menu.allows is None:
         return none
     fits = (menu.look.tokens_p90[:, 0] <= rule.tokens_left) & (menu.look.flops_p90[:, 0] <= rule.flops_left)
     if math.isinf(rule.tokens_left) and math.isinf(rule.flops_left):
@@ -104,7 +104,7 @@ def _further(menu: Menu, rule: Rule) -> Floats:
     # Under a cap what looking was worth in training, without one, says little. Whatever stays open
     # afterwards bounds it from below: a vote that keeps the samples costs what it costs now, and a
     # plan that starts anew costs the look on top.
-    anew = np.where(menu.joins, 0.0, 1.0)
+    anew = np.where(menu.keeps, 0.0, 1.0)
     tokens = menu.costs.tokens_p90 + anew * menu.look.tokens_p90
     flops = menu.costs.flops_p90 + anew * menu.look.flops_p90
     open_still = menu.allows & (tokens <= rule.tokens_left) & (flops <= rule.flops_left)

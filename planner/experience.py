@@ -1,13 +1,14 @@
 """What a search log holds, as arrays: pools of samples, their scores, runs of tree searches.
 
 Problems lie along the first axis everywhere, draws along the second. Answers are whole numbers per
-problem (equal canonical answers, equal numbers, whichever policy wrote them), -1 where unreadable.
+problem (equal by the domain's equality, equal numbers, whichever policy wrote them), -1 where unreadable.
 Only problems for which every model and plan of the log is complete are taken; the others are counted
 in ``left_out``. It knows nothing of features, values or decisions.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,8 +21,11 @@ from planner.features.probe import SUMMARY, summarise_padded
 from search.cards import ModelCard
 from search.choice import Choice
 from search.errors import LogError, TooLittleDataError
+from search.grading.registry import domain
 from search.plan import Plan
+from search.problem import Problem
 from search.scores import SCORES
+from search.votes import group
 
 __all__ = ["Experience", "PolicyPool", "PrmPool", "Tables", "TreeRuns", "read_experience"]
 
@@ -133,7 +137,7 @@ def read_experience(
     LogError
         A policy has pools of two samplings, or a choice was never logged.
     """
-    problems = tables.scan("problems").select("problem_id", "family", "domain", "question").collect()
+    problems = tables.scan("problems").collect()
     samples = (
         tables.scan("samples")
         .select(
@@ -158,7 +162,7 @@ def read_experience(
     left_out = len(problems) - len(complete)
     keep = complete.select("problem_id", pl.int_range(pl.len()).alias("at"))
     samples, scores, runs = (frame.join(keep, on="problem_id") for frame in (samples, scores, runs))
-    numbers, right = _numbers(len(complete), samples, runs)
+    numbers, right = _numbers(complete, samples, runs)
     samples = samples.join(numbers, on=["at", "answer"], how="left").with_columns(pl.col("code").fill_null(-1))
     pools = {
         str(name): _pool(samples.filter(pl.col("policy") == name), scores.filter(pl.col("policy") == name), draws[name])
@@ -206,22 +210,40 @@ def _complete(
     return complete, draws
 
 
-def _numbers(problems: int, samples: pl.DataFrame, runs: pl.DataFrame) -> tuple[pl.DataFrame, Bools]:
-    """A number for every answer of every problem, and (P, numbers) which of them are right."""
+def _numbers(problems: pl.DataFrame, samples: pl.DataFrame, runs: pl.DataFrame) -> tuple[pl.DataFrame, Bools]:
+    """A number for every answer of every problem, equal by the domain's equality, and (P, numbers) which are right.
+
+    A number is right if most of its graded answers are (closeness within a tolerance is not transitive).
+    """
     inside = runs.select("at", pl.col("candidates").list.eval(pl.element().struct.field("answer")).alias("answer"))
-    graded = pl.concat([samples.select("at", "answer", "correct"), runs.select("at", "answer", "correct")])
-    every = pl.concat([graded, inside.explode("answer").select("at", "answer", pl.lit(None, pl.Boolean).alias("correct"))])
-    numbers = (
-        every.drop_nulls("answer")
-        .group_by("at", "answer")
-        .agg(pl.col("correct").any(ignore_nulls=True).fill_null(False))
-        .sort("at", "answer")
-        .with_columns(pl.int_range(pl.len()).over("at").cast(pl.Int64).alias("code"))
+    graded = pl.concat([samples.sort("policy", "draw"), runs.sort("policy", "plan", "run")], how="diagonal")
+    every = pl.concat(
+        [
+            graded.select("at", "answer", "correct"),
+            inside.explode("answer").select("at", "answer", pl.lit(None, pl.Boolean).alias("correct")),
+        ]
     )
+    answers = (
+        every.drop_nulls("answer")
+        .group_by("at", "answer", maintain_order=True)
+        .agg(pl.col("correct").sum().alias("yes"), pl.col("correct").is_not_null().sum().alias("graded"))
+        .sort("at", maintain_order=True)
+    )
+    codes = np.zeros(len(answers), np.int64)
+    where = answers["at"].to_numpy()
+    texts = answers["answer"].to_list()
+    for at, row in enumerate(problems.iter_rows(named=True)):
+        start, stop = np.searchsorted(where, [at, at + 1])
+        meta = json.loads(row["meta"] or "{}")
+        problem = Problem(row["problem_id"], row["family"], row["domain"], row["question"], row["answer"], meta)
+        codes[start:stop] = group(problem, domain(row["domain"]), texts[start:stop])
+    width = 1 + int(codes.max(initial=0))
+    flat = where * width + codes
+    yes = np.bincount(flat, answers["yes"].to_numpy(), minlength=len(problems) * width)
+    known = np.bincount(flat, answers["graded"].to_numpy(), minlength=len(problems) * width)
     # an answer that only tree searches hold and none of them gave cannot win a vote that a probe joins
-    right = np.zeros((problems, 1 + int(numbers["code"].max() or 0)), bool)  # type: ignore[arg-type]
-    right[numbers["at"].to_numpy(), numbers["code"].to_numpy()] = numbers["correct"].to_numpy()
-    return numbers.select("at", "answer", "code"), right
+    right = (2.0 * yes > known).reshape(len(problems), width)
+    return answers.select("at", "answer", pl.Series("code", codes)), right
 
 
 def _pool(samples: pl.DataFrame, scores: pl.DataFrame, draws: int) -> PolicyPool:

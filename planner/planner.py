@@ -116,7 +116,7 @@ class Planner:
                 known = choice.policy in self.policies and (choice.prm is None or choice.prm in self.prms)
                 if not known:
                     raise ArtefactError(f"a choice names models that have a card, got {choice}")
-            if stage.terms.policies != tuple(stage.terms.policies) or not set(stage.terms.policies) <= set(self.policies):
+            if not set(stage.terms.policies) <= set(self.policies):
                 raise ArtefactError(f"policies must have a card, got {stage.terms.policies}")
 
     # ---- keeping
@@ -189,7 +189,7 @@ class Planner:
         stage = self.stage(look)
         if len(candidates) != look.samples:
             raise ValueError(f"a look at {look} shows {look.samples} candidates, got {len(candidates)}")
-        probe = Probe.of(candidates)
+        probe = Probe.of(candidates, scored=look.prm is not None)
         return self._decide(stage, question, probe, objective, cap, spent or Spend(), domain)
 
     def stage(self, look: Look) -> Stage:

@@ -57,7 +57,7 @@ class Terms:
     mean_length: float
     _table: Floats = field(init=False)
     _look_table: Floats | None = field(init=False)
-    _joins: NDArray[np.bool_] = field(init=False)
+    _keeps: NDArray[np.bool_] = field(init=False)
     _allows: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -81,7 +81,7 @@ class Terms:
         following = self.next_look or self.look
         object.__setattr__(self, "_table", cost_table(self.choice_costs))
         object.__setattr__(self, "_look_table", None if self.look_costs is None else cost_table([self.look_costs]))
-        object.__setattr__(self, "_joins", np.array([following.joins(c) for c in self.choices]))
+        object.__setattr__(self, "_keeps", np.array([following.joins(c) and not c.plan.is_tree for c in self.choices]))
         object.__setattr__(self, "_allows", np.array([following.allows(c) for c in self.choices]))
 
     def menu(self, level: Floats, columns: Floats, lengths: Floats, characters: Floats) -> Menu:
@@ -101,7 +101,7 @@ class Terms:
             columns[:, count:] - columns[:, self.reference, None],
             self.advance_cost * (lengths[:, probing, None] / self.mean_length),
             look,
-            self._joins,
+            self._keeps,
             self._allows,
         )
 

@@ -16,13 +16,11 @@ problem id, first draw)``, and draw d is its child d - first. Growing a pool add
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import polars as pl
 
@@ -39,44 +37,18 @@ from search.plan import Plan
 from search.problem import Problem
 from search.problem_set import canonical_json, problems_fingerprint
 from search.result import Result
-from search.rewards.protocol import Reward
 from search.run import run_plan
+from search.scoring import score_solution, together
 from search.seeds import seed_of
 from search.strategies.protocol import Setting
-from search.strategies.steps import split
 from search.sync import run_sync
+from search.unit import Finished, Unit
 
 __all__ = ["Campaign", "Progress", "Unit", "check_problems"]
 
-T = TypeVar("T")
 
 _GREEDY = Sampling(temperature=0.0)
 _DELIMITER = "\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """One piece of work. ``first`` is a block's first draw (-1: greedy) or a run's number."""
-
-    table: str
-    name: str
-    problems: tuple[Problem, ...]
-    policy: str
-    prm: str
-    plan: Plan
-    first: int
-
-    @property
-    def stage(self) -> str:
-        """What is done, for people."""
-        what = {
-            "samples": "greedy answers"
-            if self.first < 0
-            else f"samples {self.first}-{self.first + self.plan.n - 1}",
-            "scores": f"scores by {self.prm} of samples {self.first}-{self.first + self.plan.n - 1}",
-            "runs": f"{self.plan} under {self.prm}, run {self.first}",
-        }
-        return f"{self.policy}: {what[self.table]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +100,7 @@ class Campaign:
             self._declare()
             self._add_groups()
             units = self.units()
-            finished = _Finished(self.log, units)
+            finished = Finished(self.log, units)
             missing = [unit for unit in units if not finished.holds(unit)]
             done, tokens = len(units) - len(missing), 0
             state = Progress(done, len(units), tokens, 0.0, "resumed" if done else "started")
@@ -283,7 +255,7 @@ class Campaign:
             except ContextError as error:
                 raise ContextError(f"problem {problem.problem_id!r}: {error}") from error
 
-        return await _together(
+        return await together(
             [one(problem, seed) for problem, seed in zip(unit.problems, seeds, strict=True)]
         )
 
@@ -293,8 +265,10 @@ class Campaign:
         samples = self._samples(unit)
         keys = ("problem_id", "policy", "sampling", "draw")
         texts = samples.select("problem_id", "text").rows()
-        work = {key: _score_solution(reward, questions[key[0]], key[1]) for key in dict.fromkeys(texts)}
-        scored = dict(zip(work, await _together(list(work.values())), strict=True))
+        work = {
+            key: score_solution(reward, questions[key[0]], key[1], _DELIMITER) for key in dict.fromkeys(texts)
+        }
+        scored = dict(zip(work, await together(list(work.values())), strict=True))
         rows, paid = [], set()
         for key, sample in zip(texts, samples.select(keys).iter_rows(named=True), strict=True):
             rewards, prompt, tokens, physical = scored[key]
@@ -326,78 +300,6 @@ class Campaign:
             pl.col("policy") == unit.policy, wanted, pl.col("problem_id").is_in(ids)
         )
         return query.select(columns).sort(TABLES["samples"].key).collect()
-
-
-class _Finished:
-    """Which units a log holds: by name, or (in a merged log) row by row under other names."""
-
-    def __init__(self, log: SearchLog, units: Sequence[Unit]) -> None:
-        ours = {unit.name for unit in units}
-        self._present: dict[str, set[tuple[object, ...]]] = {}
-        self._names: dict[str, frozenset[str]] = {}
-        for table, columns in _KEYS.items():
-            self._names[table] = log.units(table)
-            others = sorted(self._names[table] - ours)
-            self._present[table] = set(log.read(table, columns, units=others).iter_rows())
-
-    def holds(self, unit: Unit) -> bool:
-        return unit.name in self._names[unit.table] or _keys_of(unit) <= self._present[unit.table]
-
-    def without_present(self, unit: Unit, frame: pl.DataFrame) -> pl.DataFrame:
-        present = self._present[unit.table] & _keys_of(unit)
-        if not present:
-            return frame
-        rows = frame.select(_KEYS[unit.table]).iter_rows()
-        return frame.filter(pl.Series([row not in present for row in rows]))
-
-
-_KEYS = {
-    "samples": ("problem_id", "policy", "draw"),
-    "scores": ("problem_id", "policy", "prm", "draw"),
-    "runs": ("problem_id", "policy", "prm", "plan", "run"),
-}
-
-
-def _keys_of(unit: Unit) -> set[tuple[object, ...]]:
-    numbers = range(unit.first, unit.first + (1 if unit.table == "runs" else unit.plan.n))
-    middle: tuple[object, ...] = (unit.policy,)
-    if unit.table != "samples":
-        middle += (unit.prm,)
-    if unit.table == "runs":
-        middle += (str(unit.plan),)
-    return {(problem.problem_id, *middle, number) for problem in unit.problems for number in numbers}
-
-
-async def _score_solution(
-    reward: Reward, question: str, text: str
-) -> tuple[tuple[float, ...], int, int, int]:
-    """(step rewards, PRM prompt tokens, logical step tokens, physical tokens) of one solution.
-
-    No steps, or more of them than the PRM's context takes: no rewards and no cost, as in a run.
-    """
-    steps = split(text, _DELIMITER)
-    prompt, tokens = reward.count(question, steps)
-    if not steps or prompt + tokens > reward.card.context:
-        return (), prompt, 0, 0
-    scored = await reward.extend(reward.open(question), steps)
-    return (
-        scored.rewards,
-        scored.usage.prompt_tokens,
-        scored.usage.logical_tokens,
-        scored.usage.physical_tokens,
-    )
-
-
-async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """All at once; when one fails the others are cancelled and awaited before its error goes on."""
-    tasks = [asyncio.ensure_future(each) for each in work]
-    try:
-        return await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
 
 
 def _any_pool(plans: Sequence[Plan]) -> bool:

@@ -15,7 +15,6 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 __all__ = ["run_sync"]
@@ -63,20 +62,25 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
     if _background.is_current_thread():
         work.close()
         raise RuntimeError("run_sync must not be called on its own loop, got a call from a coroutine it runs")
-    done = threading.Event()
+    loop, done = _background.loop(), threading.Event()
+    tasks: list[asyncio.Task[T]] = []
 
-    async def watched() -> T:
-        try:
-            return await work
-        finally:
+    def start() -> None:
+        tasks.append(loop.create_task(work))
+        tasks[0].add_done_callback(lambda _: done.set())
+
+    def stop() -> None:  # runs after start, if start was reached before the interrupt
+        if tasks:
+            tasks[0].cancel()
+        else:
+            work.close()
             done.set()
 
-    future = asyncio.run_coroutine_threadsafe(watched(), _background.loop())
     try:
-        return future.result()
+        loop.call_soon_threadsafe(start)
+        done.wait()
     except (KeyboardInterrupt, SystemExit):
-        future.cancel()
+        loop.call_soon_threadsafe(stop)
         done.wait()
         raise
-    except CancelledError as error:
-        raise asyncio.CancelledError("the coroutine was cancelled") from error
+    return tasks[0].result()

@@ -49,7 +49,9 @@ def write_weights(path: Path, tensors: Mapping[str, torch.Tensor], half: bool = 
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = torch.bfloat16 if half else torch.float32
     part = path.with_suffix(".part")
-    save_file({k: v.detach().to(kind).contiguous().clone() for k, v in tensors.items()}, part, {"format": "pt"})
+    save_file(
+        {k: v.detach().to(kind).contiguous().clone() for k, v in tensors.items()}, part, {"format": "pt"}
+    )
     part.replace(path)
 
 

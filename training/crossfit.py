@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from planner.boosting import Shape, boost
 from planner.calibration import Calibration, Reliability
 from planner.cost import fit_costs, look_cost
-from planner.decision import Menu, Rule, decide
+from planner.decision import Rule, decide
 from planner.experience import Experience
 from planner.labels import Look
 from planner.matrix import Matrices, Matrix, feature_groups
+from planner.replay import Met, aligned, follow_prices
 from planner.stages import Stage, Terms
-from planner.trees import parse, Forest
+from planner.trees import Forest, parse
 
 __all__ = ["Chain", "Settings", "StageFit", "crossfit", "finish", "folds_of", "predict_lengths"]
 
@@ -99,7 +100,9 @@ def predict_lengths(
     for name, pool in experience.pools.items():
         label = np.log(np.maximum(pool.tokens.mean(axis=1), 1.0))[matrix.problem]
         out.append(_left_out(matrix.features, label, weights, row_folds, _LENGTHS, seed, threads))
-        texts.append(boost(matrix.features, label, weights, _LENGTHS, probability=False, seed=seed, threads=threads))
+        texts.append(
+            boost(matrix.features, label, weights, _LENGTHS, probability=False, seed=seed, threads=threads)
+        )
         errors[name] = float(np.sqrt(np.mean(np.expm1(np.clip(label - out[-1], -2, 2)) ** 2)))
     return np.exp(np.stack(out, axis=1)), tuple(texts), errors
 
@@ -120,7 +123,7 @@ def crossfit(
     ``chain``: matrices of the looks, question first. ``prices`` per FLOP.
     """
     fits: list[StageFit] = []
-    met: tuple[Floats, Floats, Floats] | None = None
+    met: Met | None = None
     for place in range(len(chain) - 1, -1, -1):
         matrix = chain[place]
         following = chain[place + 1] if met is not None else None
@@ -129,13 +132,15 @@ def crossfit(
         met = _follow(fit, met, following, lengths[matrix.look][0], prices)
         fits.insert(0, fit)
     assert met is not None
-    return Chain(tuple(fits), prices, *(chain[0].per_problem(part) for part in met))
+    return Chain(
+        tuple(fits), prices, *(chain[0].per_problem(part) for part in (met.accuracy, met.tokens, met.flops))
+    )
 
 
 def _fit_stage(
     matrix: Matrix,
     following: Matrix | None,
-    met: tuple[Floats, Floats, Floats] | None,
+    met: Met | None,
     experience: Experience,
     lengths: tuple[Floats, tuple[str, ...], dict[str, float]],
     folds: Ints,
@@ -150,8 +155,9 @@ def _fit_stage(
     rows = np.arange(len(experience))
     advance_cost, grid, further = np.zeros(0), np.zeros(0), None
     if following is not None and met is not None:
-        accuracy, _, flops = _aligned(met, matrix, following)
-        net = accuracy - prices * flops - matrix.values[:, reference, None]
+        after = aligned(met, matrix, following)
+        flops = after.flops
+        net = after.accuracy - prices * flops - matrix.values[:, reference, None]
         targets = np.concatenate([targets, net], axis=1)
         advance_cost, grid = flops.mean(axis=0), prices
         further = look_cost(experience, following.look, matrix.look, lengths[2], rows)
@@ -216,7 +222,11 @@ def reference_of(matrix: Matrix) -> int:
     """Answering at once: the vote over the probe, or without one the choice that costs least."""
     if matrix.look.samples:
         for place, choice in enumerate(matrix.choices):
-            if choice.policy == matrix.look.policy and choice.plan.strategy == "majority" and choice.plan.n == matrix.look.samples:
+            if (
+                choice.policy == matrix.look.policy
+                and choice.plan.strategy == "majority"
+                and choice.plan.n == matrix.look.samples
+            ):
                 return place
     return int(matrix.flops.mean(axis=0).argmin())
 
@@ -229,45 +239,18 @@ def masked(matrix: Matrix, settings: Settings) -> Floats:
     return np.where(used, matrix.features, 0.0)
 
 
-def _aligned(met: tuple[Floats, Floats, Floats], matrix: Matrix, following: Matrix) -> tuple[Floats, Floats, Floats]:
-    """What follows the next look, per row of this one, with the cost of that look added."""
-    accuracy, tokens, flops = met
-    if matrix.probes == following.probes:
-        extra_tokens = following.paid_tokens - matrix.paid_tokens
-        extra_flops = following.paid_flops - matrix.paid_flops
-        return accuracy, tokens + extra_tokens[:, None], flops + extra_flops[:, None]
-    means = [following.per_problem(part) for part in (accuracy, tokens + following.paid_tokens[:, None], flops + following.paid_flops[:, None])]
-    return means[0], means[1], means[2]
-
-
 def _follow(
     fit: StageFit,
-    met: tuple[Floats, Floats, Floats] | None,
+    met: Met | None,
     following: Matrix | None,
     lengths: Floats,
     prices: Floats,
-) -> tuple[Floats, Floats, Floats]:
+) -> Met:
     """(N, J) accuracy, tokens and FLOPs beyond this look that decisions at each price meet."""
     matrix = fit.matrix
     menu = fit.terms.menu(np.zeros(len(matrix.problem)), fit.columns, lengths, matrix.characters)
-    after = _aligned(met, matrix, following) if met is not None and following is not None else None
+    after = aligned(met, matrix, following) if met is not None and following is not None else None
     return follow_prices(matrix, menu, after, prices)
-
-
-def follow_prices(
-    matrix: Matrix, menu: Menu, after: tuple[Floats, Floats, Floats] | None, prices: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """What deciding at each price meets; ``after`` is what looking further meets, (N, J) each."""
-    rows = np.arange(len(matrix.problem))
-    out = np.empty((3, len(rows), len(prices)))
-    count = len(matrix.choices)
-    for j, price in enumerate(prices):
-        chosen = decide(menu, Rule(price=float(price)))
-        at = np.minimum(chosen, count - 1)
-        for part, values in enumerate((matrix.values, matrix.tokens, matrix.flops)):
-            now = values[rows, at]
-            out[part, :, j] = now if after is None else np.where(chosen == count, after[part][:, j], now)
-    return out[0], out[1], out[2]
 
 
 def finish(
@@ -289,12 +272,24 @@ def finish(
         centre, loadings = factors(fit.targets, len(fit.shrink))
         labels = (fit.targets - centre) @ loadings.T
         models = [
-            boost(features, labels[:, r], weights, settings.shape, probability=False, seed=seed + place, threads=threads)
+            boost(
+                features,
+                labels[:, r],
+                weights,
+                settings.shape,
+                probability=False,
+                seed=seed + place,
+                threads=threads,
+            )
             for r in range(len(loadings))
         ]
         reference = matrix.values[:, fit.terms.reference]
-        level = boost(features, reference, weights, settings.shape, probability=True, seed=seed + place, threads=threads)
-        left_out = _left_out(features, reference, weights, folds[matrix.problem], settings.shape, seed + place, threads, True)
+        level = boost(
+            features, reference, weights, settings.shape, probability=True, seed=seed + place, threads=threads
+        )
+        left_out = _left_out(
+            features, reference, weights, folds[matrix.problem], settings.shape, seed + place, threads, True
+        )
         out, texts, _ = lengths[matrix.look]
         menu = fit.terms.menu(left_out, fit.columns, out, matrix.characters)
         predicted, met = menu.level[:, None] + menu.advantage, matrix.values
@@ -329,6 +324,14 @@ def _left_out(
         inside, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         if not len(rest):
             rest = inside
-        text = boost(features[rest], labels[rest], weights[rest], shape, probability=probability, seed=seed, threads=threads)
+        text = boost(
+            features[rest],
+            labels[rest],
+            weights[rest],
+            shape,
+            probability=probability,
+            seed=seed,
+            threads=threads,
+        )
         out[inside] = Forest([parse(text)]).predict(features[inside])[:, 0]
     return 1.0 / (1.0 + np.exp(-np.clip(out, -40, 40))) if probability else out

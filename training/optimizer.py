@@ -18,8 +18,11 @@ __all__ = ["Optimizer"]
 class Optimizer:
     """Steps a model through a schedule. ``state_dict`` holds everything a restart needs."""
 
-    def __init__(self, model: nn.Module, rate: float, steps: int, warmup: int = 100, decay: float = 0.4) -> None:
-        hidden, other = [], []
+    def __init__(
+        self, model: nn.Module, rate: float, steps: int, warmup: int = 100, decay: float = 0.4
+    ) -> None:
+        hidden: list[nn.Parameter] = []
+        other: list[nn.Parameter] = []
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 matrix = parameter.dim() == 2 and "embed" not in name and "score" not in name

@@ -55,7 +55,7 @@ class PolicyRecipe:
 POLICIES: Mapping[str, PolicyRecipe] = {
     "s": PolicyRecipe("lab-policy-s", 64, 2, 2, 160, steps=3000, rate=6e-3),
     "m": PolicyRecipe("lab-policy-m", 96, 4, 3, 224, steps=2800, rate=4e-3),
-    "l": PolicyRecipe("lab-policy-l", 192, 4, 6, 384, steps=1800, rate=2.5e-3),
+    "l": PolicyRecipe("lab-policy-l", 192, 4, 6, 384, steps=1300, rate=2.5e-3),
 }
 
 
@@ -101,7 +101,7 @@ def train_policy(
                 wanted = targets != IGNORE
                 logits = functional.linear(hidden[wanted], model.embed_tokens.weight)
             part = functional.cross_entropy(logits.float(), targets[wanted], reduction="sum") / total
-            part.backward()
+            torch.autograd.backward(part)
             loss += part.item()
         optimizer.step(step)
         smooth = loss if step == start else 0.98 * smooth + 0.02 * loss
@@ -125,7 +125,9 @@ def write_policy(model: Backbone, vocabulary: Vocabulary, recipe: PolicyRecipe, 
     """Write the checkpoint folder: config, weights, tokenizer, generation config, recipe."""
     write_tokenizer(vocabulary, folder, recipe.context)
     write_json(folder / "config.json", model.shape.config("Qwen2ForCausalLM", vocabulary.end, vocabulary.pad))
-    write_json(folder / "generation_config.json", {"eos_token_id": vocabulary.end, "pad_token_id": vocabulary.pad})
+    write_json(
+        folder / "generation_config.json", {"eos_token_id": vocabulary.end, "pad_token_id": vocabulary.pad}
+    )
     write_weights(
         folder / "model.safetensors",
         {f"model.{name}": tensor for name, tensor in model.state_dict().items()},

@@ -24,7 +24,13 @@ _SMALLEST_GROUP = 40
 
 
 def shortlist(
-    matrix: Matrix, domains: Sequence[str], signal: Floats, prices: Floats, most: int, *, always: Sequence[Choice] = ()
+    matrix: Matrix,
+    domains: Sequence[str],
+    signal: Floats,
+    prices: Floats,
+    most: int,
+    *,
+    always: Sequence[Choice] = (),
 ) -> tuple[Choice, ...]:
     """At most ``most`` choices of a matrix, ``always`` among them.
 
@@ -35,19 +41,25 @@ def shortlist(
     share = np.bincount(groups, minlength=count) / len(groups)
 
     def means(values: Floats) -> Floats:
-        total = np.stack([np.bincount(groups, values[:, c], minlength=count) for c in range(values.shape[1])], axis=1)
+        total = np.stack(
+            [np.bincount(groups, values[:, c], minlength=count) for c in range(values.shape[1])], axis=1
+        )
         return np.asarray(total / np.maximum(np.bincount(groups, minlength=count), 1)[:, None])
 
     # (prices, groups, choices) what each would gain
     net = means(matrix.values)[None] - prices[:, None, None] * means(matrix.flops)[None]
-    net = net * share[None, :, None]
+    # and under hard caps: the best that fits, so that every budget finds something
+    mean = matrix.flops.mean(axis=0)
+    caps = np.geomspace(max(mean.min(), 1e-9), max(mean.max(), 1e-9), 8)
+    fitting = np.where(mean[None, None] <= caps[:, None, None] * (1 + 1e-9), means(matrix.values)[None], -1.0)
+    net = np.concatenate([net, fitting]) * share[None, :, None]
     taken = [matrix.choices.index(choice) for choice in always]
     best = net[:, :, taken].max(axis=2) if taken else np.full(net.shape[:2], -1e9)
     while len(taken) < min(most, len(matrix.choices)):
         gains = np.maximum(net - best[:, :, None], 0.0).sum(axis=(0, 1))
         gains[taken] = -1.0
         winner = int(gains.argmax())
-        if gains[winner] <= 1e-6 * len(prices):
+        if gains[winner] <= 1e-6 * len(net):
             break
         taken.append(winner)
         best = np.maximum(best, net[:, :, winner])

@@ -22,10 +22,12 @@ from planner.features.models import within_problem_auroc
 from planner.features.probe import AGREEMENT
 from planner.features.question import SURFACE, NgramEncoder
 from planner.labels import Look
-from planner.matrix import Matrices, Matrix
+from planner.matrix import Matrices, Matrix, open_choices
 from planner.planner import Frontier, Planner
 from search.cards import ModelCard
+from search.choice import Choice
 from search.errors import TooLittleDataError
+from search.plan import Plan
 from training.crossfit import Chain, Settings, crossfit, finish, folds_of, predict_lengths, reference_of
 from training.shortlist import shortlist
 
@@ -74,7 +76,14 @@ def fit(
     """
     experience = read_experience(tables, policies, prms)
     return fit_experience(
-        experience, trials=trials, seed=seed, threads=threads, storage=storage, name=name, date=date, progress=progress
+        experience,
+        trials=trials,
+        seed=seed,
+        threads=threads,
+        storage=storage,
+        name=name,
+        date=date,
+        progress=progress,
     )
 
 
@@ -108,6 +117,7 @@ def fit_experience(
 class _Design:
     """Everything that a trial fixes."""
 
+    policy: str
     probe: int
     scored: bool
     choices: int
@@ -115,7 +125,7 @@ class _Design:
 
     @classmethod
     def default(cls, workshop: _Workshop) -> _Design:
-        return cls(max(workshop.probes), False, 8, Settings())
+        return cls(workshop.main, max(workshop.probes), False, 8, Settings())
 
 
 @dataclass(slots=True)
@@ -134,7 +144,7 @@ class _Workshop:
     judged: NDArray[np.bool_] = field(init=False)
     auroc: dict[tuple[str, str], float] = field(init=False)
     _lengths: dict[tuple[Look, int], Any] = field(init=False, default_factory=dict)
-    _lists: dict[tuple[Look, int], Matrix] = field(init=False, default_factory=dict)
+    _lists: dict[tuple[Look, int, Choice], Matrix] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         experience = self.experience
@@ -145,7 +155,9 @@ class _Workshop:
         counted = {name: sum(c.policy == name for c in experience.choices) for name in experience.pools}
         self.main = max(counted, key=lambda n: (counted[n], experience.policies[n].parameters, n))
         pool = experience.pools[self.main]
-        self.sample_flops = experience.policies[self.main].flops(float(pool.tokens.mean() + pool.prompt.mean()))
+        self.sample_flops = experience.policies[self.main].flops(
+            float(pool.tokens.mean() + pool.prompt.mean())
+        )
         relative = np.geomspace(3e-5, 3.0, 18)
         self.prices = relative / self.sample_flops
         self.judged = (relative >= 2e-4) & (relative <= 0.05)
@@ -158,43 +170,56 @@ class _Workshop:
     @property
     def probes(self) -> tuple[int, ...]:
         """Probe sizes that leave something to continue with."""
-        return tuple(k for k in _PROBES if 2 * k <= self.experience.pools[self.main].draws) or (1,)
+        fewest = min(pool.draws for pool in self.experience.pools.values())
+        return tuple(k for k in _PROBES if 2 * k <= fewest) or (1,)
 
     @property
-    def prm(self) -> str | None:
-        """The PRM that tells right from wrong best for the main policy."""
-        known = {prm: value for (policy, prm), value in self.auroc.items() if policy == self.main}
+    def scorable(self) -> bool:
+        """Whether a PRM has scored any pool."""
+        return bool(self.auroc)
+
+    def prm(self, probing: str) -> str | None:
+        """The PRM that tells right from wrong best for the policy that probes."""
+        known = {prm: value for (policy, prm), value in self.auroc.items() if policy == probing}
         return max(known, key=lambda n: (known[n], n)) if known else None
 
     def looks(self, design: _Design) -> tuple[Look, ...]:
-        seen = (Look(self.main, 0), Look(self.main, design.probe))
-        if design.scored and self.prm is not None:
-            return (*seen, Look(self.main, design.probe, self.prm))
+        seen = (Look(design.policy, 0), Look(design.policy, design.probe))
+        prm = self.prm(design.policy)
+        if design.scored and prm is not None:
+            return (*seen, Look(design.policy, design.probe, prm))
         return seen
 
-    def listed(self, look: Look, most: int) -> Matrix:
-        if (look, most) not in self._lists:
-            matrix = self.matrices.at(look)
+    def listed(self, look: Look, design: _Design) -> Matrix:
+        most = design.choices
+        # what a look leads to under a tight cap is answering from it: that stays in sight from the start
+        stop = Choice(design.policy, None, Plan.of("majority", n=design.probe))
+        key = (look, most, stop)
+        if key not in self._lists:
+            known = open_choices(self.experience, look)
+            matrix = self.matrices.at(look, tuple(sorted({*known, stop}, key=str)))
             place = len(SURFACE) + self.matrices.encoder.dimensions + AGREEMENT.index("top_share")
             signal = matrix.features[:, place] if look.samples else matrix.characters
-            always = [matrix.choices[reference_of(matrix)]]
+            always = sorted({matrix.choices[reference_of(matrix)], stop}, key=str)
             chosen = shortlist(
                 matrix, self.experience.domains, signal, self.prices[self.judged], most, always=always
             )
-            self._lists[look, most] = matrix.only(chosen)
-        return self._lists[look, most]
+            self._lists[key] = matrix.only(chosen)
+        return self._lists[key]
 
     def lengths(self, look: Look, tuning: bool) -> Any:
         key = (look, int(tuning))
         if key not in self._lengths:
             folds = self.tuning_folds if tuning else self.folds
-            self._lengths[key] = predict_lengths(self.matrices, look, folds, seed=self.seed, threads=self.threads)
+            self._lengths[key] = predict_lengths(
+                self.matrices, look, folds, seed=self.seed, threads=self.threads
+            )
         return self._lengths[key]
 
     def chain(self, design: _Design, tuning: bool) -> Chain:
         looks = self.looks(design)
         return crossfit(
-            [self.listed(look, design.choices) for look in looks],
+            [self.listed(look, design) for look in looks],
             self.matrices,
             {look: self.lengths(look, tuning) for look in looks},
             self.tuning_folds if tuning else self.folds,
@@ -233,6 +258,7 @@ class _Workshop:
             "choices": [str(choice) for choice in experience.choices],
             "trials": tried,
             "design": {
+                "policy": design.policy,
                 "probe": design.probe,
                 "scored": design.scored,
                 "choices": design.choices,
@@ -249,7 +275,9 @@ class _Workshop:
                 "accuracy": [float(a) for a in frontier.accuracy],
                 "sample_equivalents": [float(f) for f in frontier.flops / self.sample_flops],
             },
-            "prm_auroc_within_problems": {f"{policy} x {prm}": value for (policy, prm), value in self.auroc.items()},
+            "prm_auroc_within_problems": {
+                f"{policy} x {prm}": value for (policy, prm), value in self.auroc.items()
+            },
         }
         return Planner(
             stages,
@@ -283,7 +311,9 @@ def _tune(
     )
     identity = _digest([*workshop.experience.questions, *map(str, workshop.experience.choices)])
     if study.user_attrs.get("log", identity) != identity:
-        raise TooLittleDataError(f"a study is continued on the log it began with, got another log for study {name!r}")
+        raise TooLittleDataError(
+            f"a study is continued on the log it began with, got another log for study {name!r}"
+        )
     study.set_user_attr("log", identity)
     if not study.trials:
         study.enqueue_trial(_plain(workshop))
@@ -305,14 +335,15 @@ def _tune(
 
 def _plain(workshop: _Workshop) -> dict[str, Any]:
     return {
-        "probe": max(workshop.probes), "scored": False, "choices": 8, "rank": 2, "keep": 1.0,
+        "policy": workshop.main, "probe": max(workshop.probes), "scored": False, "choices": 8, "rank": 2, "keep": 1.0,
         "trees": 60, "leaves": 4, "rate": 0.06, "min_data": 40, "l2": 20.0, "share": 0.5, "ngrams": True, "logprobs": True,
     }  # fmt: skip
 
 
 def _suggest(trial: Any, workshop: _Workshop) -> _Design:
+    policy = trial.suggest_categorical("policy", list(workshop.experience.pools))
     probe = trial.suggest_categorical("probe", list(workshop.probes))
-    scored = trial.suggest_categorical("scored", [False, True] if workshop.prm is not None else [False])
+    scored = trial.suggest_categorical("scored", [False, True] if workshop.scorable else [False])
     choices = trial.suggest_int("choices", 3, 12)
     rank = trial.suggest_int("rank", 1, 4)
     keep = trial.suggest_float("keep", 0.6, 1.0)
@@ -326,7 +357,7 @@ def _suggest(trial: Any, workshop: _Workshop) -> _Design:
     )
     off = {group for group in ("ngrams", "logprobs") if not trial.suggest_categorical(group, [True, False])}
     groups = tuple(group for group in _GROUPS if group not in off)
-    return _Design(probe, scored, choices, Settings(rank, shape, groups, keep))
+    return _Design(policy, probe, scored, choices, Settings(rank, shape, groups, keep))
 
 
 def _digest(lines: Sequence[str]) -> str:

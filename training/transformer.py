@@ -141,7 +141,8 @@ class Backbone(nn.Module):
         x = self.embed_tokens(tokens)
         length = tokens.shape[1]
         kind = torch.bfloat16 if torch.is_autocast_enabled(tokens.device.type) else x.dtype
-        cos, sin = self.cos[:, :length].to(kind), self.sin[:, :length].to(kind)
+        cos = self.get_buffer("cos")[:, :length].to(kind)
+        sin = self.get_buffer("sin")[:, :length].to(kind)
         hide = torch.full((length, length), -1e4, dtype=kind, device=x.device).triu(1)
         for layer in self.layers:
             x = layer(x, cos, sin, hide)

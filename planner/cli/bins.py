@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from planner.cli.printing import output_console, percent, print_json, table
+from planner.cli.printing import brief, percent, print_json, print_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,30 +39,27 @@ def bins(
 
 def print_bins(found: pl.DataFrame) -> None:
     """One table per policy x PRM; the best plan of each bin is bold."""
-    console = output_console()
     for (policy, prm), cells in found.group_by("policy", "prm", maintain_order=True):
         rows = list(cells.iter_rows(named=True))
-        console.print(
-            table(
-                f"{policy} x {prm or 'no PRM'}",
-                ["bin", "plan", "problems", "accuracy %", "+-", "reward", "tokens", "MFLOPs"],
-                [
-                    (
-                        row["bin"],
-                        row["plan"],
-                        str(row["problems"]),
-                        percent(row["accuracy"]),
-                        percent(row["accuracy_se"]),
-                        "-" if row["reward"] is None else f"{row['reward']:.3f}",
-                        f"{row['tokens']:,.0f}",
-                        f"{row['flops'] / 1e6:,.1f}",
-                    )
-                    for row in rows
-                ],
-                left=2,
-                caption="Bold: the most accurate plan of its bin, the cheaper of equals. +-: standard error.",
-                emphasised=[place for place, row in enumerate(rows) if row["best"]],
-            )
+        print_table(
+            f"{policy} x {prm or 'no PRM'}",
+            ["bin", "plan", "problems", "accuracy %", "+-", "reward", "tokens", "MFLOPs"],
+            [
+                (
+                    row["bin"],
+                    brief(row["plan"]),
+                    str(row["problems"]),
+                    percent(row["accuracy"]),
+                    percent(row["accuracy_se"]),
+                    "-" if row["reward"] is None else f"{row['reward']:.3f}",
+                    f"{row['tokens']:,.0f}",
+                    f"{row['flops'] / 1e6:,.1f}",
+                )
+                for row in rows
+            ],
+            left=2,
+            notes=["Bold: the most accurate plan of its bin, the cheaper of equals. +-: standard error."],
+            emphasised=[place for place, row in enumerate(rows) if row["best"]],
         )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from planner.cli.printing import output_console, percent, print_json, table
+from planner.cli.printing import percent, print_json, print_table
 from planner.cli.progress import bar
 from search.errors import ArtefactError
 
@@ -56,19 +56,18 @@ def fit(
         print_json({"planner": str(output), "card": card})
         return
     quality = card["quality"]
-    output_console().print(
-        table(
-            f"Planner {output}",
-            ["price per sample-equivalent", "accuracy %", "cost in sample-equivalents"],
-            [
-                (f"{price * planner.sample_flops:.2g}", percent(accuracy), f"{cost:.1f}")
-                for price, accuracy, cost in zip(
-                    quality["prices"], quality["accuracy"], quality["sample_equivalents"], strict=True
-                )
-            ],
-            caption=(
-                f"Learned from {card['problems']} problems of {len(card['families'])} families in {card['trials']} trials.\n"
-                f"What decisions met on families left out of the fit. The honest test: planner evaluate, on another log."
-            ),
-        )
+    print_table(
+        f"Planner {output}",
+        ["price per sample-equivalent", "accuracy %", "cost in sample-equivalents"],
+        [
+            (f"{price * planner.sample_flops:.2g}", percent(accuracy), f"{cost:.1f}")
+            for price, accuracy, cost in zip(
+                quality["prices"], quality["accuracy"], quality["sample_equivalents"], strict=True
+            )
+        ],
+        notes=[
+            f"Learned from {card['problems']} problems of {len(card['families'])} families, "
+            f"{card['trials']} trials. What decisions met on families left out of the fit.",
+            f"The honest test is another log: planner evaluate LOG --planner {output}",
+        ],
     )

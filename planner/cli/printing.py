@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["error_console", "output_console", "percent", "print_json", "table"]
+from search.plan import GRAMMAR, Plan
+
+__all__ = ["brief", "error_console", "json_text", "output_console", "percent", "print_json", "print_table"]
+
+#: columns where no terminal says how many it has
+_WIDTH = 110
 
 
 def output_console() -> Console:
-    """Where tables go."""
-    return Console(highlight=False)
+    """Where tables go: as wide as the terminal, or wide enough for every table where there is none."""
+    console = Console(highlight=False)
+    return (
+        console if console.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=_WIDTH)
+    )
 
 
 def error_console() -> Console:
@@ -24,26 +34,44 @@ def error_console() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def table(
+def print_table(
     title: str,
     columns: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,
     left: int = 1,
-    caption: str | None = None,
+    notes: Iterable[str] = (),
     emphasised: Iterable[int] = (),
-) -> Table:
-    """A table whose first ``left`` columns are text and whose others are figures.
+) -> None:
+    """Print a table whose first ``left`` columns are text and whose others are figures, then the notes.
 
     ``emphasised`` holds the positions of the rows that are printed bold.
     """
     strong = frozenset(emphasised)
-    made = Table(title=title, caption=caption, box=SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    made = Table(box=SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(columns):
         made.add_column(name, justify="left" if place < left else "right", overflow="fold")
     for place, row in enumerate(rows):
-        made.add_row(*row, style="bold" if place in strong else None)
-    return made
+        made.add_row(*map(escape, row), style="bold" if place in strong else None)
+    console = output_console()
+    console.print(f"[italic]{escape(title)}[/italic]")
+    console.print(made)
+    for note in notes:
+        console.print(note, style="dim", markup=False)
+
+
+def brief(plan: Plan | str) -> str:
+    """A plan without the numbers that it takes anyway, so that it fits a column. It parses back.
+
+    >>> brief("beam_search(n=16, width=4, prune=last, score=last, vote=max)")
+    'beam_search(n=16)'
+    >>> brief("weighted_vote(n=4, score=min)")
+    'weighted_vote(n=4, score=min)'
+    """
+    parsed = Plan.parse(plan) if isinstance(plan, str) else plan
+    usual = GRAMMAR[parsed.strategy]
+    shown = [f"{name}={value}" for name, value in parsed.parameters if name == "n" or value != usual[name]]
+    return f"{parsed.strategy}({', '.join(shown)})"
 
 
 def percent(share: float | None) -> str:
@@ -53,7 +81,12 @@ def percent(share: float | None) -> str:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output. Numbers that JSON lacks (NaN, infinity) become null."""
-    print(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    print(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Readable JSON. Numbers that JSON lacks (NaN, infinity) become null."""
+    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

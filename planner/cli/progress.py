@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from planner.cli.printing import error_console
 
-__all__ = ["Bar", "bar"]
+if TYPE_CHECKING:
+    from search import campaign
+
+__all__ = ["Bar", "bar", "campaign_progress"]
 
 
 class Bar(Protocol):
@@ -41,3 +44,12 @@ def bar(name: str) -> Iterator[Bar]:
     if not console.is_terminal:
         finished = shown.tasks[0]
         console.print(f"{name}: {int(finished.completed)} of {finished.total or 0:.0f}")
+
+
+def campaign_progress(tell: Bar) -> Callable[[campaign.Progress], None]:
+    """What a campaign calls, for a bar."""
+
+    def told(now: campaign.Progress) -> None:
+        tell(now.done, now.total, f"{now.stage}, {now.tokens:,} tokens")
+
+    return told

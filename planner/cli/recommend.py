@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from planner.cli.objective import Flops, Price, Target, Tokens, objective_of
-from planner.cli.printing import output_console, percent, print_json, table
+from planner.cli.printing import brief, percent, print_json, print_table
 from planner.cli.question import read_question
 from planner.models import find_model
 
@@ -58,21 +58,20 @@ def print_advice(advice: Recommendation) -> None:
         f"{why.feature} = {why.value:.4g}: {100 * why.effect:+.1f} points over the next best"
         for why in advice.why
     ]
-    output_console().print(
-        table(
-            f"{first}Expected accuracy {percent(advice.accuracy)} % ({percent(low)} to {percent(high)})",
-            ["", "policy x PRM x plan", "accuracy %", "tokens", "MFLOPs"],
-            rows,
-            left=2,
-            caption="\n".join([*reasons, *(f"Warning: {warning}" for warning in advice.warnings)]) or None,
-            emphasised=[0],
-        )
+    print_table(
+        f"{first}Expected accuracy {percent(advice.accuracy)} % ({percent(low)} to {percent(high)})",
+        ["", "policy", "PRM", "plan", "accuracy %", "tokens", "MFLOPs"],
+        rows,
+        left=4,
+        notes=[*reasons, *(f"Warning: {warning}" for warning in advice.warnings)],
+        emphasised=[0],
     )
 
 
 def _row(name: str, option: Recommendation | RunnerUp) -> tuple[str, ...]:
     cost = (f"{option.tokens:,.0f}", f"{option.flops / 1e6:,.1f}")
-    return (name, str(option.choice), percent(option.accuracy), *cost)
+    choice = option.choice
+    return (name, choice.policy, choice.prm or "-", brief(choice.plan), percent(option.accuracy), *cost)
 
 
 def told(advice: Recommendation) -> dict[str, Any]:

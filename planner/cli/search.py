@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from planner.cli.printing import output_console, print_json, table
-from planner.cli.progress import bar
+from planner.cli.printing import print_json, print_table
+from planner.cli.progress import bar, campaign_progress
 from planner.models import find_model
 from search.errors import GridError
 
@@ -62,21 +62,17 @@ def search(
         return
     log = SearchLog.at(output)
     with bar("search") as tell:
-        state = Campaign(known, asked, log, loader).run(
-            lambda now: tell(now.done, now.total, f"{now.stage}, {now.tokens:,} tokens")
-        )
+        state = Campaign(known, asked, log, loader).run(campaign_progress(tell))
     _build_outcomes(log, asked)
     rows = {name: log.rows(name) for name in ("problems", "samples", "scores", "runs", "outcomes")}
     if as_json:
         print_json({"log": str(output), "rows": rows, "tokens": state.tokens, "seconds": state.seconds})
         return
-    output_console().print(
-        table(
-            f"Search log {output}",
-            ["table", "rows"],
-            [(name, f"{count:,}") for name, count in rows.items()],
-            caption=f"{state.tokens:,} tokens in {state.seconds:.0f} s. Next: planner bins {output}",
-        )
+    print_table(
+        f"Search log {output}",
+        ["table", "rows"],
+        [(name, f"{count:,}") for name, count in rows.items()],
+        notes=[f"{state.tokens:,} tokens in {state.seconds:.0f} s. Next: planner bins {output}"],
     )
 
 
@@ -153,15 +149,22 @@ def _print_estimate(found: Estimate, as_json: bool) -> None:
         )
         for stage in found.stages
     ]
-    rows.append(("all", f"{found.tokens:,.0f} tokens", "", f"{found.flops:.2e}", _time(found.hours)))
-    output_console().print(
-        table(
-            "What this campaign would cost",
-            ["stage", "policy tokens", "PRM tokens", "FLOPs", "time"],
-            rows,
-            caption="Assumed: " + "; ".join(found.assumptions),
-            emphasised=[len(rows) - 1],
+    generated = sum(stage.policy_tokens for stage in found.stages)
+    rows.append(
+        (
+            "all",
+            f"{generated:,.0f}",
+            f"{found.tokens - generated:,.0f}",
+            f"{found.flops:.2e}",
+            _time(found.hours),
         )
+    )
+    print_table(
+        "What this campaign would cost",
+        ["stage", "policy tokens", "PRM tokens", "FLOPs", "time"],
+        rows,
+        notes=["Assumed:", *found.assumptions],
+        emphasised=[len(rows) - 1],
     )
 
 

@@ -80,8 +80,8 @@ class Probe:
         return self.codes.shape[1]
 
     @classmethod
-    def of(cls, candidates: Sequence[Candidate]) -> Probe:
-        """One probe (probes = 1) from live candidates, with ``summary`` if all have step rewards.
+    def of(cls, candidates: Sequence[Candidate], scored: bool = False) -> Probe:
+        """One probe (probes = 1) from live candidates, with ``summary`` if a PRM has ``scored`` them.
 
         Numbers go through float32 like those that a log holds.
         """
@@ -91,7 +91,6 @@ class Probe:
         def row(values: Sequence[float]) -> Floats:
             return np.array([values], np.float32).astype(np.float64)
 
-        scored = bool(candidates) and all(c.step_rewards for c in candidates)
         return cls(
             np.array([codes], np.int64),
             row([c.tokens for c in candidates]),

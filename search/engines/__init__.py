@@ -1,6 +1,6 @@
 """Engines write tokens. Import them from their own files; this page names the whole family.
 
-    >>> from search.engines import ScriptedEngine, load_embedded
+>>> from search.engines import ScriptedEngine, load_embedded
 """
 
 from __future__ import annotations

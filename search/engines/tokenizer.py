@@ -19,6 +19,9 @@ __all__ = ["CHECK", "END", "GO_ON", "STOP", "CheckpointTokenizer"]
 #: string, or the possible last piece of one, so that the text must be looked at
 GO_ON, END, STOP, CHECK = range(4)
 
+#: longest text, in characters, whose tokens are kept for the next call
+_KEPT = 4096
+
 
 class CheckpointTokenizer:
     """Wraps a ``PreTrainedTokenizerFast``. Knows nothing of models. Raises CheckpointError."""
@@ -45,11 +48,11 @@ class CheckpointTokenizer:
 
     def prompt(self, question: str) -> tuple[int, ...]:
         """The question as the user's turn, with the opening of the model's turn after it."""
-        return self._prompt(question)
+        return self._prompt(question) if len(question) <= _KEPT else self._make_prompt(question)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Token ids of bare text, nothing added."""
-        return self._encode(text)
+        return self._encode(text) if len(text) <= _KEPT else self._make_ids(text)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of tokens, special ones left out."""

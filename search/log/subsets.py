@@ -166,16 +166,20 @@ def ranking(scores: Floats, readable: Bools, values: Floats) -> tuple[Ints, Floa
 def _best_of_n(pool: Pool, n: int, scores: Floats | None) -> Derived:
     size = len(pool)
     by = np.zeros(size) if scores is None else scores
-    order, ranked = ranking(by, pool.readable, pool.correct.astype(np.float64))
+    right = pool.correct.astype(np.float64)
+    order, ranked = ranking(by, pool.readable, right)
     weights = best_weights(size, n)[: len(order)]
     accuracy = float(weights @ ranked)
     answered = float(weights.sum())
     reward = float(weights @ by[order]) / answered if scores is not None and answered > 0 else float("nan")
-    return Derived(accuracy, _rank_se(ranked, size, n, accuracy), reward)
+    return Derived(accuracy, _rank_se(right[order], size, n, accuracy), reward)
 
 
 def _rank_se(ranked: Floats, size: int, n: int, accuracy: float) -> float:
-    """The jackknife in closed form: deleting rank k moves every later rank up by one."""
+    """The jackknife in closed form: deleting rank k moves every later rank up by one.
+
+    ``ranked`` are the values as drawn: means over equal scores would hide their spread.
+    """
     bound = _bound(accuracy, size, n)
     if n == size:
         return float(np.sqrt(bound))

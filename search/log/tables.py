@@ -23,7 +23,8 @@ class Table:
     name: str
     key: tuple[str, ...]
     columns: Mapping[str, pl.DataType]
-    #: columns that differ between two runs that are otherwise equal (timings)
+    #: columns that differ between two runs that are otherwise equal: seconds, and physical tokens,
+    #: which depend on what a cache still held (a resumed campaign starts with a cold one)
     timings: tuple[str, ...] = ()
 
 
@@ -88,6 +89,7 @@ TABLES: Mapping[str, Table] = {
                 "prm_tokens": pl.Int32(),  # steps and separators, without the prompt
                 "physical_prm_tokens": pl.Int32(),
             },
+            timings=("physical_prm_tokens",),
         ),
         Table(  # one row per run of a tree search
             "runs",
@@ -111,7 +113,7 @@ TABLES: Mapping[str, Table] = {
                 "flops": pl.Float64(),
                 "seconds": pl.Float64(),
             },
-            timings=("seconds",),
+            timings=("physical_policy_tokens", "physical_prm_tokens", "seconds"),
         ),
         Table(  # one row per problem x choice; derived, can be rebuilt
             "outcomes",

@@ -69,9 +69,7 @@ class _Task:
 class ClassifierReward(Reward):
     """Scores steps with a PRM checkpoint, in this process, on the CPU. Build it with ``load``."""
 
-    def __init__(
-        self, path: str | Path, *, threads: int = 1, prompt_bytes: int = 64 << 20
-    ) -> None:
+    def __init__(self, path: str | Path, *, threads: int = 1, prompt_bytes: int = 64 << 20) -> None:
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         checkpoint = read_checkpoint(path)

@@ -1,10 +1,10 @@
 """A public fake reward: a function says what a step is worth, characters are the tokens.
 
-    >>> import asyncio
-    >>> reward = ScriptedReward(lambda question, steps: 0.0 if "?" in steps[-1] else 1.0)
-    >>> scored = asyncio.run(reward.extend(reward.open("1+1"), ["1+1=2", "so?"]))
-    >>> scored.rewards
-    (1.0, 0.0)
+>>> import asyncio
+>>> reward = ScriptedReward(lambda question, steps: 0.0 if "?" in steps[-1] else 1.0)
+>>> scored = asyncio.run(reward.extend(reward.open("1+1"), ["1+1=2", "so?"]))
+>>> scored.rewards
+(1.0, 0.0)
 """
 
 from __future__ import annotations

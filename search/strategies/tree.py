@@ -39,10 +39,10 @@ class TreeStrategy(Strategy):
         seed: int,
         prior: Sequence[Candidate] = (),
     ) -> Result:
-        if plan.prune is None or plan.vote is None:
-            raise PlanError(f"a tree search needs prune and vote, got {plan}")
         before = ledger.spend
         async with Session(self.name, problem, plan, setting, ledger) as session:
+            if plan.prune is None or plan.vote is None:
+                raise PlanError(f"a tree search needs prune and vote, got {plan}")
             earlier = score_prior(session, prior)
             finished = await self.search(Grower(session, plan.prune), seed, plan.n, plan.width)
             candidates = [*await asyncio.gather(*earlier), *(beam.candidate(problem) for beam in finished)]

@@ -57,12 +57,18 @@ def make_log(
         size = 1 + int(level * 8)
         kind = "reach the target from" if puzzle else "work out the sum of"
         question = f"{kind} " + " + ".join(str(rng.integers(1, 99)) for _ in range(size if signal else 4))
-        base = skill if skill is not None else (0.25 - 0.2 * level if puzzle else np.clip(1.1 - 1.3 * level, 0.03, 0.99))
+        base = (
+            skill
+            if skill is not None
+            else (0.25 - 0.2 * level if puzzle else np.clip(1.1 - 1.3 * level, 0.03, 0.99))
+        )
         if not signal and skill is None:
             base = float(np.clip(rng.normal(0.45, 0.02), 0.1, 0.9))
-        domain = "puzzle" if puzzle else "arithmetic"
+        domain = "puzzle" if puzzle else "arithmetic"  # both compare answers as texts
         rows["problems"].append(
-            dict(problem_id=name, family=f"f{family}", domain=domain, question=question, answer="1", meta="{}")
+            dict(
+                problem_id=name, family=f"f{family}", domain=domain, question=question, answer="1", meta="{}"
+            )
         )
         for policy in policies:
             p = base if policy == "small" else (base if skill is not None else min(1.0, base + 0.15))
@@ -107,7 +113,9 @@ def make_log(
                         rows["outcomes"].append(_outcome(name, policy, prm, f"{strategy}(n={n}, score=last)"))
                 if trees:
                     for n in ns:
-                        rows["outcomes"].append(_outcome(name, policy, prm, str(Plan.of("beam_search", n=n, width=4))))
+                        rows["outcomes"].append(
+                            _outcome(name, policy, prm, str(Plan.of("beam_search", n=n, width=4)))
+                        )
     return Log({name: pl.DataFrame(rows[name], schema=dict(table.columns)) for name, table in TABLES.items()})
 
 

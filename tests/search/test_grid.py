@@ -43,7 +43,8 @@ def test_reads_toml_and_whole_numbers_where_floats_are_meant(tmp_path: Path) -> 
     grid = Grid.read(
         written(
             tmp_path,
-            'strategies = ["best_of_n", "dvts"]\nn = [1, 8]\ntree_n = [4]\nscore = ["min"]\nvote = ["weighted"]\n'
+            'strategies = ["best_of_n", "dvts"]\nn = [1, 8]\ntree_n = [4]\n'
+            'score = ["min"]\nvote = ["weighted"]\n'
             'temperature = 1\nsamples = 32\nseed = 7\n[[pair]]\npolicy = "m"\nprm = "r"\n',
         )
     )
@@ -90,5 +91,5 @@ def test_a_bad_grid_names_key_rule_and_value(tmp_path: Path, text: str, message:
 
 
 def test_a_missing_grid_file(tmp_path: Path) -> None:
-    with pytest.raises(GridError, match="a grid must be a readable file, got .*nowhere"):
+    with pytest.raises(GridError, match=r"a grid must be a readable file, got .*nowhere"):
         Grid.read(tmp_path / "nowhere.toml")

@@ -107,4 +107,6 @@ def test_the_fingerprint_knows_content_and_order() -> None:
     same = Problem("a", "f", "text", "q", "1", {"y": 2, "x": 1})
     assert problems_fingerprint([one, two]) == problems_fingerprint([same, two])
     assert problems_fingerprint([one, two]) != problems_fingerprint([two, one])
-    assert problems_fingerprint([one]) != problems_fingerprint([Problem("a", "f", "text", "q", "2", one.meta)])
+    assert problems_fingerprint([one]) != problems_fingerprint(
+        [Problem("a", "f", "text", "q", "2", one.meta)]
+    )

@@ -10,6 +10,7 @@ import random
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from search.grading.puzzle import apply
 from search.problem import Problem
@@ -144,9 +145,9 @@ class _Told(_Arithmetic):
         who = rng.choice(_NAMES)
         low, high = self.digits
         digits = low + (high - low) * (difficulty - 1) / 9
-        (tree,) = _numbers(rng, 1, min(digits + 1, 3))
-        current = tree
-        told = [rng.choice(opening).format(who=who, n=tree)]
+        (current,) = _numbers(rng, 1, min(digits + 1, 3))
+        tree: Tree = current
+        told = [rng.choice(opening).format(who=who, n=current)]
         left = _OPERATIONS[difficulty - 1]
         while left > 0:
             operation = rng.choice(self.operations)
@@ -185,10 +186,10 @@ class _Letters(_Arithmetic):
         low, high = self.digits
         digits = low + (high - low) * (difficulty - 1) / 9
         letters = rng.sample("abcdefghkmnpqrstuwyz", _OPERATIONS[difficulty - 1] + 1)
-        (tree,) = _numbers(rng, 1, digits)
-        current: int = tree
-        told = [f"{letters[0]}={tree}"]
-        for before, letter in zip(letters, letters[1:], strict=False):
+        (current,) = _numbers(rng, 1, digits)
+        tree: Tree = current
+        told = [f"{letters[0]}={current}"]
+        for before, letter in pairwise(letters):
             while True:
                 operation = rng.choice("++--*")
                 (n,) = _numbers(rng, 1, 1 if operation == "*" else digits)

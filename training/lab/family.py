@@ -48,8 +48,9 @@ class Family(ABC):
 
     @abstractmethod
     def right_so_far(self, problem: Problem, steps: Sequence[str]) -> tuple[bool, ...]:
-        """For each prefix of ``steps``: can it still be completed to a right solution?
+        """For each prefix of ``steps``: does it follow the rules, and can it still end right?
 
         The exact check that PRMs are measured against. ``steps`` may hold any text. Once False it
-        stays False. For a complete solution the last entry equals its grade.
+        stays False. For a complete solution a True at the end means a right grade; a wrong step whose
+        answer is right by luck may be False there (arithmetic) or forgiven (code, chemistry).
         """

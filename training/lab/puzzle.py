@@ -200,9 +200,7 @@ class _Walk(_Puzzle):
                 value = result
             if len(steps) == limit and value != start:
                 break
-        question = rng.choice(_WALKS).format(
-            start=start, moves=",".join(moves), target=value, limit=limit
-        )
+        question = rng.choice(_WALKS).format(start=start, moves=",".join(moves), target=value, limit=limit)
         return Worked(
             Problem(
                 problem_id=identify(self.name, question),

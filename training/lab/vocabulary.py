@@ -18,7 +18,17 @@ from training.lab.chemistry import ELEMENTS
 from training.lab.family import DIFFICULTIES
 from training.lab.problems import FAMILIES
 
-__all__ = ["ASSISTANT", "END", "PAD", "SEPARATOR", "SPECIAL", "UNKNOWN", "USER", "Vocabulary", "write_tokenizer"]
+__all__ = [
+    "ASSISTANT",
+    "END",
+    "PAD",
+    "SEPARATOR",
+    "SPECIAL",
+    "UNKNOWN",
+    "USER",
+    "Vocabulary",
+    "write_tokenizer",
+]
 
 PAD, UNKNOWN, USER, ASSISTANT, END = "<|pad|>", "<unk>", "<|user|>", "<|assistant|>", "<|end|>"
 #: where a PRM reads its reward; the name is Qwen2.5-Math-PRM's

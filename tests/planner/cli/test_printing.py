@@ -4,9 +4,12 @@ import json
 import math
 
 import pytest
-from rich.console import Console
+from hypothesis import given
+from hypothesis import strategies as st
 
-from planner.cli.printing import percent, print_json, table
+from planner.cli.printing import brief, percent, print_json, print_table
+from search.plan import GRAMMAR, Plan
+from search.scores import SCORES
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.5, "50.0"), (0.12345, "12.3"), (None, "-"), (math.nan, "-")])
@@ -19,11 +22,24 @@ def test_json_has_null_for_numbers_that_json_lacks(capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out) == {"a": None, "b": [None, 1.5], "c": ["é", None], "4": True}
 
 
-def test_a_table_keeps_its_cells_within_a_hundred_columns() -> None:
-    console = Console(width=100, record=True, file=None, force_terminal=False)
-    with console.capture() as captured:
-        console.print(table("A title", ["plan", "accuracy"], [["majority(n=16)", "61.2"]], emphasised=[0]))
-    lines = captured.get().splitlines()
-    assert lines[0].strip() == "A title"
-    assert any("majority(n=16)" in line and "61.2" in line for line in lines)
+def test_a_table_keeps_its_cells_within_a_hundred_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    print_table(
+        "A [title]", ["plan", "accuracy"], [["majority(n=16)", "[61.2]"]], notes=["a note"], emphasised=[0]
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "A [title]"
+    assert any("majority(n=16)" in line and "[61.2]" in line for line in lines)
+    assert lines[-1] == "a note"
     assert max(map(len, lines)) <= 100
+
+
+@given(st.sampled_from(list(GRAMMAR)), st.integers(1, 99), st.sampled_from(SCORES))
+def test_a_brief_plan_parses_back(strategy: str, n: int, score: str) -> None:
+    given_values = {"n": 4 * n, "score": score}
+    plan = Plan.of(
+        strategy, **{name: value for name, value in given_values.items() if name in GRAMMAR[strategy]}
+    )
+    assert Plan.parse(brief(plan)) == plan

@@ -18,7 +18,7 @@ def test_every_domain_is_found_by_its_name(name: str) -> None:
 
 
 def test_an_unknown_domain_says_which_are_known() -> None:
-    with pytest.raises(GradingError, match="domain must be one of .*arithmetic.*, got 'poetry'"):
+    with pytest.raises(GradingError, match=r"domain must be one of .*arithmetic.*, got 'poetry'"):
         domain("poetry")
 
 

@@ -24,7 +24,9 @@ def make_pool() -> MakePool:
 
     def make(group: list[int], correct: list[bool], scores: list[float] | None = None) -> Pool:
         size = len(group)
-        values = {name: np.asarray(scores, dtype=np.float64) for name in SCORES} if scores is not None else None
+        values = (
+            {name: np.asarray(scores, dtype=np.float64) for name in SCORES} if scores is not None else None
+        )
         return Pool(
             "p",
             "m",
@@ -41,7 +43,9 @@ def make_pool() -> MakePool:
     return make
 
 
-def sample(problem: Problem, draw: int, answer: str | None, *, policy: str = "m", tokens: int = 10) -> dict[str, object]:
+def sample(
+    problem: Problem, draw: int, answer: str | None, *, policy: str = "m", tokens: int = 10
+) -> dict[str, object]:
     return {
         "problem_id": problem.problem_id,
         "policy": policy,
@@ -60,7 +64,9 @@ def sample(problem: Problem, draw: int, answer: str | None, *, policy: str = "m"
     }
 
 
-def scored(problem: Problem, draw: int, rewards: list[float], *, prm: str = "r", policy: str = "m") -> dict[str, object]:
+def scored(
+    problem: Problem, draw: int, rewards: list[float], *, prm: str = "r", policy: str = "m"
+) -> dict[str, object]:
     return {
         "problem_id": problem.problem_id,
         "policy": policy,
@@ -91,7 +97,11 @@ def make_log(tmp_path: Path) -> MakeLog:
         )
         problems = [Problem(f"p{first + i}", "f", "text", "which?", "y") for i in range(len(answers))]
         log.append("problems", table_frame("problems", problem_rows(problems)), unit=f"problems-{first}")
-        draws = [(p, d, None if a == "-" else a) for p, row in zip(problems, answers, strict=True) for d, a in enumerate(row)]
+        draws = [
+            (p, d, None if a == "-" else a)
+            for p, row in zip(problems, answers, strict=True)
+            for d, a in enumerate(row)
+        ]
         rows = [sample(problem, draw, answer) for problem, draw, answer in draws]
         log.append("samples", table_frame("samples", rows), unit=f"samples-{first}")
         greedy = [sample(problem, -1, "y", tokens=12) for problem in problems]

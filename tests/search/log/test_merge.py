@@ -52,7 +52,9 @@ def test_contradictions_are_refused_by_name_and_nothing_is_written(make_log: Mak
         merge_logs([one, two], tmp_path / "both")
     other = SearchLog.create(tmp_path / "three")
     other.declare({"sampling": "temperature=2, top_p=1, top_k=0"})
-    with pytest.raises(FingerprintError, match="sampling must be the same in merged logs, got 'temperature=1, "):
+    with pytest.raises(
+        FingerprintError, match="sampling must be the same in merged logs, got 'temperature=1, "
+    ):
         merge_logs([one, other], tmp_path / "both")
     changed = SearchLog.create(tmp_path / "four")
     changed.declare(policies=[ModelCard("m", 1000, "m2", 99)])

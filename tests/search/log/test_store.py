@@ -81,7 +81,7 @@ def test_frames_that_do_not_fit_are_refused_and_nothing_is_written(log: SearchLo
         log.append("problems", rows("a").with_columns(extra=pl.lit(1)), unit="u")
     with pytest.raises(LogError, match=r"a key of problems is given once, got \{'problem_id': 'a'\} twice"):
         log.append("problems", rows("a", "a"), unit="u")
-    with pytest.raises(SchemaError, match="tables of a search log are problems, samples, .*, got 'sample'"):
+    with pytest.raises(SchemaError, match=r"tables of a search log are problems, samples, .*, got 'sample'"):
         log.scan("sample")
     assert log.units("problems") == frozenset()
 
@@ -91,7 +91,7 @@ def test_what_is_not_a_log_says_so(tmp_path: Path) -> None:
         SearchLog.open(tmp_path / "nowhere")
     (tmp_path / "photo.png").write_bytes(b"x")
     for opener in (SearchLog.create, SearchLog.at):
-        with pytest.raises(LogError, match="manifest.json|new or empty"):
+        with pytest.raises(LogError, match=r"manifest.json|new or empty"):
             opener(tmp_path)
     for text in ("{", "[]", '{"kind": 1}', '{"kind": "search log", "schema_version": 1}'):
         folder = tmp_path / "log"
@@ -111,7 +111,9 @@ def test_another_version_says_so(log: SearchLog) -> None:
     (log.path / "manifest.json").write_text(json.dumps(manifest))
     old = {"planner.schema_version": "0"}
     pl.read_parquet(part(log, "problems", "u")).write_parquet(part(log, "problems", "v"), metadata=old)
-    with pytest.raises(SchemaError, match=r"a part must have schema version 1, got version 0 in .*part-v.parquet"):
+    with pytest.raises(
+        SchemaError, match=r"a part must have schema version 1, got version 0 in .*part-v.parquet"
+    ):
         log.scan("problems")
 
 
@@ -120,7 +122,9 @@ def test_damaged_and_foreign_parts_say_so(log: SearchLog) -> None:
     path = part(log, "problems", "u")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(LogError, match=r"a part must be a whole Parquet file, got .*part-u.parquet") as caught:
+    with pytest.raises(
+        LogError, match=r"a part must be a whole Parquet file, got .*part-u.parquet"
+    ) as caught:
         log.scan("problems")
     assert "\n" not in str(caught.value)
     frame = rows("a")
@@ -129,7 +133,9 @@ def test_damaged_and_foreign_parts_say_so(log: SearchLog) -> None:
         log.scan("problems")
     metadata = log.manifest.part_metadata("problems", "u")
     frame.drop("answer").write_parquet(path, metadata=metadata)
-    with pytest.raises(SchemaError, match=r"column 'answer' of problems is missing in table=problems/part-u.parquet"):
+    with pytest.raises(
+        SchemaError, match=r"column 'answer' of problems is missing in table=problems/part-u.parquet"
+    ):
         log.check()
     frame.with_columns(pl.lit(1.5).alias("answer")).write_parquet(path, metadata=metadata)
     with pytest.raises(SchemaError, match="column 'answer' of problems must be String, got Float64"):
@@ -152,11 +158,15 @@ def test_fingerprints_travel_with_every_part(log: SearchLog) -> None:
 def test_declaring_binds_names(log: SearchLog) -> None:
     log.declare({"sampling": "t=1"}, policies=[CARD])
     log.declare({"sampling": "t=1"}, policies=[CARD], prms=[ModelCard("r", 1, "x", 9)])
-    with pytest.raises(FingerprintError, match=r"policy 'm' must have the same fingerprint .*, got 'fp' and 'new'"):
+    with pytest.raises(
+        FingerprintError, match=r"policy 'm' must have the same fingerprint .*, got 'fp' and 'new'"
+    ):
         log.declare(policies=[ModelCard("m", 10, "new", 64)])
     with pytest.raises(FingerprintError, match="policy 'm' must have the same card"):
         log.declare(policies=[ModelCard("m", 11, "fp", 64)])
-    with pytest.raises(FingerprintError, match="sampling must be the same in a log and what is added to it, got 't=1'"):
+    with pytest.raises(
+        FingerprintError, match="sampling must be the same in a log and what is added to it, got 't=1'"
+    ):
         log.declare({"sampling": "t=2"})
     again = SearchLog.open(log.path).manifest
     assert again == log.manifest
@@ -194,7 +204,9 @@ def test_one_process_writes_at_a_time(log: SearchLog) -> None:
     root = str(Path(__file__).parents[3])
 
     def other() -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
+        )
 
     with log.writing():
         result = other()

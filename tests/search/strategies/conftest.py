@@ -74,7 +74,7 @@ class Bench:
         self.engine = CountingEngine(script, context=context)
         self.reward = CountingReward(judge, context=prm_context)
         self.setting = Setting(self.engine, self.reward, limits=limits)
-        self.prompt = len(self.engine.prompt(QUESTION))
+        self.prompt = len(QUESTION) + 1  # and the turn
         self.prm_prompt = self.reward.count(QUESTION, ())[0]
 
 

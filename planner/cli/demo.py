@@ -1,0 +1,168 @@
+"""``planner demo``: the whole loop on the lab, from the first sample to the closing table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from planner.cli.bins import print_bins
+from planner.cli.evaluate import print_evaluation
+from planner.cli.printing import (
+    brief,
+    error_console,
+    json_text,
+    output_console,
+    percent,
+    print_json,
+    print_table,
+)
+from planner.cli.progress import bar, campaign_progress
+from planner.cli.recommend import told
+from planner.cli.solve import solution_told
+from planner.models import shipped
+from search.atomic import write_atomic
+from search.errors import LogError
+
+if TYPE_CHECKING:
+    from training.demo import Demo, Solved
+
+__all__ = ["demo"]
+
+
+def demo(
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="A new folder; default: planner-demo, or -2, ..."),
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="A few problems only: shows that it works; says nothing."),
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal figures.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
+) -> None:
+    """Search, log, learn, evaluate, recommend and solve on the shipped models. Minutes on two cores."""
+    folder = _folder(output)
+    with error_console().status("loading"):
+        from training.demo import FULL, QUICK, Demo
+    run = Demo(folder, QUICK if quick else FULL, seed, shipped)
+    figures: dict[str, Any] = {"folder": str(folder), "seed": seed, "quick": quick, "seconds": {}}
+    try:
+        _loop(run, figures, silent=as_json)
+    finally:
+        run.close()
+    write_atomic(folder / "demo.json", json_text(figures).encode())
+    if as_json:
+        print_json(figures)
+        return
+    total = sum(figures["seconds"].values())
+    output_console().print(f"Everything is in {folder} ({total:.0f} s). Look closer:", markup=False)
+    for line in (
+        f"planner bins {folder}/log",
+        f"planner evaluate {folder}/held-out-log --planner {folder}/planner --training {folder}/log",
+        f"planner solve 'QUESTION' --planner {folder}/planner --tokens 500",
+    ):
+        output_console().print(f"  {line}", markup=False)
+
+
+def _loop(run: Demo, figures: dict[str, Any], *, silent: bool) -> None:
+    """Every step in turn; each prints what it found unless ``silent``."""
+    from search.log.bins import bins as bins_of
+
+    show: Callable[..., None] = (lambda *_: None) if silent else (lambda text: output_console().print(text))
+    seconds = figures["seconds"]
+    learn, held_out, new = run.problems()
+    show(
+        f"[bold]1. Search.[/bold] {len(learn)} lab problems to learn from, {len(held_out)} held out; "
+        "no model was trained on any."
+    )
+    logs = {}
+    for name, title, problems in (("log", "search", learn), ("held-out-log", "held out", held_out)):
+        with _timed(seconds, name), bar(title) as tell:
+            logs[name], state = run.search(name, problems, campaign_progress(tell))
+        figures[name] = {"problems": len(problems), "units": state.total, "tokens": state.tokens}
+    with _timed(seconds, "bins"), error_console().status("bins"):
+        cells = bins_of(logs["log"])
+    figures["bins"] = cells.to_dicts()
+    show("[bold]2. Bins.[/bold] Which plan is best depends on how hard the problem is, and on the PRM.")
+    if not silent:
+        print_bins(cells)
+    with _timed(seconds, "fit"), bar("fit") as tell:
+        planner = run.fit(
+            logs["log"], lambda done, total, best: tell(done, total, f"best utility {best:.4f}")
+        )
+    figures["planner"] = dict(planner.card)
+    show(f"[bold]3. Fit.[/bold] A planner learned from the log, in {run.folder / 'planner'}.")
+    with _timed(seconds, "evaluate"), error_console().status("evaluating on the held-out problems"):
+        found = run.evaluate(planner, logs["held-out-log"], logs["log"])
+    figures["evaluation"] = found.to_json()
+    solved = []
+    show(f"[bold]4. Solve.[/bold] {len(new)} new problems, live.")
+    with _timed(seconds, "solve"):
+        for problem in new:
+            solved.append(run.solve(planner, problem))
+            if not silent:
+                _print_solved(solved[-1])
+    figures["solved"] = [
+        {
+            "problem": asdict(one.problem) | {"meta": dict(one.problem.meta)},
+            "advice": told(one.advice),
+            "solution": solution_told(one.solution),
+            "right": one.right,
+        }
+        for one in solved
+    ]
+    show("[bold]5. Evaluate.[/bold] On the held-out problems, beside the baselines.")
+    if not silent:
+        print_evaluation(found)
+
+
+def _print_solved(one: Solved) -> None:
+    advice, found = one.advice, one.solution
+    first = "" if advice.look is None else f"look at {advice.look}, then "
+    print_table(
+        f"{one.problem.domain}: {one.problem.question}",
+        ["", "plan", "accuracy %", "tokens", "MFLOPs"],
+        [
+            (
+                "before",
+                f"{first}{brief(advice.choice.plan)}",
+                percent(advice.accuracy),
+                f"{advice.tokens:,.0f}",
+                f"{advice.flops / 1e6:,.1f}",
+            ),
+            (
+                "after",
+                f"{brief(found.choice.plan)} under {found.choice.prm or 'no PRM'}",
+                "right" if one.right else "wrong",
+                f"{found.spend.tokens:,}",
+                f"{found.spend.flops / 1e6:,.1f}",
+            ),
+        ],
+        left=2,
+        notes=[f"Answer: {found.answer if found.answer is not None else found.outcome}"],
+    )
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[name] = time.monotonic() - started
+
+
+def _folder(output: Path | None) -> Path:
+    """The folder that was named, which must be new or empty, or the first planner-demo that is free."""
+    if output is None:
+        names = (Path("planner-demo" if number == 1 else f"planner-demo-{number}") for number in count(1))
+        return next(path for path in names if not path.exists())
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise LogError(f"a demo writes into a folder that is new or empty, got {str(output)!r}")
+    return output

@@ -1,0 +1,112 @@
+"""``planner evaluate``: accuracy against compute, the planner beside every baseline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from planner.cli.printing import error_console, percent, print_json, print_table
+from planner.cli.recommend import SHIPPED, PlannerFolder
+from planner.models import find_model
+
+if TYPE_CHECKING:
+    from planner.evaluation.evaluate import Evaluation, Point
+
+__all__ = ["evaluate", "print_evaluation"]
+
+#: what a method is called in tables, and what it may know
+_NAMES = {
+    "planner": "planner",
+    "majority": "majority, best n",
+    "best_of_n": "best-of-n, best n",
+    "best_fixed": "best fixed plan",
+    "mixture": "best mixture of two plans",
+    "bin_absolute": "lookup by absolute bin",
+    "bin_quantile": "lookup by quantile bin",
+    "probe_rule": "unanimous probe: stop",
+    "oracle": "oracle (knows each problem)",
+}
+
+
+def evaluate(
+    log: Annotated[Path, typer.Argument(help="A search log of problems that the planner has not seen.")],
+    planner: PlannerFolder = SHIPPED,
+    training: Annotated[
+        Path | None,
+        typer.Option(metavar="LOG", help="The log that baselines pick on; default: folds of LOG."),
+    ] = None,
+    budgets: Annotated[
+        str, typer.Option(metavar="B,...", help="Mean budgets, in samples of the main policy.")
+    ] = "4,16,64",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare a planner with every baseline at equal mean compute."""
+    multiples = _budgets(budgets)
+    from planner.evaluation.evaluate import evaluate as compare
+    from planner.experience import read_experience
+    from planner.planner import Planner
+    from search.log.store import SearchLog
+
+    logs = [SearchLog.open(path) for path in (log, training) if path is not None]
+    decider = Planner.load(find_model(planner))
+    for logged in logs:
+        decider.check([*logged.manifest.policies.values(), *logged.manifest.prms.values()])
+    with error_console().status("comparing with the baselines"):
+        read = [read_experience(one, one.manifest.policies, one.manifest.prms) for one in logs]
+        found = compare(
+            decider, read[0], training=read[1] if len(read) > 1 else None, budgets=multiples, seed=seed
+        )
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_evaluation(found)
+
+
+def print_evaluation(found: Evaluation) -> None:
+    """One row per method; at each mean budget its accuracy and how far the planner is above it."""
+    methods = [name for name in _NAMES if any(name in row.methods for row in found.budgets)]
+    columns = ["at a mean budget of"]
+    for row in found.budgets:
+        columns += [f"{row.name}: accuracy %", "planner above, points"]
+    rows = [
+        [
+            _NAMES[name],
+            *(cell for row in found.budgets for cell in _cells(name, row.methods.get(name))),
+        ]
+        for name in methods
+    ]
+    detectable = ", ".join(percent(row.detectable) for row in found.budgets)
+    print_table(
+        f"Accuracy at equal mean FLOPs, {found.problems} problems of {found.families} families",
+        columns,
+        rows,
+        notes=[
+            "In brackets: 95% intervals, paired by problem. Probe and PRM tokens are charged.",
+            f"Differences to the mixture that this many problems would show: {detectable} points.",
+            *found.notes,
+        ],
+        emphasised=[0],
+    )
+
+
+def _cells(name: str, point: Point | None) -> tuple[str, str]:
+    if point is None:
+        return ("-", "-")
+    if name == "planner":
+        return (percent(point.accuracy), "")
+    above = f"{100 * point.planner_above:+.1f} [{100 * point.above_low:+.1f}, {100 * point.above_high:+.1f}]"
+    return (percent(point.accuracy), above)
+
+
+def _budgets(text: str) -> tuple[float, ...]:
+    """``4,16,64`` as numbers above 0."""
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"budgets are numbers parted by commas, got {text!r}") from error
+    if not all(0.0 < value < float("inf") for value in values):
+        raise typer.BadParameter(f"budgets are above 0, got {text!r}")
+    return values

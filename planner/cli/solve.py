@@ -1,0 +1,107 @@
+"""``planner solve``: plans a question, looks, decides again, and answers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from planner.cli.objective import Flops, Price, Target, Tokens, objective_of
+from planner.cli.printing import output_console, percent, print_json, print_table
+from planner.cli.question import read_question
+from planner.cli.recommend import SHIPPED, PlannerFolder, Question, told
+from planner.models import find_model
+
+if TYPE_CHECKING:
+    from planner.executor import Solution
+
+__all__ = ["solution_told", "solve"]
+
+
+def solve(
+    question: Question,
+    planner: PlannerFolder = SHIPPED,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="P", help="Where a policy of the planner lies; default: the shipped one."),
+    ] = None,
+    prm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="R", help="Where a PRM of the planner lies; default: the shipped one."),
+    ] = None,
+    tokens: Tokens = None,
+    flops: Flops = None,
+    target: Target = None,
+    price: Price = None,
+    seed: Annotated[int, typer.Option(min=0, help="Determines every draw.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Plan a question and answer it."""
+    asked, wanted = read_question(question), objective_of(tokens, flops, target, price)
+    from planner.executor import solve_sync
+    from planner.planner import Planner
+    from planner.settings import settings_of
+    from search.grading.registry import guess_domain
+    from search.loader import FolderLoader
+    from search.sync import run_sync
+
+    decider = Planner.load(find_model(planner))
+    given = {folder.resolve().name: folder for folder in map(find_model, [*(policy or []), *(prm or [])])}
+    loader = FolderLoader(
+        {name: given.get(name) or find_model(name) for name in decider.policies},
+        {name: given.get(name) or find_model(name) for name in decider.prms},
+        threads=threads,
+    )
+    reader = guess_domain(asked)
+    try:
+        found = solve_sync(
+            asked,
+            decider,
+            settings_of(decider, loader),
+            objective=wanted,
+            domain="text" if reader is None else reader.name,
+            seed=seed,
+            voteable=reader is not None,
+        )
+    finally:
+        run_sync(loader.close())
+    if as_json:
+        print_json(solution_told(found))
+        return
+    console = output_console()
+    if found.candidates:
+        shown = next((one for one in found.candidates if one.answer == found.answer), found.candidates[0])
+        console.print(shown.text, markup=False)
+    console.print(
+        f"Answer: {found.answer if found.answer is not None else f'none ({found.outcome})'}", markup=False
+    )
+    print_table(
+        f"Plan {found.choice}",
+        ["", "expected", "actual"],
+        [
+            ("accuracy %", percent(found.accuracy), ""),
+            ("tokens", f"{found.tokens:,.0f}", f"{found.spend.tokens:,}"),
+            ("MFLOPs", f"{found.flops / 1e6:,.1f}", f"{found.spend.flops / 1e6:,.1f}"),
+            ("seconds", "", f"{found.spend.seconds:.2f}"),
+        ],
+    )
+
+
+def solution_told(found: Solution) -> dict[str, Any]:
+    """A solution as JSON has it."""
+    return {
+        "answer": found.answer,
+        "outcome": str(found.outcome),
+        "policy": found.choice.policy,
+        "prm": found.choice.prm,
+        "plan": str(found.choice.plan),
+        "expected": {"accuracy": found.accuracy, "tokens": found.tokens, "flops": found.flops},
+        "spend": asdict(found.spend) | {"tokens": found.spend.tokens},
+        "stages": [
+            {"look": asdict(stage.look), "advice": told(stage.advice), "spend": asdict(stage.spend)}
+            for stage in found.stages
+        ],
+        "candidates": [asdict(candidate) for candidate in found.candidates],
+    }

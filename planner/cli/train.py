@@ -1,0 +1,80 @@
+"""``planner train``: makes what ``models/`` holds. Every command goes on where it was stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from planner.cli.group import Commands
+from planner.cli.progress import bar
+from search.errors import CheckpointError, ProblemError
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    cls=Commands, help="Make the lab's problems, policies, PRMs and planner.", no_args_is_help=True
+)
+
+Output = Annotated[
+    Path, typer.Option("-o", "--output", help="The folder to write; a half-done run in it goes on.")
+]
+Threads = Annotated[int, typer.Option(min=1, help="Torch threads.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, ...; auto takes a GPU when there is one.")]
+
+
+@app.command()
+def policy(
+    size: Annotated[str, typer.Argument(help="s, m or l.")],
+    output: Output,
+    threads: Threads = 2,
+    device: Device = "auto",
+) -> None:
+    """Train a policy of the lab."""
+    from training.policy import POLICIES, train_policy
+
+    if size not in POLICIES:
+        raise CheckpointError(f"a policy's size must be one of {', '.join(POLICIES)}, got {size!r}")
+    with bar(f"policy {size}") as tell:
+        train_policy(
+            POLICIES[size],
+            output,
+            threads=threads,
+            device=_device(device),
+            progress=lambda step, steps, loss: tell(step, steps, f"loss {loss:.4f}"),
+        )
+    typer.echo(f"wrote {output}")
+
+
+@app.command()
+def problems(
+    split: Annotated[str, typer.Argument(help="train, check, search or test; no two share a question.")],
+    count: Annotated[int, typer.Argument(min=1, help="How many.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="JSON lines, plain or .gz.")],
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Generate lab problems with reference answers."""
+    from search.problem_set import problems_fingerprint, write_problems
+    from training.lab.identity import SPLITS
+    from training.lab.problems import problem_set
+
+    if split not in SPLITS:
+        raise ProblemError(f"a split must be one of {', '.join(SPLITS)}, got {split!r}")
+    if output.exists():
+        raise ProblemError(f"problems are written to a new file, got {str(output)!r}, which exists")
+    made = []
+    with bar("problems") as tell:
+        for worked in problem_set(split, count, seed):
+            made.append(worked.problem)
+            tell(len(made), count, worked.problem.family)
+    write_problems(output, made)
+    typer.echo(f"wrote {len(made)} problems to {output}, fingerprint {problems_fingerprint(made)}")
+
+
+def _device(asked: str) -> str:
+    if asked != "auto":
+        return asked
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

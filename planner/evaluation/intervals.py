@@ -1,0 +1,69 @@
+"""Paired bootstrap over problems, families clustered if asked for (Efron and Tibshirani 1993, chapter 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Interval", "Resampler"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean, and the ends of its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Resampler:
+    """Draws the same resamples for everything it is asked about, so that differences are paired.
+
+    Parameters
+    ----------
+    problems:
+        How many there are.
+    clusters:
+        One label per problem: whole clusters are drawn. None: problems are.
+    resamples, seed:
+        How many and which.
+    """
+
+    def __init__(
+        self, problems: int, *, clusters: Sequence[str] | None = None, resamples: int = 2000, seed: int = 0
+    ) -> None:
+        if problems < 1 or resamples < 1:
+            raise ValueError(f"a bootstrap needs problems and resamples, got {problems} and {resamples}")
+        rng = np.random.default_rng(seed)
+        labels = np.arange(problems) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+        if len(labels) != problems:
+            raise ValueError(f"every problem needs one cluster, got {len(labels)} for {problems}")
+        count = int(labels.max()) + 1
+        drawn = rng.integers(0, count, (resamples, count))
+        times = np.stack([np.bincount(row, minlength=count) for row in drawn])[:, labels]
+        self._weights = times / times.sum(axis=1, keepdims=True)
+
+    def means(self, values: Floats) -> Floats:
+        """(resamples, ...) weighted means of values (P, ...)."""
+        return np.asarray(self._weights @ values)
+
+    def interval(self, values: Floats) -> Interval:
+        """The mean of values (P,) with its percentile interval."""
+        low, high = np.quantile(self.means(values), [0.025, 0.975])
+        return Interval(float(values.mean()), float(low), float(high))
+
+    def ratio(self, top: Floats, bottom: Floats) -> Interval:
+        """Ratio of sums; NaN where the bottom sums to nothing. Resamples without a bottom are left out."""
+        total = float(bottom.mean())
+        if total <= 1e-12:
+            return Interval(float("nan"), float("nan"), float("nan"))
+        above, below = self.means(top), self.means(bottom)
+        ratios = above[below > 1e-12] / below[below > 1e-12]
+        low, high = np.quantile(ratios, [0.025, 0.975])
+        return Interval(float(top.mean()) / total, float(low), float(high))

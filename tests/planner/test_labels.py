@@ -1,0 +1,111 @@
+"""Labels against the slow rules of ``search``: votes one by one, continuations one problem at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.experience import Experience
+from planner.labels import Look, costs_of, draw_probes, paid_for, values_of, winners
+from planner.matrix import Matrices, open_choices
+from planner.features.question import NgramEncoder
+from search.choice import Choice
+from search.plan import Plan
+from search.votes import pick
+
+CANDIDATES = st.lists(st.tuples(st.integers(-1, 3), st.sampled_from([0.0, 0.25, 0.5, 1.0])), min_size=1, max_size=9)
+
+
+@given(st.lists(CANDIDATES, min_size=1, max_size=4), st.sampled_from(["majority", "max", "weighted"]))
+def test_winners_are_those_of_search(rows: list[list[tuple[int, float]]], rule: str) -> None:
+    size = min(map(len, rows))
+    codes = np.array([[code for code, _ in row[:size]] for row in rows])
+    scores = np.array([[value for _, value in row[:size]] for row in rows])
+    won = winners(codes, scores, rule)
+    for row in range(len(rows)):
+        chosen = pick(rule, codes[row].tolist(), scores[row].tolist())
+        assert won[row] == (-1 if chosen is None else codes[row, chosen])
+
+
+def test_a_vote_over_the_probe_alone_is_right_or_wrong(experience: Experience) -> None:
+    draws = draw_probes(len(experience), 40, held=4, probes=3, resamples=4, seed=0, longest=16)
+    values = values_of(experience, Choice("small", None, Plan.of("majority", n=4)), Look("small", 4), draws)
+    assert set(np.unique(values)) <= {0.0, 1.0}
+
+
+def test_probes_and_continuations_do_not_overlap() -> None:
+    draws = draw_probes(5, 20, held=4, probes=3, resamples=6, seed=1, longest=20)
+    assert (np.sort(draws.order, axis=3) == np.arange(20)).all()
+    assert (draws.order[:, :, :, :4] == draws.order[:, :, :1, :4]).all()
+    wider = draw_probes(5, 20, held=2, probes=3, resamples=6, seed=1, longest=20)
+    assert (wider.probe(2) == draws.probe(2)).all()
+
+
+def test_continuations_agree_with_the_exact_rules_of_search(experience: Experience) -> None:
+    from search.log.continuation import continuation_values
+    from search.log.pool import Pool, PoolScores
+
+    draws = draw_probes(len(experience), 40, held=4, probes=1, resamples=400, seed=2, longest=16)
+    look = Look("small", 4)
+    pool = experience.pools["small"]
+    plans = [Plan.of("majority", n=16), Plan.of("best_of_n", n=16), Plan.of("weighted_vote", n=16)]
+    gaps = []
+    for at in range(6):
+        scored = pool.prms["good"]
+        slow_pool = Pool(
+            problem_id="p", policy="small", draws=np.arange(40), mean_logprob=pool.mean_logprob[at],
+            min_logprob=pool.min_logprob[at], group=pool.codes[at], correct=experience.graded(pool.codes)[at],
+            tokens=pool.tokens[at].astype(np.int64), prompt_tokens=10,
+            scores={"good": PoolScores(by_name={n: scored.score(n)[at].astype(np.float64) for n in ("min", "last", "mean", "prod")}, tokens=scored.tokens[at].astype(np.int64), prompt_tokens=12)},
+        )  # fmt: skip
+        slow = continuation_values(slow_pool, draws.probe(4)[at, 0], plans, np.random.default_rng(0), 800, prm="good")
+        for plan, value in zip(plans, slow, strict=True):
+            fast = values_of(experience, Choice("small", "good" if plan.needs_prm else None, plan), look, draws)[at, 0]
+            gaps.append(fast - value)
+    assert np.abs(gaps).max() < 0.11
+    assert abs(np.mean(gaps)) < 0.02
+
+
+def test_costs_add_up_to_what_going_straight_costs(experience: Experience) -> None:
+    draws = draw_probes(len(experience), 40, held=4, probes=200, resamples=1, seed=2, longest=16)
+    plain = draw_probes(len(experience), 40, held=0, probes=1, resamples=1, seed=2, longest=16)
+    for plan, prm in ((Plan.of("majority", n=16), None), (Plan.of("best_of_n", n=16), "good")):
+        choice = Choice("small", prm, plan)
+        for look in (Look("small", 4), Look("small", 4, "good")):
+            if prm is None and look.prm:
+                continue
+            by_way = paid_for(experience, look, draws)[1] + costs_of(experience, choice, look, draws)[1]
+            straight = costs_of(experience, choice, Look("small", 0), plain)[1]
+            np.testing.assert_allclose(by_way.mean(axis=1), straight[:, 0], rtol=0.03)
+
+
+def test_tree_searches_take_the_probe_into_their_vote(experience: Experience) -> None:
+    tree = next(c for c in experience.choices if c.plan.is_tree and c.prm == "good" and c.policy == "small")
+    draws = draw_probes(len(experience), 40, held=4, probes=4, resamples=1, seed=2, longest=16)
+    joined = values_of(experience, tree, Look("small", 4), draws)
+    alone = values_of(experience, tree, Look("small", 0), draws)
+    elsewhere = values_of(experience, tree, Look("large", 4), draws)
+    assert np.array_equal(alone, elsewhere)
+    assert not np.array_equal(joined, alone)
+
+
+def test_what_can_follow_a_look(experience: Experience) -> None:
+    after = open_choices(experience, Look("small", 8))
+    assert Choice("small", None, Plan.of("majority", n=8)) in after
+    assert Choice("small", None, Plan.of("majority", n=4)) not in after
+    assert Choice("small", None, Plan.of("cot")) not in after
+    assert Choice("large", None, Plan.of("cot")) in after
+
+
+def test_the_same_seed_gives_the_same_matrix(experience: Experience) -> None:
+    encoder = NgramEncoder.fit(experience.questions)
+    one, two = (Matrices(experience, encoder, probes=2, resamples=2, seed=3).at(Look("small", 2)) for _ in range(2))
+    assert np.array_equal(one.features, two.features) and np.array_equal(one.values, two.values)
+
+
+@pytest.mark.parametrize(("policy", "samples", "prm"), [("p", -1, None), ("p", 0, "r")])
+def test_refuses_looks_that_mean_nothing(policy: str, samples: int, prm: str | None) -> None:
+    with pytest.raises(ValueError):
+        Look(policy, samples, prm)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from search.checkpoint import read_checkpoint
+from search.engines.cache import Block, PrefixStore, extend
+from search.engines.decoder import Decoder, Shape
+from search.errors import CheckpointError
+
+SHAPES = {
+    "qwen2 as the lab's": {"hidden": 96, "heads": 3, "kv_heads": 3},
+    "grouped queries": {"hidden": 128, "heads": 4, "kv_heads": 2},
+    "head size 64": {"hidden": 128, "heads": 2, "kv_heads": 1},
+    "llama, untied": {"family": "llama", "tied": False},
+}
+LENGTHS = (1, 2, 7, 31, 64, 150)
+
+
+@pytest.fixture(params=SHAPES.values(), ids=SHAPES.keys())
+def path(request, make_checkpoint):
+    return make_checkpoint(**request.param)
+
+
+@pytest.fixture
+def decoder(path):
+    with torch.inference_mode():
+        yield Decoder.load(read_checkpoint(path))
+
+
+@pytest.fixture
+def sequences(decoder):
+    generator = np.random.default_rng(0)
+    return [generator.integers(0, decoder.shape.vocabulary, length).tolist() for length in LENGTHS]
+
+
+def test_logits_agree_with_transformers_at_every_position(path, decoder, sequences):
+    model = AutoModelForCausalLM.from_pretrained(path)
+    _, states = extend(decoder, [None] * len(sequences), sequences)
+    for tokens, state in zip(sequences, states, strict=True):
+        expected = model(torch.tensor([tokens])).logits[0]
+        torch.testing.assert_close(decoder.logits(state), expected, atol=1e-4, rtol=0)
+
+
+def test_decoding_token_by_token_agrees_with_one_pass(decoder, sequences):
+    _, states = extend(decoder, [None] * len(sequences), sequences)
+    for tokens, state in zip(sequences, states, strict=True):
+        torch.testing.assert_close(_decode(decoder, tokens, rows=3), state, atol=1e-4, rtol=0)
+
+
+def test_bits_do_not_depend_on_neighbours_or_on_the_way(decoder, sequences):
+    """Holds for MKL; elsewhere the engine promises less, so nothing is tested there."""
+    if not torch.backends.mkl.is_available() or torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return
+    prefixes, states = extend(decoder, [None] * len(sequences), sequences)
+    for tokens, prefix, state in zip(sequences, prefixes, states, strict=True):
+        [alone], [alone_state] = extend(decoder, [None], [tokens])
+        assert torch.equal(alone.keys, prefix.keys)
+        assert torch.equal(alone_state, state)
+        assert torch.equal(_decode(decoder, tokens, rows=5), state)
+        half = len(tokens) // 2
+        if half:
+            first, _ = extend(decoder, [None], [tokens[:half]])
+            [second], [rest] = extend(decoder, first, [tokens[half:]])
+            assert torch.equal(rest, state[half:])
+            assert torch.equal(second.values, prefix.values)
+
+
+def _decode(decoder: Decoder, tokens: list[int], rows: int) -> torch.Tensor:
+    """Hidden states of one row, decoded beside others that hold other tokens."""
+    block, states = Block(decoder.shape, rows, 1), []
+    for position, token in enumerate(tokens):
+        fed = torch.tensor([(token + 5 * row) % decoder.shape.vocabulary for row in range(rows)])
+        positions = np.full(rows, position)
+        attend = block.attend(np.arange(rows), np.zeros(rows, dtype=np.int64), positions)
+        states.append(decoder.forward(fed, torch.from_numpy(positions), attend)[0])
+    return torch.stack(states)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hidden_act": "gelu"}, "hidden_act must be silu, got 'gelu'"),
+        ({"rope_parameters": {"rope_type": "yarn"}}, "rope_type must be default, got 'yarn'"),
+        ({"use_sliding_window": True}, "use_sliding_window must be false"),
+    ],
+)
+def test_what_it_cannot_compute_is_refused(policy, change, message):
+    with pytest.raises(CheckpointError, match=message):
+        Shape.of({**read_checkpoint(policy).config, **change})
+
+
+def test_missing_and_misshapen_tensors_are_named(policy):
+    shape = Shape.of(read_checkpoint(policy).config)
+    with pytest.raises(CheckpointError, match=r"must hold model\.embed_tokens\.weight"):
+        Decoder(shape, {})
+    with pytest.raises(CheckpointError, match=r"embed_tokens.weight must have shape .*, got \(2, 2\)"):
+        Decoder(shape, {"model.embed_tokens.weight": torch.zeros(2, 2)})
+
+
+def test_the_store_returns_the_longest_prefix_and_drops_the_oldest(decoder):
+    [one], _ = extend(decoder, [None], [[5, 6]])
+    [two], _ = extend(decoder, [one], [[7, 8]])
+    store = PrefixStore(one.size + two.size)
+    store.put((5, 6), one)
+    store.put((5, 6, 7, 8), two)
+    assert store.longest((5, 6, 7, 8, 9)) is two
+    assert store.longest((5, 6, 7)) is one
+    assert store.longest((5,)) is None
+    store.put((9, 9), one)  # too much: the one not used for longest goes
+    assert store.longest((5, 6, 7, 8)) is one
+    assert store.longest((9, 9, 9)) is one

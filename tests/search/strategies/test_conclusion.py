@@ -1,0 +1,61 @@
+"""The conclusion names why there is no answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from search.budget import UNLIMITED, Ledger
+from search.cards import ModelCard
+from search.plan import Plan
+from search.problem import Problem
+from search.result import Candidate, Outcome, Result, Spend
+from search.strategies.conclusion import conclude
+
+PROBLEM = Problem("p", "f", "text", "?")
+
+
+def candidate(answer: str | None, reason: str = "end", rewards: tuple[float, ...] = ()) -> Candidate:
+    return Candidate(answer or "", answer, rewards, (3,), reason)
+
+
+def run(candidates: list[Candidate], plan: str = "best_of_n(score=min)", is_over: bool = False) -> Result:
+    ledger = Ledger(UNLIMITED, ModelCard("policy", 1, "f", 99), clock=lambda: 0.0)
+    ledger.reserve(policy_tokens=5).settle(policy_tokens=5)
+    before = ledger.spend
+    ledger.reserve(policy_tokens=9).settle(policy_tokens=7)
+    return conclude(PROBLEM, Plan.parse(plan), "max", candidates, ledger, before, is_over=is_over)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "is_over", "outcome"),
+    [
+        ([candidate("a")], True, Outcome.ANSWERED),
+        ([], False, Outcome.BUDGET),
+        ([], True, Outcome.DEADLINE),
+        ([candidate(None)], False, Outcome.UNREADABLE),
+        ([candidate(None), candidate(None, "length")], False, Outcome.UNREADABLE),
+        ([candidate(None, "stop"), candidate(None, "length")], True, Outcome.STEP_LIMIT),
+        ([candidate(None, "length"), candidate("a", "length")], False, Outcome.ANSWERED),
+    ],
+)
+def test_outcomes(candidates: list[Candidate], is_over: bool, outcome: Outcome) -> None:
+    result = run(candidates, is_over=is_over)
+    assert result.outcome is outcome
+    assert (result.answer is not None) == (result.chosen is not None) == (outcome is Outcome.ANSWERED)
+
+
+def test_the_plans_score_decides_and_the_unscored_score_nothing() -> None:
+    result = run([candidate("a"), candidate("b", rewards=(0.1, 0.9)), candidate("c", rewards=(0.4, 0.5))])
+    assert (result.answer, result.chosen) == ("c", 2)
+    last = run(
+        [candidate("a"), candidate("b", rewards=(0.1, 0.9)), candidate("c", rewards=(0.4, 0.5))], "best_of_n"
+    )
+    assert last.answer == "b"
+
+
+def test_a_plan_without_a_score_does_not_look_at_rewards() -> None:
+    assert run([candidate("a"), candidate("b", rewards=(0.9,))], "majority").answer == "a"
+
+
+def test_the_spend_is_what_this_run_added() -> None:
+    assert run([candidate("a")]).spend == Spend(policy_tokens=7, flops=14.0)

@@ -1,0 +1,119 @@
+"""Sampling: scoring without a barrier, equal solutions scored once, tight budgets used up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from search.budget import Budget
+from search.engines.protocol import FinishReason
+from search.plan import Plan
+from search.rewards.protocol import Handle, Scored
+from search.rewards.scripted import ScriptedReward
+from search.run import run_plan
+from search.strategies.protocol import Limits, Setting
+
+BEST = Plan.parse("best_of_n(n=8)")
+
+
+async def test_equal_solutions_are_sent_once_and_charged_each(bench: Any) -> None:
+    b = bench()
+    result = await run_plan(b.problem, BEST, b.setting, seed=1)
+    texts = [c.text for c in result.candidates]
+    assert len(b.reward.calls) == len(set(texts)) < len(texts)
+    logical = sum(b.reward.count("", tuple(filter(str.strip, text.split("\n"))))[1] for text in texts)
+    assert result.spend.prm_tokens == b.prm_prompt + logical
+    assert result.spend.physical_prm_tokens < logical
+    assert all(c.step_rewards for c in result.candidates)
+
+
+async def test_a_sample_is_scored_while_others_are_still_written() -> None:
+    order: list[str] = []
+
+    class Watched(ScriptedReward):
+        async def extend(self, handle: Handle, steps: Sequence[str]) -> Scored:
+            order.append(steps[0])
+            return await super().extend(handle, steps)
+
+    from search.engines.scripted import ScriptedEngine
+    from search.problem import Problem
+
+    class Slow(ScriptedEngine):
+        async def _events(self, request: Any, flight: Any) -> Any:
+            async for event in super()._events(request, flight):
+                order.append(type(event).__name__)
+                yield event
+
+    engine = Slow({"q": {"a": 0.5, "b" * 40: 0.5}})
+    setting = Setting(engine, Watched(lambda q, s: 0.5))
+    await run_plan(Problem("p", "f", "text", "q"), BEST, setting, seed=1)
+    assert order.index("a") < len(order) - 1 - order[::-1].index("ChildFinished")
+
+
+async def test_a_tight_budget_draws_as_many_as_fit(bench: Any) -> None:
+    """A solution takes 11 to 18 tokens, its worst case 60: the budget holds one worst case only."""
+    b = bench()
+    plan = Plan.parse("majority(n=8)")
+    result = await run_plan(b.problem, plan, b.setting, seed=1, budget=Budget(tokens=100))
+    assert 5 <= len(result.candidates) < 8
+    assert 100 - 2 * 18 < result.spend.policy_tokens <= 100
+    assert len({request.seed for request in b.engine.requests}) == len(b.engine.requests)
+    assert max(request.n for request in b.engine.requests) > 1  # still side by side
+
+
+async def test_the_first_sample_gets_what_there_is(bench: Any) -> None:
+    b = bench()
+    result = await run_plan(
+        b.problem, Plan.parse("majority(n=8)"), b.setting, seed=1, budget=Budget(tokens=9)
+    )
+    assert [(c.tokens, c.finish_reason) for c in result.candidates] == [(9 - b.prompt, FinishReason.LENGTH)]
+    assert result.spend.policy_tokens == 9
+
+
+async def test_scoring_is_kept_in_reserve(bench: Any) -> None:
+    """Under any budget every candidate drawn is scored: the PRM's share is held before drawing."""
+    for tokens in range(60, 300, 10):
+        b = bench()
+        result = await run_plan(b.problem, BEST, b.setting, seed=tokens, budget=Budget(tokens=tokens))
+        assert all(len(c.step_rewards) == len(c.step_tokens) for c in result.candidates), tokens
+
+
+async def test_a_solution_beyond_the_prms_context_stays_unscored(bench: Any) -> None:
+    b = bench(prm_context=18)
+    result = await run_plan(b.problem, BEST, b.setting, seed=1)
+    scored = {c.text: bool(c.step_rewards) for c in result.candidates}
+    assert scored == {text: len(text) + 1 + b.prm_prompt <= 18 for text in scored}
+    assert len(set(scored.values())) == 2
+
+
+async def test_deadline_keeps_what_was_finished(bench: Any) -> None:
+    b = bench(lambda text, rng: "# 5" if rng.random() < 0.5 else "x" * 10**6, max_tokens=10**6)
+    result = await run_plan(
+        b.problem, Plan.parse("majority(n=8)"), b.setting, seed=1, budget=Budget(seconds=0.02)
+    )
+    assert result.answer == "5"
+    assert 1 <= len(result.candidates) < 8
+    assert result.spend.policy_tokens == b.prompt + b.engine.generated
+
+
+async def test_a_problem_of_one_run_does_not_wait_for_another(bench: Any) -> None:
+    slow, fast = bench(lambda text, rng: "x" * 3000, max_tokens=3000), bench()
+    first = asyncio.create_task(run_plan(slow.problem, BEST, slow.setting, seed=1))
+    await run_plan(fast.problem, BEST, fast.setting, seed=1)
+    assert not first.done()
+    await first
+
+
+async def test_the_limit_is_asked_of_the_engine(bench: Any) -> None:
+    b = bench()
+    setting = Setting(b.engine, b.reward, limits=Limits(max_tokens=33))
+    await run_plan(b.problem, BEST, setting, seed=9)
+    request = b.engine.requests[0]
+    assert (request.n, request.max_tokens, request.seed, request.stop, request.logprobs) == (
+        8,
+        33,
+        9,
+        (),
+        True,
+    )
