@@ -17,6 +17,7 @@ from search.budget import UNLIMITED, Budget, Ledger
 from search.cards import ModelCard
 from search.choice import Choice
 from search.errors import ArtefactError
+from search.grading.registry import domain as grading
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
@@ -24,6 +25,7 @@ from search.run import run_plan
 from search.seeds import seed_of
 from search.strategies.protocol import Setting
 from search.sync import run_sync
+from search.votes import group
 
 __all__ = ["Solution", "StageRecord", "solve", "solve_sync"]
 
@@ -66,7 +68,7 @@ async def solve(
     *,
     objective: Objective,
     cap: HardCap | None = None,
-    domain: str = "",
+    domain: str = "text",
     seed: int = 0,
     voteable: bool = True,
     allow_foreign: bool = False,
@@ -90,7 +92,7 @@ async def solve(
     planner.check(_cards(settings), allow_foreign=allow_foreign)
     limits = [limit for limit in (objective if isinstance(objective, HardCap) else None, cap) if limit is not None]
     desk = _Desk(problem, settings, _budget(limits), seed)
-    advice = planner.recommend(problem.question, objective=objective, cap=cap, domain=problem.domain or None, voteable=voteable)
+    advice = planner.recommend(problem.question, objective=objective, cap=cap, domain=problem.domain, voteable=voteable)
     records: list[StageRecord] = []
     look = Look(planner.stages[0].look.policy, 0)
     before = Spend()
@@ -103,7 +105,14 @@ async def solve(
             # the cap let fewer finish than asked for: what there is must do
             return desk.answered_from(candidates, look, records, advice)
         advice = planner.decide(
-            problem.question, look, candidates, objective=objective, cap=cap, spent=spent, domain=problem.domain or None
+            problem.question,
+            look,
+            candidates,
+            objective=objective,
+            cap=cap,
+            spent=spent,
+            groups=group(problem, grading(problem.domain), [c.answer for c in candidates]),
+            domain=problem.domain,
         )
     result = await desk.run(advice.choice, look)
     records.append(StageRecord(look, advice, _minus(desk.spend, before)))
@@ -120,7 +129,7 @@ def solve_sync(
     *,
     objective: Objective,
     cap: HardCap | None = None,
-    domain: str = "",
+    domain: str = "text",
     seed: int = 0,
     voteable: bool = True,
     allow_foreign: bool = False,

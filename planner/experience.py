@@ -135,7 +135,7 @@ def read_experience(
     TooLittleDataError
         No problem is complete.
     LogError
-        A policy has pools of two samplings, or a choice was never logged.
+        A policy has pools of two samplings, rows are not graded, or a choice was never logged.
     """
     problems = tables.scan("problems").collect()
     samples = (
@@ -156,6 +156,9 @@ def read_experience(
             raise LogError(f"a policy's pool has one sampling, got {sorted(samplings['sampling'])} for {name!r}")
     if pooled.is_empty():
         raise TooLittleDataError("a planner learns from problems with pools of samples, got a log without samples")
+    if samples["correct"].null_count() or runs["correct"].null_count():
+        missing = samples["correct"].null_count() + runs["correct"].null_count()
+        raise LogError(f"samples and runs must be graded, got {missing} without a grade")
     complete, draws = _complete(problems, pooled, scores, runs)
     if complete.is_empty():
         raise TooLittleDataError("a planner learns from problems with complete pools, got none that is complete")

@@ -183,13 +183,24 @@ class Planner:
         objective: Objective,
         cap: HardCap | None = None,
         spent: Spend | None = None,
+        groups: Sequence[int] | None = None,
         domain: str | None = None,
     ) -> Recommendation:
-        """Advice after a look: ``candidates`` are what it showed, ``spent`` what has been paid, of the cap too."""
+        """Advice after a look.
+
+        Parameters
+        ----------
+        candidates:
+            What the look showed.
+        spent:
+            What has been paid, out of the cap too.
+        groups:
+            Which answers are equal (``search.votes.group``); None: equal texts are.
+        """
         stage = self.stage(look)
         if len(candidates) != look.samples:
             raise ValueError(f"a look at {look} shows {look.samples} candidates, got {len(candidates)}")
-        probe = Probe.of(candidates, scored=look.prm is not None)
+        probe = Probe.of(candidates, groups=groups, scored=look.prm is not None)
         return self._decide(stage, question, probe, objective, cap, spent or Spend(), domain)
 
     def stage(self, look: Look) -> Stage:

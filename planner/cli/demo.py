@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from planner.cli.bins import print_bins
 from planner.cli.evaluate import print_evaluation
 from planner.cli.printing import (
     brief,
@@ -29,8 +28,11 @@ from planner.cli.solve import solution_told
 from planner.models import shipped
 from search.atomic import write_atomic
 from search.errors import LogError
+from search.plan import Plan
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from training.demo import Demo, Solved
 
 __all__ = ["demo"]
@@ -65,7 +67,6 @@ def demo(
     total = sum(figures["seconds"].values())
     output_console().print(f"Everything is in {folder} ({total:.0f} s). Look closer:", markup=False)
     for line in (
-        f"planner bins {folder}/log",
         f"planner evaluate {folder}/held-out-log --planner {folder}/planner --training {folder}/log",
         f"planner solve 'QUESTION' --planner {folder}/planner --tokens 500",
     ):
@@ -93,7 +94,7 @@ def _loop(run: Demo, figures: dict[str, Any], *, silent: bool) -> None:
     figures["bins"] = cells.to_dicts()
     show("[bold]2. Bins.[/bold] Which plan is best depends on how hard the problem is, and on the PRM.")
     if not silent:
-        print_bins(cells)
+        _print_best(cells, run.folder)
     with _timed(seconds, "fit"), bar("fit") as tell:
         planner = run.fit(
             logs["log"], lambda done, total, best: tell(done, total, f"best utility {best:.4f}")
@@ -122,6 +123,33 @@ def _loop(run: Demo, figures: dict[str, Any], *, silent: bool) -> None:
     show("[bold]5. Evaluate.[/bold] On the held-out problems, beside the baselines.")
     if not silent:
         print_evaluation(found)
+
+
+def _print_best(cells: pl.DataFrame, folder: Path) -> None:
+    """The best plan of every cell, beside one greedy answer and the largest vote."""
+    found = list(cells.iter_rows(named=True))
+    votes = {row["plan"] for row in found if row["plan"].startswith("majority")}
+    vote = max(votes, key=lambda text: Plan.parse(text).n)
+    by_plan = {(row["prm"], row["bin"], row["plan"]): row["accuracy"] for row in found}
+    print_table(
+        "The best plan of each bin (accuracy in %)",
+        ["PRM", "bin", "problems", "one greedy", brief(vote), "best", "best plan"],
+        [
+            (
+                row["prm"],
+                row["bin"],
+                str(row["problems"]),
+                percent(by_plan.get((row["prm"], row["bin"], "cot()"))),
+                percent(by_plan.get((row["prm"], row["bin"], vote))),
+                percent(row["accuracy"]),
+                brief(row["plan"]),
+            )
+            for row in found
+            if row["best"]
+        ],
+        left=2,
+        notes=[f"Every plan of every bin: planner bins {folder}/log"],
+    )
 
 
 def _print_solved(one: Solved) -> None:

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate", "print_evaluation"]
 
-#: what a method is called in tables, and what it may know
+#: what a method is called in tables
 _NAMES = {
     "planner": "planner",
-    "majority": "majority, best n",
-    "best_of_n": "best-of-n, best n",
+    "majority": "majority",
+    "best_of_n": "best-of-n",
     "best_fixed": "best fixed plan",
-    "mixture": "best mixture of two plans",
-    "bin_absolute": "lookup by absolute bin",
-    "bin_quantile": "lookup by quantile bin",
-    "probe_rule": "unanimous probe: stop",
-    "oracle": "oracle (knows each problem)",
+    "mixture": "best two plans",
+    "bin_absolute": "absolute bins",
+    "bin_quantile": "quantile bins",
+    "probe_rule": "stop if unanimous",
+    "oracle": "oracle",
 }
 
 
@@ -68,9 +68,9 @@ def evaluate(
 def print_evaluation(found: Evaluation) -> None:
     """One row per method; at each mean budget its accuracy and how far the planner is above it."""
     methods = [name for name in _NAMES if any(name in row.methods for row in found.budgets)]
-    columns = ["at a mean budget of"]
+    columns = ["mean budget:"]
     for row in found.budgets:
-        columns += [f"{row.name}: accuracy %", "planner above, points"]
+        columns += [row.name.replace(" ", "\n"), "planner above\n(95% interval)"]
     rows = [
         [
             _NAMES[name],
@@ -80,12 +80,13 @@ def print_evaluation(found: Evaluation) -> None:
     ]
     detectable = ", ".join(percent(row.detectable) for row in found.budgets)
     print_table(
-        f"Accuracy at equal mean FLOPs, {found.problems} problems of {found.families} families",
+        f"Accuracy (%) at equal mean FLOPs, {found.problems} problems of {found.families} families",
         columns,
         rows,
         notes=[
-            "In brackets: 95% intervals, paired by problem. Probe and PRM tokens are charged.",
-            f"Differences to the mixture that this many problems would show: {detectable} points.",
+            "Majority and best-of-n take their best n, two plans are mixed to meet the budget, bins look up a plan by",
+            "Pass@1; all pick on other problems. Only the oracle knows each problem. Probes and PRMs are charged.",
+            f"Differences to the best two plans that this many problems would show: {detectable} points.",
             *found.notes,
         ],
         emphasised=[0],
@@ -97,7 +98,7 @@ def _cells(name: str, point: Point | None) -> tuple[str, str]:
         return ("-", "-")
     if name == "planner":
         return (percent(point.accuracy), "")
-    above = f"{100 * point.planner_above:+.1f} [{100 * point.above_low:+.1f}, {100 * point.above_high:+.1f}]"
+    above = f"{100 * point.planner_above:+.1f} [{100 * point.above_low:.1f},{100 * point.above_high:.1f}]"
     return (percent(point.accuracy), above)
 
 

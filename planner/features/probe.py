@@ -80,13 +80,16 @@ class Probe:
         return self.codes.shape[1]
 
     @classmethod
-    def of(cls, candidates: Sequence[Candidate], scored: bool = False) -> Probe:
+    def of(cls, candidates: Sequence[Candidate], *, groups: Sequence[int] | None = None, scored: bool = False) -> Probe:
         """One probe (probes = 1) from live candidates, with ``summary`` if a PRM has ``scored`` them.
 
-        Numbers go through float32 like those that a log holds.
+        ``groups`` as ``search.votes.group`` makes them by the domain's equality; None: equal texts are equal
+        answers. Numbers go through float32 like those that a log holds.
         """
         seen: dict[str, int] = {}
         codes = [-1 if c.answer is None else seen.setdefault(c.answer, len(seen)) for c in candidates]
+        if groups is not None:
+            codes = list(groups)
 
         def row(values: Sequence[float]) -> Floats:
             return np.array([values], np.float32).astype(np.float64)

@@ -25,7 +25,7 @@ __all__ = ["Block", "Prefix", "PrefixStore", "extend"]
 #: columns are attended in multiples of this
 _COLUMNS = 16
 #: most floats of attention scores per padded block while a prefix is extended
-_SCORES = 1 << 21
+_SCORES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)

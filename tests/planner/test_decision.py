@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.decision import Costs, Menu, Rule, decide
+
+VALUES = st.floats(-0.5, 0.5)
+COSTS = st.floats(1.0, 100.0)
+
+
+def menu(values: list[float], costs: list[float], spread: list[float] | None = None) -> Menu:
+    cost = np.array([costs])
+    dear = cost * np.array([spread or [1.2] * len(costs)])
+    return Menu(
+        np.array([values]), np.array([0.4]), Costs(cost, cost * 10, dear, dear * 10),
+        np.zeros(0), np.zeros((1, 0)), np.zeros((1, 0)),
+    )  # fmt: skip
+
+
+def with_look(base: Menu, net: list[float], look: float) -> Menu:
+    one = np.array([[look]])
+    return Menu(
+        base.advantage, base.level, base.costs, np.array([0.001, 0.01]), np.array([net]), np.array([[50.0, 20.0]]),
+        Costs(one, one * 10, one, one * 10), np.ones(base.advantage.shape[1], bool), np.ones(base.advantage.shape[1], bool),
+    )  # fmt: skip
+
+
+OPTIONS = st.lists(st.tuples(VALUES, COSTS, st.floats(1.0, 3.0)), min_size=1, max_size=8)
+
+
+@given(OPTIONS, st.floats(0, 0.1), st.floats(1.0, 5.0))
+def test_a_higher_price_never_costs_more(options: list[tuple[float, float, float]], price: float, factor: float) -> None:
+    values, costs, spread = map(list, zip(*options, strict=True))
+    lax, tight = (int(decide(menu(values, costs, spread), Rule(price=p))[0]) for p in (price, price * factor))
+    assert costs[tight] <= costs[lax] + 1e-9
+
+
+@given(OPTIONS, st.floats(1.0, 400.0), st.floats(0.1, 1.0))
+def test_a_tighter_cap_never_plans_to_cost_more(
+    options: list[tuple[float, float, float]], cap: float, factor: float
+) -> None:
+    values, costs, spread = map(list, zip(*options, strict=True))
+    planned = [c * s for c, s in zip(costs, spread, strict=True)]
+    lax, tight = (
+        int(decide(menu(values, costs, spread), Rule(tokens_left=c))[0]) for c in (cap, cap * factor)
+    )
+    if lax < 0:
+        assert tight < 0 and min(planned) > cap
+    elif tight >= 0:
+        assert planned[tight] <= min(cap * factor, planned[lax] if values[tight] == values[lax] else math.inf) + 1e-6
+        assert values[tight] <= values[lax]
+
+
+@given(OPTIONS, st.floats(0, 0.1))
+def test_nothing_else_was_worth_more(options: list[tuple[float, float, float]], price: float) -> None:
+    values, costs, spread = map(list, zip(*options, strict=True))
+    chosen = int(decide(menu(values, costs, spread), Rule(price=price, unit="tokens"))[0])
+    net = [v - price * c for v, c in zip(values, costs, strict=True)]
+    assert net[chosen] == max(net)
+
+
+def test_a_target_takes_the_cheapest_that_reaches_it_or_else_the_best() -> None:
+    base = menu([0.0, 0.3, 0.35], [1, 8, 32])
+    assert decide(base, Rule(target=0.65))[0] == 1
+    assert decide(base, Rule(target=0.3))[0] == 0
+    assert decide(base, Rule(target=0.99))[0] == 2
+
+
+def test_ties_go_to_the_cheaper_choice() -> None:
+    assert decide(menu([0.1, 0.1], [9, 3]), Rule())[0] == 1
+
+
+def test_looks_further_where_that_is_worth_more() -> None:
+    looks = with_look(menu([0.0, 0.1], [1, 16]), [0.15, 0.05], 4)
+    assert decide(looks, Rule(price=0.001))[0] == 2
+    assert decide(with_look(menu([0.0, 0.3], [1, 16]), [0.15, 0.05], 4), Rule(price=0.001))[0] == 1
+    # beyond the grid the net value goes on falling
+    assert decide(looks, Rule(price=1.0))[0] == 0
+
+
+def test_looks_under_a_cap_when_what_follows_still_fits() -> None:
+    looks = with_look(menu([0.0, 0.2], [1, 16]), [0.0, 0.0], 4)
+    assert decide(looks, Rule(tokens_left=25))[0] == 2
+    assert decide(looks, Rule(tokens_left=3))[0] == 0
+    assert decide(looks, Rule(tokens_left=0.5))[0] == -1

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from planner.decision import Rule, decide
+from planner.experience import Experience
+from planner.labels import Look
+from planner.matrix import Matrices
+from planner.objective import HardCap, MeanBudget, Objective, Price, TargetAccuracy
+from planner.planner import Planner
+from planner.replay import replay
+from search.cards import ModelCard
+from search.errors import ArtefactError, BudgetError
+from search.result import Candidate, Spend
+
+QUESTION = "work out the sum of 3 + 41 + 7"
+
+
+def prices(planner: Planner) -> np.ndarray:
+    return np.geomspace(1e-4, 0.5, 9) / planner.sample_flops
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [HardCap(tokens=900), HardCap(flops=1e10), TargetAccuracy(0.8), MeanBudget(1e9), MeanBudget(400, "tokens"), Price(0.0), Price(1e-4, "tokens")],
+)
+def test_advice_is_whole(planner: Planner, objective: Objective) -> None:
+    advice = planner.recommend(QUESTION, objective=objective)
+    assert 0 <= advice.interval[0] <= advice.accuracy <= advice.interval[1] <= 1
+    assert 0 < advice.tokens <= advice.tokens_p90 and 0 < advice.flops <= advice.flops_p90
+    assert advice.runner_up is None or advice.runner_up.choice != advice.choice
+    assert advice == planner.recommend(QUESTION, objective=objective)
+    assert all(np.isfinite(reason.effect) for reason in advice.why)
+
+
+def test_a_cap_is_kept_in_expectation(planner: Planner) -> None:
+    for tokens in (60, 120, 500, 2000):
+        assert planner.recommend(QUESTION, objective=HardCap(tokens=tokens)).tokens_p90 <= tokens
+
+
+def test_a_tighter_cap_never_expects_to_cost_more(planner: Planner, experience: Experience) -> None:
+    for question in experience.questions[:10]:
+        planned = [planner.recommend(question, objective=HardCap(tokens=t)).tokens_p90 for t in (60, 120, 500, 2000, 9000)]
+        assert planned == sorted(planned)
+
+
+def test_a_cap_below_the_cheapest_choice_says_so(planner: Planner) -> None:
+    with pytest.raises(BudgetError, match=r"must allow the cheapest choice, .* got 3 tokens"):
+        planner.recommend(QUESTION, objective=HardCap(tokens=3))
+    with pytest.raises(BudgetError, match="cheapest"):
+        planner.recommend(QUESTION, objective=TargetAccuracy(0.5), cap=HardCap(flops=1.0))
+
+
+def test_a_higher_target_never_expects_less(planner: Planner) -> None:
+    told = [planner.recommend(QUESTION, objective=TargetAccuracy(t)) for t in (0.1, 0.5, 0.99)]
+    assert [a.accuracy for a in told] == sorted(a.accuracy for a in told)
+
+
+def test_open_ended_requests_get_one_greedy_answer(planner: Planner) -> None:
+    advice = planner.recommend("tell me about the sea", objective=Price(0.0), voteable=False)
+    assert (advice.choice.plan.strategy, advice.look, advice.choice.prm) == ("cot", None, None)
+    assert "voting means nothing" in advice.warnings[0]
+
+
+def test_warns_of_strange_questions_and_domains(planner: Planner) -> None:
+    strange = "Ж" * 5000 + "(((((((((" + "9" * 400 + "%=?/" * 50
+    told = planner.recommend(strange, objective=Price(0.0), domain="poetry").warnings
+    assert any("outside what the planner has seen" in w for w in told)
+    assert any("'poetry'" in w for w in told)
+    assert not planner.recommend(QUESTION, objective=Price(0.0), domain="arithmetic").warnings
+
+
+def test_foreign_models_are_refused_unless_told(planner: Planner) -> None:
+    foreign = ModelCard("small", 1_000_000, "another", 512)
+    with pytest.raises(ArtefactError, match="'small' with fingerprint 'another'"):
+        planner.check([foreign])
+    planner.check([foreign], allow_foreign=True)
+    planner.check(planner.policies.values())
+
+
+def test_looks_it_was_not_fitted_for_are_refused(planner: Planner) -> None:
+    with pytest.raises(ValueError, match="a look must be one of"):
+        planner.decide(QUESTION, Look("small", 7), [], objective=Price(0.0))
+    look = planner.stages[1].look
+    with pytest.raises(ValueError, match="got 0"):
+        planner.decide(QUESTION, look, [], objective=Price(0.0))
+
+
+def test_decides_live_exactly_as_in_evaluation(planner: Planner, experience: Experience) -> None:
+    matrices = Matrices(experience, planner.encoder, probes=2, resamples=2, seed=5)
+    rules = [Rule(price=float(p)) for p in prices(planner)]
+    offline = replay(planner.stages, matrices, rules)
+    first, second = planner.stages[0], planner.stages[1]
+    pool = experience.pools[second.look.policy]
+    draws = matrices._orders(second.look.policy, second.look.samples).probe(second.look.samples)
+    for at in range(0, len(experience), 9):
+        question = experience.questions[at]
+        alone = first.menu(planner.features(first, question, None), np.array([float(len(question))]))
+        for j, price in enumerate(prices(planner)):
+            advice = planner.recommend(question, objective=Price(float(price)))
+            option = offline.made[0][at, j]
+            assert option == decide(alone, rules[j])[0]
+            assert (advice.look is not None) == (option == len(first.choices))
+            if advice.look is None:
+                assert advice.choice == first.choices[option]
+        for probe in range(2):
+            seen = [
+                Candidate(
+                    "", None if pool.codes[at, d] < 0 else str(pool.codes[at, d]), (),
+                    (int(pool.tokens[at, d]), *[0] * (int(pool.steps[at, d]) - 1)), "end",
+                    float(pool.mean_logprob[at, d]), float(pool.min_logprob[at, d]),
+                )
+                for d in draws[at, probe]
+            ]  # fmt: skip
+            for j, price in enumerate(prices(planner)):
+                advice = planner.decide(question, second.look, seen, objective=Price(float(price)), spent=Spend())
+                assert advice.choice == second.choices[offline.made[1][2 * at + probe, j]]
+
+
+def test_mean_budgets_are_met_in_training(planner: Planner, experience: Experience) -> None:
+    frontier = planner.frontier
+    for amount in np.linspace(frontier.flops.min() * 1.2, frontier.flops.max() * 0.9, 5):
+        shares = np.linspace(0, 1, 500, endpoint=False)
+        prices = np.array([frontier.price_of(MeanBudget(float(amount)), float(s)) for s in shares])
+        met = np.minimum.accumulate(frontier.flops)[np.searchsorted(frontier.prices, prices)].mean()
+        assert met == pytest.approx(amount, rel=0.01)
+
+
+def test_stages_must_follow_one_another(planner: Planner) -> None:
+    with pytest.raises(ArtefactError, match="follow one another"):
+        replace(planner, stages=planner.stages[:1])

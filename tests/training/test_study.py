@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytest
+
+from planner.experience import Experience, read_experience
+from planner.planner import Planner
+from search.errors import TooLittleDataError
+from training.crossfit import folds_of
+from training.study import fit, fit_experience
+
+
+@pytest.fixture(scope="module")
+def synthetic():  # type: ignore[no-untyped-def]
+    import importlib.util
+
+    path = Path(__file__).parents[1] / "planner" / "synthetic.py"
+    spec = importlib.util.spec_from_file_location("synthetic_logs", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    import sys
+
+    sys.modules["synthetic_logs"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def small(synthetic) -> Experience:  # type: ignore[no-untyped-def]
+    return read_experience(synthetic.make_log(90, draws=20), synthetic.POLICIES, synthetic.PRMS)
+
+
+def texts(planner: Planner) -> list[str]:
+    return [text for stage in planner.stages for text in stage.models]
+
+
+def test_the_same_seed_gives_the_same_planner(small: Experience) -> None:
+    one, two = (fit_experience(small, trials=3, seed=4) for _ in range(2))
+    assert texts(one) == texts(two) and one.card == two.card
+    assert texts(fit_experience(small, trials=3, seed=5)) != texts(one)
+
+
+def test_a_continued_study_ends_as_an_unbroken_one(small: Experience, tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/study.db"
+    fit_experience(small, trials=2, storage=storage)
+    told: list[int] = []
+    continued = fit_experience(small, trials=4, storage=storage, progress=lambda done, of, best: told.append(done))
+    assert told == [3, 4]
+    unbroken = fit_experience(small, trials=4)
+    assert texts(continued) == texts(unbroken)
+
+
+def test_a_study_of_another_log_is_not_continued(small: Experience, synthetic, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    storage = f"sqlite:///{tmp_path}/study.db"
+    fit_experience(small, trials=1, storage=storage)
+    other = read_experience(synthetic.make_log(90, draws=20, seed=9), synthetic.POLICIES, synthetic.PRMS)
+    with pytest.raises(TooLittleDataError, match="continued on the log it began with"):
+        fit_experience(other, trials=2, storage=storage)
+
+
+def test_too_small_a_log_says_what_would_do(synthetic) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(TooLittleDataError, match="at least 60 complete problems of 3 families, got 20 of 12"):
+        fit(synthetic.make_log(20, draws=8, ns=(4,)), synthetic.POLICIES, synthetic.PRMS, trials=1)
+    with pytest.raises(TooLittleDataError, match="got 90 of 1"):
+        fit(synthetic.make_log(90, draws=8, ns=(4,), families=1), synthetic.POLICIES, synthetic.PRMS, trials=1)
+    with pytest.raises(TooLittleDataError, match="without samples"):
+        fit(synthetic.make_log(0), synthetic.POLICIES, synthetic.PRMS)
+
+
+def test_incomplete_problems_are_left_out(synthetic) -> None:  # type: ignore[no-untyped-def]
+    log = synthetic.make_log(30, draws=8, ns=(4,))
+    scores = log.frames["scores"]
+    log.frames["scores"] = scores.filter(scores["problem_id"] != "q00003")
+    one = read_experience(log, synthetic.POLICIES, synthetic.PRMS)
+    assert (len(one), one.left_out) == (29, 1)
+
+
+def test_families_stay_whole_and_folds_even() -> None:
+    families = [f"f{i % 11}" for i in range(200)]
+    folds = folds_of(families, 5, 0)
+    assert len({(f, int(g)) for f, g in zip(families, folds, strict=True)}) == 11
+    sizes = [int((folds == g).sum()) for g in range(5)]
+    assert max(sizes) - min(sizes) <= 20
+    assert optuna.__version__
+
+
+def test_the_card_says_what_it_was_learned_from(small: Experience) -> None:
+    card = fit_experience(small, trials=1, date="2026-05-01", seed=3).card
+    assert (card["problems"], card["date"], card["seed"], card["trials"]) == (90, "2026-05-01", 3, 1)
+    assert len(card["families"]) == 12
+    assert card["prm_auroc_within_problems"]["small x good"] > 0.9 > card["prm_auroc_within_problems"]["small x bad"]
