@@ -83,7 +83,9 @@ class Reliability:
         order = np.argsort(predicted, kind="stable")
         rng = np.random.default_rng(seed)
         _, family = np.unique(np.asarray(families), return_inverse=True)
-        centre, low, high = [], [], []
+        centre: list[float] = []
+        low: list[float] = []
+        high: list[float] = []
         for part in np.array_split(order, max(1, min(bins, len(order) // 20))):
             groups = np.unique(family[part], return_inverse=True)[1]
             total = np.bincount(groups, met[part])
@@ -92,9 +94,11 @@ class Reliability:
             means = total[take].sum(axis=1) / count[take].sum(axis=1)
             # a bin in which everything (or nothing) was right still has the uncertainty of its size
             slack = 1.0 / (len(total) + 1.0) / 2.0
-            at = float(predicted[part].mean())
-            low.append(max(0.0, min(float(np.quantile(means, 0.025)) - slack * (means.std() < 1e-9), at)))
-            high.append(min(1.0, max(float(np.quantile(means, 0.975)) + slack * (means.std() < 1e-9), at)))
+            # equal predictions in two bins may have means that differ in the last bit
+            at = max(float(predicted[part].mean()), centre[-1] if centre else 0.0)
+            alike = slack if float(means.std()) < 1e-9 else 0.0
+            low.append(max(0.0, min(float(np.quantile(means, 0.025)) - alike, at)))
+            high.append(min(1.0, max(float(np.quantile(means, 0.975)) + alike, at)))
             centre.append(at)
         return cls(tuple(centre), tuple(low), tuple(high))
 

@@ -184,10 +184,11 @@ def _winners(codes: Ints, scores: NDArray[np.floating] | None, rule: str, width:
         n = codes.shape[1]
         first = np.empty((len(tied), width), np.int64)
         inside = np.where(readable[tied], codes[tied], width - 1)
-        at = np.arange(len(tied))[:, None]
-        first[at, inside[:, ::-1]] = np.arange(n)[::-1]
-        place = np.where(leads[tied], first[at, inside], n)
-        chosen[tied] = codes[tied, place.argmin(axis=1)]
+        at = np.arange(len(tied))
+        for place in range(n - 1, -1, -1):
+            first[at, inside[:, place]] = place
+        places = np.where(leads[tied], first[at[:, None], inside], n)
+        chosen[tied] = codes[tied, places.argmin(axis=1)]
     return np.where(readable.any(axis=1), chosen, -1)
 
 

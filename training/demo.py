@@ -105,6 +105,7 @@ class Demo:
                 "tree_n": list(sizes.tree_n),
                 "score": ["last"],
                 "samples": sizes.samples,
+                "block": min(16, sizes.samples),
                 "group": 48,
                 "seed": seed,
             }

@@ -14,6 +14,7 @@ from search.engines.embedded import EmbeddedEngine
 from search.errors import CheckpointError
 from search.rewards.classifier import ClassifierReward
 from training.card import describe_policy, describe_prm
+from training.lab.vocabulary import Vocabulary
 from training.policy import POLICIES, train_policy
 from training.prm import PRMS, train_prm
 from training.step_labels import LABELS, label_steps
@@ -63,6 +64,7 @@ def make_labels(name: str, models: Path, work: Path, *, threads: int, device: st
                     engine,
                     recipe,
                     path,
+                    newline=Vocabulary.of_lab().ids["\n"],
                     progress=lambda done, total: tell(f"labels of {recipe.policy}", done, total, "problems"),
                 )
 

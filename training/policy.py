@@ -1,6 +1,6 @@
 """Policies of the lab: trained from nothing to write worked solutions, one step a line.
 
-Standard checkpoint folders (Qwen2) that ``transformers`` and vLLM load unchanged. A batch is a pure
+Standard checkpoint folders (Llama: for Qwen2, ``transformers`` puts its own tokenizer in place) that ``transformers`` and vLLM load unchanged. A batch is a pure
 function of (seed, step), so a run that was killed goes on from its checkpoint as if nothing had been.
 """
 
@@ -68,6 +68,7 @@ def train_policy(
     compiled: bool = True,
     progress: Progress = lambda step, steps, loss: None,
     save_every: int = 100,
+    report_every: int = 20,
 ) -> None:
     """Train a policy and write its checkpoint folder; go on where an earlier run was stopped.
 
@@ -105,7 +106,7 @@ def train_policy(
             loss += part.item()
         optimizer.step(step)
         smooth = loss if step == start else 0.98 * smooth + 0.02 * loss
-        if (step + 1) % 20 == 0:
+        if (step + 1) % report_every == 0:
             progress(step + 1, recipe.steps, smooth)
         if (step + 1) % save_every == 0:
             save_progress(
@@ -124,14 +125,14 @@ def train_policy(
 def write_policy(model: Backbone, vocabulary: Vocabulary, recipe: PolicyRecipe, folder: Path) -> None:
     """Write the checkpoint folder: config, weights, tokenizer, generation config, recipe."""
     write_tokenizer(vocabulary, folder, recipe.context)
-    write_json(folder / "config.json", model.shape.config("Qwen2ForCausalLM", vocabulary.end, vocabulary.pad))
+    write_json(folder / "config.json", model.shape.config("LlamaForCausalLM", vocabulary.end, vocabulary.pad))
     write_json(
         folder / "generation_config.json", {"eos_token_id": vocabulary.end, "pad_token_id": vocabulary.pad}
     )
-    write_weights(
-        folder / "model.safetensors",
-        {f"model.{name}": tensor for name, tensor in model.state_dict().items()},
-    )
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for layer in range(recipe.layers):  # Llama has this bias whenever it has the others
+        tensors[f"model.layers.{layer}.self_attn.o_proj.bias"] = torch.zeros(recipe.hidden)
+    write_weights(folder / "model.safetensors", tensors)
     write_json(folder / "recipe.json", {**asdict(recipe), "mix": asdict(recipe.mix)})
 
 

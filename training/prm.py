@@ -139,6 +139,7 @@ def train_prm(
     compiled: bool = True,
     progress: Progress = lambda step, steps, loss: None,
     save_every: int = 100,
+    report_every: int = 20,
 ) -> None:
     """Train a PRM and write its checkpoint folder; go on where an earlier run was stopped.
 
@@ -184,7 +185,7 @@ def train_prm(
             loss += part.item() / total
         optimizer.step(step)
         smooth = loss if step == start else 0.98 * smooth + 0.02 * loss
-        if (step + 1) % 20 == 0:
+        if (step + 1) % report_every == 0:
             progress(step + 1, steps, smooth)
         if (step + 1) % save_every == 0:
             save_progress(

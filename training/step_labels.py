@@ -20,7 +20,6 @@ from search.grading.registry import domain
 from search.seeds import seed_of
 from training.lab.family import Worked
 from training.lab.problems import family_of, problem_set
-from training.lab.vocabulary import Vocabulary
 
 __all__ = ["LABELS", "LabelRecipe", "Labelled", "label_steps", "read_labels", "write_labels"]
 
@@ -65,12 +64,11 @@ async def _children(engine: Engine, prompt: tuple[int, ...], n: int, seed: int) 
     return [event async for event in engine.submit(request) if isinstance(event, ChildFinished)]
 
 
-async def _label_problem(engine: Engine, worked: Worked, recipe: LabelRecipe) -> list[Labelled]:
+async def _label_problem(engine: Engine, worked: Worked, recipe: LabelRecipe, newline: int) -> list[Labelled]:
     """Draw samples of one problem and label their steps."""
     problem = worked.problem
     grader = domain(problem.domain)
     prompt = engine.prompt(problem.question)
-    newline = Vocabulary.of_lab().ids["\n"]
     drawn = await _children(engine, prompt, recipe.samples, seed_of(recipe.seed, problem.problem_id))
     texts = {
         prefix: _text(child, prefix, newline)
@@ -123,10 +121,13 @@ async def label_steps(
     recipe: LabelRecipe,
     path: Path,
     *,
+    newline: int,
     at_once: int = 64,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Label samples of a drawn problem set into ``path``, ``at_once`` problems in flight together.
+
+    ``newline`` is the id of the token that ends a step.
 
     Each group of problems is a part of its own beside ``path`` until all are there, so a run that was
     killed repeats at most one group. Raises ValueError if ``rollouts`` is below 1.
@@ -139,7 +140,7 @@ async def label_steps(
     for index, group in enumerate(groups):
         part = parts / f"{index:05d}.jsonl.gz"
         if not part.exists():
-            found = await asyncio.gather(*(_label_problem(engine, item, recipe) for item in group))
+            found = await asyncio.gather(*(_label_problem(engine, item, recipe, newline) for item in group))
             write_labels(part, [row for rows in found for row in rows])
         progress(min(len(worked), (index + 1) * at_once), len(worked))
     write_labels(

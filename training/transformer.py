@@ -1,6 +1,6 @@
-"""A plain Qwen2 decoder for training: small, fast on a CPU, and nothing else.
+"""A plain decoder for training (Llama with biases, which is Qwen2): small, fast on a CPU.
 
-Weights have the names of ``transformers``' Qwen2, so that a state dict is a checkpoint. Query, key and
+Weights have the names of ``transformers``' classes, so that a state dict is a checkpoint. Query, key and
 value stay separate tensors on disk and are joined when the forward pass begins. Inference lives
 in ``search.engines``; this module knows no tokenizer and no data.
 """
@@ -35,10 +35,16 @@ class Shape:
             )
 
     def config(self, architecture: str, end: int, pad: int) -> dict[str, object]:
-        """The ``config.json`` of a checkpoint of this shape."""
+        """The ``config.json`` of a checkpoint of this shape, as a Llama or a Qwen2 architecture.
+
+        Llama with ``attention_bias`` computes the same as Qwen2 when the output's bias is zero.
+        """
+        llama = architecture.startswith("Llama")
+        kind = {"attention_bias": True, "mlp_bias": False} if llama else {"use_sliding_window": False}
         return {
             "architectures": [architecture],
-            "model_type": "qwen2",
+            "model_type": "llama" if llama else "qwen2",
+            **kind,
             "vocab_size": self.vocabulary,
             "hidden_size": self.hidden,
             "num_hidden_layers": self.layers,
@@ -50,7 +56,6 @@ class Shape:
             "rms_norm_eps": 1e-6,
             "hidden_act": "silu",
             "tie_word_embeddings": True,
-            "use_sliding_window": False,
             "attention_dropout": 0.0,
             "torch_dtype": "float32",
             "bos_token_id": None,

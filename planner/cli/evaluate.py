@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner.cli.printing import error_console, percent, print_json, print_table
-from planner.cli.recommend import SHIPPED, PlannerFolder
-from planner.models import find_model
+from planner.cli.recommend import PlannerFolder, planner_folder
 
 if TYPE_CHECKING:
     from planner.evaluation.evaluate import Evaluation, Point
@@ -32,7 +31,7 @@ _NAMES = {
 
 def evaluate(
     log: Annotated[Path, typer.Argument(help="A search log of problems that the planner has not seen.")],
-    planner: PlannerFolder = SHIPPED,
+    planner: PlannerFolder = None,
     training: Annotated[
         Path | None,
         typer.Option(metavar="LOG", help="The log that baselines pick on; default: folds of LOG."),
@@ -51,7 +50,7 @@ def evaluate(
     from search.log.store import SearchLog
 
     logs = [SearchLog.open(path) for path in (log, training) if path is not None]
-    decider = Planner.load(find_model(planner))
+    decider = Planner.load(planner_folder(planner))
     for logged in logs:
         decider.check([*logged.manifest.policies.values(), *logged.manifest.prms.values()])
     with error_console().status("comparing with the baselines"):
@@ -84,8 +83,8 @@ def print_evaluation(found: Evaluation) -> None:
         columns,
         rows,
         notes=[
-            "Majority and best-of-n take their best n, two plans are mixed to meet the budget, bins look up a plan by",
-            "Pass@1; all pick on other problems. Only the oracle knows each problem. Probes and PRMs are charged.",
+            "All pick on other problems; probes and PRMs are charged. Majority and best-of-n: their best n.",
+            "Best two plans: mixed to meet the budget. Bins: by Pass@1, known to them for nothing.",
             f"Differences to the best two plans that this many problems would show: {detectable} points.",
             *found.notes,
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,15 +11,15 @@ import typer
 from planner.cli.objective import Flops, Price, Target, Tokens, objective_of
 from planner.cli.printing import brief, percent, print_json, print_table
 from planner.cli.question import read_question
-from planner.models import find_model
+from planner.models import find_model, shipped
 
 if TYPE_CHECKING:
     from planner.recommendation import Recommendation, RunnerUp
 
-__all__ = ["SHIPPED", "PlannerFolder", "Question", "print_advice", "recommend", "told"]
+__all__ = ["PlannerFolder", "Question", "planner_folder", "print_advice", "recommend", "told"]
 
 #: the planner that ships with the project
-SHIPPED = "planner"
+_SHIPPED = "planner"
 
 Question = Annotated[str, typer.Argument(help="The question; - reads standard input.")]
 PlannerFolder = Annotated[
@@ -29,7 +30,7 @@ PlannerFolder = Annotated[
 
 def recommend(
     question: Question,
-    planner: PlannerFolder = SHIPPED,
+    planner: PlannerFolder = None,
     tokens: Tokens = None,
     flops: Flops = None,
     target: Target = None,
@@ -40,11 +41,16 @@ def recommend(
     asked, wanted = read_question(question), objective_of(tokens, flops, target, price)
     from planner.planner import Planner
 
-    advice = Planner.load(find_model(planner)).recommend(asked, objective=wanted)
+    advice = Planner.load(planner_folder(planner)).recommend(asked, objective=wanted)
     if as_json:
         print_json(told(advice))
         return
     print_advice(advice)
+
+
+def planner_folder(given: str | None) -> Path:
+    """The planner that was named, or else the shipped one."""
+    return shipped(_SHIPPED) if given is None else find_model(given)
 
 
 def print_advice(advice: Recommendation) -> None:

@@ -10,7 +10,7 @@ import typer
 from planner.cli.objective import Flops, Price, Target, Tokens, objective_of
 from planner.cli.printing import output_console, percent, print_json, print_table
 from planner.cli.question import read_question
-from planner.cli.recommend import SHIPPED, PlannerFolder, Question, told
+from planner.cli.recommend import PlannerFolder, Question, planner_folder, told
 from planner.models import find_model
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ __all__ = ["solution_told", "solve"]
 
 def solve(
     question: Question,
-    planner: PlannerFolder = SHIPPED,
+    planner: PlannerFolder = None,
     policy: Annotated[
         list[str] | None,
         typer.Option(metavar="P", help="Where a policy of the planner lies; default: the shipped one."),
@@ -47,7 +47,7 @@ def solve(
     from search.loader import FolderLoader
     from search.sync import run_sync
 
-    decider = Planner.load(find_model(planner))
+    decider = Planner.load(planner_folder(planner))
     given = {folder.resolve().name: folder for folder in map(find_model, [*(policy or []), *(prm or [])])}
     loader = FolderLoader(
         {name: given.get(name) or find_model(name) for name in decider.policies},

@@ -77,7 +77,7 @@ def test_ties_go_to_the_cheaper_choice() -> None:
 def test_looks_further_where_that_is_worth_more() -> None:
     looks = with_look(menu([0.0, 0.1], [1, 16]), [0.15, 0.05], 4)
     assert decide(looks, Rule(price=0.001))[0] == 2
-    assert decide(with_look(menu([0.0, 0.3], [1, 16]), [0.15, 0.05], 4), Rule(price=0.001))[0] == 1
+    assert decide(with_look(menu([0.0, 0.4], [1, 16]), [0.15, 0.05], 4), Rule(price=0.001))[0] == 1
     # beyond the grid the net value goes on falling
     assert decide(looks, Rule(price=1.0))[0] == 0
 

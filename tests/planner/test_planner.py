@@ -37,13 +37,13 @@ def test_advice_is_whole(planner: Planner, objective: Objective) -> None:
 
 
 def test_a_cap_is_kept_in_expectation(planner: Planner) -> None:
-    for tokens in (60, 120, 500, 2000):
+    for tokens in (90, 150, 500, 2000):
         assert planner.recommend(QUESTION, objective=HardCap(tokens=tokens)).tokens_p90 <= tokens
 
 
 def test_a_tighter_cap_never_expects_to_cost_more(planner: Planner, experience: Experience) -> None:
     for question in experience.questions[:10]:
-        planned = [planner.recommend(question, objective=HardCap(tokens=t)).tokens_p90 for t in (60, 120, 500, 2000, 9000)]
+        planned = [planner.recommend(question, objective=HardCap(tokens=t)).tokens_p90 for t in (90, 150, 500, 2000, 9000)]
         assert planned == sorted(planned)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -192,7 +193,8 @@ def test_a_log_of_other_models_is_not_touched(tmp_path: Path) -> None:
         log.declare(policies=[ModelCard("p", 2, "another", 64)])
     before = contents(tmp_path / "log")
     said = refused("search", str(tmp_path / "problems.jsonl"), "-o", str(tmp_path / "log"), "--policy", "p")
-    assert "'another'" in said or "another" in said
+    assert "fingerprint" in said
+    assert "another" in said
     assert contents(tmp_path / "log") == before
 
 
@@ -230,7 +232,7 @@ def test_a_fit_does_not_write_over_anything(tmp_path: Path) -> None:
         ([], "a request is for one of --tokens or --flops, --target, --price, got none"),
         (
             ["--tokens", "9", "--target", "0.5"],
-            "a request is for one of --tokens or --flops, --target, --price, got --tokens or --flops and --target",
+            "--tokens or --flops, --target, --price, got --tokens or --flops and --target",
         ),
         (["--tokens", "many"], "unable to parse string as an integer, got 'many'"),
         (["--tokens", "9", "--planner", "gone"], "got 'gone'"),
@@ -276,13 +278,12 @@ def test_a_split_and_a_size_that_do_not_exist(tmp_path: Path) -> None:
 
 
 def test_help_and_version_load_nothing_heavy() -> None:
-    import subprocess
-
     script = (
         "import sys; from typer.testing import CliRunner; from planner.cli.main import app\n"
         "for arguments in (['--help'], ['--version'], ['search', '--help'], ['demo', '--help'], []):\n"
         "    assert CliRunner().invoke(app, arguments).exit_code == 0, arguments\n"
-        "print(*sorted({'torch', 'lightgbm', 'polars', 'optuna', 'sklearn', 'transformers'} & set(sys.modules)))"
+        "heavy = {'torch', 'lightgbm', 'polars', 'optuna', 'sklearn', 'transformers'}\n"
+        "print(*sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

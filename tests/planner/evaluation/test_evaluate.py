@@ -23,7 +23,8 @@ def test_beats_every_fixed_plan_where_features_tell() -> None:
         ours = row.methods["planner"]
         for rival in ("majority", "mixture", "best_fixed", "probe_rule"):
             theirs = row.methods[rival]
-            assert theirs.flops <= row.flops * 1.001 and ours.flops <= row.flops * 1.001
+            # what a fixed plan costs is known from training only
+            assert theirs.flops <= row.flops * 1.05 and ours.flops <= row.flops * 1.001
             assert theirs.above_low > 0, (row.name, rival, theirs)
     assert found.gap_closed["value"] > 0.5
     assert found.calibration["ece"] < 0.06

@@ -1,0 +1,100 @@
+"""Training PRMs: both stages run, restart exactly, and score like the reference computation."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import Qwen2Config, Qwen2Model
+
+from search.errors import CheckpointError
+from search.rewards.classifier import ClassifierReward
+from training.lab.problems import problem_set
+from training.lab.vocabulary import Vocabulary
+from training.policy import PolicyRecipe, train_policy
+from training.prm import POLICIES, PrmRecipe, train_prm
+from training.step_labels import Labelled, write_labels
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A models folder with a tiny policy, known as size ``t``."""
+    recipe = PolicyRecipe("tiny-policy", 32, 1, 1, 48, steps=2, rate=3e-3, examples=8, parts=2)
+    monkeypatch.setattr("training.prm.POLICIES", {**POLICIES, "t": recipe})
+    train_policy(recipe, tmp_path / "tiny-policy", threads=1, compiled=False)
+    rows = [
+        Labelled(
+            worked.problem.problem_id,
+            worked.problem.domain,
+            worked.problem.question,
+            worked.steps,
+            (1.0,) * len(worked.steps),
+            (True,) * len(worked.steps),
+            True,
+        )
+        for worked in problem_set("train", 20, seed=1)
+    ]
+    write_labels(tmp_path / "labels.jsonl.gz", rows)
+    return tmp_path
+
+
+def _recipe(**changes: object) -> PrmRecipe:
+    given = {"start": "tiny-policy", "exact_steps": 3, "label_steps": 3, "labels": "t", "rate": 3e-3}
+    return PrmRecipe("tiny-prm", "t", **(given | {"examples": 8, "parts": 2} | changes))  # type: ignore[arg-type]
+
+
+def test_both_stages_restart_exactly_and_rewards_match_the_reference(small: Path) -> None:
+    def train(folder: Path, stop_after: int = 99) -> None:
+        def progress(step: int, steps: int, loss: float) -> None:
+            if step >= stop_after:
+                raise KeyboardInterrupt
+
+        train_prm(
+            _recipe(),
+            folder,
+            models=small,
+            labels=small / "labels.jsonl.gz",
+            threads=1,
+            compiled=False,
+            progress=progress,
+            save_every=2,
+            report_every=1,
+        )
+
+    train(small / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(small / "broken", stop_after=5)
+    train(small / "broken")
+    paths = [small / name / "model.safetensors" for name in ("whole", "broken")]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+    worked = next(problem_set("check", 1, seed=2))
+
+    async def score() -> tuple[float, ...]:
+        async with ClassifierReward.load(small / "whole") as reward:
+            return (await reward.extend(reward.open(worked.problem.question), worked.steps)).rewards
+
+    vocabulary = Vocabulary.of_lab()
+    tokens = vocabulary.prompt(worked.problem.question)
+    places = []
+    for step in worked.steps:
+        tokens += [*vocabulary.encode(step), vocabulary.separator]
+        places.append(len(tokens) - 1)
+    tensors = load_file(paths[0])
+    body = Qwen2Model(Qwen2Config.from_pretrained(small / "whole")).eval()
+    body.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
+    with torch.inference_mode():
+        hidden = body(torch.tensor([tokens])).last_hidden_state[0, places]
+        hidden = torch.relu(hidden @ tensors["score.0.weight"].T + tensors["score.0.bias"])
+        expected = (hidden @ tensors["score.2.weight"].T + tensors["score.2.bias"]).softmax(-1)[:, 1]
+    assert asyncio.run(score()) == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_missing_labels_and_a_backbone_of_another_shape_are_refused(small: Path) -> None:
+    with pytest.raises(CheckpointError, match="needs the label file 't', got None"):
+        train_prm(_recipe(), small / "a", models=small, threads=1, compiled=False)
+    with pytest.raises(CheckpointError, match="needs model.safetensors"):
+        train_prm(_recipe(start="nobody"), small / "b", models=small, threads=1, compiled=False)

@@ -1,0 +1,69 @@
+"""Monte-Carlo step labels: shares of right rollouts, restarts by group, files that come back equal."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+from search.engines.scripted import TURN, ScriptedEngine
+from training.lab.problems import problem_set
+from training.step_labels import LabelRecipe, label_steps, read_labels
+
+RECIPE = LabelRecipe("scripted", problems=12, samples=3, rollouts=4, seed=5)
+(NEWLINE,) = ScriptedEngine(lambda text, rng: "").prompt("\n")[:1]
+SOLUTIONS = {w.problem.question: w.solution for w in problem_set("train", 12, 5)}
+
+
+def _write(so_far: str, rng: random.Random) -> str:
+    """The worked solution, with one digit spoilt in half of the draws."""
+    question, done = so_far.split(TURN)
+    rest = SOLUTIONS[question][len(done) :]  # a spoilt digit keeps the length
+    places = [k for k, letter in enumerate(rest) if letter.isdigit()]
+    if places and rng.random() < 0.5:
+        place = rng.choice(places)
+        rest = rest[:place] + str((int(rest[place]) + 1) % 10) + rest[place + 1 :]
+    return rest
+
+
+def test_labels_lie_between_never_and_always_and_end_with_the_grade(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl.gz"
+    asyncio.run(label_steps(ScriptedEngine(_write), RECIPE, path, newline=NEWLINE, at_once=4))
+    rows = read_labels(path)
+    assert rows
+    for row in rows:
+        assert len(row.values) == len(row.steps) == len(row.exact)
+        assert row.values[-1] == float(row.correct)
+        assert all(value * RECIPE.rollouts == int(value * RECIPE.rollouts) for value in row.values)
+    assert {row.correct for row in rows} == {True, False}
+    again = tmp_path / "again.jsonl.gz"
+    asyncio.run(label_steps(ScriptedEngine(_write), RECIPE, again, newline=NEWLINE, at_once=4))
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_group_that_is_there_is_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl.gz"
+
+    def stop(done: int, total: int) -> None:
+        if done >= 8:
+            raise KeyboardInterrupt
+
+    try:
+        asyncio.run(
+            label_steps(ScriptedEngine(_write), RECIPE, path, newline=NEWLINE, at_once=4, progress=stop)
+        )
+    except KeyboardInterrupt:
+        pass
+    parts = sorted((tmp_path / "labels.jsonl.gz.parts").iterdir())
+    assert len(parts) == 2
+    asked: list[str] = []
+
+    def watched(so_far: str, rng: random.Random) -> str:
+        asked.append(so_far)
+        return _write(so_far, rng)
+
+    kept = {row.question for part in parts for row in read_labels(part)}
+    asyncio.run(label_steps(ScriptedEngine(watched), RECIPE, path, newline=NEWLINE, at_once=4))
+    assert asked
+    assert not kept & {text.split(TURN)[0] for text in asked}
+    assert kept < {row.question for row in read_labels(path)}
