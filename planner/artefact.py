@@ -52,11 +52,16 @@ def save(planner: Planner, path: Path) -> None:
     Raises ArtefactError when ``path`` holds anything else.
     """
     if path.exists() and not (path / _MANIFEST).is_file() and (not path.is_dir() or any(path.iterdir())):
-        raise ArtefactError(f"a planner is written to a new folder or over another planner, got {str(path)!r}")
+        raise ArtefactError(
+            f"a planner is written to a new folder or over another planner, got {str(path)!r}"
+        )
     arrays: dict[str, NDArray[Any]] = {
         "ngrams.idf": planner.encoder.idf.astype(np.float32),
         "ngrams.components": planner.encoder.components.astype(np.float32),
-        **{f"frontier.{name}": getattr(planner.frontier, name) for name in ("prices", "accuracy", "tokens", "flops")},
+        **{
+            f"frontier.{name}": getattr(planner.frontier, name)
+            for name in ("prices", "accuracy", "tokens", "flops")
+        },
     }
     files: dict[str, bytes] = {}
     stages = []
@@ -83,7 +88,10 @@ def save(planner: Planner, path: Path) -> None:
     manifest = {
         "kind": _KIND,
         "version": FORMAT_VERSION,
-        "files": {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()},
+        "files": {
+            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in files.items()
+        },
     }
     files[_MANIFEST] = json.dumps(manifest, indent=1, sort_keys=True).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +108,7 @@ def save(planner: Planner, path: Path) -> None:
 
 
 def load(path: Path) -> Planner:
-    """Read a planner. Raises ArtefactError for a folder that is missing, damaged, foreign or of another version."""
+    """Read a planner. ArtefactError: the folder is missing, damaged, foreign or of another version."""
     files = _verified(path)
     try:
         body = json.loads(files[_BODY].decode(), parse_constant=_no_constant)
@@ -109,8 +117,18 @@ def load(path: Path) -> Planner:
     except ArtefactError:
         raise
     # whatever shape a stranger's JSON has: the wrong key, type or number is damage, and nothing else
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
-        raise ArtefactError(f"a planner's files must fit together, got {type(error).__name__}: {str(error)[:120]}") from error
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        IndexError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        raise ArtefactError(
+            f"a planner's files must fit together, got {type(error).__name__}: {str(error)[:120]}"
+        ) from error
 
 
 def _verified(path: Path) -> dict[str, bytes]:
@@ -122,7 +140,9 @@ def _verified(path: Path) -> dict[str, bytes]:
         kind, version, named = manifest["kind"], manifest["version"], dict(manifest["files"])
         sizes = {str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in named.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ArtefactError(f"{_MANIFEST} must be whole JSON, got {type(error).__name__} in {str(path)!r}") from error
+        raise ArtefactError(
+            f"{_MANIFEST} must be whole JSON, got {type(error).__name__} in {str(path)!r}"
+        ) from error
     if kind != _KIND:
         raise ArtefactError(f"the kind of artefact must be {_KIND!r}, got {str(kind)[:40]!r}")
     if version != FORMAT_VERSION:
@@ -157,7 +177,9 @@ def _arrays(data: bytes) -> dict[str, NDArray[np.float64]]:
     return {name: array.astype(np.float64) for name, array in raw.items()}
 
 
-def _planner(body: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float64]], files: Mapping[str, bytes]) -> Planner:
+def _planner(
+    body: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float64]], files: Mapping[str, bytes]
+) -> Planner:
     stages = body["stages"]
     if not isinstance(stages, list) or not 1 <= len(stages) <= _MOST_STAGES:
         raise ArtefactError(f"a planner has 1 to {_MOST_STAGES} stages, got {str(stages)[:40]}")
@@ -190,13 +212,20 @@ def _stage_json(stage: Stage) -> dict[str, Any]:
     }
 
 
-def _stage(entry: Mapping[str, Any], number: int, arrays: Mapping[str, NDArray[np.float64]], files: Mapping[str, bytes]) -> Stage:
+def _stage(
+    entry: Mapping[str, Any],
+    number: int,
+    arrays: Mapping[str, NDArray[np.float64]],
+    files: Mapping[str, bytes],
+) -> Stage:
     count = entry["models"]
     if not isinstance(count, int) or not 1 <= count <= _MOST_MODELS:
         raise ArtefactError(f"a stage holds 1 to {_MOST_MODELS} models, got {str(count)[:40]}")
     terms = Terms(
         _look(entry["look"]),
-        tuple(Choice(str(policy), _name(prm), Plan.parse(str(plan))) for policy, prm, plan in entry["choices"]),
+        tuple(
+            Choice(str(policy), _name(prm), Plan.parse(str(plan))) for policy, prm, plan in entry["choices"]
+        ),
         int(entry["reference"]),
         tuple(str(name) for name in entry["policies"]),
         tuple(ChoiceCost.from_json(cost) for cost in entry["choice_costs"]),

@@ -33,12 +33,17 @@ class Shape:
     share: float = 0.5
 
     def __post_init__(self) -> None:
-        for name, value, low in (("trees", self.trees, 1), ("leaves", self.leaves, 2), ("min_data", self.min_data, 1)):
+        for name, value, low in (
+            ("trees", self.trees, 1),
+            ("leaves", self.leaves, 2),
+            ("min_data", self.min_data, 1),
+        ):
             if value < low:
                 raise ValueError(f"{name} must be at least {low}, got {value}")
         if not 0 < self.rate <= 1 or not 0 < self.share <= 1 or self.l2 < 0:
             raise ValueError(
-                f"rate and share must be in (0, 1] and l2 not negative, got {self.rate}, {self.share}, {self.l2}"
+                "rate and share must be in (0, 1] and l2 not negative, "
+                f"got {self.rate}, {self.share}, {self.l2}"
             )
 
     def to_json(self) -> dict[str, Any]:

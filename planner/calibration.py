@@ -77,7 +77,14 @@ class Reliability:
 
     @classmethod
     def fit(
-        cls, predicted: Floats, met: Floats, families: Sequence[str], *, bins: int = 8, resamples: int = 400, seed: int = 0
+        cls,
+        predicted: Floats,
+        met: Floats,
+        families: Sequence[str],
+        *,
+        bins: int = 8,
+        resamples: int = 400,
+        seed: int = 0,
     ) -> Reliability:
         """``predicted`` and ``met`` (rows,) of left-out folds, with the family of each row."""
         order = np.argsort(predicted, kind="stable")

@@ -72,16 +72,27 @@ class ChoiceCost:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ChoiceCost:
         """The inverse of ``to_json``."""
-        return cls(**{f.name: (int if f.name == "policy" else float)(value[f.name]) for f in fields(cls)})
+        numbers = {f.name: float(value[f.name]) for f in fields(cls) if f.name != "policy"}
+        return cls(policy=int(value["policy"]), **numbers)
 
 
 def cost_table(table: Sequence[ChoiceCost]) -> Floats:
     """(12, C) the numbers as arrays, for ``costs``."""
     rows = [
-        (c.policy_rate, c.prm_rate, c.policy_prompt, c.policy_prompt_slope, c.prm_prompt, c.prm_prompt_slope,
-         c.policy_flops, c.prm_flops, c.stretch, float(c.policy))
+        (
+            c.policy_rate,
+            c.prm_rate,
+            c.policy_prompt,
+            c.policy_prompt_slope,
+            c.prm_prompt,
+            c.prm_prompt_slope,
+            c.policy_flops,
+            c.prm_flops,
+            c.stretch,
+            float(c.policy),
+        )
         for c in table
-    ]  # fmt: skip
+    ]
     return np.array(rows, np.float64).T
 
 
@@ -95,12 +106,19 @@ def costs(table: Floats, lengths: Floats, characters: Floats) -> Costs:
     varying_flops = length * (a * flops + b * prm_flops)
     fixed, fixed_flops = fixed_policy + fixed_prm, fixed_policy * flops + fixed_prm * prm_flops
     return Costs(
-        fixed + varying, fixed_flops + varying_flops, fixed + varying * stretch, fixed_flops + varying_flops * stretch
+        fixed + varying,
+        fixed_flops + varying_flops,
+        fixed + varying * stretch,
+        fixed_flops + varying_flops * stretch,
     )
 
 
 def fit_costs(
-    experience: Experience, choices: Sequence[Choice], look: Look, errors: Mapping[str, float], rows: NDArray[np.int64]
+    experience: Experience,
+    choices: Sequence[Choice],
+    look: Look,
+    errors: Mapping[str, float],
+    rows: NDArray[np.int64],
 ) -> tuple[ChoiceCost, ...]:
     """Measure every choice's rates on the problems ``rows``.
 
@@ -137,10 +155,18 @@ def fit_costs(
         flops = experience.policies[choice.policy].flops(1.0)
         out.append(
             ChoiceCost(
-                names.index(choice.policy), policy_rate, prm_rate, *prompt, *prm_prompt, flops, prm_flops,
-                within, errors[choice.policy], effective,
+                names.index(choice.policy),
+                policy_rate,
+                prm_rate,
+                *prompt,
+                *prm_prompt,
+                flops,
+                prm_flops,
+                within,
+                errors[choice.policy],
+                effective,
             )
-        )  # fmt: skip
+        )
     return tuple(out)
 
 
@@ -162,9 +188,17 @@ def look_cost(
         prm_flops = experience.prms[look.prm].flops(1.0)
     within = float(pool.tokens[rows].std(axis=1).mean()) / max(mean, 1.0)
     return ChoiceCost(
-        list(experience.pools).index(look.policy), float(fresh), prm_rate, *prompt, *prm_prompt,
-        experience.policies[look.policy].flops(1.0), prm_flops, within, errors[look.policy], float(max(fresh, 1)),
-    )  # fmt: skip
+        list(experience.pools).index(look.policy),
+        float(fresh),
+        prm_rate,
+        *prompt,
+        *prm_prompt,
+        experience.policies[look.policy].flops(1.0),
+        prm_flops,
+        within,
+        errors[look.policy],
+        float(max(fresh, 1)),
+    )
 
 
 def _tree_rates(experience: Experience, choice: Choice, rows: NDArray[np.int64]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ the same policy. Hard caps are kept by the ledger whatever the planner expects.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner.labels import Look
 from planner.objective import HardCap, Objective
@@ -90,9 +90,13 @@ async def solve(
     """
     problem = question if isinstance(question, Problem) else Problem("request", "", domain, question)
     planner.check(_cards(settings), allow_foreign=allow_foreign)
-    limits = [limit for limit in (objective if isinstance(objective, HardCap) else None, cap) if limit is not None]
+    limits = [
+        limit for limit in (objective if isinstance(objective, HardCap) else None, cap) if limit is not None
+    ]
     desk = _Desk(problem, settings, _budget(limits), seed)
-    advice = planner.recommend(problem.question, objective=objective, cap=cap, domain=problem.domain, voteable=voteable)
+    advice = planner.recommend(
+        problem.question, objective=objective, cap=cap, domain=problem.domain, voteable=voteable
+    )
     records: list[StageRecord] = []
     look = Look(planner.stages[0].look.policy, 0)
     before = Spend()
@@ -117,9 +121,16 @@ async def solve(
     result = await desk.run(advice.choice, look)
     records.append(StageRecord(look, advice, _minus(desk.spend, before)))
     return Solution(
-        result.answer, result.outcome, advice.choice, result.candidates, tuple(records),
-        advice.accuracy, before.tokens + advice.tokens, before.flops + advice.flops, desk.spend,
-    )  # fmt: skip
+        result.answer,
+        result.outcome,
+        advice.choice,
+        result.candidates,
+        tuple(records),
+        advice.accuracy,
+        before.tokens + advice.tokens,
+        before.flops + advice.flops,
+        desk.spend,
+    )
 
 
 def solve_sync(
@@ -137,10 +148,17 @@ def solve_sync(
     """``solve`` for callers without a loop; it also works inside a running one (a notebook)."""
     return run_sync(
         solve(
-            question, planner, settings, objective=objective, cap=cap, domain=domain, seed=seed,
-            voteable=voteable, allow_foreign=allow_foreign,
+            question,
+            planner,
+            settings,
+            objective=objective,
+            cap=cap,
+            domain=domain,
+            seed=seed,
+            voteable=voteable,
+            allow_foreign=allow_foreign,
         )
-    )  # fmt: skip
+    )
 
 
 class _Desk:
@@ -175,14 +193,25 @@ class _Desk:
         return await self._run(choice, self._candidates if look.joins(choice) else ())
 
     def answered_from(
-        self, candidates: Sequence[Candidate], look: Look, records: Sequence[StageRecord], advice: Recommendation
+        self,
+        candidates: Sequence[Candidate],
+        look: Look,
+        records: Sequence[StageRecord],
+        advice: Recommendation,
     ) -> Solution:
         """The answer of a look that the budget cut short."""
         assert self._last is not None
         return Solution(
-            self._last.answer, self._last.outcome, Choice(look.policy, look.prm, self._last.plan), tuple(candidates),
-            tuple(records), advice.accuracy, advice.tokens, advice.flops, self.spend,
-        )  # fmt: skip
+            self._last.answer,
+            self._last.outcome,
+            Choice(look.policy, look.prm, self._last.plan),
+            tuple(candidates),
+            tuple(records),
+            advice.accuracy,
+            advice.tokens,
+            advice.flops,
+            self.spend,
+        )
 
     async def _run(self, choice: Choice, prior: Sequence[Candidate]) -> Result:
         setting = self._setting(choice)
@@ -227,8 +256,6 @@ class _Desk:
 
 
 def _unscored(candidate: Candidate) -> Candidate:
-    from dataclasses import replace
-
     return replace(candidate, step_rewards=())
 
 

@@ -44,7 +44,7 @@ class Tables(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PrmPool:
-    """A PRM's view of a pool: ``prompt`` (P,) and ``tokens`` (P, D) of the PRM, ``summary`` (P, D, SUMMARY)."""
+    """A PRM's view of a pool: tokens ``prompt`` (P,) and ``tokens`` (P, D); ``summary`` (P, D, 8)."""
 
     prompt: Floats
     tokens: Floats
@@ -73,7 +73,7 @@ class PolicyPool:
     @property
     def draws(self) -> int:
         """D: samples per problem."""
-        return self.codes.shape[1]
+        return int(self.codes.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,25 @@ class Experience:
 
     def __len__(self) -> int:
         return len(self.problem_ids)
+
+    @property
+    def main(self) -> str:
+        """The policy with most choices, of several the largest."""
+        counted = {name: sum(c.policy == name for c in self.choices) for name in self.pools}
+        return max(counted, key=lambda name: (counted[name], self.policies[name].parameters, name))
+
+    def require(self, choice: Choice) -> None:
+        """Raises LogError for a choice that the log cannot replay."""
+        pool = self.pools.get(choice.policy)
+        fits = pool is not None and (
+            choice in self.trees
+            if choice.plan.is_tree
+            else pool.greedy_code is not None
+            if choice.plan.strategy == "cot"
+            else choice.plan.n <= pool.draws and (choice.prm is None or choice.prm in pool.prms)
+        )
+        if not fits:
+            raise LogError(f"a planner picks among choices that the log can replay, got {choice}")
 
     def graded(self, codes: Ints) -> Bools:
         """Whether answers (P, ...) are right; unreadable ones are not."""
@@ -141,43 +160,63 @@ def read_experience(
     samples = (
         tables.scan("samples")
         .select(
-            "problem_id", "policy", "sampling", "draw", "answer", "correct", "prompt_tokens", "tokens",
+            "problem_id",
+            "policy",
+            "sampling",
+            "draw",
+            "answer",
+            "correct",
+            "prompt_tokens",
+            "tokens",
             pl.col("step_tokens").list.len().alias("steps"),
-            "mean_logprob", "min_logprob",
+            "mean_logprob",
+            "min_logprob",
             (pl.col("finish_reason") == "length").alias("truncated"),
         )
         .collect()
-    )  # fmt: skip
-    runs = tables.scan("runs").drop("seconds", "physical_policy_tokens", "physical_prm_tokens", "seed").collect()
+    )
+    runs = (
+        tables.scan("runs").drop("seconds", "physical_policy_tokens", "physical_prm_tokens", "seed").collect()
+    )
     scores = tables.scan("scores").drop("physical_prm_tokens").collect()
     pooled = samples.filter(pl.col("draw") >= 0)
     for (name,), samplings in pooled.select("policy", "sampling").unique().group_by("policy"):
         if len(samplings) > 1:
-            raise LogError(f"a policy's pool has one sampling, got {sorted(samplings['sampling'])} for {name!r}")
+            raise LogError(
+                f"a policy's pool has one sampling, got {sorted(samplings['sampling'])} for {name!r}"
+            )
     if pooled.is_empty():
-        raise TooLittleDataError("a planner learns from problems with pools of samples, got a log without samples")
+        raise TooLittleDataError(
+            "a planner learns from problems with pools of samples, got a log without samples"
+        )
     if samples["correct"].null_count() or runs["correct"].null_count():
         missing = samples["correct"].null_count() + runs["correct"].null_count()
         raise LogError(f"samples and runs must be graded, got {missing} without a grade")
     complete, draws = _complete(problems, pooled, scores, runs)
     if complete.is_empty():
-        raise TooLittleDataError("a planner learns from problems with complete pools, got none that is complete")
+        raise TooLittleDataError(
+            "a planner learns from problems with complete pools, got none that is complete"
+        )
     left_out = len(problems) - len(complete)
     keep = complete.select("problem_id", pl.int_range(pl.len()).alias("at"))
     samples, scores, runs = (frame.join(keep, on="problem_id") for frame in (samples, scores, runs))
     numbers, right = _numbers(complete, samples, runs)
-    samples = samples.join(numbers, on=["at", "answer"], how="left").with_columns(pl.col("code").fill_null(-1))
+    samples = samples.join(numbers, on=["at", "answer"], how="left").with_columns(
+        pl.col("code").fill_null(-1)
+    )
     pools = {
-        str(name): _pool(samples.filter(pl.col("policy") == name), scores.filter(pl.col("policy") == name), draws[name])
+        str(name): _pool(
+            samples.filter(pl.col("policy") == name), scores.filter(pl.col("policy") == name), draws[name]
+        )
         for name in sorted(draws)
     }
     trees = {}
     for (policy, prm, plan), part in runs.group_by("policy", "prm", "plan"):
-        trees[Choice(str(policy), str(prm), Plan.parse(str(plan)))] = _runs(part, numbers, Plan.parse(str(plan)))
+        trees[Choice(str(policy), str(prm), Plan.parse(str(plan)))] = _runs(
+            part, numbers, Plan.parse(str(plan))
+        )
     known = tuple(_logged(tables, pools, trees) if choices is None else choices)
-    for choice in known:
-        _check(choice, pools, trees)
-    return Experience(
+    experience = Experience(
         tuple(complete["problem_id"]),
         tuple(complete["family"]),
         tuple(complete["domain"]),
@@ -190,6 +229,9 @@ def read_experience(
         {name: prms[name] for name in sorted({p for pool in pools.values() for p in pool.prms})},
         left_out,
     )
+    for choice in known:
+        experience.require(choice)
+    return experience
 
 
 def _complete(
@@ -214,11 +256,14 @@ def _complete(
 
 
 def _numbers(problems: pl.DataFrame, samples: pl.DataFrame, runs: pl.DataFrame) -> tuple[pl.DataFrame, Bools]:
-    """A number for every answer of every problem, equal by the domain's equality, and (P, numbers) which are right.
+    """A number for every answer of every problem, and (P, numbers) which of them are right.
 
-    A number is right if most of its graded answers are (closeness within a tolerance is not transitive).
+    Answers that the domain finds equal share a number. It is right if most of its graded answers are
+    (closeness within a tolerance is not transitive).
     """
-    inside = runs.select("at", pl.col("candidates").list.eval(pl.element().struct.field("answer")).alias("answer"))
+    inside = runs.select(
+        "at", pl.col("candidates").list.eval(pl.element().struct.field("answer")).alias("answer")
+    )
     graded = pl.concat([samples.sort("policy", "draw"), runs.sort("policy", "plan", "run")], how="diagonal")
     every = pl.concat(
         [
@@ -238,7 +283,9 @@ def _numbers(problems: pl.DataFrame, samples: pl.DataFrame, runs: pl.DataFrame) 
     for at, row in enumerate(problems.iter_rows(named=True)):
         start, stop = np.searchsorted(where, [at, at + 1])
         meta = json.loads(row["meta"] or "{}")
-        problem = Problem(row["problem_id"], row["family"], row["domain"], row["question"], row["answer"], meta)
+        problem = Problem(
+            row["problem_id"], row["family"], row["domain"], row["question"], row["answer"], meta
+        )
         codes[start:stop] = group(problem, domain(row["domain"]), texts[start:stop])
     width = 1 + int(codes.max(initial=0))
     flat = where * width + codes
@@ -251,7 +298,11 @@ def _numbers(problems: pl.DataFrame, samples: pl.DataFrame, runs: pl.DataFrame) 
 
 def _pool(samples: pl.DataFrame, scores: pl.DataFrame, draws: int) -> PolicyPool:
     def table(frame: pl.DataFrame, column: str, dtype: type = np.float64) -> NDArray[np.float64]:
-        values = frame[column].fill_null(0).fill_nan(0) if frame[column].dtype.is_float() else frame[column].fill_null(0)
+        values = (
+            frame[column].fill_null(0).fill_nan(0)
+            if frame[column].dtype.is_float()
+            else frame[column].fill_null(0)
+        )
         return values.to_numpy().astype(dtype).reshape(-1, draws)
 
     pool = _first(samples, draws)
@@ -294,7 +345,7 @@ def _summaries(step_rewards: pl.Series) -> Floats:
 
 
 def _runs(part: pl.DataFrame, numbers: pl.DataFrame, plan: Plan) -> TreeRuns:
-    runs = int(part.group_by("at").len()["len"].min() or 0)  # type: ignore[call-overload]
+    runs = int(part.group_by("at").len()["len"].to_numpy().min(initial=2**31))
     rows = part.sort("at", "run").filter(pl.int_range(pl.len()).over("at") < runs).with_row_index("row")
     code = rows.join(numbers, on=["at", "answer"], how="left", maintain_order="left")["code"].fill_null(-1)
     inside = (
@@ -305,11 +356,12 @@ def _runs(part: pl.DataFrame, numbers: pl.DataFrame, plan: Plan) -> TreeRuns:
         .join(numbers, on=["at", "answer"], how="left", maintain_order="left")
         .with_columns(pl.col("code").fill_null(-1), pl.int_range(pl.len()).over("row").alias("place"))
     )
-    most = 1 + int(inside["place"].max() or 0)  # type: ignore[call-overload]
+    most = 1 + int(inside["place"].to_numpy().max(initial=0))
     codes, scores = np.full((len(rows), most), -1, np.int64), np.zeros((len(rows), most), np.float32)
     at = (inside["row"].to_numpy(), inside["place"].to_numpy())
     codes[at] = inside["code"].to_numpy()
     scores[at] = _summaries(inside["step_rewards"])[:, SCORES.index(str(plan.score))]
+
     def grid(values: NDArray[np.generic]) -> Floats:
         return values.astype(np.float64).reshape(-1, runs)
 
@@ -322,7 +374,9 @@ def _runs(part: pl.DataFrame, numbers: pl.DataFrame, plan: Plan) -> TreeRuns:
     )
 
 
-def _logged(tables: Tables, pools: Mapping[str, PolicyPool], trees: Mapping[Choice, TreeRuns]) -> list[Choice]:
+def _logged(
+    tables: Tables, pools: Mapping[str, PolicyPool], trees: Mapping[Choice, TreeRuns]
+) -> list[Choice]:
     named = tables.scan("outcomes").select("policy", "prm", "plan").unique().collect()
     if not named.is_empty():
         chosen = [Choice(policy, prm or None, Plan.parse(plan)) for policy, prm, plan in named.iter_rows()]
@@ -340,16 +394,3 @@ def _logged(tables: Tables, pools: Mapping[str, PolicyPool], trees: Mapping[Choi
                 for n in sizes[1:]
             ]
     return chosen
-
-
-def _check(choice: Choice, pools: Mapping[str, PolicyPool], trees: Mapping[Choice, TreeRuns]) -> None:
-    pool = pools.get(choice.policy)
-    fits = pool is not None and (
-        choice in trees
-        if choice.plan.is_tree
-        else pool.greedy_code is not None
-        if choice.plan.strategy == "cot"
-        else choice.plan.n <= pool.draws and (choice.prm is None or choice.prm in pool.prms)
-    )
-    if not fits:
-        raise LogError(f"a planner picks among choices that the log can replay, got {choice}")

@@ -72,7 +72,7 @@ class Draws:
     @property
     def probes(self) -> int:
         """Probes per problem."""
-        return self.order.shape[1]
+        return int(self.order.shape[1])
 
     def probe(self, k: int) -> Ints:
         """(P, probes, k) the first k draws of each probe."""
@@ -105,7 +105,9 @@ def values_of(experience: Experience, choice: Choice, look: Look, draws: Draws) 
     pool = experience.pools[choice.policy]
     if choice.plan.strategy == "cot":
         assert pool.greedy_code is not None
-        return np.repeat(experience.graded(pool.greedy_code)[:, None].astype(np.float64), draws.probes, axis=1)
+        return np.repeat(
+            experience.graded(pool.greedy_code)[:, None].astype(np.float64), draws.probes, axis=1
+        )
     if choice.plan.is_tree:
         return _tree_values(experience, choice, look, draws, pool)
     n = choice.plan.n
@@ -126,7 +128,9 @@ def values_of(experience: Experience, choice: Choice, look: Look, draws: Draws) 
     return out
 
 
-def _tree_values(experience: Experience, choice: Choice, look: Look, draws: Draws, pool: PolicyPool) -> Floats:
+def _tree_values(
+    experience: Experience, choice: Choice, look: Look, draws: Draws, pool: PolicyPool
+) -> Floats:
     runs = experience.trees[choice]
     if not look.joins(choice):
         alone = experience.graded(runs.code).mean(axis=1)
@@ -143,7 +147,7 @@ def _tree_values(experience: Experience, choice: Choice, look: Look, draws: Draw
     both = np.concatenate([prior_scores, np.broadcast_to(runs.scores[:, None], (*shape, width))], axis=3)
     size = look.samples + width
     won = winners(codes.reshape(-1, size), both.reshape(-1, size), str(choice.plan.vote)).reshape(shape)
-    return experience.graded(won).mean(axis=2)
+    return np.asarray(experience.graded(won).mean(axis=2))
 
 
 def winners(codes: Ints, scores: NDArray[np.floating] | None, rule: str) -> Ints:
@@ -171,7 +175,9 @@ def _winners(codes: Ints, scores: NDArray[np.floating] | None, rule: str, width:
         leads = readable
     else:
         weights = scores.ravel().astype(np.float64) if rule == "weighted" and scores is not None else None
-        held = np.where(readable, np.bincount(slot.ravel(), weights, minlength=len(codes) * width)[slot], -1.0)
+        held = np.where(
+            readable, np.bincount(slot.ravel(), weights, minlength=len(codes) * width)[slot], -1.0
+        )
         top = held.max(axis=1, keepdims=True)
         leads = readable & (held >= top - 1e-12 * np.abs(top))
     if scores is not None:
@@ -227,7 +233,11 @@ def costs_of(experience: Experience, choice: Choice, look: Look, draws: Draws) -
         if probe is not None:
             scored = pool.prms[str(choice.prm)]
             # scoring the probe for the final vote; its PRM prompt is in the run's own tokens already
-            prm = prm - scored.prompt[:, None] if look.prm == choice.prm else prm + scored.tokens[at, probe].sum(axis=2)
+            prm = (
+                prm - scored.prompt[:, None]
+                if look.prm == choice.prm
+                else prm + scored.tokens[at, probe].sum(axis=2)
+            )
     elif choice.plan.strategy == "cot":
         assert pool.greedy_tokens is not None
         policy = prompt + pool.greedy_tokens[:, None]

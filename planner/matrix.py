@@ -19,7 +19,15 @@ from planner.labels import Draws, Look, costs_of, draw_probes, paid_for, values_
 from search.choice import Choice
 from search.plan import Plan
 
-__all__ = ["Matrices", "Matrix", "feature_groups", "feature_names", "open_choices", "probe_features", "question_features"]
+__all__ = [
+    "Matrices",
+    "Matrix",
+    "feature_groups",
+    "feature_names",
+    "open_choices",
+    "probe_features",
+    "question_features",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -114,7 +122,13 @@ class Matrices:
     """
 
     def __init__(
-        self, experience: Experience, encoder: NgramEncoder, *, probes: int = 4, resamples: int = 16, seed: int = 0
+        self,
+        experience: Experience,
+        encoder: NgramEncoder,
+        *,
+        probes: int = 4,
+        resamples: int = 16,
+        seed: int = 0,
     ) -> None:
         self.experience = experience
         self.encoder = encoder
@@ -137,12 +151,18 @@ class Matrices:
 
     def _build(self, look: Look, choices: tuple[Choice, ...]) -> Matrix:
         experience = self.experience
+        for choice in choices:
+            experience.require(choice)
+        if look.samples:
+            experience.require(Choice(look.policy, None, Plan.of("majority", n=look.samples)))
         draws = self._orders(look.policy, look.samples)
         problems = len(experience)
         problem = np.repeat(np.arange(problems), draws.probes)
         features = self._questions[problem]
         if look.samples:
-            features = np.concatenate([features, probe_features(self._probe(look, draws), look.prm is not None)], axis=1)
+            features = np.concatenate(
+                [features, probe_features(self._probe(look, draws), look.prm is not None)], axis=1
+            )
         values = np.stack([self._value(choice, look) for choice in choices], axis=-1)
         spent = [costs_of(experience, choice, look, draws) for choice in choices]
         tokens, flops = paid_for(experience, look, draws)
@@ -172,7 +192,9 @@ class Matrices:
             return np.repeat(self._values[key], probes, axis=1)
         key = (choice, Look(look.policy, look.samples))
         if key not in self._values:
-            self._values[key] = values_of(self.experience, choice, look, self._orders(look.policy, look.samples))
+            self._values[key] = values_of(
+                self.experience, choice, look, self._orders(look.policy, look.samples)
+            )
         return self._values[key]
 
     def _orders(self, policy: str, held: int) -> Draws:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,9 @@ class Frontier:
     def __post_init__(self) -> None:
         parts = (self.prices, self.accuracy, self.tokens, self.flops)
         if not len(self.prices) or len({part.shape for part in parts}) != 1 or self.prices.ndim != 1:
-            raise ArtefactError(f"a frontier needs equally many numbers per price, got {[p.shape for p in parts]}")
+            raise ArtefactError(
+                f"a frontier needs equally many numbers per price, got {[p.shape for p in parts]}"
+            )
         if not all(np.isfinite(part).all() for part in parts) or (np.diff(self.prices) <= 0).any():
             raise ArtefactError("a frontier needs finite numbers at ascending prices, got others")
 
@@ -108,10 +110,14 @@ class Planner:
             raise ArtefactError(f"a sample-equivalent must be above 0 FLOPs, got {self.sample_flops}")
         for stage, following in zip(self.stages, (*self.stages[1:], None), strict=True):
             if stage.terms.next_look != (following.look if following else None):
-                raise ArtefactError(f"stages must follow one another, got {stage.terms.next_look} after {stage.look}")
+                raise ArtefactError(
+                    f"stages must follow one another, got {stage.terms.next_look} after {stage.look}"
+                )
             names = feature_names(stage.look, self.encoder.dimensions)
             if stage.forest.features != len(names):
-                raise ArtefactError(f"the stage at {stage.look} takes {len(names)} features, got {stage.forest.features}")
+                raise ArtefactError(
+                    f"the stage at {stage.look} takes {len(names)} features, got {stage.forest.features}"
+                )
             for choice in stage.choices:
                 known = choice.policy in self.policies and (choice.prm is None or choice.prm in self.prms)
                 if not known:
@@ -122,7 +128,9 @@ class Planner:
     # ---- keeping
 
     @classmethod
-    def load(cls, path: str | Path, *, models: Iterable[ModelCard] = (), allow_foreign: bool = False) -> Planner:
+    def load(
+        cls, path: str | Path, *, models: Iterable[ModelCard] = (), allow_foreign: bool = False
+    ) -> Planner:
         """Read an artefact; see ``planner.artefact``. ``models`` are checked as ``check`` does."""
         from planner.artefact import load
 
@@ -219,9 +227,17 @@ class Planner:
 
     def rule(self, objective: Objective, cap: HardCap | None, spent: Spend, question: str) -> Rule:
         """An objective in the terms of the decision rule."""
-        limits = [limit for limit in (objective if isinstance(objective, HardCap) else None, cap) if limit is not None]
-        tokens = min((limit.tokens - spent.tokens for limit in limits if limit.tokens is not None), default=np.inf)
-        flops = min((limit.flops - spent.flops for limit in limits if limit.flops is not None), default=np.inf)
+        limits = [
+            limit
+            for limit in (objective if isinstance(objective, HardCap) else None, cap)
+            if limit is not None
+        ]
+        tokens = min(
+            (limit.tokens - spent.tokens for limit in limits if limit.tokens is not None), default=np.inf
+        )
+        flops = min(
+            (limit.flops - spent.flops for limit in limits if limit.flops is not None), default=np.inf
+        )
         per_flop = float(self.frontier.tokens.sum() / max(self.frontier.flops.sum(), 1e-300))
         # a hair of a price, so that nothing is spent on gains too small to be measured
         price, unit, target = float(self.frontier.prices[0]), "flops", None
@@ -250,7 +266,7 @@ class Planner:
         menu = stage.menu(features, np.array([float(len(question))]))
         rule = self.rule(objective, cap, spent, question)
         if rule.target is not None:
-            menu = calibrated(stage, menu)
+            menu = _calibrated(stage, menu)
         option = int(decide(menu, rule)[0])
         if option < 0:
             return self._unaffordable(stage, menu, question, rule)
@@ -259,7 +275,8 @@ class Planner:
     def _unaffordable(self, stage: Stage, menu: Menu, question: str, rule: Rule) -> Recommendation:
         cheapest = int(menu.costs.tokens_p90[0].argmin())
         raise BudgetError(
-            f"a cap must allow the cheapest choice, {stage.choices[cheapest]} with {menu.costs.tokens_p90[0, cheapest]:.0f} tokens "
+            f"a cap must allow the cheapest choice, {stage.choices[cheapest]} "
+            f"with {menu.costs.tokens_p90[0, cheapest]:.0f} tokens "
             f"and {menu.costs.flops_p90[0, cheapest]:.3g} FLOPs at the 90% quantile, "
             f"got {rule.tokens_left:.0f} tokens and {rule.flops_left:.3g} FLOPs"
         )
@@ -280,7 +297,9 @@ class Planner:
         if looks and np.isinf(rule.tokens_left) and np.isinf(rule.flops_left) and rule.target is None:
             price = rule.price_per_flop
             at = int(np.abs(np.log(stage.terms.prices / max(price, 1e-300))).argmin())
-            gained = menu.level[0] + menu.advance_net[0, at] + stage.terms.prices[at] * menu.advance_cost[0, at]
+            gained = (
+                menu.level[0] + menu.advance_net[0, at] + stage.terms.prices[at] * menu.advance_cost[0, at]
+            )
             accuracy = float(stage.calibration.apply(np.array([gained]))[0])
             flops = float(menu.advance_cost[0, at])
             tokens = flops * rule.tokens_per_flop
@@ -288,7 +307,10 @@ class Planner:
         if others:
             second = others[0]
             runner = RunnerUp(
-                stage.choices[second], float(accuracies[second]), float(costs.tokens[0, second]), float(costs.flops[0, second])
+                stage.choices[second],
+                float(accuracies[second]),
+                float(costs.tokens[0, second]),
+                float(costs.flops[0, second]),
             )
         return Recommendation(
             stage.choices[best],
@@ -315,7 +337,9 @@ class Planner:
         warnings = []
         strange = stage.strange(features[0])
         if strange > _DRIFT:
-            warnings.append(f"{strange:.0%} of the features lie outside what the planner has seen: it may be wrong here")
+            warnings.append(
+                f"{strange:.0%} of the features lie outside what the planner has seen: it may be wrong here"
+            )
         if domain is not None and domain not in self.domains:
             warnings.append(f"the planner was learned from {', '.join(self.domains)}, not from {domain!r}")
         return tuple(warnings)
@@ -327,17 +351,21 @@ class Planner:
         best = greedy[0] if greedy else int(menu.costs.flops[0].argmin())
         policy = stage.choices[best].policy
         return Recommendation(
-            Choice(policy, None, Plan.of("cot")), None, float("nan"), (0.0, 1.0),
-            float(menu.costs.tokens[0, best]), float(menu.costs.flops[0, best]),
-            float(menu.costs.tokens_p90[0, best]), float(menu.costs.flops_p90[0, best]), None,
+            Choice(policy, None, Plan.of("cot")),
+            None,
+            float("nan"),
+            (0.0, 1.0),
+            float(menu.costs.tokens[0, best]),
+            float(menu.costs.flops[0, best]),
+            float(menu.costs.tokens_p90[0, best]),
+            float(menu.costs.flops_p90[0, best]),
+            None,
             ("voting means nothing here (no answer to compare): one greedy answer, accuracy unknown",),
-        )  # fmt: skip
+        )
 
 
-def calibrated(stage: Stage, menu: Menu) -> Menu:
+def _calibrated(stage: Stage, menu: Menu) -> Menu:
     """The menu with calibrated accuracies, for targets: level 0 and the accuracies as advantages."""
-    from dataclasses import replace
-
     level = menu.level[:, None]
     gained = stage.calibration.apply(level + menu.advance_net + menu.prices * menu.advance_cost)
     return replace(
@@ -350,7 +378,11 @@ def calibrated(stage: Stage, menu: Menu) -> Menu:
 
 def _ranked(menu: Menu, rule: Rule, allowed: NDArray[np.bool_]) -> list[int]:
     """Choices from best to worst under the rule, those that fit first."""
-    fits = (menu.costs.tokens_p90[0] <= rule.tokens_left) & (menu.costs.flops_p90[0] <= rule.flops_left) & allowed
+    fits = (
+        (menu.costs.tokens_p90[0] <= rule.tokens_left)
+        & (menu.costs.flops_p90[0] <= rule.flops_left)
+        & allowed
+    )
     if rule.target is not None:
         accuracy = menu.level[0] + menu.advantage[0]
         short = np.maximum(rule.target - accuracy, 0.0)
@@ -363,4 +395,7 @@ def _ranked(menu: Menu, rule: Rule, allowed: NDArray[np.bool_]) -> list[int]:
 
 def _draw(question: str) -> float:
     """A number in [0, 1) that a question always gets."""
-    return int.from_bytes(hashlib.blake2b(question.encode("utf-8", "replace"), digest_size=6).digest(), "big") / 2**48
+    return (
+        int.from_bytes(hashlib.blake2b(question.encode("utf-8", "replace"), digest_size=6).digest(), "big")
+        / 2**48
+    )

@@ -15,7 +15,7 @@ from planner.decision import Menu, Rule, decide
 from planner.matrix import Matrices, Matrix
 from planner.stages import Stage
 
-__all__ = ["Met", "Replay", "aligned", "follow_prices", "replay"]
+__all__ = ["Met", "Replay", "aligned", "follow", "follow_prices", "replay"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -86,7 +86,9 @@ def replay(
     ``rules`` may also be a function of the problem's index, for one rule per problem.
     """
     tables = [matrices.at(stage.look, stage.choices) for stage in stages]
-    menus = [stage.menu(table.features, table.characters) for stage, table in zip(stages, tables, strict=True)]
+    menus = [
+        stage.menu(table.features, table.characters) for stage, table in zip(stages, tables, strict=True)
+    ]
     if callable(rules):
         per_problem = [rules(i) for i in range(len(matrices.experience))]
         made = [_row_by_row(menu, table, per_problem) for menu, table in zip(menus, tables, strict=True)]
@@ -113,7 +115,7 @@ def replay(
 def _row_by_row(menu: Menu, table: Matrix, rules: Sequence[Rule]) -> Ints:
     """(rows, 1) options when every problem has a rule of its own."""
     out = np.empty((len(table.problem), 1), np.int64)
-    every = {rule: None for rule in rules}
+    every = dict.fromkeys(rules)
     for rule in every:
         chosen = decide(menu, rule)
         rows = np.array([rules[p] == rule for p in table.problem])

@@ -63,11 +63,19 @@ class Terms:
     def __post_init__(self) -> None:
         count, prices = len(self.choices), len(self.prices)
         if not count or len(self.choice_costs) != count or not 0 <= self.reference < count:
-            raise ArtefactError(f"a stage needs a cost for each of its choices, got {count}, {len(self.choice_costs)}")
+            raise ArtefactError(
+                f"a stage needs a cost for each of its choices, got {count}, {len(self.choice_costs)}"
+            )
         if self.prices.shape != (prices,) or self.advance_cost.shape != (prices,):
-            raise ArtefactError(f"a further look needs costs at {prices} prices, got {self.advance_cost.shape}")
-        if (self.look_costs is None) != (self.next_look is None) or (self.look_costs is None) != (prices == 0):
-            raise ArtefactError(f"prices, next look and its cost come together, got {prices} prices, {self.next_look}")
+            raise ArtefactError(
+                f"a further look needs costs at {prices} prices, got {self.advance_cost.shape}"
+            )
+        if (self.look_costs is None) != (self.next_look is None) or (self.look_costs is None) != (
+            prices == 0
+        ):
+            raise ArtefactError(
+                f"prices, next look and its cost come together, got {prices} prices, {self.next_look}"
+            )
         finite = np.isfinite(self.prices).all() and np.isfinite(self.advance_cost).all()
         if not (finite and np.isfinite(self.mean_length) and self.mean_length > 0):
             raise ArtefactError("prices, costs and lengths must be finite and lengths above 0, got others")
@@ -80,8 +88,12 @@ class Terms:
             raise ArtefactError(f"a stage's choices must be able to follow {self.look}, got others")
         following = self.next_look or self.look
         object.__setattr__(self, "_table", cost_table(self.choice_costs))
-        object.__setattr__(self, "_look_table", None if self.look_costs is None else cost_table([self.look_costs]))
-        object.__setattr__(self, "_keeps", np.array([following.joins(c) and not c.plan.is_tree for c in self.choices]))
+        object.__setattr__(
+            self, "_look_table", None if self.look_costs is None else cost_table([self.look_costs])
+        )
+        object.__setattr__(
+            self, "_keeps", np.array([following.joins(c) and not c.plan.is_tree for c in self.choices])
+        )
         object.__setattr__(self, "_allows", np.array([following.allows(c) for c in self.choices]))
 
     def menu(self, level: Floats, columns: Floats, lengths: Floats, characters: Floats) -> Menu:
@@ -139,15 +151,20 @@ class Stage:
         columns, rank = len(self.terms.choices) + len(self.terms.prices), len(self.loadings)
         if self.centre.shape != (columns,) or self.loadings.shape != (rank, columns):
             raise ArtefactError(
-                f"centre and loadings must hold {columns} columns, got {self.centre.shape}, {self.loadings.shape}"
+                f"centre and loadings must hold {columns} columns, "
+                f"got {self.centre.shape}, {self.loadings.shape}"
             )
         if len(self.models) != 1 + rank + len(self.terms.policies):
-            raise ArtefactError(f"a stage holds {1 + rank + len(self.terms.policies)} models, got {len(self.models)}")
+            raise ArtefactError(
+                f"a stage holds {1 + rank + len(self.terms.policies)} models, got {len(self.models)}"
+            )
         if not all(np.isfinite(n).all() for n in (self.centre, self.loadings, self.lowest, self.highest)):
             raise ArtefactError("the numbers of a stage must be finite, got NaN or infinity")
         trees = [parse(text) for text in self.models]
         if [t.logit for t in trees] != [True] + [False] * (len(trees) - 1):
-            raise ArtefactError("a stage's first model is a probability and the others are not, got another order")
+            raise ArtefactError(
+                "a stage's first model is a probability and the others are not, got another order"
+            )
         forest = Forest(trees)
         if self.lowest.shape != (forest.features,) or self.highest.shape != (forest.features,):
             raise ArtefactError(f"feature ranges must hold {forest.features} values, got {self.lowest.shape}")

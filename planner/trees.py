@@ -69,7 +69,9 @@ def parse(text: str) -> Trees:
         raise ArtefactError(f"objective must be one of {', '.join(_OBJECTIVES)}, got {objective[:40]!r}")
     features = _whole(fields.get("max_feature_idx", ""), "max_feature_idx", 0, 1_000_000) + 1
     if len(fields.get("feature_names", "").split()) != features:
-        raise ArtefactError(f"feature_names must hold {features} names, got {fields.get('feature_names', '')[:60]!r}")
+        raise ArtefactError(
+            f"feature_names must hold {features} names, got {fields.get('feature_names', '')[:60]!r}"
+        )
     body, end, _ = rest.partition("\nend of trees\n")
     if not end:
         raise ArtefactError("a model's text must close its trees with 'end of trees', it does not")
@@ -77,7 +79,9 @@ def parse(text: str) -> Trees:
     blocks[0] = blocks[0].removeprefix("Tree=")
     sizes = fields.get("tree_sizes", "").split()
     if len(blocks) > _MOST_TREES or len(sizes) != len(blocks):
-        raise ArtefactError(f"tree_sizes must count every tree, got {len(sizes)} sizes and {len(blocks)} trees")
+        raise ArtefactError(
+            f"tree_sizes must count every tree, got {len(sizes)} sizes and {len(blocks)} trees"
+        )
     trees = [_tree(block, number, features) for number, block in enumerate(blocks)]
     return _join(trees, features, _OBJECTIVES[objective])
 
@@ -109,7 +113,9 @@ def _tree(block: str, number: int, features: int) -> _Tree:
     threshold = _floats(fields, "threshold", inner)
     decisions = _wholes(fields, "decision_type", inner, 0, 255)
     if not set(decisions.tolist()) <= set(_DECISIONS):
-        raise ArtefactError(f"decision_type must be one of {_DECISIONS}, got {sorted(set(decisions.tolist()))}")
+        raise ArtefactError(
+            f"decision_type must be one of {_DECISIONS}, got {sorted(set(decisions.tolist()))}"
+        )
     internal = _floats(fields, "internal_value", inner)
     left = _wholes(fields, "left_child", inner, -leaves, inner - 1)
     right = _wholes(fields, "right_child", inner, -leaves, inner - 1)
@@ -125,8 +131,10 @@ def _tree(block: str, number: int, features: int) -> _Tree:
         for child in (left[node], right[node]):
             if child >= 0:
                 depth[child] = depth[node] + 1
+
     def to_node(child: Ints) -> Ints:
         return np.where(child >= 0, child, inner + ~child)
+
     itself = np.arange(inner, inner + leaves)
     pad = np.zeros(leaves, np.int64)
     return _Tree(
@@ -141,10 +149,15 @@ def _tree(block: str, number: int, features: int) -> _Tree:
 
 def _join(trees: Sequence[_Tree], features: int, logit: bool) -> Trees:
     offsets = np.cumsum([0, *(len(tree.value) for tree in trees[:-1])])
+
     def chain(name: str, shift: bool) -> Any:
         return np.concatenate(
-            [getattr(tree, name) + (offset if shift else 0) for tree, offset in zip(trees, offsets, strict=True)]
+            [
+                getattr(tree, name) + (offset if shift else 0)
+                for tree, offset in zip(trees, offsets, strict=True)
+            ]
         )
+
     return Trees(
         feature=chain("feature", False),
         threshold=chain("threshold", False),
@@ -193,7 +206,9 @@ class Forest:
         for begin in range(0, len(rows), step):
             chunk = rows[begin : begin + step]
             # one contiguous sum per model and row: equal bits for one row and for many
-            out[begin : begin + step] = np.add.reduceat(self.value_[self._leaves(chunk)], self.starts_, axis=1)
+            out[begin : begin + step] = np.add.reduceat(
+                self.value_[self._leaves(chunk)], self.starts_, axis=1
+            )
         return out
 
     def _leaves(self, rows: Floats) -> Ints:

@@ -91,8 +91,9 @@ def pick(vote: str, groups: Sequence[int], scores: Sequence[float]) -> int | Non
             weight = math.fsum(scores[index] for index in indices)
         else:
             weight = scores[speaker]
-        # between groups the earlier draw is the earlier first member, whoever speaks for it
-        entry = (weight, scores[speaker], -indices[0])
+        # best-of-n compares candidates; votes compare groups, which were drawn when their first member was
+        earliest = speaker if vote == "max" else indices[0]
+        entry = (weight, scores[speaker], -earliest)
         if best is None or entry > best:
             best, chosen = entry, speaker
     return chosen

@@ -8,7 +8,7 @@ problem). ``crossfit`` predicts every row from the other folds; ``finish`` fits 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,18 @@ from planner.replay import Met, aligned, follow_prices
 from planner.stages import Stage, Terms
 from planner.trees import Forest, parse
 
-__all__ = ["Chain", "Settings", "StageFit", "crossfit", "finish", "folds_of", "predict_lengths"]
+__all__ = [
+    "Chain",
+    "Settings",
+    "StageFit",
+    "crossfit",
+    "factors",
+    "finish",
+    "folds_of",
+    "masked",
+    "predict_lengths",
+    "reference_of",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -42,7 +53,7 @@ class Settings:
     """
 
     rank: int = 2
-    shape: Shape = Shape()
+    shape: Shape = field(default_factory=Shape)
     groups: tuple[str, ...] = ("surface", "ngrams", "agreement", "logprobs", "rewards")
     keep: float = 1.0
 
@@ -127,8 +138,18 @@ def crossfit(
     for place in range(len(chain) - 1, -1, -1):
         matrix = chain[place]
         following = chain[place + 1] if met is not None else None
-        fit = _fit_stage(matrix, following, met, matrices.experience, lengths[matrix.look], folds, prices, settings,
-                         seed=seed + place, threads=threads)  # fmt: skip
+        fit = _fit_stage(
+            matrix,
+            following,
+            met,
+            matrices.experience,
+            lengths[matrix.look],
+            folds,
+            prices,
+            settings,
+            seed=seed + place,
+            threads=threads,
+        )
         met = _follow(fit, met, following, lengths[matrix.look][0], prices)
         fits.insert(0, fit)
     assert met is not None
@@ -195,8 +216,15 @@ def _left_out_columns(
         labels = (targets[rest] - centre) @ loadings.T
         true[out] = (targets[out] - centre) @ loadings.T
         for r in range(rank):
-            text = boost(features[rest], labels[:, r], weights[rest], settings.shape, probability=False,
-                         seed=seed, threads=threads)  # fmt: skip
+            text = boost(
+                features[rest],
+                labels[:, r],
+                weights[rest],
+                settings.shape,
+                probability=False,
+                seed=seed,
+                threads=threads,
+            )
             predicted[out, r] = Forest([parse(text)]).predict(features[out])[:, 0]
         pieces.append((out, centre, loadings))
     power = (predicted**2).sum(axis=0)
@@ -316,9 +344,15 @@ def finish(
 
 
 def _left_out(
-    features: Floats, labels: Floats, weights: Floats, folds: Ints, shape: Shape, seed: int, threads: int,
+    features: Floats,
+    labels: Floats,
+    weights: Floats,
+    folds: Ints,
+    shape: Shape,
+    seed: int,
+    threads: int,
     probability: bool = False,
-) -> Floats:  # fmt: skip
+) -> Floats:
     out = np.empty(len(labels))
     for fold in np.unique(folds):
         inside, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)

@@ -55,7 +55,7 @@ class PolicyRecipe:
 POLICIES: Mapping[str, PolicyRecipe] = {
     "s": PolicyRecipe("lab-policy-s", 64, 2, 2, 160, steps=2000, rate=6e-3, growing=0.45),
     "m": PolicyRecipe("lab-policy-m", 96, 4, 3, 224, steps=2000, rate=4e-3, growing=0.42),
-    "l": PolicyRecipe("lab-policy-l", 192, 4, 6, 384, steps=1000, rate=3e-3),
+    "l": PolicyRecipe("lab-policy-l", 192, 4, 6, 384, steps=700, rate=2.5e-3, growing=0.557),
 }
 
 

@@ -75,7 +75,7 @@ class PrmRecipe:
 PRMS: Mapping[str, PrmRecipe] = {
     # what the others begin from: exact labels only
     "exact": PrmRecipe(
-        "lab-prm-exact", "m", start="lab-policy-m", exact_steps=1500, label_steps=0, labels="", rate=3e-3
+        "lab-prm-exact", "m", start="lab-policy-m", exact_steps=1100, label_steps=0, labels="", rate=3e-3
     ),
     # the main policy's own steps
     "good": PrmRecipe(

@@ -102,7 +102,8 @@ def fit_experience(
     families = len(set(experience.families))
     if len(experience) < ENOUGH_PROBLEMS or families < ENOUGH_FAMILIES:
         raise TooLittleDataError(
-            f"a planner is learned from at least {ENOUGH_PROBLEMS} complete problems of {ENOUGH_FAMILIES} families, "
+            f"a planner is learned from at least {ENOUGH_PROBLEMS} complete problems "
+            f"of {ENOUGH_FAMILIES} families, "
             f"got {len(experience)} of {families}; a thousand would do well"
         )
     workshop = _Workshop(experience, seed, threads)
@@ -152,8 +153,7 @@ class _Workshop:
         self.matrices = Matrices(experience, encoder, seed=self.seed)
         self.tuning_folds = folds_of(experience.families, 3, self.seed)
         self.folds = folds_of(experience.families, 5, self.seed)
-        counted = {name: sum(c.policy == name for c in experience.choices) for name in experience.pools}
-        self.main = max(counted, key=lambda n: (counted[n], experience.policies[n].parameters, n))
+        self.main = experience.main
         pool = experience.pools[self.main]
         self.sample_flops = experience.policies[self.main].flops(
             float(pool.tokens.mean() + pool.prompt.mean())
@@ -268,7 +268,7 @@ class _Workshop:
                 "shape": design.settings.shape.to_json(),
             },
             "quality": {
-                "what": "decisions on families left out of the fit (cross-fitted; the design was picked on the same folds)",
+                "what": "decisions on families left out of the fit; the design saw the same problems",
                 "utility": self.utility(chain),
                 "shrinkage": [[float(s) for s in fit.shrink] for fit in chain.fits],
                 "prices": [float(p) for p in self.prices],
@@ -335,9 +335,21 @@ def _tune(
 
 def _plain(workshop: _Workshop) -> dict[str, Any]:
     return {
-        "policy": workshop.main, "probe": max(workshop.probes), "scored": False, "choices": 8, "rank": 2, "keep": 1.0,
-        "trees": 60, "leaves": 4, "rate": 0.06, "min_data": 40, "l2": 20.0, "share": 0.5, "ngrams": True, "logprobs": True,
-    }  # fmt: skip
+        "policy": workshop.main,
+        "probe": max(workshop.probes),
+        "scored": False,
+        "choices": 8,
+        "rank": 2,
+        "keep": 1.0,
+        "trees": 60,
+        "leaves": 4,
+        "rate": 0.06,
+        "min_data": 40,
+        "l2": 20.0,
+        "share": 0.5,
+        "ngrams": True,
+        "logprobs": True,
+    }
 
 
 def _suggest(trial: Any, workshop: _Workshop) -> _Design:

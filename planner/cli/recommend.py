@@ -23,7 +23,7 @@ _SHIPPED = "planner"
 
 Question = Annotated[str, typer.Argument(help="The question; - reads standard input.")]
 PlannerFolder = Annotated[
-    str,
+    str | None,
     typer.Option("--planner", metavar="MODEL", help="A fitted planner: a folder. Default: the shipped one."),
 ]
 

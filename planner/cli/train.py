@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from planner.cli.group import Commands
-from planner.cli.progress import bar
-from search.errors import CheckpointError, ProblemError
+from planner.cli.progress import bar, bars
+from search.errors import ProblemError
 
 __all__ = ["app"]
 
@@ -17,8 +17,9 @@ app = typer.Typer(
     cls=Commands, help="Make the lab's problems, policies, PRMs and planner.", no_args_is_help=True
 )
 
-Output = Annotated[
-    Path, typer.Option("-o", "--output", help="The folder to write; a half-done run in it goes on.")
+Models = Annotated[
+    Path,
+    typer.Option(metavar="DIR", help="Where models lie and are written; what is there is not made again."),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Torch threads.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, ...; auto takes a GPU when there is one.")]
@@ -27,24 +28,32 @@ Device = Annotated[str, typer.Option(help="cpu, cuda, ...; auto takes a GPU when
 @app.command()
 def policy(
     size: Annotated[str, typer.Argument(help="s, m or l.")],
-    output: Output,
+    models: Models = Path("models"),
     threads: Threads = 2,
     device: Device = "auto",
 ) -> None:
-    """Train a policy of the lab."""
-    from training.policy import POLICIES, train_policy
+    """Train lab-policy-SIZE, measure it and write its card."""
+    from training.make import make_policy
 
-    if size not in POLICIES:
-        raise CheckpointError(f"a policy's size must be one of {', '.join(POLICIES)}, got {size!r}")
-    with bar(f"policy {size}") as tell:
-        train_policy(
-            POLICIES[size],
-            output,
-            threads=threads,
-            device=_device(device),
-            progress=lambda step, steps, loss: tell(step, steps, f"loss {loss:.4f}"),
-        )
-    typer.echo(f"wrote {output}")
+    with bars() as tell:
+        folder = make_policy(size, models, threads=threads, device=_device(device), tell=tell)
+    typer.echo(f"made {folder}")
+
+
+@app.command()
+def prm(
+    name: Annotated[str, typer.Argument(help="good, weak, ...: an unknown name lists them.")],
+    models: Models = Path("models"),
+    work: Annotated[Path, typer.Option(metavar="DIR", help="Where step labels are kept.")] = Path("runs"),
+    threads: Threads = 2,
+    device: Device = "auto",
+) -> None:
+    """Train lab-prm-NAME with all it begins from, measure it and write its card."""
+    from training.make import make_prm
+
+    with bars() as tell:
+        folder = make_prm(name, models, work, threads=threads, device=_device(device), tell=tell)
+    typer.echo(f"made {folder}")
 
 
 @app.command()

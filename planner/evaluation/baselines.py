@@ -6,20 +6,32 @@ of the one and all of the other; within one log it is cross-fitting by family.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evaluation.frontier import Track, hull
+from planner.evaluation.frontier import Track
 from planner.experience import Experience, TreeRuns
-from planner.labels import Draws, Look, costs_of, draw_probes, values_of
+from planner.labels import Draws, Look, draw_probes, values_of
 from planner.matrix import Matrices
 from search.choice import Choice
 from search.plan import Plan
 
-__all__ = ["Board", "Half", "best_fixed", "bins", "board", "halves", "majority", "mixture", "oracle", "probe_rule", "selected"]
+__all__ = [
+    "Board",
+    "Half",
+    "Selection",
+    "best_fixed",
+    "bins",
+    "board",
+    "halves",
+    "mixture",
+    "oracle",
+    "probe_rule",
+    "selected",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -81,11 +93,21 @@ def halves(experience: Experience, policy: str, *, seed: int, resamples: int = 6
             size = max(1, pool.draws // 2)
             if choice.policy not in orders:
                 whole = draw_probes(
-                    len(experience), size, held=0, probes=1, resamples=resamples, seed=seed + half, longest=size
+                    len(experience),
+                    size,
+                    held=0,
+                    probes=1,
+                    resamples=resamples,
+                    seed=seed + half,
+                    longest=size,
                 )
                 shift = (pool.draws - size) * half
                 orders[choice.policy] = Draws((whole.order + shift).astype(np.int16), 0)
-            values.append(values_of(*_halved(experience, choice, size, half), Look(choice.policy, 0), orders[choice.policy])[:, 0])
+            values.append(
+                values_of(
+                    *_halved(experience, choice, size, half), Look(choice.policy, 0), orders[choice.policy]
+                )[:, 0]
+            )
         pool = experience.pools[policy]
         mine = pool.codes[:, : pool.draws // 2] if not half else pool.codes[:, pool.draws // 2 :]
         out.append(Half(choices, np.stack(values, axis=1), experience.graded(mine).mean(axis=1)))
@@ -98,7 +120,11 @@ def _halved(experience: Experience, choice: Choice, size: int, half: int) -> tup
         middle = max(1, runs.code.shape[1] // 2)
         part = slice(0, middle) if not half or runs.code.shape[1] == 1 else slice(middle, None)
         cut = TreeRuns(
-            runs.code[:, part], runs.policy_tokens[:, part], runs.prm_tokens[:, part], runs.codes[:, part], runs.scores[:, part]
+            runs.code[:, part],
+            runs.policy_tokens[:, part],
+            runs.prm_tokens[:, part],
+            runs.codes[:, part],
+            runs.scores[:, part],
         )
         return replace(experience, trees={choice: cut}), choice
     if choice.plan.n <= size:
@@ -108,13 +134,21 @@ def _halved(experience: Experience, choice: Choice, size: int, half: int) -> tup
 
 
 def selected(
-    name: str, test: Board, training: Board, selection: Sequence[Selection], columns: Sequence[int], prices: Floats
+    name: str,
+    test: Board,
+    training: Board,
+    selection: Sequence[Selection],
+    columns: Sequence[int],
+    prices: Floats,
 ) -> Track:
-    """The fixed choice with the best mean accuracy less its price, at each price: the hull that training shows."""
+    """At each price the choice of best mean accuracy less its price: the hull that training shows."""
     picks = np.empty((len(test.values), len(prices)), np.int64)
     for part in selection:
         seen = training.rows(part.pick)
-        net = seen.values.mean(axis=0)[list(columns), None] - prices * seen.flops.mean(axis=0)[list(columns), None]
+        net = (
+            seen.values.mean(axis=0)[list(columns), None]
+            - prices * seen.flops.mean(axis=0)[list(columns), None]
+        )
         picks[part.score] = np.asarray(columns)[net.argmax(axis=0)]
     return _picked(name, test, picks)
 
@@ -131,16 +165,10 @@ def best_fixed(test: Board, training: Board, selection: Sequence[Selection], bud
         seen = training.rows(part.pick)
         cost = seen.flops.mean(axis=0)
         fits = cost <= budget * (1.0 + 1e-9)
-        picks[part.score, 0] = np.where(fits, seen.values.mean(axis=0), -1.0).argmax() if fits.any() else cost.argmin()
+        picks[part.score, 0] = (
+            np.where(fits, seen.values.mean(axis=0), -1.0).argmax() if fits.any() else cost.argmin()
+        )
     return replace(_picked("best_fixed", test, picks), mixes=False)
-
-
-def majority(test: Board, policy: str) -> Track | None:
-    """Majority voting of one policy at every logged n."""
-    columns = [i for i, c in enumerate(test.choices) if c.policy == policy and c.plan.strategy == "majority"]
-    if not columns:
-        return None
-    return Track("majority", test.values[:, columns], test.tokens[:, columns], test.flops[:, columns])
 
 
 def bins(
@@ -167,10 +195,15 @@ def bins(
             side = "right" if not quantiles else "left"
             there = np.searchsorted(edges, rates, side=side)  # type: ignore[call-overload]
             here = np.searchsorted(edges, tested[known].pass_rate[part.score], side=side)  # type: ignore[call-overload]
-            values, flops = trained[scored].values[part.pick], training.flops[np.ix_(part.pick, wide)]
+            values, flops = (
+                trained[scored].values[part.pick],
+                training.flops[np.ix_(part.pick, np.asarray(wide))],
+            )
             for cell in np.unique(here):
                 rows = there == cell if (there == cell).any() else np.ones(len(there), bool)
-                best = (values[rows].mean(axis=0)[:, None] - prices * flops[rows].mean(axis=0)[:, None]).argmax(axis=0)
+                best = (
+                    values[rows].mean(axis=0)[:, None] - prices * flops[rows].mean(axis=0)[:, None]
+                ).argmax(axis=0)
                 mine = part.score[here == cell]
                 acc[mine] += tested[scored].values[np.ix_(mine, best)] / 2.0
                 tok[mine] += test.tokens[mine][:, np.asarray(wide)[best]] / 2.0
@@ -195,11 +228,14 @@ def oracle(test: Board, tested: tuple[Half, Half], prices: Floats) -> Track:
 def probe_rule(matrices: Matrices, policy: str, *, k: int = 4) -> Track | None:
     """Draw k; if unanimous stop, else vote over n, at every logged n above k. None where no pool has room."""
     experience = matrices.experience
-    sizes = sorted({c.plan.n for c in experience.choices if c.policy == policy and c.plan.strategy == "majority"} - set(range(k + 1)))
+    sizes = sorted(
+        {c.plan.n for c in experience.choices if c.policy == policy and c.plan.strategy == "majority"}
+        - set(range(k + 1))
+    )
     if not sizes or experience.pools[policy].draws < k:
         return None
     look = Look(policy, k)
-    stop, *more = (Choice(policy, None, Plan.of("majority", n=n)) for n in (k, *sizes))
+    stop, *more = (Choice(policy, None, Plan.of(n=n)) for n in (k, *sizes))
     matrix = matrices.at(look, (stop, *more))
     names = matrix.features.shape[1]
     from planner.features.probe import AGREEMENT

@@ -23,7 +23,6 @@ from planner.evaluation.baselines import (
     bins,
     board,
     halves,
-    majority,
     mixture,
     oracle,
     probe_rule,
@@ -85,9 +84,11 @@ class Curve:
 class Evaluation:
     """The whole comparison; ``to_json`` gives it to programs.
 
-    ``gap_closed``: (planner - best fixed) / (oracle - best fixed), sums over the budgets. ``calibration``: of the
-    promises on choices that were made. ``budget_error_percent``: how far mean budgets were missed with
-    prices from training, over the budgets that the planner can spend at all. ``made``: share of problems that ended in each choice, per budget.
+    ``gap_closed``: (planner - best fixed) / (oracle - best fixed), sums over the budgets.
+    ``calibration``: of the promises on choices that were made.
+    ``budget_error_percent``: how far mean budgets were missed with prices from training, over the
+    budgets that the planner can spend at all.
+    ``made``: share of problems that ended in each choice, per budget.
     """
 
     problems: int
@@ -137,8 +138,8 @@ def evaluate(
     clustered:
         Whether the bootstrap draws families instead of problems.
 
-    Raises TooLittleDataError when there is nothing to compare on, LogError when a choice of the planner was never
-    logged here.
+    Raises TooLittleDataError when there is nothing to compare on, LogError when a choice of the planner
+    was never logged here.
     """
     if len(experience) < 2:
         raise TooLittleDataError(f"a comparison needs at least 2 problems, got {len(experience)}")
@@ -148,17 +149,19 @@ def evaluate(
         train, source, selection = test, experience, _folds(experience, seed)
     else:
         source = training
-        train = _same(board(Matrices(training, planner.encoder, probes=1, resamples=resamples, seed=seed)), test)
+        train = _same(
+            board(Matrices(training, planner.encoder, probes=1, resamples=resamples, seed=seed)), test
+        )
         selection = [Selection(np.arange(len(training)), np.arange(len(experience)))]
     prices = np.geomspace(1e-5, 5.0, 48) / planner.sample_flops
-    main = planner.stages[0].look.policy
+    own = replay(planner.stages, matrices, [Rule(price=float(p)) for p in prices])
+    main = experience.main
     tested = halves(experience, main, seed=seed)
     trained = tested if training is None else halves(source, main, seed=seed)
-    own = replay(planner.stages, matrices, [Rule(price=float(p)) for p in prices])
     tracks = [
         Track("planner", own.met.accuracy, own.met.tokens, own.met.flops),
-        majority(test, main),
-        _best_of_n(test, train, selection, prices),
+        _sampled("majority", test, train, selection, prices),
+        _sampled("best_of_n", test, train, selection, prices),
         mixture(test, train, selection, prices),
         bins("bin_absolute", test, train, tested, trained, selection, prices, quantiles=False),
         bins("bin_quantile", test, train, tested, trained, selection, prices, quantiles=True),
@@ -175,7 +178,9 @@ def evaluate(
         here = [*known, best_fixed(test, train, selection, budget)]
         ours = known[0].at(budget)[0]
         points = {track.name: _point(track.at(budget), ours, resampler) for track in here}
-        detectable = 2.8 * float(resampler.means(ours - dict((t.name, t) for t in here)["mixture"].at(budget)[0]).std())
+        detectable = 2.8 * float(
+            resampler.means(ours - {t.name: t for t in here}["mixture"].at(budget)[0]).std()
+        )
         name = f"{multiple:g} samples"
         rows.append(BudgetRow(name, budget, points, detectable))
         fixed = here[-1].at(budget)[0]
@@ -199,7 +204,9 @@ def evaluate(
         tuple(_curve(track) for track in known),
         tuple(
             Curve(str(c), (float(f),), (float(t),), (float(a),))
-            for c, f, t, a in zip(test.choices, test.flops.mean(0), test.tokens.mean(0), test.values.mean(0), strict=True)
+            for c, f, t, a in zip(
+                test.choices, test.flops.mean(0), test.tokens.mean(0), test.values.mean(0), strict=True
+            )
         ),
         asdict(closed),
         _calibration(own),
@@ -222,29 +229,43 @@ def _same(training: Board, test: Board) -> Board:
     columns = [training.choices.index(c) for c in test.choices if c in training.choices]
     if len(columns) != len(test.choices):
         missing = [str(c) for c in test.choices if c not in training.choices]
-        raise TooLittleDataError(f"the training log must hold every choice that is compared, got none of {missing[:3]}")
+        raise TooLittleDataError(
+            f"the training log must hold every choice that is compared, got none of {missing[:3]}"
+        )
     return Board(
         test.choices, training.values[:, columns], training.tokens[:, columns], training.flops[:, columns]
     )
 
 
-def _best_of_n(test: Board, train: Board, selection: Sequence[Selection], prices: Floats) -> Track | None:
-    """Best-of-n, mixed with the cheapest choice where a budget holds less than its smallest n."""
-    columns = [i for i, c in enumerate(test.choices) if c.plan.strategy == "best_of_n"]
+def _sampled(
+    strategy: str, test: Board, train: Board, selection: Sequence[Selection], prices: Floats
+) -> Track | None:
+    """One strategy under any policy and PRM, mixed with the cheapest choice below its smallest n."""
+    columns = [i for i, c in enumerate(test.choices) if c.plan.strategy == strategy]
     if not columns:
         return None
-    return selected("best_of_n", test, train, selection, [int(train.flops.mean(axis=0).argmin()), *columns], prices)
+    cheapest = int(train.flops.mean(axis=0).argmin())
+    return selected(strategy, test, train, selection, [cheapest, *columns], prices)
 
 
 def _point(reached: tuple[Floats, Floats, Floats], ours: Floats, resampler: Resampler) -> Point:
     accuracy, tokens, flops = reached
     mean, above = resampler.interval(accuracy), resampler.interval(ours - accuracy)
     return Point(
-        mean.value, float(tokens.mean()), float(flops.mean()), mean.low, mean.high, above.value, above.low, above.high
+        mean.value,
+        float(tokens.mean()),
+        float(flops.mean()),
+        mean.low,
+        mean.high,
+        above.value,
+        above.low,
+        above.high,
     )
 
 
-def _with_training_price(planner: Planner, matrices: Matrices, budget: float) -> tuple[float, dict[str, float]]:
+def _with_training_price(
+    planner: Planner, matrices: Matrices, budget: float
+) -> tuple[float, dict[str, float]]:
     """Mean FLOPs that a mean budget took with its price from training, and where requests ended."""
     from planner.objective import MeanBudget
     from search.result import Spend

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Track", "hull"]
+__all__ = ["Track"]
 
 Floats = NDArray[np.float64]
 
@@ -45,19 +45,3 @@ class Track:
             return np.asarray((1.0 - share) * values[:, first] + share * values[:, second])
 
         return mixed(self.accuracy), mixed(self.tokens), mixed(self.flops)
-
-
-def hull(cost: Floats, accuracy: Floats) -> list[int]:
-    """Settings on the upper convex hull of accuracy over cost, cheapest first, accuracy rising."""
-    kept: list[int] = []
-    for point in np.lexsort((-accuracy, cost)):
-        if kept and accuracy[point] <= accuracy[kept[-1]]:
-            continue
-        while len(kept) > 1:
-            a, b = kept[-2], kept[-1]
-            left = (accuracy[b] - accuracy[a]) * (cost[point] - cost[a])
-            if left > (accuracy[point] - accuracy[a]) * (cost[b] - cost[a]):
-                break
-            kept.pop()
-        kept.append(int(point))
-    return kept

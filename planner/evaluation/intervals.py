@@ -41,7 +41,11 @@ class Resampler:
         if problems < 1 or resamples < 1:
             raise ValueError(f"a bootstrap needs problems and resamples, got {problems} and {resamples}")
         rng = np.random.default_rng(seed)
-        labels = np.arange(problems) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+        labels = (
+            np.arange(problems)
+            if clusters is None
+            else np.unique(np.asarray(clusters), return_inverse=True)[1]
+        )
         if len(labels) != problems:
             raise ValueError(f"every problem needs one cluster, got {len(labels)} for {problems}")
         count = int(labels.max()) + 1

@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from search.result import Candidate
 
-__all__ = ["AGREEMENT", "REWARDS", "SUMMARY", "Probe", "agreement", "rewards", "summarise"]
+__all__ = [
+    "AGREEMENT",
+    "REWARDS",
+    "SUMMARY",
+    "Probe",
+    "agreement",
+    "rewards",
+    "summarise",
+    "summarise_padded",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -77,10 +86,12 @@ class Probe:
     @property
     def k(self) -> int:
         """Samples per probe."""
-        return self.codes.shape[1]
+        return int(self.codes.shape[1])
 
     @classmethod
-    def of(cls, candidates: Sequence[Candidate], *, groups: Sequence[int] | None = None, scored: bool = False) -> Probe:
+    def of(
+        cls, candidates: Sequence[Candidate], *, groups: Sequence[int] | None = None, scored: bool = False
+    ) -> Probe:
         """One probe (probes = 1) from live candidates, with ``summary`` if a PRM has ``scored`` them.
 
         ``groups`` as ``search.votes.group`` makes them by the domain's equality; None: equal texts are equal
@@ -158,7 +169,9 @@ def agreement(probe: Probe) -> Floats:
     voted = _vote(probe.codes, counts)
     second, distinct, entropy = np.zeros((3, len(top)))
     for i in range(k):
-        second = np.where(readable[:, i] & (probe.codes[:, i] != voted), np.maximum(second, counts[:, i]), second)
+        second = np.where(
+            readable[:, i] & (probe.codes[:, i] != voted), np.maximum(second, counts[:, i]), second
+        )
         some = np.maximum(counts[:, i], 1.0)
         distinct = distinct + np.where(readable[:, i], 1.0 / some, 0.0)
         entropy = entropy - np.where(readable[:, i], np.log(some / k) / k, 0.0)
@@ -256,7 +269,8 @@ def _mean_where(values: Floats, chosen: NDArray[np.bool_]) -> Floats:
 def _spread(values: Floats) -> Floats:
     """Standard deviation over the samples."""
     centre = _mean(values)
-    return np.sqrt(_mean((values - centre[:, None]) ** 2))
+    deviation: Floats = np.sqrt(_mean((values - centre[:, None]) ** 2))
+    return deviation
 
 
 def _largest(values: Floats) -> Floats:

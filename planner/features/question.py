@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,8 +74,8 @@ def surface(question: str) -> Floats:
         depth += 1 if mark in "([{" else -1
         deepest = max(deepest, depth)
     plus, minus, percent, equals = (text.count(mark) for mark in "+-%=")
-    times = text.count("*") + text.count("×")
-    divide = text.count("/") + text.count("÷")
+    times = text.count("*") + text.count("\u00d7")
+    divide = text.count("/") + text.count("\u00f7")
     return np.array(
         [
             math.log1p(len(question)),
@@ -122,7 +123,8 @@ class NgramEncoder:
     def __post_init__(self) -> None:
         if self.components.ndim != 2 or self.idf.shape != self.components.shape[:1] or len(self.idf) % 2:
             raise ArtefactError(
-                f"n-gram arrays must be (buckets,) and (buckets, dimensions), got {self.idf.shape}, {self.components.shape}"
+                "n-gram arrays must be (buckets,) and (buckets, dimensions), "
+                f"got {self.idf.shape}, {self.components.shape}"
             )
         if not (np.isfinite(self.idf).all() and np.isfinite(self.components).all()):
             raise ArtefactError("n-gram arrays must be finite, got NaN or infinity")
@@ -133,7 +135,9 @@ class NgramEncoder:
         return int(self.components.shape[1])
 
     @classmethod
-    def fit(cls, questions: Sequence[str], *, dimensions: int = 12, buckets: int = 2048, seed: int = 0) -> NgramEncoder:
+    def fit(
+        cls, questions: Sequence[str], *, dimensions: int = 12, buckets: int = 2048, seed: int = 0
+    ) -> NgramEncoder:
         """Learn the reduction from questions alone (no labels)."""
         from scipy.sparse import csr_matrix
         from sklearn.decomposition import TruncatedSVD
@@ -152,7 +156,9 @@ class NgramEncoder:
         components = np.zeros((buckets, dimensions))
         components[:, :rank] = reduction.components_.T
         # stored as float32: what is fitted must be what is loaded
-        return cls(idf.astype(np.float32).astype(np.float64), components.astype(np.float32).astype(np.float64))
+        return cls(
+            idf.astype(np.float32).astype(np.float64), components.astype(np.float32).astype(np.float64)
+        )
 
     def encode(self, question: str) -> Floats:
         """One question as a vector, (dimensions,)."""
@@ -178,7 +184,7 @@ def _counts(question: str, buckets: int) -> tuple[NDArray[np.int64], Floats]:
             hashed.append((mixed >> np.uint64(40)) % np.uint64(half))
     # numbers differ in every question: their sizes are in the surface features
     words = re.findall(r"[a-z]+|[^\sa-z0-9]", text)
-    pairs = [f"{a} {b}" for a, b in zip(words, words[1:], strict=False)]
+    pairs = [f"{a} {b}" for a, b in pairwise(words)]
     keys = [half + zlib.crc32(token.encode("utf-8", "replace")) % half for token in (*words, *pairs)]
     everything = np.concatenate([*(h.astype(np.int64) for h in hashed), np.array(keys, np.int64)])
     where, count = np.unique(everything, return_counts=True)

@@ -143,7 +143,9 @@ def _policy_bins(
     free = rows.filter(pl.col("prm") == "").drop("prm").join(pl.DataFrame({"prm": prms}), how="cross")
     cells = (
         pl.concat([rows.filter(pl.col("prm") != ""), free.select(rows.columns)])
-        .group_by("prm", "bin", "plan")
+        # means depend on the order of their rows in the last bit
+        .sort("prm", "bin", "plan", "problem_id")
+        .group_by("prm", "bin", "plan", maintain_order=True)
         .agg(
             problems=pl.len(),
             accuracy=pl.col("accuracy").mean(),

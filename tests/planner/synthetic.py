@@ -66,9 +66,14 @@ def make_log(
             base = float(np.clip(rng.normal(0.45, 0.02), 0.1, 0.9))
         domain = "puzzle" if puzzle else "arithmetic"  # both compare answers as texts
         rows["problems"].append(
-            dict(
-                problem_id=name, family=f"f{family}", domain=domain, question=question, answer="1", meta="{}"
-            )
+            {
+                "problem_id": name,
+                "family": f"f{family}",
+                "domain": domain,
+                "question": question,
+                "answer": "1",
+                "meta": "{}",
+            }
         )
         for policy in policies:
             p = base if policy == "small" else (base if skill is not None else min(1.0, base + 0.15))
@@ -83,23 +88,39 @@ def make_log(
                     answer = "2" if (not puzzle and rng.random() < 0.4) else str(rng.integers(3, 1000))
                 steps = [int(x) for x in rng.integers(4, 9, size + 1)]
                 rows["samples"].append(
-                    dict(
-                        problem_id=name, policy=policy, sampling="temperature=1" if draw >= 0 else "temperature=0",
-                        draw=draw, seed=draw + 1, text="", answer=answer, correct=right, prompt_tokens=10 + size,
-                        tokens=sum(steps), step_tokens=steps, mean_logprob=float(-0.1 - (0.3 if signal else 0.0) * (1 - p) * rng.random()),
-                        min_logprob=float(-2 * rng.random()), finish_reason="end",
-                    )
-                )  # fmt: skip
+                    {
+                        "problem_id": name,
+                        "policy": policy,
+                        "sampling": "temperature=1" if draw >= 0 else "temperature=0",
+                        "draw": draw,
+                        "seed": draw + 1,
+                        "text": "",
+                        "answer": answer,
+                        "correct": right,
+                        "prompt_tokens": 10 + size,
+                        "tokens": sum(steps),
+                        "step_tokens": steps,
+                        "mean_logprob": float(-0.1 - (0.3 if signal else 0.0) * (1 - p) * rng.random()),
+                        "min_logprob": float(-2 * rng.random()),
+                        "finish_reason": "end",
+                    }
+                )
                 if draw < 0:
                     continue
                 for prm in prms:
                     rows["scores"].append(
-                        dict(
-                            problem_id=name, policy=policy, sampling="temperature=1", prm=prm, draw=draw,
-                            step_rewards=_rewards(rng, right, prm, len(steps)), prompt_tokens=12 + size,
-                            prm_tokens=sum(steps) + len(steps), physical_prm_tokens=sum(steps) + len(steps),
-                        )
-                    )  # fmt: skip
+                        {
+                            "problem_id": name,
+                            "policy": policy,
+                            "sampling": "temperature=1",
+                            "prm": prm,
+                            "draw": draw,
+                            "step_rewards": _rewards(rng, right, prm, len(steps)),
+                            "prompt_tokens": 12 + size,
+                            "prm_tokens": sum(steps) + len(steps),
+                            "physical_prm_tokens": sum(steps) + len(steps),
+                        }
+                    )
         if trees:
             for policy in policies:
                 _add_trees(rows, rng, name, policy, prms, base, size, puzzle)
@@ -135,21 +156,52 @@ def _add_trees(rows, rng, name, policy, prms, base, size, puzzle) -> None:  # ty
                     right = bool(rng.random() < p)
                     answer = "1" if right else str(rng.integers(3, 1000))
                     candidates.append(
-                        dict(text="", answer=answer, step_rewards=_rewards(rng, right, prm, size + 1),
-                             step_tokens=[6] * (size + 1), finish_reason="end")
-                    )  # fmt: skip
+                        {
+                            "text": "",
+                            "answer": answer,
+                            "step_rewards": _rewards(rng, right, prm, size + 1),
+                            "step_tokens": [6] * (size + 1),
+                            "finish_reason": "end",
+                        }
+                    )
                 best = max(candidates, key=lambda c: c["step_rewards"][-1])
                 tokens = 10 + size + 7 * n * (size + 1)
                 rows["runs"].append(
-                    dict(
-                        problem_id=name, policy=policy, sampling="temperature=1", prm=prm, run=run, seed=run,
-                        plan=str(Plan.of("beam_search", n=n, width=4)), candidates=candidates, answer=best["answer"],
-                        correct=best["answer"] == "1", outcome="answered", policy_tokens=tokens, prm_tokens=tokens + 2,
-                        physical_policy_tokens=tokens, physical_prm_tokens=tokens, flops=1.0, seconds=0.1,
-                    )
-                )  # fmt: skip
+                    {
+                        "problem_id": name,
+                        "policy": policy,
+                        "sampling": "temperature=1",
+                        "prm": prm,
+                        "run": run,
+                        "seed": run,
+                        "plan": str(Plan.of("beam_search", n=n, width=4)),
+                        "candidates": candidates,
+                        "answer": best["answer"],
+                        "correct": best["answer"] == "1",
+                        "outcome": "answered",
+                        "policy_tokens": tokens,
+                        "prm_tokens": tokens + 2,
+                        "physical_policy_tokens": tokens,
+                        "physical_prm_tokens": tokens,
+                        "flops": 1.0,
+                        "seconds": 0.1,
+                    }
+                )
 
 
 def _outcome(name: str, policy: str, prm: str, plan: str) -> dict[str, object]:
-    return dict(problem_id=name, policy=policy, prm=prm, plan=plan, accuracy=0.0, accuracy_se=0.0, draws=1,
-                reward=None, tokens=1.0, tokens_p90=1.0, flops=1.0, flops_p90=1.0, seconds=None)  # fmt: skip
+    return {
+        "problem_id": name,
+        "policy": policy,
+        "prm": prm,
+        "plan": plan,
+        "accuracy": 0.0,
+        "accuracy_se": 0.0,
+        "draws": 1,
+        "reward": None,
+        "tokens": 1.0,
+        "tokens_p90": 1.0,
+        "flops": 1.0,
+        "flops_p90": 1.0,
+        "seconds": None,
+    }

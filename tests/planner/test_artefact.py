@@ -32,16 +32,28 @@ def sealed(folder: Path, target: Path, change: Callable[[dict[str, bytes]], None
     target.mkdir()
     for name, data in files.items():
         (target / name).write_bytes(data)
-    named = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()}
-    (target / "manifest.json").write_text(json.dumps({"kind": "planner", "version": FORMAT_VERSION, "files": named}))
+    named = {
+        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
+    }
+    (target / "manifest.json").write_text(
+        json.dumps({"kind": "planner", "version": FORMAT_VERSION, "files": named})
+    )
     return target
 
 
-def test_what_is_loaded_decides_as_what_was_saved(planner: Planner, folder: Path, experience: Experience) -> None:
+def test_what_is_loaded_decides_as_what_was_saved(
+    planner: Planner, folder: Path, experience: Experience
+) -> None:
     loaded = Planner.load(folder)
     for question in experience.questions[:20]:
-        for objective in (Price(0.0), Price(0.01 / planner.sample_flops), MeanBudget(8 * planner.sample_flops)):
-            assert loaded.recommend(question, objective=objective) == planner.recommend(question, objective=objective)
+        for objective in (
+            Price(0.0),
+            Price(0.01 / planner.sample_flops),
+            MeanBudget(8 * planner.sample_flops),
+        ):
+            assert loaded.recommend(question, objective=objective) == planner.recommend(
+                question, objective=objective
+            )
     assert loaded.card == planner.card
     assert loaded.card["problems"] == len(experience)
 
@@ -79,7 +91,9 @@ def test_missing_and_foreign_folders(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"kind": "planner", "version": 99, "files": {}}')
     with pytest.raises(ArtefactError, match="version must be 1, got 99"):
         load(tmp_path)
-    outside = {name: {"bytes": 1, "sha256": ""} for name in ("planner.json", "arrays.safetensors", "../secret")}
+    outside = {
+        name: {"bytes": 1, "sha256": ""} for name in ("planner.json", "arrays.safetensors", "../secret")
+    }
     (tmp_path / "manifest.json").write_text(json.dumps({"kind": "planner", "version": 1, "files": outside}))
     (tmp_path / "planner.json").write_text("x")
     (tmp_path / "arrays.safetensors").write_text("x")
@@ -102,7 +116,9 @@ def test_any_flipped_byte_is_found(folder: Path, tmp_path: Path) -> None:
             load(copy)
 
 
-@pytest.mark.parametrize("name", ["planner.json", "arrays.safetensors", "stage0-model0.txt", "stage1-model1.txt"])
+@pytest.mark.parametrize(
+    "name", ["planner.json", "arrays.safetensors", "stage0-model0.txt", "stage1-model1.txt"]
+)
 def test_mutated_files_with_right_hashes_never_crash(folder: Path, tmp_path: Path, name: str) -> None:
     rng = np.random.default_rng(len(name))
     refused = 0

@@ -33,7 +33,9 @@ def test_intervals_hold_the_mean_of_new_families() -> None:
         family = np.repeat(np.arange(30), 40)
         predicted = rng.uniform(0.2, 0.8, 1200)
         met = (rng.random(1200) < predicted + shift[family]).astype(float)
-        low, high = Reliability.fit(predicted, met, [str(f) for f in family], bins=4, seed=trial).interval(0.5)
+        low, high = Reliability.fit(predicted, met, [str(f) for f in family], bins=4, seed=trial).interval(
+            0.5
+        )
         inside += low <= 0.5 <= high and high - low < 0.3
     assert inside == 60
 

@@ -42,9 +42,12 @@ def test_costs_grow_with_n(experience: Experience, n: int, more: int, strategy: 
 
 
 def test_tree_searches_never_get_cheaper_with_n(experience: Experience) -> None:
-    trees = sorted((c for c in experience.choices if c.plan.is_tree and c.prm == "bad"), key=lambda c: c.plan.n)
+    trees = sorted(
+        (c for c in experience.choices if c.plan.is_tree and c.prm == "bad"), key=lambda c: c.plan.n
+    )
     table = fit_costs(experience, trees, Look("small", 0), ERRORS, np.arange(len(experience)))
     by_policy = [(c.policy, cost.policy_rate) for c, cost in zip(trees, table, strict=True)]
     for policy in ("small", "large"):
         rates = [rate for name, rate in by_policy if name == policy]
-        assert rates == sorted(rates) and rates[0] > 0
+        assert rates == sorted(rates)
+        assert rates[0] > 0

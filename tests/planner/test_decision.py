@@ -16,24 +16,37 @@ def menu(values: list[float], costs: list[float], spread: list[float] | None = N
     cost = np.array([costs])
     dear = cost * np.array([spread or [1.2] * len(costs)])
     return Menu(
-        np.array([values]), np.array([0.4]), Costs(cost, cost * 10, dear, dear * 10),
-        np.zeros(0), np.zeros((1, 0)), np.zeros((1, 0)),
-    )  # fmt: skip
+        np.array([values]),
+        np.array([0.4]),
+        Costs(cost, cost * 10, dear, dear * 10),
+        np.zeros(0),
+        np.zeros((1, 0)),
+        np.zeros((1, 0)),
+    )
 
 
 def with_look(base: Menu, net: list[float], look: float) -> Menu:
     one = np.array([[look]])
     return Menu(
-        base.advantage, base.level, base.costs, np.array([0.001, 0.01]), np.array([net]), np.array([[50.0, 20.0]]),
-        Costs(one, one * 10, one, one * 10), np.ones(base.advantage.shape[1], bool), np.ones(base.advantage.shape[1], bool),
-    )  # fmt: skip
+        base.advantage,
+        base.level,
+        base.costs,
+        np.array([0.001, 0.01]),
+        np.array([net]),
+        np.array([[50.0, 20.0]]),
+        Costs(one, one * 10, one, one * 10),
+        np.ones(base.advantage.shape[1], bool),
+        np.ones(base.advantage.shape[1], bool),
+    )
 
 
 OPTIONS = st.lists(st.tuples(VALUES, COSTS, st.floats(1.0, 3.0)), min_size=1, max_size=8)
 
 
 @given(OPTIONS, st.floats(0, 0.1), st.floats(1.0, 5.0))
-def test_a_higher_price_never_costs_more(options: list[tuple[float, float, float]], price: float, factor: float) -> None:
+def test_a_higher_price_never_costs_more(
+    options: list[tuple[float, float, float]], price: float, factor: float
+) -> None:
     values, costs, spread = map(list, zip(*options, strict=True))
     lax, tight = (int(decide(menu(values, costs, spread), Rule(price=p))[0]) for p in (price, price * factor))
     assert costs[tight] <= costs[lax] + 1e-9
@@ -49,9 +62,13 @@ def test_a_tighter_cap_never_plans_to_cost_more(
         int(decide(menu(values, costs, spread), Rule(tokens_left=c))[0]) for c in (cap, cap * factor)
     )
     if lax < 0:
-        assert tight < 0 and min(planned) > cap
+        assert tight < 0
+        assert min(planned) > cap
     elif tight >= 0:
-        assert planned[tight] <= min(cap * factor, planned[lax] if values[tight] == values[lax] else math.inf) + 1e-6
+        assert (
+            planned[tight]
+            <= min(cap * factor, planned[lax] if values[tight] == values[lax] else math.inf) + 1e-6
+        )
         assert values[tight] <= values[lax]
 
 

@@ -8,14 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.experience import Experience
+from planner.features.question import NgramEncoder
 from planner.labels import Look, costs_of, draw_probes, paid_for, values_of, winners
 from planner.matrix import Matrices, open_choices
-from planner.features.question import NgramEncoder
 from search.choice import Choice
 from search.plan import Plan
 from search.votes import pick
 
-CANDIDATES = st.lists(st.tuples(st.integers(-1, 3), st.sampled_from([0.0, 0.25, 0.5, 1.0])), min_size=1, max_size=9)
+CANDIDATES = st.lists(
+    st.tuples(st.integers(-1, 3), st.sampled_from([0.0, 0.25, 0.5, 1.0])), min_size=1, max_size=9
+)
 
 
 @given(st.lists(CANDIDATES, min_size=1, max_size=4), st.sampled_from(["majority", "max", "weighted"]))
@@ -55,14 +57,32 @@ def test_continuations_agree_with_the_exact_rules_of_search(experience: Experien
     for at in range(6):
         scored = pool.prms["good"]
         slow_pool = Pool(
-            problem_id="p", policy="small", draws=np.arange(40), mean_logprob=pool.mean_logprob[at],
-            min_logprob=pool.min_logprob[at], group=pool.codes[at], correct=experience.graded(pool.codes)[at],
-            tokens=pool.tokens[at].astype(np.int64), prompt_tokens=10,
-            scores={"good": PoolScores(by_name={n: scored.score(n)[at].astype(np.float64) for n in ("min", "last", "mean", "prod")}, tokens=scored.tokens[at].astype(np.int64), prompt_tokens=12)},
-        )  # fmt: skip
-        slow = continuation_values(slow_pool, draws.probe(4)[at, 0], plans, np.random.default_rng(0), 800, prm="good")
+            problem_id="p",
+            policy="small",
+            draws=np.arange(40),
+            mean_logprob=pool.mean_logprob[at],
+            min_logprob=pool.min_logprob[at],
+            group=pool.codes[at],
+            correct=experience.graded(pool.codes)[at],
+            tokens=pool.tokens[at].astype(np.int64),
+            prompt_tokens=10,
+            scores={
+                "good": PoolScores(
+                    by_name={
+                        n: scored.score(n)[at].astype(np.float64) for n in ("min", "last", "mean", "prod")
+                    },
+                    tokens=scored.tokens[at].astype(np.int64),
+                    prompt_tokens=12,
+                )
+            },
+        )
+        slow = continuation_values(
+            slow_pool, draws.probe(4)[at, 0], plans, np.random.default_rng(0), 800, prm="good"
+        )
         for plan, value in zip(plans, slow, strict=True):
-            fast = values_of(experience, Choice("small", "good" if plan.needs_prm else None, plan), look, draws)[at, 0]
+            fast = values_of(
+                experience, Choice("small", "good" if plan.needs_prm else None, plan), look, draws
+            )[at, 0]
             gaps.append(fast - value)
     assert np.abs(gaps).max() < 0.11
     assert abs(np.mean(gaps)) < 0.02
@@ -101,11 +121,14 @@ def test_what_can_follow_a_look(experience: Experience) -> None:
 
 def test_the_same_seed_gives_the_same_matrix(experience: Experience) -> None:
     encoder = NgramEncoder.fit(experience.questions)
-    one, two = (Matrices(experience, encoder, probes=2, resamples=2, seed=3).at(Look("small", 2)) for _ in range(2))
-    assert np.array_equal(one.features, two.features) and np.array_equal(one.values, two.values)
+    one, two = (
+        Matrices(experience, encoder, probes=2, resamples=2, seed=3).at(Look("small", 2)) for _ in range(2)
+    )
+    assert np.array_equal(one.features, two.features)
+    assert np.array_equal(one.values, two.values)
 
 
 @pytest.mark.parametrize(("policy", "samples", "prm"), [("p", -1, None), ("p", 0, "r")])
 def test_refuses_looks_that_mean_nothing(policy: str, samples: int, prm: str | None) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"cannot be negative|scores samples"):
         Look(policy, samples, prm)

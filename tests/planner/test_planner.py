@@ -25,12 +25,21 @@ def prices(planner: Planner) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "objective",
-    [HardCap(tokens=900), HardCap(flops=1e10), TargetAccuracy(0.8), MeanBudget(1e9), MeanBudget(400, "tokens"), Price(0.0), Price(1e-4, "tokens")],
+    [
+        HardCap(tokens=900),
+        HardCap(flops=1e10),
+        TargetAccuracy(0.8),
+        MeanBudget(1e9),
+        MeanBudget(400, "tokens"),
+        Price(0.0),
+        Price(1e-4, "tokens"),
+    ],
 )
 def test_advice_is_whole(planner: Planner, objective: Objective) -> None:
     advice = planner.recommend(QUESTION, objective=objective)
     assert 0 <= advice.interval[0] <= advice.accuracy <= advice.interval[1] <= 1
-    assert 0 < advice.tokens <= advice.tokens_p90 and 0 < advice.flops <= advice.flops_p90
+    assert 0 < advice.tokens <= advice.tokens_p90
+    assert 0 < advice.flops <= advice.flops_p90
     assert advice.runner_up is None or advice.runner_up.choice != advice.choice
     assert advice == planner.recommend(QUESTION, objective=objective)
     assert all(np.isfinite(reason.effect) for reason in advice.why)
@@ -43,7 +52,10 @@ def test_a_cap_is_kept_in_expectation(planner: Planner) -> None:
 
 def test_a_tighter_cap_never_expects_to_cost_more(planner: Planner, experience: Experience) -> None:
     for question in experience.questions[:10]:
-        planned = [planner.recommend(question, objective=HardCap(tokens=t)).tokens_p90 for t in (90, 150, 500, 2000, 9000)]
+        planned = [
+            planner.recommend(question, objective=HardCap(tokens=t)).tokens_p90
+            for t in (90, 150, 500, 2000, 9000)
+        ]
         assert planned == sorted(planned)
 
 
@@ -109,14 +121,20 @@ def test_decides_live_exactly_as_in_evaluation(planner: Planner, experience: Exp
         for probe in range(2):
             seen = [
                 Candidate(
-                    "", None if pool.codes[at, d] < 0 else str(pool.codes[at, d]), (),
-                    (int(pool.tokens[at, d]), *[0] * (int(pool.steps[at, d]) - 1)), "end",
-                    float(pool.mean_logprob[at, d]), float(pool.min_logprob[at, d]),
+                    "",
+                    None if pool.codes[at, d] < 0 else str(pool.codes[at, d]),
+                    (),
+                    (int(pool.tokens[at, d]), *[0] * (int(pool.steps[at, d]) - 1)),
+                    "end",
+                    float(pool.mean_logprob[at, d]),
+                    float(pool.min_logprob[at, d]),
                 )
                 for d in draws[at, probe]
-            ]  # fmt: skip
+            ]
             for j, price in enumerate(prices(planner)):
-                advice = planner.decide(question, second.look, seen, objective=Price(float(price)), spent=Spend())
+                advice = planner.decide(
+                    question, second.look, seen, objective=Price(float(price)), spent=Spend()
+                )
                 assert advice.choice == second.choices[offline.made[1][2 * at + probe, j]]
 
 

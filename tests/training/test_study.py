@@ -17,7 +17,8 @@ def synthetic():  # type: ignore[no-untyped-def]
 
     path = Path(__file__).parents[1] / "planner" / "synthetic.py"
     spec = importlib.util.spec_from_file_location("synthetic_logs", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     import sys
 
@@ -37,7 +38,8 @@ def texts(planner: Planner) -> list[str]:
 
 def test_the_same_seed_gives_the_same_planner(small: Experience) -> None:
     one, two = (fit_experience(small, trials=2, seed=4) for _ in range(2))
-    assert texts(one) == texts(two) and one.card == two.card
+    assert texts(one) == texts(two)
+    assert one.card == two.card
     assert texts(fit_experience(small, trials=2, seed=5)) != texts(one)
 
 

@@ -272,9 +272,11 @@ def test_problems_are_not_written_over_others(tmp_path: Path) -> None:
 def test_a_split_and_a_size_that_do_not_exist(tmp_path: Path) -> None:
     said = refused("train", "problems", "exam", "3", "-o", str(tmp_path / "p.jsonl"))
     assert said == "a split must be one of test, search, check, train, got 'exam'"
-    said = refused("train", "policy", "xxl", "-o", str(tmp_path / "p"))
-    assert said.endswith("got 'xxl'")
-    assert not list(tmp_path.glob("p*"))
+    assert not (tmp_path / "p.jsonl").exists()
+    for kind in ("policy", "prm"):
+        said = refused("train", kind, "xxl", "--models", str(tmp_path / "new"))
+        assert said.endswith("got 'xxl'")
+    assert not (tmp_path / "new").exists()
 
 
 def test_help_and_version_load_nothing_heavy() -> None:

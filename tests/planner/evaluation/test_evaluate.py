@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-
 import synthetic
+
 from planner.evaluation.evaluate import evaluate
 from planner.experience import Experience, read_experience
 from search.errors import LogError, TooLittleDataError
@@ -18,13 +18,21 @@ def read(problems: int, **how: object) -> Experience:
 
 def test_beats_every_fixed_plan_where_features_tell() -> None:
     training, held_out = read(400, draws=40, seed=1), read(300, draws=40, seed=2)
-    found = evaluate(fit_experience(training, trials=3), held_out, training=training, budgets=(4.0, 12.0), resamples=8, bootstrap=500)
+    found = evaluate(
+        fit_experience(training, trials=3),
+        held_out,
+        training=training,
+        budgets=(4.0, 12.0),
+        resamples=8,
+        bootstrap=500,
+    )
     for row in found.budgets:
         ours = row.methods["planner"]
         for rival in ("majority", "mixture", "best_fixed", "probe_rule"):
             theirs = row.methods[rival]
             # what a fixed plan costs is known from training only
-            assert theirs.flops <= row.flops * 1.05 and ours.flops <= row.flops * 1.001
+            assert theirs.flops <= row.flops * 1.05
+            assert ours.flops <= row.flops * 1.001
             assert theirs.above_low > 0, (row.name, rival, theirs)
     assert found.gap_closed["value"] > 0.5
     assert found.calibration["ece"] < 0.06
@@ -36,7 +44,14 @@ def test_beats_every_fixed_plan_where_features_tell() -> None:
 def test_does_no_harm_where_nothing_tells() -> None:
     how: dict[str, object] = {"signal": False, "prms": (), "draws": 40}
     training, held_out = read(300, seed=1, **how), read(300, seed=2, **how)
-    found = evaluate(fit_experience(training, trials=2), held_out, training=training, budgets=(4.0, 12.0), resamples=8, bootstrap=500)
+    found = evaluate(
+        fit_experience(training, trials=2),
+        held_out,
+        training=training,
+        budgets=(4.0, 12.0),
+        resamples=8,
+        bootstrap=500,
+    )
     for row in found.budgets:
         for rival in ("best_fixed", "mixture"):
             assert row.methods[rival].above_high > -0.002
@@ -46,8 +61,16 @@ def test_does_no_harm_where_nothing_tells() -> None:
 def test_without_a_training_log_rivals_pick_on_other_families(planner, experience) -> None:  # type: ignore[no-untyped-def]
     found = evaluate(planner, experience, budgets=(4.0,), bootstrap=200, resamples=4, clustered=True)
     assert set(found.budgets[0].methods) == {
-        "planner", "majority", "best_of_n", "mixture", "bin_absolute", "bin_quantile", "probe_rule", "oracle", "best_fixed",
-    }  # fmt: skip
+        "planner",
+        "majority",
+        "best_of_n",
+        "mixture",
+        "bin_absolute",
+        "bin_quantile",
+        "probe_rule",
+        "oracle",
+        "best_fixed",
+    }
     assert (found.problems, found.families) == (160, 12)
 
 
@@ -89,5 +112,5 @@ def test_one_problem_is_too_little(planner) -> None:  # type: ignore[no-untyped-
 
 
 def test_a_choice_that_was_never_logged(planner) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises((LogError, KeyError)):
+    with pytest.raises(LogError, match="the log can replay"):
         evaluate(planner, read(20, policies=("small",)))

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from planner.evaluation.frontier import Track, hull
+from planner.evaluation.frontier import Track
 
 TRACK = Track("t", np.array([[0.2, 0.6]] * 4), np.array([[10.0, 30.0]] * 4), np.array([[1.0, 3.0]] * 4))
 
@@ -25,13 +23,3 @@ def test_beyond_its_ends_it_takes_the_end(budget: float, accuracy: float) -> Non
 def test_one_that_does_not_mix_stays_below_the_budget() -> None:
     fixed = Track("f", TRACK.accuracy, TRACK.tokens, TRACK.flops, mixes=False)
     assert fixed.at(2.9)[2].mean() == 1.0
-
-
-@given(st.lists(st.tuples(st.floats(1, 100), st.floats(0, 1)), min_size=1, max_size=12))
-def test_nothing_lies_above_the_hull(points: list[tuple[float, float]]) -> None:
-    cost, accuracy = np.array(points).T
-    kept = hull(cost, accuracy)
-    assert list(cost[kept]) == sorted(cost[kept]) and accuracy[kept[-1]] == accuracy.max()
-    for x, y in points:
-        if x >= cost[kept[0]]:
-            assert y <= np.interp(x, cost[kept], accuracy[kept]) + 1e-9

@@ -29,7 +29,8 @@ def test_differences_are_paired() -> None:
     rng = np.random.default_rng(0)
     base = rng.random(300)
     found = Resampler(300).interval((base + 0.01) - base)
-    assert found.low == pytest.approx(0.01) and found.high == pytest.approx(0.01)
+    assert found.low == pytest.approx(0.01)
+    assert found.high == pytest.approx(0.01)
 
 
 def test_a_ratio_without_a_bottom_is_not_a_number() -> None:

@@ -23,7 +23,12 @@ def named(probe: Probe) -> dict[str, float]:
 
 def test_a_unanimous_probe() -> None:
     seen = named(Probe.of([candidate("7")] * 4))
-    assert (seen["top_share"], seen["unanimous"], seen["entropy"], seen["unreadable_share"]) == (1.0, 1.0, 0.0, 0.0)
+    assert (seen["top_share"], seen["unanimous"], seen["entropy"], seen["unreadable_share"]) == (
+        1.0,
+        1.0,
+        0.0,
+        0.0,
+    )
     assert seen["distinct_share"] == pytest.approx(0.25)
     assert seen["log_mean_tokens"] == pytest.approx(math.log(11))
 
@@ -70,7 +75,11 @@ def test_summaries_are_the_scores_of_search(solutions: list[list[float]]) -> Non
 
 @given(
     st.lists(
-        st.lists(st.tuples(st.integers(-1, 3), st.floats(0, 1, width=32), st.integers(1, 300)), min_size=4, max_size=4),
+        st.lists(
+            st.tuples(st.integers(-1, 3), st.floats(0, 1, width=32), st.integers(1, 300)),
+            min_size=4,
+            max_size=4,
+        ),
         min_size=2,
         max_size=6,
     )
@@ -78,7 +87,10 @@ def test_summaries_are_the_scores_of_search(solutions: list[list[float]]) -> Non
 def test_one_probe_gives_the_same_bits_as_many(drawn: list[list[tuple[int, float, int]]]) -> None:
     probes = [
         Probe.of(
-            [candidate(None if code < 0 else str(code), reward, reward / 2, tokens=tokens) for code, reward, tokens in probe],
+            [
+                candidate(None if code < 0 else str(code), reward, reward / 2, tokens=tokens)
+                for code, reward, tokens in probe
+            ],
             scored=True,
         )
         for probe in drawn

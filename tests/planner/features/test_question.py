@@ -34,7 +34,14 @@ def test_a_megabyte_is_read_in_part() -> None:
 
 
 def test_ngrams_tell_kinds_apart_and_not_numbers() -> None:
-    one, same, other = (ENCODER.encode(q) for q in ("what is 4 plus 5 times (4 + 1)?", "what is 3 plus 2 times (3 + 1)?", "reach 9 from 3, 7 and 11"))
+    one, same, other = (
+        ENCODER.encode(q)
+        for q in (
+            "what is 4 plus 5 times (4 + 1)?",
+            "what is 3 plus 2 times (3 + 1)?",
+            "reach 9 from 3, 7 and 11",
+        )
+    )
     assert one @ same > 3 * abs(one @ other)
 
 

@@ -1,0 +1,321 @@
+"""``models/README.md``: what the lab's models can do, and that there is something to decide.
+
+Everything is measured on held-out problems, from search logs and the cards beside the models. Every
+difference is paired by problem and has a 95% interval. Figures come from ``planner train report``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from search.log.bins import bins
+from search.log.store import SearchLog
+
+__all__ = ["Outcomes", "lab_report", "read_cards"]
+
+_BINS = ("easy", "medium", "hard")
+
+
+class Outcomes:
+    """The outcomes of some logs on the same problems, as one column of accuracies per choice."""
+
+    def __init__(self, logs: Sequence[SearchLog]) -> None:
+        self._rows = pl.concat([log.read("outcomes") for log in logs]).unique(
+            ["problem_id", "policy", "prm", "plan"], keep="first", maintain_order=True
+        )
+
+    def choices(self) -> list[tuple[str, str, str]]:
+        """(policy, prm or "", plan), in a fixed order."""
+        return sorted(self._rows.select("policy", "prm", "plan").unique().iter_rows())
+
+    def of(self, policy: str, prm: str, plan: str) -> pl.DataFrame:
+        """problem_id, accuracy, tokens and flops of one choice, sorted by problem."""
+        return (
+            self._rows.filter(
+                (pl.col("policy") == policy) & (pl.col("prm") == prm) & (pl.col("plan") == plan)
+            )
+            .select("problem_id", "accuracy", "tokens", "flops")
+            .sort("problem_id")
+        )
+
+    def difference(self, first: tuple[str, str, str], second: tuple[str, str, str]) -> tuple[float, float]:
+        """Points that ``first`` is above ``second`` on the problems both have, and the 95% half-width."""
+        both = self.of(*first).join(self.of(*second), on="problem_id", suffix="_2")
+        gap = 100.0 * (both["accuracy"] - both["accuracy_2"]).to_numpy()
+        return float(gap.mean()), _half(gap)
+
+
+def lab_report(
+    logs: Sequence[SearchLog],
+    main: str,
+    cards: Mapping[str, Mapping[str, Any]],
+    evaluation: Mapping[str, Any] | None,
+    commands: Sequence[str],
+) -> str:
+    """The page as Markdown.
+
+    Parameters
+    ----------
+    logs:
+        The first holds the main policy with all its PRMs; all are over the same problems.
+    cards:
+        Name of a shipped model -> its card.
+    evaluation:
+        ``Evaluation.to_json()`` of the shipped planner on the first log, for the headroom.
+    commands:
+        What made all this, in order.
+    """
+    outcomes = Outcomes(logs)
+    parts = [
+        "# The lab's models",
+        "",
+        "Tiny transformers that were trained here, on generated problems, to run the whole loop on two CPU cores.",
+        "Made by:",
+        "",
+        "```",
+        *commands,
+        "```",
+        "",
+        "## Policies",
+        "",
+        *_policies(cards),
+        "",
+        "## PRMs",
+        "",
+        *_prms(cards),
+        "",
+        "## Something to decide",
+        "",
+        *_bins(logs[0], main),
+        "",
+        *_headroom(evaluation),
+        "",
+        *_claims(outcomes, main),
+        "",
+        "## Every choice",
+        "",
+        "Mean over the held-out problems; FLOPs are logical (prompt once, every generated token, every step scored once).",
+        "",
+        *_table(
+            ("policy", "PRM", "plan", "problems", "accuracy", "FLOPs"),
+            (
+                (
+                    policy,
+                    prm or "-",
+                    f"`{plan}`",
+                    len(rows),
+                    _mean(rows["accuracy"]),
+                    f"{rows['flops'].mean():.2e}",
+                )
+                for policy, prm, plan in outcomes.choices()
+                for rows in (outcomes.of(policy, prm, plan),)
+            ),
+        ),
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def _policies(cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    rows = []
+    for name, card in cards.items():
+        if "pass_at_1" in card:
+            rates, shares = card["pass_at_1"], card["difficulty_bins"]
+            domains = [f"{rates[d]:.0f}" for d in ("arithmetic", "puzzle", "code", "chemistry")]
+            bands = " / ".join(f"{share:.0f}" for share in shares.values())
+            rows.append(
+                (f"`{name}`", f"{card['parameters']:,}", rates["all"], card["greedy"]["all"], *domains, bands)
+            )
+    return [
+        "Pass@1 in percent at temperature 1 on the `check` split; bins are easy / medium / hard shares.",
+        "",
+        *_table(
+            ("policy", "parameters", "Pass@1", "greedy", "arithmetic", "puzzle", "code", "chemistry", "bins"),
+            rows,
+        ),
+    ]
+
+
+def _prms(cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    rows = []
+    for name, card in cards.items():
+        if "within" in card:
+            within = card["within"]
+            by_domain = [
+                f"{card['within_by_domain'][d]:.2f}" for d in ("arithmetic", "puzzle", "code", "chemistry")
+            ]
+            rows.append(
+                (
+                    f"`{name}`",
+                    f"{card['parameters']:,}",
+                    f"{within['last']:.3f}",
+                    f"{within['min']:.3f}",
+                    *by_domain,
+                    f"{card['step_auroc']:.3f}",
+                    f"{100 * card['process_f1']:.1f}",
+                )
+            )
+    return [
+        "AUROC within problems: how often the PRM scores a right sample of a problem above a wrong one of the same",
+        "problem (by `last`, by `min`, and by `last` per domain). Step AUROC and ProcessBench F1 are against the exact check.",
+        "",
+        *_table(
+            (
+                "PRM",
+                "parameters",
+                "within, last",
+                "within, min",
+                "arithmetic",
+                "puzzle",
+                "code",
+                "chemistry",
+                "step AUROC",
+                "F1",
+            ),
+            rows,
+        ),
+    ]
+
+
+def _bins(log: SearchLog, main: str) -> list[str]:
+    table = bins(log).filter(pl.col("policy") == main)
+    lines = []
+    for prm in sorted(set(table["prm"].to_list())):
+        rows = table.filter(pl.col("prm") == prm)
+        sizes = {name: int(rows.filter(pl.col("bin") == name)["problems"].max() or 0) for name in _BINS}  # type: ignore[arg-type]
+        total = max(1, sum(sizes.values()))
+        heads = [f"{name} ({100 * sizes[name] / total:.0f}%)" for name in _BINS]
+        body = []
+        for plan in dict.fromkeys(rows["plan"].to_list()):
+            cells = []
+            for name in _BINS:
+                cell = rows.filter((pl.col("plan") == plan) & (pl.col("bin") == name))
+                cells.append(
+                    ""
+                    if cell.is_empty()
+                    else f"{100 * cell['accuracy'][0]:.1f}" + (" *" if cell["best"][0] else "")
+                )
+            body.append((f"`{plan}`", *cells))
+        lines += [f"`{main}` with `{prm or 'no PRM'}`; accuracy in percent, * is the best of its bin:", ""]
+        lines += [*_table(("plan", *heads), body), ""]
+    return lines
+
+
+def _headroom(evaluation: Mapping[str, Any] | None) -> list[str]:
+    if evaluation is None:
+        return []
+    rows = []
+    for row in evaluation["budgets"]:
+        cells = [
+            f"{100 * row[name]['accuracy']:.1f}" for name in ("best_fixed", "mixture", "planner", "oracle")
+        ]
+        gap = 100 * (row["oracle"]["accuracy"] - row["best_fixed"]["accuracy"])
+        mixed = 100 * (row["oracle"]["accuracy"] - row["mixture"]["accuracy"])
+        rows.append((row["name"], *cells, f"{gap:.1f}", f"{mixed:.1f}"))
+    return [
+        "Headroom at equal mean FLOPs: the oracle picks per problem on one half of the samples and is scored on the",
+        "other; the fixed plan and the mixture were picked on other problems.",
+        "",
+        *_table(
+            (
+                "mean budget",
+                "best fixed",
+                "mixture of two",
+                "planner",
+                "oracle",
+                "oracle - fixed",
+                "oracle - mixture",
+            ),
+            rows,
+        ),
+    ]
+
+
+def _claims(outcomes: Outcomes, main: str) -> list[str]:
+    """PRMs against the vote, small against large, weak to strong, on-policy against offline."""
+    known = set(outcomes.choices())
+    lines = ["Differences in points, paired by problem, with 95% half-widths:", ""]
+    rows: list[tuple[object, ...]] = []
+
+    def compare(what: str, first: tuple[str, str, str], second: tuple[str, str, str]) -> None:
+        if first in known and second in known:
+            gap, half = outcomes.difference(first, second)
+            flops = [outcomes.of(*choice)["flops"].mean() for choice in (first, second)]
+            ratio = float(flops[0]) / float(flops[1])  # type: ignore[arg-type]
+            rows.append((what, _name(first), _name(second), f"{gap:+.1f} ± {half:.1f}", f"{ratio:.2f}"))
+
+    prms = sorted({prm for policy, prm, _ in known if policy == main and prm})
+    for prm in prms:
+        for n in (4, 16, 64):
+            compare(
+                f"`{prm}` against the vote",
+                (main, prm, f"best_of_n(n={n}, score=last)"),
+                (main, "", f"majority(n={n})"),
+            )
+        for strategy in ("beam_search", "dvts"):
+            compare(
+                f"search with `{prm}` against the vote",
+                (main, prm, f"{strategy}(n=16, width=4, prune=last, score=last, vote=max)"),
+                (main, "", "majority(n=16)"),
+            )
+    for plan in ("best_of_n(n=4, score=last)", "best_of_n(n=16, score=last)"):
+        compare(
+            "on-policy against offline PRM", (main, "lab-prm-good", plan), (main, "lab-prm-offline", plan)
+        )
+    large = ("lab-policy-l", "", "cot()")
+    for policy in ("lab-policy-s", main):
+        best = _best(outcomes, policy, large)
+        if best is not None:
+            compare(f"`{policy}` with its best plan against large greedy", best, large)
+    for n in (4, 16):
+        compare(
+            "small PRM over the large policy",
+            ("lab-policy-l", "lab-prm-good", f"best_of_n(n={n}, score=last)"),
+            ("lab-policy-l", "", f"majority(n={n})"),
+        )
+    return [*lines, *_table(("claim", "first", "second", "first - second", "FLOPs ratio"), rows)]
+
+
+def _best(outcomes: Outcomes, policy: str, ceiling: tuple[str, str, str]) -> tuple[str, str, str] | None:
+    """The policy's most accurate choice, whatever it costs."""
+    own = [choice for choice in outcomes.choices() if choice[0] == policy]
+    if not own or ceiling not in outcomes.choices():
+        return None
+    return max(own, key=lambda choice: float(outcomes.of(*choice)["accuracy"].mean() or 0.0))  # type: ignore[arg-type]
+
+
+def _name(choice: tuple[str, str, str]) -> str:
+    policy, prm, plan = choice
+    return f"`{policy}` `{plan}`" + (f" `{prm}`" if prm else "")
+
+
+def _mean(values: pl.Series) -> str:
+    percent = 100.0 * values.to_numpy()
+    return f"{percent.mean():.1f} ± {_half(percent):.1f}"
+
+
+def _half(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    """95% half-width of a mean."""
+    return 1.96 * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+
+
+def _table(heads: Sequence[object], rows: Iterable[Sequence[object]]) -> list[str]:
+    lines = [f"| {' | '.join(map(str, heads))} |", f"|{'---|' * len(heads)}"]
+    return lines + [f"| {' | '.join(map(str, row))} |" for row in rows]
+
+
+def read_cards(models: Path) -> dict[str, dict[str, Any]]:
+    """The cards of all shipped models, policies by size."""
+    names = ["lab-policy-s", "lab-policy-m", "lab-policy-l"]
+    names += sorted(path.parent.name for path in models.glob("lab-prm-*/card.json"))
+    return {
+        name: json.loads((models / name / "card.json").read_text())
+        for name in names
+        if (models / name / "card.json").is_file()
+    }
