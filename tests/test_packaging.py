@@ -129,3 +129,22 @@ def test_each_dependency_names_a_file_that_exists(extra: str) -> None:
         comment = re.search(r'"([\w-]+).*?",\s*# (\S+)', line)
         assert comment is not None, line
         assert (ROOT / comment[2]).exists(), line
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+    (block,) = re.findall(
+        r"^```python\n(.+?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    (tmp_path / "example.py").write_text(block)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "example.py"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2

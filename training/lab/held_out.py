@@ -17,11 +17,12 @@ from training.lab.problems import problem_set
 __all__ = ["FINGERPRINT", "SEED", "SIZE", "make_test_set", "read_test_set"]
 
 SIZE, SEED = 2400, 20261123
-FINGERPRINT = ""
+FINGERPRINT = "73192bf141cc4d1aa1eb2d5bd630da4b00576dfc16523887c21cf087158034e4"
 
 
 def make_test_set(path: Path) -> str:
     """Generate and write the test problems (JSON lines, compressed); returns their fingerprint."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     problems = [worked.problem for worked in problem_set("test", SIZE, SEED)]
     write_problems(path, problems)
     return problems_fingerprint(problems)
