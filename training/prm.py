@@ -102,7 +102,7 @@ PRMS: Mapping[str, PrmRecipe] = {
         "lab-prm-arithmetic",
         "m",
         start="lab-policy-m",
-        exact_steps=500,
+        exact_steps=360,
         label_steps=100,
         labels="m",
         rate=3e-3,

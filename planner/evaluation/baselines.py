@@ -235,7 +235,7 @@ def probe_rule(matrices: Matrices, policy: str, *, k: int = 4) -> Track | None:
     if not sizes or experience.pools[policy].draws < k:
         return None
     look = Look(policy, k)
-    stop, *more = (Choice(policy, None, Plan.of(n=n)) for n in (k, *sizes))
+    stop, *more = (Choice(policy, None, Plan.of("majority", n=n)) for n in (k, *sizes))
     matrix = matrices.at(look, (stop, *more))
     names = matrix.features.shape[1]
     from planner.features.probe import AGREEMENT

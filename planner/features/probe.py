@@ -255,7 +255,7 @@ def _mean(values: Floats) -> Floats:
     total = np.zeros(len(values))
     for i in range(values.shape[1]):
         total = total + values[:, i]
-    return total / values.shape[1]
+    return np.asarray(total / values.shape[1])
 
 
 def _mean_where(values: Floats, chosen: NDArray[np.bool_]) -> Floats:
