@@ -184,6 +184,8 @@ def _winners(codes: Ints, scores: NDArray[np.floating] | None, rule: str, width:
         value = np.where(leads, scores, -np.inf)
         leads = leads & (value >= value.max(axis=1, keepdims=True))
     chosen = codes[rows, leads.argmax(axis=1)]
+    if rule == "max":  # candidates compete, not answers: the earliest of equals
+        return np.where(readable.any(axis=1), chosen, -1)
     # the last tie-break asks for the earliest member of each answer, whoever speaks for it
     tied = np.flatnonzero((leads & (codes != chosen[:, None])).any(axis=1))
     if len(tied):

@@ -38,8 +38,13 @@ __all__ = ["FULL", "PRICE", "QUICK", "Demo", "Sizes", "Solved"]
 #: what a sample more must add in accuracy (1.0 is a hundred points) to be drawn in the live solves
 PRICE = 0.005
 
-#: what runs with what: a PRM that helps and one that does not
-_PAIRS = (("lab-policy-m", "lab-prm-good"), ("lab-policy-m", "lab-prm-weak"))
+_POLICY = "lab-policy-m"
+
+#: a PRM that helps, for every plan, and a weak one, for plans that replay the pool: trees cost the most
+_PRMS = {
+    "lab-prm-good": ("best_of_n", "weighted_vote", "beam_search"),
+    "lab-prm-weak": ("best_of_n", "weighted_vote"),
+}
 
 #: the problems solved live: an easy one, one in the middle, a hard one
 _NEW = (("arithmetic", 2), ("puzzle", 4), ("chemistry", 7))
@@ -59,7 +64,7 @@ class Sizes:
 
 
 FULL = Sizes(
-    learn=384, held_out=192, samples=48, n=(1, 4, 16), tree_n=(16,), trials=12, budgets=(2.0, 4.0, 16.0)
+    learn=256, held_out=128, samples=32, n=(1, 4, 16), tree_n=(16,), trials=12, budgets=(2.0, 4.0, 16.0)
 )
 #: to see that everything works; its figures say nothing
 QUICK = Sizes(learn=96, held_out=48, samples=16, n=(1, 4), tree_n=(4,), trials=2, budgets=(2.0, 4.0))
@@ -92,24 +97,23 @@ class Demo:
         self.folder = folder
         self.sizes = sizes
         self.seed = seed
-        policies = dict.fromkeys(policy for policy, _ in _PAIRS)
-        prms = dict.fromkeys(prm for _, prm in _PAIRS)
-        self.loader = FolderLoader(
-            {name: find(name) for name in policies}, {name: find(name) for name in prms}
-        )
-        self.grid = Grid.of(
-            {
-                "pair": [{"policy": policy, "prm": prm} for policy, prm in _PAIRS],
-                "strategies": ["cot", "majority", "best_of_n", "weighted_vote", "beam_search"],
-                "n": list(sizes.n),
-                "tree_n": list(sizes.tree_n),
-                "score": ["last"],
-                "samples": sizes.samples,
-                "block": min(16, sizes.samples),
-                "group": 48,
-                "seed": seed,
-            }
-        )
+        self.loader = FolderLoader({_POLICY: find(_POLICY)}, {name: find(name) for name in _PRMS})
+        self.grids = [
+            Grid.of(
+                {
+                    "pair": [{"policy": _POLICY, "prm": prm}],
+                    "strategies": ["cot", "majority", *strategies],
+                    "n": list(sizes.n),
+                    "tree_n": list(sizes.tree_n),
+                    "score": ["last"],
+                    "samples": sizes.samples,
+                    "block": min(16, sizes.samples),
+                    "group": 48,
+                    "seed": seed,
+                }
+            )
+            for prm, strategies in _PRMS.items()
+        ]
 
     def problems(self) -> tuple[list[Problem], list[Problem], list[Problem]]:
         """Draw and write the problems to learn from, those held out, and three new ones."""
@@ -125,13 +129,17 @@ class Demo:
 
     def search(
         self, name: str, problems: list[Problem], progress: Callable[[Progress], None]
-    ) -> tuple[SearchLog, Progress]:
-        """Run the grid on a problem set into the log ``name``."""
+    ) -> tuple[SearchLog, int]:
+        """Run the grids on a problem set into the log ``name``. Returns it and the tokens that took.
+
+        ``progress`` counts each grid anew; what the first has drawn the second finds.
+        """
         log = SearchLog.at(self.folder / name)
-        state = Campaign(problems, self.grid, log, self.loader).run(progress)
+        tokens = sum(Campaign(problems, grid, log, self.loader).run(progress).tokens for grid in self.grids)
+        plans = {plan for grid in self.grids for plan in grid.plans() if not plan.is_tree}
         with log.writing():
-            rebuild_outcomes(log, [plan for plan in self.grid.plans() if not plan.is_tree])
-        return log, state
+            rebuild_outcomes(log, sorted(plans))
+        return log, tokens
 
     def fit(self, log: SearchLog, progress: Callable[[int, int, float], None]) -> Planner:
         """Learn a planner from a log and save it."""

@@ -16,10 +16,27 @@ import polars as pl
 
 from search.log.bins import bins
 from search.log.store import SearchLog
+from training.policy import POLICIES
+from training.prm import PRMS
 
-__all__ = ["Outcomes", "lab_report", "read_cards"]
+__all__ = ["COMMANDS", "Outcomes", "lab_report", "read_cards"]
 
 _BINS = ("easy", "medium", "hard")
+
+#: what makes everything under ``models/``, in order, this page last; about two hours on two cores
+COMMANDS = (
+    *(f"planner train policy {size}" for size in POLICIES),
+    *(f"planner train prm {name}" for name in PRMS),
+    "planner train problems search 512 --seed 7 -o runs/learn.jsonl.gz",
+    "planner train problems check 384 --seed 8 -o runs/held-out.jsonl.gz",
+    "planner search runs/learn.jsonl.gz --grid models/lab/main.toml -o runs/learn",
+    "planner search runs/held-out.jsonl.gz --grid models/lab/main.toml -o runs/held-out",
+    "planner fit runs/learn -o models/planner --seed 7",
+    "planner evaluate runs/held-out --planner models/planner --training runs/learn --json > runs/evaluation.json",
+    "planner search runs/held-out.jsonl.gz --grid models/lab/more-prms.toml -o runs/held-out",
+    "planner search runs/held-out.jsonl.gz --grid models/lab/sizes.toml -o runs/sizes",
+    "planner train report runs/held-out runs/sizes --evaluation runs/evaluation.json",
+)
 
 
 class Outcomes:
@@ -56,7 +73,6 @@ def lab_report(
     main: str,
     cards: Mapping[str, Mapping[str, Any]],
     evaluation: Mapping[str, Any] | None,
-    commands: Sequence[str],
 ) -> str:
     """The page as Markdown.
 
@@ -68,8 +84,6 @@ def lab_report(
         Name of a shipped model -> its card.
     evaluation:
         ``Evaluation.to_json()`` of the shipped planner on the first log, for the headroom.
-    commands:
-        What made all this, in order.
     """
     outcomes = Outcomes(logs)
     parts = [
@@ -79,7 +93,7 @@ def lab_report(
         "Made by:",
         "",
         "```",
-        *commands,
+        *COMMANDS,
         "```",
         "",
         "## Policies",

@@ -87,8 +87,8 @@ def _loop(run: Demo, figures: dict[str, Any], *, silent: bool) -> None:
     logs = {}
     for name, title, problems in (("log", "search", learn), ("held-out-log", "held out", held_out)):
         with _timed(seconds, name), bar(title) as tell:
-            logs[name], state = run.search(name, problems, campaign_progress(tell))
-        figures[name] = {"problems": len(problems), "units": state.total, "tokens": state.tokens}
+            logs[name], tokens = run.search(name, problems, campaign_progress(tell))
+        figures[name] = {"problems": len(problems), "tokens": tokens}
     with _timed(seconds, "bins"), error_console().status("bins"):
         cells = bins_of(logs["log"])
     figures["bins"] = cells.to_dicts()

@@ -87,3 +87,30 @@ def _device(asked: str) -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@app.command()
+def report(
+    logs: Annotated[
+        list[Path], typer.Argument(help="Search logs over the same held-out problems, the main one first.")
+    ],
+    evaluation: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What `planner evaluate --json` printed on the first log."),
+    ] = None,
+    models: Models = Path("models"),
+) -> None:
+    """Write MODELS/README.md: cards, bins, headroom and what the lab has to decide."""
+    import json
+
+    from search.log.store import SearchLog
+    from training.lab_report import lab_report, read_cards
+
+    page = lab_report(
+        [SearchLog.open(path) for path in logs],
+        "lab-policy-m",
+        read_cards(models),
+        None if evaluation is None else json.loads(evaluation.read_text()),
+    )
+    (models / "README.md").write_text(page)
+    typer.echo(f"wrote {models / 'README.md'}")

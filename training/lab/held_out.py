@@ -33,5 +33,7 @@ def read_test_set(path: Path) -> list[Problem]:
     problems = read_problems(path)
     found = problems_fingerprint(problems)
     if found != FINGERPRINT:
-        raise ProblemError(f"the test problems must be the locked ones ({FINGERPRINT[:12]}), got {found[:12]}")
+        raise ProblemError(
+            f"the test problems must be the locked ones ({FINGERPRINT[:12]}), got {found[:12]}"
+        )
     return problems
