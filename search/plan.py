@@ -64,7 +64,8 @@ class Plan:
         names = tuple(name for name, _ in self.parameters)
         if names != tuple(GRAMMAR[self.strategy]):
             raise PlanError(
-                f"{self.strategy} takes ({', '.join(GRAMMAR[self.strategy])}) in this order, got ({', '.join(names)})"
+                f"{self.strategy} takes ({', '.join(GRAMMAR[self.strategy])}) in this order, "
+                f"got ({', '.join(names)})"
             )
         for name, value in self.parameters:
             _check(name, value)

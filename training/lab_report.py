@@ -32,7 +32,8 @@ COMMANDS = (
     "planner search runs/learn.jsonl.gz --grid models/lab/main.toml -o runs/learn",
     "planner search runs/held-out.jsonl.gz --grid models/lab/main.toml -o runs/held-out",
     "planner fit runs/learn -o models/planner --seed 7",
-    "planner evaluate runs/held-out --planner models/planner --training runs/learn --json > runs/evaluation.json",
+    "planner evaluate runs/held-out --planner models/planner --training runs/learn --json"
+    " > runs/evaluation.json",
     "planner search runs/held-out.jsonl.gz --grid models/lab/more-prms.toml -o runs/held-out",
     "planner search runs/held-out.jsonl.gz --grid models/lab/sizes.toml -o runs/sizes",
     "planner train report runs/held-out runs/sizes --evaluation runs/evaluation.json",
@@ -89,7 +90,7 @@ def lab_report(
     parts = [
         "# The lab's models",
         "",
-        "Tiny transformers that were trained here, on generated problems, to run the whole loop on two CPU cores.",
+        "Tiny transformers, trained on generated problems, so that the whole loop runs on two CPU cores.",
         "Made by:",
         "",
         "```",
@@ -114,7 +115,8 @@ def lab_report(
         "",
         "## Every choice",
         "",
-        "Mean over the held-out problems; FLOPs are logical (prompt once, every generated token, every step scored once).",
+        "Mean over the held-out problems; FLOPs are logical: prompt once, every generated token, every step",
+        "scored once.",
         "",
         *_table(
             ("policy", "PRM", "plan", "problems", "accuracy", "FLOPs"),
@@ -125,7 +127,7 @@ def lab_report(
                     f"`{plan}`",
                     len(rows),
                     _mean(rows["accuracy"]),
-                    f"{rows['flops'].mean():.2e}",
+                    f"{rows['flops'].to_numpy().mean():.2e}",
                 )
                 for policy, prm, plan in outcomes.choices()
                 for rows in (outcomes.of(policy, prm, plan),)
@@ -176,8 +178,9 @@ def _prms(cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
                 )
             )
     return [
-        "AUROC within problems: how often the PRM scores a right sample of a problem above a wrong one of the same",
-        "problem (by `last`, by `min`, and by `last` per domain). Step AUROC and ProcessBench F1 are against the exact check.",
+        "AUROC within problems: how often the PRM scores a right sample of a problem above a wrong one of",
+        "the same problem (by `last`, by `min`, and by `last` per domain). Step AUROC and ProcessBench F1 are",
+        "against the exact check.",
         "",
         *_table(
             (
@@ -202,7 +205,10 @@ def _bins(log: SearchLog, main: str) -> list[str]:
     lines = []
     for prm in sorted(set(table["prm"].to_list())):
         rows = table.filter(pl.col("prm") == prm)
-        sizes = {name: int(rows.filter(pl.col("bin") == name)["problems"].max() or 0) for name in _BINS}  # type: ignore[arg-type]
+        sizes = {
+            name: int(rows.filter(pl.col("bin") == name)["problems"].to_numpy().max(initial=0))
+            for name in _BINS
+        }
         total = max(1, sum(sizes.values()))
         heads = [f"{name} ({100 * sizes[name] / total:.0f}%)" for name in _BINS]
         body = []
@@ -233,8 +239,8 @@ def _headroom(evaluation: Mapping[str, Any] | None) -> list[str]:
         mixed = 100 * (row["oracle"]["accuracy"] - row["mixture"]["accuracy"])
         rows.append((row["name"], *cells, f"{gap:.1f}", f"{mixed:.1f}"))
     return [
-        "Headroom at equal mean FLOPs: the oracle picks per problem on one half of the samples and is scored on the",
-        "other; the fixed plan and the mixture were picked on other problems.",
+        "Headroom at equal mean FLOPs: the oracle picks per problem on one half of the samples and is scored",
+        "on the other; the fixed plan and the mixture were picked on other problems.",
         "",
         *_table(
             (
@@ -301,7 +307,7 @@ def _best(outcomes: Outcomes, policy: str, ceiling: tuple[str, str, str]) -> tup
     own = [choice for choice in outcomes.choices() if choice[0] == policy]
     if not own or ceiling not in outcomes.choices():
         return None
-    return max(own, key=lambda choice: float(outcomes.of(*choice)["accuracy"].mean() or 0.0))  # type: ignore[arg-type]
+    return max(own, key=lambda choice: float(outcomes.of(*choice)["accuracy"].to_numpy().mean()))
 
 
 def _name(choice: tuple[str, str, str]) -> str:

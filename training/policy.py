@@ -1,7 +1,8 @@
 """Policies of the lab: trained from nothing to write worked solutions, one step a line.
 
-Standard checkpoint folders (Llama: for Qwen2, ``transformers`` puts its own tokenizer in place) that ``transformers`` and vLLM load unchanged. A batch is a pure
-function of (seed, step), so a run that was killed goes on from its checkpoint as if nothing had been.
+Standard checkpoint folders that ``transformers`` and vLLM load unchanged (Llama: in a Qwen2 folder
+``transformers`` puts its own tokenizer in place of ours). A batch is a pure function of (seed, step),
+so a run that was killed goes on from its checkpoint as if nothing had been.
 """
 
 from __future__ import annotations

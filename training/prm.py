@@ -87,11 +87,9 @@ PRMS: Mapping[str, PrmRecipe] = {
         "m",
         start="lab-prm-exact",
         exact_steps=0,
-        label_steps=420,
+        label_steps=300,
         labels="m",
-        rate=1.5e-3,
-        replay=0.5,
-        balanced=0.75,
+        rate=1e-3,
     ),
     # another policy's steps
     "offline": PrmRecipe(

@@ -50,6 +50,7 @@ def search(
     from search.log.manifest import MANIFEST_NAME
     from search.log.store import SearchLog
     from search.problem_set import read_problems
+    from search.sync import run_sync
 
     asked = _grid(grid, policy or [], prm or [], seed)
     loader = _loader(asked, policy or [], prm or [], threads)
@@ -61,8 +62,11 @@ def search(
         _print_estimate(estimate(known, asked, loader, logged), as_json)
         return
     log = SearchLog.at(output)
-    with bar("search") as tell:
-        state = Campaign(known, asked, log, loader).run(campaign_progress(tell))
+    try:
+        with bar("search") as tell:
+            state = Campaign(known, asked, log, loader).run(campaign_progress(tell))
+    finally:
+        run_sync(loader.close())
     _build_outcomes(log, asked)
     rows = {name: log.rows(name) for name in ("problems", "samples", "scores", "runs", "outcomes")}
     if as_json:

@@ -51,8 +51,9 @@ class EmbeddedEngine(Engine):
         self._pending: list[_Submit] = []
         self._pending_loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        # an engine that is merely forgotten ends its thread too
-        self._finalizer = weakref.finalize(self, worker.inbox.put, _Close())
+        # an engine that is merely forgotten ends its thread too, also when the process ends: a thread
+        # that is inside torch while the interpreter goes down would abort the process
+        self._finalizer = weakref.finalize(self, worker.stop)
 
     @classmethod
     def load(
@@ -200,6 +201,12 @@ class _Worker:
 
     def join(self) -> None:
         self._thread.join()
+
+    def stop(self) -> None:
+        """End the thread after the step it is in, and wait for that."""
+        self.inbox.put(_Close())
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
 
     def _run(self) -> None:
         torch.set_num_threads(self._threads)

@@ -31,7 +31,8 @@ class ArithmeticDomain(Domain):
     def grade(self, problem: Problem, answer: str | None) -> bool:
         if problem.answer is None or _ANSWER.fullmatch(f"#{problem.answer}") is None:
             raise GradingError(
-                f"an arithmetic reference answer is a whole number, got {problem.answer!r} in {problem.problem_id!r}"
+                f"an arithmetic reference answer is a whole number, got {problem.answer!r} "
+                f"in {problem.problem_id!r}"
             )
         return answer is not None and int(answer) == int(problem.answer)
 

@@ -96,5 +96,5 @@ def test_both_stages_restart_exactly_and_rewards_match_the_reference(small: Path
 def test_missing_labels_and_a_backbone_of_another_shape_are_refused(small: Path) -> None:
     with pytest.raises(CheckpointError, match="needs the label file 't', got None"):
         train_prm(_recipe(), small / "a", models=small, threads=1, compiled=False)
-    with pytest.raises(CheckpointError, match="needs model.safetensors"):
+    with pytest.raises(CheckpointError, match=r"needs model\.safetensors"):
         train_prm(_recipe(start="nobody"), small / "b", models=small, threads=1, compiled=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from pathlib import Path
 
 from search.engines.scripted import TURN, ScriptedEngine
@@ -48,12 +49,10 @@ def test_a_group_that_is_there_is_not_repeated(tmp_path: Path) -> None:
         if done >= 8:
             raise KeyboardInterrupt
 
-    try:
+    with suppress(KeyboardInterrupt):
         asyncio.run(
             label_steps(ScriptedEngine(_write), RECIPE, path, newline=NEWLINE, at_once=4, progress=stop)
         )
-    except KeyboardInterrupt:
-        pass
     parts = sorted((tmp_path / "labels.jsonl.gz.parts").iterdir())
     assert len(parts) == 2
     asked: list[str] = []

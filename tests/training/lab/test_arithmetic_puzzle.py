@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -42,7 +43,7 @@ class TestFamily:
         marks = family.right_so_far(worked.problem, steps)
         line = text[:place].count("\n")
         assert marks[:line] == (True,) * line
-        assert all(a or not b for a, b in zip(marks, marks[1:], strict=False))
+        assert all(a or not b for a, b in pairwise(marks))
         grader = domain(family.domain)
         right = grader.grade(worked.problem, grader.read(worked.problem, "\n".join(steps)))
         assert right or not marks[-1]
