@@ -179,8 +179,8 @@ def _prms(cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
             )
     return [
         "AUROC within problems: how often the PRM scores a right sample of a problem above a wrong one of",
-        "the same problem (by `last`, by `min`, and by `last` per domain). Step AUROC and ProcessBench F1 are",
-        "against the exact check.",
+        "the same problem (by `last`, by `min`, and by `last` per domain). Step AUROC and ProcessBench F1",
+        "are against the exact check.",
         "",
         *_table(
             (

@@ -118,8 +118,7 @@ class EmbeddedEngine(Engine):
     async def close(self) -> None:
         self._closed = True
         self._flush()
-        self._finalizer()
-        await asyncio.to_thread(self._worker.join)
+        await asyncio.to_thread(self._finalizer)
 
     def _flush(self) -> None:
         pending, self._pending = self._pending, []
@@ -198,9 +197,6 @@ class _Worker:
         self._flights: dict[str, _Submit] = {}
         self._thread = threading.Thread(target=self._run, name="embedded-engine", daemon=True)
         self._thread.start()
-
-    def join(self) -> None:
-        self._thread.join()
 
     def stop(self) -> None:
         """End the thread after the step it is in, and wait for that."""
