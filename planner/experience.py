@@ -144,7 +144,7 @@ def read_experience(
     Parameters
     ----------
     tables, policies, prms:
-        The log and the cards of its models by name.
+        The log, and the cards by name of the models to read; rows of others are left aside.
     choices:
         What the planner may pick among. None: every choice of the ``outcomes`` table, or, where that is
         empty, ``cot``, votes and best-of-n at powers of four, and every logged tree search.
@@ -159,6 +159,7 @@ def read_experience(
     problems = tables.scan("problems").collect()
     samples = (
         tables.scan("samples")
+        .filter(pl.col("policy").is_in(list(policies)))
         .select(
             "problem_id",
             "policy",
@@ -175,10 +176,14 @@ def read_experience(
         )
         .collect()
     )
+    judged = pl.col("policy").is_in(list(policies)) & pl.col("prm").is_in(list(prms))
     runs = (
-        tables.scan("runs").drop("seconds", "physical_policy_tokens", "physical_prm_tokens", "seed").collect()
+        tables.scan("runs")
+        .filter(judged)
+        .drop("seconds", "physical_policy_tokens", "physical_prm_tokens", "seed")
+        .collect()
     )
-    scores = tables.scan("scores").drop("physical_prm_tokens").collect()
+    scores = tables.scan("scores").filter(judged).drop("physical_prm_tokens").collect()
     pooled = samples.filter(pl.col("draw") >= 0)
     for (name,), samplings in pooled.select("policy", "sampling").unique().group_by("policy"):
         if len(samplings) > 1:
@@ -379,7 +384,11 @@ def _logged(
 ) -> list[Choice]:
     named = tables.scan("outcomes").select("policy", "prm", "plan").unique().collect()
     if not named.is_empty():
-        chosen = [Choice(policy, prm or None, Plan.parse(plan)) for policy, prm, plan in named.iter_rows()]
+        chosen = [
+            Choice(policy, prm or None, Plan.parse(plan))
+            for policy, prm, plan in named.iter_rows()
+            if policy in pools and (not prm or prm in pools[policy].prms)
+        ]
         return [choice for choice in chosen if choice.plan.is_tree <= (choice in trees)]
     chosen = list(trees)
     for name, pool in pools.items():

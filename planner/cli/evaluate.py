@@ -51,10 +51,18 @@ def evaluate(
 
     logs = [SearchLog.open(path) for path in (log, training) if path is not None]
     decider = Planner.load(planner_folder(planner))
-    for logged in logs:
-        decider.check([*logged.manifest.policies.values(), *logged.manifest.prms.values()])
+    # a log may hold models beside the planner's: those are not compared
+    known = [
+        (
+            {name: card for name, card in one.manifest.policies.items() if name in decider.policies},
+            {name: card for name, card in one.manifest.prms.items() if name in decider.prms},
+        )
+        for one in logs
+    ]
+    for policies, prms in known:
+        decider.check([*policies.values(), *prms.values()])
     with error_console().status("comparing with the baselines"):
-        read = [read_experience(one, one.manifest.policies, one.manifest.prms) for one in logs]
+        read = [read_experience(one, *models) for one, models in zip(logs, known, strict=True)]
         found = compare(
             decider, read[0], training=read[1] if len(read) > 1 else None, budgets=multiples, seed=seed
         )

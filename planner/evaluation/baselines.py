@@ -81,10 +81,10 @@ def board(matrices: Matrices) -> Board:
 def halves(experience: Experience, policy: str, *, seed: int, resamples: int = 64) -> tuple[Half, Half]:
     """Both halves of every pool and of every choice's runs.
 
-    A vote over more samples than half a pool holds is valued at all of the half. ``cot`` is left out:
-    its luck is the same in both halves, so picking on one would not be honest on the other.
+    A vote over more samples than half a pool holds is valued at all of the half. ``cot`` stands in both
+    halves as it is: greedy decoding has no luck, its outcome on a problem is its expectation there.
     """
-    choices = tuple(c for c in experience.choices if c.plan.strategy != "cot") or experience.choices
+    choices = experience.choices
     out = []
     for half in (0, 1):
         values, orders = [], {}

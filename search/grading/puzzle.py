@@ -116,7 +116,7 @@ class State:
             legal = match[5] is None and left == self.items[0][0] and move in puzzle.moves
             if not legal:
                 return None
-            return State(((claimed, f"{self.items[0][1]}{move};"),), self.used + 1, honest)
+            return State(((claimed, f"{self.items[0][1]}{move} "),), self.used + 1, honest)
         if match[5] is None or operation not in puzzle.operations:
             return None
         rest = list(self.items)
@@ -150,14 +150,15 @@ class PuzzleDomain(Domain):
         if state is None or not state.is_complete(puzzle):
             return None
         value, way = state.items[0]
-        return f"{way}={value}" if state.honest else f"false:{'|'.join(lines)}"
+        return f"{way}={value}" if state.honest else "; ".join(lines)
 
     def equal(self, problem: Problem, first: str, second: str) -> bool:
         return first == second
 
     def grade(self, problem: Problem, answer: str | None) -> bool:
         target = Puzzle.parse(problem.question).target
-        return answer is not None and not answer.startswith("false:") and answer.endswith(f"={target}")
+        # a way of true equations begins with a bracket or a move, one with a false equation with a number
+        return answer is not None and not answer[0].isdigit() and answer.endswith(f"={target}")
 
     def claims(self, question: str) -> bool:
         try:
