@@ -64,7 +64,7 @@ class Sizes:
 
 
 FULL = Sizes(
-    learn=256, held_out=128, samples=32, n=(1, 4, 16), tree_n=(8,), trials=12, budgets=(2.0, 4.0, 16.0)
+    learn=448, held_out=224, samples=32, n=(1, 4, 16), tree_n=(8,), trials=12, budgets=(2.0, 4.0, 16.0)
 )
 #: to see that everything works; its figures say nothing
 QUICK = Sizes(learn=96, held_out=48, samples=16, n=(1, 4), tree_n=(4,), trials=2, budgets=(2.0, 4.0))

@@ -32,8 +32,8 @@ COMMANDS = (
     "planner search runs/learn.jsonl.gz --grid models/lab/main.toml -o runs/learn",
     "planner search runs/held-out.jsonl.gz --grid models/lab/main.toml -o runs/held-out",
     "planner fit runs/learn -o models/planner --seed 7",
-    "planner evaluate runs/held-out --planner models/planner --training runs/learn --budgets 2,4,8,16,64 --json"
-    " > runs/evaluation.json",
+    "planner evaluate runs/held-out --planner models/planner --training runs/learn"
+    " --budgets 2,4,8,16,64 --json > runs/evaluation.json",
     "planner search runs/held-out.jsonl.gz --grid models/lab/more-prms.toml -o runs/held-out",
     "planner search runs/held-out.jsonl.gz --grid models/lab/sizes.toml -o runs/sizes",
     "planner train report runs/held-out runs/sizes --evaluation runs/evaluation.json",

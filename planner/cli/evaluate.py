@@ -20,11 +20,11 @@ _NAMES = {
     "planner": "planner",
     "majority": "majority",
     "best_of_n": "best-of-n",
-    "best_fixed": "best fixed plan",
-    "mixture": "best two plans",
+    "best_fixed": "best fixed",
+    "mixture": "best two",
     "bin_absolute": "absolute bins",
     "bin_quantile": "quantile bins",
-    "probe_rule": "stop if unanimous",
+    "probe_rule": "unanimity",
     "oracle": "oracle",
 }
 
@@ -75,9 +75,9 @@ def evaluate(
 def print_evaluation(found: Evaluation) -> None:
     """One row per method; at each mean budget its accuracy and how far the planner is above it."""
     methods = [name for name in _NAMES if any(name in row.methods for row in found.budgets)]
-    columns = ["mean budget:"]
+    columns = ["budget:"]
     for row in found.budgets:
-        columns += [row.name.replace(" ", "\n"), "planner above\n(95% interval)"]
+        columns += [row.name.replace(" ", "\n"), "planner above\n[95%]"]
     rows = [
         [
             _NAMES[name],
@@ -92,8 +92,9 @@ def print_evaluation(found: Evaluation) -> None:
         rows,
         notes=[
             "All pick on other problems; probes and PRMs are charged. Majority and best-of-n: their best n.",
-            "Best two plans: mixed to meet the budget. Bins: by Pass@1, known to them for nothing.",
-            f"Differences to the best two plans that this many problems would show: {detectable} points.",
+            "Best two: two fixed plans, mixed to the budget. Bins: by Pass@1, known to them for nothing.",
+            "Unanimity: draw 4; if all agree stop, else vote over more. Oracle: knows each problem.",
+            f"Differences to the best two that this many problems would show: {detectable} points.",
             *found.notes,
         ],
         emphasised=[0],

@@ -12,7 +12,7 @@ from search.errors import GradingError
 from search.grading.protocol import Domain
 from search.problem import Problem
 
-__all__ = ["TOLERANCE", "Chemistry", "plain"]
+__all__ = ["TOLERANCE", "ChemistryDomain", "plain"]
 
 #: relative: two numbers this close count as one
 TOLERANCE = Decimal("0.005")
@@ -21,7 +21,7 @@ _QUANTITY = re.compile(r"\s*(-?[0-9]{1,12}(?:\.[0-9]{1,12})?)\s*(g/mol|mol|g|%)\
 _CLAIM = re.compile(r"\b(?:mol|moles|molar mass|mass percent)\b|\b(?:g|grams|mass) of (?=[A-Z(])")
 
 
-class Chemistry(Domain):
+class ChemistryDomain(Domain):
     """Reads, compares and grades quantities. Stateless."""
 
     name = "chemistry"

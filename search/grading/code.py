@@ -18,7 +18,7 @@ from search.grading.interpreter import MAX_LINES, is_return, parses, run
 from search.grading.protocol import Domain
 from search.problem import Problem
 
-__all__ = ["Code", "hidden_tests", "program_lines"]
+__all__ = ["CodeDomain", "hidden_tests", "program_lines"]
 
 #: where votes are compared when a question comes without public inputs
 BUILT_IN_INPUTS = ((3, 1, 4, 1, 5, 9), (2, 7, 1, 8, 2, 8), (10, 6, 0, 15, 11), (5, 12, 13, 4, 9, 6, 2))
@@ -26,7 +26,7 @@ BUILT_IN_INPUTS = ((3, 1, 4, 1, 5, 9), (2, 7, 1, 8, 2, 8), (10, 6, 0, 15, 11), (
 _CLAIM = re.compile(r"\blist x\b|^-?[0-9]+( -?[0-9]+)* -> ", re.MULTILINE)
 
 
-class Code(Domain):
+class CodeDomain(Domain):
     """Reads, compares and grades programs. Stateless; never executes Python."""
 
     name = "code"

@@ -16,8 +16,8 @@ __all__ = ["DOMAINS", "domain", "guess_domain"]
 DOMAINS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "puzzle": ("search.grading.puzzle", "PuzzleDomain"),
-        "code": ("search.grading.code", "Code"),
-        "chemistry": ("search.grading.chemistry", "Chemistry"),
+        "code": ("search.grading.code", "CodeDomain"),
+        "chemistry": ("search.grading.chemistry", "ChemistryDomain"),
         "arithmetic": ("search.grading.arithmetic", "ArithmeticDomain"),
         "text": ("search.grading.text", "TextDomain"),
     }

@@ -31,7 +31,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from search.grading.chemistry import Chemistry, plain
+from search.grading.chemistry import ChemistryDomain, plain
 from search.problem import Problem
 from training.lab.family import Family, Worked
 
@@ -292,7 +292,7 @@ class ChemistryFamily(Family):
 
     def right_so_far(self, problem: Problem, steps: Sequence[str]) -> tuple[bool, ...]:
         """See the module: every line does one open operation of the calculation."""
-        domain = Chemistry()
+        domain = ChemistryDomain()
         whole = domain.read(problem, "\n".join(steps))
         if whole is not None and domain.grade(problem, whole):
             return (True,) * len(steps)

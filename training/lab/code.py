@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
-from search.grading.code import Code, hidden_tests, program_lines
+from search.grading.code import CodeDomain, hidden_tests, program_lines
 from search.grading.interpreter import MAX_LINES, is_return, trace
 from search.problem import Problem
 from training.lab.family import Family, Worked
@@ -333,7 +333,7 @@ def _walk(
     problem: Problem, steps: Sequence[str], inputs: State, right: Callable[[int, State], bool]
 ) -> tuple[bool, ...]:
     """The truth of every prefix, given the truth of the state after each program line."""
-    domain = Code()
+    domain = CodeDomain()
     whole = domain.read(problem, "\n".join(steps))
     if whole is not None and domain.grade(problem, whole):
         return (True,) * len(steps)

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.errors import GradingError
-from search.grading.chemistry import Chemistry
+from search.grading.chemistry import ChemistryDomain
 from search.problem import Problem
 
-CHEMISTRY = Chemistry()
+CHEMISTRY = ChemistryDomain()
 
 
 def problem(answer: str | None = "74 g/mol") -> Problem:

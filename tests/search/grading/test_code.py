@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.errors import GradingError
-from search.grading.code import Code
+from search.grading.code import CodeDomain
 from search.problem import Problem
 
-CODE = Code()
+CODE = CodeDomain()
 
 
 def problem(answer: str | None = "[[[1,2],[2,3]],[[5],[6]]]", public: object = None) -> Problem:

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.grading.chemistry import Chemistry
-from search.grading.code import Code
+from search.grading.chemistry import ChemistryDomain
+from search.grading.code import CodeDomain
 from search.problem import Problem
 from training.lab.chemistry import _REACTIONS as REACTIONS
 from training.lab.chemistry import CAPITALISED, ELEMENTS, FAMILIES, MASSES, terms
 from training.lab.family import Family
 
-CHEMISTRY = Chemistry()
+CHEMISTRY = ChemistryDomain()
 families = st.sampled_from(FAMILIES)
 seeds = st.integers(0, 10**9)
 difficulties = st.integers(1, 10)
@@ -81,7 +81,7 @@ def test_a_drawn_problem_keeps_the_contract(family: Family, seed: int, difficult
     assert (problem.family, problem.domain) == (family.name, "chemistry")
     assert json.loads(json.dumps(dict(problem.meta))) == problem.meta
     assert CHEMISTRY.claims(problem.question)
-    assert not Code().claims(problem.question)
+    assert not CodeDomain().claims(problem.question)
     assert CHEMISTRY.read(problem, worked.solution) == problem.answer
     assert CHEMISTRY.grade(problem, problem.answer)
     assert all(check_labels(family, problem, worked.steps))

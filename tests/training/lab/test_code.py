@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.grading.chemistry import Chemistry
-from search.grading.code import Code
+from search.grading.chemistry import ChemistryDomain
+from search.grading.code import CodeDomain
 from search.problem import Problem
 from training.lab.code import FAMILIES, RETURN, DescribedCode, InducedCode
 from training.lab.family import Family
 
-CODE = Code()
+CODE = CodeDomain()
 families = st.sampled_from(FAMILIES)
 seeds = st.integers(0, 10**9)
 difficulties = st.integers(1, 10)
@@ -49,7 +49,7 @@ def test_a_drawn_problem_keeps_the_contract(family: Family, seed: int, difficult
     assert json.loads(json.dumps(dict(problem.meta))) == problem.meta
     assert len(json.loads(problem.answer or "")) == 6
     assert CODE.claims(problem.question)
-    assert not Chemistry().claims(problem.question)
+    assert not ChemistryDomain().claims(problem.question)
     assert worked.steps[-1] == RETURN
     assert CODE.read(problem, worked.solution) == worked.solution
     assert CODE.grade(problem, worked.solution)
