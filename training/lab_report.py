@@ -16,6 +16,7 @@ import polars as pl
 
 from search.log.bins import bins
 from search.log.store import SearchLog
+from search.plan import GRAMMAR, Plan
 from training.policy import POLICIES
 from training.prm import PRMS
 
@@ -44,27 +45,36 @@ class Outcomes:
     """The outcomes of some logs on the same problems, as one column of accuracies per choice."""
 
     def __init__(self, logs: Sequence[SearchLog]) -> None:
-        self._rows = pl.concat([log.read("outcomes") for log in logs]).unique(
+        rows = pl.concat([log.read("outcomes") for log in logs]).unique(
             ["problem_id", "policy", "prm", "plan"], keep="first", maintain_order=True
         )
+        domains = logs[0].read("problems").select("problem_id", "domain")
+        self._rows = rows.join(domains, on="problem_id", maintain_order="left")
 
     def choices(self) -> list[tuple[str, str, str]]:
         """(policy, prm or "", plan), in a fixed order."""
         return sorted(self._rows.select("policy", "prm", "plan").unique().iter_rows())
 
     def of(self, policy: str, prm: str, plan: str) -> pl.DataFrame:
-        """problem_id, accuracy, tokens and flops of one choice, sorted by problem."""
+        """problem_id, domain, accuracy, tokens and flops of one choice, sorted by problem."""
         return (
             self._rows.filter(
                 (pl.col("policy") == policy) & (pl.col("prm") == prm) & (pl.col("plan") == plan)
             )
-            .select("problem_id", "accuracy", "tokens", "flops")
+            .select("problem_id", "domain", "accuracy", "tokens", "flops")
             .sort("problem_id")
         )
 
-    def difference(self, first: tuple[str, str, str], second: tuple[str, str, str]) -> tuple[float, float]:
-        """Points that ``first`` is above ``second`` on the problems both have, and the 95% half-width."""
+    def difference(
+        self, first: tuple[str, str, str], second: tuple[str, str, str], domain: str | None = None
+    ) -> tuple[float, float]:
+        """Points that ``first`` is above ``second`` on the problems both have, and the 95% half-width.
+
+        ``domain`` keeps to its problems; None takes all.
+        """
         both = self.of(*first).join(self.of(*second), on="problem_id", suffix="_2")
+        if domain is not None:
+            both = both.filter(pl.col("domain") == domain)
         gap = 100.0 * (both["accuracy"] - both["accuracy_2"]).to_numpy()
         return float(gap.mean()), _half(gap)
 
@@ -124,7 +134,7 @@ def lab_report(
                 (
                     policy,
                     prm or "-",
-                    f"`{plan}`",
+                    f"`{_brief(plan)}`",
                     len(rows),
                     _mean(rows["accuracy"]),
                     f"{rows['flops'].to_numpy().mean():.2e}",
@@ -221,7 +231,7 @@ def _bins(log: SearchLog, main: str) -> list[str]:
                     if cell.is_empty()
                     else f"{100 * cell['accuracy'][0]:.1f}" + (" *" if cell["best"][0] else "")
                 )
-            body.append((f"`{plan}`", *cells))
+            body.append((f"`{_brief(plan)}`", *cells))
         lines += [f"`{main}` with `{prm or 'no PRM'}`; accuracy in percent, * is the best of its bin:", ""]
         lines += [*_table(("plan", *heads), body), ""]
     return lines
@@ -260,46 +270,49 @@ def _headroom(evaluation: Mapping[str, Any] | None) -> list[str]:
 def _claims(outcomes: Outcomes, main: str) -> list[str]:
     """PRMs against the vote, small against large, weak to strong, on-policy against offline."""
     known = set(outcomes.choices())
-    lines = ["Differences in points, paired by problem, with 95% half-widths:", ""]
     rows: list[tuple[object, ...]] = []
 
-    def compare(what: str, first: tuple[str, str, str], second: tuple[str, str, str]) -> None:
+    def compare(first: tuple[str, str, str], second: tuple[str, str, str], domain: str | None = None) -> None:
         if first in known and second in known:
-            gap, half = outcomes.difference(first, second)
-            flops = [outcomes.of(*choice)["flops"].mean() for choice in (first, second)]
-            ratio = float(flops[0]) / float(flops[1])  # type: ignore[arg-type]
-            rows.append((what, _name(first), _name(second), f"{gap:+.1f} ± {half:.1f}", f"{ratio:.2f}"))
+            gap, half = outcomes.difference(first, second, domain)
+            flops = [outcomes.of(*choice)["flops"].to_numpy().mean() for choice in (first, second)]
+            where = domain or "all"
+            rows.append(
+                (_name(first), _name(second), where, f"{gap:+.1f} ± {half:.1f}", f"{flops[0] / flops[1]:.2f}")
+            )
 
-    prms = sorted({prm for policy, prm, _ in known if policy == main and prm})
-    for prm in prms:
-        for n in (4, 16, 64):
-            compare(
-                f"`{prm}` against the vote",
-                (main, prm, f"best_of_n(n={n}, score=last)"),
-                (main, "", f"majority(n={n})"),
-            )
-        for strategy in ("beam_search", "dvts"):
-            compare(
-                f"search with `{prm}` against the vote",
-                (main, prm, f"{strategy}(n=16, width=4, prune=last, score=last, vote=max)"),
-                (main, "", "majority(n=16)"),
-            )
-    for plan in ("best_of_n(n=4, score=last)", "best_of_n(n=16, score=last)"):
-        compare(
-            "on-policy against offline PRM", (main, "lab-prm-good", plan), (main, "lab-prm-offline", plan)
-        )
+    tree = "{}(n=16, width=4, prune=last, score=last, vote=max)"
+    for prm in sorted({prm for policy, prm, _ in known if policy == main and prm}):
+        for domain in (None, "puzzle", "arithmetic"):
+            for n in (4, 16, 64):
+                for strategy in ("best_of_n", "weighted_vote"):
+                    compare(
+                        (main, prm, f"{strategy}(n={n}, score=last)"), (main, "", f"majority(n={n})"), domain
+                    )
+            for strategy in ("beam_search", "dvts"):
+                compare((main, prm, tree.format(strategy)), (main, "", "majority(n=16)"), domain)
+    for strategy in ("best_of_n", "weighted_vote"):
+        for n in (4, 16):
+            plan = f"{strategy}(n={n}, score=last)"
+            compare((main, "lab-prm-good", plan), (main, "lab-prm-offline", plan))
     large = ("lab-policy-l", "", "cot()")
     for policy in ("lab-policy-s", main):
         best = _best(outcomes, policy, large)
         if best is not None:
-            compare(f"`{policy}` with its best plan against large greedy", best, large)
+            compare(best, large)
     for n in (4, 16):
-        compare(
-            "small PRM over the large policy",
-            ("lab-policy-l", "lab-prm-good", f"best_of_n(n={n}, score=last)"),
-            ("lab-policy-l", "", f"majority(n={n})"),
-        )
-    return [*lines, *_table(("claim", "first", "second", "first - second", "FLOPs ratio"), rows)]
+        for strategy in ("best_of_n", "weighted_vote"):
+            compare(
+                ("lab-policy-l", "lab-prm-good", f"{strategy}(n={n}, score=last)"),
+                ("lab-policy-l", "", f"majority(n={n})"),
+            )
+    return [
+        "Differences in points, paired by problem, with 95% half-widths: PRMs against the vote, on-policy",
+        "against offline labels, small policies with their best plan against the large one's greedy answer,",
+        "the small PRM over the large policy.",
+        "",
+        *_table(("first", "second", "problems", "first - second", "FLOPs ratio"), rows),
+    ]
 
 
 def _best(outcomes: Outcomes, policy: str, ceiling: tuple[str, str, str]) -> tuple[str, str, str] | None:
@@ -312,7 +325,18 @@ def _best(outcomes: Outcomes, policy: str, ceiling: tuple[str, str, str]) -> tup
 
 def _name(choice: tuple[str, str, str]) -> str:
     policy, prm, plan = choice
-    return f"`{policy}` `{plan}`" + (f" `{prm}`" if prm else "")
+    return f"`{policy}` `{_brief(plan)}`" + (f" `{prm}`" if prm else "")
+
+
+def _brief(plan: str) -> str:
+    """A plan without what the grammar fills in, n apart."""
+    parsed = Plan.parse(plan)
+    told = [
+        f"{name}={value}"
+        for name, value in parsed.parameters
+        if name == "n" or GRAMMAR[parsed.strategy][name] != value
+    ]
+    return f"{parsed.strategy}({', '.join(told)})"
 
 
 def _mean(values: pl.Series) -> str:

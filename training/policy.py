@@ -30,7 +30,11 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True, slots=True)
 class PolicyRecipe:
-    """Everything that determines a policy. Two equal recipes give equal policies on one machine."""
+    """Everything that determines a policy. Two equal recipes give equal policies on one machine.
+
+    ``steps`` updates under one schedule, then ``more_steps`` under a second that begins anew (a warm
+    restart, Loshchilov and Hutter, arXiv 1608.03983): how a policy that was too weak was trained on.
+    """
 
     name: str
     hidden: int
@@ -39,6 +43,7 @@ class PolicyRecipe:
     feedforward: int
     steps: int
     rate: float
+    more_steps: int = 0
     seed: int = 1
     examples: int = 256  # per step
     parts: int = 4  # micro-batches per step
@@ -56,7 +61,7 @@ class PolicyRecipe:
 POLICIES: Mapping[str, PolicyRecipe] = {
     "s": PolicyRecipe("lab-policy-s", 64, 2, 2, 160, steps=2000, rate=6e-3, growing=0.45),
     "m": PolicyRecipe("lab-policy-m", 96, 4, 3, 224, steps=2000, rate=4e-3, growing=0.42),
-    "l": PolicyRecipe("lab-policy-l", 192, 4, 6, 384, steps=700, rate=2.5e-3, growing=0.557),
+    "l": PolicyRecipe("lab-policy-l", 192, 4, 6, 384, steps=700, rate=2.5e-3, growing=0.557, more_steps=800),
 }
 
 
@@ -81,17 +86,21 @@ def train_policy(
     torch.manual_seed(recipe.seed)
     vocabulary = Vocabulary.of_lab()
     model = Backbone(recipe.shape(len(vocabulary))).to(device)
-    optimizer = Optimizer(model, recipe.rate, recipe.steps)
     unfinished = folder / "training.pt"
     state = load_progress(unfinished, repr(recipe))
     start = 0
     if state is not None:
         model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
         start = state["step"]
+    optimizer = _schedule(model, recipe, start)
+    if state is not None and start != recipe.steps:
+        optimizer.load_state_dict(state["optimizer"])
+    steps = recipe.steps + recipe.more_steps
     forward = torch.compile(model, dynamic=True) if compiled else model
     smooth = 0.0
-    for step in range(start, recipe.steps):
+    for step in range(start, steps):
+        if step == recipe.steps:
+            optimizer = _schedule(model, recipe, step)
         rows = [_row(vocabulary, recipe, step, place) for place in range(recipe.examples)]
         batches = list(micro_batches(rows, recipe.parts, vocabulary.pad, recipe.context))
         total = sum(int((labels != IGNORE).sum()) for _, labels in batches)
@@ -105,10 +114,10 @@ def train_policy(
             part = functional.cross_entropy(logits.float(), targets[wanted], reduction="sum") / total
             torch.autograd.backward(part)
             loss += part.item()
-        optimizer.step(step)
+        optimizer.step(step if step < recipe.steps else step - recipe.steps)
         smooth = loss if step == start else 0.98 * smooth + 0.02 * loss
         if (step + 1) % report_every == 0:
-            progress(step + 1, recipe.steps, smooth)
+            progress(step + 1, steps, smooth)
         if (step + 1) % save_every == 0:
             save_progress(
                 unfinished,
@@ -121,6 +130,11 @@ def train_policy(
             )
     write_policy(model, vocabulary, recipe, folder)
     unfinished.unlink(missing_ok=True)
+
+
+def _schedule(model: Backbone, recipe: PolicyRecipe, step: int) -> Optimizer:
+    """A fresh optimizer for the schedule that a step belongs to."""
+    return Optimizer(model, recipe.rate, recipe.steps if step < recipe.steps else recipe.more_steps)
 
 
 def write_policy(model: Backbone, vocabulary: Vocabulary, recipe: PolicyRecipe, folder: Path) -> None:

@@ -106,8 +106,13 @@ def _cells(name: str, point: Point | None) -> tuple[str, str]:
         return ("-", "-")
     if name == "planner":
         return (percent(point.accuracy), "")
-    above = f"{100 * point.planner_above:+.1f} [{100 * point.above_low:.1f},{100 * point.above_high:.1f}]"
-    return (percent(point.accuracy), above)
+    low, high = (_short(100 * bound) for bound in (point.above_low, point.above_high))
+    return (percent(point.accuracy), f"{100 * point.planner_above:+.1f} [{low},{high}]")
+
+
+def _short(points: float) -> str:
+    """A bound in at most four characters, so that the table fits into a hundred columns."""
+    return f"{points:.1f}" if abs(points) < 9.95 else f"{points:.0f}"
 
 
 def _budgets(text: str) -> tuple[float, ...]:

@@ -13,7 +13,8 @@ from training.lab_report import Outcomes
 def _log(rows: list[tuple[str, str, str, str, float, float]]) -> SimpleNamespace:
     columns = ["problem_id", "policy", "prm", "plan", "accuracy", "flops"]
     frame = pl.DataFrame(rows, schema=columns, orient="row").with_columns(tokens=pl.col("flops") / 2.0)
-    return SimpleNamespace(read=lambda table: frame)
+    problems = pl.DataFrame({"problem_id": ["a", "b", "c"], "domain": ["puzzle", "code", "code"]})
+    return SimpleNamespace(read=lambda table: problems if table == "problems" else frame)
 
 
 def test_differences_are_paired_over_common_problems() -> None:
@@ -31,6 +32,7 @@ def test_differences_are_paired_over_common_problems() -> None:
     gap, half = outcomes.difference(best, greedy)
     assert gap == pytest.approx(0.0)  # -50 and +50 points; c has no partner
     assert half == pytest.approx(1.96 * 5000**0.5 / 2**0.5)
+    assert outcomes.difference(best, greedy, "puzzle")[0] == pytest.approx(-50.0)
 
 
 def test_a_row_that_two_logs_hold_counts_once() -> None:

@@ -15,7 +15,7 @@ from training.lab.vocabulary import Vocabulary
 from training.policy import PolicyRecipe, train_policy
 from training.transformer import Backbone
 
-RECIPE = PolicyRecipe("tiny", 32, 2, 1, 48, steps=6, rate=3e-3, examples=8, parts=2)
+RECIPE = PolicyRecipe("tiny", 32, 2, 1, 48, steps=4, more_steps=3, rate=3e-3, examples=8, parts=2)
 
 
 class _Killed(Exception):
@@ -30,10 +30,11 @@ def _train(folder: Path, recipe: PolicyRecipe = RECIPE, stop_after: int | None =
     train_policy(recipe, folder, threads=1, compiled=False, progress=progress, save_every=2, report_every=1)
 
 
-def test_a_killed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop_after", [3, 5, 7])  # in the first schedule, after its end, in the second
+def test_a_killed_run_ends_with_the_same_weights(tmp_path: Path, stop_after: int) -> None:
     _train(tmp_path / "whole")
     with pytest.raises(_Killed):
-        _train(tmp_path / "broken", stop_after=5)
+        _train(tmp_path / "broken", stop_after=stop_after)
     assert (tmp_path / "broken/training.pt").exists()
     assert not (tmp_path / "broken/model.safetensors").exists()
     _train(tmp_path / "broken")
