@@ -178,4 +178,6 @@ def _percent(values: Any) -> float:
 def _rounded(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _rounded(inner) for key, inner in value.items()}
-    return round(value, 4) if isinstance(value, float) else value
+    if isinstance(value, float):
+        return round(value, 4) if np.isfinite(value) else None  # undefined, say no problem of both kinds
+    return value
