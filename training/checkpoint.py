@@ -6,7 +6,6 @@ an unbroken one (batches are functions of the step; see ``training.policy``).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from search.errors import CheckpointError
 
-__all__ = ["load_progress", "load_weights", "save_progress", "weights_digest", "write_json", "write_weights"]
+__all__ = ["load_progress", "load_weights", "save_progress", "write_json", "write_weights"]
 
 
 def save_progress(path: Path, state: Mapping[str, Any]) -> None:
@@ -60,11 +59,6 @@ def load_weights(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise CheckpointError(f"a checkpoint folder needs model.safetensors, got none at {path}")
     return {name: tensor.float() for name, tensor in load_file(path).items()}
-
-
-def weights_digest(path: Path) -> str:
-    """Sha256 of a file, first 16 hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def write_json(path: Path, value: object) -> None:

@@ -49,9 +49,6 @@ class PrmRecipe:
         Whether the second stage learns the share of right rollouts, or whether any was right.
     replay:
         Share of exact rows that stays in the second stage.
-    balanced:
-        Share of labelled rows that is drawn from problems with both right and wrong samples, each kind
-        equally often, so that knowing the problem says nothing.
     """
 
     name: str
@@ -63,7 +60,6 @@ class PrmRecipe:
     rate: float
     soft: bool = True
     replay: float = 0.3
-    balanced: float = 0.0
     seed: int = 1
     examples: int = 256
     parts: int = 4
@@ -138,23 +134,6 @@ class RewardModel(nn.Module):
         return out
 
 
-class _Labels:
-    """Labelled samples, and those of problems that have both right and wrong ones."""
-
-    def __init__(self, rows: Sequence[Labelled]) -> None:
-        self.rows = rows
-        kinds: dict[str, tuple[list[Labelled], list[Labelled]]] = {}
-        for row in rows:
-            kinds.setdefault(row.problem_id, ([], []))[row.correct].append(row)
-        self.mixed = [both for both in kinds.values() if all(both)]
-
-    def draw(self, rng: random.Random, balanced: float) -> Labelled:
-        """A row; with probability ``balanced`` from a mixed problem, right and wrong equally often."""
-        if self.mixed and rng.random() < balanced:
-            return rng.choice(rng.choice(self.mixed)[rng.random() < 0.5])
-        return rng.choice(self.rows)
-
-
 def train_prm(
     recipe: PrmRecipe,
     folder: Path,
@@ -188,11 +167,11 @@ def train_prm(
         start = state["step"]
     elif recipe.start:
         _begin_from(model, models / recipe.start)
-    labelled = _Labels(())
+    labelled: Sequence[Labelled] = ()
     if recipe.label_steps:
         if labels is None or not labels.is_file():
             raise CheckpointError(f"the second stage needs the label file {recipe.labels!r}, got {labels}")
-        labelled = _Labels([row for row in read_labels(labels) if row.domain in recipe.mix.domains])
+        labelled = [row for row in read_labels(labels) if row.domain in recipe.mix.domains]
     forward = torch.compile(model, dynamic=True) if compiled else model
     smooth = 0.0
     for step in range(start, steps):
@@ -250,10 +229,12 @@ def _write(model: RewardModel, vocabulary: Vocabulary, recipe: PrmRecipe, folder
     write_json(folder / "recipe.json", asdict(recipe))
 
 
-def _row(vocabulary: Vocabulary, recipe: PrmRecipe, labelled: _Labels, step: int, place: int) -> Row:
+def _row(
+    vocabulary: Vocabulary, recipe: PrmRecipe, labelled: Sequence[Labelled], step: int, place: int
+) -> Row:
     rng = random.Random(f"prm:{recipe.seed}:{step}:{place}")
     if step >= recipe.exact_steps and rng.random() >= recipe.replay:
-        return _labelled_row(vocabulary, labelled.draw(rng, recipe.balanced), recipe.soft)
+        return _labelled_row(vocabulary, rng.choice(labelled), recipe.soft)
     grown = min(1.0, (step + 1) / max(1.0, recipe.growing * recipe.exact_steps))
     levels = recipe.mix.difficulties[: max(3, round(grown * len(recipe.mix.difficulties)))]
     worked = draw(rng, "train", Mix(recipe.mix.domains, levels))
