@@ -17,7 +17,10 @@ from safetensors.torch import load_file, save_file
 
 from search.errors import CheckpointError
 
-__all__ = ["load_progress", "load_weights", "save_progress", "write_json", "write_weights"]
+__all__ = ["UNFINISHED", "load_progress", "load_weights", "save_progress", "write_json", "write_weights"]
+
+#: the half-done run in a checkpoint folder
+UNFINISHED = "training.pt"
 
 
 def save_progress(path: Path, state: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from search.errors import CheckpointError
 from search.rewards.classifier import ClassifierReward
 from training.card import describe_policy, describe_prm
 from training.lab.vocabulary import Vocabulary
+from training.loop import Training
 from training.policy import POLICIES, train_policy
 from training.prm import PRMS, train_prm
 from training.step_labels import LABELS, label_steps
@@ -23,6 +24,15 @@ __all__ = ["make_labels", "make_policy", "make_prm"]
 
 #: called with (what is being done, done, total, a word on it)
 Tell = Callable[[str, int, int, str], None]
+
+
+def _how(name: str, threads: int, device: str, tell: Tell) -> Training:
+    """A training that tells how far it is."""
+
+    def progress(step: int, steps: int, loss: float) -> None:
+        tell(name, step, steps, f"loss {loss:.4f}")
+
+    return Training(threads, device, progress=progress)
 
 
 def make_policy(size: str, models: Path, *, threads: int, device: str, tell: Tell) -> Path:
@@ -38,9 +48,7 @@ def make_policy(size: str, models: Path, *, threads: int, device: str, tell: Tel
         train_policy(
             recipe,
             folder,
-            threads=threads,
-            device=device,
-            progress=lambda step, steps, loss: tell(recipe.name, step, steps, f"loss {loss:.4f}"),
+            how=_how(recipe.name, threads, device, tell),
         )
     if not (folder / "card.json").exists():
         tell(f"{recipe.name} card", 0, 1, "measuring")
@@ -56,7 +64,8 @@ def make_labels(name: str, models: Path, work: Path, *, threads: int, device: st
     recipe = LABELS[name]
     path = work / f"labels-{name}.jsonl.gz"
     if not path.exists():
-        policy = make_policy(name, models, threads=threads, device=device, tell=tell)
+        size = next(size for size, policy in POLICIES.items() if policy.name == recipe.policy)
+        policy = make_policy(size, models, threads=threads, device=device, tell=tell)
 
         async def label() -> None:
             async with EmbeddedEngine.load(policy, threads=threads) as engine:
@@ -98,9 +107,7 @@ def make_prm(name: str, models: Path, work: Path, *, threads: int, device: str, 
             folder,
             models=models,
             labels=labels,
-            threads=threads,
-            device=device,
-            progress=lambda step, steps, loss: tell(recipe.name, step, steps, f"loss {loss:.4f}"),
+            how=_how(recipe.name, threads, device, tell),
         )
     if not (folder / "card.json").exists():
         tell(f"{recipe.name} card", 0, 1, "measuring")

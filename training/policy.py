@@ -8,32 +8,30 @@ so a run that was killed goes on from its checkpoint as if nothing had been.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
-from training.batches import IGNORE, Row, micro_batches
-from training.checkpoint import load_progress, save_progress, write_json, write_weights
+from training.batches import IGNORE, Row
+from training.checkpoint import UNFINISHED, write_json, write_weights
 from training.lab.problems import Mix, draw
 from training.lab.vocabulary import Vocabulary, write_tokenizer
-from training.optimizer import Optimizer
+from training.loop import Training, train
 from training.transformer import Backbone, Shape
 
-__all__ = ["POLICIES", "PolicyRecipe", "Progress", "train_policy", "write_policy"]
-
-#: called with (step, steps, loss) now and then
-Progress = Callable[[int, int, float], None]
+__all__ = ["POLICIES", "PolicyRecipe", "train_policy", "write_policy"]
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyRecipe:
     """Everything that determines a policy. Two equal recipes give equal policies on one machine.
 
-    ``steps`` updates under one schedule, then ``more_steps`` under a second that begins anew (a warm
-    restart, Loshchilov and Hutter, arXiv 1608.03983): how a policy that was too weak was trained on.
+    ``steps`` are the updates under each schedule. A second and a third begin anew from what the one before
+    came to: how a policy that was too weak was trained on.
     """
 
     name: str
@@ -41,14 +39,13 @@ class PolicyRecipe:
     layers: int
     heads: int
     feedforward: int
-    steps: int
+    steps: tuple[int, ...]
     rate: float
-    more_steps: int = 0
     seed: int = 1
     examples: int = 256  # per step
     parts: int = 4  # micro-batches per step
     context: int = 512
-    #: difficulty grows from the easiest to the hardest over this share of the steps
+    #: difficulty grows from the easiest to the hardest over this share of the first schedule
     growing: float = 0.3
     mix: Mix = field(default_factory=Mix)
 
@@ -59,82 +56,43 @@ class PolicyRecipe:
 
 #: the shipped policies, about a factor of four apart
 POLICIES: Mapping[str, PolicyRecipe] = {
-    "s": PolicyRecipe("lab-policy-s", 64, 2, 2, 160, steps=2000, rate=6e-3, growing=0.45),
-    "m": PolicyRecipe("lab-policy-m", 96, 4, 3, 224, steps=2000, rate=4e-3, growing=0.42),
-    "l": PolicyRecipe("lab-policy-l", 192, 4, 6, 384, steps=700, rate=2.5e-3, growing=0.557, more_steps=800),
+    "s": PolicyRecipe("lab-policy-s", 64, 2, 2, 160, steps=(2000,), rate=6e-3, growing=0.45),
+    "m": PolicyRecipe("lab-policy-m", 96, 4, 3, 224, steps=(2000,), rate=4e-3, growing=0.42),
+    "l": PolicyRecipe("lab-policy-l", 192, 4, 6, 384, steps=(700, 800, 2000), rate=2.5e-3, growing=0.557),
 }
 
 
-def train_policy(
-    recipe: PolicyRecipe,
-    folder: Path,
-    *,
-    threads: int = 2,
-    device: str = "cpu",
-    compiled: bool = True,
-    progress: Progress = lambda step, steps, loss: None,
-    save_every: int = 100,
-    report_every: int = 20,
-) -> None:
+def train_policy(recipe: PolicyRecipe, folder: Path, how: Training | None = None) -> None:
     """Train a policy and write its checkpoint folder; go on where an earlier run was stopped.
 
-    ``folder/training.pt`` holds the half-done run and is removed at the end. Computes in bfloat16 with
-    float32 weights. ``compiled`` needs a C compiler. Raises CheckpointError when the folder holds a
-    half-done run of another recipe.
+    ``folder/training.pt`` holds the half-done run and is removed at the end. Raises CheckpointError
+    when the folder holds a half-done run of another recipe.
     """
-    torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
     vocabulary = Vocabulary.of_lab()
-    model = Backbone(recipe.shape(len(vocabulary))).to(device)
-    unfinished = folder / "training.pt"
-    state = load_progress(unfinished, repr(recipe))
-    start = 0
-    if state is not None:
-        model.load_state_dict(state["model"])
-        start = state["step"]
-    optimizer = _schedule(model, recipe, start)
-    if state is not None and start != recipe.steps:
-        optimizer.load_state_dict(state["optimizer"])
-    steps = recipe.steps + recipe.more_steps
-    forward = torch.compile(model, dynamic=True) if compiled else model
-    smooth = 0.0
-    for step in range(start, steps):
-        if step == recipe.steps:
-            optimizer = _schedule(model, recipe, step)
-        rows = [_row(vocabulary, recipe, step, place) for place in range(recipe.examples)]
-        batches = list(micro_batches(rows, recipe.parts, vocabulary.pad, recipe.context))
-        total = sum(int((labels != IGNORE).sum()) for _, labels in batches)
-        loss = 0.0
-        for tokens, labels in batches:
-            tokens, targets = tokens.to(device), labels.to(device).long()
-            with torch.autocast(device, torch.bfloat16):
-                hidden = forward(tokens)
-                wanted = targets != IGNORE
-                logits = functional.linear(hidden[wanted], model.embed_tokens.weight)
-            part = functional.cross_entropy(logits.float(), targets[wanted], reduction="sum") / total
-            torch.autograd.backward(part)
-            loss += part.item()
-        optimizer.step(step if step < recipe.steps else step - recipe.steps)
-        smooth = loss if step == start else 0.98 * smooth + 0.02 * loss
-        if (step + 1) % report_every == 0:
-            progress(step + 1, steps, smooth)
-        if (step + 1) % save_every == 0:
-            save_progress(
-                unfinished,
-                {
-                    "recipe": repr(recipe),
-                    "step": step + 1,
-                    "model": model.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                },
-            )
+    how = how or Training()
+    model = Backbone(recipe.shape(len(vocabulary))).to(how.device)
+
+    def loss(hidden: Tensor, labels: Tensor) -> Tensor:
+        wanted = labels != IGNORE
+        logits = functional.linear(hidden[wanted], model.embed_tokens.weight)
+        return functional.cross_entropy(logits.float(), labels[wanted].long(), reduction="sum")
+
+    train(
+        model,
+        folder / UNFINISHED,
+        recipe=repr(recipe),
+        schedules=recipe.steps,
+        rate=recipe.rate,
+        rows=lambda step: [_row(vocabulary, recipe, step, place) for place in range(recipe.examples)],
+        loss=loss,
+        parts=recipe.parts,
+        pad=vocabulary.pad,
+        longest=recipe.context,
+        how=how,
+    )
     write_policy(model, vocabulary, recipe, folder)
-    unfinished.unlink(missing_ok=True)
-
-
-def _schedule(model: Backbone, recipe: PolicyRecipe, step: int) -> Optimizer:
-    """A fresh optimizer for the schedule that a step belongs to."""
-    return Optimizer(model, recipe.rate, recipe.steps if step < recipe.steps else recipe.more_steps)
+    (folder / UNFINISHED).unlink(missing_ok=True)
 
 
 def write_policy(model: Backbone, vocabulary: Vocabulary, recipe: PolicyRecipe, folder: Path) -> None:
@@ -154,7 +112,7 @@ def write_policy(model: Backbone, vocabulary: Vocabulary, recipe: PolicyRecipe, 
 def _row(vocabulary: Vocabulary, recipe: PolicyRecipe, step: int, place: int) -> Row:
     """One training example; labels are the next tokens of the solution, its end included."""
     rng = random.Random(f"policy:{recipe.seed}:{step}:{place}")
-    grown = min(1.0, (step + 1) / max(1.0, recipe.growing * recipe.steps))
+    grown = min(1.0, (step + 1) / max(1.0, recipe.growing * recipe.steps[0]))
     levels = recipe.mix.difficulties[: max(2, round(grown * len(recipe.mix.difficulties)))]
     worked = draw(rng, "train", Mix(recipe.mix.domains, levels))
     prompt = vocabulary.prompt(worked.problem.question)

@@ -1,9 +1,10 @@
 """PRMs of the lab: tiny ``Qwen2ForProcessRewardModel`` checkpoints.
 
-Two stages. First exact labels on every token of right and corrupted solutions, short problems first:
-without it a PRM learns which problems are hard and nothing else (``LOG.md``). Then Monte-Carlo labels
-at the steps of a policy's own samples (Math-Shepherd, arXiv 2312.08935): the share of rollouts from
-a prefix that end right (soft), or whether any does (hard). A batch is a pure function of (seed, step).
+Two stages. First exact labels on every token of right and corrupted solutions, short problems first,
+and of a policy's own samples: without it a PRM learns which problems are hard and nothing else
+(``LOG.md``). Then Monte-Carlo labels at the steps of a policy's own samples (Math-Shepherd, arXiv
+2312.08935): the share of rollouts from a prefix that end right (soft), or whether any does (hard). A
+batch is a pure function of (seed, step).
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from search.errors import CheckpointError
-from training.batches import IGNORE, Row, micro_batches
-from training.checkpoint import load_progress, load_weights, save_progress, write_json, write_weights
+from training.batches import IGNORE, Row
+from training.checkpoint import UNFINISHED, load_weights, write_json, write_weights
 from training.lab.mistakes import Marked, corrupt, mark, stray
 from training.lab.problems import Mix, draw
 from training.lab.vocabulary import Vocabulary, write_tokenizer
-from training.optimizer import Optimizer
-from training.policy import POLICIES, Progress
+from training.loop import Training, train
+from training.policy import POLICIES
 from training.step_labels import Labelled, read_labels
 from training.transformer import Backbone, Shape
 
@@ -49,6 +50,9 @@ class PrmRecipe:
         Whether the second stage learns the share of right rollouts, or whether any was right.
     replay:
         Share of exact rows that stays in the second stage.
+    own:
+        Share of the policy's own samples among the exact rows, right and wrong ones equally often.
+        With any, the second stage leaves problems aside on which all samples agree.
     """
 
     name: str
@@ -60,6 +64,7 @@ class PrmRecipe:
     rate: float
     soft: bool = True
     replay: float = 0.3
+    own: float = 0.0
     seed: int = 1
     examples: int = 256
     parts: int = 4
@@ -71,6 +76,22 @@ class PrmRecipe:
         return POLICIES[self.size].shape(vocabulary)
 
 
+def _on_steps_of(policy: str, name: str) -> PrmRecipe:
+    """Exact labels, half of them on the policy's own samples, then its Monte-Carlo labels."""
+    return PrmRecipe(
+        name,
+        "m",
+        start="lab-prm-exact",
+        exact_steps=2400,
+        label_steps=600,
+        labels=f"{policy}-many",
+        rate=3e-3,
+        replay=0.5,
+        own=0.6,
+        growing=0.0,
+    )
+
+
 #: the shipped PRMs. Each but the weak one goes through the exact labels first; see ``PrmRecipe``
 PRMS: Mapping[str, PrmRecipe] = {
     # what the others begin from: exact labels only
@@ -78,19 +99,9 @@ PRMS: Mapping[str, PrmRecipe] = {
         "lab-prm-exact", "m", start="lab-policy-m", exact_steps=1100, label_steps=0, labels="", rate=3e-3
     ),
     # the main policy's own steps
-    "good": PrmRecipe(
-        "lab-prm-good",
-        "m",
-        start="lab-prm-exact",
-        exact_steps=0,
-        label_steps=300,
-        labels="m",
-        rate=1e-3,
-    ),
-    # another policy's steps
-    "offline": PrmRecipe(
-        "lab-prm-offline", "m", start="lab-prm-exact", exact_steps=0, label_steps=240, labels="s", rate=1e-3
-    ),
+    "good": _on_steps_of("m", "lab-prm-good"),
+    # another policy's steps, else the same
+    "offline": _on_steps_of("s", "lab-prm-offline"),
     # no exact labels and a small backbone: learns which problems are hard, and little else
     "weak": PrmRecipe(
         "lab-prm-weak",
@@ -135,76 +146,45 @@ class RewardModel(nn.Module):
 
 
 def train_prm(
-    recipe: PrmRecipe,
-    folder: Path,
-    *,
-    models: Path,
-    labels: Path | None = None,
-    threads: int = 2,
-    device: str = "cpu",
-    compiled: bool = True,
-    progress: Progress = lambda step, steps, loss: None,
-    save_every: int = 100,
-    report_every: int = 20,
+    recipe: PrmRecipe, folder: Path, *, models: Path, labels: Path | None = None, how: Training | None = None
 ) -> None:
     """Train a PRM and write its checkpoint folder; go on where an earlier run was stopped.
 
     ``models`` holds the folder that ``recipe.start`` names; ``labels`` is the file that
-    ``training.step_labels`` wrote for ``recipe.labels``.
+    ``training.step_labels`` wrote for ``recipe.labels``. Raises CheckpointError when either is missing.
     """
-    torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
     vocabulary = Vocabulary.of_lab()
-    model = RewardModel(recipe.shape(len(vocabulary))).to(device)
-    steps = recipe.exact_steps + recipe.label_steps
-    optimizer = Optimizer(model, recipe.rate, steps)
-    unfinished = folder / "training.pt"
-    state = load_progress(unfinished, repr(recipe))
-    start = 0
-    if state is not None:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        start = state["step"]
-    elif recipe.start:
-        _begin_from(model, models / recipe.start)
-    labelled: Sequence[Labelled] = ()
-    if recipe.label_steps:
+    how = how or Training()
+    model = RewardModel(recipe.shape(len(vocabulary))).to(how.device)
+    pool = Pool(())
+    if recipe.labels:
         if labels is None or not labels.is_file():
-            raise CheckpointError(f"the second stage needs the label file {recipe.labels!r}, got {labels}")
-        labelled = [row for row in read_labels(labels) if row.domain in recipe.mix.domains]
-    forward = torch.compile(model, dynamic=True) if compiled else model
-    smooth = 0.0
-    for step in range(start, steps):
-        rows = [_row(vocabulary, recipe, labelled, step, place) for place in range(recipe.examples)]
-        batches = list(micro_batches(rows, recipe.parts, vocabulary.pad, model.model.shape.context))
-        total = sum(int((marks != IGNORE).sum()) for _, marks in batches)
-        loss = 0.0
-        for tokens, marks in batches:
-            tokens, targets = tokens.to(device), marks.to(device)
-            with torch.autocast(device, torch.bfloat16):
-                logits = forward(tokens)
-            wanted = targets != IGNORE
-            part = functional.binary_cross_entropy_with_logits(
-                logits.float()[wanted], targets[wanted], reduction="sum"
-            )
-            torch.autograd.backward(part / total)
-            loss += part.item() / total
-        optimizer.step(step)
-        smooth = loss if step == start else 0.98 * smooth + 0.02 * loss
-        if (step + 1) % report_every == 0:
-            progress(step + 1, steps, smooth)
-        if (step + 1) % save_every == 0:
-            save_progress(
-                unfinished,
-                {
-                    "recipe": repr(recipe),
-                    "step": step + 1,
-                    "model": model.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                },
-            )
+            raise CheckpointError(f"{recipe.name} needs the label file {recipe.labels!r}, got {labels}")
+        pool = Pool([row for row in read_labels(labels) if row.domain in recipe.mix.domains])
+
+    def loss(logits: Tensor, wanted: Tensor) -> Tensor:
+        known = wanted != IGNORE
+        return functional.binary_cross_entropy_with_logits(
+            logits.float()[known], wanted[known], reduction="sum"
+        )
+
+    train(
+        model,
+        folder / UNFINISHED,
+        recipe=repr(recipe),
+        schedules=(recipe.exact_steps + recipe.label_steps,),
+        rate=recipe.rate,
+        rows=lambda step: [_row(vocabulary, recipe, pool, step, place) for place in range(recipe.examples)],
+        loss=loss,
+        begin=lambda: _begin_from(model, models / recipe.start) if recipe.start else None,
+        parts=recipe.parts,
+        pad=vocabulary.pad,
+        longest=model.model.shape.context,
+        how=how,
+    )
     _write(model, vocabulary, recipe, folder)
-    unfinished.unlink(missing_ok=True)
+    (folder / UNFINISHED).unlink(missing_ok=True)
 
 
 def _begin_from(model: RewardModel, folder: Path) -> None:
@@ -229,12 +209,29 @@ def _write(model: RewardModel, vocabulary: Vocabulary, recipe: PrmRecipe, folder
     write_json(folder / "recipe.json", asdict(recipe))
 
 
-def _row(
-    vocabulary: Vocabulary, recipe: PrmRecipe, labelled: Sequence[Labelled], step: int, place: int
-) -> Row:
+class Pool:
+    """Labelled samples by what they can teach.
+
+    ``wrong`` ones of every problem; ``right`` ones of problems that also have wrong ones; ``mixed``: all of
+    the problems that have both.
+    """
+
+    def __init__(self, rows: Sequence[Labelled]) -> None:
+        kinds: dict[str, set[bool]] = {}
+        for row in rows:
+            kinds.setdefault(row.problem_id, set()).add(row.correct)
+        self.all = rows
+        self.wrong = [row for row in rows if not row.correct]
+        self.mixed = [row for row in rows if len(kinds[row.problem_id]) == 2]
+        self.right = [row for row in self.mixed if row.correct]
+
+
+def _row(vocabulary: Vocabulary, recipe: PrmRecipe, pool: Pool, step: int, place: int) -> Row:
     rng = random.Random(f"prm:{recipe.seed}:{step}:{place}")
     if step >= recipe.exact_steps and rng.random() >= recipe.replay:
-        return _labelled_row(vocabulary, rng.choice(labelled), recipe.soft)
+        return _labelled_row(vocabulary, rng.choice(pool.mixed if recipe.own else pool.all), recipe.soft)
+    if recipe.own and rng.random() < recipe.own:
+        return _own_row(vocabulary, rng.choice(pool.right if rng.random() < 0.5 else pool.wrong))
     grown = min(1.0, (step + 1) / max(1.0, recipe.growing * recipe.exact_steps))
     levels = recipe.mix.difficulties[: max(3, round(grown * len(recipe.mix.difficulties)))]
     worked = draw(rng, "train", Mix(recipe.mix.domains, levels))
@@ -265,6 +262,16 @@ def _exact_row(vocabulary: Vocabulary, question: str, marked: Marked) -> Row:
             labels += [float(IGNORE)] * len(step) + [0.0]
         fallen = fallen or not right
     return tokens, labels
+
+
+def _own_row(vocabulary: Vocabulary, row: Labelled) -> Row:
+    """A label on every token of a policy's own sample, as far as it is known."""
+    steps = tuple(tuple(vocabulary.encode(step)) for step in row.steps)
+    slip = None
+    if row.slip >= 0:
+        first = row.exact.index(False)
+        slip = first, len(vocabulary.encode(row.steps[first][: row.slip]))
+    return _exact_row(vocabulary, row.question, Marked(steps, row.exact, slip))
 
 
 def _labelled_row(vocabulary: Vocabulary, row: Labelled, soft: bool) -> Row:

@@ -1,8 +1,11 @@
 """Step labels by Monte-Carlo rollouts (Math-Shepherd, arXiv 2312.08935).
 
-For each sample of a policy and each of its steps: the share of ``rollouts`` continuations of that
-prefix, by the same policy, that end right. The value of the last step is the sample's own grade. The
-exact check of the family stands beside it, for measuring; training never reads it.
+For each sample of a policy and each of its steps: the share of continuations of that prefix, by the
+same policy, that end right. Continuations are fresh ``rollouts``, and, where a recipe is ``pooled``, also
+the samples of the problem that pass through the prefix: each is an independent continuation of it, so
+many samples of many problems tell more per token than many rollouts of few. The value of the last step is
+the sample's own grade. The exact check of the family stands beside it: for measuring, and for the
+first stage of a PRM.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from search.engines.protocol import ChildFinished, Engine, FinishReason, Request
 from search.grading.registry import domain
 from search.seeds import seed_of
 from training.lab.family import Worked
+from training.lab.mistakes import find_slip
 from training.lab.problems import family_of, problem_set
 
 __all__ = ["LABELS", "LabelRecipe", "Labelled", "label_steps", "read_labels", "write_labels"]
@@ -30,25 +34,37 @@ _LONGEST = 224
 
 @dataclass(frozen=True, slots=True)
 class LabelRecipe:
-    """Whose steps are labelled, on how many problems of the ``train`` split."""
+    """Whose steps are labelled, on how many problems of the ``train`` split.
+
+    Raises ValueError when nothing would tell what a prefix is worth.
+    """
 
     policy: str
     problems: int
     samples: int
     rollouts: int
     seed: int
+    pooled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rollouts < (0 if self.pooled else 1):
+            raise ValueError(f"rollouts must be at least 1, or 0 when pooled, got {self.rollouts}")
 
 
 #: the label files that the PRM recipes name
 LABELS: Mapping[str, LabelRecipe] = {
     "m": LabelRecipe("lab-policy-m", problems=2560, samples=4, rollouts=4, seed=21),
-    "s": LabelRecipe("lab-policy-s", problems=1536, samples=4, rollouts=4, seed=22),
+    "m-many": LabelRecipe("lab-policy-m", problems=12000, samples=12, rollouts=0, seed=23, pooled=True),
+    "s-many": LabelRecipe("lab-policy-s", problems=12000, samples=12, rollouts=0, seed=24, pooled=True),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One sample with a label per step. ``exact`` is the family's check, ``values`` the rollouts'."""
+    """One sample with a label per step. ``exact`` is the family's check, ``values`` the rollouts'.
+
+    ``slip`` is the character of the first wrong step where it goes wrong, -1 where that is not known.
+    """
 
     problem_id: str
     domain: str
@@ -57,6 +73,7 @@ class Labelled:
     values: tuple[float, ...]
     exact: tuple[bool, ...]
     correct: bool
+    slip: int = -1
 
 
 async def _children(engine: Engine, prompt: tuple[int, ...], n: int, seed: int) -> list[ChildFinished]:
@@ -75,31 +92,44 @@ async def _label_problem(engine: Engine, worked: Worked, recipe: LabelRecipe, ne
         for child in drawn
         for prefix in _prefixes(child.token_ids, newline)
     }
+    right = {child.child: grader.grade(problem, grader.read(problem, child.text)) for child in drawn}
+    through: dict[tuple[int, ...], list[bool]] = {prefix: [] for prefix in texts}
+    if recipe.pooled:
+        for child in drawn:
+            for prefix in _prefixes(child.token_ids, newline):
+                through[prefix].append(right[child.child])
 
     async def value(prefix: tuple[int, ...]) -> float:
-        seed = seed_of(recipe.seed, problem.problem_id, texts[prefix])
-        children = await _children(engine, (*prompt, *prefix), recipe.rollouts, seed)
-        ends = (grader.read(problem, texts[prefix] + child.text) for child in children)
-        return sum(grader.grade(problem, answer) for answer in ends) / len(children)
+        ends = list(through[prefix])
+        if recipe.rollouts:
+            seed = seed_of(recipe.seed, problem.problem_id, texts[prefix])
+            children = await _children(engine, (*prompt, *prefix), recipe.rollouts, seed)
+            answers = (grader.read(problem, texts[prefix] + child.text) for child in children)
+            ends += [grader.grade(problem, answer) for answer in answers]
+        return sum(ends) / len(ends)
 
     found = await asyncio.gather(*map(value, texts))
     values = dict(zip(texts, found, strict=True))
+    family = family_of(problem)
     rows = []
     for child in sorted(drawn, key=lambda child: child.child):
         steps = child.text.split("\n")
         if child.finish_reason != FinishReason.END or not all(steps):
             continue  # cut off or malformed: no step to label
-        correct = grader.grade(problem, grader.read(problem, child.text))
-        inner = [values[prefix] for prefix in _prefixes(child.token_ids, newline)]
+        exact = family.right_so_far(problem, steps)
         rows.append(
             Labelled(
                 problem.problem_id,
                 problem.domain,
                 problem.question,
                 tuple(steps),
-                (*inner, float(correct)),
-                family_of(problem).right_so_far(problem, steps),
-                correct,
+                (
+                    *(values[prefix] for prefix in _prefixes(child.token_ids, newline)),
+                    float(right[child.child]),
+                ),
+                exact,
+                right[child.child],
+                find_slip(problem, steps, exact),
             )
         )
     return rows
@@ -130,10 +160,8 @@ async def label_steps(
     ``newline`` is the id of the token that ends a step.
 
     Each group of problems is a part of its own beside ``path`` until all are there, so a run that was
-    killed repeats at most one group. Raises ValueError if ``rollouts`` is below 1.
+    killed repeats at most one group.
     """
-    if recipe.rollouts < 1:
-        raise ValueError(f"rollouts must be at least 1, got {recipe.rollouts}")
     parts = path.parent / f"{path.name}.parts"
     worked = list(problem_set("train", recipe.problems, recipe.seed))
     groups = [worked[start : start + at_once] for start in range(0, len(worked), at_once)]
@@ -171,6 +199,7 @@ def read_labels(path: Path) -> list[Labelled]:
                 tuple(row["values"]),
                 tuple(row["exact"]),
                 row["correct"],
+                row["slip"],
             )
             for row in map(json.loads, file)
         ]

@@ -32,8 +32,13 @@ def test_policy_rows(size: str, expected: str) -> None:
 def test_prm_rows(name: str, expected: str) -> None:
     vocabulary, recipe = Vocabulary.of_lab(), prm.PRMS[name]
     labelled = [
-        Labelled(p.problem_id, p.domain, p.question, steps, (0.5,) * len(steps), (True,) * len(steps), True)
+        Labelled(p.problem_id, p.domain, p.question, steps, (0.5,) * len(steps), (right,) * len(steps), right)
         for p, steps in ((w.problem, w.steps) for w in problem_set("train", 40, seed=3))
+        for right in ((True, False) if recipe.own else (True,))
     ]
-    rows = [prm._row(vocabulary, recipe, labelled, step, place) for step in (0, 200) for place in range(16)]
+    rows = [
+        prm._row(vocabulary, recipe, prm.Pool(labelled), step, place)
+        for step in (0, 200, 2700)
+        for place in range(16)
+    ]
     assert _digest(rows) == expected

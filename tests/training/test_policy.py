@@ -12,10 +12,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from search.errors import CheckpointError
 from training.lab.problems import problem_set
 from training.lab.vocabulary import Vocabulary
+from training.loop import Training
 from training.policy import PolicyRecipe, train_policy
 from training.transformer import Backbone
 
-RECIPE = PolicyRecipe("tiny", 32, 2, 1, 48, steps=4, more_steps=3, rate=3e-3, examples=8, parts=2)
+RECIPE = PolicyRecipe("tiny", 32, 2, 1, 48, steps=(4, 3), rate=3e-3, examples=8, parts=2)
 
 
 class _Killed(Exception):
@@ -27,7 +28,7 @@ def _train(folder: Path, recipe: PolicyRecipe = RECIPE, stop_after: int | None =
         if stop_after is not None and step >= stop_after:
             raise _Killed
 
-    train_policy(recipe, folder, threads=1, compiled=False, progress=progress, save_every=2, report_every=1)
+    train_policy(recipe, folder, Training(1, "cpu", False, progress, save_every=2, report_every=1))
 
 
 @pytest.mark.parametrize("stop_after", [3, 5, 7])  # in the first schedule, after its end, in the second

@@ -14,17 +14,20 @@ from search.errors import CheckpointError
 from search.rewards.classifier import ClassifierReward
 from training.lab.problems import problem_set
 from training.lab.vocabulary import Vocabulary
+from training.loop import Training
 from training.policy import PolicyRecipe, train_policy
 from training.prm import POLICIES, PrmRecipe, train_prm
 from training.step_labels import Labelled, write_labels
+
+PLAIN = Training(1, compiled=False)
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A models folder with a tiny policy, known as size ``t``."""
-    recipe = PolicyRecipe("tiny-policy", 32, 1, 1, 48, steps=2, rate=3e-3, examples=8, parts=2)
+    recipe = PolicyRecipe("tiny-policy", 32, 1, 1, 48, steps=(2,), rate=3e-3, examples=8, parts=2)
     monkeypatch.setattr("training.prm.POLICIES", {**POLICIES, "t": recipe})
-    train_policy(recipe, tmp_path / "tiny-policy", threads=1, compiled=False)
+    train_policy(recipe, tmp_path / "tiny-policy", PLAIN)
     rows = [
         Labelled(
             worked.problem.problem_id,
@@ -57,11 +60,7 @@ def test_both_stages_restart_exactly_and_rewards_match_the_reference(small: Path
             folder,
             models=small,
             labels=small / "labels.jsonl.gz",
-            threads=1,
-            compiled=False,
-            progress=progress,
-            save_every=2,
-            report_every=1,
+            how=Training(1, "cpu", False, progress, save_every=2, report_every=1),
         )
 
     train(small / "whole")
@@ -95,6 +94,6 @@ def test_both_stages_restart_exactly_and_rewards_match_the_reference(small: Path
 
 def test_missing_labels_and_a_backbone_of_another_shape_are_refused(small: Path) -> None:
     with pytest.raises(CheckpointError, match="needs the label file 't', got None"):
-        train_prm(_recipe(), small / "a", models=small, threads=1, compiled=False)
+        train_prm(_recipe(), small / "a", models=small, how=PLAIN)
     with pytest.raises(CheckpointError, match=r"needs model\.safetensors"):
-        train_prm(_recipe(start="nobody"), small / "b", models=small, threads=1, compiled=False)
+        train_prm(_recipe(start="nobody", label_steps=0, labels=""), small / "b", models=small, how=PLAIN)

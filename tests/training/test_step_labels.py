@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import defaultdict
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from search.engines.scripted import TURN, ScriptedEngine
 from training.lab.problems import problem_set
@@ -40,6 +44,32 @@ def test_labels_lie_between_never_and_always_and_end_with_the_grade(tmp_path: Pa
     again = tmp_path / "again.jsonl.gz"
     asyncio.run(label_steps(ScriptedEngine(_write), RECIPE, again, newline=NEWLINE, at_once=4))
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_pooled_labels_are_the_share_of_right_samples_through_a_prefix(tmp_path: Path) -> None:
+    path, recipe = tmp_path / "labels.jsonl.gz", replace(RECIPE, samples=6, rollouts=0, pooled=True)
+    asyncio.run(label_steps(ScriptedEngine(_write), recipe, path, newline=NEWLINE))
+    rows = read_labels(path)
+    through: dict[tuple[str, ...], list[bool]] = defaultdict(list)
+    for row in rows:
+        for end in range(1, len(row.steps)):
+            through[(row.problem_id, *row.steps[:end])].append(row.correct)
+    assert any(len(set(ends)) == 2 for ends in through.values())
+    for row in rows:
+        for end in range(1, len(row.steps)):
+            ends = through[(row.problem_id, *row.steps[:end])]
+            assert row.values[end - 1] == pytest.approx(sum(ends) / len(ends))
+        if row.slip >= 0:
+            first = row.exact.index(False)
+            worked = SOLUTIONS[row.question].split("\n")[first]
+            assert worked[: row.slip] == row.steps[first][: row.slip]
+            assert worked[row.slip : row.slip + 1] != row.steps[first][row.slip : row.slip + 1]
+    assert any(row.slip >= 0 for row in rows)
+
+
+def test_labels_need_something_to_tell_them() -> None:
+    with pytest.raises(ValueError, match="rollouts must be at least 1, or 0 when pooled, got 0"):
+        replace(RECIPE, rollouts=0)
 
 
 def test_a_group_that_is_there_is_not_repeated(tmp_path: Path) -> None:

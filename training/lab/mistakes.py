@@ -1,20 +1,28 @@
-"""Wrong solutions with exact labels: one token of a right solution replaced, or a legal way that strays.
+"""Wrong solutions with exact labels: one token of a right solution replaced, or a legal way that strays;
+and where a policy's own wrong step goes wrong.
 
 What PRMs learn first (``../LOG.md`` says why): a label on every token, half of the solutions right.
 """
 
 from __future__ import annotations
 
+import operator
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from search.grading.puzzle import Puzzle, apply
+from search.problem import Problem
 from training.lab.family import Worked
 from training.lab.problems import family_of
 from training.lab.vocabulary import Vocabulary
 
-__all__ = ["Marked", "corrupt", "mark", "stray"]
+__all__ = ["Marked", "corrupt", "find_slip", "mark", "stray"]
+
+_EQUATION = re.compile(r"(.*?)([0-9.]+)([-+*/])([0-9.]+)=([0-9.]+)(.*)")
+_OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +101,40 @@ def _legal(rng: random.Random, puzzle: Puzzle, values: Sequence[int]) -> str | N
             left = [value for k, value in enumerate(values) if k not in (i, j)] + [result]
             return f"{values[i]}{operation}{values[j]}={result}:{','.join(map(str, left))}"
     return None
+
+
+def find_slip(problem: Problem, steps: Sequence[str], right: Sequence[bool]) -> int:
+    """The character of the first wrong step where it goes wrong; -1 where that is not known.
+
+    Known for an equation whose only fault is its result: with the true result in its place the step
+    passes the family's check. A result that is too short goes wrong at the character behind it.
+    """
+    if all(right):
+        return -1
+    first = list(right).index(False)
+    match = _EQUATION.fullmatch(steps[first])
+    if match is None:
+        return -1
+    before, left, operation, operand, claimed, after = match.groups()
+    true = _result(left, operation, operand)
+    if true is None or true == claimed:
+        return -1
+    if after.startswith(":"):  # what is left names the result once more, at its end
+        listed = after[1:].split(",")
+        after = ":" + ",".join([*listed[:-1], true]) if listed[-1] == claimed else after
+    mended = f"{before}{left}{operation}{operand}={true}{after}"
+    if not family_of(problem).right_so_far(problem, [*steps[:first], mended])[-1]:
+        return -1
+    same = next((k for k, (a, b) in enumerate(zip(true, claimed, strict=False)) if a != b), None)
+    return match.start(5) + (min(len(true), len(claimed)) if same is None else same)
+
+
+def _result(left: str, operation: str, right: str) -> str | None:
+    """The true result as the lab writes it; None when it has no finite decimal form."""
+    try:
+        a, b = Decimal(left), Decimal(right)
+        value = _OPERATIONS[operation](a, b)
+    except ArithmeticError:
+        return None
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 
-from training.lab.mistakes import corrupt, mark, stray
+from training.lab.mistakes import corrupt, find_slip, mark, stray
 from training.lab.problems import family_of, problem_set
 from training.lab.vocabulary import Vocabulary
 
@@ -44,3 +45,36 @@ def test_strayed_ways_are_true_equations() -> None:
             assert eval(left) == int(right)
         lost += not marked.right[-1]
     assert lost > len(puzzles) // 3
+
+
+def test_a_slip_is_where_a_spoilt_result_first_differs() -> None:
+    rng, found = random.Random(3), 0
+    for worked in problem_set("train", 200, seed=7):
+        steps = list(worked.steps)
+        equations = [k for k, step in enumerate(steps) if re.search(r"=[0-9]", step)]
+        if not equations:
+            continue
+        at = rng.choice(equations)
+        result = re.search(r"=([0-9]+)", steps[at])
+        assert result is not None
+        place = result.start(1) + rng.randrange(len(result.group(1)))
+        digit = str((int(steps[at][place]) + 1) % 10)
+        spoilt = steps[at][:place] + digit + steps[at][place + 1 :]
+        if ":" in spoilt:  # what is left names the result once more
+            wrong = spoilt[result.start(1) : result.end(1)]
+            spoilt = spoilt[: len(spoilt) - len(wrong)] + wrong
+        steps[at] = spoilt
+        right = family_of(worked.problem).right_so_far(worked.problem, steps)
+        if not all(right):
+            slip = find_slip(worked.problem, steps, right)
+            assert slip in (place, -1)
+            found += slip >= 0
+    assert found > 100
+
+
+def test_a_right_solution_and_a_wrong_idea_have_no_slip() -> None:
+    for worked in problem_set("train", 60, seed=8):
+        problem, steps = worked.problem, worked.steps
+        assert find_slip(problem, steps, (True,) * len(steps)) == -1
+        nonsense = ["1+1=2 and so on", *steps[1:]]
+        assert find_slip(problem, nonsense, (False,) * len(steps)) == -1

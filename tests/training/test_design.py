@@ -1,0 +1,41 @@
+"""Designs of the planner study: looks follow one another, and stay within what the pools hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import optuna
+import pytest
+
+from planner.labels import Look
+from training.crossfit import Settings
+from training.design import Design, plain, possible
+
+DESIGN = Design("p", (1, 2, 4), 0, 8, Settings())
+
+
+@pytest.mark.parametrize(
+    ("scored", "expected"),
+    [
+        (0, [(0, None), (1, None), (2, None), (4, None)]),
+        (1, [(0, None), (1, None), (1, "r"), (2, "r"), (4, "r")]),
+        (3, [(0, None), (1, None), (2, None), (4, None), (4, "r")]),
+        (8, [(0, None), (1, None), (2, None), (4, None)]),
+    ],
+)
+def test_looks(scored: int, expected: list[tuple[int, str | None]]) -> None:
+    looks = replace(DESIGN, scored=scored).looks("r")
+    assert looks == tuple(Look("p", samples, prm) for samples, prm in expected)
+
+
+def test_without_a_prm_nothing_is_scored() -> None:
+    assert replace(DESIGN, scored=1).looks(None) == DESIGN.looks("r")
+
+
+@pytest.mark.parametrize("largest", [1, 2, 4, 8, 72])
+def test_probes_leave_something_to_continue_with(largest: int) -> None:
+    assert possible(largest)
+    assert all(int(text.split(",")[-1]) <= largest for text in possible(largest))
+    first = Design.suggested(optuna.trial.FixedTrial(plain("p", largest)), ["p"], largest, scorable=True)
+    assert first.probes[-1] <= largest
+    assert first.to_json()["probes"] == list(first.probes)

@@ -1,0 +1,124 @@
+"""What a trial of the planner study decides: looks, features, and how advantages are modelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from planner.boosting import Shape
+from planner.labels import Look
+from training.crossfit import Settings
+
+__all__ = ["Design", "plain", "possible"]
+
+_GROUPS = ("surface", "ngrams", "agreement", "logprobs", "rewards")
+#: numbers of samples after which a planner may decide again
+_PROBES = ("1", "2", "4", "1,4", "2,8", "1,2,4", "2,4,8", "1,2,4,8", "1,4,16", "1,2,4,8,16")
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Everything that a trial fixes.
+
+    Parameters
+    ----------
+    policy:
+        Which one probes.
+    probes:
+        Samples after which it decides again, ascending.
+    scored:
+        From so many samples on a PRM may be asked; 0: never.
+    choices:
+        How many are decided between at each look.
+    """
+
+    policy: str
+    probes: tuple[int, ...]
+    scored: int
+    choices: int
+    settings: Settings
+
+    def looks(self, prm: str | None) -> tuple[Look, ...]:
+        """The question, then each probe: first as it is, and where a PRM is asked, scored by it too."""
+        out = [Look(self.policy, 0)]
+        asked = False
+        for samples in self.probes:
+            if not asked:
+                out.append(Look(self.policy, samples))
+            if self.scored and prm is not None and samples >= self.scored:
+                out.append(Look(self.policy, samples, prm))
+                asked = True
+        return tuple(out)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for the card."""
+        return {
+            "policy": self.policy,
+            "probes": list(self.probes),
+            "scored": self.scored,
+            "choices": self.choices,
+            "rank": self.settings.rank,
+            "groups": list(self.settings.groups),
+            "keep": self.settings.keep,
+            "shape": self.settings.shape.to_json(),
+        }
+
+    @classmethod
+    def suggested(cls, trial: Any, policies: Sequence[str], largest: int, scorable: bool) -> Design:
+        """The design of an Optuna trial.
+
+        Parameters
+        ----------
+        largest:
+            No probe may be larger: something must be left to continue with.
+        scorable:
+            Whether a PRM has scored any pool.
+        """
+        policy = trial.suggest_categorical("policy", list(policies))
+        probes = _numbers(trial.suggest_categorical("probes", possible(largest)))
+        sizes = [0, *sorted({size for text in possible(largest) for size in _numbers(text)})]
+        scored = trial.suggest_categorical("scored", sizes if scorable else [0])
+        choices = trial.suggest_int("choices", 3, 12)
+        rank = trial.suggest_int("rank", 1, 4)
+        keep = trial.suggest_float("keep", 0.6, 1.0)
+        shape = Shape(
+            trees=trial.suggest_int("trees", 30, 100, step=10),
+            leaves=trial.suggest_int("leaves", 3, 8),
+            rate=trial.suggest_float("rate", 0.03, 0.15, log=True),
+            min_data=trial.suggest_int("min_data", 20, 160, log=True),
+            l2=trial.suggest_float("l2", 1.0, 200.0, log=True),
+            share=trial.suggest_float("share", 0.3, 1.0),
+        )
+        off = {name for name in ("ngrams", "logprobs") if not trial.suggest_categorical(name, [True, False])}
+        groups = tuple(group for group in _GROUPS if group not in off)
+        return cls(policy, probes, scored, choices, Settings(rank, shape, groups, keep))
+
+
+def plain(policy: str, largest: int) -> dict[str, Any]:
+    """The parameters of the first trial, which are also what is fitted without a study."""
+    return {
+        "policy": policy,
+        "probes": "1,2,4,8" if largest >= 8 else possible(largest)[-1],
+        "scored": 0,
+        "choices": 8,
+        "rank": 2,
+        "keep": 1.0,
+        "trees": 60,
+        "leaves": 4,
+        "rate": 0.06,
+        "min_data": 40,
+        "l2": 20.0,
+        "share": 0.5,
+        "ngrams": True,
+        "logprobs": True,
+    }
+
+
+def possible(largest: int) -> list[str]:
+    """The probe sequences that stay within ``largest`` samples."""
+    return [text for text in _PROBES if _numbers(text)[-1] <= max(largest, 1)]
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))

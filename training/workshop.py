@@ -1,0 +1,188 @@
+"""What the trials of a planner study share: matrices, folds, length predictions, shortlists.
+
+Built when first needed and kept, so that a trial only fits what it varies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.experience import Experience
+from planner.features.models import within_problem_auroc
+from planner.features.probe import AGREEMENT
+from planner.features.question import SURFACE, NgramEncoder
+from planner.labels import Look
+from planner.matrix import Matrices, Matrix, open_choices
+from planner.planner import Frontier, Planner
+from search.choice import Choice
+from search.plan import Plan
+from training.crossfit import Chain, crossfit, finish, folds_of, predict_lengths, reference_of
+from training.design import Design
+from training.shortlist import shortlist
+
+__all__ = ["Workshop", "digest"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Workshop:
+    """What trials share: matrices, length predictions, folds, shortlists. Built when first needed."""
+
+    experience: Experience
+    seed: int
+    threads: int
+    matrices: Matrices = field(init=False)
+    tuning_folds: NDArray[np.int64] = field(init=False)
+    folds: NDArray[np.int64] = field(init=False)
+    main: str = field(init=False)
+    sample_flops: float = field(init=False)
+    prices: Floats = field(init=False)
+    judged: NDArray[np.bool_] = field(init=False)
+    auroc: dict[tuple[str, str], float] = field(init=False)
+    _lengths: dict[tuple[Look, int], Any] = field(init=False, default_factory=dict)
+    _lists: dict[tuple[Look, int, Choice], Matrix] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        experience = self.experience
+        encoder = NgramEncoder.fit(experience.questions, seed=self.seed)
+        self.matrices = Matrices(experience, encoder, seed=self.seed)
+        self.tuning_folds = folds_of(experience.families, 3, self.seed)
+        self.folds = folds_of(experience.families, 5, self.seed)
+        self.main = experience.main
+        pool = experience.pools[self.main]
+        self.sample_flops = experience.policies[self.main].flops(
+            float(pool.tokens.mean() + pool.prompt.mean())
+        )
+        relative = np.geomspace(3e-5, 3.0, 18)
+        self.prices = relative / self.sample_flops
+        self.judged = (relative >= 2e-4) & (relative <= 0.05)
+        self.auroc = {
+            (policy, prm): within_problem_auroc(experience, policy, prm)
+            for policy, held in experience.pools.items()
+            for prm in held.prms
+        }
+
+    @property
+    def largest(self) -> int:
+        """The largest probe that leaves something to continue with."""
+        return max(1, min(pool.draws for pool in self.experience.pools.values()) // 2)
+
+    @property
+    def scorable(self) -> bool:
+        """Whether a PRM has scored any pool."""
+        return bool(self.auroc)
+
+    def prm(self, probing: str) -> str | None:
+        """The PRM that tells right from wrong best for the policy that probes."""
+        known = {prm: value for (policy, prm), value in self.auroc.items() if policy == probing}
+        return max(known, key=lambda n: (known[n], n)) if known else None
+
+    def looks(self, design: Design) -> tuple[Look, ...]:
+        """The looks of a design, the question first."""
+        return design.looks(self.prm(design.policy))
+
+    def listed(self, look: Look, following: Look | None, design: Design) -> Matrix:
+        """The matrix of a look with the choices that it decides between."""
+        # what the next look leads to under a tight cap is answering from it: that stays in sight
+        after = look if following is None else following
+        stop = Choice(after.policy, None, Plan.of("majority", n=max(after.samples, 1)))
+        key = (look, design.choices, stop)
+        if key not in self._lists:
+            known = open_choices(self.experience, look)
+            matrix = self.matrices.at(look, tuple(sorted({*known, stop}, key=str)))
+            place = len(SURFACE) + self.matrices.encoder.dimensions + AGREEMENT.index("top_share")
+            signal = matrix.features[:, place] if look.samples else matrix.characters
+            always = sorted({matrix.choices[reference_of(matrix)], stop}, key=str)
+            prices = self.prices[self.judged]
+            chosen = shortlist(matrix, self.experience.domains, signal, prices, design.choices, always=always)
+            self._lists[key] = matrix.only(chosen)
+        return self._lists[key]
+
+    def lengths(self, look: Look, tuning: bool) -> Any:
+        key = (look, int(tuning))
+        if key not in self._lengths:
+            folds = self.tuning_folds if tuning else self.folds
+            self._lengths[key] = predict_lengths(
+                self.matrices, look, folds, seed=self.seed, threads=self.threads
+            )
+        return self._lengths[key]
+
+    def chain(self, design: Design, tuning: bool) -> Chain:
+        looks = self.looks(design)
+        return crossfit(
+            [self.listed(a, b, design) for a, b in zip(looks, (*looks[1:], None), strict=True)],
+            self.matrices,
+            {look: self.lengths(look, tuning) for look in looks},
+            self.tuning_folds if tuning else self.folds,
+            self.prices,
+            design.settings,
+            seed=self.seed,
+            threads=self.threads,
+        )
+
+    def utility(self, chain: Chain) -> float:
+        return float(chain.utility[:, self.judged].mean())
+
+    def finished(self, design: Design, tried: int, date: str) -> Planner:
+        chain = self.chain(design, tuning=False)
+        looks = self.looks(design)
+        stages = finish(
+            chain,
+            {look: self.lengths(look, False) for look in looks},
+            self.folds,
+            self.experience.families,
+            design.settings,
+            seed=self.seed,
+            threads=self.threads,
+        )
+        experience = self.experience
+        frontier = Frontier(
+            self.prices, chain.accuracy.mean(axis=0), chain.tokens.mean(axis=0), chain.flops.mean(axis=0)
+        )
+        card = {
+            "date": date,
+            "seed": self.seed,
+            "problems": len(experience),
+            "left_out_problems": experience.left_out,
+            "families": sorted(set(experience.families)),
+            "questions_sha256": digest(experience.questions),
+            "choices": [str(choice) for choice in experience.choices],
+            "trials": tried,
+            "design": design.to_json(),
+            "quality": {
+                "what": "decisions on families left out of the fit; the design saw the same problems",
+                "utility": self.utility(chain),
+                "shrinkage": [[float(s) for s in fit.shrink] for fit in chain.fits],
+                "prices": [float(p) for p in self.prices],
+                "accuracy": [float(a) for a in frontier.accuracy],
+                "sample_equivalents": [float(f) for f in frontier.flops / self.sample_flops],
+            },
+            "prm_auroc_within_problems": {
+                f"{policy} x {prm}": value for (policy, prm), value in self.auroc.items()
+            },
+        }
+        return Planner(
+            stages,
+            self.matrices.encoder,
+            frontier,
+            dict(experience.policies),
+            dict(experience.prms),
+            tuple(sorted(set(experience.domains))),
+            self.sample_flops,
+            card,
+        )
+
+
+def digest(lines: Sequence[str]) -> str:
+    """What tells one log from another."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode("utf-8", "replace") + b"\0")
+    return digest.hexdigest()
