@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from planner.calibration import Calibration, Reliability
 from planner.cost import ChoiceCost
 from planner.features.question import NgramEncoder
+from planner.fitted import Fitted
+from planner.frontier import Frontier
 from planner.labels import Look
-from planner.planner import Frontier, Planner
 from planner.stages import Stage, Terms
 from search.cards import ModelCard
 from search.choice import Choice
@@ -46,7 +47,7 @@ _MOST_BYTES = 256 * 1024 * 1024
 _MOST_STAGES, _MOST_MODELS = 32, 256
 
 
-def save(planner: Planner, path: Path) -> None:
+def save(planner: Fitted, path: Path) -> None:
     """Write a planner to a new folder, or over one that holds a planner. All or nothing.
 
     Raises ArtefactError when ``path`` holds anything else.
@@ -107,13 +108,13 @@ def save(planner: Planner, path: Path) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def load(path: Path) -> Planner:
+def load(path: Path) -> Fitted:
     """Read a planner. ArtefactError: the folder is missing, damaged, foreign or of another version."""
     files = _verified(path)
     try:
         body = json.loads(files[_BODY].decode(), parse_constant=_no_constant)
         arrays = _arrays(files[_ARRAYS])
-        return _planner(body, arrays, files)
+        return _fitted(body, arrays, files)
     except ArtefactError:
         raise
     # whatever shape a stranger's JSON has: the wrong key, type or number is damage, and nothing else
@@ -177,13 +178,13 @@ def _arrays(data: bytes) -> dict[str, NDArray[np.float64]]:
     return {name: array.astype(np.float64) for name, array in raw.items()}
 
 
-def _planner(
+def _fitted(
     body: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float64]], files: Mapping[str, bytes]
-) -> Planner:
+) -> Fitted:
     stages = body["stages"]
     if not isinstance(stages, list) or not 1 <= len(stages) <= _MOST_STAGES:
         raise ArtefactError(f"a planner has 1 to {_MOST_STAGES} stages, got {str(stages)[:40]}")
-    return Planner(
+    return Fitted(
         tuple(_stage(entry, number, arrays, files) for number, entry in enumerate(stages)),
         NgramEncoder(arrays["ngrams.idf"], arrays["ngrams.components"]),
         Frontier(*(arrays[f"frontier.{name}"] for name in ("prices", "accuracy", "tokens", "flops"))),

@@ -71,6 +71,7 @@ async def solve(
     domain: str = "text",
     seed: int = 0,
     voteable: bool = True,
+    abstain_below: float = 0.0,
     allow_foreign: bool = False,
 ) -> Solution:
     """Answer a question.
@@ -84,6 +85,9 @@ async def solve(
         setting (policy, None) or, without one, in any setting of the policy.
     seed:
         Determines every draw where the engine promises so.
+    abstain_below:
+        Stop where no affordable plan is expected to be right this often; the answer is then the vote over
+        what a look showed, if there was one.
 
     Raises ArtefactError for models that the planner was not learned from or a pair that is missing,
     BudgetError when not even the cheapest choice fits a cap.
@@ -95,12 +99,17 @@ async def solve(
     ]
     desk = _Desk(problem, settings, _budget(limits), seed)
     advice = planner.recommend(
-        problem.question, objective=objective, cap=cap, domain=problem.domain, voteable=voteable
+        problem.question,
+        objective=objective,
+        cap=cap,
+        domain=problem.domain,
+        voteable=voteable,
+        abstain_below=abstain_below,
     )
     records: list[StageRecord] = []
     look = Look(planner.stages[0].look.policy, 0)
     before = Spend()
-    while advice.look is not None:
+    while advice.look is not None and not advice.abstain:
         candidates = await desk.look(advice.look)
         spent = desk.spend
         records.append(StageRecord(look, advice, _minus(spent, before)))
@@ -117,7 +126,11 @@ async def solve(
             spent=spent,
             groups=group(problem, grading(problem.domain), [c.answer for c in candidates]),
             domain=problem.domain,
+            abstain_below=abstain_below,
         )
+    if advice.abstain:
+        records.append(StageRecord(look, advice, Spend()))
+        return desk.abstained(look, records, advice)
     result = await desk.run(advice.choice, look)
     records.append(StageRecord(look, advice, _minus(desk.spend, before)))
     return Solution(
@@ -143,6 +156,7 @@ def solve_sync(
     domain: str = "text",
     seed: int = 0,
     voteable: bool = True,
+    abstain_below: float = 0.0,
     allow_foreign: bool = False,
 ) -> Solution:
     """``solve`` for callers without a loop; it also works inside a running one (a notebook)."""
@@ -156,6 +170,7 @@ def solve_sync(
             domain=domain,
             seed=seed,
             voteable=voteable,
+            abstain_below=abstain_below,
             allow_foreign=allow_foreign,
         )
     )
@@ -210,6 +225,21 @@ class _Desk:
             advice.accuracy,
             advice.tokens,
             advice.flops,
+            self.spend,
+        )
+
+    def abstained(self, look: Look, records: Sequence[StageRecord], advice: Recommendation) -> Solution:
+        """What there is where nothing more is worth trying."""
+        answer = None if self._last is None else self._last.answer
+        return Solution(
+            answer,
+            Outcome.ABSTAINED,
+            advice.choice if self._last is None else Choice(look.policy, look.prm, self._last.plan),
+            self._candidates,
+            tuple(records),
+            advice.accuracy,
+            float(self.spend.tokens),
+            self.spend.flops,
             self.spend,
         )
 

@@ -46,6 +46,8 @@ class Recommendation:
         Expected cost beyond what has been spent already, looking included, and p90 of it.
     warnings:
         Why the advice may be less sure than it says.
+    abstain:
+        Whether no affordable plan is expected to be right often enough to be worth running.
     """
 
     choice: Choice
@@ -58,6 +60,7 @@ class Recommendation:
     flops_p90: float
     runner_up: RunnerUp | None
     warnings: tuple[str, ...] = ()
+    abstain: bool = False
     explain: Callable[[], tuple[Reason, ...]] = field(default=tuple, repr=False, compare=False)
 
     @property

@@ -43,6 +43,8 @@ class Terms:
         (J,) accuracy per FLOP, and the mean FLOPs that follow looking further at each of them.
     mean_length:
         Tokens of a sample of the probing policy on the training problems.
+    allows:
+        (C,) choices that can still follow the next look.
     """
 
     look: Look
@@ -58,7 +60,7 @@ class Terms:
     _table: Floats = field(init=False)
     _look_table: Floats | None = field(init=False)
     _keeps: NDArray[np.bool_] = field(init=False)
-    _allows: NDArray[np.bool_] = field(init=False)
+    allows: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
         count, prices = len(self.choices), len(self.prices)
@@ -94,7 +96,7 @@ class Terms:
         object.__setattr__(
             self, "_keeps", np.array([following.joins(c) and not c.plan.is_tree for c in self.choices])
         )
-        object.__setattr__(self, "_allows", np.array([following.allows(c) for c in self.choices]))
+        object.__setattr__(self, "allows", np.array([following.allows(c) for c in self.choices]))
 
     def menu(self, level: Floats, columns: Floats, lengths: Floats, characters: Floats) -> Menu:
         """The menu from predictions, wherever they come from.
@@ -114,7 +116,7 @@ class Terms:
             self.advance_cost * (lengths[:, probing, None] / self.mean_length),
             look,
             self._keeps,
-            self._allows,
+            self.allows,
         )
 
 

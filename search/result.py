@@ -21,6 +21,7 @@ class Outcome(StrEnum):
     BUDGET = "budget"  # the budget let no candidate finish
     DEADLINE = "deadline"  # time was up before any candidate finished
     STEP_LIMIT = "step_limit"  # every beam hit the step or token limit without an answer
+    ABSTAINED = "abstained"  # whoever decided expected no affordable plan to help
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from planner.experience import Experience
 from planner.features.models import within_problem_auroc
 from planner.features.probe import AGREEMENT
 from planner.features.question import SURFACE, NgramEncoder
+from planner.frontier import Frontier
 from planner.labels import Look
 from planner.matrix import Matrices, Matrix, open_choices
-from planner.planner import Frontier, Planner
+from planner.planner import Planner
 from search.choice import Choice
 from search.plan import Plan
 from training.crossfit import Chain, crossfit, finish, folds_of, predict_lengths, reference_of

@@ -140,7 +140,7 @@ def test_mutated_files_with_right_hashes_never_crash(folder: Path, tmp_path: Pat
             files[name] = bytes(data)
 
         try:
-            planner = load(sealed(folder, tmp_path / "mutant", mutate))
+            planner = Planner.load(sealed(folder, tmp_path / "mutant", mutate))
         except ArtefactError:
             refused += 1
             continue

@@ -120,3 +120,16 @@ def test_another_policys_plan_does_not_take_the_probe() -> None:
     assert look.joins(Choice("small", None, Plan.of("majority", n=16)))
     assert not look.joins(Choice("large", None, Plan.of("majority", n=16)))
     assert not look.joins(Choice("small", None, Plan.of("cot")))
+
+
+async def test_abstains_where_nothing_is_expected_to_help(planner: Planner) -> None:
+    nothing = await solve(
+        PROBLEM, planner, settings(), objective=Price(0.0), abstain_below=1.01, allow_foreign=True
+    )
+    assert nothing.outcome == Outcome.ABSTAINED
+    assert nothing.answer is None
+    assert nothing.spend.tokens == 0
+    assert nothing.stages[-1].advice.abstain
+    hopeful = await solve(PROBLEM, planner, settings(), objective=Price(0.0), allow_foreign=True)
+    assert hopeful.outcome == Outcome.ANSWERED
+    assert not any(record.advice.abstain for record in hopeful.stages)

@@ -1,0 +1,156 @@
+"""Turns a decision into advice: what it promises, the runner-up, and why on demand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.decision import Menu, Rule
+from planner.matrix import feature_names
+from planner.recommendation import Reason, Recommendation, RunnerUp
+from planner.stages import Stage
+from search.choice import Choice
+from search.errors import BudgetError
+from search.plan import Plan
+
+__all__ = ["advise", "calibrated", "one_greedy_answer", "unaffordable"]
+
+Floats = NDArray[np.float64]
+
+
+def calibrated(stage: Stage, menu: Menu) -> Menu:
+    """The menu with calibrated accuracies, for targets: level 0 and the accuracies as advantages."""
+    level = menu.level[:, None]
+    gained = stage.calibration.apply(level + menu.advance_net + menu.prices * menu.advance_cost)
+    return replace(
+        menu,
+        level=np.zeros_like(menu.level),
+        advantage=stage.accuracy(menu),
+        advance_net=gained - menu.prices * menu.advance_cost,
+    )
+
+
+def advise(
+    stage: Stage,
+    menu: Menu,
+    rule: Rule,
+    option: int,
+    features: Floats,
+    *,
+    warnings: tuple[str, ...] = (),
+    abstain_below: float = 0.0,
+) -> Recommendation:
+    """The advice that an option of ``planner.decision.decide`` stands for.
+
+    Parameters
+    ----------
+    menu:
+        One row; calibrated already where the rule has a target.
+    option:
+        A choice of the stage, or their number to look further.
+    features:
+        (1, F) what the stage saw.
+    abstain_below:
+        Advise to abstain where no option that fits is expected to be right this often.
+    """
+    count = len(stage.choices)
+    looks = option == count
+    allowed = stage.terms.allows if looks else np.ones(count, bool)
+    order = _ranked(menu, rule, allowed)
+    best = order[0] if looks else option
+    others = [c for c in order if c != best]
+    accuracies = stage.accuracy(menu)[0] if rule.target is None else menu.level[0] + menu.advantage[0]
+    accuracy, costs = float(accuracies[best]), menu.costs
+    tokens, flops = float(costs.tokens[0, best]), float(costs.flops[0, best])
+    tokens_p90, flops_p90 = float(costs.tokens_p90[0, best]), float(costs.flops_p90[0, best])
+    if looks and np.isinf(rule.tokens_left) and np.isinf(rule.flops_left) and rule.target is None:
+        price = rule.price_per_flop
+        at = int(np.abs(np.log(stage.terms.prices / max(price, 1e-300))).argmin())
+        gained = menu.level[:, None] + menu.advance_net + stage.terms.prices * menu.advance_cost
+        accuracy = float(stage.calibration.apply(gained[0, at : at + 1])[0])
+        flops = float(menu.advance_cost[0, at])
+        tokens = flops * rule.tokens_per_flop
+    runner = None
+    if others:
+        second = others[0]
+        runner = RunnerUp(
+            stage.choices[second],
+            float(accuracies[second]),
+            float(costs.tokens[0, second]),
+            float(costs.flops[0, second]),
+        )
+    other = others[0] if others else stage.terms.reference
+    hopeful = max(accuracy, *(float(accuracies[c]) for c in np.flatnonzero(_fits(menu, rule))))
+    return Recommendation(
+        stage.choices[best],
+        stage.terms.next_look if looks else None,
+        accuracy,
+        stage.reliability.interval(accuracy),
+        tokens,
+        flops,
+        max(tokens_p90, tokens),
+        max(flops_p90, flops),
+        runner,
+        warnings,
+        hopeful < abstain_below,
+        lambda: _why(stage, features[0], best, other),
+    )
+
+
+def unaffordable(stage: Stage, menu: Menu, rule: Rule) -> BudgetError:
+    """The error that names the cheapest choice where a cap allows none."""
+    cheapest = int(menu.costs.tokens_p90[0].argmin())
+    return BudgetError(
+        f"a cap must allow the cheapest choice, {stage.choices[cheapest]} "
+        f"with {menu.costs.tokens_p90[0, cheapest]:.0f} tokens "
+        f"and {menu.costs.flops_p90[0, cheapest]:.3g} FLOPs at the 90% quantile, "
+        f"got {rule.tokens_left:.0f} tokens and {rule.flops_left:.3g} FLOPs"
+    )
+
+
+def one_greedy_answer(stage: Stage, menu: Menu) -> Recommendation:
+    """The advice where answers cannot be compared."""
+    greedy = [i for i, c in enumerate(stage.choices) if c.plan.strategy == "cot"]
+    best = greedy[0] if greedy else int(menu.costs.flops[0].argmin())
+    return Recommendation(
+        Choice(stage.choices[best].policy, None, Plan.of("cot")),
+        None,
+        float("nan"),
+        (0.0, 1.0),
+        float(menu.costs.tokens[0, best]),
+        float(menu.costs.flops[0, best]),
+        float(menu.costs.tokens_p90[0, best]),
+        float(menu.costs.flops_p90[0, best]),
+        None,
+        ("voting means nothing here (no answer to compare): one greedy answer, accuracy unknown",),
+    )
+
+
+def _why(stage: Stage, features: Floats, best: int, other: int) -> tuple[Reason, ...]:
+    credited = stage.contributions(features)
+    effect = credited[best] - credited[other]
+    ngrams = len(features) - len(feature_names(stage.look, 0))
+    names = feature_names(stage.look, ngrams)
+    loudest = np.argsort(-np.abs(effect), kind="stable")[:5]
+    return tuple(Reason(names[f], float(features[f]), float(effect[f])) for f in loudest if effect[f])
+
+
+def _fits(menu: Menu, rule: Rule) -> NDArray[np.bool_]:
+    """(C,) choices whose 90% quantile of cost stays within the caps."""
+    tokens, flops = menu.costs.tokens_p90[0], menu.costs.flops_p90[0]
+    return np.asarray((tokens <= rule.tokens_left) & (flops <= rule.flops_left))
+
+
+def _ranked(menu: Menu, rule: Rule, allowed: NDArray[np.bool_]) -> list[int]:
+    """Choices from best to worst under the rule, those that fit first."""
+    fits = _fits(menu, rule) & allowed
+    if rule.target is not None:
+        accuracy = menu.level[0] + menu.advantage[0]
+        short = np.maximum(rule.target - accuracy, 0.0)
+        key = list(zip(~fits, short, menu.costs.flops[0], strict=True))
+    else:
+        paid = menu.costs.flops[0] if rule.unit == "flops" else menu.costs.tokens[0]
+        key = list(zip(~fits, -(menu.advantage[0] - rule.price * paid), paid, strict=True))
+    return sorted(range(len(key)), key=lambda c: key[c])

@@ -1,0 +1,74 @@
+"""What a fitted planner consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from planner.features.question import NgramEncoder
+from planner.frontier import Frontier
+from planner.matrix import feature_names
+from planner.stages import Stage
+from search.cards import ModelCard
+from search.errors import ArtefactError
+
+__all__ = ["Fitted"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A planner's numbers, checked to fit together. ``planner.planner.Planner`` decides with them.
+
+    Parameters
+    ----------
+    stages:
+        Question first, then each look in turn.
+    encoder:
+        Of the question's n-grams.
+    frontier:
+        Calibrates mean budgets.
+    policies, prms:
+        Cards of the models it was learned from.
+    domains:
+        Domains it was learned from.
+    sample_flops:
+        One sample-equivalent.
+    card:
+        What it was learned from and how good it was on left-out families.
+
+    Raises ArtefactError where they do not fit together.
+    """
+
+    stages: tuple[Stage, ...]
+    encoder: NgramEncoder
+    frontier: Frontier
+    policies: Mapping[str, ModelCard]
+    prms: Mapping[str, ModelCard]
+    domains: tuple[str, ...]
+    sample_flops: float
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.stages or self.stages[0].look.samples:
+            raise ArtefactError("a planner's first stage sees the question only, got another")
+        if not (np.isfinite(self.sample_flops) and self.sample_flops > 0):
+            raise ArtefactError(f"a sample-equivalent must be above 0 FLOPs, got {self.sample_flops}")
+        for stage, following in zip(self.stages, (*self.stages[1:], None), strict=True):
+            if stage.terms.next_look != (following.look if following else None):
+                raise ArtefactError(
+                    f"stages must follow one another, got {stage.terms.next_look} after {stage.look}"
+                )
+            names = feature_names(stage.look, self.encoder.dimensions)
+            if stage.forest.features != len(names):
+                raise ArtefactError(
+                    f"the stage at {stage.look} takes {len(names)} features, got {stage.forest.features}"
+                )
+            for choice in stage.choices:
+                known = choice.policy in self.policies and (choice.prm is None or choice.prm in self.prms)
+                if not known:
+                    raise ArtefactError(f"a choice names models that have a card, got {choice}")
+            if not set(stage.terms.policies) <= set(self.policies):
+                raise ArtefactError(f"policies must have a card, got {stage.terms.policies}")

@@ -1,0 +1,49 @@
+"""What decisions at each price met on left-out families: turns a mean budget into a price."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.objective import MeanBudget
+from search.errors import ArtefactError
+
+__all__ = ["Frontier"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frontier:
+    """What decisions at each price (J,) met on left-out families: means over problems."""
+
+    prices: Floats
+    accuracy: Floats
+    tokens: Floats
+    flops: Floats
+
+    def __post_init__(self) -> None:
+        parts = (self.prices, self.accuracy, self.tokens, self.flops)
+        if not len(self.prices) or len({part.shape for part in parts}) != 1 or self.prices.ndim != 1:
+            raise ArtefactError(
+                f"a frontier needs equally many numbers per price, got {[p.shape for p in parts]}"
+            )
+        if not all(np.isfinite(part).all() for part in parts) or (np.diff(self.prices) <= 0).any():
+            raise ArtefactError("a frontier needs finite numbers at ascending prices, got others")
+
+    def price_of(self, budget: MeanBudget, share: float) -> float:
+        """The price at which the mean cost meets the budget.
+
+        Between two prices of the grid, requests are split at random (``share`` in [0, 1) is the request's
+        draw), so that the mean is met exactly.
+        """
+        cost = np.minimum.accumulate(self.flops if budget.unit == "flops" else self.tokens)
+        if budget.amount >= cost[0]:
+            return float(self.prices[0])
+        if budget.amount <= cost[-1]:
+            return float(self.prices[-1])
+        right = int(np.argmax(cost < budget.amount))
+        weight = (cost[right - 1] - budget.amount) / (cost[right - 1] - cost[right])
+        return float(self.prices[right] if share < weight else self.prices[right - 1])

@@ -1,0 +1,55 @@
+"""A stream's mean stays at its budget, also where the calibration was wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from planner.experience import Experience
+from planner.matrix import Matrices
+from planner.objective import MeanBudget
+from planner.planner import Planner
+from planner.replay import replay
+from planner.stream import Stream
+from search.errors import BudgetError
+from search.result import Spend
+
+
+@pytest.mark.parametrize("dearer", [0.7, 1.0, 1.5])
+@pytest.mark.parametrize("samples", [3.0, 8.0])
+def test_the_mean_is_kept_within_two_percent(
+    planner: Planner, experience: Experience, dearer: float, samples: float
+) -> None:
+    """Requests cost ``dearer`` times what the same decisions cost in training."""
+    matrices = Matrices(experience, planner.encoder, probes=2, resamples=2, seed=1)
+    amounts = np.geomspace(planner.frontier.flops.min(), planner.frontier.flops.max(), 40)
+    met = []
+    for amount in amounts:
+        aim = MeanBudget(float(amount))
+        rules = [planner.rule(aim, None, Spend(), question) for question in experience.questions]
+        met.append(replay(planner.stages, matrices, rules.__getitem__).met.flops[:, 0] * dearer)
+    costs = np.array(met)
+    budget = samples * planner.sample_flops * dearer
+    stream = Stream(planner, MeanBudget(budget))
+    rng = np.random.default_rng(7)
+    for problem in rng.integers(0, len(experience), 2500):
+        asked = stream.objective().amount
+        stream.settle(Spend(flops=float(costs[np.abs(np.log(amounts / asked)).argmin(), problem])))
+    assert stream.requests == 2500
+    assert stream.mean == pytest.approx(budget, rel=0.02)
+
+
+def test_what_was_overspent_is_made_up(planner: Planner) -> None:
+    budget = MeanBudget(1000.0, "tokens")
+    stream = Stream(planner, budget, horizon=10)
+    assert stream.objective() == budget
+    stream.settle(Spend(policy_tokens=1500, prm_tokens=500))
+    assert stream.objective() == MeanBudget(900.0, "tokens")
+    for _ in range(3):
+        stream.settle(Spend(policy_tokens=500))
+    assert stream.objective().amount > 1000.0
+
+
+def test_a_horizon_must_be_at_least_one(planner: Planner) -> None:
+    with pytest.raises(BudgetError, match="at least 1 request, got 0"):
+        Stream(planner, MeanBudget(1.0), horizon=0)
