@@ -294,7 +294,7 @@ def _claims(outcomes: Outcomes, main: str) -> list[str]:
     for strategy in ("best_of_n", "weighted_vote"):
         for n in (4, 16):
             plan = f"{strategy}(n={n}, score=last)"
-            compare((main, "lab-prm-good", plan), (main, "lab-prm-offline", plan))
+            compare((main, "lab-prm-onpolicy", plan), (main, "lab-prm-offline", plan))
     large = ("lab-policy-l", "", "cot()")
     for policy in ("lab-policy-s", main):
         best = _best(outcomes, policy, large)

@@ -7,7 +7,7 @@ with the same weights as an unbroken one. Computes in bfloat16 with float32 weig
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -50,6 +50,7 @@ def train(
     rows: Callable[[int], Sequence[Row]],
     loss: Callable[[Tensor, Tensor], Tensor],
     begin: Callable[[], None] = lambda: None,
+    slow: Mapping[str, float] | None = None,
     parts: int,
     pad: int,
     longest: int,
@@ -73,6 +74,8 @@ def train(
         that are not ``IGNORE``. Divided by their number in the whole batch.
     begin:
         Called before the first step of a run that does not go on.
+    slow:
+        Share of the learning rate for weights by name; 0 keeps a weight as it is.
 
     Raises CheckpointError when ``unfinished`` is of another recipe.
     """
@@ -84,6 +87,8 @@ def train(
     else:
         model.load_state_dict(state["model"])
         start = state["step"]
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_((slow or {}).get(name, 1.0) > 0.0)
     ends = list(accumulate(schedules))
     steps, smooth = ends[-1], 0.0
     forward = torch.compile(model, dynamic=True) if how.compiled else model
@@ -91,7 +96,7 @@ def train(
         which = bisect_right(ends, step)
         first = ends[which] - schedules[which]
         if step in (start, first):
-            optimizer = Optimizer(model, rate, schedules[which])
+            optimizer = Optimizer(model, rate, schedules[which], slow=slow or {})
             if state is not None and start == step != first:
                 optimizer.load_state_dict(state["optimizer"])
         batches = list(micro_batches(rows(step), parts, pad, longest))

@@ -7,6 +7,7 @@ warm-up, constant, linear decay (Hu et al., arXiv 2404.06395).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,22 +17,32 @@ __all__ = ["Optimizer"]
 
 
 class Optimizer:
-    """Steps a model through a schedule. ``state_dict`` holds everything a restart needs."""
+    """Steps a model through a schedule. ``state_dict`` holds everything a restart needs.
+
+    ``slow``: share of the learning rate for weights by name, 1 for the others.
+    """
 
     def __init__(
-        self, model: nn.Module, rate: float, steps: int, warmup: int = 100, decay: float = 0.4
+        self,
+        model: nn.Module,
+        rate: float,
+        steps: int,
+        warmup: int = 100,
+        decay: float = 0.4,
+        slow: Mapping[str, float] | None = None,
     ) -> None:
-        hidden: list[nn.Parameter] = []
-        other: list[nn.Parameter] = []
+        hidden: dict[float, list[nn.Parameter]] = {}
+        other: dict[float, list[nn.Parameter]] = {}
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 matrix = parameter.dim() == 2 and "embed" not in name and "score" not in name
-                (hidden if matrix else other).append(parameter)
+                share = (slow or {}).get(name, 1.0)
+                (hidden if matrix else other).setdefault(share, []).append(parameter)
         self.parts: tuple[torch.optim.Optimizer, ...] = (
-            torch.optim.AdamW(other, lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
-            torch.optim.Muon(hidden, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(_groups(other), lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+            torch.optim.Muon(_groups(hidden), lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
         )
-        self.parameters = [*hidden, *other]
+        self.parameters = [p for part in self.parts for group in part.param_groups for p in group["params"]]
         self.rate, self.steps, self.warmup, self.decay = rate, steps, warmup, decay
 
     def at(self, step: int) -> float:
@@ -44,7 +55,7 @@ class Optimizer:
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         for part in self.parts:
             for group in part.param_groups:
-                group["lr"] = self.at(step)
+                group["lr"] = group["share"] * self.at(step)
             part.step()
             part.zero_grad(set_to_none=True)
 
@@ -56,3 +67,7 @@ class Optimizer:
         """Go on where ``state_dict`` was taken."""
         for part, saved in zip(self.parts, state, strict=True):
             part.load_state_dict(saved)
+
+
+def _groups(parameters: Mapping[float, list[nn.Parameter]]) -> list[dict[str, Any]]:
+    return [{"params": held, "share": share} for share, held in parameters.items()]

@@ -55,7 +55,7 @@ class LabelRecipe:
 LABELS: Mapping[str, LabelRecipe] = {
     "m": LabelRecipe("lab-policy-m", problems=2560, samples=4, rollouts=4, seed=21),
     "m-many": LabelRecipe("lab-policy-m", problems=12000, samples=12, rollouts=0, seed=23, pooled=True),
-    "s-many": LabelRecipe("lab-policy-s", problems=12000, samples=12, rollouts=0, seed=24, pooled=True),
+    "s": LabelRecipe("lab-policy-s", problems=1536, samples=4, rollouts=4, seed=22),
 }
 
 
@@ -63,7 +63,8 @@ LABELS: Mapping[str, LabelRecipe] = {
 class Labelled:
     """One sample with a label per step. ``exact`` is the family's check, ``values`` the rollouts'.
 
-    ``slip`` is the character of the first wrong step where it goes wrong, -1 where that is not known.
+    ``true`` is ``Family.true_so_far``; ``slip`` is the character of the first step that is not true where
+    it goes wrong, -1 where that is not known (``training.lab.mistakes.find_slip``).
     """
 
     problem_id: str
@@ -74,6 +75,7 @@ class Labelled:
     exact: tuple[bool, ...]
     correct: bool
     slip: int = -1
+    true: tuple[bool, ...] = ()
 
 
 async def _children(engine: Engine, prompt: tuple[int, ...], n: int, seed: int) -> list[ChildFinished]:
@@ -129,7 +131,8 @@ async def _label_problem(engine: Engine, worked: Worked, recipe: LabelRecipe, ne
                 ),
                 exact,
                 right[child.child],
-                find_slip(problem, steps, exact),
+                find_slip(problem, steps),
+                family.true_so_far(problem, steps),
             )
         )
     return rows
@@ -200,6 +203,7 @@ def read_labels(path: Path) -> list[Labelled]:
                 tuple(row["exact"]),
                 row["correct"],
                 row["slip"],
+                tuple(row["true"]),
             )
             for row in map(json.loads, file)
         ]

@@ -11,7 +11,7 @@ from search.errors import BudgetError
 if TYPE_CHECKING:
     from planner.objective import Objective
 
-__all__ = ["Flops", "Price", "Target", "Tokens", "objective_of"]
+__all__ = ["AbstainBelow", "Flops", "Price", "Target", "Tokens", "objective_of"]
 
 Tokens = Annotated[
     int | None, typer.Option(metavar="N", help="Hard budget: logical tokens of policy and PRM together.")
@@ -24,6 +24,17 @@ Target = Annotated[
 Price = Annotated[
     float | None,
     typer.Option(metavar="P", help="Spend a GFLOP more only where it is expected to add P of accuracy."),
+]
+
+AbstainBelow = Annotated[
+    float,
+    typer.Option(
+        "--abstain-below",
+        metavar="SHARE",
+        min=0.0,
+        max=1.0,
+        help="Abstain where no affordable plan is expected to be right this often.",
+    ),
 ]
 
 #: FLOPs in the unit of ``--price``

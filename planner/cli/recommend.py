@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from planner.cli.objective import Flops, Price, Target, Tokens, objective_of
+from planner.cli.objective import AbstainBelow, Flops, Price, Target, Tokens, objective_of
 from planner.cli.printing import brief, percent, print_json, print_table
 from planner.cli.question import read_question
 from planner.models import find_model, shipped
@@ -35,13 +35,16 @@ def recommend(
     flops: Flops = None,
     target: Target = None,
     price: Price = None,
+    abstain_below: AbstainBelow = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Name the plan for a question. No token is spent."""
     asked, wanted = read_question(question), objective_of(tokens, flops, target, price)
     from planner.planner import Planner
 
-    advice = Planner.load(planner_folder(planner)).recommend(asked, objective=wanted)
+    advice = Planner.load(planner_folder(planner)).recommend(
+        asked, objective=wanted, abstain_below=abstain_below
+    )
     if as_json:
         print_json(told(advice))
         return
@@ -64,6 +67,8 @@ def print_advice(advice: Recommendation) -> None:
         f"{why.feature} = {why.value:.4g}: {100 * why.effect:+.1f} points over the next best"
         for why in advice.why
     ]
+    if advice.abstain:
+        first = "Abstain: no affordable plan is likely to help. "
     print_table(
         f"{first}Expected accuracy {percent(advice.accuracy)} % ({percent(low)} to {percent(high)})",
         ["", "policy", "PRM", "plan", "accuracy %", "tokens", "MFLOPs"],
@@ -94,6 +99,7 @@ def told(advice: Recommendation) -> dict[str, Any]:
         "flops": advice.flops,
         "tokens_p90": advice.tokens_p90,
         "flops_p90": advice.flops_p90,
+        "abstain": advice.abstain,
         "runner_up": None if runner is None else asdict(runner) | {"choice": str(runner.choice)},
         "why": [asdict(reason) for reason in advice.why],
         "warnings": advice.warnings,

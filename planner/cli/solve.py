@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from planner.cli.objective import Flops, Price, Target, Tokens, objective_of
+from planner.cli.objective import AbstainBelow, Flops, Price, Target, Tokens, objective_of
 from planner.cli.printing import output_console, percent, print_json, print_table
 from planner.cli.question import read_question
 from planner.cli.recommend import PlannerFolder, Question, planner_folder, told
@@ -34,6 +34,7 @@ def solve(
     flops: Flops = None,
     target: Target = None,
     price: Price = None,
+    abstain_below: AbstainBelow = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Determines every draw.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -64,6 +65,7 @@ def solve(
             domain="text" if reader is None else reader.name,
             seed=seed,
             voteable=reader is not None,
+            abstain_below=abstain_below,
         )
     finally:
         run_sync(loader.close())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ from transformers import Qwen2Config, Qwen2Model
 
 from search.errors import CheckpointError
 from search.rewards.classifier import ClassifierReward
+from training.batches import IGNORE
+from training.lab.mistakes import Marked
 from training.lab.problems import problem_set
 from training.lab.vocabulary import Vocabulary
 from training.loop import Training
 from training.policy import PolicyRecipe, train_policy
-from training.prm import POLICIES, PrmRecipe, train_prm
+from training.prm import POLICIES, Pool, PrmRecipe, _exact_row, train_prm
 from training.step_labels import Labelled, write_labels
 
 PLAIN = Training(1, compiled=False)
@@ -97,3 +100,37 @@ def test_missing_labels_and_a_backbone_of_another_shape_are_refused(small: Path)
         train_prm(_recipe(), small / "a", models=small, how=PLAIN)
     with pytest.raises(CheckpointError, match=r"needs model\.safetensors"):
         train_prm(_recipe(start="nobody", label_steps=0, labels=""), small / "b", models=small, how=PLAIN)
+
+
+def _sample(problem_id: str, right: bool) -> Labelled:
+    return Labelled(problem_id, "arithmetic", "q", ("1+1=2",), (float(right),), (right,), right)
+
+
+def test_no_problem_is_more_often_wrong_than_another() -> None:
+    rows = [_sample("easy", right) for right in (True, True, True, False)]
+    rows += [_sample("hard", right) for right in (False, False, True, False, False, False)]
+    rows += [_sample("never", False), _sample("always", True)]
+    pool, rng = Pool(rows), random.Random(1)
+    drawn = [pool.within(rng) for _ in range(4000)]
+    assert {row.problem_id for row in drawn} == {"easy", "hard"}
+    for name in ("easy", "hard"):
+        share = [row.correct for row in drawn if row.problem_id == name]
+        assert 0.45 < sum(share) / len(share) < 0.55
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_true_step_that_leads_nowhere_has_no_label_unless_looking_ahead(ahead: bool) -> None:
+    """Three steps of one or two tokens: right; true but lost; one that slips at its second token."""
+    marked = Marked(((11, 12), (13,), (14, 15)), (True, False, False), (2, 1), (True, True, False))
+    tokens, labels = _exact_row(Vocabulary.of_lab(), "1+2", marked, ahead)
+    prompt, unknown = len(tokens) - 8, float(IGNORE)
+    assert list(labels[:prompt]) == [unknown] * prompt
+    # each step is its tokens and a separator
+    lost = [unknown, 0.0, 0.0, 0.0, 0.0] if ahead else [unknown, unknown, unknown, 0.0, 0.0]
+    assert list(labels[prompt:]) == [1.0, 1.0, 1.0, *lost]
+
+
+def test_a_way_that_ends_wrong_is_labelled_at_its_end() -> None:
+    marked = Marked(((11,), (12,)), (True, False), None, (True, True))
+    _, labels = _exact_row(Vocabulary.of_lab(), "1+2", marked, ahead=False)
+    assert list(labels[-4:]) == [1.0, 1.0, float(IGNORE), 0.0]

@@ -60,7 +60,7 @@ def test_pooled_labels_are_the_share_of_right_samples_through_a_prefix(tmp_path:
             ends = through[(row.problem_id, *row.steps[:end])]
             assert row.values[end - 1] == pytest.approx(sum(ends) / len(ends))
         if row.slip >= 0:
-            first = row.exact.index(False)
+            first = row.true.index(False)
             worked = SOLUTIONS[row.question].split("\n")[first]
             assert worked[: row.slip] == row.steps[first][: row.slip]
             assert worked[row.slip : row.slip + 1] != row.steps[first][row.slip : row.slip + 1]

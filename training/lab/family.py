@@ -54,3 +54,10 @@ class Family(ABC):
         stays False. For a complete solution a True at the end means a right grade; a wrong step whose
         answer is right by luck may be False there (arithmetic) or forgiven (code, chemistry).
         """
+
+    def true_so_far(self, problem: Problem, steps: Sequence[str]) -> tuple[bool, ...]:
+        """For each prefix: is every step of it true and allowed, wherever it leads?
+
+        Differs from ``right_so_far`` where a true step can lead nowhere, which takes looking ahead to see.
+        """
+        return self.right_so_far(problem, steps)

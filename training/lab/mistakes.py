@@ -19,7 +19,7 @@ from training.lab.family import Worked
 from training.lab.problems import family_of
 from training.lab.vocabulary import Vocabulary
 
-__all__ = ["Marked", "corrupt", "find_slip", "mark", "stray"]
+__all__ = ["Marked", "corrupt", "find_slip", "forced", "mark", "stray"]
 
 _EQUATION = re.compile(r"(.*?)([0-9.]+)([-+*/])([0-9.]+)=([0-9.]+)(.*)")
 _OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
@@ -29,12 +29,14 @@ _OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": ope
 class Marked:
     """Steps as token ids, and for each step whether it can still end right.
 
-    ``slip`` is (step, token) where the first wrong token is known, None otherwise.
+    ``slip`` is (step, token) where the first wrong token is known, None otherwise. ``true`` is
+    ``Family.true_so_far`` where it says more than ``right``, empty otherwise.
     """
 
     steps: tuple[tuple[int, ...], ...]
     right: tuple[bool, ...]
     slip: tuple[int, int] | None = None
+    true: tuple[bool, ...] = ()
 
 
 def mark(vocabulary: Vocabulary, worked: Worked) -> Marked:
@@ -58,13 +60,19 @@ def corrupt(rng: random.Random, vocabulary: Vocabulary, worked: Worked) -> Marke
             new = "="
     steps[place][token] = vocabulary.ids[new]
     text = ["".join(vocabulary.pieces[token] for token in step) for step in steps]
-    right = family_of(worked.problem).right_so_far(worked.problem, text)
+    family = family_of(worked.problem)
+    right = family.right_so_far(worked.problem, text)
     known = not right[place] and (place == 0 or right[place - 1])
-    return Marked(tuple(map(tuple, steps)), right, (place, token) if known else None)
+    true = family.true_so_far(worked.problem, text)
+    return Marked(tuple(map(tuple, steps)), right, (place, token) if known else None, true)
 
 
 def stray(rng: random.Random, vocabulary: Vocabulary, worked: Worked) -> Marked:
     """A puzzle's way of true equations that leaves the right one at a random step."""
+    return _marked(vocabulary, worked.problem, _stray(rng, worked))
+
+
+def _stray(rng: random.Random, worked: Worked) -> list[str]:
     puzzle = Puzzle.parse(worked.problem.question)
     keep = rng.randrange(len(worked.steps))
     text = list(worked.steps[:keep])
@@ -81,8 +89,32 @@ def stray(rng: random.Random, vocabulary: Vocabulary, worked: Worked) -> Marked:
             break
         text.append(found)
         state = after
-    right = family_of(worked.problem).right_so_far(worked.problem, text)
-    return Marked(tuple(tuple(vocabulary.encode(step)) for step in text), right)
+    return text
+
+
+def forced(rng: random.Random, vocabulary: Vocabulary, worked: Worked) -> Marked:
+    """A puzzle's way that ends with a false equation, so that it seems to reach the target.
+
+    What policies do most when they are lost, and what one replaced token never looks like: the false
+    result stands in every place where the true one would.
+    """
+    puzzle, text = Puzzle.parse(worked.problem.question), _stray(rng, worked)
+    match = _EQUATION.fullmatch(text[-1])
+    assert match is not None
+    head, claimed = text[-1][: match.start(5)], str(puzzle.target)
+    text[-1] = head + (claimed if puzzle.moves else f"{claimed}:{claimed}")
+    return _marked(vocabulary, worked.problem, text)
+
+
+def _marked(vocabulary: Vocabulary, problem: Problem, text: Sequence[str]) -> Marked:
+    """Steps of any kind with their exact labels, and the slip where it is known."""
+    family = family_of(problem)
+    right, true = family.right_so_far(problem, text), family.true_so_far(problem, text)
+    character, slip = find_slip(problem, text), None
+    if character >= 0:
+        first = true.index(False)
+        slip = first, len(vocabulary.encode(text[first][:character]))
+    return Marked(tuple(tuple(vocabulary.encode(step)) for step in text), right, slip, true)
 
 
 def _legal(rng: random.Random, puzzle: Puzzle, values: Sequence[int]) -> str | None:
@@ -103,30 +135,32 @@ def _legal(rng: random.Random, puzzle: Puzzle, values: Sequence[int]) -> str | N
     return None
 
 
-def find_slip(problem: Problem, steps: Sequence[str], right: Sequence[bool]) -> int:
-    """The character of the first wrong step where it goes wrong; -1 where that is not known.
+def find_slip(problem: Problem, steps: Sequence[str]) -> int:
+    """The character of the first step that is not true (``Family.true_so_far``) where it goes wrong.
 
-    Known for an equation whose only fault is its result: with the true result in its place the step
-    passes the family's check. A result that is too short goes wrong at the character behind it.
+    -1 where that is not known. Known for an equation whose only fault is its result: with the true
+    result in its place the step passes. A result that is too short goes wrong at the character behind it.
     """
-    if all(right):
+    family = family_of(problem)
+    true = family.true_so_far(problem, steps)
+    if all(true):
         return -1
-    first = list(right).index(False)
+    first = true.index(False)
     match = _EQUATION.fullmatch(steps[first])
     if match is None:
         return -1
     before, left, operation, operand, claimed, after = match.groups()
-    true = _result(left, operation, operand)
-    if true is None or true == claimed:
+    result = _result(left, operation, operand)
+    if result is None or result == claimed:
         return -1
     if after.startswith(":"):  # what is left names the result once more, at its end
         listed = after[1:].split(",")
-        after = ":" + ",".join([*listed[:-1], true]) if listed[-1] == claimed else after
-    mended = f"{before}{left}{operation}{operand}={true}{after}"
-    if not family_of(problem).right_so_far(problem, [*steps[:first], mended])[-1]:
+        after = ":" + ",".join([*listed[:-1], result]) if listed[-1] == claimed else after
+    mended = f"{before}{left}{operation}{operand}={result}{after}"
+    if not family.true_so_far(problem, [*steps[:first], mended])[-1]:
         return -1
-    same = next((k for k, (a, b) in enumerate(zip(true, claimed, strict=False)) if a != b), None)
-    return match.start(5) + (min(len(true), len(claimed)) if same is None else same)
+    same = next((k for k, (a, b) in enumerate(zip(result, claimed, strict=False)) if a != b), None)
+    return match.start(5) + (min(len(result), len(claimed)) if same is None else same)
 
 
 def _result(left: str, operation: str, right: str) -> str | None:

@@ -31,12 +31,18 @@ class _Puzzle(Family):
     domain = "puzzle"
 
     def right_so_far(self, problem: Problem, steps: Sequence[str]) -> tuple[bool, ...]:
+        return self._marks(problem, steps, ahead=True)
+
+    def true_so_far(self, problem: Problem, steps: Sequence[str]) -> tuple[bool, ...]:
+        return self._marks(problem, steps, ahead=False)
+
+    def _marks(self, problem: Problem, steps: Sequence[str], ahead: bool) -> tuple[bool, ...]:
         puzzle = Puzzle.parse(problem.question)
         state: State | None = puzzle.begin
         marks = []
         for step in steps:
             state = None if state is None or state.is_complete(puzzle) else state.step(puzzle, step)
-            if state is not None and not (state.honest and reachable(puzzle, state)):
+            if state is not None and not (state.honest and (not ahead or reachable(puzzle, state))):
                 state = None
             marks.append(state is not None)
         return tuple(marks)

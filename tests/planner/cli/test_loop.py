@@ -100,6 +100,13 @@ def test_recommend_names_a_plan_within_the_budget() -> None:
     assert "Expected accuracy" in ran("recommend", "-", "--tokens", "400", stdin="What is (13+64)+80?")
 
 
+def test_recommend_says_where_nothing_is_likely_to_help() -> None:
+    asked = ("recommend", "What is (13+64)+80?", "--tokens", "400")
+    assert not told(*asked)["abstain"]
+    assert told(*asked, "--abstain-below", "1")["abstain"]
+    assert "Abstain: no affordable plan" in ran(*asked, "--abstain-below", "1")
+
+
 @pytest.mark.parametrize("objective", [("--tokens", "400"), ("--target", "0.9"), ("--price", "0.01")])
 def test_solve_answers_and_tells_what_it_cost(objective: tuple[str, str]) -> None:
     found = told("solve", "What is (13+64)+80?", *objective)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.grading.registry import domain
+from search.problem import Problem
 from training.lab.arithmetic import FAMILIES as ARITHMETIC
 from training.lab.family import DIFFICULTIES, Family
 from training.lab.puzzle import FAMILIES as PUZZLE
@@ -68,3 +69,17 @@ def test_reading_any_text_never_raises(text: str) -> None:
         worked = family.draw(random.Random(1), 3)
         domain(family.domain).read(worked.problem, text)
         family.right_so_far(worked.problem, text.split("\n"))
+
+
+def test_a_true_step_that_leads_nowhere_is_true_but_not_right() -> None:
+    problem = Problem(
+        "p", "puzzle-numbers-plain", "puzzle", "Use the numbers 3,5,9 once each to reach 17", "17"
+    )
+    (family,) = [family for family in PUZZLE if family.name == problem.family]
+    lost = ["9-5=4:3,4", "4+3=7:7"]
+    assert family.right_so_far(problem, lost) == (False, False)
+    assert family.true_so_far(problem, lost) == (True, True)
+    forced = ["9-5=4:3,4", "4+3=17:17"]
+    assert family.true_so_far(problem, forced) == (True, False)
+    right = ["3+5=8:9,8", "8+9=17:17"]
+    assert family.right_so_far(problem, right) == family.true_so_far(problem, right) == (True, True)
