@@ -11,6 +11,7 @@
     |-- LogError             a search log that is damaged, foreign or of another version
     |   |-- SchemaError      a table or a column is missing or of another type
     |   `-- FingerprintError rows of another policy, PRM, template or sampling
+    |-- RecordError          records by others that cannot be read
     |-- GridError            a grid file that breaks a rule
     |-- CheckpointError      a model folder that is missing, damaged or of an unknown family
     |-- ArtefactError        a planner artefact that is damaged, foreign or of another version
@@ -36,6 +37,7 @@ __all__ = [
     "PlanError",
     "PlannerError",
     "ProblemError",
+    "RecordError",
     "RewardError",
     "SchemaError",
     "TooLittleDataError",
@@ -84,6 +86,10 @@ class SchemaError(LogError):
 
 class FingerprintError(LogError):
     """Rows come from another policy, PRM, prompt template or sampling setting."""
+
+
+class RecordError(PlannerError, ValueError):
+    """Records by others cannot be read."""
 
 
 class GridError(PlannerError, ValueError):

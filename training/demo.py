@@ -106,6 +106,7 @@ class Demo:
                     "n": list(sizes.n),
                     "tree_n": list(sizes.tree_n),
                     "score": ["last"],
+                    "vote": ["weighted"],
                     "samples": sizes.samples,
                     "block": min(16, sizes.samples),
                     "group": 48,
@@ -149,6 +150,7 @@ class Demo:
             log.manifest.prms,
             trials=self.sizes.trials,
             seed=self.seed,
+            folds="problem",
             progress=progress,
         )
         planner.save(self.folder / "planner")

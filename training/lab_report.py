@@ -28,11 +28,11 @@ _BINS = ("easy", "medium", "hard")
 COMMANDS = (
     *(f"planner train policy {size}" for size in POLICIES),
     *(f"planner train prm {name}" for name in PRMS),
-    "planner train problems search 512 --seed 7 -o runs/learn.jsonl.gz",
+    "planner train problems search 1024 --seed 7 -o runs/learn.jsonl.gz",
     "planner train problems check 384 --seed 8 -o runs/held-out.jsonl.gz",
     "planner search runs/learn.jsonl.gz --grid models/lab/main.toml -o runs/learn",
     "planner search runs/held-out.jsonl.gz --grid models/lab/main.toml -o runs/held-out",
-    "planner fit runs/learn -o models/planner --seed 7",
+    "planner fit runs/learn -o models/planner --folds problem --seed 7",
     "planner evaluate runs/held-out --planner models/planner --training runs/learn"
     " --budgets 2,4,8,16,64 --json > runs/evaluation.json",
     "planner search runs/held-out.jsonl.gz --grid models/lab/more-prms.toml -o runs/held-out",
@@ -281,7 +281,7 @@ def _claims(outcomes: Outcomes, main: str) -> list[str]:
                 (_name(first), _name(second), where, f"{gap:+.1f} ± {half:.1f}", f"{flops[0] / flops[1]:.2f}")
             )
 
-    tree = "{}(n=16, width=4, prune=last, score=last, vote=max)"
+    tree = "{}(n=16, width=4, prune=last, score=last, vote=weighted)"
     for prm in sorted({prm for policy, prm, _ in known if policy == main and prm}):
         for domain in (None, "puzzle", "arithmetic"):
             for n in (4, 16, 64):

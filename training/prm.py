@@ -30,7 +30,7 @@ from training.policy import POLICIES
 from training.step_labels import Labelled, read_labels
 from training.transformer import Backbone, Shape
 
-__all__ = ["PRMS", "PrmRecipe", "RewardModel", "train_prm"]
+__all__ = ["PRMS", "Pool", "PrmRecipe", "RewardModel", "train_prm"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from planner.planner import Planner
 from search.cards import ModelCard
 from search.errors import TooLittleDataError
 from training.design import Design, plain
-from training.workshop import Workshop, digest
+from training.workshop import FoldsBy, Workshop, digest
 
 __all__ = ["ENOUGH_FAMILIES", "ENOUGH_PROBLEMS", "fit", "fit_experience"]
 
@@ -38,6 +38,7 @@ def fit(
     storage: Any = None,
     name: str = "planner",
     date: str = "",
+    folds: FoldsBy = "family",
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Planner:
     """Learn a planner from a search log.
@@ -51,6 +52,10 @@ def fit(
         study ``name`` already holds count, and the study is continued.
     threads:
         Of LightGBM. Results depend on it in the last bits only where LightGBM says so.
+    folds:
+        What predictions, shrinkage and calibration are made without: the whole family of a problem, for
+        requests of kinds that the log does not hold; or the problem alone, for requests of the logged
+        kinds. The second trusts what the question says more.
     date:
         For the card; nothing reads the clock.
     progress:
@@ -67,6 +72,7 @@ def fit(
         storage=storage,
         name=name,
         date=date,
+        folds=folds,
         progress=progress,
     )
 
@@ -80,6 +86,7 @@ def fit_experience(
     storage: Any = None,
     name: str = "planner",
     date: str = "",
+    folds: FoldsBy = "family",
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Planner:
     """``fit`` on a log that has been read already."""
@@ -90,7 +97,7 @@ def fit_experience(
             f"of {ENOUGH_FAMILIES} families, "
             f"got {len(experience)} of {families}; a thousand would do well"
         )
-    workshop = Workshop(experience, seed, threads)
+    workshop = Workshop(experience, seed, threads, folds)
     found, tried = plain(workshop.main, workshop.largest), 0
     if trials:
         found, tried = _tune(workshop, trials, seed, storage, name, progress)

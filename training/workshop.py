@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,10 @@ from training.crossfit import Chain, crossfit, finish, folds_of, predict_lengths
 from training.design import Design
 from training.shortlist import shortlist
 
-__all__ = ["Workshop", "digest"]
+__all__ = ["FoldsBy", "Workshop", "digest"]
+
+#: what is left out together: a family (requests will be of new kinds) or a problem (of the logged kinds)
+FoldsBy = Literal["family", "problem"]
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +42,7 @@ class Workshop:
     experience: Experience
     seed: int
     threads: int
+    folds_by: FoldsBy = "family"
     matrices: Matrices = field(init=False)
     tuning_folds: NDArray[np.int64] = field(init=False)
     folds: NDArray[np.int64] = field(init=False)
@@ -54,8 +58,9 @@ class Workshop:
         experience = self.experience
         encoder = NgramEncoder.fit(experience.questions, seed=self.seed)
         self.matrices = Matrices(experience, encoder, seed=self.seed)
-        self.tuning_folds = folds_of(experience.families, 3, self.seed)
-        self.folds = folds_of(experience.families, 5, self.seed)
+        left_out_together = experience.families if self.folds_by == "family" else experience.problem_ids
+        self.tuning_folds = folds_of(left_out_together, 3, self.seed)
+        self.folds = folds_of(left_out_together, 5, self.seed)
         self.main = experience.main
         pool = experience.pools[self.main]
         self.sample_flops = experience.policies[self.main].flops(
@@ -158,7 +163,8 @@ class Workshop:
             "trials": tried,
             "design": design.to_json(),
             "quality": {
-                "what": "decisions on families left out of the fit; the design saw the same problems",
+                "what": f"decisions on a {self.folds_by} left out of the fit; the design saw the same problems",
+                "folds": self.folds_by,
                 "utility": self.utility(chain),
                 "shrinkage": [[float(s) for s in fit.shrink] for fit in chain.fits],
                 "prices": [float(p) for p in self.prices],

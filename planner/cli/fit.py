@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,14 @@ from planner.cli.printing import percent, print_json, print_table
 from planner.cli.progress import bar
 from search.errors import ArtefactError
 
-__all__ = ["fit"]
+__all__ = ["Folds", "fit"]
+
+
+class Folds(StrEnum):
+    """What is left out together when a fit judges itself."""
+
+    FAMILY = "family"
+    PROBLEM = "problem"
 
 
 def fit(
@@ -20,6 +28,12 @@ def fit(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="A new folder.")],
     trials: Annotated[int, typer.Option(min=0, help="Optuna trials; 0 takes the default settings.")] = 20,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    folds: Annotated[
+        Folds,
+        typer.Option(
+            help="Requests will be of families that LOG does not hold, or other problems of its own."
+        ),
+    ] = Folds.FAMILY,
     study: Annotated[
         Path | None,
         typer.Option(
@@ -47,6 +61,7 @@ def fit(
             seed=seed,
             threads=threads,
             storage=storage,
+            folds=folds.value,
             date=date.today().isoformat(),
             progress=lambda done, total, best: tell(done, total, f"best utility {best:.4f}"),
         )
@@ -67,7 +82,7 @@ def fit(
         ],
         notes=[
             f"Learned from {card['problems']} problems of {len(card['families'])} families, "
-            f"{card['trials']} trials. What decisions met on families left out of the fit.",
+            f"{card['trials']} trials. What decisions met where a {quality['folds']} was left out of the fit.",
             f"The honest test is another log: planner evaluate LOG --planner {output}",
         ],
     )

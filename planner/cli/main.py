@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from planner.cli import bins, demo, evaluate, fit, recommend, search, solve, train
+from planner.cli import bins, demo, evaluate, fit, import_, recommend, report, search, solve, train
 from planner.cli.group import Commands
 from planner.version import __version__
 
@@ -49,10 +49,12 @@ for command in (
     bins.bins,
     fit.fit,
     evaluate.evaluate,
+    report.report,
     recommend.recommend,
     solve.solve,
 ):
     app.command()(command)
+app.command("import")(import_.import_)
 app.add_typer(train.app, name="train")
 
 

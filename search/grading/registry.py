@@ -16,8 +16,10 @@ __all__ = ["DOMAINS", "domain", "guess_domain"]
 DOMAINS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "puzzle": ("search.grading.puzzle", "PuzzleDomain"),
+        "game24": ("search.grading.game24", "Game24Domain"),
         "code": ("search.grading.code", "CodeDomain"),
         "chemistry": ("search.grading.chemistry", "ChemistryDomain"),
+        "math": ("search.grading.math", "MathDomain"),
         "arithmetic": ("search.grading.arithmetic", "ArithmeticDomain"),
         "text": ("search.grading.text", "TextDomain"),
     }
@@ -28,9 +30,9 @@ DOMAINS: Mapping[str, tuple[str, str]] = MappingProxyType(
 def domain(name: str) -> Domain:
     """The domain of this name, the same object every time. Raises GradingError for an unknown one.
 
-    >>> domain("poetry")
+    >>> domain("poetry")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    search.errors.GradingError: domain must be one of puzzle, code, chemistry, arithmetic, text, got 'poetry'
+    search.errors.GradingError: domain must be one of puzzle, ..., text, got 'poetry'
     """
     if name not in DOMAINS:
         raise GradingError(f"domain must be one of {', '.join(DOMAINS)}, got {name!r}")

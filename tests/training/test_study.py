@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from planner.experience import Experience, read_experience
@@ -99,3 +100,12 @@ def test_the_card_says_what_it_was_learned_from(small: Experience) -> None:
         > 0.9
         > card["prm_auroc_within_problems"]["small x bad"]
     )
+
+
+def test_leaving_out_problems_trusts_the_question_more_than_leaving_out_families(small: Experience) -> None:
+    by_family = fit_experience(small, trials=0, folds="family")
+    by_problem = fit_experience(small, trials=0, folds="problem")
+    assert by_family.card["quality"]["folds"] == "family"
+    assert by_problem.card["quality"]["folds"] == "problem"
+    kept = [np.concatenate(p.card["quality"]["shrinkage"]).sum() for p in (by_family, by_problem)]
+    assert kept[1] > kept[0]
