@@ -163,7 +163,7 @@ class Workshop:
             "trials": tried,
             "design": design.to_json(),
             "quality": {
-                "what": f"decisions on a {self.folds_by} left out of the fit; the design saw the same problems",
+                "what": f"decisions where a {self.folds_by} was left out; the design saw the same problems",
                 "folds": self.folds_by,
                 "utility": self.utility(chain),
                 "shrinkage": [[float(s) for s in fit.shrink] for fit in chain.fits],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,9 @@ from planner.cli.printing import error_console, percent, print_json, print_table
 from planner.cli.recommend import PlannerFolder, planner_folder
 
 if TYPE_CHECKING:
-    from planner.evaluation.evaluate import Evaluation, Point
+    from planner.evaluation.evaluation import Evaluation, Point
 
-__all__ = ["evaluate", "print_evaluation"]
+__all__ = ["evaluate", "print_evaluation", "print_measures"]
 
 #: what a method is called in tables
 _NAMES = {
@@ -22,11 +23,21 @@ _NAMES = {
     "best_of_n": "best-of-n",
     "best_fixed": "best fixed",
     "mixture": "best two",
-    "bin_absolute": "absolute bins",
-    "bin_quantile": "quantile bins",
+    "bin_absolute_predicted": "bins by guess",
+    "bin_quantile_predicted": "  quantiles",
+    "adaptive_consistency": "adaptive",
+    "early_stopping": "windows",
     "probe_rule": "unanimity",
+    "knn": "neighbours",
+    "random": "chance",
+    "bin_absolute": "bins, known",
+    "bin_quantile": "  quantiles",
     "oracle": "oracle",
+    "oracle_steady": "  steady",
 }
+
+#: decisions that are timed
+_TIMED = 400
 
 
 def evaluate(
@@ -38,8 +49,11 @@ def evaluate(
     ] = None,
     budgets: Annotated[
         str, typer.Option(metavar="B,...", help="Mean budgets, in samples of the main policy.")
-    ] = "4,16,64",
+    ] = "4,16,64,256",
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    clustered: Annotated[
+        bool, typer.Option("--clustered", help="Intervals draw families of problems, not problems.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare a planner with every baseline at equal mean compute."""
@@ -64,20 +78,27 @@ def evaluate(
     with error_console().status("comparing with the baselines"):
         read = [read_experience(one, *models) for one, models in zip(logs, known, strict=True)]
         found = compare(
-            decider, read[0], training=read[1] if len(read) > 1 else None, budgets=multiples, seed=seed
+            decider,
+            read[0],
+            training=read[1] if len(read) > 1 else None,
+            budgets=multiples,
+            seed=seed,
+            clustered=clustered,
+            timed=_TIMED,
         )
     if as_json:
         print_json(found.to_json())
     else:
         print_evaluation(found)
+        print_measures(found)
 
 
 def print_evaluation(found: Evaluation) -> None:
     """One row per method; at each mean budget its accuracy and how far the planner is above it."""
     methods = [name for name in _NAMES if any(name in row.methods for row in found.budgets)]
-    columns = ["budget:"]
+    columns = ["samples:"]
     for row in found.budgets:
-        columns += [row.name.replace(" ", "\n"), "planner above\n[95%]"]
+        columns += [row.name.removesuffix(" samples"), "planner\nabove"]
     rows = [
         [
             _NAMES[name],
@@ -87,18 +108,89 @@ def print_evaluation(found: Evaluation) -> None:
     ]
     detectable = ", ".join(percent(row.detectable) for row in found.budgets)
     print_table(
-        f"Accuracy (%) at equal mean FLOPs, {found.problems} problems of {found.families} families",
+        "Accuracy (%) at equal mean FLOPs, those of so many samples; "
+        f"{found.problems} problems of {found.families} families",
         columns,
         rows,
         notes=[
-            "All pick on other problems; probes and PRMs are charged. Majority and best-of-n: their best n.",
-            "Best two: two fixed plans, mixed to the budget. Bins: by Pass@1, known to them for nothing.",
-            "Unanimity: draw 4; if all agree stop, else vote over more. Oracle: knows each problem.",
+            "Planner above: points, with half of the 95% interval of the difference, paired by problem.",
             f"Differences to the best two that this many problems would show: {detectable} points.",
+            "All pick on other problems; probes, PRMs and deciding are charged. Majority, best-of-n: their",
+            "best n. Best two: two fixed plans, mixed to the budget. Bins by guess: by Pass@1 as questions",
+            "tell it. Adaptive: samples until the vote is sure. Windows: until some in a row agree.",
+            "Unanimity: draws 4; if all agree stops, else votes over more or takes the best of more.",
+            "Neighbours: what was best on similar questions. Not to be deployed: known bins (Pass@1, told",
+            "for nothing), the oracle (knows each problem by half of its samples; steady: less by luck).",
             *found.notes,
         ],
         emphasised=[0],
     )
+
+
+def print_measures(found: Evaluation) -> None:
+    """Compute at equal accuracy, the headline figures, the gap, and how promises held."""
+    print_table(
+        "Compute: how many times the planner's the others need at their best accuracy",
+        ["", "accuracy %", "times the compute", "[95%]"],
+        [
+            (
+                "majority over itself" if name == "control" else _NAMES[name],
+                percent(one.accuracy),
+                f"{one.value:.1f}" if one.reached else "not reached",
+                f"[{one.low:.1f},{one.high:.1f}]",
+            )
+            for name, one in found.multiples.items()
+        ],
+    )
+    if found.headline:
+        mean = found.headline_mean
+        print_table(
+            "Per policy and PRM",
+            ["policy", "PRM", "gain over greedy %", "[95%]", "times majority's", "[95%]"],
+            [
+                (
+                    one.policy,
+                    one.prm or "-",
+                    f"{one.gain_over_cot_percent:+.1f}",
+                    f"[{one.gain_low:.1f},{one.gain_high:.1f}]",
+                    f"{'> ' if one.censored else ''}{one.multiple_over_majority:.1f}",
+                    f"[{one.low:.1f},{one.high:.1f}]",
+                )
+                for one in found.headline
+            ],
+            left=2,
+            notes=[
+                f"Geometric mean of the multiples: {_of(mean, 'value', 1.0)}.",
+                *found.definitions,
+            ],
+        )
+    rows = [
+        ("share of the gap from best fixed to oracle closed", _of(found.gap_closed, "value", 100.0), "%"),
+        ("the same, the oracle less by luck", _of(found.gap_closed_steady, "value", 100.0), "%"),
+        ("those gaps, mean over the budgets", _gaps(found), "points"),
+        ("calibration error of choices made", _number(100 * found.calibration["ece"]), "points"),
+        ("Brier score", f"{found.calibration['brier']:.3f}", ""),
+        ("resolution", f"{found.calibration['resolution']:.3f}", ""),
+        ("mean budgets missed over a stream by", _number(found.budget_error_percent), "%"),
+        ("the same, price as from training", _number(found.budget_error_untended_percent), "%"),
+        ("a decision, median", f"{found.decision_ms['p50']:.2f}", "ms"),
+        ("a decision, 99% quantile", f"{found.decision_ms['p99']:.2f}", "ms"),
+    ]
+    print_table("The planner's own figures", ["figure", "value", "unit"], rows)
+
+
+def _of(value: dict[str, float], name: str, scale: float) -> str:
+    """A figure with its interval."""
+    middle, low, high = (scale * value[key] for key in (name, "low", "high"))
+    return "-" if math.isnan(middle) else f"{middle:.1f} [{low:.1f},{high:.1f}]"
+
+
+def _gaps(found: Evaluation) -> str:
+    return f"{found.gap_closed['gap_points']:.1f}, {found.gap_closed_steady['gap_points']:.1f}"
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.1f}"
 
 
 def _cells(name: str, point: Point | None) -> tuple[str, str]:
@@ -106,13 +198,8 @@ def _cells(name: str, point: Point | None) -> tuple[str, str]:
         return ("-", "-")
     if name == "planner":
         return (percent(point.accuracy), "")
-    low, high = (_short(100 * bound) for bound in (point.above_low, point.above_high))
-    return (percent(point.accuracy), f"{100 * point.planner_above:+.1f} [{low},{high}]")
-
-
-def _short(points: float) -> str:
-    """A bound in at most four characters, so that the table fits into a hundred columns."""
-    return f"{points:.1f}" if abs(points) < 9.95 else f"{points:.0f}"
+    half = 50 * (point.above_high - point.above_low)
+    return (percent(point.accuracy), f"{100 * point.planner_above:+.1f} ±{half:.1f}")
 
 
 def _budgets(text: str) -> tuple[float, ...]:
@@ -123,4 +210,6 @@ def _budgets(text: str) -> tuple[float, ...]:
         raise typer.BadParameter(f"budgets are numbers parted by commas, got {text!r}") from error
     if not all(0.0 < value < float("inf") for value in values):
         raise typer.BadParameter(f"budgets are above 0, got {text!r}")
+    if len(set(values)) != len(values):
+        raise typer.BadParameter(f"budgets are given once, got {text!r}")
     return values

@@ -82,7 +82,7 @@ def fit(
         ],
         notes=[
             f"Learned from {card['problems']} problems of {len(card['families'])} families, "
-            f"{card['trials']} trials. What decisions met where a {quality['folds']} was left out of the fit.",
+            f"{card['trials']} trials. What decisions met where a {quality['folds']} was left out.",
             f"The honest test is another log: planner evaluate LOG --planner {output}",
         ],
     )

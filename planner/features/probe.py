@@ -1,9 +1,9 @@
 """What a probe tells: how far its samples agree, how long they are, how sure the policy was, and,
 once a PRM scored them, what it thinks of each step.
 
-All functions take arrays over many probes at once, (probes, k), and go through the k samples (or the
-steps) one column after the other, so that one probe alone gives the same bits as among a million.
-They know nothing of choices or budgets.
+All functions take arrays over many probes at once, (probes, k), and add up samples (or steps) strictly
+one after the other, so that one probe alone gives the same bits as among a million. They know nothing of
+choices or budgets.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+#: numbers worked on at once: bounds the memory
+_CHUNK = 200_000
 
 #: columns of ``summarise``: the four scores of ``search.scores`` first, in its order
 SUMMARY = ("min", "last", "mean", "prod", "first", "slope", "lowest_at", "deepest_drop")
@@ -132,71 +135,82 @@ def summarise(step_rewards: Sequence[Sequence[float]]) -> Floats:
 
 def summarise_padded(padded: NDArray[np.float32], lengths: Ints) -> Floats:
     """``summarise`` of (solutions, most steps) whose rows end after ``lengths`` rewards."""
-    low = np.full(len(lengths), np.inf)
-    total, weighted, drop = np.zeros((3, len(lengths)))
-    product, last, first, where = np.ones(len(lengths)), *np.zeros((3, len(lengths)))
+    out = np.empty((len(lengths), len(SUMMARY)))
+    step = max(1, _CHUNK // padded.shape[1])
+    for begin in range(0, len(lengths), step):
+        out[begin : begin + step] = _summaries(padded[begin : begin + step], lengths[begin : begin + step])
+    return out
+
+
+def _summaries(padded: NDArray[np.float32], lengths: Ints) -> Floats:
+    inside = np.arange(padded.shape[1]) < lengths[:, None]
+    value = padded.astype(np.float64)
+    value[~(inside & np.isfinite(value))] = 0.0
     count = np.maximum(lengths, 1).astype(np.float64)
     span = np.maximum(count - 1.0, 1.0)
-    for step in range(padded.shape[1]):
-        inside = step < lengths
-        value = np.nan_to_num(padded[:, step].astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-        lower = inside & (value < low)
-        low = np.where(lower, value, low)
-        where = np.where(lower, step / span, where)
-        if step:
-            drop = np.where(inside, np.maximum(drop, last - value), drop)
-        else:
-            first = np.where(inside, value, 0.0)
-        last = np.where(inside, value, last)
-        total = total + np.where(inside, value, 0.0)
-        weighted = weighted + np.where(inside, value * (step / span), 0.0)
-        product = np.where(inside, product * value, product)
     some = lengths > 0
-    mean = total / count
+    low = np.where(inside, value, np.inf)
+    lowest_at = low.argmin(axis=1) / span
+    total = _total(value)
+    weighted = _total(value * (np.arange(padded.shape[1]) / span[:, None]))
+    last = value[np.arange(len(lengths)), np.maximum(lengths - 1, 0)]
+    fall = np.where(inside[:, 1:], value[:, :-1] - value[:, 1:], 0.0)
     # positions are i / span: their mean is 1/2 and their squared deviations sum to this
     deviations = np.where(lengths > 1, count * (count + 1.0) / (12.0 * span), 1.0)
-    slope = np.where(lengths > 1, (weighted - 0.5 * total) / deviations, 0.0)
-    columns = [np.where(some, low, 0.0), last, mean, np.where(some, product, 0.0), first, slope, where, drop]
+    columns = [
+        np.where(some, low.min(axis=1), 0.0),
+        last,
+        total / count,
+        np.where(some, np.multiply.accumulate(np.where(inside, value, 1.0), axis=1)[:, -1], 0.0),
+        value[:, 0],
+        np.where(lengths > 1, (weighted - 0.5 * total) / deviations, 0.0),
+        lowest_at,
+        fall.max(axis=1, initial=0.0),
+    ]
     return np.stack(columns, axis=-1)
 
 
 def agreement(probe: Probe) -> Floats:
     """(probes, len(AGREEMENT)): what k samples tell without any PRM."""
     k = probe.k
-    counts = _counts(probe.codes)
     readable = probe.codes >= 0
-    top = _largest(counts)
+    counts = _counts(probe.codes)
+    top = counts.max(axis=1)
     voted = _vote(probe.codes, counts)
-    second, distinct, entropy = np.zeros((3, len(top)))
-    for i in range(k):
-        second = np.where(
-            readable[:, i] & (probe.codes[:, i] != voted), np.maximum(second, counts[:, i]), second
-        )
-        some = np.maximum(counts[:, i], 1.0)
-        distinct = distinct + np.where(readable[:, i], 1.0 / some, 0.0)
-        entropy = entropy - np.where(readable[:, i], np.log(some / k) / k, 0.0)
-    unreadable = 1.0 - _mean(readable.astype(np.float64))
-    tokens = _mean(probe.tokens)
-    steps = _mean(probe.steps)
-    of_vote = _mean_where(probe.mean_logprob, probe.codes == voted[:, None])
+    is_vote = probe.codes == voted[:, None]
+    some = np.maximum(counts, 1.0)
+    second = np.where(readable & ~is_vote, counts, 0.0).max(axis=1)
+    measured = np.stack([probe.tokens, probe.steps, probe.mean_logprob])
+    means = _total(measured) / k
+    spreads = np.sqrt(_total((measured - means[:, :, None]) ** 2) / k)
+    shares = np.stack(
+        [
+            np.where(readable, 1.0 / some, 0.0),
+            np.where(readable, -(np.log(some / k) / k), 0.0),
+            readable.astype(np.float64),
+            probe.truncated,
+            np.where(is_vote, probe.mean_logprob, 0.0),
+        ]
+    )
+    distinct, entropy, read, truncated, of_vote = _total(shares)
     columns = [
         top / k,
         second / k,
         (top == k).astype(np.float64),
         distinct / k,
         entropy,
-        unreadable,
-        _mean(probe.truncated),
-        np.log1p(tokens),
-        _spread(probe.tokens) / np.maximum(tokens, 1.0),
-        _smallest(probe.tokens) / np.maximum(_largest(probe.tokens), 1.0),
-        steps,
-        _spread(probe.steps),
-        _mean(probe.mean_logprob),
-        _smallest(probe.mean_logprob),
-        _spread(probe.mean_logprob),
-        _smallest(probe.min_logprob),
-        of_vote,
+        1.0 - read / k,
+        truncated / k,
+        np.log1p(means[0]),
+        spreads[0] / np.maximum(means[0], 1.0),
+        probe.tokens.min(axis=1) / np.maximum(probe.tokens.max(axis=1), 1.0),
+        means[1],
+        spreads[1],
+        means[2],
+        probe.mean_logprob.min(axis=1),
+        spreads[2],
+        probe.min_logprob.min(axis=1),
+        of_vote / np.maximum(is_vote.sum(axis=1), 1.0),
     ]
     return np.stack(columns, axis=-1)
 
@@ -205,83 +219,47 @@ def rewards(probe: Probe) -> Floats:
     """(probes, len(REWARDS)): what a PRM says of the probe. ``probe.summary`` must not be None."""
     if probe.summary is None:
         raise ValueError("reward features need a probe that a PRM scored, got one without rewards")
-    summary, codes = probe.summary, probe.codes
+    k, summary, codes = probe.k, probe.summary, probe.codes
     last = summary[:, :, SUMMARY.index("last")]
-    counts = _counts(codes)
-    voted = _vote(codes, counts)
+    voted = _vote(codes, _counts(codes))
     is_vote = (codes == voted[:, None]) & (codes >= 0)
     readable = np.where(codes >= 0, last, -1.0)
-    best, chosen = np.full(len(codes), -1.0), np.full(len(codes), -1, np.int64)
-    for i in range(probe.k):
-        better = readable[:, i] > best
-        best = np.where(better, readable[:, i], best)
-        chosen = np.where(better, codes[:, i], chosen)
-    of_vote = _mean_where(last, is_vote)
-    best_of_vote = _largest(np.where(is_vote, last, 0.0))
-    total = _mean(np.where(codes >= 0, last, 0.0)) * probe.k
-    for_vote = _mean(np.where(is_vote, last, 0.0)) * probe.k
+    rows, first = np.arange(len(codes)), readable.argmax(axis=1)
+    best = readable[rows, first]
+    chosen = np.where(best > -1.0, codes[rows, first], -1)
+    of_vote = np.where(is_vote, last, 0.0)
+    means = _total(np.moveaxis(summary, 1, 2)) / k
+    # what is multiplied by k again is a mean first: the same bits as ever
+    total = _total(np.where(codes >= 0, last, 0.0)) / k * k
+    for_vote = _total(of_vote)
     columns = [
-        *(_mean(summary[:, :, j]) for j in range(len(SUMMARY))),
-        _largest(last),
-        _smallest(last),
-        _spread(last),
-        of_vote,
-        np.maximum(best, 0.0) - best_of_vote,
+        *means.T,
+        last.max(axis=1),
+        last.min(axis=1),
+        np.sqrt(_total((last - means[:, SUMMARY.index("last"), None]) ** 2) / k),
+        for_vote / np.maximum(is_vote.sum(axis=1), 1.0),
+        np.maximum(best, 0.0) - of_vote.max(axis=1),
         (chosen == voted).astype(np.float64),
-        (2.0 * for_vote - total) / np.maximum(total, 1e-6),
+        (2.0 * (for_vote / k * k) - total) / np.maximum(total, 1e-6),
     ]
     return np.stack(columns, axis=-1)
 
 
+def _total(values: Floats) -> Floats:
+    """Sums over the last axis, strictly from left to right (``sum`` would add in pairs)."""
+    return np.asarray(np.add.accumulate(values, axis=-1)[..., -1] + 0.0)
+
+
 def _counts(codes: Ints) -> Floats:
     """How many samples of the probe share each sample's answer; 0 for unreadable ones."""
-    counts = np.zeros(codes.shape)
-    for i in range(codes.shape[1]):
-        counts = counts + (codes == codes[:, i : i + 1])
+    counts = np.empty(codes.shape)
+    step = max(1, _CHUNK // max(1, codes.shape[1] ** 2))
+    for begin in range(0, len(codes), step):
+        part = codes[begin : begin + step]
+        counts[begin : begin + step] = (part[:, :, None] == part[:, None, :]).sum(axis=2)
     return np.where(codes >= 0, counts, 0.0)
 
 
 def _vote(codes: Ints, counts: Floats) -> Ints:
     """The answer with most votes, ties to the earlier draw; -1 if none is readable."""
-    best, voted = np.zeros(len(codes)), np.full(len(codes), -1, np.int64)
-    for i in range(codes.shape[1]):
-        better = counts[:, i] > best
-        best = np.where(better, counts[:, i], best)
-        voted = np.where(better, codes[:, i], voted)
-    return voted
-
-
-def _mean(values: Floats) -> Floats:
-    total = np.zeros(len(values))
-    for i in range(values.shape[1]):
-        total = total + values[:, i]
-    return np.asarray(total / values.shape[1])
-
-
-def _mean_where(values: Floats, chosen: NDArray[np.bool_]) -> Floats:
-    total, count = np.zeros((2, len(values)))
-    for i in range(values.shape[1]):
-        total = total + np.where(chosen[:, i], values[:, i], 0.0)
-        count = count + chosen[:, i]
-    return total / np.maximum(count, 1.0)
-
-
-def _spread(values: Floats) -> Floats:
-    """Standard deviation over the samples."""
-    centre = _mean(values)
-    deviation: Floats = np.sqrt(_mean((values - centre[:, None]) ** 2))
-    return deviation
-
-
-def _largest(values: Floats) -> Floats:
-    out = values[:, 0].astype(np.float64)
-    for i in range(1, values.shape[1]):
-        out = np.maximum(out, values[:, i])
-    return out
-
-
-def _smallest(values: Floats) -> Floats:
-    out = values[:, 0].astype(np.float64)
-    for i in range(1, values.shape[1]):
-        out = np.minimum(out, values[:, i])
-    return out
+    return np.asarray(codes[np.arange(len(codes)), counts.argmax(axis=1)])

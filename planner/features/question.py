@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,30 @@ Floats = NDArray[np.float64]
 LONGEST = 20_000
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_WORD = re.compile(r"[A-Za-z]+")
-_FORMULA = re.compile(r"\b(?:[A-Z][a-z]?\d*){2,}\b")
+# the same as \b(?:[A-Z][a-z]?\d*){2,}\b, but it begins with a set of letters, which is searched for faster
+_FORMULA = re.compile(r"[A-Z](?<!\w[A-Z])[a-z]?\d*(?:[A-Z][a-z]?\d*)+\b")
+_FOREIGN = re.compile(r"[^\x00-\x7f]+")
+_FOREIGN_SPACE = re.compile(r"[^\S\x00-\x7f]")
+
+_DIGITS = b"0123456789"
+_CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_SMALL = _CAPITALS.lower()
+#: what both ``str.split`` and ``\s`` take for space below 128
+_SPACES = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "
+_BRACKETS = b"()[]{}"
+_OPENS = frozenset(b"([{")
+_NOT_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
+_WORDLY = _SMALL + _DIGITS + _SPACES
+
+
+def _blanked(keep: bytes) -> bytes:
+    """A table for ``bytes.translate`` that leaves ``keep`` and makes everything else a space."""
+    return bytes(byte if byte in keep else 32 for byte in range(256))
+
+
+_ONLY_LETTERS = _blanked(_CAPITALS + _SMALL)
+_ONLY_NUMBERS = _blanked(_DIGITS + b".")
+_NO_DIGITS = _blanked(bytes(set(range(256)) - set(_DIGITS + _SPACES)))
 
 #: names of what ``surface`` returns, in order
 SURFACE = (
@@ -65,31 +87,39 @@ def surface(question: str) -> Floats:
     """Surface features of one question, (len(SURFACE),), all finite."""
     text = question[:LONGEST]
     size = max(1, len(text))
-    words = _WORD.findall(text)
-    found = _NUMBER.findall(text)
+    # bytes are counted and cut many times faster than characters; what is not ASCII is looked at apart
+    raw = text.encode("utf-8", "surrogatepass")
+    foreign = "" if text.isascii() else "".join(_FOREIGN.findall(text))
+    kinds = set(foreign)
+    words = raw.translate(_ONLY_LETTERS).split()
+    found = _numbers(text, raw, kinds)
     # beyond 15 digits a number is only "huge"
-    logs = [math.log1p(min(float(n[:20]), 1e15)) for n in found]
-    depth = deepest = 0
-    for mark in re.findall(r"[()\[\]{}]", text):
-        depth += 1 if mark in "([{" else -1
-        deepest = max(deepest, depth)
-    plus, minus, percent, equals = (text.count(mark) for mark in "+-%=")
-    times = text.count("*") + text.count("\u00d7")
-    divide = text.count("/") + text.count("\u00f7")
+    if max(map(len, found), default=0) <= 15:
+        values = list(map(float, found))
+    else:
+        values = [min(float(n[:20]), 1e15) for n in found]
+    logs = list(map(math.log1p, values))
+    brackets = raw.translate(None, _NOT_BRACKETS)
+    depths = accumulate(1 if mark in _OPENS else -1 for mark in brackets)
+    plus, minus, percent, equals = (raw.count(mark) for mark in b"+-%=")
+    times = raw.count(b"*") + foreign.count("\u00d7")
+    divide = raw.count(b"/") + foreign.count("\u00f7")
+    digits = len(raw) - len(raw.translate(None, _DIGITS)) + _count(foreign, filter(str.isdigit, kinds))
+    capitals = len(raw) - len(raw.translate(None, _CAPITALS)) + _count(foreign, filter(str.isupper, kinds))
     return np.array(
         [
             math.log1p(len(question)),
             len(words),
-            text.count("\n") + 1,
+            raw.count(b"\n") + 1,
             sum(map(len, words)) / max(1, len(words)),
             len(set(words)) / max(1, len(words)),
             len(found),
             len(set(found)),
-            sum("." in n for n in found),
+            sum("." in n for n in found) if b"." in raw else 0,
             max(logs, default=0.0),
             sum(logs) / max(1, len(logs)),
-            math.log1p(min(sum(min(float(n[:20]), 1e15) for n in found), 1e18)),
-            sum(map(str.isdigit, text)) / size,
+            math.log1p(min(sum(values), 1e18)),
+            digits / size,
             plus,
             minus,
             times,
@@ -97,13 +127,13 @@ def surface(question: str) -> Floats:
             percent,
             equals,
             plus + minus + times + divide,
-            text.count("(") + text.count("[") + text.count("{"),
-            deepest,
-            text.count(","),
-            text.count("?"),
+            brackets.count(b"(") + brackets.count(b"[") + brackets.count(b"{"),
+            max(0, max(depths, default=0)),
+            raw.count(b","),
+            raw.count(b"?"),
             len(_FORMULA.findall(text)),
-            sum(map(str.isupper, text)) / size,
-            sum(ord(letter) > 127 for letter in text) / size,
+            capitals / size,
+            len(foreign) / size,
         ],
         dtype=np.float64,
     )
@@ -167,25 +197,71 @@ class NgramEncoder:
             return np.zeros(self.dimensions)
         weighted = value * self.idf[where]
         weighted /= math.sqrt(float(weighted @ weighted))
-        return np.asarray(weighted @ self.components[where])
+        return np.asarray(weighted @ self.components.take(where, axis=0))
 
 
 def _counts(question: str, buckets: int) -> tuple[NDArray[np.int64], Floats]:
-    """Buckets that occur, and log(1 + count) of each."""
+    """Buckets that occur, ascending, and log(1 + count) of each."""
     half = buckets // 2
     text = question[:LONGEST].lower()
     raw = np.frombuffer(f" {text} ".encode("utf-8", "replace"), np.uint8).astype(np.uint64)
-    hashed = []
-    for size in (3, 4):
-        if len(raw) >= size:
-            windows = np.lib.stride_tricks.sliding_window_view(raw, size)
-            powers = np.array([257**i for i in range(size)], np.uint64)
-            mixed = (windows @ powers) * np.uint64(0x9E3779B97F4A7C15)
-            hashed.append((mixed >> np.uint64(40)) % np.uint64(half))
+    places = []
+    if len(raw) >= 3:
+        # a window of bytes is a number to the base 257
+        windows = raw[:-2] + np.uint64(257) * raw[1:-1] + np.uint64(257**2) * raw[2:]
+        places.append(_scatter(windows, half))
+        places.append(_scatter(windows[:-1] + np.uint64(257**3) * raw[3:], half))
     # numbers differ in every question: their sizes are in the surface features
-    words = re.findall(r"[a-z]+|[^\sa-z0-9]", text)
-    pairs = [f"{a} {b}" for a, b in pairwise(words)]
-    keys = [half + zlib.crc32(token.encode("utf-8", "replace")) % half for token in (*words, *pairs)]
-    everything = np.concatenate([*(h.astype(np.int64) for h in hashed), np.array(keys, np.int64)])
-    where, count = np.unique(everything, return_counts=True)
-    return where, np.log1p(count)
+    words = _tokens(text)
+    checks = list(map(zlib.crc32, words))
+    # CRC-32 goes on where it stopped: this is that of "one two" without writing it
+    pairs = map(zlib.crc32, words[1:], map(zlib.crc32, repeat(b" "), checks))
+    keys = np.fromiter(chain(checks, pairs), np.int64, max(0, 2 * len(words) - 1))
+    places.append(half + keys % half)
+    count = np.bincount(np.concatenate(places), minlength=buckets)
+    where = np.flatnonzero(count)
+    return where, np.log1p(count[where])
+
+
+def _scatter(windows: NDArray[np.uint64], half: int) -> NDArray[np.int64]:
+    """Multiplicative hashing: the top 24 bits of a product, folded into ``half`` buckets."""
+    mixed = (windows * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
+    return (mixed & np.uint64(half - 1) if half & (half - 1) == 0 else mixed % np.uint64(half)).view(np.int64)
+
+
+def _tokens(text: str) -> list[bytes]:
+    """Words of ``[a-z]`` and single other marks of a lower-case text, in order, without digits and spaces."""
+    if not text.isascii():
+        text = _FOREIGN.sub(_spelt, _FOREIGN_SPACE.sub(" ", text))
+    raw = text.encode("utf-8", "replace")
+    for mark in set(raw.translate(None, _WORDLY)):
+        if mark < 128:
+            raw = raw.replace(bytes((mark,)), bytes((32, mark, 32)))
+    return raw.translate(_NO_DIGITS).split()
+
+
+def _spelt(run: re.Match[str]) -> str:
+    """A run of letters beyond ASCII with spaces around each."""
+    return f" {' '.join(run[0])} "
+
+
+def _count(text: str, kinds: Iterable[str]) -> int:
+    """How many letters of ``text`` are of these kinds."""
+    wanted = frozenset(kinds)
+    return sum(map(wanted.__contains__, text)) if wanted else 0
+
+
+def _numbers(text: str, raw: bytes, foreign: set[str]) -> list[str]:
+    """What ``_NUMBER`` finds in ``text``; ``raw`` is its UTF-8 and ``foreign`` are its other letters."""
+    if any(map(str.isdecimal, foreign)):
+        return _NUMBER.findall(text)
+    parts = raw.translate(_ONLY_NUMBERS).decode("ascii").split()
+    if b"." not in raw:
+        return parts
+    found: list[str] = []
+    for part in parts:
+        if part.isdigit():
+            found.append(part)
+        else:
+            found += _NUMBER.findall(part)
+    return found

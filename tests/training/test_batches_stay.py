@@ -27,7 +27,12 @@ def test_policy_rows(size: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("exact", "21ae4f9f393eb9ec"), ("onpolicy", "86dbcaa8ef14aa5a"), ("good", "a7d690640981887f"), ("weak", "f063abcafc128643")],
+    [
+        ("exact", "21ae4f9f393eb9ec"),
+        ("onpolicy", "86dbcaa8ef14aa5a"),
+        ("good", "a7d690640981887f"),
+        ("weak", "f063abcafc128643"),
+    ],
 )
 def test_prm_rows(name: str, expected: str) -> None:
     vocabulary, recipe = Vocabulary.of_lab(), prm.PRMS[name]

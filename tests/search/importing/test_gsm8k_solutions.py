@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from search.errors import RecordError
 import polars as pl
 import pytest
 
+from search.errors import RecordError
 from search.importing.report import Report
 from search.log.store import SearchLog
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from search.errors import RecordError
 import gzip
 import json
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from search.errors import RecordError
 from search.importing import reading
 from search.importing.reading import array_records, field_of, line_records, rows
 

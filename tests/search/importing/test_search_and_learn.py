@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from search.errors import RecordError
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from search.errors import RecordError
 from search.importing.report import Report
 from search.log.store import SearchLog
 from search.plan import Plan

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from search.errors import RecordError
 import pytest
 
 from search.cards import ModelCard
+from search.errors import RecordError
 from search.importing.protocol import Draw, Importer, Record, Scored, declared
 from search.importing.report import Report
 from search.importing.write import import_records, replayable

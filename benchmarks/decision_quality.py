@@ -1,0 +1,228 @@
+"""How good the planner's decisions are: the table of targets, each figure with its interval.
+
+    python benchmarks/decision_quality.py [--learn LOG] [--test LOG] [--planner MODEL] [--seeds 5]
+                                          [--live 200] [--only PART ...]
+
+Reads the log that the planner was fitted on (baselines pick on it) and the log of the test problems; a log
+that is not there is made first, by the lab's campaign on the locked problems, which takes hours. Then:
+
+- ``evaluation``: ``planner evaluate`` with several seeds of probes and continuations; figures are means;
+- ``parity``: replayed decisions against live ones on the same samples, one by one;
+- ``live``: problems solved by the shipped models, against the accuracy that the replay promised for them;
+- ``safety``: PRMs replaced by random, length-biased and over-critical ones, the planner untold, or made anew
+  from a hundred problems;
+- ``transfer``: a domain, a policy or a PRM left out, then 200 problems of it.
+
+Writes ``decision_quality.json`` and ``decision_quality.md`` beside itself and prints the targets. It asserts
+nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from planner.cli.printing import json_text
+from planner.evaluation.conduct import conduct
+from planner.evaluation.duel import Bout
+from planner.evaluation.evaluate import contest_of, evaluate
+from planner.evaluation.live import live
+from planner.evaluation.page import page
+from planner.evaluation.parity import parity
+from planner.evaluation.safety import safety
+from planner.evaluation.targets import targets
+from planner.evaluation.transfer import Move, left_out_domain, left_out_policy, left_out_prm
+from planner.experience import Experience, read_experience
+from planner.models import find_model, shipped
+from planner.planner import Planner
+from planner.settings import settings_of
+from search.errors import TooLittleDataError
+from search.loader import FolderLoader
+from search.log.manifest import MANIFEST_NAME
+from search.log.store import SearchLog
+from search.problem import Problem
+from search.sync import run_sync
+from training.study import fit_experience
+
+HERE = Path(__file__).resolve().parent
+PARTS = ("evaluation", "parity", "live", "safety", "transfer")
+
+#: mean budget of the live runs, in samples
+LIVE = 16.0
+
+#: decisions that are timed
+TIMED = 1000
+
+Fit = Callable[[Experience], Planner]
+Found = dict[str, Any]
+
+
+def log_of(path: Path, problems: Callable[[], Path]) -> SearchLog:
+    """A search log; where there is none yet, the lab's campaign makes it."""
+    if not (path / MANIFEST_NAME).exists():
+        from planner.cli.main import app
+
+        grid = shipped("lab") / "main.toml"
+        app(["search", str(problems()), "--grid", str(grid), "-o", str(path)], standalone_mode=False)
+    return SearchLog.open(path)
+
+
+def learning_problems(folder: Path) -> Path:
+    """The problems that the shipped planner was learned from, drawn again."""
+    from planner.cli.main import app
+
+    path = folder / "learn.jsonl.gz"
+    if not path.exists():
+        app(["train", "problems", "search", "512", "--seed", "7", "-o", str(path)], standalone_mode=False)
+    return path
+
+
+def read(log: SearchLog, planner: Planner) -> Experience:
+    """A log as far as the planner knows its models."""
+    manifest = log.manifest
+    policies = {name: card for name, card in manifest.policies.items() if name in planner.policies}
+    prms = {name: card for name, card in manifest.prms.items() if name in planner.prms}
+    planner.check([*policies.values(), *prms.values()])
+    return read_experience(log, policies, prms)
+
+
+def evaluations(
+    planner: Planner, test: Experience, learned: Experience, budgets: Sequence[float], seeds: int
+) -> list[Found]:
+    """``planner evaluate`` under several seeds; decisions are timed once."""
+    out = []
+    for seed in range(seeds):
+        began = time.perf_counter()
+        timed = 0 if seed else TIMED
+        found = evaluate(planner, test, training=learned, budgets=budgets, seed=seed, timed=timed)
+        out.append(found.to_json())
+        say(f"evaluation, seed {seed}: {time.perf_counter() - began:.0f} s")
+    return out
+
+
+def alive(planner: Planner, log: SearchLog, test: Experience, count: int, seed: int = 0) -> Found:
+    """Solve some of the test problems live, at a mean budget."""
+    places = np.sort(np.random.default_rng(seed).permutation(len(test))[:count]).tolist()
+    rows = {row["problem_id"]: row for row in log.read("problems").iter_rows(named=True)}
+    problems = [problem_of(rows[test.problem_ids[place]]) for place in places]
+    promised = conduct(planner, contest_of(planner, test).test, LIVE * planner.sample_flops)
+    loader = FolderLoader(
+        {name: find_model(name) for name in planner.policies},
+        {name: find_model(name) for name in planner.prms},
+    )
+    try:
+        settings = settings_of(planner, loader)
+        return asdict(live(planner, settings, problems, places, promised, seed=seed + 1))
+    finally:
+        run_sync(loader.close())
+
+
+def problem_of(row: Found) -> Problem:
+    """A problem from its row in a log."""
+    texts = (row["problem_id"], row["family"], row["domain"], row["question"])
+    return Problem(*texts, row["answer"], json.loads(row["meta"] or "{}"))
+
+
+def sabotages(planner: Planner, test: Experience, learned: Experience, bout: Bout, fit: Fit) -> list[Found]:
+    """Every bad PRM, the planner told and untold."""
+    done = safety(planner, test, learned, bout, refit=fit)
+    return [asdict(trial) | {"safe": trial.safe} for trial in done]
+
+
+def moves(test: Experience, learned: Experience, bout: Bout, fit: Fit) -> list[Found]:
+    """Every domain, policy and PRM that can be left out."""
+    tries: dict[str, Callable[[], tuple[Move, ...]]] = {}
+    if len(set(learned.domains)) > 1:
+        for name in sorted(set(test.domains)):
+            tries[name] = partial(left_out_domain, learned, test, name, fit, bout)
+    if len(learned.policies) > 1:
+        for name in sorted(test.policies):
+            tries[name] = partial(left_out_policy, learned, test, name, fit, bout)
+    for name in sorted(test.prms):
+        for other in sorted(set(learned.prms) - {name})[:1]:
+            tries[name] = partial(left_out_prm, learned, test, name, other, fit, bout)
+    out = []
+    for name, attempt in tries.items():
+        began = time.perf_counter()
+        try:
+            out += [asdict(move) for move in attempt()]
+        except TooLittleDataError as error:
+            say(f"{name} cannot be left out: {error}")
+        say(f"{name} left out: {time.perf_counter() - began:.0f} s")
+    return out
+
+
+def say(text: str) -> None:
+    """Progress, apart from results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--learn", type=Path, default=Path("runs/learn"), help="what the planner learned from"
+    )
+    parser.add_argument(
+        "--test", type=Path, default=Path("runs/test"), help="log of the locked test problems"
+    )
+    parser.add_argument("--planner", default="planner", help="folder or name of a shipped planner")
+    parser.add_argument("--budgets", type=float, nargs="+", default=[4.0, 16.0, 64.0, 256.0])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument(
+        "--trials", type=int, default=0, help="Optuna trials of the planners that are made anew"
+    )
+    parser.add_argument("--live", type=int, default=200, help="problems that are solved live")
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS))
+    parser.add_argument("--output", type=Path, default=HERE / "decision_quality", help="without its suffix")
+    return parser.parse_args()
+
+
+def main() -> None:
+    asked = arguments()
+    planner = Planner.load(find_model(asked.planner))
+    learned = read(log_of(asked.learn, lambda: learning_problems(asked.learn.parent)), planner)
+    log = log_of(asked.test, lambda: shipped("lab") / "test.jsonl.gz")
+    test = read(log, planner)
+    say(f"{len(test)} test problems, {len(learned)} to pick on, {len(test.choices)} choices")
+    bout = Bout(tuple(asked.budgets))
+    fit = partial(fit_experience, trials=asked.trials)
+    steps: dict[str, Callable[[], Any]] = {
+        "evaluation": lambda: evaluations(planner, test, learned, asked.budgets, asked.seeds),
+        "parity": lambda: asdict(parity(planner, log)),
+        "live": lambda: alive(planner, log, test, asked.live),
+        "safety": lambda: sabotages(planner, test, learned, bout, fit),
+        "transfer": lambda: moves(test, learned, bout, fit),
+    }
+    found: Found = {
+        "about": {
+            "command": " ".join(["python benchmarks/decision_quality.py", *sys.argv[1:]]),
+            "problems": len(test),
+            "families": len(set(test.families)),
+            "learned_from": len(learned),
+            "seeds": asked.seeds,
+        }
+    }
+    for name in (part for part in PARTS if part in asked.only):
+        began = time.perf_counter()
+        found[name] = steps[name]()
+        say(f"{name}: {time.perf_counter() - began:.0f} s")
+    # as it will be read again: without numbers that JSON lacks
+    found = json.loads(json_text(found))
+    found["targets"] = targets(found)
+    asked.output.with_suffix(".json").write_text(json_text(found) + "\n")
+    text = page(found)
+    asked.output.with_suffix(".md").write_text(text)
+    print("\n## ".join(text.split("\n## ")[:2]))
+
+
+if __name__ == "__main__":
+    main()

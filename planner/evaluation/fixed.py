@@ -1,0 +1,136 @@
+"""Fixed choices as rivals: the best one, the best mixture of two, one strategy at its best n, and chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.evaluation.board import Board, selected
+from planner.evaluation.contest import Contest
+from planner.evaluation.frontier import Track
+from planner.matrix import Matrices
+
+__all__ = ["best_fixed", "best_of_n", "majority", "mixture", "sizes", "uniform", "votes"]
+
+Floats = NDArray[np.float64]
+
+#: rows x samples worked on at once: bounds the memory
+_CHUNK = 8_000_000
+
+
+def mixture(contest: Contest) -> Track:
+    """The best mixture of two fixed choices at every mean budget: the hull that training shows."""
+    return selected("mixture", *contest.fixed, contest.selection, contest.prices)
+
+
+def best_fixed(contest: Contest, budget: float) -> Track:
+    """The one fixed choice that training finds best among those within a mean budget. It never mixes."""
+    test, training = contest.fixed
+    picks = np.empty((len(test), 1), np.int64)
+    for part in contest.selection:
+        seen = training.rows(part.pick)
+        cost = seen.flops.mean(axis=0)
+        fits = cost <= budget * (1.0 + 1e-9)
+        best = np.where(fits, seen.values.mean(axis=0), -1.0).argmax() if fits.any() else cost.argmin()
+        picks[part.score, 0] = best
+    return replace(test.track("best_fixed", picks), mixes=False)
+
+
+def uniform(contest: Contest) -> Track:
+    """A choice drawn at random: among the j cheapest, for every j, so that every budget has its chance."""
+    test, training = contest.fixed
+    count = len(test.settings)
+    out = np.empty((3, len(test), count))
+    for part in contest.selection:
+        order = np.argsort(training.flops[part.pick].mean(axis=0), kind="stable")
+        for target, values in zip(out, (test.values, test.tokens, test.flops), strict=True):
+            target[part.score] = values[part.score][:, order].cumsum(axis=1) / np.arange(1, count + 1)
+    return Track("random", *out)
+
+
+def majority(contest: Contest) -> Track | None:
+    """A vote over n samples of any one policy, at every n up to the largest that was logged."""
+    boards = [
+        contest.both(partial(votes, contest, policy, sizes(contest.largest(policy))))
+        for policy in contest.policies
+        if any(c.policy == policy and c.plan.strategy == "majority" for c in contest.experience.choices)
+    ]
+    return contest.picked("majority", boards)
+
+
+def best_of_n(contest: Contest) -> Track | None:
+    """The best of n samples under any one PRM and score of a logged plan, at every n up to the largest."""
+    known = contest.experience.choices
+    kinds = sorted(
+        {(c.policy, str(c.prm), str(c.plan.score)) for c in known if c.plan.strategy == "best_of_n"}
+    )
+    boards = []
+    for kind in kinds:
+        largest = max(
+            c.plan.n
+            for c in known
+            if c.plan.strategy == "best_of_n" and (c.policy, str(c.prm), str(c.plan.score)) == kind
+        )
+        ns = [n for n in sizes(min(largest, contest.largest(kind[0]))) if n > 1]
+        boards.append(contest.both(partial(_best, contest, kind, ns)))
+    singles = [
+        contest.both(partial(votes, contest, policy, [1]))
+        for policy in dict.fromkeys(kind[0] for kind in kinds)
+    ]
+    # below two samples there is nothing to choose from: one sample, and no PRM to pay
+    return contest.picked("best_of_n", [*singles, *boards])
+
+
+def sizes(largest: int) -> list[int]:
+    """1, 2, 3, 4, 6, 8, 12, 16, 24, ... up to ``largest``, itself included.
+
+    >>> sizes(20)
+    [1, 2, 3, 4, 6, 8, 12, 16, 20]
+    """
+    steps = {size for power in range(largest.bit_length()) for size in (2**power, 3 * 2**power // 2)}
+    return sorted({size for size in steps if 1 <= size <= largest} | {largest})
+
+
+def votes(contest: Contest, policy: str, ns: Sequence[int], side: Matrices) -> Board:
+    """Majority votes of one policy over each of ``ns`` samples."""
+    running = contest.running(side, policy)
+    values = running.right[:, :, [n - 1 for n in ns]].mean(axis=1)
+    tokens = _drawn(side, policy, ns)
+    return Board(tuple(f"majority of {n} {policy}" for n in ns), values, tokens, tokens * running.rate)
+
+
+def _best(contest: Contest, kind: tuple[str, str, str], ns: Sequence[int], side: Matrices) -> Board:
+    """Best of each of ``ns`` samples of a policy under a PRM's score: candidates compete, not answers."""
+    policy, prm, score = kind
+    experience = side.experience
+    pool, scored = experience.pools[policy], experience.pools[policy].prms[prm]
+    scores = np.where(pool.codes >= 0, scored.score(score), -np.inf)
+    good = experience.graded(pool.codes) & (pool.codes >= 0)
+    order = contest.running(side, policy).order[:, :, : max(ns)]
+    values = np.empty((len(experience), len(ns)))
+    step = max(1, _CHUNK // order[0].size)
+    for begin in range(0, len(experience), step):
+        drawn = order[begin : begin + step].astype(np.int64)
+        at = np.arange(begin, begin + len(drawn))[:, None, None]
+        met = scores[at, drawn]
+        # where the best so far stands: a later one must be better
+        leads = np.ones(met.shape, bool)
+        leads[:, :, 1:] = met[:, :, 1:] > np.maximum.accumulate(met, axis=2)[:, :, :-1]
+        place = np.maximum.accumulate(np.where(leads, np.arange(met.shape[2]), 0), axis=2)
+        chosen = np.take_along_axis(drawn, place[:, :, [n - 1 for n in ns]], axis=2)
+        values[begin : begin + step] = good[at, chosen].mean(axis=1)
+    drawn_tokens = _drawn(side, policy, ns)
+    judged = scored.prompt[:, None] + scored.tokens.mean(axis=1)[:, None] * np.asarray(ns, np.float64)
+    flops = drawn_tokens * experience.policies[policy].flops(1.0) + judged * experience.prms[prm].flops(1.0)
+    names = tuple(f"best of {n} {policy} by {score} of {prm}" for n in ns)
+    return Board(names, values, drawn_tokens + judged, flops)
+
+
+def _drawn(side: Matrices, policy: str, ns: Sequence[int]) -> Floats:
+    """(P, len(ns)) expected tokens of n samples, the prompt once."""
+    pool = side.experience.pools[policy]
+    return np.asarray(pool.prompt[:, None] + pool.tokens.mean(axis=1)[:, None] * np.asarray(ns, np.float64))

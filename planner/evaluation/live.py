@@ -1,0 +1,94 @@
+"""Live runs against what the evaluation promised: the same problems, the same budget, real samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.evaluation.conduct import Conduct
+from planner.evaluation.intervals import Interval
+from planner.executor import solve_sync
+from planner.objective import MeanBudget
+from planner.planner import Planner
+from search.errors import LogError
+from search.grading.registry import domain
+from search.problem import Problem
+from search.strategies.protocol import Setting
+
+__all__ = ["Live", "live"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """So many problems solved at a mean ``budget`` (FLOPs).
+
+    ``accuracy`` and ``flops`` were met, the others promised by the replay; ``difference`` of accuracies and
+    ``flops_ratio`` (met over promised) are paired by problem, with normal 95% intervals.
+    """
+
+    problems: int
+    budget: float
+    accuracy: Interval
+    accuracy_promised: float
+    difference: Interval
+    flops: float
+    flops_promised: float
+    flops_ratio: Interval
+
+    @property
+    def as_promised(self) -> bool:
+        """Whether the interval of the difference holds 0."""
+        return self.difference.low <= 0.0 <= self.difference.high
+
+
+def live(
+    planner: Planner,
+    settings: Mapping[tuple[str, str | None], Setting],
+    problems: Sequence[Problem],
+    places: Sequence[int],
+    promised: Conduct,
+    *,
+    seed: int = 0,
+    allow_foreign: bool = False,
+) -> Live:
+    """Solve ``problems``, which stand at ``places`` of the log that ``promised`` was replayed on.
+
+    Draws are fresh: a live run shares no sample with the log. Raises LogError for fewer than two problems.
+    """
+    if len(problems) < 2 or len(problems) != len(places):
+        raise LogError(f"live runs need two problems or more, each with a place, got {len(problems)}")
+    right, spent = np.zeros((2, len(problems)))
+    for at, problem in enumerate(problems):
+        found = solve_sync(
+            problem,
+            planner,
+            settings,
+            objective=MeanBudget(promised.budget),
+            seed=seed,
+            allow_foreign=allow_foreign,
+        )
+        right[at] = domain(problem.domain).grade(problem, found.answer)
+        spent[at] = found.spend.flops
+    where = np.asarray(places)
+    accuracy, flops = promised.accuracy[where], promised.flops[where]
+    return Live(
+        len(problems),
+        promised.budget,
+        _normal(right),
+        float(accuracy.mean()),
+        _normal(right - accuracy),
+        float(spent.mean()),
+        float(flops.mean()),
+        _normal(1.0 + (spent - flops) / flops.mean()),
+    )
+
+
+def _normal(values: Floats) -> Interval:
+    half = 1.96 * float(values.std(ddof=1)) / len(values) ** 0.5
+    mean = float(values.mean())
+    return Interval(mean, mean - half, mean + half)

@@ -1,0 +1,239 @@
+"""The table of targets and all that stands behind it, as Markdown.
+
+It reads figures in the form that ``benchmarks/decision_quality.json`` has and computes none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["page"]
+
+_Figures = Mapping[str, Any]
+
+
+def page(found: _Figures) -> str:
+    """Markdown of ``about``, ``targets`` and those of the trials that were made.
+
+    ``about`` holds ``command``, ``problems``, ``families``, ``learned_from`` and ``seeds``.
+    """
+    about = found["about"]
+    lines = [
+        "# Decision quality",
+        "",
+        "```",
+        about["command"],
+        "```",
+        "",
+        f"{about['problems']} problems of {about['families']} families; baselines picked on "
+        f"{about['learned_from']} others. Means over {about['seeds']} seeds of probes and continuations;",
+        "95% intervals by bootstrap over problems, paired. Costs are logical: probe, PRM and deciding are",
+        "charged.",
+        "",
+        "## Targets",
+        "",
+        *_table(("", "asked", "reached", "95%", "met"), map(_target, found["targets"])),
+        "",
+    ]
+    if found.get("evaluation"):
+        lines += _evaluation(found["evaluation"][0])
+    for part, make in (("live", _live), ("safety", _safety), ("transfer", _transfer)):
+        if found.get(part):
+            lines += make(found[part])
+    return "\n".join(lines)
+
+
+def _target(row: _Figures) -> tuple[str, ...]:
+    reached = f"{_number(row['value'])} {row['unit']}".strip()
+    met = {True: "yes", False: "**no**", None: ""}[row["met"]]
+    return (row["name"], row["asked"], reached, "" if row["low"] is None else _ends(row), met)
+
+
+def _evaluation(one: _Figures) -> list[str]:
+    budgets = one["budgets"]
+    methods = [name for name, value in budgets[0].items() if isinstance(value, Mapping)]
+    shown = ", ".join(f"{100 * row['detectable']:.1f}" for row in budgets)
+    return [
+        "## Accuracy at equal mean FLOPs",
+        "",
+        "In percent, seed 0; in brackets the points that the planner is above, and the 95% interval of that.",
+        f"So many problems show, in four tests of five, a difference to `mixture` of {shown} points.",
+        "",
+        *_table(
+            ("method", *(row["name"] for row in budgets), "area"),
+            (
+                (f"`{name}`", *(_reached(name, row[name]) for row in budgets), _area(one, name))
+                for name in methods
+            ),
+        ),
+        "",
+        "## Per policy and PRM",
+        "",
+        *(f"- {text}" for text in one["definitions"]),
+        "",
+        *_table(
+            ("policy", "PRM", "gain over greedy, %", "multiple over majority", "at the planner's best"),
+            map(_cell, one["headline"]),
+        ),
+        "",
+        "## Promises",
+        "",
+        "Before any token, with the price as it came from training:",
+        "",
+        *_table(
+            ("mean budget", "FLOPs promised", "met", "off by %", "accuracy promised, %", "met, %"),
+            (
+                (
+                    name,
+                    f"{kept['flops_promised']:.3g}",
+                    f"{kept['flops_met']:.3g}",
+                    f"{kept['flops_error_percent']:+.1f}",
+                    f"{100 * kept['accuracy_promised']:.1f}",
+                    f"{100 * kept['accuracy_met']:.1f}",
+                )
+                for name, kept in one["promises"].items()
+            ),
+        ),
+        "",
+        "Over the choices that were made: "
+        + ", ".join(f"{name} {one['calibration'][name]:.3f}" for name in ("ece", "resolution", "brier"))
+        + ".",
+        "",
+        "## Choices made",
+        "",
+        *_table(
+            ("mean budget", "choice", "share of problems, %"),
+            (
+                (name, f"`{choice}`", f"{100 * share:.1f}")
+                for name, made in one["made"].items()
+                for choice, share in list(made.items())[:6]
+            ),
+        ),
+        "",
+        "## Every fixed choice",
+        "",
+        *_table(
+            ("choice", "accuracy, %", "95%", "samples"),
+            (
+                (
+                    f"`{fixed['name']}`",
+                    f"{100 * fixed['accuracy'][0]:.1f}",
+                    f"{100 * fixed['low'][0]:.1f} to {100 * fixed['high'][0]:.1f}",
+                    f"{fixed['flops'][0] / one['sample_flops']:.1f}",
+                )
+                for fixed in one["fixed"]
+            ),
+        ),
+        "",
+        *(f"- {note}" for note in one["notes"]),
+        "",
+    ]
+
+
+def _reached(name: str, point: _Figures | None) -> str:
+    if point is None:
+        return "-"
+    accuracy = f"{100 * point['accuracy']:.1f}"
+    if name == "planner":
+        return accuracy
+    above = f"{100 * point['planner_above']:+.1f}"
+    return f"{accuracy} ({above}: {100 * point['above_low']:.1f} to {100 * point['above_high']:.1f})"
+
+
+def _area(one: _Figures, name: str) -> str:
+    return f"{100 * one['areas'][name]['value']:.1f}" if name in one["areas"] else ""
+
+
+def _cell(cell: _Figures) -> tuple[str, ...]:
+    gain = {"low": cell["gain_low"], "high": cell["gain_high"]}
+    more, most = (("> " if cell[key] else "") for key in ("censored", "at_best_censored"))
+    return (
+        f"`{cell['policy']}`",
+        f"`{cell['prm']}`" if cell["prm"] else "-",
+        f"{_number(cell['gain_over_cot_percent'])} ({_ends(gain)})",
+        f"{more}{_number(cell['multiple_over_majority'])} ({_ends(cell)})",
+        f"{most}{_number(cell['at_best'])}",
+    )
+
+
+def _live(one: _Figures) -> list[str]:
+    right, gap, ratio = (one[name] for name in ("accuracy", "difference", "flops_ratio"))
+    points = {key: 100 * gap[key] for key in ("value", "low", "high")}
+    return [
+        "## Live",
+        "",
+        f"{one['problems']} problems solved by the models: {100 * right['value']:.1f}% right, "
+        f"{100 * one['accuracy_promised']:.1f}% promised by the replay,",
+        f"a difference of {points['value']:+.1f} points ({_ends(points)}). FLOPs over those promised: "
+        f"{ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}).",
+        "",
+    ]
+
+
+def _safety(trials: Sequence[_Figures]) -> list[str]:
+    budgets = [f"{duel['samples']:g} samples" for duel in trials[0]["duels"]]
+    return [
+        "## Bad PRMs",
+        "",
+        "Points above majority voting at equal mean FLOPs when every PRM is replaced. Safe: no lower end",
+        "below -1 point.",
+        "",
+        *_table(
+            ("PRM", "told by", *budgets, "safe"),
+            (
+                (
+                    trial["prm"],
+                    trial["told"],
+                    *map(_duel, trial["duels"]),
+                    "yes" if trial["safe"] else "**no**",
+                )
+                for trial in trials
+            ),
+        ),
+        "",
+    ]
+
+
+def _transfer(found: Sequence[_Figures]) -> list[str]:
+    rows = [
+        (move["kind"], f"`{move['name']}`", move["told"], str(move["problems"]), rival, *map(_duel, duels))
+        for move in found
+        for rival, duels in move["duels"].items()
+        if duels
+    ]
+    held = next(duels for move in found for duels in move["duels"].values() if duels)
+    return [
+        "## Left out",
+        "",
+        "Points above the rival at equal mean FLOPs on what the planner was not learned from, told nothing",
+        "of it or by calibration problems. The rival picks on what the planner was learned from.",
+        "",
+        *_table(
+            ("", "left out", "told", "problems", "rival", *(f"{duel['samples']:g} samples" for duel in held)),
+            rows,
+        ),
+        "",
+    ]
+
+
+def _duel(one: _Figures) -> str:
+    return f"{100 * one['above']:+.1f} ({100 * one['low']:.1f} to {100 * one['high']:.1f})"
+
+
+def _ends(figures: _Figures) -> str:
+    return f"{_number(figures['low'])} to {_number(figures['high'])}"
+
+
+def _number(value: float | None) -> str:
+    """Three figures below one, one decimal above.
+
+    >>> _number(0.01234), _number(123.456), _number(None)
+    ('0.0123', '123.5', '-')
+    """
+    return "-" if value is None else f"{value:.3g}" if abs(value) < 1.0 else f"{value:.1f}"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    return lines + [f"| {' | '.join(row)} |" for row in rows]

@@ -1,0 +1,161 @@
+"""Parity: the decisions of the offline evaluation and of the live planner, on the same inputs, one by one.
+
+Offline, ``planner.replay`` decides for thousands of rows at once on arrays read from a log. Live,
+``Planner.recommend`` and ``Planner.decide`` see one question and the candidates that an engine returned. Here
+the very samples that a replay drew are handed over as candidates, text by text, and the answers compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from planner.evaluation.slices import rows_of
+from planner.experience import Experience, Tables, read_experience
+from planner.labels import Look, draw_probes
+from planner.matrix import Matrices
+from planner.objective import MeanBudget, Objective, Price
+from planner.planner import Planner
+from planner.recommendation import Recommendation
+from planner.replay import replay
+from planner.stages import Stage
+from search.grading.registry import domain
+from search.problem import Problem
+from search.result import Candidate, Spend
+from search.votes import group
+
+__all__ = ["Parity", "draws_of", "parity"]
+
+Ints = NDArray[np.int64]
+
+#: accuracy per sample: cheap enough to look far, and dear enough to stop early
+_PRICES = (1e-3, 3e-2)
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """Decisions that were compared, those that agreed, and the first that did not, in words."""
+
+    decisions: int
+    agreed: int
+    first_difference: str | None
+
+    @property
+    def exact(self) -> bool:
+        """Whether every one agreed."""
+        return self.agreed == self.decisions
+
+
+def parity(
+    planner: Planner,
+    tables: Tables,
+    *,
+    problems: int = 50,
+    budgets: Sequence[float] = (4.0, 16.0, 64.0),
+    probes: int = 2,
+    seed: int = 0,
+) -> Parity:
+    """Compare at mean budgets of so many samples and at two prices, on the first ``problems`` of a log.
+
+    Every stage that a replay reaches is asked, for each of ``probes`` random probes.
+    """
+    whole = read_experience(tables, planner.policies, planner.prms)
+    experience = rows_of(whole, np.arange(min(problems, len(whole))))
+    matrices = Matrices(experience, planner.encoder, probes=probes, resamples=1, seed=seed)
+    desk = _Desk(planner, tables, experience)
+    unit = planner.sample_flops
+    aims: list[Objective] = [MeanBudget(budget * unit) for budget in budgets]
+    aims += [Price(price / unit) for price in _PRICES]
+    compared = agreed = 0
+    first: str | None = None
+    for aim in aims:
+        rules = [planner.rule(aim, None, Spend(), question) for question in experience.questions]
+        done = replay(planner.stages, matrices, rules.__getitem__)
+        for stage, matrix, options, reached in zip(
+            planner.stages, done.matrices, done.made, done.reached, strict=True
+        ):
+            drawn = draws_of(experience, stage.look, probes, seed)
+            for row in np.flatnonzero(reached[:, 0]):
+                place = int(matrix.problem[row])
+                live = desk.advice(stage.look, place, drawn[place, row % matrix.probes], aim)
+                same = _same(stage, int(options[row, 0]), live)
+                compared += 1
+                agreed += same
+                if not same and first is None:
+                    name, said = experience.problem_ids[place], live.look or live.choice
+                    first = f"{name} after {stage.look} under {aim}: live says {said}"
+    return Parity(compared, agreed, first)
+
+
+def draws_of(experience: Experience, look: Look, probes: int, seed: int) -> Ints:
+    """(P, probes, samples) the draws that a replay of so many probes shows at a look."""
+    pool = experience.pools[look.policy]
+    held = look.samples
+    return draw_probes(
+        len(experience), pool.draws, held=held, probes=probes, resamples=1, seed=seed, longest=max(held, 1)
+    ).probe(held)
+
+
+class _Desk:
+    """Hands the samples of a log to a planner as an engine would have returned them."""
+
+    def __init__(self, planner: Planner, tables: Tables, experience: Experience) -> None:
+        self._planner = planner
+        self._questions = experience.questions
+        self._ids = experience.problem_ids
+        wanted = pl.col("problem_id").is_in(list(experience.problem_ids))
+        self._problems = {
+            row["problem_id"]: Problem(
+                row["problem_id"],
+                row["family"],
+                row["domain"],
+                row["question"],
+                row["answer"],
+                json.loads(row["meta"] or "{}"),
+            )
+            for row in tables.scan("problems").filter(wanted).collect().iter_rows(named=True)
+        }
+        pooled = wanted & (pl.col("draw") >= 0)
+        self._samples: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        samples = tables.scan("samples").filter(pooled).sort("draw").collect()
+        for row in samples.iter_rows(named=True):
+            self._samples.setdefault((row["problem_id"], row["policy"]), []).append(row)
+        self._rewards: dict[tuple[str, str, str, int], tuple[float, ...]] = {
+            (row["problem_id"], row["policy"], row["prm"], row["draw"]): tuple(row["step_rewards"] or ())
+            for row in tables.scan("scores").filter(pooled).collect().iter_rows(named=True)
+        }
+
+    def advice(self, look: Look, place: int, draws: Ints, aim: Objective) -> Recommendation:
+        """What the live planner says of a problem once these draws of its pool are there."""
+        question, name = self._questions[place], self._ids[place]
+        if not look.samples:
+            return self._planner.recommend(question, objective=aim)
+        candidates = [self._candidate(name, look, int(draw)) for draw in draws]
+        problem = self._problems[name]
+        groups = group(problem, domain(problem.domain), [candidate.answer for candidate in candidates])
+        return self._planner.decide(question, look, candidates, objective=aim, groups=groups)
+
+    def _candidate(self, name: str, look: Look, draw: int) -> Candidate:
+        row = self._samples[name, look.policy][draw]
+        rewards = () if look.prm is None else self._rewards[name, look.policy, look.prm, row["draw"]]
+        return Candidate(
+            row["text"],
+            row["answer"],
+            rewards,
+            tuple(row["step_tokens"]),
+            row["finish_reason"],
+            row["mean_logprob"],
+            row["min_logprob"],
+        )
+
+
+def _same(stage: Stage, option: int, live: Recommendation) -> bool:
+    """Whether the live advice is the option of a replay: a choice, or looking further."""
+    looks = option >= len(stage.choices)
+    return live.look is not None if looks else live.look is None and live.choice == stage.choices[option]

@@ -1,0 +1,138 @@
+"""Parts of an experience: some problems, some models, or models that stand under another's name.
+
+What is left out is left out everywhere: pools, tree searches, choices and cards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.experience import Experience
+from search.cards import ModelCard
+from search.choice import Choice
+from search.errors import LogError, TooLittleDataError
+
+__all__ = ["calibration_rows", "known_as", "only", "rows_of", "sample_flops"]
+
+Ints = NDArray[np.int64]
+
+
+def rows_of(experience: Experience, at: Ints) -> Experience:
+    """Some problems alone, in this order. Raises TooLittleDataError for none."""
+    if not len(at):
+        raise TooLittleDataError("a part of a log must hold at least one problem, got none")
+
+    def texts(values: Sequence[str]) -> tuple[str, ...]:
+        return tuple(values[i] for i in at)
+
+    return replace(
+        experience,
+        problem_ids=texts(experience.problem_ids),
+        families=texts(experience.families),
+        domains=texts(experience.domains),
+        questions=texts(experience.questions),
+        right=experience.right[at],
+        pools=_rows(experience.pools, at),
+        trees=_rows(experience.trees, at),
+    )
+
+
+def only(
+    experience: Experience,
+    *,
+    policies: Collection[str] | None = None,
+    prms: Collection[str] | None = None,
+    choices: Collection[Choice] | None = None,
+) -> Experience:
+    """Some models alone, and some choices; None keeps all. Raises LogError where no choice is left."""
+    kept = tuple(experience.policies if policies is None else policies)
+    judges = tuple(experience.prms if prms is None else prms)
+
+    def stays(choice: Choice) -> bool:
+        known = choice.policy in kept and (choice.prm is None or choice.prm in judges)
+        return known and (choices is None or choice in choices)
+
+    left = tuple(choice for choice in experience.choices if stays(choice))
+    if not left:
+        raise LogError(f"a part of a log must hold a choice, got none of {', '.join((*kept, *judges))}")
+    pools = {
+        name: replace(pool, prms={prm: held for prm, held in pool.prms.items() if prm in judges})
+        for name, pool in experience.pools.items()
+        if name in kept
+    }
+    return replace(
+        experience,
+        pools=pools,
+        trees={choice: runs for choice, runs in experience.trees.items() if stays(choice)},
+        choices=left,
+        policies={name: card for name, card in experience.policies.items() if name in pools},
+        prms={n: c for n, c in experience.prms.items() if any(n in pool.prms for pool in pools.values())},
+    )
+
+
+def known_as(
+    experience: Experience,
+    *,
+    policies: Mapping[str, str] | None = None,
+    prms: Mapping[str, str] | None = None,
+) -> Experience:
+    """The same with models under other names; their cards, and so what they cost, stay their own."""
+    people, judges = policies or {}, prms or {}
+
+    def renamed(choice: Choice) -> Choice:
+        prm = None if choice.prm is None else judges.get(choice.prm, choice.prm)
+        return Choice(people.get(choice.policy, choice.policy), prm, choice.plan)
+
+    def cards(held: Mapping[str, ModelCard], names: Mapping[str, str]) -> dict[str, ModelCard]:
+        return {
+            names.get(name, name): replace(card, name=names.get(name, name)) for name, card in held.items()
+        }
+
+    return replace(
+        experience,
+        pools={
+            people.get(name, name): replace(
+                pool, prms={judges.get(prm, prm): held for prm, held in pool.prms.items()}
+            )
+            for name, pool in experience.pools.items()
+        },
+        trees={renamed(choice): runs for choice, runs in experience.trees.items()},
+        choices=tuple(sorted(map(renamed, experience.choices), key=str)),
+        policies=cards(experience.policies, people),
+        prms=cards(experience.prms, judges),
+    )
+
+
+def calibration_rows(experience: Experience, count: int, seed: int) -> Ints:
+    """At most ``count`` problems, drawn over families in turn so that few still cover them."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(experience))
+    families = np.asarray(experience.families)[order]
+    turn = np.empty(len(order), np.int64)
+    for family in np.unique(families):
+        inside = np.flatnonzero(families == family)
+        turn[inside] = np.arange(len(inside))
+    return np.sort(order[np.argsort(turn, kind="stable")[:count]])
+
+
+def sample_flops(experience: Experience) -> float:
+    """One sample-equivalent: mean logical FLOPs of one sample of the main policy."""
+    pool = experience.pools[experience.main]
+    return experience.policies[experience.main].flops(float(pool.tokens.mean() + pool.prompt.mean()))
+
+
+def _rows(value: Any, at: Ints) -> Any:
+    if isinstance(value, np.ndarray):
+        return value[at]
+    if isinstance(value, Mapping):
+        return {name: _rows(inner, at) for name, inner in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(
+            value, **{field.name: _rows(getattr(value, field.name), at) for field in fields(value)}
+        )
+    return value

@@ -1,0 +1,139 @@
+"""How a planner does on what it was not learned from: a domain, a policy or a PRM that was left out; and
+then with a few calibration problems of the new one.
+
+A planner names its models, so a new policy or PRM stands under the name of a known one, with its own
+samples, rewards and costs. Baselines pick on what the planner was learned from, no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from planner.evaluation.duel import Bout, Duel, duel
+from planner.evaluation.slices import calibration_rows, known_as, only, rows_of
+from planner.experience import Experience
+from planner.planner import Planner
+from search.errors import LogError
+
+__all__ = ["CALIBRATION", "Move", "left_out_domain", "left_out_policy", "left_out_prm"]
+
+#: calibration problems of what is new
+CALIBRATION = 200
+
+#: makes a planner from a log
+Fit = Callable[[Experience], Planner]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One thing left out. ``kind``: ``domain``, ``policy`` or ``prm``; ``told``: ``nothing`` or
+    ``calibration``; ``problems``: learned from; ``duels`` per rival."""
+
+    kind: str
+    name: str
+    told: str
+    problems: int
+    duels: Mapping[str, tuple[Duel, ...]]
+
+
+def left_out_domain(
+    learned: Experience, held_out: Experience, name: str, fit: Fit, bout: Bout
+) -> tuple[Move, ...]:
+    """Learn without a domain and decide on it alone; then with some of its problems added.
+
+    Raises LogError where either log has no other domain, or not this one.
+    """
+    inside = np.asarray(learned.domains) == name
+    asked = np.asarray(held_out.domains) == name
+    if not inside.any() or inside.all() or not asked.any():
+        raise LogError(
+            f"a domain that is left out must stand in both logs beside others, got {name!r} "
+            f"of {', '.join(sorted(set(learned.domains)))}"
+        )
+    new = np.flatnonzero(inside)
+    some = new[calibration_rows(rows_of(learned, new), CALIBRATION, bout.seed)]
+    logs = {
+        "nothing": rows_of(learned, np.flatnonzero(~inside)),
+        "calibration": rows_of(learned, np.sort(np.concatenate([np.flatnonzero(~inside), some]))),
+    }
+    return _moved("domain", name, logs, rows_of(held_out, np.flatnonzero(asked)), fit, bout)
+
+
+def left_out_policy(
+    learned: Experience, held_out: Experience, name: str, fit: Fit, bout: Bout
+) -> tuple[Move, ...]:
+    """Learn from the policy nearest in size and decide for ``name``; then learn from some of its problems.
+
+    Raises LogError where there is no other policy, or the two share no choice.
+    """
+    others = [other for other in learned.policies if other != name]
+    if name not in learned.policies or name not in held_out.policies or not others:
+        raise LogError(
+            f"a policy that is left out must stand in both logs beside others, got {name!r} "
+            f"of {', '.join(learned.policies)}"
+        )
+    size = learned.policies[name].parameters
+    other = min(others, key=lambda n: (abs(np.log(learned.policies[n].parameters / size)), n))
+    old = only(learned, policies=(other,))
+    new = known_as(only(learned, policies=(name,)), policies={name: other})
+    asked = known_as(only(held_out, policies=(name,)), policies={name: other})
+    return _renamed("policy", name, old, new, asked, fit, bout)
+
+
+def left_out_prm(
+    learned: Experience,
+    held_out: Experience,
+    name: str,
+    stand_in: str,
+    fit: Fit,
+    bout: Bout,
+) -> tuple[Move, ...]:
+    """Learn with the PRM ``stand_in`` and decide with ``name`` in its place; then learn from problems of it.
+
+    Raises LogError where one of them is missing, or the two share no choice.
+    """
+    for log in (learned, held_out):
+        if name not in log.prms or stand_in not in log.prms or name == stand_in:
+            raise LogError(
+                f"a PRM that is left out must stand in both logs beside the other, got {name!r} and "
+                f"{stand_in!r} of {', '.join(log.prms)}"
+            )
+    old = only(learned, prms=(stand_in,))
+    new = known_as(only(learned, prms=(name,)), prms={name: stand_in})
+    asked = known_as(only(held_out, prms=(name,)), prms={name: stand_in})
+    return _renamed("prm", name, old, new, asked, fit, bout)
+
+
+def _renamed(
+    kind: str,
+    name: str,
+    old: Experience,
+    new: Experience,
+    asked: Experience,
+    fit: Fit,
+    bout: Bout,
+) -> tuple[Move, ...]:
+    shared = set(old.choices) & set(new.choices) & set(asked.choices)
+    some = rows_of(new, calibration_rows(new, CALIBRATION, bout.seed))
+    logs = {"nothing": only(old, choices=shared), "calibration": only(some, choices=shared)}
+    return _moved(kind, name, logs, only(asked, choices=shared), fit, bout)
+
+
+def _moved(
+    kind: str,
+    name: str,
+    logs: Mapping[str, Experience],
+    asked: Experience,
+    fit: Fit,
+    bout: Bout,
+) -> tuple[Move, ...]:
+    out = []
+    for told, log in logs.items():
+        planner = fit(log)
+        rivals = ("majority", "mixture")
+        duels = {rival: duel(planner, asked, log, bout, rival=rival) for rival in rivals}
+        out.append(Move(kind, name, told, len(log), duels))
+    return tuple(out)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import polars as pl
+import pytest
+import synthetic
+
+from planner.evaluation.parity import parity
+from planner.experience import read_experience
+from planner.planner import Planner
+from training.crossfit import Settings
+from training.design import Design
+from training.workshop import Workshop
+
+HOW: dict[str, object] = {"draws": 34, "prms": ("good",)}
+
+
+@pytest.fixture(scope="module")
+def log() -> synthetic.Log:
+    return synthetic.make_log(64, **HOW)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def decider(log: synthetic.Log) -> Planner:
+    """A planner that may look at rewards, and looks far."""
+    experience = read_experience(log, synthetic.POLICIES, synthetic.PRMS)
+    workshop = Workshop(experience, 0, 1)
+    return workshop.finished(Design("small", (1, 4), 4, 6, Settings()), 0, "")
+
+
+def test_replay_and_live_decide_alike_on_the_same_samples(decider: Planner, log: synthetic.Log) -> None:
+    found = parity(decider, log, problems=24)
+    assert found.exact, found.first_difference
+    assert found.decisions > 24 * 5 * 1.5  # questions, and more than a few looks
+    assert found.first_difference is None
+
+
+def test_other_samples_are_told_apart(decider: Planner, log: synthetic.Log) -> None:
+    """The same log with other answers under the live planner's eyes: a parity that cannot fail is none."""
+
+    class Twisted:
+        """Gives the replay the real samples, and whoever asks for single draws others."""
+
+        def __init__(self) -> None:
+            self.asked = 0
+
+        def scan(self, table: str) -> pl.LazyFrame:
+            frame = log.frames[table]
+            if table == "samples":
+                self.asked += 1
+                if self.asked > 1:
+                    frame = frame.with_columns(pl.lit("1").alias("answer"))
+            return frame.lazy()
+
+    found = parity(decider, Twisted(), problems=24)
+    assert not found.exact
+    assert found.agreed < found.decisions
+    assert found.first_difference is not None
+    assert "live says" in found.first_difference

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import synthetic
+import worlds
+
+from planner.evaluation.duel import Bout
+from planner.evaluation.transfer import left_out_domain, left_out_policy, left_out_prm
+from planner.experience import Experience, read_experience
+from planner.planner import Planner
+from search.errors import LogError
+
+BOUT = Bout((4.0,), resamples=2, bootstrap=60)
+
+
+class Fit:
+    """Keeps what it was asked to learn from."""
+
+    def __init__(self, planner: Planner | None = None) -> None:
+        self.planner = planner
+        self.logs: list[Experience] = []
+
+    def __call__(self, log: Experience) -> Planner:
+        self.logs.append(log)
+        if self.planner is None:
+            self.planner = worlds.learned(log)
+        return self.planner
+
+
+def test_a_domain_is_left_out_and_then_known_a_little(planner: Planner, experience: Experience) -> None:
+    fit = Fit(planner)
+    without, told = left_out_domain(experience, experience, "puzzle", fit, BOUT)
+    assert (without.told, told.told) == ("nothing", "calibration")
+    assert set(fit.logs[0].domains) == {"arithmetic"}
+    assert set(fit.logs[1].domains) == {"arithmetic", "puzzle"}
+    assert set(without.duels) == {"majority", "mixture"}
+    assert without.problems == len(fit.logs[0])
+    with pytest.raises(LogError, match="got 'code' of arithmetic, puzzle"):
+        left_out_domain(experience, experience, "code", fit, BOUT)
+
+
+@pytest.fixture(scope="module")
+def both() -> Experience:
+    log = synthetic.make_log(72, policies=("small", "large"), draws=34)
+    return read_experience(log, synthetic.POLICIES, synthetic.PRMS)
+
+
+def test_a_new_policy_stands_under_the_name_of_the_nearest(both: Experience) -> None:
+    fit = Fit()
+    moves = left_out_policy(both, both, "large", fit, BOUT)
+    assert [(move.kind, move.name, move.told) for move in moves] == [
+        ("policy", "large", "nothing"),
+        ("policy", "large", "calibration"),
+    ]
+    for log, name in zip(fit.logs, ("small", "large"), strict=True):
+        assert set(log.policies) == {"small"}
+        assert log.policies["small"].parameters == both.policies[name].parameters
+    # told: the new one's own samples
+    assert (fit.logs[1].pools["small"].codes == both.pools["large"].codes).all()
+    for move in moves:
+        for duels in move.duels.values():
+            assert all(np.isfinite([one.planner, one.rival, one.low, one.high]).all() for one in duels)
+    with pytest.raises(LogError, match="must stand in both logs beside others, got 'huge'"):
+        left_out_policy(both, both, "huge", fit, BOUT)
+
+
+def test_a_new_prm_stands_under_the_name_of_another(both: Experience) -> None:
+    fit = Fit()
+    left_out_prm(both, both, "bad", "good", fit, BOUT)
+    for log, name in zip(fit.logs, ("good", "bad"), strict=True):
+        assert set(log.prms) == {"good"}
+        assert (log.pools["small"].prms["good"].summary == both.pools["small"].prms[name].summary).all()
+    with pytest.raises(LogError, match="beside the other, got 'good' and 'good'"):
+        left_out_prm(both, both, "good", "good", fit, BOUT)
