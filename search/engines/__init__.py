@@ -47,6 +47,7 @@ def load_embedded(path: str | Path, *, threads: int = 1, max_rows: int = 1024) -
         from search.engines.embedded import EmbeddedEngine
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            f"the embedded engine needs the lab extra, got no {error.name}: pip install 'test-time-planner[lab]'"
+            f"the embedded engine needs the lab extra, got no {error.name}: "
+            "pip install 'test-time-planner[lab]'"
         ) from error
     return EmbeddedEngine.load(path, threads=threads, max_rows=max_rows)

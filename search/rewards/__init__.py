@@ -22,6 +22,7 @@ def load_classifier(path: str | Path, *, threads: int = 1) -> ClassifierReward:
         from search.rewards.classifier import ClassifierReward
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            f"the classifier reward needs the lab extra, got no {error.name}: pip install 'test-time-planner[lab]'"
+            f"the classifier reward needs the lab extra, got no {error.name}: "
+            "pip install 'test-time-planner[lab]'"
         ) from error
     return ClassifierReward.load(path, threads=threads)
