@@ -2,7 +2,8 @@
 
 Each question's options lie on the upper concave hull of (expected cost, expected accuracy); walking up all
 hulls together, steepest step first, until the budget is out, is optimal for expected accuracy up to the
-last step (the continuous knapsack; for one strategy this is Damani et al., arXiv 2410.04707).
+last step (the continuous knapsack; for one strategy this is Damani et al., arXiv 2410.04707). What is then
+left buys whatever it still can, on a hull or below.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ class Allocation:
 def allocate(planner: Fitted, questions: Sequence[str], budget: float, unit: Unit = "flops") -> Allocation:
     """Choose a plan for each question so that their expected costs sum to ``budget`` at most.
 
-    Only what the questions say is used, and every choice is run as it is. Raises BudgetError when the
-    cheapest choices together cost more.
+    Only what the questions say is used, and every choice is run as it is. The expected accuracy is never
+    below that of an equal split. Raises BudgetError when the cheapest choices together cost more.
     """
     accuracy, tokens, flops = _expected(planner, questions)
     cost = tokens if unit == "tokens" else flops
@@ -75,6 +76,13 @@ def allocate(planner: Fitted, questions: Sequence[str], budget: float, unit: Uni
             continue
         left -= step.cost
         at[step.question] = step.choice
+    _fill(at, budget, cost, accuracy)
+    fits = cost <= budget / len(questions)
+    if fits.any(axis=1).all():
+        even = np.where(fits, accuracy, -np.inf).argmax(axis=1)
+        _fill(even, budget, cost, accuracy)
+        if accuracy[rows, even].sum() > accuracy[rows, at].sum():
+            at = even
     return _allocation(planner, at, accuracy, tokens, flops, price)
 
 
@@ -94,6 +102,21 @@ def uniform(planner: Fitted, questions: Sequence[str], budget: float, unit: Unit
         )
     at = np.where(fits, accuracy, -np.inf).argmax(axis=1)
     return _allocation(planner, at, accuracy, tokens, flops, 0.0)
+
+
+def _fill(at: Ints, budget: float, cost: Floats, accuracy: Floats) -> None:
+    """Move ``at`` (Q,) up, steepest move first, for as long as the budget allows one."""
+    rows = np.arange(len(at))
+    while True:
+        extra = cost - cost[rows, at][:, None]
+        gain = accuracy - accuracy[rows, at][:, None]
+        possible = (gain > 0.0) & (extra <= budget - cost[rows, at].sum())
+        if not possible.any():
+            return
+        # better and no dearer comes first
+        slope = np.where(possible, gain / np.maximum(extra, np.finfo(np.float64).tiny), -np.inf)
+        question, choice = np.unravel_index(int(slope.argmax()), slope.shape)
+        at[question] = choice
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,9 +137,11 @@ def fit_costs(
         prm_prompt, prm_rate, prm_flops = (0.0, 0.0), 0.0, 0.0
         ratio = 0.0
         if choice.prm is not None:
-            scored = pool.prms[choice.prm]
-            prm_prompt = (0.0, 0.0) if look.prm == choice.prm else _line(characters, scored.prompt[rows])
-            ratio = float(scored.tokens[rows].mean()) / max(mean, 1.0)
+            scored = pool.prms.get(choice.prm)
+            if scored is not None:
+                known = look.prm == choice.prm
+                prm_prompt = (0.0, 0.0) if known else _line(characters, scored.prompt[rows])
+                ratio = float(scored.tokens[rows].mean()) / max(mean, 1.0)
             prm_flops = experience.prms[choice.prm].flops(1.0)
         if choice.plan.is_tree:
             policy_rate, tree_prm_rate = _tree_rates(experience, choice, rows)
@@ -211,13 +213,15 @@ def _tree_rates(experience: Experience, choice: Choice, rows: NDArray[np.int64])
         and other.plan.n <= choice.plan.n
     ]
     pool = experience.pools[choice.policy]
-    scored = pool.prms[str(choice.prm)]
+    scored = pool.prms.get(str(choice.prm))
+    # a PRM that scored no pool: its prompts are inside the rate
+    prompt = 0.0 if scored is None else scored.prompt[rows, None]
     mean = max(float(pool.tokens[rows].mean()), 1.0)
     policy, prm = 0.0, 0.0
     for other in sorted(siblings, key=lambda c: c.plan.n):
         runs = experience.trees[other]
         policy = max(policy, float((runs.policy_tokens[rows] - pool.prompt[rows, None]).mean()) / mean)
-        prm = max(prm, float((runs.prm_tokens[rows] - scored.prompt[rows, None]).mean()) / mean)
+        prm = max(prm, float((runs.prm_tokens[rows] - prompt).mean()) / mean)
     return max(policy, 0.0), max(prm, 0.0)
 
 

@@ -231,7 +231,7 @@ def read_experience(
         dict(sorted(trees.items(), key=lambda item: str(item[0]))),
         tuple(sorted(set(known), key=str)),
         {name: policies[name] for name in pools},
-        {name: prms[name] for name in sorted({p for pool in pools.values() for p in pool.prms})},
+        {name: prms[name] for name in sorted(_prms(pools, trees))},
         left_out,
     )
     for choice in known:
@@ -379,17 +379,28 @@ def _runs(part: pl.DataFrame, numbers: pl.DataFrame, plan: Plan) -> TreeRuns:
     )
 
 
+def _prms(pools: Mapping[str, PolicyPool], trees: Mapping[Choice, TreeRuns]) -> set[str]:
+    """PRMs that scored a pool or steered a tree."""
+    scored = {prm for pool in pools.values() for prm in pool.prms}
+    return scored | {choice.prm for choice in trees if choice.prm is not None}
+
+
 def _logged(
     tables: Tables, pools: Mapping[str, PolicyPool], trees: Mapping[Choice, TreeRuns]
 ) -> list[Choice]:
     named = tables.scan("outcomes").select("policy", "prm", "plan").unique().collect()
     if not named.is_empty():
-        chosen = [
-            Choice(policy, prm or None, Plan.parse(plan))
-            for policy, prm, plan in named.iter_rows()
-            if policy in pools and (not prm or prm in pools[policy].prms)
+        chosen = [Choice(policy, prm or None, Plan.parse(plan)) for policy, prm, plan in named.iter_rows()]
+        # a tree's PRM need not have scored the pool: the tree then takes no probe
+        return [
+            choice
+            for choice in chosen
+            if (
+                choice in trees
+                if choice.plan.is_tree
+                else choice.policy in pools and choice.prm in (None, *pools[choice.policy].prms)
+            )
         ]
-        return [choice for choice in chosen if choice.plan.is_tree <= (choice in trees)]
     chosen = list(trees)
     for name, pool in pools.items():
         if pool.greedy_code is not None:

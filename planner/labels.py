@@ -74,6 +74,11 @@ class Draws:
         """Probes per problem."""
         return int(self.order.shape[1])
 
+    @property
+    def length(self) -> int:
+        """Draws of each order."""
+        return int(self.order.shape[3])
+
     def probe(self, k: int) -> Ints:
         """(P, probes, k) the first k draws of each probe."""
         return self.order[:, :, 0, :k].astype(np.int64)
@@ -101,6 +106,8 @@ def values_of(experience: Experience, choice: Choice, look: Look, draws: Draws) 
 
     ``draws`` are orders of the pool of the choice's policy; where the probe does not join they only
     serve as random subsets.
+
+    Raises ValueError if the orders hold fewer draws than the choice takes.
     """
     pool = experience.pools[choice.policy]
     if choice.plan.strategy == "cot":
@@ -111,6 +118,8 @@ def values_of(experience: Experience, choice: Choice, look: Look, draws: Draws) 
     if choice.plan.is_tree:
         return _tree_values(experience, choice, look, draws, pool)
     n = choice.plan.n
+    if n > draws.length:
+        raise ValueError(f"{choice.plan} takes {n} draws, got orders of {draws.length}")
     out = np.empty(draws.order.shape[:2])
     # a vote over exactly the probe is the same in every resample
     order = draws.order[:, :, :1, :n] if n <= draws.held else draws.order[:, :, :, :n]
@@ -132,7 +141,8 @@ def _tree_values(
     experience: Experience, choice: Choice, look: Look, draws: Draws, pool: PolicyPool
 ) -> Floats:
     runs = experience.trees[choice]
-    if not look.joins(choice):
+    if not look.joins(choice) or choice.prm not in pool.prms:
+        # an unscored probe cannot join the vote: the tree answers alone
         alone = experience.graded(runs.code).mean(axis=1)
         return np.repeat(alone[:, None], draws.probes, axis=1)
     problems, count, _ = runs.codes.shape
@@ -232,8 +242,8 @@ def costs_of(experience: Experience, choice: Choice, look: Look, draws: Draws) -
         runs = experience.trees[choice]
         policy = runs.policy_tokens.mean(axis=1)[:, None] - (pool.prompt[:, None] if same else 0.0)
         prm = runs.prm_tokens.mean(axis=1)[:, None]
-        if probe is not None:
-            scored = pool.prms[str(choice.prm)]
+        if probe is not None and choice.prm in pool.prms:
+            scored = pool.prms[choice.prm]
             # scoring the probe for the final vote; its PRM prompt is in the run's own tokens already
             prm = (
                 prm - scored.prompt[:, None]

@@ -155,7 +155,7 @@ class Matrices:
             experience.require(choice)
         if look.samples:
             experience.require(Choice(look.policy, None, Plan.of("majority", n=look.samples)))
-        draws = self._orders(look.policy, look.samples)
+        draws = self._orders(look.policy, look.samples, look.samples)
         problems = len(experience)
         problem = np.repeat(np.arange(problems), draws.probes)
         features = self._questions[problem]
@@ -188,29 +188,30 @@ class Matrices:
             # the policy's own pool in fresh orders: this look has not seen it, or its samples are not taken
             key = (choice, Look(choice.policy, 0))
             if key not in self._values:
-                self._values[key] = values_of(self.experience, choice, key[1], self._orders(choice.policy, 0))
+                orders = self._orders(choice.policy, 0, choice.plan.n)
+                self._values[key] = values_of(self.experience, choice, key[1], orders)
             return np.repeat(self._values[key], probes, axis=1)
         key = (choice, Look(look.policy, look.samples))
         if key not in self._values:
-            self._values[key] = values_of(
-                self.experience, choice, look, self._orders(look.policy, look.samples)
-            )
+            orders = self._orders(look.policy, look.samples, choice.plan.n)
+            self._values[key] = values_of(self.experience, choice, look, orders)
         return self._values[key]
 
-    def _orders(self, policy: str, held: int) -> Draws:
-        if (policy, held) not in self._draws:
-            pool = self.experience.pools[policy]
-            longest = max([c.plan.n for c in self.experience.choices if c.policy == policy], default=1)
-            self._draws[policy, held] = draw_probes(
+    def _orders(self, policy: str, held: int, n: int) -> Draws:
+        """Orders of at least ``n`` draws; longer ones begin with the same draws."""
+        known = self._draws.get((policy, held))
+        if known is None or known.length < n:
+            logged = max([c.plan.n for c in self.experience.choices if c.policy == policy], default=1)
+            known = self._draws[policy, held] = draw_probes(
                 len(self.experience),
-                pool.draws,
+                self.experience.pools[policy].draws,
                 held=held,
                 probes=self.probes if held else 1,
                 resamples=self.resamples if held else 4 * self.resamples,
                 seed=self.seed,
-                longest=longest,
+                longest=max(logged, n),
             )
-        return self._draws[policy, held]
+        return known
 
     def _probe(self, look: Look, draws: Draws) -> Probe:
         pool = self.experience.pools[look.policy]

@@ -68,9 +68,10 @@ def demo(
     output_console().print(f"Everything is in {folder} ({total:.0f} s). Look closer:", markup=False)
     for line in (
         f"planner evaluate {folder}/held-out-log --planner {folder}/planner --training {folder}/log",
+        f"planner report {folder}/held-out-log --planner {folder}/planner -o {folder}/report.html",
         f"planner solve 'QUESTION' --planner {folder}/planner --tokens 500",
     ):
-        output_console().print(f"  {line}", markup=False)
+        output_console().print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def _loop(run: Demo, figures: dict[str, Any], *, silent: bool) -> None:

@@ -30,8 +30,18 @@ def test_a_shared_budget_is_kept_and_beats_equal_shares(
     ours = planner.allocate(questions, budget, unit)  # type: ignore[arg-type]
     even = uniform(planner, questions, budget, unit)  # type: ignore[arg-type]
     assert float(getattr(ours, unit).sum()) <= budget * (1 + 1e-12)
-    assert ours.accuracy.sum() >= even.accuracy.sum() - 0.5  # the last step may not fit
+    assert ours.accuracy.sum() >= even.accuracy.sum() - 1e-9
     assert len(ours.choices) == len(questions)
+
+
+@pytest.mark.parametrize("samples", [1.5, 4.0, 20.0])
+def test_what_is_left_buys_nothing_more(planner: Planner, questions: list[str], samples: float) -> None:
+    budget = samples * len(questions) * planner.sample_flops
+    ours = allocate(planner, questions, budget)
+    accuracy, _, flops = _expected(planner, questions)
+    better = accuracy > ours.accuracy[:, None]
+    affordable = flops - ours.flops[:, None] <= budget - ours.flops.sum()
+    assert not (better & affordable).any()
 
 
 def test_more_budget_never_expects_less(planner: Planner, questions: list[str]) -> None:

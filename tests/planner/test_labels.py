@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from synthetic import POLICIES, PRMS, make_log
 
-from planner.experience import Experience
+from planner.cost import fit_costs
+from planner.experience import Experience, read_experience
 from planner.features.question import NgramEncoder
 from planner.labels import Look, costs_of, draw_probes, paid_for, values_of, winners
 from planner.matrix import Matrices, open_choices
@@ -132,3 +135,39 @@ def test_the_same_seed_gives_the_same_matrix(experience: Experience) -> None:
 def test_refuses_looks_that_mean_nothing(policy: str, samples: int, prm: str | None) -> None:
     with pytest.raises(ValueError, match=r"cannot be negative|scores samples"):
         Look(policy, samples, prm)
+
+
+def test_a_tree_whose_prm_scored_no_pool_takes_no_probe() -> None:
+    log = make_log(24, trees=True)
+    log.frames["scores"] = log.frames["scores"].filter(pl.col("prm") != "good")
+    unscored = read_experience(log, POLICIES, PRMS)
+    assert set(unscored.prms) == {"good", "bad"}
+    assert set(unscored.pools["small"].prms) == {"bad"}
+    tree = next(choice for choice in unscored.trees if choice.prm == "good")
+    assert tree in unscored.choices
+    assert not any(choice.prm == "good" and not choice.plan.is_tree for choice in unscored.choices)
+    look, alone = Look("small", 4), unscored.graded(unscored.trees[tree].code).mean(axis=1)
+    draws = draw_probes(len(unscored), 40, held=4, probes=3, resamples=1, seed=0, longest=4)
+    assert (values_of(unscored, tree, look, draws) == alone[:, None]).all()
+    runs = unscored.trees[tree]
+    rest = runs.policy_tokens.mean(axis=1) - unscored.pools["small"].prompt + runs.prm_tokens.mean(axis=1)
+    assert costs_of(unscored, tree, look, draws)[0] == pytest.approx(np.repeat(rest[:, None], 3, axis=1))
+    (cost,) = fit_costs(unscored, [tree], look, {"small": 0.1}, np.arange(24))
+    assert cost.prm_prompt == 0
+    expected = rest.mean() / unscored.pools["small"].tokens.mean()
+    assert cost.policy_rate + cost.prm_rate == pytest.approx(expected)
+
+
+def test_a_stop_beyond_every_logged_plan_has_draws_enough() -> None:
+    log = make_log(24, ns=(1, 2))
+    known = (Choice("small", None, Plan.of("cot")), Choice("small", None, Plan.of("majority", n=2)))
+    experience = read_experience(log, POLICIES, PRMS, choices=known)
+    matrices = Matrices(experience, NgramEncoder.fit(list(experience.questions), dimensions=4))
+    stop = Choice("small", None, Plan.of("majority", n=8))
+    short = matrices.at(Look("small", 0), known).values
+    both = matrices.at(Look("small", 0), (*known, stop)).values
+    # longer orders begin with the same draws
+    assert (both[:, :2] == short).all()
+    draws = draw_probes(24, 40, held=0, probes=1, resamples=1, seed=0, longest=2)
+    with pytest.raises(ValueError, match=r"majority\(n=8\) takes 8 draws, got orders of 2"):
+        values_of(experience, stop, Look("small", 0), draws)
