@@ -243,7 +243,7 @@ def costs_of(experience: Experience, choice: Choice, look: Look, draws: Draws) -
         policy = runs.policy_tokens.mean(axis=1)[:, None] - (pool.prompt[:, None] if same else 0.0)
         prm = runs.prm_tokens.mean(axis=1)[:, None]
         if probe is not None and choice.prm in pool.prms:
-            scored = pool.prms[choice.prm]
+            scored = pool.prms[str(choice.prm)]
             # scoring the probe for the final vote; its PRM prompt is in the run's own tokens already
             prm = (
                 prm - scored.prompt[:, None]
