@@ -107,7 +107,9 @@ def test_decides_live_exactly_as_in_evaluation(planner: Planner, experience: Exp
     offline = replay(planner.stages, matrices, rules)
     first, second = planner.stages[0], planner.stages[1]
     pool = experience.pools[second.look.policy]
-    draws = matrices._orders(second.look.policy, second.look.samples).probe(second.look.samples)
+    draws = matrices._orders(second.look.policy, second.look.samples, second.look.samples).probe(
+        second.look.samples
+    )
     for at in range(0, len(experience), 9):
         question = experience.questions[at]
         alone = first.menu(planner.features(first, question, None), np.array([float(len(question))]))

@@ -13,22 +13,6 @@ from training.study import fit, fit_experience
 
 
 @pytest.fixture(scope="module")
-def synthetic():  # type: ignore[no-untyped-def]
-    import importlib.util
-
-    path = Path(__file__).parents[1] / "planner" / "synthetic.py"
-    spec = importlib.util.spec_from_file_location("synthetic_logs", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules["synthetic_logs"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
 def small(synthetic) -> Experience:  # type: ignore[no-untyped-def]
     return read_experience(synthetic.make_log(90, draws=20), synthetic.POLICIES, synthetic.PRMS)
 
