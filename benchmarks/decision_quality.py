@@ -179,7 +179,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--test", type=Path, default=Path("runs/test"), help="log of the locked test problems"
     )
-    parser.add_argument("--planner", default="planner", help="folder or name of a shipped planner")
+    parser.add_argument("--planner", default="models/planner", help="folder of a planner")
     parser.add_argument("--budgets", type=float, nargs="+", default=[4.0, 16.0, 64.0, 256.0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument(
