@@ -85,7 +85,7 @@ def learning_problems(folder: Path) -> Path:
 
     path = folder / "learn.jsonl.gz"
     if not path.exists():
-        app(["train", "problems", "search", "512", "--seed", "7", "-o", str(path)], standalone_mode=False)
+        app(["train", "problems", "search", "1024", "--seed", "7", "-o", str(path)], standalone_mode=False)
     return path
 
 

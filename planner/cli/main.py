@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from planner.cli import bins, demo, evaluate, fit, import_, recommend, report, search, solve, train
+from planner.cli import bins, demo, evaluate, fit, import_, merge, recommend, report, search, solve, train
 from planner.cli.group import Commands
 from planner.version import __version__
 
@@ -46,6 +46,7 @@ def planner(
 for command in (
     demo.demo,
     search.search,
+    merge.merge,
     bins.bins,
     fit.fit,
     evaluate.evaluate,
