@@ -1,7 +1,8 @@
 """Merge search logs: rows of all, refused by name where they contradict each other.
 
-Derived tables (``outcomes``) are not merged: rebuild them. Rows that several logs hold equally are
-kept once; rows with one key and two contents are refused, and then nothing is written.
+Rows that several logs hold equally are kept once; rows with one key and two contents are refused, and
+then nothing is written. ``outcomes`` is derived: it is built anew, for the choices that the logs held
+(a pool may have grown).
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ import polars as pl
 from search.errors import LogError
 from search.log.comparison import first_conflict
 from search.log.manifest import Manifest
+from search.log.outcomes import build_outcomes
 from search.log.store import SearchLog
 from search.log.tables import TABLES, Table
+from search.plan import Plan
 
 __all__ = ["merge_logs"]
 
-#: rebuilt from the others
-_DERIVED = ("outcomes",)
+#: derived from the others
+_DERIVED = "outcomes"
 
 
 def merge_logs(sources: Sequence[SearchLog], target: str | Path) -> SearchLog:
@@ -43,8 +46,9 @@ def merge_logs(sources: Sequence[SearchLog], target: str | Path) -> SearchLog:
     try:
         merged = SearchLog.create(unfinished, manifest)
         for table in TABLES.values():
-            if table.name not in _DERIVED:
+            if table.name != _DERIVED:
                 _merge_table(table, sources, merged)
+        _merge_outcomes(sources, merged)
         if target.exists():
             target.rmdir()
         unfinished.rename(target)
@@ -75,6 +79,14 @@ def _merge_table(table: Table, sources: Sequence[SearchLog], merged: SearchLog) 
                 rows = rows.join(shared, on=key, how="anti")
             if rows.height and not merged.append(table.name, rows, unit=unit):
                 _append_beside(table, merged, rows, unit)
+
+
+def _merge_outcomes(sources: Sequence[SearchLog], merged: SearchLog) -> None:
+    choice = ["policy", "prm", "plan"]
+    held = pl.concat([source.read(_DERIVED, choice) for source in sources]).unique()
+    if held.height:
+        plans = [Plan.parse(text) for text in held["plan"].unique().sort()]
+        merged.replace(_DERIVED, build_outcomes(merged, plans).join(held, on=choice, how="semi"))
 
 
 def _append_beside(table: Table, merged: SearchLog, rows: pl.DataFrame, unit: str) -> None:

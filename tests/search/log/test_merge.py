@@ -5,12 +5,15 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from search.cards import ModelCard
 from search.errors import FingerprintError, LogError
 from search.log.comparison import difference, equal_logs
 from search.log.merge import merge_logs
+from search.log.outcomes import build_outcomes, rebuild_outcomes
 from search.log.store import SearchLog
+from search.plan import Plan
 
 MakeLog = Callable[..., SearchLog]
 
@@ -66,6 +69,21 @@ def test_contradictions_are_refused_by_name_and_nothing_is_written(make_log: Mak
         merge_logs([one], tmp_path / "two")
     with pytest.raises(LogError, match="a merge needs at least one log, got none"):
         merge_logs([], tmp_path / "both")
+
+
+def test_outcomes_are_those_of_the_whole_log(make_log: MakeLog, tmp_path: Path) -> None:
+    one, two = make_log("yyn-", name="one"), make_log("nnyy", "abcd", name="two", first=1)
+    whole = make_log("yyn-", "nnyy", "abcd", name="whole")
+    plans = [Plan.parse("majority(n=2)"), Plan.parse("best_of_n(n=2, score=last)")]
+    rebuild_outcomes(one, plans[:1])
+    rebuild_outcomes(two, plans)
+    merged = merge_logs([one, two], tmp_path / "both")
+    expected = build_outcomes(whole, plans)
+    assert expected.height
+    assert_frame_equal(merged.read("outcomes").sort(expected.columns[:4]), expected)
+    assert merge_logs([one], tmp_path / "alone").read("outcomes")["plan"].unique().to_list() == [
+        "majority(n=2)"
+    ]
 
 
 def test_difference_names_what_differs(make_log: MakeLog) -> None:
