@@ -1,0 +1,289 @@
+"""The decision log as the server sees it: what was decided, what it cost, what came of it.
+
+A decision is written after its answer has left; feedback may come days later. The server knows this
+protocol only; ``planner.server.decisions`` keeps a log on disk, and ``MemoryRecorder`` here is the fake
+for tests and for a server that keeps nothing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from search.result import Candidate, Spend
+
+__all__ = ["Decision", "Feedback", "Hunt", "MemoryRecorder", "Record", "Recorder", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of a decision: what was known, what was taken, and what taking it cost.
+
+    Parameters
+    ----------
+    look:
+        What had been seen (``str(Look)``).
+    next_look:
+        What was looked at next; None where ``choice`` was run.
+    policy, prm, plan:
+        The choice that was followed or aimed at.
+    accuracy, tokens, flops:
+        Expected of following it, as ``Recommendation`` has it; accuracy is None where unknown.
+    propensity:
+        Probability with which the rule took this step, in (0, 1]; 1.0 without exploration.
+    features:
+        What the stage saw; empty where no planner was asked.
+    spend:
+        What it took until the next step.
+    """
+
+    look: str
+    next_look: str | None
+    policy: str
+    prm: str | None
+    plan: str
+    accuracy: float | None
+    tokens: float
+    flops: float
+    propensity: float = 1.0
+    features: tuple[float, ...] = ()
+    spend: Spend = field(default_factory=Spend)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One answered (or failed) request.
+
+    Parameters
+    ----------
+    decision_id:
+        The id of the response; feedback names it.
+    created:
+        Seconds since the epoch when the request came.
+    endpoint:
+        ``chat`` or ``completions``.
+    key:
+        The name of the API key; never the key itself. None without keys.
+    question:
+        What was asked. A recorder may keep its hash instead.
+    domain:
+        What reads and compares answers.
+    planner:
+        Fingerprint of the artefact that decided; None for a forced plan.
+    budget:
+        As asked for, in the words of the API: ``{"tokens": 4000}``, ``{"target_accuracy": 0.9}``.
+    budget_source:
+        ``header``, ``body``, ``model`` or ``default``.
+    reason:
+        Why the planner did not choose (a forced plan, tools, images, open-ended chat); None where it did.
+    policy, prm, plan:
+        What answered.
+    answer, outcome:
+        As ``Solution`` has them. ``outcome`` is ``failed`` or ``cancelled`` where no answer left.
+    accuracy, tokens, flops, seconds, usd:
+        Expected by the last step; None where unknown.
+    propensity:
+        Product over the steps.
+    steps:
+        In order.
+    candidates:
+        In draw order; ``chosen`` indexes them.
+    spend, spent_usd:
+        What it took. ``spent_usd`` is None without prices.
+    error:
+        The class of the failure; None without one. Never a text of the client's.
+    """
+
+    decision_id: str
+    created: float
+    endpoint: str
+    key: str | None
+    question: str
+    domain: str
+    planner: str | None
+    budget: Mapping[str, float]
+    budget_source: str
+    reason: str | None
+    policy: str
+    prm: str | None
+    plan: str
+    answer: str | None
+    outcome: str
+    accuracy: float | None
+    tokens: float | None
+    flops: float | None
+    seconds: float | None
+    usd: float | None
+    propensity: float
+    steps: tuple[Step, ...]
+    candidates: tuple[Candidate, ...]
+    chosen: int | None
+    spend: Spend
+    spent_usd: float | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What came of a decision. At least one of ``correct``, ``score`` and ``candidate`` is given.
+
+    ``score`` is in [0, 1]; ``candidate`` is the index of the candidate that was the right one.
+    ``created`` in seconds since the epoch; ``key`` is the name of the API key that sent it.
+    """
+
+    decision_id: str
+    created: float
+    correct: bool | None = None
+    score: float | None = None
+    candidate: int | None = None
+    key: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.correct is None and self.score is None and self.candidate is None:
+            raise ValueError("feedback says correct, score or candidate, got none of them")
+        if self.score is not None and not 0.0 <= self.score <= 1.0:
+            raise ValueError(f"a score must be in [0, 1], got {self.score}")
+        if self.candidate is not None and self.candidate < 0:
+            raise ValueError(f"a candidate is counted from 0, got {self.candidate}")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A decision with the feedback on it so far, oldest first."""
+
+    decision: Decision
+    feedback: tuple[Feedback, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hunt:
+    """What to look for, all of it together; a field left out asks nothing.
+
+    Parameters
+    ----------
+    text:
+        Part of the question or of the answer, case ignored.
+    plan, domain, outcome:
+        Equal to these.
+    since, until:
+        ``created`` within [since, until).
+    with_feedback:
+        True: only decisions with feedback; False: only those without.
+    before:
+        A decision id: only older ones (the next page).
+    limit:
+        Most records, newest first.
+    """
+
+    text: str | None = None
+    plan: str | None = None
+    domain: str | None = None
+    outcome: str | None = None
+    since: float | None = None
+    until: float | None = None
+    with_feedback: bool | None = None
+    before: str | None = None
+    limit: int = 50
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= 1000:
+            raise ValueError(f"a limit must be in [1, 1000], got {self.limit}")
+
+
+class Recorder(Protocol):
+    """Who keeps decisions. Used on one event loop."""
+
+    def record(self, decision: Decision) -> None:
+        """Keep a decision. Returns at once and never raises: the request path is not its business.
+
+        Durable within one second.
+        """
+
+    async def feedback(self, feedback: Feedback) -> bool:
+        """Keep feedback; durable when this returns. False for a decision that is not known.
+
+        A decision that was recorded but is not durable yet counts as known.
+        """
+
+    async def find(self, decision_id: str) -> Record | None:
+        """One decision, those not durable yet included."""
+
+    async def search(self, hunt: Hunt) -> Sequence[Record]:
+        """Decisions that match, newest first."""
+
+    def state(self) -> Mapping[str, Any]:
+        """JSON figures for health pages: what waits to be written, what was lost."""
+
+    async def close(self) -> None:
+        """Write what waits, then free everything. Safe to call twice."""
+
+
+class MemoryRecorder:
+    """Keeps the newest decisions in this process.
+
+    ``most`` bounds memory; older ones are forgotten with their feedback.
+    """
+
+    def __init__(self, most: int = 10_000) -> None:
+        if most < 1:
+            raise ValueError(f"most must be at least 1, got {most}")
+        self._most = most
+        self._records: OrderedDict[str, Record] = OrderedDict()
+        self._forgotten = 0
+
+    def record(self, decision: Decision) -> None:
+        self._records[decision.decision_id] = Record(decision)
+        while len(self._records) > self._most:
+            self._records.popitem(last=False)
+            self._forgotten += 1
+
+    async def feedback(self, feedback: Feedback) -> bool:
+        found = self._records.get(feedback.decision_id)
+        if found is None:
+            return False
+        self._records[feedback.decision_id] = Record(found.decision, (*found.feedback, feedback))
+        return True
+
+    async def find(self, decision_id: str) -> Record | None:
+        return self._records.get(decision_id)
+
+    async def search(self, hunt: Hunt) -> Sequence[Record]:
+        newest = reversed(self._records.values())
+        if hunt.before is not None:
+            for record in newest:
+                if record.decision.decision_id == hunt.before:
+                    break
+        found: list[Record] = []
+        for record in newest:
+            if len(found) == hunt.limit:
+                break
+            if _matches(record, hunt):
+                found.append(record)
+        return found
+
+    def state(self) -> Mapping[str, Any]:
+        return {"kept": len(self._records), "waiting": 0, "lost": self._forgotten}
+
+    async def close(self) -> None:
+        return None
+
+
+def _matches(record: Record, hunt: Hunt) -> bool:
+    decision = record.decision
+    if hunt.text is not None:
+        text = hunt.text.casefold()
+        if text not in decision.question.casefold() and text not in (decision.answer or "").casefold():
+            return False
+    for wanted, got in (
+        (hunt.plan, decision.plan),
+        (hunt.domain, decision.domain),
+        (hunt.outcome, decision.outcome),
+        (hunt.with_feedback, bool(record.feedback)),
+    ):
+        if wanted is not None and wanted != got:
+            return False
+    if hunt.since is not None and decision.created < hunt.since:
+        return False
+    return hunt.until is None or decision.created < hunt.until

@@ -1,0 +1,89 @@
+"""The fake recorder, and what feedback may say. The decision log on disk passes the same cases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from planner.server.recorder import Decision, Feedback, Hunt, MemoryRecorder
+from search.result import Spend
+
+
+def decision(name: str, *, created: float = 0.0, question: str = "1 + 1", plan: str = "cot()") -> Decision:
+    return Decision(
+        name, created, "chat", None, question, "text", "f", {"tokens": 10.0}, "body", None, "small", None,
+        plan, "2", "answered", 0.5, 10.0, 1.0, None, None, 1.0, (), (), None, Spend(), None,
+    )  # fmt: skip
+
+
+async def test_finds_what_was_recorded() -> None:
+    recorder = MemoryRecorder()
+    recorder.record(decision("a"))
+    found = await recorder.find("a")
+    assert found is not None
+    assert found.decision == decision("a")
+    assert found.feedback == ()
+    assert await recorder.find("b") is None
+
+
+async def test_feedback_joins_its_decision() -> None:
+    recorder = MemoryRecorder()
+    recorder.record(decision("a"))
+    said = [Feedback("a", 1.0, correct=True), Feedback("a", 2.0, score=0.25)]
+    for one in said:
+        assert await recorder.feedback(one)
+    assert not await recorder.feedback(Feedback("b", 1.0, correct=False))
+    found = await recorder.find("a")
+    assert found is not None
+    assert found.feedback == tuple(said)
+
+
+async def test_search_goes_from_new_to_old_page_by_page() -> None:
+    recorder = MemoryRecorder()
+    for i in range(7):
+        recorder.record(decision(f"d{i}", created=float(i)))
+    first = await recorder.search(Hunt(limit=3))
+    assert [r.decision.decision_id for r in first] == ["d6", "d5", "d4"]
+    second = await recorder.search(Hunt(limit=3, before="d4"))
+    assert [r.decision.decision_id for r in second] == ["d3", "d2", "d1"]
+
+
+async def test_search_matches_every_field_given() -> None:
+    recorder = MemoryRecorder()
+    recorder.record(decision("a", created=1.0, question="Work out 3 + 4"))
+    recorder.record(decision("b", created=2.0, plan="majority(n=4)"))
+    recorder.record(replace(decision("c", created=3.0), outcome="failed", answer=None))
+    await recorder.feedback(Feedback("b", 9.0, candidate=1))
+
+    async def names(hunt: Hunt) -> list[str]:
+        return [r.decision.decision_id for r in await recorder.search(hunt)]
+
+    assert await names(Hunt(text="WORK OUT")) == ["a"]
+    assert await names(Hunt(plan="majority(n=4)")) == ["b"]
+    assert await names(Hunt(outcome="failed")) == ["c"]
+    assert await names(Hunt(domain="math")) == []
+    assert await names(Hunt(since=2.0)) == ["c", "b"]
+    assert await names(Hunt(until=2.0)) == ["a"]
+    assert await names(Hunt(with_feedback=True)) == ["b"]
+    assert await names(Hunt(with_feedback=False)) == ["c", "a"]
+
+
+async def test_forgets_the_oldest_beyond_its_size() -> None:
+    recorder = MemoryRecorder(most=2)
+    for i in range(3):
+        recorder.record(decision(f"d{i}"))
+    assert await recorder.find("d0") is None
+    assert recorder.state() == {"kept": 2, "waiting": 0, "lost": 1}
+    await recorder.close()
+
+
+@pytest.mark.parametrize("wrong", [{}, {"score": 1.5}, {"score": float("nan")}, {"candidate": -1}])
+def test_feedback_says_something_in_range(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="got"):
+        Feedback("a", 0.0, **wrong)  # type: ignore[arg-type]
+
+
+def test_a_limit_is_bounded() -> None:
+    with pytest.raises(ValueError, match="limit"):
+        Hunt(limit=0)
