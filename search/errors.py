@@ -16,6 +16,7 @@
     |-- CheckpointError      a model folder that is missing, damaged or of an unknown family
     |-- ArtefactError        a planner artefact that is damaged, foreign or of another version
     |-- TooLittleDataError   a log too small to learn from
+    |-- ServeError           a server's set-up, or a request to it, that breaks a rule
     `-- MissingExtraError    an optional package is not installed
 
 The message of each says the rule first and then the value that broke it.
@@ -40,6 +41,7 @@ __all__ = [
     "RecordError",
     "RewardError",
     "SchemaError",
+    "ServeError",
     "TooLittleDataError",
 ]
 
@@ -106,6 +108,10 @@ class ArtefactError(PlannerError, ValueError):
 
 class TooLittleDataError(PlannerError, ValueError):
     """A log is too small to learn from."""
+
+
+class ServeError(PlannerError, ValueError):
+    """A server is set up against a rule, or a request to it breaks one."""
 
 
 class MissingExtraError(PlannerError, ImportError):

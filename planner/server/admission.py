@@ -1,0 +1,151 @@
+"""Admission: how many requests are worked on, how many wait, and when one is refused.
+
+At most ``running`` requests are worked on at a time and ``waiting`` wait. Beyond that a request is refused
+with the seconds after which a place is likely. Waiting requests take turns by key, so that one busy key
+does not hold up the others; within a key they keep their order.
+
+Before anything is refused budgets can shrink: a request admitted while the queue is partly filled gets
+the share ``Ticket.share`` of its budget, which falls from 1 with an empty queue to ``floor`` with a full one.
+Work then ends sooner and the queue drains. ``floor=1.0`` switches that off.
+
+    >>> import asyncio
+    >>> async def one() -> float:
+    ...     async with Admission(running=1, waiting=1).enter("alice") as ticket:
+    ...         return ticket.share
+    >>> asyncio.run(one())
+    1.0
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from planner.server.refusal import busy
+from search.errors import ServeError
+
+__all__ = ["Admission", "Ticket"]
+
+#: weight of the newest request in the mean duration
+_NEWEST = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A place among the running requests.
+
+    ``share`` of its budget that a request gets, in [floor, 1]; ``waited`` in seconds.
+    """
+
+    share: float
+    waited: float
+
+
+class Admission:
+    """The door. Used on one event loop.
+
+    Parameters
+    ----------
+    running, waiting:
+        Most requests worked on, and most that wait.
+    floor:
+        Smallest share of a budget under load, in (0, 1].
+    clock:
+        Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        running: int = 32,
+        waiting: int = 128,
+        floor: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if running < 1:
+            raise ServeError(f"at least 1 request must be worked on at a time, got {running}")
+        if waiting < 0:
+            raise ServeError(f"a queue cannot be shorter than 0, got {waiting}")
+        if not 0.0 < floor <= 1.0:
+            raise ServeError(f"the smallest share of a budget must be in (0, 1], got {floor}")
+        self._most, self._room, self._floor, self._clock = running, waiting, floor, clock
+        self._running = 0
+        self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._seconds = 1.0  # mean duration of a request
+
+    @property
+    def running(self) -> int:
+        """Requests being worked on."""
+        return self._running
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait."""
+        return sum(len(queue) for queue in self._queues.values())
+
+    @property
+    def share(self) -> float:
+        """What a request that came now would get of its budget."""
+        if self._room == 0:
+            return 1.0
+        return 1.0 - (1.0 - self._floor) * min(1.0, self.waiting / self._room)
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds until a place is likely."""
+        return max(1.0, self._seconds * (self.waiting + 1) / self._most)
+
+    @asynccontextmanager
+    async def enter(self, key: str) -> AsyncIterator[Ticket]:
+        """Wait for a place and hold it. Raises Refusal (429) when the queue is full."""
+        came = self._clock()
+        await self._wait(key)
+        began = self._clock()
+        try:
+            yield Ticket(self.share, began - came)
+        finally:
+            self._seconds += _NEWEST * (self._clock() - began - self._seconds)
+            self._leave()
+
+    async def _wait(self, key: str) -> None:
+        if self._running < self._most and not self._queues:
+            self._running += 1
+            return
+        if self.waiting >= self._room:
+            raise busy(
+                f"at most {self._most} requests run and {self._room} wait, got one more",
+                self.retry_after,
+                "overloaded",
+            )
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(key, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._leave()  # the place came as the client went
+            else:
+                self._forget(key, turn)
+            raise
+
+    def _leave(self) -> None:
+        """Hand the place to whoever is next, or free it."""
+        while self._queues:
+            key, queue = self._queues.popitem(last=False)
+            turn = queue.popleft()
+            if queue:
+                self._queues[key] = queue  # to the end: the other keys come first
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._running -= 1
+
+    def _forget(self, key: str, turn: asyncio.Future[None]) -> None:
+        queue = self._queues.get(key)
+        if queue is not None and turn in queue:
+            queue.remove(turn)
+            if not queue:
+                del self._queues[key]

@@ -1,0 +1,166 @@
+"""API keys: who may do what, and how much. Only hashes are kept.
+
+A key file is TOML:
+
+    [keys.alice]
+    sha256 = "..."                  # planner serve --new-key alice prints these lines
+    scopes = ["infer", "feedback"]  # default; admin also reloads and reads decisions
+    requests_per_minute = 60        # optional
+    tokens_per_minute = 200000      # optional
+
+SHA-256 without salt is enough for keys that are drawn at random (``new_key``: 256 bits), which
+cannot be guessed from a hash; keys shorter than 16 characters are refused for that reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+import secrets
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from planner.server.refusal import Refusal
+from search.errors import ServeError
+
+__all__ = ["ANYONE", "Key", "Keys", "Scope", "new_key"]
+
+_SHORTEST = 16
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    INFER = "infer"  # ask, plan, list models
+    FEEDBACK = "feedback"  # tell outcomes
+    ADMIN = "admin"  # reload, read decisions, metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key's name and rights. ``sha256`` is the hash of the secret, in hexadecimal."""
+
+    name: str
+    sha256: str
+    scopes: frozenset[Scope] = frozenset({Scope.INFER, Scope.FEEDBACK})
+    requests_per_minute: float = math.inf
+    tokens_per_minute: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.name.isprintable() or not self.name or len(self.name) > 64:
+            raise ServeError(f"a key's name has 1 to 64 printable characters, got {self.name!r}")
+        if len(self.sha256) != 64 or any(c not in "0123456789abcdef" for c in self.sha256):
+            raise ServeError(
+                f"sha256 must be 64 hexadecimal digits in lower case, got another in {self.name!r}"
+            )
+        for what in ("requests_per_minute", "tokens_per_minute"):
+            if not getattr(self, what) > 0:
+                raise ServeError(f"{what} must be above 0, got {getattr(self, what)} in {self.name!r}")
+
+    @classmethod
+    def of(cls, name: str, secret: str, scopes: Iterable[Scope] = tuple(Scope)) -> Key:
+        """The key of a secret. Raises ServeError for a secret that is too short."""
+        if len(secret) < _SHORTEST:
+            raise ServeError(f"a key has at least {_SHORTEST} characters, got {len(secret)} in {name!r}")
+        return cls(name, _hash(secret), frozenset(scopes))
+
+
+#: who asks where no keys are set up: a loopback server for one person
+ANYONE = Key("anyone", "0" * 64, frozenset(Scope))
+
+
+class Keys:
+    """All keys of a server. Without any, everybody may do everything."""
+
+    def __init__(self, keys: Iterable[Key] = ()) -> None:
+        self._keys = tuple(keys)
+        names = [key.name for key in self._keys]
+        if len(set(names)) < len(names):
+            raise ServeError(f"key names must differ, got {', '.join(sorted(names))}")
+
+    @classmethod
+    def read(cls, path: str | Path | None = None, secret: str | None = None) -> Keys:
+        """Keys of a file, and one with all scopes from ``secret`` (an environment variable's value).
+
+        Raises ServeError for a file that breaks a rule, OSError for one that cannot be read.
+        """
+        keys = [] if path is None else _parse(Path(path))
+        if secret:
+            keys.append(Key.of("environment", secret))
+        return cls(keys)
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def who(self, authorization: str | None, scope: Scope) -> Key:
+        """The key of an ``Authorization`` header. Raises Refusal: 401 for a wrong one, 403 without the scope.
+
+        Every kept hash is compared in constant time, whether or not one has matched.
+        """
+        if not self._keys:
+            return ANYONE
+        kind, _, secret = (authorization or "").partition(" ")
+        given = _hash(secret.strip()) if kind.lower() == "bearer" else ""
+        found: Key | None = None
+        for key in self._keys:
+            if hmac.compare_digest(key.sha256, given):
+                found = key
+        if found is None:
+            raise Refusal("an API key must be known, got none or another", 401, code="invalid_api_key")
+        if scope not in found.scopes:
+            raise Refusal(f"this needs the scope {scope}, got a key without it", 403, code="missing_scope")
+        return found
+
+
+def new_key(name: str) -> tuple[str, str]:
+    """A fresh secret, and the lines of a key file for it."""
+    secret = f"pk-{secrets.token_urlsafe(32)}"
+    key = Key(name, _hash(secret))
+    scopes = ", ".join(f'"{scope}"' for scope in sorted(key.scopes))
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    return secret, f'[keys."{quoted}"]\nsha256 = "{key.sha256}"\nscopes = [{scopes}]\n'
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _parse(path: Path) -> list[Key]:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8")).get("keys", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ServeError(f"a key file is TOML, got {str(path)!r}: {error}") from error
+    if not isinstance(found, dict) or not all(isinstance(fields, dict) for fields in found.values()):
+        raise ServeError(f"a key file holds tables [keys.NAME], got others in {str(path)!r}")
+    return [_key(name, fields) for name, fields in found.items()]
+
+
+def _key(name: str, fields: Mapping[str, Any]) -> Key:
+    known = {"sha256", "scopes", "requests_per_minute", "tokens_per_minute"}
+    if fields.keys() - known:
+        raise ServeError(
+            f"a key has the fields {', '.join(sorted(known))}, got {sorted(fields.keys() - known)}"
+        )
+    if not isinstance(fields.get("sha256"), str):
+        raise ServeError(f"a key needs its sha256, got none in {name!r}")
+    try:
+        scopes = frozenset(Scope(scope) for scope in fields.get("scopes", ("infer", "feedback")))
+    except (ValueError, TypeError):
+        raise ServeError(
+            f"scopes are among {', '.join(Scope)}, got {fields['scopes']!r} in {name!r}"
+        ) from None
+    rates = {}
+    for what in ("requests_per_minute", "tokens_per_minute"):
+        value = fields.get(what, math.inf)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ServeError(f"{what} is a number, got {value!r} in {name!r}")
+        rates[what] = float(value)
+    return Key(name, fields["sha256"], scopes, **rates)

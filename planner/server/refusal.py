@@ -1,0 +1,118 @@
+"""A request that is refused, or that failed: status, kind and words as OpenAI's API has them.
+
+    {"error": {"message": "...", "type": "invalid_request_error", "param": "budget", "code": null}}
+
+It knows no web framework.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from search.errors import (
+    BudgetError,
+    ContextError,
+    EngineError,
+    GradingError,
+    PlanError,
+    PlannerError,
+    ProblemError,
+    RewardError,
+    ServeError,
+)
+
+__all__ = ["Refusal", "busy", "refusal_of"]
+
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    408: "timeout_error",
+    409: "conflict_error",
+    413: "invalid_request_error",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+    431: "invalid_request_error",
+    501: "not_implemented_error",
+    502: "upstream_error",
+    503: "service_unavailable_error",
+    504: "timeout_error",
+}
+
+
+class Refusal(ServeError):
+    """A request gets this instead of an answer.
+
+    Parameters
+    ----------
+    message:
+        The rule, then the value. No question text and no secret: it may be logged.
+    status:
+        HTTP status, 400 to 599.
+    param:
+        The field that broke the rule.
+    code:
+        A stable word for programs (``context_length_exceeded``).
+    retry_after:
+        Seconds after which trying again makes sense.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status: int = 400,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.param = param
+        self.code = code
+        self.retry_after = retry_after
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The JSON of the response."""
+        kind = _TYPES.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
+        return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the response carries beside its body."""
+        headers = {}
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(max(1, math.ceil(self.retry_after)))
+        if self.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        return headers
+
+
+def busy(message: str, retry_after: float, code: str) -> Refusal:
+    """429: there is more work than is taken in."""
+    return Refusal(message, 429, code=code, retry_after=retry_after)
+
+
+def refusal_of(error: BaseException) -> Refusal:
+    """How an error of ours is told to a client. Others become 500 without their text."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, ContextError):
+        return Refusal(str(error), 400, param="messages", code="context_length_exceeded")
+    if isinstance(error, EngineError):
+        return Refusal(f"the policy's backend must answer, got {error}", 502, code="policy_failed")
+    if isinstance(error, RewardError):
+        return Refusal(f"the PRM's backend must answer, got {error}", 502, code="prm_failed")
+    if isinstance(error, BudgetError):
+        return Refusal(str(error), 400, param="budget", code="budget")
+    if isinstance(error, PlanError):
+        return Refusal(str(error), 400, param="model", code="plan")
+    if isinstance(error, GradingError):
+        return Refusal(str(error), 400, param="domain", code="domain")
+    if isinstance(error, ProblemError | PlannerError):
+        return Refusal(str(error), 400)
+    return Refusal("the server failed", 500, code="internal")
