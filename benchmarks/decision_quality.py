@@ -11,7 +11,9 @@ that is not there is made first, by the lab's campaign on the locked problems, w
 - ``live``: problems solved by the shipped models, against the accuracy that the replay promised for them;
 - ``safety``: PRMs replaced by random, length-biased and over-critical ones, the planner untold, or made anew
   from a hundred problems;
-- ``transfer``: a domain, a policy or a PRM left out, then 200 problems of it.
+- ``transfer``: families, a domain, a policy or a PRM left out, then (but for families) 200 problems of it.
+
+Intervals are by bootstrap over whole families.
 
 Writes ``decision_quality.json`` and ``decision_quality.md`` beside itself and prints the targets. It asserts
 nothing.
@@ -40,7 +42,13 @@ from planner.evaluation.page import page
 from planner.evaluation.parity import parity
 from planner.evaluation.safety import safety
 from planner.evaluation.targets import targets
-from planner.evaluation.transfer import Move, left_out_domain, left_out_policy, left_out_prm
+from planner.evaluation.transfer import (
+    Move,
+    left_out_domain,
+    left_out_families,
+    left_out_policy,
+    left_out_prm,
+)
 from planner.experience import Experience, read_experience
 from planner.models import find_model, shipped
 from planner.planner import Planner
@@ -106,7 +114,9 @@ def evaluations(
     for seed in range(seeds):
         began = time.perf_counter()
         timed = 0 if seed else TIMED
-        found = evaluate(planner, test, training=learned, budgets=budgets, seed=seed, timed=timed)
+        found = evaluate(
+            planner, test, training=learned, budgets=budgets, seed=seed, timed=timed, clustered=True
+        )
         figures = found.to_json()
         # the curves of one seed are enough to draw
         out.append({name: value for name, value in figures.items() if not seed or name not in CURVES})
@@ -144,8 +154,10 @@ def sabotages(planner: Planner, test: Experience, learned: Experience, bout: Bou
 
 
 def moves(test: Experience, learned: Experience, bout: Bout, fit: Fit) -> list[Found]:
-    """Every domain, policy and PRM that can be left out."""
-    tries: dict[str, Callable[[], tuple[Move, ...]]] = {}
+    """Families, and every domain, policy and PRM that can be left out."""
+    tries: dict[str, Callable[[], tuple[Move, ...]]] = {
+        "families": partial(left_out_families, learned, test, fit, bout)
+    }
     if len(set(learned.domains)) > 1:
         for name in sorted(set(test.domains)):
             tries[name] = partial(left_out_domain, learned, test, name, fit, bout)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from planner.evaluation.baselines import BASELINES
 from planner.evaluation.evaluate import contest_of, planner_track, point
@@ -11,7 +15,12 @@ from planner.evaluation.slices import sample_flops
 from planner.experience import Experience
 from planner.planner import Planner
 
-__all__ = ["Bout", "Duel", "duel"]
+__all__ = ["Bout", "Duel", "Reached", "duel", "judge", "meet"]
+
+Floats = NDArray[np.float64]
+
+#: accuracy, tokens and FLOPs per problem, (P,) each
+Reached = tuple[Floats, Floats, Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +53,36 @@ def duel(
 
     Nothing comes back where the log has nothing for the rival to work with.
     """
+    met = meet(planner, experience, training, bout, (rival,), sample_flops(experience))
+    return judge(met["planner"], met[rival], experience.families, bout) if rival in met else ()
+
+
+def meet(
+    planner: Planner,
+    experience: Experience,
+    training: Experience,
+    bout: Bout,
+    rivals: Sequence[str],
+    unit: float,
+) -> dict[str, list[Reached]]:
+    """What the planner and each rival reach, per budget; ``unit``: FLOPs of a sample-equivalent."""
     contest = contest_of(planner, experience, training, seed=bout.seed, resamples=bout.resamples)
-    theirs = BASELINES[rival](contest)
-    if theirs is None:
-        return ()
-    ours = planner_track(planner, contest)
-    resampler = Resampler(len(experience), resamples=bout.bootstrap, seed=bout.seed)
-    unit = sample_flops(experience)
+    tracks = {"planner": planner_track(planner, contest)}
+    for rival in rivals:
+        made = BASELINES[rival](contest)
+        if made is not None:
+            tracks[rival] = made
+    return {name: [track.at(budget * unit) for budget in bout.budgets] for name, track in tracks.items()}
+
+
+def judge(
+    ours: Sequence[Reached], theirs: Sequence[Reached], families: Sequence[str], bout: Bout
+) -> tuple[Duel, ...]:
+    """The differences per budget, paired by problem, families clustered where there are enough of them."""
+    resampler = Resampler.of_families(families, resamples=bout.bootstrap, seed=bout.seed)
     out = []
-    for budget in bout.budgets:
-        mine = ours.at(budget * unit)[0]
-        found = point(theirs.at(budget * unit), mine, resampler)
+    for budget, (mine, _, _), reached in zip(bout.budgets, ours, theirs, strict=True):
+        found = point(reached, mine, resampler)
         accuracy = float(mine.mean())
         out.append(
             Duel(budget, accuracy, found.accuracy, found.planner_above, found.above_low, found.above_high)

@@ -24,7 +24,7 @@ from planner.evaluation.fixed import best_fixed
 from planner.evaluation.frontier import Track
 from planner.evaluation.halves import doubts
 from planner.evaluation.headline import DEFINITIONS, geometric_mean, headlines
-from planner.evaluation.intervals import Resampler
+from planner.evaluation.intervals import ENOUGH_FAMILIES, Resampler
 from planner.evaluation.overhead import with_overhead
 from planner.evaluation.promises import calibration, reliability
 from planner.evaluation.reach import Multiple, multiple
@@ -58,9 +58,6 @@ _PRICES = np.geomspace(1e-5, 5.0, 48)
 
 #: promises before any token are taken from so many problems at most
 _ASKED = 400
-
-#: fewer clusters than this make a bootstrap of clusters too sure (Cameron, Gelbach and Miller 2008)
-_ENOUGH_FAMILIES = 30
 
 
 def evaluate(
@@ -267,7 +264,7 @@ def _notes(contest: Contest, gap: Mapping[str, float], clustered: bool) -> tuple
                 f"{both} problems are in both logs: baselines were picked on what they are scored on"
             )
     families = len(set(experience.families))
-    if clustered and families < _ENOUGH_FAMILIES:
+    if clustered and families < ENOUGH_FAMILIES:
         notes.append(f"{families} families are few to draw from: intervals may be too narrow")
     return tuple(notes)
 

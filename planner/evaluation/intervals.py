@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Interval", "Resampler"]
+__all__ = ["ENOUGH_FAMILIES", "Interval", "Resampler"]
 
 Floats = NDArray[np.float64]
+
+#: fewer clusters than this make a bootstrap of clusters too sure (Cameron, Gelbach and Miller 2008)
+ENOUGH_FAMILIES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,12 @@ class Resampler:
         drawn = rng.integers(0, count, (resamples, count))
         times = np.stack([np.bincount(row, minlength=count) for row in drawn])[:, labels]
         self._weights = times / times.sum(axis=1, keepdims=True)
+
+    @classmethod
+    def of_families(cls, families: Sequence[str], *, resamples: int = 2000, seed: int = 0) -> Resampler:
+        """Draws whole families where there are at least ``ENOUGH_FAMILIES``, else problems."""
+        clusters = families if len(set(families)) >= ENOUGH_FAMILIES else None
+        return cls(len(families), clusters=clusters, resamples=resamples, seed=seed)
 
     def means(self, values: Floats) -> Floats:
         """(resamples, ...) weighted means of values (P, ...)."""

@@ -28,7 +28,7 @@ def page(found: _Figures) -> str:
         "",
         f"{about['problems']} problems of {about['families']} families; baselines picked on "
         f"{about['learned_from']} others. Means over {about['seeds']} seeds of probes and continuations;",
-        "95% intervals by bootstrap over problems, paired. Costs are logical: probe, PRM and deciding are",
+        "95% intervals by bootstrap over families, paired. Costs are logical: probe, PRM and deciding are",
         "charged.",
         "",
         "## Targets",

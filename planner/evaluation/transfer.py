@@ -1,5 +1,5 @@
-"""How a planner does on what it was not learned from: a domain, a policy or a PRM that was left out; and
-then with a few calibration problems of the new one.
+"""How a planner does on what it was not learned from: families of problems, a domain, a policy or a PRM
+that was left out; and then (but for families) with a few calibration problems of the new one.
 
 A planner names its models, so a new policy or PRM stands under the name of a known one, with its own
 samples, rewards and costs. Baselines pick on what the planner was learned from, no more.
@@ -7,21 +7,26 @@ samples, rewards and costs. Baselines pick on what the planner was learned from,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from planner.evaluation.duel import Bout, Duel, duel
-from planner.evaluation.slices import calibration_rows, known_as, only, rows_of
+from planner.evaluation.duel import Bout, Duel, Reached, judge, meet
+from planner.evaluation.slices import calibration_rows, known_as, only, rows_of, sample_flops
 from planner.experience import Experience
 from planner.planner import Planner
 from search.errors import LogError
 
-__all__ = ["CALIBRATION", "Move", "left_out_domain", "left_out_policy", "left_out_prm"]
+__all__ = ["CALIBRATION", "Move", "left_out_domain", "left_out_families", "left_out_policy", "left_out_prm"]
 
 #: calibration problems of what is new
 CALIBRATION = 200
+
+#: families are left out in so many parts
+_PARTS = 5
+
+_RIVALS = ("majority", "mixture", "knn")
 
 #: makes a planner from a log
 Fit = Callable[[Experience], Planner]
@@ -29,7 +34,7 @@ Fit = Callable[[Experience], Planner]
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One thing left out. ``kind``: ``domain``, ``policy`` or ``prm``; ``told``: ``nothing`` or
+    """One thing left out. ``kind``: ``families``, ``domain``, ``policy`` or ``prm``; ``told``: ``nothing`` or
     ``calibration``; ``problems``: learned from; ``duels`` per rival."""
 
     kind: str
@@ -37,6 +42,44 @@ class Move:
     told: str
     problems: int
     duels: Mapping[str, tuple[Duel, ...]]
+
+
+def left_out_families(learned: Experience, held_out: Experience, fit: Fit, bout: Bout) -> tuple[Move, ...]:
+    """Every problem decided by a planner that saw no problem of its family: five parts, all judged together.
+
+    Raises LogError with fewer than five families.
+    """
+    families = sorted(set(held_out.families))
+    if len(families) < _PARTS:
+        raise LogError(f"families are left out in {_PARTS} parts, got {len(families)}: {', '.join(families)}")
+    dealt = np.random.default_rng(bout.seed).permutation(len(families)) % _PARTS
+    part = {family: int(dealt[place]) for place, family in enumerate(families)}
+    unit = sample_flops(held_out)
+    met: dict[str, list[list[Reached]]] = {}
+    order: list[str] = []
+    seen = 0
+    for number in range(_PARTS):
+        asked = rows_of(held_out, np.flatnonzero([part[f] == number for f in held_out.families]))
+        log = rows_of(learned, np.flatnonzero([part.get(f) != number for f in learned.families]))
+        order += asked.families
+        seen += len(log)
+        for name, reached in meet(fit(log), asked, log, bout, _RIVALS, unit).items():
+            met.setdefault(name, []).append(reached)
+    whole = {name: _joined(parts) for name, parts in met.items() if len(parts) == _PARTS}
+    duels = {name: judge(whole["planner"], whole[name], order, bout) for name in _RIVALS if name in whole}
+    return (Move("families", f"{_PARTS} parts", "nothing", seen // _PARTS, duels),)
+
+
+def _joined(parts: Sequence[Sequence[Reached]]) -> list[Reached]:
+    """Per budget, the problems of all parts."""
+    return [
+        (
+            np.concatenate([one[0] for one in same]),
+            np.concatenate([one[1] for one in same]),
+            np.concatenate([one[2] for one in same]),
+        )
+        for same in zip(*parts, strict=True)
+    ]
 
 
 def left_out_domain(
@@ -133,7 +176,11 @@ def _moved(
     out = []
     for told, log in logs.items():
         planner = fit(log)
-        rivals = ("majority", "mixture")
-        duels = {rival: duel(planner, asked, log, bout, rival=rival) for rival in rivals}
+        met = meet(planner, asked, log, bout, _RIVALS, sample_flops(asked))
+        duels = {
+            rival: judge(met["planner"], met[rival], asked.families, bout)
+            for rival in _RIVALS
+            if rival in met
+        }
         out.append(Move(kind, name, told, len(log), duels))
     return tuple(out)

@@ -25,6 +25,14 @@ def test_clusters_widen_intervals_when_they_agree() -> None:
     assert together.high - together.low > 2.5 * (alone.high - alone.low)
 
 
+def test_families_are_drawn_whole_where_there_are_enough() -> None:
+    values = np.random.default_rng(0).random(120)
+    for count, clustered in ((30, True), (29, False)):
+        families = [str(i % count) for i in range(120)]
+        found = Resampler.of_families(families, seed=1).interval(values)
+        assert found == Resampler(120, clusters=families if clustered else None, seed=1).interval(values)
+
+
 def test_differences_are_paired() -> None:
     rng = np.random.default_rng(0)
     base = rng.random(300)

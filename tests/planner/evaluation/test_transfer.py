@@ -6,7 +6,13 @@ import synthetic
 import worlds
 
 from planner.evaluation.duel import Bout
-from planner.evaluation.transfer import left_out_domain, left_out_policy, left_out_prm
+from planner.evaluation.slices import rows_of
+from planner.evaluation.transfer import (
+    left_out_domain,
+    left_out_families,
+    left_out_policy,
+    left_out_prm,
+)
 from planner.experience import Experience, read_experience
 from planner.planner import Planner
 from search.errors import LogError
@@ -34,10 +40,29 @@ def test_a_domain_is_left_out_and_then_known_a_little(planner: Planner, experien
     assert (without.told, told.told) == ("nothing", "calibration")
     assert set(fit.logs[0].domains) == {"arithmetic"}
     assert set(fit.logs[1].domains) == {"arithmetic", "puzzle"}
-    assert set(without.duels) == {"majority", "mixture"}
+    assert set(without.duels) == {"majority", "mixture", "knn"}
     assert without.problems == len(fit.logs[0])
     with pytest.raises(LogError, match="got 'code' of arithmetic, puzzle"):
         left_out_domain(experience, experience, "code", fit, BOUT)
+
+
+def test_no_problem_is_decided_by_who_saw_its_family(planner: Planner, experience: Experience) -> None:
+    fit = Fit(planner)
+    (move,) = left_out_families(experience, experience, fit, BOUT)
+    families = set(experience.families)
+    assert len(fit.logs) == 5
+    # what each part left out: every family once
+    left_out = [families - set(log.families) for log in fit.logs]
+    assert sorted(family for part in left_out for family in part) == sorted(families)
+    assert all(left_out)
+    assert set(move.duels) == {"majority", "mixture", "knn"}
+    # the same planner whatever is left out: what it reaches is the mean over parts of problems
+    (one,) = move.duels["majority"]
+    assert 0.0 < one.planner < 1.0
+    assert one.above == pytest.approx(one.planner - one.rival)
+    few = rows_of(experience, np.flatnonzero(np.asarray(experience.families) == experience.families[0]))
+    with pytest.raises(LogError, match="families are left out in 5 parts, got 1: "):
+        left_out_families(experience, few, fit, BOUT)
 
 
 @pytest.fixture(scope="module")
