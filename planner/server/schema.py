@@ -1,0 +1,143 @@
+"""Bodies of requests, as OpenAI's reference has them, with the fields that are ours.
+
+Fields that nobody knows are ignored, as vLLM's server does (its request models allow extras and name
+them in a debug line). Types are strict: a number in quotes is not a number. Bounds that OpenAI and
+vLLM set are kept.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "BudgetBody",
+    "ChatBody",
+    "CompletionBody",
+    "FeedbackBody",
+    "Message",
+    "Part",
+    "PlanBody",
+    "StreamOptions",
+    "Wishes",
+]
+
+_INT64 = 2**63 - 1
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+
+class BudgetBody(BaseModel):
+    """What a request may spend: caps, and perhaps an accuracy to reach at the least cost."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    samples: Annotated[int, Field(ge=1, le=10**18)] | None = None
+    tokens: Annotated[int, Field(ge=1, le=10**18)] | None = None
+    flops: Annotated[float, Field(gt=0, le=1e18)] | None = None
+    seconds: Annotated[float, Field(gt=0, le=1e18)] | None = None
+    usd: Annotated[float, Field(gt=0, le=1e18)] | None = None
+    target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = None
+
+
+class Part(_Body):
+    """A part of a message. Parts other than text go to the policy's server untouched."""
+
+    type: str
+    text: str | None = None
+
+
+class Message(_Body):
+    """One turn."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[Part] | None = None
+
+
+class StreamOptions(_Body):
+    """``include_usage``: a last chunk with the usage and no choices."""
+
+    include_usage: bool | None = None
+
+
+class Wishes(_Body):
+    """What a request may say about the search, beside OpenAI's fields (``extra_body``)."""
+
+    budget: Annotated[int, Field(ge=1, le=10**18)] | BudgetBody | None = None
+    domain: str | None = Field(
+        None, max_length=64, description="What reads and compares answers; default: the server's."
+    )
+    abstain_below: float | None = Field(
+        None, ge=0, le=1, description="Abstain where no plan is expected to be right this often."
+    )
+    include: list[Literal["candidates", "steps"]] | None = Field(
+        None, max_length=2, description="More for the receipt."
+    )
+
+
+class _Sampling(Wishes):
+    """Fields that chat and completions share."""
+
+    model: str = Field("planner", max_length=1024)
+    n: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=-1, le=_INT64)
+    max_tokens: int | None = Field(None, ge=1, le=_INT64)
+    stop: str | list[str] | None = None
+    seed: int | None = Field(None, ge=-_INT64 - 1, le=_INT64)
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    logit_bias: dict[str, float] | None = None
+    user: str | None = None
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Stop strings; empty ones stop nothing."""
+        given = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return tuple(text for text in given if text)
+
+
+class ChatBody(_Sampling):
+    """``POST /v1/chat/completions``."""
+
+    messages: list[Message] = Field(min_length=1)
+    max_completion_tokens: int | None = Field(None, ge=1, le=_INT64)
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    functions: list[dict[str, Any]] | None = None
+    response_format: dict[str, Any] | None = None
+
+
+class CompletionBody(_Sampling):
+    """``POST /v1/completions``. The prompt is a question: the policy sees it as a user's turn."""
+
+    prompt: str | list[str]
+    logprobs: int | None = Field(None, ge=0, le=20)
+    echo: bool | None = None
+    suffix: str | None = None
+    best_of: int | None = Field(None, ge=1)
+
+
+class PlanBody(Wishes):
+    """``POST /v1/plan``: one question or several; no token is spent."""
+
+    model: str = Field("planner", max_length=1024)
+    question: str | None = None
+    questions: list[str] | None = None
+
+
+class FeedbackBody(_Body):
+    """``POST /v1/feedback``: what came of the answered request ``id``. At least one outcome is given."""
+
+    id: str = Field(min_length=1, max_length=128)
+    correct: bool | None = None
+    score: float | None = Field(None, ge=0, le=1)
+    candidate: int | None = Field(None, ge=0, le=_INT64)
