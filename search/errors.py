@@ -17,6 +17,7 @@
     |-- ArtefactError        a planner artefact that is damaged, foreign or of another version
     |-- TooLittleDataError   a log too small to learn from
     |-- ServeError           a server's set-up, or a request to it, that breaks a rule
+    |   `-- DecisionLogError the decision log cannot be opened, read or written
     `-- MissingExtraError    an optional package is not installed
 
 The message of each says the rule first and then the value that broke it.
@@ -29,6 +30,7 @@ __all__ = [
     "BudgetError",
     "CheckpointError",
     "ContextError",
+    "DecisionLogError",
     "EngineError",
     "FingerprintError",
     "GradingError",
@@ -112,6 +114,10 @@ class TooLittleDataError(PlannerError, ValueError):
 
 class ServeError(PlannerError, ValueError):
     """A server is set up against a rule, or a request to it breaks one."""
+
+
+class DecisionLogError(ServeError):
+    """The decision log cannot be opened, read or written."""
 
 
 class MissingExtraError(PlannerError, ImportError):

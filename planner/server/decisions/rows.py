@@ -1,0 +1,191 @@
+"""Decisions and feedback become rows, and rows become decisions and feedback again, equal ones.
+
+Two things do not survive: a NUL or half a character in a text (replaced by U+FFFD, since PostgreSQL
+takes neither), and a float that is no number where None is allowed (it becomes None).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from planner.server.recorder import Decision, Feedback, Step
+from search.result import Candidate, Spend
+
+__all__ = ["Rows", "decision_of", "feedback_of", "feedback_row", "rows_of", "size_of"]
+
+_Row = Mapping[str, Any]
+
+_PLAIN = ("created", "accuracy", "tokens", "flops", "seconds", "usd", "propensity", "spent_usd")
+_TEXTS = (
+    *("decision_id", "endpoint", "key", "question", "domain", "planner", "budget_source", "reason"),
+    *("policy", "prm", "plan", "answer", "outcome", "error"),
+)
+#: about what a row and its index entries take beside its texts and vectors
+_ROW = 200
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows of the three tables that a decision lies in."""
+
+    decisions: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    candidates: list[dict[str, Any]] = field(default_factory=list)
+
+
+def rows_of(decisions: Sequence[Decision]) -> Rows:
+    """Rows of decisions."""
+    rows = Rows()
+    for decision in decisions:
+        rows.decisions.append(
+            {
+                **{name: _text(getattr(decision, name)) for name in _TEXTS},
+                **{name: _number(getattr(decision, name)) for name in _PLAIN},
+                "budget": _text(json.dumps(dict(decision.budget), sort_keys=True)),
+                "chosen": decision.chosen,
+                **_spend_row(decision.spend),
+                "bytes": size_of(decision),
+            }
+        )
+        rows.steps += [_step_row(decision.decision_id, *one) for one in enumerate(decision.steps)]
+        rows.candidates += [
+            _candidate_row(decision.decision_id, *one) for one in enumerate(decision.candidates)
+        ]
+    return rows
+
+
+def size_of(decision: Decision) -> int:
+    """About how many bytes a decision takes on disk."""
+    texts = len(decision.question) + len(decision.answer or "")
+    vectors = sum(8 * len(step.features) + _ROW for step in decision.steps)
+    candidates = sum(
+        len(c.text) + 8 * (len(c.step_rewards) + len(c.step_tokens)) + _ROW for c in decision.candidates
+    )
+    return 2 * _ROW + texts + vectors + candidates
+
+
+def feedback_row(feedback: Feedback) -> dict[str, Any]:
+    """The row of feedback."""
+    return {
+        "decision_id": _text(feedback.decision_id),
+        "created": feedback.created,
+        "correct": feedback.correct,
+        "score": feedback.score,
+        "candidate": feedback.candidate,
+        "key": _text(feedback.key),
+    }
+
+
+def feedback_of(row: _Row) -> Feedback:
+    """Feedback from its row."""
+    return Feedback(
+        row["decision_id"], row["created"], row["correct"], row["score"], row["candidate"], row["key"]
+    )
+
+
+def decision_of(row: _Row, steps: Sequence[_Row], candidates: Sequence[_Row]) -> Decision:
+    """A decision from its row, its steps and its candidates, both in order."""
+    return Decision(
+        **{name: row[name] for name in (*_TEXTS, *_PLAIN, "chosen") if name != "propensity"},
+        propensity=_known(row["propensity"]),
+        budget=json.loads(row["budget"]),
+        steps=tuple(_step_of(step) for step in steps),
+        candidates=tuple(_candidate_of(candidate) for candidate in candidates),
+        spend=_spend_of(row),
+    )
+
+
+def _step_row(decision_id: str, place: int, step: Step) -> dict[str, Any]:
+    return {
+        "decision_id": _text(decision_id),
+        "place": place,
+        **{name: _text(getattr(step, name)) for name in ("look", "next_look", "policy", "prm", "plan")},
+        **{name: _number(getattr(step, name)) for name in ("accuracy", "tokens", "flops", "propensity")},
+        "features": np.asarray(step.features, "<f8").tobytes(),
+        **_spend_row(step.spend),
+    }
+
+
+def _step_of(row: _Row) -> Step:
+    return Step(
+        row["look"],
+        row["next_look"],
+        row["policy"],
+        row["prm"],
+        row["plan"],
+        row["accuracy"],
+        _known(row["tokens"]),
+        _known(row["flops"]),
+        _known(row["propensity"]),
+        tuple(np.frombuffer(row["features"], "<f8").tolist()),
+        _spend_of(row),
+    )
+
+
+def _candidate_row(decision_id: str, place: int, candidate: Candidate) -> dict[str, Any]:
+    return {
+        "decision_id": _text(decision_id),
+        "place": place,
+        "text": _text(candidate.text),
+        "answer": _text(candidate.answer),
+        "step_rewards": np.asarray(candidate.step_rewards, "<f8").tobytes(),
+        "step_tokens": np.asarray(candidate.step_tokens, "<i8").tobytes(),
+        "finish_reason": _text(candidate.finish_reason),
+        "mean_logprob": _number(candidate.mean_logprob),
+        "min_logprob": _number(candidate.min_logprob),
+    }
+
+
+def _candidate_of(row: _Row) -> Candidate:
+    return Candidate(
+        row["text"],
+        row["answer"],
+        tuple(np.frombuffer(row["step_rewards"], "<f8").tolist()),
+        tuple(np.frombuffer(row["step_tokens"], "<i8").tolist()),
+        row["finish_reason"],
+        row["mean_logprob"],
+        row["min_logprob"],
+    )
+
+
+def _spend_row(spend: Spend) -> dict[str, Any]:
+    return {
+        "policy_tokens": spend.policy_tokens,
+        "prm_tokens": spend.prm_tokens,
+        "physical_policy_tokens": spend.physical_policy_tokens,
+        "physical_prm_tokens": spend.physical_prm_tokens,
+        "spent_flops": _number(spend.flops),
+        "spent_seconds": _number(spend.seconds),
+    }
+
+
+def _spend_of(row: _Row) -> Spend:
+    return Spend(
+        row["policy_tokens"],
+        row["prm_tokens"],
+        row["physical_policy_tokens"],
+        row["physical_prm_tokens"],
+        _known(row["spent_flops"]),
+        _known(row["spent_seconds"]),
+    )
+
+
+def _text(text: str | None) -> str | None:
+    if text is None or (text.isascii() and "\0" not in text):
+        return text
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return whole.replace("\0", "\ufffd")
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value

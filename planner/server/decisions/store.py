@@ -1,0 +1,268 @@
+"""The decision log in its database: writes batches, finds decisions, deletes the oldest.
+
+Every call is one transaction and blocks; none may run on the event loop. It knows nothing of threads
+(``writer``), of hashing (``hashing``) or of when to delete (``retention``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from planner.server.decisions.connect import connect
+from planner.server.decisions.migrate import head, migrate, revision
+from planner.server.decisions.rows import decision_of, feedback_of, feedback_row, rows_of
+from planner.server.decisions.tables import CANDIDATES, DECISIONS, FEEDBACK, SETTINGS, STEPS
+from planner.server.recorder import Decision, Feedback, Hunt, Record
+from search.errors import DecisionLogError
+
+__all__ = ["Store"]
+
+#: ids that one IN list names
+_IDS = 500
+
+
+class Store:
+    """One decision log. Safe to use from several threads; ``engine`` is its SQLAlchemy engine."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self._writing = engine.execution_options(writes=True)
+
+    @classmethod
+    def open(cls, where: str | Path, *, wait: float = 1.0) -> Store:
+        """The log at a file or address (``connect``), created or migrated where that is due.
+
+        Raises DecisionLogError where it cannot be opened or a later program wrote it.
+        """
+        engine = connect(where, wait=wait)
+        try:
+            migrate(engine)
+        except sa.exc.SQLAlchemyError as error:
+            engine.dispose()
+            raise DecisionLogError(_unopened(engine, error)) from error
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    @classmethod
+    def read(cls, where: str | Path) -> Store:
+        """A log that exists, of this version; nothing is created or migrated. Raises DecisionLogError."""
+        if "://" not in str(where) and not Path(where).is_file():
+            raise DecisionLogError(f"a decision log is a file that exists, got {str(where)!r}")
+        engine = connect(where)
+        try:
+            found = revision(engine)
+        except sa.exc.SQLAlchemyError as error:
+            engine.dispose()
+            raise DecisionLogError(_unopened(engine, error)) from error
+        if found != head():
+            engine.dispose()
+            raise DecisionLogError(f"a decision log to read has version {head()}, got {found!r}")
+        return cls(engine)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    # ---- writing
+
+    def write(self, decisions: Sequence[Decision], feedback: Sequence[Feedback] = ()) -> list[bool]:
+        """Add decisions, then feedback, in one transaction; durable when this returns.
+
+        Returns which feedback names a decision of the log; only that is kept. A decision whose id is there
+        already stays as it was, so a batch whose end was not heard of can be written again.
+        """
+        with self._writing.begin() as connection:
+            fresh = {decision.decision_id: decision for decision in reversed(decisions)}
+            known = _known(connection, fresh)
+            rows = rows_of([d for d in reversed(fresh.values()) if d.decision_id not in known])
+            for table, added in (
+                (DECISIONS, rows.decisions),
+                (STEPS, rows.steps),
+                (CANDIDATES, rows.candidates),
+            ):
+                if added:
+                    connection.execute(sa.insert(table), added)
+            there = _known(connection, {one.decision_id for one in feedback})
+            said = [feedback_row(one) for one in feedback if one.decision_id in there]
+            if said:
+                connection.execute(sa.insert(FEEDBACK), said)
+        return [one.decision_id in there for one in feedback]
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Forget decisions with all that belongs to them."""
+        with self._writing.begin() as connection:
+            for some in _slices(ids):
+                connection.execute(sa.delete(DECISIONS).where(DECISIONS.c.decision_id.in_(some)))
+        if self.engine.dialect.name == "sqlite" and ids:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA incremental_vacuum").close()
+
+    def setting(self, name: str, default: str) -> str:
+        """A value that the log keeps; ``default`` is kept, and returned, where it has none."""
+        query = sa.select(SETTINGS.c.value).where(SETTINGS.c.name == name)
+        with self._writing.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.text("LOCK TABLE settings IN SHARE ROW EXCLUSIVE MODE"))
+            found = connection.execute(query).scalar()
+            if found is None:
+                connection.execute(sa.insert(SETTINGS), [{"name": name, "value": default}])
+        return default if found is None else str(found)
+
+    # ---- reading
+
+    def find(self, decision_id: str) -> Record | None:
+        """One decision with its feedback."""
+        query = sa.select(DECISIONS).where(DECISIONS.c.decision_id == decision_id)
+        return next(iter(self._records(query)), None)
+
+    def search(self, hunt: Hunt) -> list[Record]:
+        """Decisions that match, newest first; of one moment, by id."""
+        query = sa.select(DECISIONS)
+        table = DECISIONS.c
+        if hunt.text is not None:
+            text = hunt.text.lower()
+            query = query.where(
+                sa.or_(
+                    sa.func.lower(table.question).contains(text, autoescape=True),
+                    sa.func.lower(table.answer).contains(text, autoescape=True),
+                )
+            )
+        for column, wanted in (
+            (table.plan, hunt.plan),
+            (table.domain, hunt.domain),
+            (table.outcome, hunt.outcome),
+        ):
+            if wanted is not None:
+                query = query.where(column == wanted)
+        if hunt.since is not None:
+            query = query.where(table.created >= hunt.since)
+        if hunt.until is not None:
+            query = query.where(table.created < hunt.until)
+        if hunt.with_feedback is not None:
+            told = sa.exists().where(FEEDBACK.c.decision_id == table.decision_id)
+            query = query.where(told if hunt.with_feedback else ~told)
+        if hunt.before is not None:
+            named = sa.select(DECISIONS.c.created).where(DECISIONS.c.decision_id == hunt.before)
+            moment = named.scalar_subquery()
+            query = query.where(
+                sa.or_(
+                    table.created < moment,
+                    sa.and_(table.created == moment, table.decision_id < hunt.before),
+                )
+            )
+        ordered = query.order_by(table.created.desc(), table.decision_id.desc())
+        return self._records(ordered.limit(hunt.limit))
+
+    def told(self, block: int = 500) -> Iterator[Record]:
+        """Every decision with feedback, oldest first, a block in memory at a time."""
+        table = DECISIONS.c
+        last: tuple[float, str] | None = None
+        while True:
+            query = sa.select(DECISIONS).where(sa.exists().where(FEEDBACK.c.decision_id == table.decision_id))
+            if last is not None:
+                query = query.where(sa.tuple_(table.created, table.decision_id) > sa.tuple_(*last))
+            records = self._records(query.order_by(table.created, table.decision_id).limit(block))
+            yield from records
+            if len(records) < block:
+                return
+            last = (records[-1].decision.created, records[-1].decision.decision_id)
+
+    def count(self) -> int:
+        """How many decisions there are."""
+        return int(self._scalar(sa.select(sa.func.count()).select_from(DECISIONS)))
+
+    def size(self) -> int:
+        """About how many bytes all decisions take."""
+        return int(self._scalar(sa.select(sa.func.coalesce(sa.func.sum(DECISIONS.c.bytes), 0))))
+
+    def oldest(self, limit: int, *, before: float | None = None) -> list[tuple[str, int]]:
+        """(id, bytes) of the oldest decisions, those created earlier than ``before`` where it is given."""
+        query = sa.select(DECISIONS.c.decision_id, DECISIONS.c.bytes)
+        if before is not None:
+            query = query.where(DECISIONS.c.created < before)
+        with self.engine.connect() as connection:
+            rows = connection.execute(query.order_by(DECISIONS.c.created).limit(limit)).all()
+        return [(str(name), int(size)) for name, size in rows]
+
+    def features(self, planner: str, look: str, limit: int, *, newest: bool) -> list[bytes]:
+        """Features that a planner saw at a look, of its first or its newest decisions."""
+        query = (
+            sa.select(STEPS.c.features)
+            .join(DECISIONS, DECISIONS.c.decision_id == STEPS.c.decision_id)
+            .where(DECISIONS.c.planner == planner, STEPS.c.look == look)
+            .order_by(DECISIONS.c.created.desc() if newest else DECISIONS.c.created, STEPS.c.place)
+        )
+        with self.engine.connect() as connection:
+            return [bytes(row[0]) for row in connection.execute(query.limit(limit))]
+
+    def rewards(self, planner: str, prm: str, limit: int, *, newest: bool) -> list[bytes]:
+        """Step rewards of candidates that a PRM scored, of a planner's first or newest decisions."""
+        query = (
+            sa.select(CANDIDATES.c.step_rewards)
+            .join(DECISIONS, DECISIONS.c.decision_id == CANDIDATES.c.decision_id)
+            .where(
+                DECISIONS.c.planner == planner,
+                DECISIONS.c.prm == prm,
+                sa.func.length(CANDIDATES.c.step_rewards) > 0,
+            )
+            .order_by(DECISIONS.c.created.desc() if newest else DECISIONS.c.created, CANDIDATES.c.place)
+        )
+        with self.engine.connect() as connection:
+            return [bytes(row[0]) for row in connection.execute(query.limit(limit))]
+
+    def _scalar(self, query: sa.Select[Any]) -> Any:
+        with self.engine.connect() as connection:
+            return connection.execute(query).scalar_one()
+
+    def _records(self, query: sa.Select[Any]) -> list[Record]:
+        with self.engine.connect() as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+            ids = [str(row["decision_id"]) for row in rows]
+            steps = _belonging(connection, STEPS, STEPS.c.place, ids)
+            candidates = _belonging(connection, CANDIDATES, CANDIDATES.c.place, ids)
+            said = _belonging(connection, FEEDBACK, FEEDBACK.c.feedback_id, ids)
+        return [
+            Record(
+                decision_of(row, steps.get(name, []), candidates.get(name, [])),
+                tuple(feedback_of(one) for one in said.get(name, [])),
+            )
+            for name, row in zip(ids, rows, strict=True)
+        ]
+
+
+def _belonging(
+    connection: sa.Connection, table: sa.Table, order: sa.Column[Any], ids: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for some in _slices(ids):
+        query = sa.select(table).where(table.c.decision_id.in_(some)).order_by(table.c.decision_id, order)
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+        found |= {str(name): list(part) for name, part in groupby(rows, key=lambda row: row["decision_id"])}
+    return found
+
+
+def _known(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
+    """Which decisions the log holds."""
+    known: set[str] = set()
+    for some in _slices(list(ids)):
+        query = sa.select(DECISIONS.c.decision_id).where(DECISIONS.c.decision_id.in_(some))
+        known |= {str(name) for name in connection.execute(query).scalars()}
+    return known
+
+
+def _slices(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for begin in range(0, len(ids), _IDS):
+        yield ids[begin : begin + _IDS]
+
+
+def _unopened(engine: sa.Engine, error: Exception) -> str:
+    shown = engine.url.render_as_string(hide_password=True)
+    reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    return f"a decision log can be opened and written, got {shown}: {reason}"
