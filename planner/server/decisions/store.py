@@ -101,8 +101,9 @@ class Store:
             for some in _slices(ids):
                 connection.execute(sa.delete(DECISIONS).where(DECISIONS.c.decision_id.in_(some)))
         if self.engine.dialect.name == "sqlite" and ids:
-            with self.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA incremental_vacuum").close()
+            with self._writing.begin() as connection:
+                # it frees a page per step, and steps are taken by fetching
+                connection.connection.cursor().execute("PRAGMA incremental_vacuum").fetchall()
 
     def setting(self, name: str, default: str) -> str:
         """A value that the log keeps; ``default`` is kept, and returned, where it has none."""

@@ -10,6 +10,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -66,7 +67,7 @@ def postgres() -> Iterator[sa.URL]:
             _await(address, server, folder / "log")
             yield address
         finally:
-            server.terminate()
+            server.send_signal(signal.SIGINT)  # SIGTERM would wait for clients to leave
             try:
                 server.wait(20)
             except subprocess.TimeoutExpired:
