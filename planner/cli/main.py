@@ -9,7 +9,20 @@ from typing import Annotated
 
 import typer
 
-from planner.cli import bins, demo, evaluate, fit, import_, merge, recommend, report, search, solve, train
+from planner.cli import (
+    bins,
+    demo,
+    evaluate,
+    export,
+    fit,
+    import_,
+    merge,
+    recommend,
+    report,
+    search,
+    solve,
+    train,
+)
 from planner.cli.group import Commands
 from planner.version import __version__
 
@@ -47,6 +60,7 @@ for command in (
     demo.demo,
     search.search,
     merge.merge,
+    export.export,
     bins.bins,
     fit.fit,
     evaluate.evaluate,

@@ -101,12 +101,12 @@ class Store:
             for some in _slices(ids):
                 connection.execute(sa.delete(DECISIONS).where(DECISIONS.c.decision_id.in_(some)))
         if self.engine.dialect.name == "sqlite" and ids:
-            connection = self.engine.raw_connection()
+            raw = self.engine.raw_connection()
             try:
                 # it frees a page per step, and the driver's execute takes one step only
-                connection.cursor().executescript("PRAGMA incremental_vacuum")  # type: ignore[attr-defined]
+                raw.cursor().executescript("PRAGMA incremental_vacuum")
             finally:
-                connection.close()
+                raw.close()
 
     def setting(self, name: str, default: str) -> str:
         """A value that the log keeps; ``default`` is kept, and returned, where it has none."""
