@@ -7,12 +7,14 @@ Weights come from safetensors alone and no code of the folder runs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import CONFIG_MAPPING, AutoModel, DynamicCache
+from transformers.utils import logging
 
 from search.checkpoint import Checkpoint
 from search.engines.cache import Prefix
@@ -43,20 +45,24 @@ class TransformerBackbone(Backbone):
         if getattr(config, "sliding_window", None) is not None:
             config.sliding_window = None  # the context ends where the window would begin to slide
         dtype: Any = torch.float32 if self._device.type == "cpu" else "auto"
-        try:
-            self._model: Any = AutoModel.from_pretrained(
-                str(checkpoint.path),
-                config=config,
-                dtype=dtype,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-            )
-        except Exception as error:  # the libraries raise many types on weights that do not fit
-            raise CheckpointError(
-                f"the weights must fit config.json, got {str(checkpoint.path)!r}: {error}"
-            ) from error
-        self._model = self._model.eval().to(self._device)
+        with _quiet():
+            try:
+                model, info = AutoModel.from_pretrained(
+                    str(checkpoint.path),
+                    config=config,
+                    dtype=dtype,
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                    local_files_only=True,
+                    output_loading_info=True,
+                )
+            except Exception as error:  # the libraries raise many types on weights that do not fit
+                raise CheckpointError(
+                    f"the weights must fit config.json, got {str(checkpoint.path)!r}: {error}"
+                ) from error
+        if info["missing_keys"]:  # transformers would go on with random numbers
+            raise CheckpointError(f"the weights must hold {min(info['missing_keys'])}, got none")
+        self._model: Any = model.eval().to(self._device)
 
     def extend(
         self, prefixes: Sequence[Prefix | None], tokens: Sequence[Sequence[int]]
@@ -105,6 +111,21 @@ class TransformerBackbone(Backbone):
                 torch.stack([layer.values[row, :, span] for layer in layers]),
             )
             states[i] = out.last_hidden_state[row, : len(tokens[i])]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' progress bar and its report on the heads that are left out on purpose."""
+    hub: Any = logging  # in part without types
+    verbosity, bar = hub.get_verbosity(), hub.is_progress_bar_enabled()
+    hub.set_verbosity_error()
+    hub.disable_progress_bar()
+    try:
+        yield
+    finally:
+        hub.set_verbosity(verbosity)
+        if bar:
+            hub.enable_progress_bar()
 
 
 def _cache(prefixes: Sequence[Prefix | None], columns: int) -> DynamicCache:

@@ -60,7 +60,9 @@ async def test_usage_is_what_count_said(reward):
         assert usage.physical_tokens >= usage.logical_tokens > 0
     assert scored.usage.logical_tokens == reward.count(QUESTION, STEPS[:3])[1]
     assert scored.usage.logical_tokens + later.usage.logical_tokens == steps
-    assert scored.usage.physical_tokens == prompt + scored.usage.logical_tokens
+    # behind a question some tokenizers give a step one token more or less than behind another step
+    assert abs(scored.usage.physical_tokens - prompt - scored.usage.logical_tokens) <= 1
+    assert later.usage.physical_tokens == later.usage.logical_tokens
 
 
 async def test_a_handle_without_state_is_scored_all_the_same(reward):
