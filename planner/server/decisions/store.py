@@ -121,6 +121,12 @@ class Store:
 
     # ---- reading
 
+    def value(self, name: str) -> str | None:
+        """A value that the log keeps (``setting``), if it does."""
+        with self.engine.connect() as connection:
+            found = connection.execute(sa.select(SETTINGS.c.value).where(SETTINGS.c.name == name)).scalar()
+        return None if found is None else str(found)
+
     def find(self, decision_id: str) -> Record | None:
         """One decision with its feedback."""
         query = sa.select(DECISIONS).where(DECISIONS.c.decision_id == decision_id)
@@ -195,31 +201,44 @@ class Store:
             rows = connection.execute(query.order_by(DECISIONS.c.created).limit(limit)).all()
         return [(str(name), int(size)) for name, size in rows]
 
-    def features(self, planner: str, look: str, limit: int, *, newest: bool) -> list[bytes]:
-        """Features that a planner saw at a look, of its first or its newest decisions."""
-        query = (
-            sa.select(STEPS.c.features)
-            .join(DECISIONS, DECISIONS.c.decision_id == STEPS.c.decision_id)
-            .where(DECISIONS.c.planner == planner, STEPS.c.look == look)
-            .order_by(DECISIONS.c.created.desc() if newest else DECISIONS.c.created, STEPS.c.place)
-        )
-        with self.engine.connect() as connection:
-            return [bytes(row[0]) for row in connection.execute(query.limit(limit))]
+    def features(
+        self, planner: str, look: str, limit: int, newest: bool, after: float | None = None
+    ) -> list[tuple[float, bytes]]:
+        """(created, features) of what a planner saw at a look, by age: the oldest first, or the newest.
 
-    def rewards(self, planner: str, prm: str, limit: int, *, newest: bool) -> list[bytes]:
-        """Step rewards of candidates that a PRM scored, of a planner's first or newest decisions."""
+        ``after``: only of decisions created later.
+        """
         query = (
-            sa.select(CANDIDATES.c.step_rewards)
-            .join(DECISIONS, DECISIONS.c.decision_id == CANDIDATES.c.decision_id)
-            .where(
-                DECISIONS.c.planner == planner,
-                DECISIONS.c.prm == prm,
-                sa.func.length(CANDIDATES.c.step_rewards) > 0,
-            )
-            .order_by(DECISIONS.c.created.desc() if newest else DECISIONS.c.created, CANDIDATES.c.place)
+            sa.select(DECISIONS.c.created, STEPS.c.features)
+            .join(STEPS, DECISIONS.c.decision_id == STEPS.c.decision_id)
+            .where(STEPS.c.look == look)
         )
+        return self._vectors(query, planner, limit, newest, after)
+
+    def rewards(
+        self, planner: str, prm: str, limit: int, newest: bool, after: float | None = None
+    ) -> list[tuple[float, bytes]]:
+        """(created, step rewards) of the candidates that a PRM scored, as ``features`` has it."""
+        query = (
+            sa.select(DECISIONS.c.created, CANDIDATES.c.step_rewards)
+            .join(CANDIDATES, DECISIONS.c.decision_id == CANDIDATES.c.decision_id)
+            .where(DECISIONS.c.prm == prm, sa.func.length(CANDIDATES.c.step_rewards) > 0)
+        )
+        return self._vectors(query, planner, limit, newest, after)
+
+    def _vectors(
+        self, query: sa.Select[Any], planner: str, limit: int, newest: bool, after: float | None
+    ) -> list[tuple[float, bytes]]:
+        table = DECISIONS.c
+        query = query.where(table.planner == planner)
+        if after is not None:
+            query = query.where(table.created > after)
+        if newest:
+            query = query.order_by(table.created.desc(), table.decision_id.desc())
+        else:
+            query = query.order_by(table.created, table.decision_id)
         with self.engine.connect() as connection:
-            return [bytes(row[0]) for row in connection.execute(query.limit(limit))]
+            return [(float(at), bytes(vector)) for at, vector in connection.execute(query.limit(limit))]
 
     def _scalar(self, query: sa.Select[Any]) -> Any:
         with self.engine.connect() as connection:

@@ -109,16 +109,21 @@ def test_told_goes_through_all_feedback_in_blocks(where: str) -> None:
 def test_what_a_planner_saw(where: str) -> None:
     store = Store.open(where)
     store.write([decision(f"d{i}", float(i), steps=(step(features=(float(i),)),)) for i in range(5)])
-    seen = store.features("f" * 16, "question", 2, newest=True)
-    assert seen == store.features("f" * 16, "question", 9, newest=False)[:2:-1]
+    oldest = store.features("f" * 16, "question", 9, newest=False)
+    assert [created for created, _ in oldest] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert store.features("f" * 16, "question", 2, newest=True) == oldest[:2:-1]
+    assert store.features("f" * 16, "question", 9, newest=False, after=2.0) == oldest[3:]
     assert store.features("other", "question", 9, newest=True) == []
-    assert len(store.rewards("f" * 16, "judge", 99, newest=True)) == 10  # unscored candidates are left out
+    # unscored candidates are left out
+    assert len(store.rewards("f" * 16, "judge", 99, newest=True)) == 10
     store.close()
 
 
 def test_the_first_default_of_a_setting_stays(where: str) -> None:
     store = Store.open(where)
+    assert store.value("salt") is None
     assert store.setting("salt", "x") == "x"
+    assert store.value("salt") == "x"
     assert store.setting("salt", "y") == "x"
     store.close()
 

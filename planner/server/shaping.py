@@ -1,0 +1,183 @@
+"""An engine as one request wants it: its conversation, its stop strings, its sampling, metered.
+
+Wraps any engine, so strategies need not know of conversations or stop strings. A child that writes one
+of the request's stop strings ends there, as if the model had; the stop string is left out, as OpenAI's
+API has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from planner.server.conversation import Conversation, Render
+from planner.server.refusal import Refusal
+from search.engines.protocol import (
+    ChildFinished,
+    Engine,
+    Event,
+    FinishReason,
+    Request,
+    RequestFinished,
+    Sampling,
+    Tokens,
+)
+from search.errors import ContextError
+
+__all__ = ["Meter", "ShapedEngine", "StopFilter", "cut"]
+
+
+@dataclass(slots=True)
+class Meter:
+    """What a request's engines really did, in tokens. ``running``: requests that have not ended."""
+
+    running: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    generated_tokens: int = 0
+
+
+class ShapedEngine(Engine):
+    """One request's view of an engine. Closing it closes nothing: the engine serves others.
+
+    Parameters
+    ----------
+    render:
+        The policy's chat template; None where only plain questions are possible.
+    conversation, stop:
+        The request's own.
+    greedy:
+        What a greedy request is drawn with instead, where the client chose a sampling for its single
+        answer; None: greedy.
+    on_text:
+        Hears of the text of a single child as it comes, while ``passing`` is set.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        conversation: Conversation,
+        meter: Meter,
+        *,
+        render: Render | None = None,
+        stop: Sequence[str] = (),
+        greedy: Sampling | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> None:
+        self.card = engine.card
+        self.passing = False
+        self._engine = engine
+        self._conversation = conversation
+        self._meter = meter
+        self._render = render
+        self._stop = tuple(stop)
+        self._greedy = greedy
+        self._on_text = on_text
+
+    def prompt(self, question: str) -> tuple[int, ...]:
+        if self._conversation.is_plain:
+            return self._engine.prompt(question)
+        if self._render is None:
+            raise Refusal(
+                f"the policy {self.card.name} takes one user message, "
+                f"got {len(self._conversation.turns)} messages",
+                param="messages",
+            )
+        ids = self._render(self._conversation.turns)
+        if len(ids) >= self.card.context:
+            raise ContextError(
+                f"a prompt must leave room for one token in a context of {self.card.context},"
+                f" got {len(ids)} tokens"
+            )
+        return ids
+
+    def submit(self, request: Request) -> AsyncIterator[Event]:
+        sampling = request.sampling
+        if sampling.temperature == 0 and self._greedy is not None:
+            sampling = self._greedy
+        shaped = replace(
+            request,
+            stop=(*request.stop, *(text for text in self._stop if text not in request.stop)),
+            sampling=sampling,
+            stream=request.stream or (self._on_text is not None and request.n == 1),
+        )
+        return self._events(self._engine.submit(shaped), request)
+
+    async def cancel(self, request_id: str, child: int | None = None) -> None:
+        await self._engine.cancel(request_id, child)
+
+    async def close(self) -> None:
+        """Nothing: the engine belongs to the server."""
+
+    async def _events(self, events: AsyncIterator[Event], request: Request) -> AsyncGenerator[Event]:
+        meter = self._meter
+        meter.running += 1
+        try:
+            async for event in events:
+                if isinstance(event, Tokens):
+                    if self.passing and self._on_text is not None and request.n == 1:
+                        self._on_text(event.text)
+                    if not request.stream:
+                        continue
+                elif isinstance(event, ChildFinished):
+                    event = self._stopped(event)
+                elif isinstance(event, RequestFinished):
+                    meter.prompt_tokens += event.usage.prompt_tokens
+                    meter.cached_tokens += event.usage.cached_prompt_tokens
+                    meter.generated_tokens += event.usage.generated_tokens
+                yield event
+        finally:
+            meter.running -= 1
+            close = getattr(events, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _stopped(self, event: ChildFinished) -> ChildFinished:
+        if event.finish_reason != FinishReason.STOP or not self._stop:
+            return event
+        text = cut(event.text, self._stop)
+        return event if text == event.text else replace(event, text=text, finish_reason=FinishReason.END)
+
+
+def cut(text: str, stops: Sequence[str]) -> str:
+    """A text up to the first of the stop strings.
+
+    >>> cut("one, two; three", (";", ","))
+    'one'
+    """
+    found = [at for stop in stops if (at := text.find(stop)) >= 0]
+    return text[: min(found)] if found else text
+
+
+class StopFilter:
+    """Cuts a text that comes in pieces: what may be the beginning of a stop string is held back.
+
+    >>> stopping = StopFilter(("END",))
+    >>> [stopping.feed(piece) for piece in ("one E", "N two ", "EN", "D three")], stopping.rest()
+    (['one ', 'EN two ', '', ''], '')
+    """
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = tuple(stops)
+        self._held = ""
+        self._ended = False
+
+    def feed(self, text: str) -> str:
+        """What can be passed on now."""
+        if self._ended or not self._stops:
+            return "" if self._ended else text
+        text = self._held + text
+        kept = cut(text, self._stops)
+        if len(kept) < len(text):
+            self._ended, self._held = True, ""
+            return kept
+        longest = max(
+            (n for stop in self._stops for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0
+        )
+        self._held = text[len(text) - longest :]
+        return text[: len(text) - longest]
+
+    def rest(self) -> str:
+        """What was held back when the text has ended."""
+        held, self._held, self._ended = self._held, "", True
+        return held
