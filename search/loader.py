@@ -11,6 +11,7 @@ from search.cards import ModelCard
 from search.checkpoint import read_checkpoint
 from search.engines.protocol import Engine
 from search.errors import CheckpointError
+from search.rewards.families import open_reward, read_prm
 from search.rewards.protocol import Reward
 
 __all__ = ["FolderLoader", "Loader", "ReadyLoader"]
@@ -66,7 +67,7 @@ class ReadyLoader(Loader):
 
 
 class FolderLoader(Loader):
-    """Checkpoint folders, loaded by the embedded engine and the classifier reward when asked for.
+    """Checkpoint folders, loaded by the embedded engine and the PRM's own family when asked for.
 
     Parameters
     ----------
@@ -105,10 +106,8 @@ class FolderLoader(Loader):
 
     def reward(self, name: str) -> Reward:
         if name not in self._rewards:
-            from search.rewards.classifier import ClassifierReward
-
             folder = _named(self._folders["PRM"], name, "PRM")
-            self._rewards[name] = ClassifierReward.load(folder, threads=self._threads)
+            self._rewards[name] = open_reward(folder, threads=self._threads)
         return self._rewards[name]
 
     async def close(self) -> None:
@@ -121,7 +120,8 @@ class FolderLoader(Loader):
 
     def _card(self, kind: str, name: str) -> ModelCard:
         if (kind, name) not in self._cards:
-            self._cards[kind, name] = read_checkpoint(_named(self._folders[kind], name, kind)).card
+            read = read_checkpoint if kind == "policy" else read_prm
+            self._cards[kind, name] = read(_named(self._folders[kind], name, kind)).card
         return self._cards[kind, name]
 
 
