@@ -37,6 +37,7 @@ from search.scores import score
 from search.seeds import seed_of
 from search.strategies.session import Session
 from search.strategies.steps import split
+from search.strategies.watcher import Sprout, Watcher
 
 __all__ = ["Beam", "Grower"]
 
@@ -131,6 +132,8 @@ class Grower:
             finished += [beam for beam in beams if beam.is_finished]
             free = places - len(finished)
             survivors = self._survivors(beams, math.ceil(free / width))
+            if self._setting.watcher is not None:
+                self._tell(self._setting.watcher, beams, survivors)
             if not survivors:
                 return finished
             share, more = divmod(free, len(survivors))
@@ -147,6 +150,10 @@ class Grower:
             distinct.values(), key=lambda beam: (-score(beam.step_rewards, self._prune), order[beam.text])
         )
         return ranked[:most]
+
+    def _tell(self, watcher: Watcher, beams: Sequence[Beam], survivors: Sequence[Beam]) -> None:
+        kept = [beam.seed for beam in survivors]
+        watcher.pruned(kept, [b.seed for b in beams if not b.is_finished and b.seed not in kept])
 
     async def _expand(self, beam: Beam, children: list[asyncio.Future[Beam | None]]) -> None:
         scored: list[asyncio.Task[None]] = []
@@ -191,8 +198,21 @@ class Grower:
         else:
             scored = await self._score(parent, beam, held)
             beam = replace(beam, step_rewards=parent.step_rewards + scored.rewards, handle=scored.handle)
+        grown = beam.is_finished or beam.is_scored
+        if grown and self._setting.watcher is not None:
+            self._setting.watcher.grown(
+                Sprout(
+                    beam.seed,
+                    parent.seed,
+                    len(beam.steps),
+                    child.text,
+                    beam.step_rewards[-1] if beam.is_scored and beam.steps else None,
+                    len(child.token_ids),
+                    beam.finish_reason,
+                )
+            )
         if not future.done():
-            future.set_result(beam if beam.is_finished or beam.is_scored else None)
+            future.set_result(beam if grown else None)
 
     async def _score(self, parent: Beam, beam: Beam, held: Reservation) -> Scored:
         if beam.steps in self._scorings:

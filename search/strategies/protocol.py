@@ -14,6 +14,7 @@ from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.rewards.protocol import Reward
+from search.strategies.watcher import Watcher
 
 __all__ = ["Limits", "Setting", "Strategy"]
 
@@ -35,7 +36,7 @@ class Limits:
 class Setting:
     """What a strategy works with, the same for every plan of a policy-PRM pair.
 
-    ``reward`` is None where no plan asks a PRM. ``delimiter`` ends a step.
+    ``reward`` is None where no plan asks a PRM. ``delimiter`` ends a step. ``watcher`` is one request's.
     """
 
     engine: Engine
@@ -43,6 +44,7 @@ class Setting:
     sampling: Sampling = field(default_factory=Sampling)
     limits: Limits = field(default_factory=Limits)
     delimiter: str = "\n"
+    watcher: Watcher | None = None
 
 
 class Strategy(ABC):

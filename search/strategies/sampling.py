@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
+from typing import Any
 
 from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished, Sampling
@@ -26,6 +27,7 @@ from search.strategies.prior import score_prior
 from search.strategies.protocol import Setting, Strategy
 from search.strategies.session import Session
 from search.strategies.steps import apportion, split
+from search.strategies.watcher import Watcher
 
 __all__ = ["SamplingStrategy", "candidate_of"]
 
@@ -73,15 +75,44 @@ class SamplingStrategy(Strategy):
             drawn: dict[int, asyncio.Task[Candidate]] = {}
             scoring: dict[tuple[str, ...], asyncio.Task[Scored]] = {}
 
-            def on_child(index: int, child: ChildFinished, held: Reservation) -> None:
-                drawn[index] = session.spawn(_finish(session, problem, child, held, scoring))
-
             missing = max(0, plan.n - len(prior))
+            telling = None if setting.watcher is None else _Telling(setting.watcher, session, missing)
+            if telling is not None:
+                earlier = [session.spawn(telling.prior(at, task)) for at, task in enumerate(earlier)]
+
+            def on_child(index: int, child: ChildFinished, held: Reservation) -> None:
+                work = _finish(session, problem, child, held, scoring)
+                if telling is not None:
+                    work = telling.drawn(len(prior) + index, work)
+                drawn[index] = session.spawn(work)
+
             for candidate in prior:
                 session.expect(candidate.tokens)
             await session.draw((), missing, seed, on_child, sampling=self.sampling(setting))
             candidates = await asyncio.gather(*earlier, *(drawn[index] for index in sorted(drawn)))
             return conclude(problem, plan, self.vote, candidates, ledger, before, is_over=session.is_over)
+
+
+class _Telling:
+    """Tells a watcher of each candidate, and ends the drawing when it says so."""
+
+    def __init__(self, watcher: Watcher, session: Session, missing: int) -> None:
+        self._watcher = watcher
+        self._session = session
+        self._missing = missing
+
+    async def prior(self, place: int, work: asyncio.Task[Candidate]) -> Candidate:
+        return self._told(place, await work)
+
+    async def drawn(self, place: int, work: Coroutine[Any, Any, Candidate]) -> Candidate:
+        candidate = await work
+        self._missing -= 1
+        return self._told(place, candidate)
+
+    def _told(self, place: int, candidate: Candidate) -> Candidate:
+        if self._watcher.drawn(place, candidate, self._missing):
+            self._session.end_drawing()
+        return candidate
 
 
 async def _finish(

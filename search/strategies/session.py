@@ -57,6 +57,7 @@ class Session:
         self._given_back = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._requests: set[str] = set()
+        self._ended = False
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def __aenter__(self) -> Session:
@@ -78,6 +79,14 @@ class Session:
     def is_over(self) -> bool:
         """Whether the deadline has passed."""
         return self._over.done()
+
+    def end_drawing(self) -> None:
+        """Draw no more: what is being written is cancelled, and charged as far as it was generated."""
+        if not self._ended:
+            self._ended = True
+            self._given_back.set()
+            for request_id in self._requests:
+                self.spawn(self.setting.engine.cancel(request_id))
 
     @property
     def scores(self) -> bool:
@@ -115,11 +124,11 @@ class Session:
         worst case, so that a tight budget still draws side by side; the last one may be given what
         is left, if that covers the longest. A child that runs into such a limit ends with the
         reason ``length``. ``on_child`` hears of each child as it finishes; those that the deadline
-        cuts off are charged and not heard of.
+        or ``end_drawing`` cuts off are charged and not heard of.
         """
         drawn = 0
         room = self.room(len(generated))
-        while drawn < most and not self.is_over and room > 0:
+        while drawn < most and not self.is_over and not self._ended and room > 0:
             count = self._fitting(most - drawn, self._usual(room))
             if count == 0 and self._held:  # others will give something back: no need to cut or to stop
                 self._given_back.clear()

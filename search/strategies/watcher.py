@@ -1,0 +1,69 @@
+"""A watcher: hears how a run goes, and may end its drawing early.
+
+``Setting.watcher`` carries one; None costs nothing. A watcher changes nothing else: what it does not end
+runs as without it. Its methods are called on the event loop's thread, return at once and never raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.result import Candidate
+
+__all__ = ["Sprout", "Watcher"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sprout:
+    """A beam that was written and scored.
+
+    Parameters
+    ----------
+    node, parent:
+        Numbers of the beam and of the one that it goes on after; a tree's first beams have a parent that
+        is no beam.
+    steps:
+        How many steps it has in all.
+    text:
+        What was added.
+    reward:
+        Of its last step; None where nothing was scored yet.
+    tokens:
+        Generated for what was added.
+    finish_reason:
+        "" while it can go on.
+    """
+
+    node: int
+    parent: int
+    steps: int
+    text: str
+    reward: float | None
+    tokens: int
+    finish_reason: str
+
+
+class Watcher:
+    """Hears nothing and ends nothing. Override what matters."""
+
+    def drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
+        """A whole solution is there, scored where the plan asks a PRM.
+
+        Parameters
+        ----------
+        draw:
+            Its place among this run's candidates, prior ones counted in.
+        missing:
+            How many more the run waits for.
+
+        True ends the drawing: what is still being written is cancelled at the engine and charged as far
+        as it was generated.
+        """
+        return False
+
+    def grown(self, sprout: Sprout) -> None:
+        """A tree has grown by one beam."""
+
+    def pruned(self, kept: Sequence[int], dropped: Sequence[int]) -> None:
+        """Of a tree's unfinished beams these survive and those (equal ones among them) do not."""

@@ -1,0 +1,90 @@
+"""A watcher hears of everything, changes nothing unless it ends the drawing, and that is charged exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from search.budget import Budget, Ledger
+from search.plan import Plan
+from search.result import Candidate, Result
+from search.run import run_plan
+from search.strategies.watcher import Sprout, Watcher
+
+
+class Ear(Watcher):
+    def __init__(self, enough: int = 10**6) -> None:
+        self.enough = enough
+        self.candidates: dict[int, Candidate] = {}
+        self.missing: list[int] = []
+        self.sprouts: list[Sprout] = []
+        self.cuts: list[tuple[Sequence[int], Sequence[int]]] = []
+
+    def drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
+        self.candidates[draw] = candidate
+        self.missing.append(missing)
+        return len(self.candidates) >= self.enough
+
+    def grown(self, sprout: Sprout) -> None:
+        self.sprouts.append(sprout)
+
+    def pruned(self, kept: Sequence[int], dropped: Sequence[int]) -> None:
+        self.cuts.append((kept, dropped))
+
+
+async def run(b: Any, plan: str, watcher: Watcher | None, prior: Sequence[Candidate] = ()) -> Result:
+    setting = replace(b.setting, watcher=watcher)
+    ledger = Ledger(Budget.unlimited(), b.engine.card, b.reward.card)
+    return await run_plan(b.problem, Plan.parse(plan), setting, seed=3, ledger=ledger, prior=prior)
+
+
+@pytest.mark.parametrize("plan", ["majority(n=6)", "weighted_vote(n=6, score=min)", "cot()"])
+async def test_hears_of_every_candidate(bench: Any, plan: str) -> None:
+    silent, ear = await run(bench(), plan, None), Ear()
+    prior = silent.candidates[:2] if "6" in plan else ()
+    heard = await run(bench(), plan, ear)
+    assert heard.candidates == silent.candidates
+    assert heard.spend.tokens == silent.spend.tokens
+    assert ear.candidates == dict(enumerate(heard.candidates))
+    assert sorted(ear.missing, reverse=True) == list(range(len(heard.candidates)))[::-1]
+    if prior:
+        again = Ear()
+        await run(bench(), plan, again, [replace(candidate, step_rewards=()) for candidate in prior])
+        assert len(again.candidates) == 6
+        assert min(again.missing) == 0
+
+
+@pytest.mark.parametrize("plan", ["beam_search(n=4, width=2)", "dvts(n=4, width=2)"])
+async def test_sees_a_tree_grow(bench: Any, plan: str) -> None:
+    silent, ear = await run(bench(), plan, None), Ear()
+    heard = await run(bench(), plan, ear)
+    assert heard.candidates == silent.candidates
+    nodes = {sprout.node: sprout for sprout in ear.sprouts}
+    assert len(nodes) == len(ear.sprouts)
+
+    def text(sprout: Sprout) -> str:
+        above = nodes.get(sprout.parent)
+        return (text(above) if above else "") + sprout.text
+
+    finished = sorted(text(sprout) for sprout in ear.sprouts if sprout.finish_reason)
+    assert finished == sorted(candidate.text for candidate in heard.candidates)
+    kept = [node for survivors, _ in ear.cuts for node in survivors]
+    dropped = [node for _, losers in ear.cuts for node in losers]
+    assert {sprout.parent for sprout in ear.sprouts if sprout.parent in nodes} <= set(kept)
+    assert not set(kept) & set(dropped)
+    assert {s.node for s in ear.sprouts if not s.finish_reason} == set(kept) | set(dropped)
+    assert sum(sprout.tokens for sprout in ear.sprouts) == heard.spend.policy_tokens - bench().prompt
+
+
+async def test_ending_the_drawing_cancels_at_the_engine_and_charges_what_was_generated(bench: Any) -> None:
+    b = bench(lambda text, rng: "x\n# 5" if rng.random() < 0.5 else "y\n" * rng.randint(100, 200) + "# 6")
+    b.setting = replace(b.setting, limits=replace(b.setting.limits, max_tokens=1000))
+    result = await run(b, "majority(n=8)", Ear(enough=2))
+    assert len(result.candidates) < 8
+    assert result.answer == "5"
+    assert "cancelled" in {child.finish_reason for child in b.engine.children}
+    assert result.spend.policy_tokens == b.prompt + b.engine.generated < 8 * 200
+    assert not b.engine._flights
