@@ -1,0 +1,131 @@
+"""What happens while a question is solved, as it happens: for progress bars, servers and pages.
+
+``planner.executor.solve`` tells a listener. Each event carries what has been spent so far. A listener is
+called on the event loop's thread, returns at once and never raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from planner.labels import Look
+from planner.recommendation import Recommendation
+from search.choice import Choice
+from search.result import Candidate, Spend
+
+__all__ = [
+    "Decided",
+    "Drawn",
+    "Ended",
+    "Event",
+    "Grown",
+    "Listener",
+    "Looked",
+    "Pruned",
+    "Started",
+    "Vote",
+    "Why",
+]
+
+
+class Why(StrEnum):
+    """Why drawing ended before all was drawn."""
+
+    SETTLED = "settled"  # what is missing cannot change the vote any more
+    PRICE = "price"  # it could, but so unlikely that the rest is not worth its price
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A stage decided: ``advice`` follows from what ``look`` showed. ``stage`` counts from 0."""
+
+    stage: int
+    look: Look
+    advice: Recommendation
+    spend: Spend
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A plan begins to run: a look (``look`` is set) or the choice that answers."""
+
+    choice: Choice
+    look: Look | None
+    spend: Spend
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """An answer's votes: candidates that gave it, and the sum of their scores under the plan (0 without)."""
+
+    answer: str
+    count: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A whole solution is there, scored where the plan asks a PRM; ``votes`` so far, most first.
+
+    ``draw`` is its place among the candidates. ``missing``: how many more are waited for.
+    """
+
+    draw: int
+    candidate: Candidate
+    votes: tuple[Vote, ...]
+    missing: int
+    spend: Spend
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """A tree has a new beam: ``text`` was added after the beam ``parent`` (a root where that is unknown).
+
+    ``reward`` is its last step's, None where nothing was scored. ``finish_reason`` is "" while it can go
+    on; ``answer`` is read from a finished one. ``votes`` count finished beams and earlier candidates.
+    """
+
+    node: str
+    parent: str
+    steps: int
+    text: str
+    reward: float | None
+    tokens: int
+    finish_reason: str
+    answer: str | None
+    votes: tuple[Vote, ...]
+    spend: Spend
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """Of a tree's unfinished beams ``kept`` go on and ``dropped`` do not."""
+
+    kept: tuple[str, ...]
+    dropped: tuple[str, ...]
+    spend: Spend
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Drawing ended early; ``missing`` samples were cancelled or never sent."""
+
+    why: Why
+    missing: int
+    spend: Spend
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look showed is complete: so many candidates."""
+
+    look: Look
+    candidates: int
+    spend: Spend
+
+
+Event = Decided | Started | Drawn | Grown | Pruned | Ended | Looked
+
+Listener = Callable[[Event], None]
