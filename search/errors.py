@@ -5,9 +5,16 @@
     |-- ProblemError         a problem set that cannot be read
     |-- BudgetError          a budget that contradicts itself, or a spend beyond it
     |-- EngineError          the policy's backend failed
-    |   `-- ContextError     a prompt longer than the model's context
+    |   |-- ContextError     a prompt longer than the model's context
+    |   `-- RemoteError      a server elsewhere failed: a policy's, or (it is a RewardError too) a PRM's
+    |       |-- UnreachableError  it cannot be reached or takes no more work; nothing was computed
+    |       |-- BrokenError       it fell silent or broke off; work may be lost
+    |       |-- RefusedError      it refuses: wrong address, key, model or request
+    |       `-- GarbledError      it says what its protocol does not know
     |-- RewardError          the PRM's backend failed
     |-- GradingError         a domain or a reference answer the graders do not know
+    |   |-- GraderHungError  a grader took longer than its limit and was killed
+    |   `-- GraderDiedError  a grader's process ended by itself, out of memory say
     |-- LogError             a search log that is damaged, foreign or of another version
     |   |-- SchemaError      a table or a column is missing or of another type
     |   `-- FingerprintError rows of another policy, PRM, template or sampling
@@ -25,14 +32,21 @@ The message of each says the rule first and then the value that broke it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from search.engines.protocol import ChildFinished
+
 __all__ = [
     "ArtefactError",
+    "BrokenError",
     "BudgetError",
     "CheckpointError",
     "ContextError",
     "DecisionLogError",
     "EngineError",
     "FingerprintError",
+    "GarbledError",
     "GradingError",
     "GridError",
     "LogError",
@@ -41,10 +55,13 @@ __all__ = [
     "PlannerError",
     "ProblemError",
     "RecordError",
+    "RefusedError",
+    "RemoteError",
     "RewardError",
     "SchemaError",
     "ServeError",
     "TooLittleDataError",
+    "UnreachableError",
 ]
 
 
@@ -76,8 +93,51 @@ class RewardError(PlannerError, RuntimeError):
     """The PRM's backend failed."""
 
 
+class RemoteError(EngineError, RewardError):
+    """A server elsewhere failed, that of a policy or of a PRM."""
+
+
+class UnreachableError(RemoteError):
+    """A server cannot be reached or takes no more work; nothing was computed.
+
+    ``retry_after``: seconds after which it wants to be asked again, where it said so.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BrokenError(RemoteError):
+    """A server failed, fell silent or broke off in its answer; work may be lost.
+
+    ``partial``: from an engine, the children that had not ended, as far as they came (reason ``lost``).
+    What they were worth is paid; going on after their tokens draws from the same distribution.
+    """
+
+    def __init__(self, message: str, partial: tuple[ChildFinished, ...] = ()) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
+class RefusedError(RemoteError):
+    """A server refuses what it is asked: a wrong address, key, model or request."""
+
+
+class GarbledError(RemoteError):
+    """A server says what its protocol does not know."""
+
+
 class GradingError(PlannerError, ValueError):
     """No grader knows this domain, or the reference answer cannot be read."""
+
+
+class GraderHungError(GradingError):
+    """A grader took longer than its limit and was killed."""
+
+
+class GraderDiedError(GradingError):
+    """A grader's process ended by itself, or could not make sense of what it was given."""
 
 
 class LogError(PlannerError, ValueError):
