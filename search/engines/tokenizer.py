@@ -68,10 +68,12 @@ class CheckpointTokenizer:
     def meaning(self, stop: Sequence[str]) -> NDArray[np.uint8]:
         """For every token of the vocabulary: GO_ON, END, STOP or CHECK under these stop strings."""
         table = np.full(self._vocabulary, GO_ON, dtype=np.uint8)
+        # the last bytes of a character end no stop string that ends in a character of one byte
+        halves = any(not text[-1].isascii() for text in stop)
         for token, piece in enumerate(self._pieces):
             if any(text in piece for text in stop):
                 table[token] = STOP
-            elif any(text[-1] in piece for text in stop) or (stop and "\N{REPLACEMENT CHARACTER}" in piece):
+            elif any(text[-1] in piece for text in stop) or (halves and "\N{REPLACEMENT CHARACTER}" in piece):
                 table[token] = CHECK
         table[list(self.ends)] = END
         return table
