@@ -7,6 +7,7 @@ Reads the log that the planner was fitted on (baselines pick on it) and the log 
 that is not there is made first, by the lab's campaign on the locked problems, which takes hours. Then:
 
 - ``evaluation``: ``planner evaluate`` with several seeds of probes and continuations; figures are means;
+- ``cells``: the headline figures of planners learned for one policy and one PRM each;
 - ``parity``: replayed decisions against live ones on the same samples, one by one;
 - ``live``: problems solved by the shipped models, against the accuracy that the replay promised for them;
 - ``safety``: PRMs replaced by random, length-biased and over-critical ones, the planner untold, or made anew
@@ -41,6 +42,7 @@ from planner.evaluation.live import live
 from planner.evaluation.page import page
 from planner.evaluation.parity import parity
 from planner.evaluation.safety import safety
+from planner.evaluation.specialists import specialists
 from planner.evaluation.targets import targets
 from planner.evaluation.transfer import (
     Move,
@@ -62,7 +64,10 @@ from search.sync import run_sync
 from training.study import fit_experience
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("evaluation", "parity", "live", "safety", "transfer")
+PARTS = ("evaluation", "cells", "parity", "live", "safety", "transfer")
+
+#: the lab's campaigns: the main policy, those that it may hand over to, and further PRMs
+GRIDS = ("main.toml", "hand-over.toml", "more-prms.toml")
 
 #: mean budget of the live runs, in samples
 LIVE = 16.0
@@ -78,12 +83,14 @@ Found = dict[str, Any]
 
 
 def log_of(path: Path, problems: Callable[[], Path]) -> SearchLog:
-    """A search log; where there is none yet, the lab's campaign makes it."""
+    """A search log; where there is none yet, the lab's campaigns make it."""
     if not (path / MANIFEST_NAME).exists():
         from planner.cli.main import app
 
-        grid = shipped("lab") / "main.toml"
-        app(["search", str(problems()), "--grid", str(grid), "-o", str(path)], standalone_mode=False)
+        asked = str(problems())
+        for name in GRIDS:
+            grid = shipped("lab") / name
+            app(["search", asked, "--grid", str(grid), "-o", str(path)], standalone_mode=False)
     return SearchLog.open(path)
 
 
@@ -95,6 +102,11 @@ def learning_problems(folder: Path) -> Path:
     if not path.exists():
         app(["train", "problems", "search", "1024", "--seed", "7", "-o", str(path)], standalone_mode=False)
     return path
+
+
+def read_all(log: SearchLog) -> Experience:
+    """A log with every model that it holds."""
+    return read_experience(log, log.manifest.policies, log.manifest.prms)
 
 
 def read(log: SearchLog, planner: Planner) -> Experience:
@@ -206,7 +218,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     asked = arguments()
     planner = Planner.load(find_model(asked.planner))
-    learned = read(log_of(asked.learn, lambda: learning_problems(asked.learn.parent)), planner)
+    learned_log = log_of(asked.learn, lambda: learning_problems(asked.learn.parent))
+    learned = read(learned_log, planner)
     log = log_of(asked.test, lambda: shipped("lab") / "test.jsonl.gz")
     test = read(log, planner)
     say(f"{len(test)} test problems, {len(learned)} to pick on, {len(test.choices)} choices")
@@ -214,6 +227,7 @@ def main() -> None:
     fit = partial(fit_experience, trials=asked.trials)
     steps: dict[str, Callable[[], Any]] = {
         "evaluation": lambda: evaluations(planner, test, learned, asked.budgets, asked.seeds),
+        "cells": lambda: asdict(specialists(read_all(learned_log), read_all(log), fit)),
         "parity": lambda: asdict(parity(planner, log)),
         "live": lambda: alive(planner, log, test, asked.live),
         "safety": lambda: sabotages(planner, test, learned, bout, fit),

@@ -38,7 +38,7 @@ def page(found: _Figures) -> str:
     ]
     if found.get("evaluation"):
         lines += _evaluation(found["evaluation"][0])
-    for part, make in (("live", _live), ("safety", _safety), ("transfer", _transfer)):
+    for part, make in (("cells", _cells), ("live", _live), ("safety", _safety), ("transfer", _transfer)):
         if found.get(part):
             lines += make(found[part])
     return "\n".join(lines)
@@ -72,10 +72,7 @@ def _evaluation(one: _Figures) -> list[str]:
         "",
         *(f"- {text}" for text in one["definitions"]),
         "",
-        *_table(
-            ("policy", "PRM", "gain over greedy, %", "multiple over majority", "at the planner's best"),
-            map(_cell, one["headline"]),
-        ),
+        *_headlines(one["headline"]),
         "",
         "## Promises",
         "",
@@ -143,6 +140,24 @@ def _reached(name: str, point: _Figures | None) -> str:
 
 def _area(one: _Figures, name: str) -> str:
     return f"{100 * one['areas'][name]['value']:.1f}" if name in one["areas"] else ""
+
+
+def _cells(found: _Figures) -> list[str]:
+    mean = found["mean"]
+    return [
+        "## Planners of one policy and one PRM",
+        "",
+        "The same figures, each of a planner that was learned for its pair alone. Geometric mean of the",
+        f"multiples: {_number(mean['value'])} ({_ends(mean)}).",
+        "",
+        *_headlines(found["cells"]),
+        "",
+    ]
+
+
+def _headlines(cells: Sequence[_Figures]) -> list[str]:
+    heads = ("policy", "PRM", "gain over greedy, %", "multiple over majority", "at the planner's best")
+    return _table(heads, map(_cell, cells))
 
 
 def _cell(cell: _Figures) -> tuple[str, ...]:
