@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from search.grading.verdict import Verdict
 from search.problem import Problem
 
 __all__ = ["Domain"]
@@ -32,6 +33,12 @@ class Domain(ABC):
     @abstractmethod
     def grade(self, problem: Problem, answer: str | None) -> bool:
         """Whether an answer is right. Raises GradingError if the problem has no usable reference."""
+
+    def judge(self, problem: Problem, answer: str | None) -> Verdict:
+        """``grade`` with the reason: unreadable, or a grader that had to be killed, say."""
+        if self.grade(problem, answer):
+            return Verdict.RIGHT
+        return Verdict.UNREADABLE if answer is None else Verdict.WRONG
 
     @abstractmethod
     def claims(self, question: str) -> bool:

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.errors import GradingError
+from search.errors import GraderDiedError, GraderHungError, GradingError, MissingExtraError
+from search.grading.killable import KillablePool
 from search.grading.math import MathDomain, normal
+from search.grading.verdict import Verdict
 from search.problem import Problem
 
 MATH = MathDomain()
@@ -32,6 +34,11 @@ def problem(answer: str | None = "3/8") -> Problem:
         ("#### 1\n#### 2", "2"),
         ("**Answer:** 5 dollars", "5dollars"),
         ("the answer is: 1.50.", "3/2"),
+        ("The final answer is: $18$. I hope it is correct.", "18"),
+        (r"So the answer is \(x+1\), as was to be shown.", "x+1"),
+        (r"The final answer is $\$32,\!348$.", "32348"),
+        ("the answer is **B**", "B"),
+        ("the answer is 7. We are done.", "7"),
         ("It is 18", None),
         ("A: " + "9" * 1000, None),
         ("", None),
@@ -75,6 +82,14 @@ def test_spellings_of_one_answer_are_one(spellings: tuple[str, ...]) -> None:
         ("(1,234)", "1234"),
         ("x+1", "x+2"),
         ("A", "a"),
+        ("x+A", "x+a"),
+        ("52_8", "52_9"),
+        ("even", "odd"),
+        ("Evelyn", "Evelyn1"),
+        ("(1,2)", "(2,1)"),
+        ("(3,4]", "(3,4)"),
+        ("1/3", "0.333333"),
+        ("5x+4=0", "5x+4=1"),
         ("1/0", "0"),
         ("2^{3}", "23"),
         ("-1", "1"),
@@ -82,6 +97,71 @@ def test_spellings_of_one_answer_are_one(spellings: tuple[str, ...]) -> None:
 )
 def test_other_answers_stay_apart(first: str, second: str) -> None:
     assert not MATH.equal(problem(), first, second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("x+1", "1+x"),
+        (r"\sqrt{8}", r"2\sqrt2"),
+        (r"\cot x", r"\frac{1}{\tan x}"),
+        (r"1 \pm \sqrt{19}", r"1 + \sqrt{19}, 1 - \sqrt{19}"),
+        ("1,-2", "-2,1"),
+        (r"(3,\frac{\pi}{2})", r"\left(3, \pi/2\right)"),
+        (r"\begin{pmatrix} -1/3 \\ 2/3 \end{pmatrix}", r"\begin{pmatrix}-\frac13\\\frac23\end{pmatrix}"),
+        (r"x \in [-2,7]", "[-2,7]"),
+        ("52_8", "52_{8}"),
+    ],
+)
+def test_the_same_mathematics_is_one_answer(first: str, second: str) -> None:
+    assert MATH.equal(problem(), first, second)
+    assert MATH.equal(problem(), second, first)
+    assert MATH.judge(problem(first), second) is Verdict.RIGHT
+
+
+def test_a_comparison_that_hangs_is_killed_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    hasty = MathDomain(seconds=0.5)
+    assert hasty.equal(problem(), "x+1", "1+x") or caplog.records  # starting does not count
+    tower = problem("9^{9^{9^{9}}}")
+    assert hasty.judge(tower, "2^{9^{9^9}}+x") is Verdict.HUNG
+    assert not hasty.grade(tower, "2^{9^{9^9}}+x")
+    assert "problem 'p': a grader must answer within 0.5 s" in caplog.text
+    said = len(caplog.records)
+    assert not hasty.equal(tower, "2^{9^{9^9}}+x", "9^{9^{9^{9}}}")
+    assert len(caplog.records) == said  # remembered, not killed again
+    assert MathDomain().equal(problem(), "x+1", "1+x")
+
+
+class _Failing(KillablePool):
+    """Fails as it is told."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__("none")
+        self.error, self.asked = error, 0
+
+    def ask(self, request: object, seconds: float) -> dict[str, object]:
+        self.asked += 1
+        raise self.error
+
+
+def test_how_a_grader_ended_is_the_verdict() -> None:
+    for error, verdict in (
+        (GraderDiedError("out of memory"), Verdict.DIED),
+        (GraderHungError("late"), Verdict.HUNG),
+    ):
+        assert MathDomain(_Failing(error)).judge(problem("x+1"), "1+x") is verdict
+    assert MATH.judge(problem("x+1"), None) is Verdict.UNREADABLE
+    assert MATH.judge(problem("x+1"), "x+2") is Verdict.WRONG
+
+
+def test_numbers_and_words_need_no_algebra() -> None:
+    pool = _Failing(MissingExtraError("the grading extra"))
+    bare = MathDomain(pool)
+    for first, second in (("1/2", "0.5"), ("1", "2"), ("Paris", "London"), ("x", "X"), ("5_8", "5_9")):
+        bare.equal(problem(), first, second)
+    assert pool.asked == 0
+    with pytest.raises(MissingExtraError):
+        bare.equal(problem(), "x+1", "1+x")
 
 
 @given(st.one_of(st.text(), st.text("\\frac{}()[]0123456789.,/-+=x$% \\textboxed:A#\n")))

@@ -1,0 +1,17 @@
+"""Verdicts: how the grading of an answer ended. Only ``RIGHT`` counts as right."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["Verdict"]
+
+
+class Verdict(StrEnum):
+    """The words that logs and messages use."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    UNREADABLE = "unreadable"  # the solution states no answer
+    HUNG = "hung"  # the grader, or the program it ran, was killed at its time limit
+    DIED = "died"  # it ended by itself: out of memory, say
