@@ -36,6 +36,7 @@ class FinishReason:
     END = "end"  # the model wrote its end-of-sequence token
     LENGTH = "length"  # max_tokens or the context was reached
     CANCELLED = "cancelled"  # somebody asked
+    LOST = "lost"  # the backend failed in the middle; in ``BrokenError.partial`` only, never an event
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,9 @@ class ChildFinished:
 
     ``token_ids`` holds every generated token, the stop's and the end-of-sequence token included;
     ``text`` leaves special tokens out. ``logprobs`` has one natural logarithm per token, or is
-    empty when not asked for. ``finish_reason`` is a constant of ``FinishReason``.
+    empty when not asked for or not to be had. ``finish_reason`` is a constant of ``FinishReason``.
+    ``lost_tokens``: the most that a backend may have generated for this child beyond ``token_ids``
+    before it heard of the end; they are charged. 0 where the backend knows.
     """
 
     child: int
@@ -134,6 +137,7 @@ class ChildFinished:
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     finish_reason: str
+    lost_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +165,7 @@ class Engine(ABC):
         """Start a request. Children finish one by one in any order; ``RequestFinished`` comes last.
 
         Leaving the iterator early cancels the request. Raises ContextError when the prompt leaves
-        no room for one token, EngineError when the backend fails.
+        no room for one token, EngineError when the backend fails; BrokenError tells how far it came.
         """
 
     @abstractmethod

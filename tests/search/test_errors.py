@@ -16,11 +16,12 @@ def test_every_exception_derives_from_the_root() -> None:
 
 def test_the_drawing_is_the_tree() -> None:
     drawn: dict[str, str] = {}
-    last = "PlannerError"
+    above = ["PlannerError"]
     for line in (errors.__doc__ or "").splitlines():
-        if match := re.match(r"    (\|   )?[|`]-- (\w+)", line):
-            drawn[match.group(2)] = last if match.group(1) else "PlannerError"
-            last = last if match.group(1) else match.group(2)
+        if match := re.match(r"    ((?:[|] {3}| {4})*)[|`]-- (\w+)", line):
+            depth = len(match.group(1)) // 4
+            drawn[match.group(2)] = above[depth]
+            above[depth + 1 :] = [match.group(2)]
     real = {
         name: getattr(errors, name).__bases__[0].__name__ for name in errors.__all__ if name != "PlannerError"
     }

@@ -1,0 +1,137 @@
+"""Tokenizers of a policy that runs elsewhere: a folder of files here, or the server's own.
+
+A folder is better: with the server's, each new question costs a round trip, during which the event loop
+waits (``Engine.prompt`` is no coroutine).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.errors import CheckpointError, GarbledError, MissingExtraError
+
+if TYPE_CHECKING:
+    from search.remote.client import Client
+
+__all__ = ["FolderTokenizer", "ServerTokenizer", "Tokenizer"]
+
+#: whatever of these exists makes the fingerprint
+_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
+#: questions and texts whose tokens are kept
+_KEPT = 4096
+
+
+class Tokenizer(ABC):
+    """Text to token ids and back."""
+
+    #: changes whenever the tokenizer or its template does; empty where that cannot be known
+    fingerprint: str
+    #: the end-of-sequence token, None when unknown
+    end: int | None
+
+    @abstractmethod
+    def prompt(self, question: str) -> tuple[int, ...]:
+        """The question under the chat template, with the opening of the model's turn after it."""
+
+    @abstractmethod
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of bare text, nothing added."""
+
+    @abstractmethod
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, special ones written out, a leading beginning-of-sequence token left out
+        (servers that take text put one there themselves)."""
+
+
+class FolderTokenizer(Tokenizer):
+    """``tokenizer.json`` and the chat template of a folder. Raises CheckpointError, MissingExtraError."""
+
+    def __init__(self, folder: str | Path) -> None:
+        try:
+            from transformers import PreTrainedTokenizerFast
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                f"a tokenizer folder needs the lab extra, got no {error.name}: "
+                "pip install 'test-time-planner[lab]'"
+            ) from error
+        path = Path(folder)
+        if not (path / "tokenizer.json").is_file():
+            raise CheckpointError(f"a tokenizer is a folder with tokenizer.json, got {str(folder)!r}")
+        try:
+            self._fast = PreTrainedTokenizerFast.from_pretrained(str(path))
+        except Exception as error:  # whatever the libraries raise on a damaged file
+            raise CheckpointError(f"the tokenizer must load, got {str(folder)!r}: {error}") from error
+        if not self._fast.chat_template:
+            raise CheckpointError(f"the tokenizer needs a chat template, got none in {str(folder)!r}")
+        self._bare = self._fast.backend_tokenizer
+        self._begin = self._fast.bos_token_id
+        self.end = None if self._fast.eos_token_id is None else int(self._fast.eos_token_id)
+        digest = hashlib.sha256()
+        for name in _FILES:
+            if (path / name).is_file():
+                content = (path / name).read_bytes()
+                digest.update(name.encode() + b"\0" + len(content).to_bytes(8, "little") + content)
+        self.fingerprint = digest.hexdigest()
+        self._prompt = lru_cache(maxsize=_KEPT)(self._make_prompt)
+
+    def prompt(self, question: str) -> tuple[int, ...]:
+        return self._prompt(question)
+
+    def _make_prompt(self, question: str) -> tuple[int, ...]:
+        text = self._fast.apply_chat_template(
+            [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
+        )
+        return self.encode(str(text))
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self._bare.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        bare = tokens[1:] if tokens and tokens[0] == self._begin else tokens
+        return str(self._bare.decode(list(bare), skip_special_tokens=False))
+
+
+class ServerTokenizer(Tokenizer):
+    """vLLM's ``/tokenize`` and ``/detokenize``. Raises RemoteError's kinds."""
+
+    fingerprint = ""
+    end = None
+
+    def __init__(self, client: Client, model: str) -> None:
+        self._client, self._model = client, model
+        self._prompt = lru_cache(maxsize=_KEPT)(self._make_prompt)
+        self._encode = lru_cache(maxsize=_KEPT)(self._make_ids)
+
+    def prompt(self, question: str) -> tuple[int, ...]:
+        return self._prompt(question)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return self._encode(text)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        found = self._ask("/detokenize", {"tokens": list(tokens)}, "prompt")
+        if not isinstance(found, str):
+            raise GarbledError(f"/detokenize must answer with text, got {found!r:.80}")
+        return found
+
+    def _make_prompt(self, question: str) -> tuple[int, ...]:
+        turns = [{"role": "user", "content": question}]
+        return self._tokens({"messages": turns, "add_generation_prompt": True})
+
+    def _make_ids(self, text: str) -> tuple[int, ...]:
+        return self._tokens({"prompt": text, "add_special_tokens": False})
+
+    def _tokens(self, body: dict[str, Any]) -> tuple[int, ...]:
+        found = self._ask("/tokenize", body, "tokens")
+        if not isinstance(found, list) or not all(isinstance(token, int) for token in found):
+            raise GarbledError(f"/tokenize must answer with token ids, got {found!r:.80}")
+        return tuple(found)
+
+    def _ask(self, path: str, body: dict[str, Any], key: str) -> Any:
+        answer = self._client.ask_now(path, {"model": self._model, **body})
+        return answer.get(key) if isinstance(answer, dict) else answer

@@ -1,0 +1,74 @@
+"""What a server's answer means when it is not the answer that was asked for: one named error each."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from search.errors import BrokenError, ContextError, EngineError, RefusedError, UnreachableError
+
+__all__ = ["failure", "seconds_of"]
+
+#: most characters of a server's own words in a message
+_MOST = 300
+#: servers say a prompt is too long by status 400 and words; one of these is in all that are known
+_TOO_LONG = ("context length", "context window", "context size", "maximum model length", "max_model_len")
+
+
+def failure(status: int, retry_after: str | None, body: bytes, url: str) -> EngineError:
+    """The error for an answer with this status.
+
+    | status | error |
+    |---|---|
+    | 429, 503 | UnreachableError with what ``Retry-After`` says |
+    | 400, 413, 422 that speak of the context | ContextError |
+    | other 4xx, and 3xx | RefusedError |
+    | other 5xx | BrokenError |
+    """
+    words = _words(body)
+    where = f"{status} from {url}" + (f": {words}" if words else "")
+    if status in (429, 503):
+        return UnreachableError(f"a server must take requests, got {where}", seconds_of(retry_after))
+    if status >= 500:
+        return BrokenError(f"a server must answer, got {where}")
+    if status in (400, 413, 422) and any(phrase in words.lower() for phrase in _TOO_LONG):
+        return ContextError(f"a prompt must fit into the server's context, got {where}")
+    if status in (401, 403):
+        return RefusedError(f"a server must accept the API key, got {where}")
+    if status in (404, 405) or status < 400:
+        return RefusedError(
+            f"a base URL must lead to an OpenAI-compatible server that serves the model, got {where}"
+        )
+    return RefusedError(f"a server must take the request, got {where}")
+
+
+def seconds_of(retry_after: str | None) -> float | None:
+    """A ``Retry-After`` header in seconds, from seconds or a date (RFC 9110); None when there is none."""
+    if retry_after is None:
+        return None
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        date = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+
+
+def _words(body: bytes) -> str:
+    """The server's own words, on one line: the message of an OpenAI error, else the text itself."""
+    text = body.decode("utf-8", "replace")
+    try:
+        content = json.loads(text)
+        error = content.get("error", content.get("detail", content))
+        found = error.get("message", error) if isinstance(error, dict) else error
+        text = found if isinstance(found, str) else json.dumps(found)
+    except (ValueError, AttributeError):
+        pass
+    line = " ".join(text.split())
+    return line if len(line) <= _MOST else line[: _MOST - 3] + "..."
