@@ -117,7 +117,7 @@ class OpenAIEngine(Engine):
             connections=connections,
         )
         served = find_model(client, model)
-        spoken = dialect or find_dialect(client, served.model)
+        spoken = dialect or find_dialect(client, served)
         words: Tokenizer = (
             ServerTokenizer(client, served.model) if tokenizer is None else FolderTokenizer(tokenizer)
         )

@@ -43,7 +43,7 @@ class FakeOpenAI:
     pace:
         Seconds between the events of a stream.
     takes:
-        What ``/v1`` offers, of ``tokens``, ``text`` and ``chat``.
+        What ``/v1`` offers, of ``tokens``, ``text`` and ``chat``. With ``tokens`` it says it is vLLM.
     api_key:
         The key that every request must bring; None asks for none.
     encode, decode:
@@ -74,7 +74,8 @@ class FakeOpenAI:
         body = asked.body or {}
         if asked.path == "/v1/models":
             card = self._engine.card
-            return Json({"data": [{"id": card.name, "object": "model", "max_model_len": card.context}]})
+            owner = "vllm" if "tokens" in self._takes else "fake"
+            return Json({"data": [{"id": card.name, "owned_by": owner, "max_model_len": card.context}]})
         if body.get("model") != self._engine.card.name:
             return _error(404, f"The model `{body.get('model')}` does not exist.")
         try:

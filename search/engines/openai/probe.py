@@ -1,6 +1,7 @@
 """What a server serves, and how it can be spoken to: asked once, when an engine connects.
 
-A dialect is found by asking for one token in each, the best first. That token is all that is spent.
+A server that calls itself vLLM takes token ids. Otherwise a dialect is found by asking for one token in
+each, the best first; that token is all that is spent.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ class Served:
     """A model that a server serves.
 
     ``model``: the id that requests name. ``context``: longest sequence in tokens, None when not told.
+    ``owner``: what the server calls itself, ``vllm`` say.
     """
 
     model: str
     context: int | None
+    owner: str
 
 
 def find_model(client: Client, model: str | None) -> Served:
@@ -50,15 +53,18 @@ def find_model(client: Client, model: str | None) -> Served:
             raise RefusedError(f"a model must be one that {client.root} serves, {names}, got {model!r}")
         [model] = short
     context = found[model].get("max_model_len")
-    return Served(model, context if isinstance(context, int) and context > 0 else None)
+    told = context if isinstance(context, int) and context > 0 else None
+    return Served(model, told, str(found[model].get("owned_by")))
 
 
-def find_dialect(client: Client, model: str) -> str:
+def find_dialect(client: Client, served: Served) -> str:
     """One of ``DIALECTS``. Raises RefusedError when the server takes none of them."""
+    if served.owner == "vllm":
+        return "tokens"
     refusals = []
     for name in DIALECTS:
         try:
-            if _takes(client, model, name):
+            if _takes(client, served.model, name):
                 return name
             refusals.append(f"{name}: no token ids in the answer")
         except (RefusedError, ContextError) as error:
