@@ -2,7 +2,8 @@
 
 Each piece of work is reserved before it is sent and settled as it ends. When time is up the session
 cancels what is still under way; what is lost then is charged in full, since nobody knows what it
-took. It knows nothing of trees, votes or answers.
+took. When a backend breaks off, what had arrived is charged and gone on with, a few times. It knows
+nothing of trees, votes or answers.
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ from typing import Any, TypeVar
 
 from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished, FinishReason, Request, RequestFinished, Sampling
-from search.errors import EngineError, PlanError
+from search.errors import BrokenError, EngineError, PlanError
 from search.plan import Plan
 from search.problem import Problem
 from search.rewards.protocol import Handle, Reward, RewardUsage, Scored
+from search.scoring import together
 from search.seeds import seed_of
+from search.strategies.mending import Remainder, joined, remainders
 from search.strategies.protocol import Setting
 
 __all__ = ["OnChild", "Session"]
 
 T = TypeVar("T")
+
+#: how often one child may be cut off by its backend and gone on with
+_BREAKS = 3
 
 #: called with the child's number, the child, and what is held for scoring it
 OnChild = Callable[[int, ChildFinished, Reservation], None]
@@ -124,7 +130,8 @@ class Session:
         worst case, so that a tight budget still draws side by side; the last one may be given what
         is left, if that covers the longest. A child that runs into such a limit ends with the
         reason ``length``. ``on_child`` hears of each child as it finishes; those that the deadline
-        or ``end_drawing`` cuts off are charged and not heard of.
+        or ``end_drawing`` cuts off, or the backend where the budget holds no more, are charged and not
+        heard of.
         """
         drawn = 0
         room = self.room(len(generated))
@@ -183,7 +190,7 @@ class Session:
         """
         return tokens + 1 if self.scores else 0
 
-    async def _send(self, request: Request, first: int, on_child: OnChild) -> None:
+    async def _send(self, request: Request, first: int, on_child: OnChild, breaks: int = 0) -> None:
         drawing = [
             self._hold(policy_tokens=request.max_tokens, policy_prompt=len(self.prompt))
             for _ in range(request.n)
@@ -193,12 +200,13 @@ class Session:
             for _ in range(request.n)
         ]
         engine, is_finished = self.setting.engine, False
+        broken: BrokenError | None = None
         events = engine.submit(request)
         self._requests.add(request.request_id)
         try:
             async for event in events:
                 if isinstance(event, ChildFinished):
-                    self._settle(drawing[event.child], policy_tokens=len(event.token_ids))
+                    self._settle(drawing[event.child], policy_tokens=len(event.token_ids) + event.lost_tokens)
                     self.expect(len(event.token_ids))
                     if event.finish_reason == FinishReason.CANCELLED:
                         self.give_back(scoring[event.child])
@@ -212,6 +220,15 @@ class Session:
                         + usage.generated_tokens
                     )
                     is_finished = True
+        except BrokenError as error:
+            if breaks == _BREAKS or not error.partial:
+                raise
+            broken = error
+            for part in error.partial:
+                spent = len(part.token_ids) + part.lost_tokens
+                self.ledger.record_work(policy_tokens=spent)
+                self._settle(drawing[part.child], policy_tokens=spent)
+                self.give_back(scoring[part.child])
         finally:
             if not is_finished:
                 await engine.cancel(request.request_id)
@@ -222,8 +239,28 @@ class Session:
             for i in lost:
                 self._close(drawing[i], drawing[i].forfeit)
                 self.give_back(scoring[i])
-        if lost or not is_finished:
+        if broken is not None and not lost:
+            await self._mend(request, broken, first, on_child, breaks + 1)
+        elif lost or not is_finished:
             raise EngineError(f"all children must finish, got {request.n - len(lost)} of {request.n}")
+
+    async def _mend(
+        self, request: Request, error: BrokenError, first: int, on_child: OnChild, breaks: int
+    ) -> None:
+        """Go on with children that were cut off; those that the budget does not hold are not heard of."""
+
+        async def end(rest: Remainder) -> None:
+            if self._fitting(rest.request.n, rest.request.max_tokens) < rest.request.n:
+                return
+
+            def tell(number: int, child: ChildFinished, held: Reservation) -> None:
+                part = rest.parts[number]
+                on_child(first + part.child, joined(part, child), held)
+
+            await self._send(rest.request, 0, tell, breaks)
+
+        if not self.is_over and not self._ended:
+            await together([end(rest) for rest in remainders(request, error.partial)])
 
     # -- the PRM --------------------------------------------------------------------------------
 
