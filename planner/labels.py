@@ -11,7 +11,9 @@ to the earlier draw.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +21,26 @@ from numpy.typing import NDArray
 from planner.experience import Experience, PolicyPool
 from search.choice import Choice
 
-__all__ = ["Draws", "Look", "costs_of", "draw_probes", "paid_for", "values_of", "winners"]
+__all__ = [
+    "Ballots",
+    "Draws",
+    "Look",
+    "costs_of",
+    "draw_probes",
+    "paid_for",
+    "values_of",
+    "values_of_all",
+    "winners",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 #: rows x samples worked on at once: bounds the memory
-_CHUNK = 4_000_000
+_CHUNK = 500_000
+
+#: the rule by which a plan over a pool picks its answer
+_RULES = {"majority": "majority", "best_of_n": "max", "weighted_vote": "weighted"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -92,12 +107,14 @@ def draw_probes(
     rng, later = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1, held])
     keep = min(draws, max(longest, held, 1))
     out = np.empty((problems, probes, resamples, keep), np.int16)
-    for at in range(problems):
-        first = rng.random((probes, draws)).argsort(axis=1)
-        rest = np.broadcast_to(first[:, None, held:], (probes, resamples, draws - held))
-        shuffled = np.take_along_axis(rest, later.random(rest.shape).argsort(axis=2), axis=2)
-        out[at, :, :, :held] = first[:, None, :held]
-        out[at, :, :, held:] = shuffled[:, :, : keep - held]
+    step = max(1, _CHUNK // (probes * resamples * draws))
+    for begin in range(0, problems, step):
+        part = out[begin : begin + step]
+        first = rng.random((len(part), probes, draws)).argsort(axis=2)
+        places = later.random((len(part), probes, resamples, draws - held)).argsort(axis=3)
+        part[..., :held] = first[:, :, None, :held]
+        rest = first[:, :, None, held:].astype(np.int16)
+        part[..., held:] = np.take_along_axis(rest, places[..., : keep - held], axis=3)
     return Draws(out, held)
 
 
@@ -109,31 +126,55 @@ def values_of(experience: Experience, choice: Choice, look: Look, draws: Draws) 
 
     Raises ValueError if the orders hold fewer draws than the choice takes.
     """
-    pool = experience.pools[choice.policy]
-    if choice.plan.strategy == "cot":
-        assert pool.greedy_code is not None
-        return np.repeat(
-            experience.graded(pool.greedy_code)[:, None].astype(np.float64), draws.probes, axis=1
-        )
-    if choice.plan.is_tree:
-        return _tree_values(experience, choice, look, draws, pool)
-    n = choice.plan.n
-    if n > draws.length:
-        raise ValueError(f"{choice.plan} takes {n} draws, got orders of {draws.length}")
-    out = np.empty(draws.order.shape[:2])
+    return values_of_all(experience, [choice], look, draws)[choice]
+
+
+def values_of_all(
+    experience: Experience, choices: Sequence[Choice], look: Look, draws: Draws
+) -> dict[Choice, Floats]:
+    """``values_of`` many choices of one policy: what they draw is looked up and counted once for all."""
+    out: dict[Choice, Floats] = {}
+    voted: dict[int, list[Choice]] = {}
+    for choice in choices:
+        pool = experience.pools[choice.policy]
+        if choice.plan.strategy == "cot":
+            assert pool.greedy_code is not None
+            right = experience.graded(pool.greedy_code)[:, None].astype(np.float64)
+            out[choice] = np.repeat(right, draws.probes, axis=1)
+        elif choice.plan.is_tree:
+            out[choice] = _tree_values(experience, choice, look, draws, pool)
+        else:
+            if choice.plan.n > draws.length:
+                raise ValueError(f"{choice.plan} takes {choice.plan.n} draws, got orders of {draws.length}")
+            voted.setdefault(choice.plan.n, []).append(choice)
+    for n, together in voted.items():
+        out |= dict(zip(together, _pool_values(experience, together, n, draws), strict=True))
+    return out
+
+
+def _pool_values(experience: Experience, choices: Sequence[Choice], n: int, draws: Draws) -> list[Floats]:
+    """Values of plans that take ``n`` draws of one pool."""
+    pool = experience.pools[choices[0].policy]
+    out = [np.empty(draws.order.shape[:2]) for _ in choices]
     # a vote over exactly the probe is the same in every resample
     order = draws.order[:, :, :1, :n] if n <= draws.held else draws.order[:, :, :, :n]
-    step = max(1, _CHUNK // (order.shape[1] * order.shape[2] * n))
-    for begin in range(0, len(out), step):
-        part = order[begin : begin + step].astype(np.int64)
-        at = np.arange(begin, begin + len(part)).reshape(-1, 1, 1, 1)
-        codes = pool.codes[at, part]
-        scores = None if choice.prm is None else pool.prms[choice.prm].score(str(choice.plan.score))[at, part]
-        rule = {"majority": "majority", "best_of_n": "max", "weighted_vote": "weighted"}[choice.plan.strategy]
-        won = winners(codes.reshape(-1, n), None if scores is None else scores.reshape(-1, n), rule)
-        won = won.reshape(part.shape[:3])
-        right = np.where(won >= 0, experience.right[at[..., 0], np.maximum(won, 0)], False)
-        out[begin : begin + step] = right.mean(axis=2)
+    each = order.shape[1] * order.shape[2]
+    right = experience.right
+    step = max(1, _CHUNK // (each * max(n, right.shape[1])))
+    for begin in range(0, len(order), step):
+        part = order[begin : begin + step]
+        problems = np.arange(begin, begin + len(part))
+        taken = (part + (problems * pool.draws).reshape(-1, 1, 1, 1)).reshape(-1, n)
+        ballots = Ballots(pool.codes.ravel()[taken])
+        at = np.repeat(problems, each)
+        for values, choice in zip(out, choices, strict=True):
+            scores = None
+            if choice.prm is not None:
+                scores = pool.prms[choice.prm].score(str(choice.plan.score))[begin : begin + step]
+                scores = scores.ravel()[taken - begin * pool.draws]
+            won = ballots.winners(scores, _RULES[choice.plan.strategy])
+            correct = np.where(won >= 0, right[at, np.maximum(won, 0)], False)
+            values[begin : begin + step] = correct.reshape(part.shape[:3]).mean(axis=2)
     return out
 
 
@@ -166,38 +207,72 @@ def winners(codes: Ints, scores: NDArray[np.floating] | None, rule: str) -> Ints
     ``rule``: ``majority`` (scores may be None), ``max`` or ``weighted``. Equal to ``search.votes.pick``
     row by row, up to the rounding of weighted sums.
     """
-    width = int(codes.max(initial=0)) + 2
     out = np.empty(len(codes), np.int64)
-    step = max(1, _CHUNK // max(width, codes.shape[1]))
+    step = max(1, _CHUNK // max(codes.shape[1], int(codes.max(initial=0)) + 2))
     for begin in range(0, len(codes), step):
-        part = codes[begin : begin + step]
         mine = None if scores is None else scores[begin : begin + step]
-        out[begin : begin + step] = _winners(part, mine, rule, width)
+        out[begin : begin + step] = Ballots(codes[begin : begin + step]).winners(mine, rule)
     return out
 
 
-def _winners(codes: Ints, scores: NDArray[np.floating] | None, rule: str, width: int) -> Ints:
+class Ballots:
+    """Rows of codes (rows, n) in draw order, counted once for every rule that is asked of them."""
+
+    def __init__(self, codes: Ints) -> None:
+        self._codes = codes
+        self._width = int(codes.max(initial=0)) + 2
+
+    @cached_property
+    def _slots(self) -> Ints:
+        # one column more than there are answers: the first counts what is unreadable
+        return (self._codes + (1 + np.arange(len(self._codes)) * self._width)[:, None]).ravel()
+
+    @cached_property
+    def _counts(self) -> Ints:
+        return np.bincount(self._slots, minlength=len(self._codes) * self._width)
+
+    def winners(self, scores: NDArray[np.floating] | None, rule: str) -> Ints:
+        """As ``winners`` of this module has it."""
+        codes = self._codes
+        if codes.shape[1] == 1:
+            return codes[:, 0]
+        if rule == "max":
+            assert scores is not None
+            first = np.where(codes >= 0, scores, -np.inf).argmax(axis=1)
+            # where nothing is readable all are -inf, and the first is as unreadable as any
+            return np.asarray(codes[np.arange(len(codes)), first])
+        votes = self._counts
+        if rule == "weighted" and scores is not None:
+            votes = np.bincount(self._slots, scores.ravel().astype(np.float64), minlength=len(votes))
+        table = votes.reshape(-1, self._width)[:, 1:]
+        leader = table.argmax(axis=1)
+        top = table[np.arange(len(table)), leader]
+        # one answer ahead of all others has won, whatever the tie-breaks are
+        sure = (top > 0) & ((table >= (top - 1e-12 * np.abs(top))[:, None]).sum(axis=1) == 1)
+        out = np.where(sure, leader, -1)
+        open_rows = np.flatnonzero(~sure)
+        if len(open_rows):
+            held = np.take_along_axis(table[open_rows], np.maximum(codes[open_rows], 0), axis=1)
+            mine = None if scores is None else scores[open_rows]
+            out[open_rows] = _tied(codes[open_rows], held, mine, self._width)
+        return out
+
+
+def _tied(
+    codes: Ints, held: NDArray[np.integer] | Floats, scores: NDArray[np.floating] | None, width: int
+) -> Ints:
+    """``Ballots.winners`` of rows whose vote needs a tie-break; ``held`` (rows, n): votes of each answer."""
     rows = np.arange(len(codes))
     readable = codes >= 0
-    slot = np.where(readable, codes, width - 1) + (rows * width)[:, None]
-    if rule == "max":
-        assert scores is not None
-        leads = readable
-    else:
-        weights = scores.ravel().astype(np.float64) if rule == "weighted" and scores is not None else None
-        held = np.where(
-            readable, np.bincount(slot.ravel(), weights, minlength=len(codes) * width)[slot], -1.0
-        )
-        top = held.max(axis=1, keepdims=True)
-        leads = readable & (held >= top - 1e-12 * np.abs(top))
+    held = np.where(readable, held, -1.0)
+    top = held.max(axis=1, keepdims=True)
+    leads = readable & (held >= top - 1e-12 * np.abs(top))
     if scores is not None:
         value = np.where(leads, scores, -np.inf)
         leads = leads & (value >= value.max(axis=1, keepdims=True))
     chosen = codes[rows, leads.argmax(axis=1)]
-    if rule == "max":  # candidates compete, not answers: the earliest of equals
-        return np.where(readable.any(axis=1), chosen, -1)
     # the last tie-break asks for the earliest member of each answer, whoever speaks for it
-    tied = np.flatnonzero((leads & (codes != chosen[:, None])).any(axis=1))
+    tied = np.flatnonzero((leads & (codes != chosen[:, None])).any(axis=1)) if scores is not None else ()
     if len(tied):
         n = codes.shape[1]
         first = np.empty((len(tied), width), np.int64)

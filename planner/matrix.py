@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from planner.experience import Experience
 from planner.features.probe import AGREEMENT, REWARDS, Probe, agreement, rewards
 from planner.features.question import SURFACE, NgramEncoder, surface
-from planner.labels import Draws, Look, costs_of, draw_probes, paid_for, values_of
+from planner.labels import Draws, Look, costs_of, draw_probes, paid_for, values_of_all
 from search.choice import Choice
 from search.plan import Plan
 
@@ -163,7 +163,7 @@ class Matrices:
             features = np.concatenate(
                 [features, probe_features(self._probe(look, draws), look.prm is not None)], axis=1
             )
-        values = np.stack([self._value(choice, look) for choice in choices], axis=-1)
+        values = np.stack(self._values_at(choices, look), axis=-1)
         spent = [costs_of(experience, choice, look, draws) for choice in choices]
         tokens, flops = paid_for(experience, look, draws)
         flat = (problems * draws.probes, len(choices))
@@ -181,21 +181,26 @@ class Matrices:
             draws.probes,
         )
 
-    def _value(self, choice: Choice, look: Look) -> Floats:
-        """(P, probes); what does not depend on the probe is computed once."""
+    def _values_at(self, choices: Sequence[Choice], look: Look) -> list[Floats]:
+        """(P, probes) of each choice; what does not depend on the probe is computed once."""
         probes = self.probes if look.samples else 1
-        if not look.joins(choice):
+        keys = []
+        missing: dict[Look, list[Choice]] = {}
+        for choice in choices:
             # the policy's own pool in fresh orders: this look has not seen it, or its samples are not taken
-            key = (choice, Look(choice.policy, 0))
-            if key not in self._values:
-                orders = self._orders(choice.policy, 0, choice.plan.n)
-                self._values[key] = values_of(self.experience, choice, key[1], orders)
-            return np.repeat(self._values[key], probes, axis=1)
-        key = (choice, Look(look.policy, look.samples))
-        if key not in self._values:
-            orders = self._orders(look.policy, look.samples, choice.plan.n)
-            self._values[key] = values_of(self.experience, choice, look, orders)
-        return self._values[key]
+            seen = Look(look.policy, look.samples) if look.joins(choice) else Look(choice.policy, 0)
+            keys.append((choice, seen))
+            if keys[-1] not in self._values:
+                missing.setdefault(seen, []).append(choice)
+        for seen, wanted in missing.items():
+            orders = self._orders(seen.policy, seen.samples, max(choice.plan.n for choice in wanted))
+            at = look if seen.samples else seen
+            for choice, value in values_of_all(self.experience, wanted, at, orders).items():
+                self._values[choice, seen] = value
+        return [
+            self._values[key] if key[1].samples else np.repeat(self._values[key], probes, axis=1)
+            for key in keys
+        ]
 
     def _orders(self, policy: str, held: int, n: int) -> Draws:
         """Orders of at least ``n`` draws; longer ones begin with the same draws."""

@@ -11,8 +11,10 @@ Source: LightGBM ``src/io/tree.cpp`` (version v4 of the format).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,7 @@ _MOST_LEAVES = 4_096
 _MOST_BYTES = 64 * 1024 * 1024
 #: numerical split, no missing type; bit 1 (default left) means nothing then
 _DECISIONS = (0, 2)
+_WHOLES = re.compile(r"-?[0-9]{1,9}(?: -?[0-9]{1,9})*")
 _OBJECTIVES = {"regression": False, "cross_entropy": True}
 
 
@@ -88,11 +91,11 @@ def parse(text: str) -> Trees:
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    feature: Ints
-    threshold: Floats
-    left: Ints
-    right: Ints
-    value: Floats
+    feature: list[int]
+    threshold: list[float]
+    left: list[int]
+    right: list[int]
+    value: list[float]
     depth: int
 
 
@@ -107,64 +110,51 @@ def _tree(block: str, number: int, features: int) -> _Tree:
     inner = leaves - 1
     leaf_value = _floats(fields, "leaf_value", leaves)
     if not inner:
-        zero = np.zeros(1, np.int64)
-        return _Tree(zero, np.zeros(1), zero, zero, leaf_value, 0)
+        return _Tree([0], [0.0], [0], [0], leaf_value, 0)
     feature = _wholes(fields, "split_feature", inner, 0, features - 1)
     threshold = _floats(fields, "threshold", inner)
-    decisions = _wholes(fields, "decision_type", inner, 0, 255)
-    if not set(decisions.tolist()) <= set(_DECISIONS):
-        raise ArtefactError(
-            f"decision_type must be one of {_DECISIONS}, got {sorted(set(decisions.tolist()))}"
-        )
+    decisions = set(_wholes(fields, "decision_type", inner, 0, 255))
+    if not decisions <= set(_DECISIONS):
+        raise ArtefactError(f"decision_type must be one of {_DECISIONS}, got {sorted(decisions)}")
     internal = _floats(fields, "internal_value", inner)
     left = _wholes(fields, "left_child", inner, -leaves, inner - 1)
     right = _wholes(fields, "right_child", inner, -leaves, inner - 1)
-    children = np.concatenate([left, right])
     # every node but the root has one parent, and parents come first: then it is a tree
-    if sorted(children.tolist()) != [*range(-leaves, 0), *range(1, inner)]:
+    if sorted(left + right) != [*range(-leaves, 0), *range(1, inner)]:
         raise ArtefactError(f"every node must have exactly one parent, tree {number} breaks that")
-    order = np.arange(inner)
-    if ((left >= 0) & (left <= order)).any() or ((right >= 0) & (right <= order)).any():
-        raise ArtefactError(f"children must come after their parents, tree {number} breaks that")
-    depth = np.ones(inner, np.int64)
+    depth = [1] * inner
     for node in range(inner):
         for child in (left[node], right[node]):
             if child >= 0:
+                if child <= node:
+                    raise ArtefactError(f"children must come after their parents, tree {number} breaks that")
                 depth[child] = depth[node] + 1
-
-    def to_node(child: Ints) -> Ints:
-        return np.where(child >= 0, child, inner + ~child)
-
-    itself = np.arange(inner, inner + leaves)
-    pad = np.zeros(leaves, np.int64)
+    itself = list(range(inner, inner + leaves))
     return _Tree(
-        np.concatenate([feature, pad]),
-        np.concatenate([threshold, np.zeros(leaves)]),
-        np.concatenate([to_node(left), itself]),
-        np.concatenate([to_node(right), itself]),
-        np.concatenate([internal, leaf_value]),
-        int(depth.max()),
+        feature + [0] * leaves,
+        threshold + [0.0] * leaves,
+        [child if child >= 0 else inner + ~child for child in left] + itself,
+        [child if child >= 0 else inner + ~child for child in right] + itself,
+        internal + leaf_value,
+        max(depth),
     )
 
 
 def _join(trees: Sequence[_Tree], features: int, logit: bool) -> Trees:
-    offsets = np.cumsum([0, *(len(tree.value) for tree in trees[:-1])])
+    sizes = [len(tree.value) for tree in trees]
+    roots = np.array([0, *accumulate(sizes[:-1])], np.int64)
+    shift = np.repeat(roots, sizes)
 
-    def chain(name: str, shift: bool) -> Any:
-        return np.concatenate(
-            [
-                getattr(tree, name) + (offset if shift else 0)
-                for tree, offset in zip(trees, offsets, strict=True)
-            ]
-        )
+    def chained(name: str, kind: type[np.generic]) -> NDArray[Any]:
+        return np.fromiter(chain.from_iterable(getattr(tree, name) for tree in trees), kind, len(shift))
 
     return Trees(
-        feature=chain("feature", False),
-        threshold=chain("threshold", False),
-        left=chain("left", True),
-        right=chain("right", True),
-        value=chain("value", False),
-        roots=np.asarray(offsets, np.int64),
+        feature=chained("feature", np.int64),
+        threshold=chained("threshold", np.float64),
+        left=chained("left", np.int64) + shift,
+        right=chained("right", np.int64) + shift,
+        value=chained("value", np.float64),
+        roots=roots,
         depth=max(tree.depth for tree in trees),
         features=features,
         logit=logit,
@@ -261,21 +251,26 @@ def _whole(text: str, name: str, low: int, high: int) -> int:
     return int(text)
 
 
-def _wholes(fields: dict[str, str], name: str, count: int, low: int, high: int) -> Ints:
+def _wholes(fields: dict[str, str], name: str, count: int, low: int, high: int) -> list[int]:
     parts = fields.get(name, "").split(" ")
     if len(parts) != count:
         raise ArtefactError(f"{name} must hold {count} numbers, got {len(parts)}")
-    return np.array([_whole(part, name, low, high) for part in parts], np.int64)
+    if _WHOLES.fullmatch(fields[name]):
+        values = list(map(int, parts))
+        if low <= min(values) and max(values) <= high:
+            return values
+    # something is wrong: find what
+    return [_whole(part, name, low, high) for part in parts]
 
 
-def _floats(fields: dict[str, str], name: str, count: int) -> Floats:
+def _floats(fields: dict[str, str], name: str, count: int) -> list[float]:
     parts = fields.get(name, "").split(" ")
     if len(parts) != count:
         raise ArtefactError(f"{name} must hold {count} numbers, got {len(parts)}")
     try:
-        values = np.array([float(part) for part in parts])
+        values = list(map(float, parts))
     except ValueError:
         raise ArtefactError(f"{name} must hold numbers, got {fields[name][:40]!r}") from None
-    if not np.isfinite(values).all() or np.abs(values).max() > 1e300:
+    if not all(-1e300 <= value <= 1e300 for value in values):
         raise ArtefactError(f"{name} must hold finite numbers, got {fields[name][:40]!r}")
     return values

@@ -13,16 +13,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.boosting import Shape, boost
+from planner.boosting import Shape
 from planner.calibration import Calibration, Reliability
 from planner.cost import fit_costs, look_cost
 from planner.decision import Rule, decide
 from planner.experience import Experience
 from planner.labels import Look
-from planner.matrix import Matrices, Matrix, feature_groups
+from planner.matrix import Matrices, Matrix
 from planner.replay import Met, aligned, follow_prices
 from planner.stages import Stage, Terms
 from planner.trees import Forest, parse
+from training.bins import Bins
 
 __all__ = [
     "Chain",
@@ -32,7 +33,6 @@ __all__ = [
     "factors",
     "finish",
     "folds_of",
-    "masked",
     "predict_lengths",
     "reference_of",
 ]
@@ -99,21 +99,16 @@ def folds_of(families: Sequence[str], count: int, seed: int) -> Ints:
 
 
 def predict_lengths(
-    matrices: Matrices, look: Look, folds: Ints, *, seed: int, threads: int
+    matrices: Matrices, look: Look, bins: Bins, *, seed: int
 ) -> tuple[Floats, tuple[str, ...], dict[str, float]]:
     """Left-out predictions (N, policies) of the mean tokens of a sample, the final models' texts, and the
     relative error of each policy's."""
     matrix = matrices.at(look)
-    experience = matrices.experience
-    weights = np.ones(len(matrix.problem))
-    row_folds = folds[matrix.problem]
     out, texts, errors = [], [], {}
-    for name, pool in experience.pools.items():
+    for name, pool in matrices.experience.pools.items():
         label = np.log(np.maximum(pool.tokens.mean(axis=1), 1.0))[matrix.problem]
-        out.append(_left_out(matrix.features, label, weights, row_folds, _LENGTHS, seed, threads))
-        texts.append(
-            boost(matrix.features, label, weights, _LENGTHS, probability=False, seed=seed, threads=threads)
-        )
+        out.append(_left_out(matrix, label, _LENGTHS, bins, None, seed))
+        texts.append(bins.at(matrix).boost(label, _LENGTHS, probability=False, seed=seed))
         errors[name] = float(np.sqrt(np.mean(np.expm1(np.clip(label - out[-1], -2, 2)) ** 2)))
     return np.exp(np.stack(out, axis=1)), tuple(texts), errors
 
@@ -122,16 +117,15 @@ def crossfit(
     chain: Sequence[Matrix],
     matrices: Matrices,
     lengths: Mapping[Look, tuple[Floats, tuple[str, ...], dict[str, float]]],
-    folds: Ints,
+    bins: Bins,
     prices: Floats,
     settings: Settings,
     *,
     seed: int,
-    threads: int,
 ) -> Chain:
     """Predict every stage from the other folds and follow the decisions through.
 
-    ``chain``: matrices of the looks, question first. ``prices`` per FLOP.
+    ``chain``: matrices of the looks, question first. ``bins``: their rows in folds. ``prices`` per FLOP.
     """
     fits: list[StageFit] = []
     met: Met | None = None
@@ -144,11 +138,10 @@ def crossfit(
             met,
             matrices.experience,
             lengths[matrix.look],
-            folds,
+            bins,
             prices,
             settings,
             seed=seed + place,
-            threads=threads,
         )
         met = _follow(fit, met, following, lengths[matrix.look][0], prices)
         fits.insert(0, fit)
@@ -164,12 +157,11 @@ def _fit_stage(
     met: Met | None,
     experience: Experience,
     lengths: tuple[Floats, tuple[str, ...], dict[str, float]],
-    folds: Ints,
+    bins: Bins,
     prices: Floats,
     settings: Settings,
     *,
     seed: int,
-    threads: int,
 ) -> StageFit:
     reference = reference_of(matrix)
     targets = matrix.values - matrix.values[:, reference, None]
@@ -195,38 +187,28 @@ def _fit_stage(
         advance_cost,
         float(experience.pools[probing].tokens.mean()),
     )
-    features = masked(matrix, settings)
-    columns, shrink = _left_out_columns(features, targets, folds[matrix.problem], settings, seed, threads)
+    columns, shrink = _left_out_columns(matrix, targets, bins, settings, seed)
     return StageFit(matrix, terms, targets, columns, shrink)
 
 
 def _left_out_columns(
-    features: Floats, targets: Floats, folds: Ints, settings: Settings, seed: int, threads: int
+    matrix: Matrix, targets: Floats, bins: Bins, settings: Settings, seed: int
 ) -> tuple[Floats, Floats]:
     """(N, K) predictions from the other folds, and the shrinkage (R,) of the factors."""
     rank = min(settings.rank, targets.shape[1])
-    weights = np.ones(len(targets))
     predicted, true = np.zeros((2, len(targets), rank))
-    pieces = []
-    for fold in np.unique(folds):
-        out, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        if not len(rest):
-            rest = out
+
+    def fit(fold: int) -> tuple[Ints, Floats, Floats]:
+        out, rest = bins.split(matrix, fold)
         centre, loadings = factors(targets[rest], rank)
         labels = (targets[rest] - centre) @ loadings.T
         true[out] = (targets[out] - centre) @ loadings.T
-        for r in range(rank):
-            text = boost(
-                features[rest],
-                labels[:, r],
-                weights[rest],
-                settings.shape,
-                probability=False,
-                seed=seed,
-                threads=threads,
-            )
-            predicted[out, r] = Forest([parse(text)]).predict(features[out])[:, 0]
-        pieces.append((out, centre, loadings))
+        rows = bins.at(matrix, settings.groups, fold)
+        texts = [rows.boost(labels[:, r], settings.shape, probability=False, seed=seed) for r in range(rank)]
+        predicted[out] = Forest([parse(text) for text in texts]).predict(matrix.features[out])
+        return out, centre, loadings
+
+    pieces = bins.each(fit, bins.names)
     power = (predicted**2).sum(axis=0)
     slope = np.where(power > 1e-12, (predicted * true).sum(axis=0) / np.maximum(power, 1e-12), 0.0)
     shrink = settings.keep * np.clip(slope, 0.0, 1.0)
@@ -259,14 +241,6 @@ def reference_of(matrix: Matrix) -> int:
     return int(matrix.flops.mean(axis=0).argmin())
 
 
-def masked(matrix: Matrix, settings: Settings) -> Floats:
-    """Features with the groups that are switched off held at 0: no tree splits on them."""
-    width = matrix.features.shape[1]
-    ngrams = width - len(feature_groups(matrix.look, 0))
-    used = np.array([group in settings.groups for group in feature_groups(matrix.look, ngrams)])
-    return np.where(used, matrix.features, 0.0)
-
-
 def _follow(
     fit: StageFit,
     met: Met | None,
@@ -284,88 +258,88 @@ def _follow(
 def finish(
     chain: Chain,
     lengths: Mapping[Look, tuple[Floats, tuple[str, ...], dict[str, float]]],
-    folds: Ints,
+    bins: Bins,
     families: Sequence[str],
     settings: Settings,
     *,
     seed: int,
-    threads: int,
 ) -> tuple[Stage, ...]:
     """Fit what is kept: factors and levels on all rows, calibration on left-out predictions."""
-    stages = []
-    for place, fit in enumerate(chain.fits):
-        matrix = fit.matrix
-        features = masked(matrix, settings)
-        weights = np.ones(len(features))
-        centre, loadings = factors(fit.targets, len(fit.shrink))
-        labels = (fit.targets - centre) @ loadings.T
-        models = [
-            boost(
-                features,
-                labels[:, r],
-                weights,
-                settings.shape,
-                probability=False,
-                seed=seed + place,
-                threads=threads,
-            )
-            for r in range(len(loadings))
-        ]
-        reference = matrix.values[:, fit.terms.reference]
-        level = boost(
-            features, reference, weights, settings.shape, probability=True, seed=seed + place, threads=threads
+
+    def fit(place: int) -> Stage:
+        return _finish_stage(
+            chain.fits[place],
+            chain.prices,
+            lengths[chain.fits[place].matrix.look],
+            bins,
+            families,
+            settings,
+            seed,
+            place,
         )
-        left_out = _left_out(
-            features, reference, weights, folds[matrix.problem], settings.shape, seed + place, threads, True
-        )
-        out, texts, _ = lengths[matrix.look]
-        menu = fit.terms.menu(left_out, fit.columns, out, matrix.characters)
-        predicted, met = menu.level[:, None] + menu.advantage, matrix.values
-        calibration = Calibration.fit(predicted.ravel(), met.ravel(), np.full(met.size, 1.0 / met.shape[1]))
-        # the promise is about choices that are made: at each price of the grid
-        rows = np.arange(len(features))
-        made = [np.minimum(decide(menu, Rule(price=float(p))), met.shape[1] - 1) for p in chain.prices[::3]]
-        promised = np.concatenate([calibration.apply(predicted[rows, at]) for at in made])
-        happened = np.concatenate([met[rows, at] for at in made])
-        family = np.tile(np.asarray(families)[matrix.problem], len(made))
-        stages.append(
-            Stage(
-                fit.terms,
-                centre,
-                loadings * fit.shrink[:, None],
-                (level, *models, *texts),
-                matrix.features.min(axis=0),
-                matrix.features.max(axis=0),
-                calibration,
-                Reliability.fit(promised, happened, family.tolist(), seed=seed),
-            )
-        )
-    return tuple(stages)
+
+    return tuple(fit(place) for place in range(len(chain.fits)))
+
+
+def _finish_stage(
+    fit: StageFit,
+    prices: Floats,
+    lengths: tuple[Floats, tuple[str, ...], dict[str, float]],
+    bins: Bins,
+    families: Sequence[str],
+    settings: Settings,
+    seed: int,
+    place: int,
+) -> Stage:
+    matrix, shape = fit.matrix, settings.shape
+    everything = bins.at(matrix, settings.groups)
+    centre, loadings = factors(fit.targets, len(fit.shrink))
+    labels = (fit.targets - centre) @ loadings.T
+    models = [
+        everything.boost(labels[:, r], shape, probability=False, seed=seed + place)
+        for r in range(len(loadings))
+    ]
+    reference = matrix.values[:, fit.terms.reference]
+    level = everything.boost(reference, shape, probability=True, seed=seed + place)
+    left_out = _left_out(matrix, reference, shape, bins, settings.groups, seed + place, True)
+    out, texts, _ = lengths
+    menu = fit.terms.menu(left_out, fit.columns, out, matrix.characters)
+    predicted, met = menu.level[:, None] + menu.advantage, matrix.values
+    calibration = Calibration.fit(predicted.ravel(), met.ravel(), np.full(met.size, 1.0 / met.shape[1]))
+    # the promise is about choices that are made: at each price of the grid
+    rows = np.arange(len(matrix.problem))
+    made = [np.minimum(decide(menu, Rule(price=float(p))), met.shape[1] - 1) for p in prices[::3]]
+    promised = np.concatenate([calibration.apply(predicted[rows, at]) for at in made])
+    happened = np.concatenate([met[rows, at] for at in made])
+    family = np.tile(np.asarray(families)[matrix.problem], len(made))
+    return Stage(
+        fit.terms,
+        centre,
+        loadings * fit.shrink[:, None],
+        (level, *models, *texts),
+        matrix.features.min(axis=0),
+        matrix.features.max(axis=0),
+        calibration,
+        Reliability.fit(promised, happened, family.tolist(), seed=seed),
+    )
 
 
 def _left_out(
-    features: Floats,
+    matrix: Matrix,
     labels: Floats,
-    weights: Floats,
-    folds: Ints,
     shape: Shape,
+    bins: Bins,
+    groups: Sequence[str] | None,
     seed: int,
-    threads: int,
     probability: bool = False,
 ) -> Floats:
     out = np.empty(len(labels))
-    for fold in np.unique(folds):
-        inside, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        if not len(rest):
-            rest = inside
-        text = boost(
-            features[rest],
-            labels[rest],
-            weights[rest],
-            shape,
-            probability=probability,
-            seed=seed,
-            threads=threads,
-        )
-        out[inside] = Forest([parse(text)]).predict(features[inside])[:, 0]
+
+    def fit(fold: int) -> None:
+        inside, rest = bins.split(matrix, fold)
+        rows = bins.at(matrix, groups, fold)
+        text = rows.boost(labels[rest], shape, probability=probability, seed=seed)
+        out[inside] = Forest([parse(text)]).predict(matrix.features[inside])[:, 0]
+
+    bins.each(fit, bins.names)
     return 1.0 / (1.0 + np.exp(-np.clip(out, -40, 40))) if probability else out

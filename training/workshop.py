@@ -23,6 +23,7 @@ from planner.matrix import Matrices, Matrix, open_choices
 from planner.planner import Planner
 from search.choice import Choice
 from search.plan import Plan
+from training.bins import Bins
 from training.crossfit import Chain, crossfit, finish, folds_of, predict_lengths, reference_of
 from training.design import Design
 from training.shortlist import shortlist
@@ -44,8 +45,8 @@ class Workshop:
     threads: int
     folds_by: FoldsBy = "family"
     matrices: Matrices = field(init=False)
-    tuning_folds: NDArray[np.int64] = field(init=False)
-    folds: NDArray[np.int64] = field(init=False)
+    tuning_bins: Bins = field(init=False)
+    bins: Bins = field(init=False)
     main: str = field(init=False)
     sample_flops: float = field(init=False)
     prices: Floats = field(init=False)
@@ -59,8 +60,8 @@ class Workshop:
         encoder = NgramEncoder.fit(experience.questions, seed=self.seed)
         self.matrices = Matrices(experience, encoder, seed=self.seed)
         left_out_together = experience.families if self.folds_by == "family" else experience.problem_ids
-        self.tuning_folds = folds_of(left_out_together, 3, self.seed)
-        self.folds = folds_of(left_out_together, 5, self.seed)
+        self.tuning_bins = Bins(folds_of(left_out_together, 3, self.seed), self.threads)
+        self.bins = Bins(folds_of(left_out_together, 5, self.seed), self.threads)
         self.main = experience.main
         pool = experience.pools[self.main]
         self.sample_flops = experience.policies[self.main].flops(
@@ -114,10 +115,8 @@ class Workshop:
     def lengths(self, look: Look, tuning: bool) -> Any:
         key = (look, int(tuning))
         if key not in self._lengths:
-            folds = self.tuning_folds if tuning else self.folds
-            self._lengths[key] = predict_lengths(
-                self.matrices, look, folds, seed=self.seed, threads=self.threads
-            )
+            bins = self.tuning_bins if tuning else self.bins
+            self._lengths[key] = predict_lengths(self.matrices, look, bins, seed=self.seed)
         return self._lengths[key]
 
     def chain(self, design: Design, tuning: bool) -> Chain:
@@ -126,11 +125,10 @@ class Workshop:
             [self.listed(a, b, design) for a, b in zip(looks, (*looks[1:], None), strict=True)],
             self.matrices,
             {look: self.lengths(look, tuning) for look in looks},
-            self.tuning_folds if tuning else self.folds,
+            self.tuning_bins if tuning else self.bins,
             self.prices,
             design.settings,
             seed=self.seed,
-            threads=self.threads,
         )
 
     def utility(self, chain: Chain) -> float:
@@ -142,11 +140,10 @@ class Workshop:
         stages = finish(
             chain,
             {look: self.lengths(look, False) for look in looks},
-            self.folds,
+            self.bins,
             self.experience.families,
             design.settings,
             seed=self.seed,
-            threads=self.threads,
         )
         experience = self.experience
         frontier = Frontier(

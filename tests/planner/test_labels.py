@@ -12,7 +12,7 @@ from synthetic import POLICIES, PRMS, make_log
 from planner.cost import fit_costs
 from planner.experience import Experience, read_experience
 from planner.features.question import NgramEncoder
-from planner.labels import Look, costs_of, draw_probes, paid_for, values_of, winners
+from planner.labels import Look, costs_of, draw_probes, paid_for, values_of, values_of_all, winners
 from planner.matrix import Matrices, open_choices
 from search.choice import Choice
 from search.plan import Plan
@@ -89,6 +89,23 @@ def test_continuations_agree_with_the_exact_rules_of_search(experience: Experien
             gaps.append(fast - value)
     assert np.abs(gaps).max() < 0.11
     assert abs(np.mean(gaps)) < 0.02
+
+
+def test_choices_counted_together_are_worth_what_each_is_alone(experience: Experience) -> None:
+    look = Look("small", 4)
+    draws = draw_probes(len(experience), 40, held=4, probes=2, resamples=5, seed=2, longest=16)
+    choices = [choice for choice in experience.choices if choice.policy == "small" and look.allows(choice)]
+    together = values_of_all(experience, choices, look, draws)
+    assert len({choice.plan.strategy for choice in choices}) >= 4
+    for choice in choices:
+        assert np.array_equal(together[choice], values_of(experience, choice, look, draws))
+
+
+def test_draws_do_not_depend_on_how_many_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"held": 2, "probes": 3, "resamples": 4, "seed": 5, "longest": 9}
+    whole = draw_probes(30, 12, **known)
+    monkeypatch.setattr("planner.labels._CHUNK", 3 * 4 * 12 * 7)
+    assert np.array_equal(draw_probes(30, 12, **known).order, whole.order)
 
 
 def test_costs_add_up_to_what_going_straight_costs(experience: Experience) -> None:
