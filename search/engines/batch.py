@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from search.engines.cache import Block, Prefix, PrefixStore, extend
+from search.engines.attention import join
+from search.engines.branches import Branches
+from search.engines.cache import Prefix, PrefixStore, extend, grown
 from search.engines.decoder import Decoder
 from search.engines.protocol import (
     ChildFinished,
@@ -28,12 +30,11 @@ from search.engines.protocol import (
 )
 from search.engines.sampler import draw, uniforms
 from search.engines.tokenizer import CHECK, END, GO_ON, STOP, CheckpointTokenizer
+from search.engines.trunks import Trunks
 from search.seeds import seed_of
 
 __all__ = ["Batch", "Job"]
 
-#: rows of one block. More rows mean fewer calls, fewer rows less padding to the longest; measured
-_ROWS = 128
 #: distinct sets of stop strings remembered
 _STOP_SETS = 64
 
@@ -46,7 +47,7 @@ class Job:
     waiting: deque[int] = field(init=False)
     open: set[int] = field(init=False)
     prefix: Prefix | None = None
-    prefilled: bool = False
+    trunk: int | None = None
     cached: int = 0
     generated: int = 0
 
@@ -83,10 +84,12 @@ class Batch:
         self._max_rows = max_rows
         self._jobs: list[Job] = []
         self._rows: list[_Row] = []
-        self._blocks: list[Block] = []
+        self._trunks = Trunks(decoder.shape)
+        self._branches = Branches(decoder.shape, max_rows)
         self._stop_sets: dict[tuple[str, ...], int] = {}
         self._meanings = np.zeros((0, decoder.shape.vocabulary), dtype=np.uint8)
         size = max_rows
+        self._trunk = np.zeros(size, dtype=np.int64)
         self._token = np.zeros(size, dtype=np.int64)  # to be fed next
         self._position = np.zeros(size, dtype=np.int64)  # of the token to be fed next
         self._written = np.zeros(size, dtype=np.int64)  # tokens generated
@@ -209,7 +212,7 @@ class Batch:
         if reason == FinishReason.STOP:
             # the last token was never fed, so its keys and values are not there
             known = row.job.request.prompt + ids[:-1]
-            self._store.put(known, self._blocks[slot // _ROWS].take(slot % _ROWS, len(known)))
+            self._store.put(known, grown(row.job.prefix, *self._branches.take(slot, written)))
         row.job.generated += written
         text = self._tokenizer.decode(ids)
         self._end(row.job, ChildFinished(row.child, text, ids, logprobs, reason), events)
@@ -219,22 +222,16 @@ class Batch:
         job.open.discard(event.child)
         if not job.open:
             self._jobs.remove(job)
+            if job.trunk is not None:
+                self._trunks.drop(job.trunk)
             events.append((job, RequestFinished(Usage(len(job.request.prompt), job.cached, job.generated))))
 
     def _forward(self, count: int) -> Tensor:
-        attends = []
-        for start in range(0, count, _ROWS):
-            rows = np.arange(min(_ROWS, count - start))
-            places = np.zeros(len(rows), dtype=np.int64)
-            positions = self._position[start : start + len(rows)]
-            attends.append(self._blocks[start // _ROWS].attend(rows, places, positions))
+        shared = self._trunks.attend(self._trunk[:count])
+        own = self._branches.attend(self._written[:count])
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            parts = []
-            for i, one in enumerate(attends):
-                rows = slice(i * _ROWS, (i + 1) * _ROWS)
-                parts.append(one(layer, q[rows], k[rows], v[rows]))
-            return torch.cat(parts)
+            return join(*shared(layer, q), *own(layer, q, k, v)).view(count, -1)
 
         fed, at = torch.from_numpy(self._token[:count]), torch.from_numpy(self._position[:count])
         return self._decoder.logits(self._decoder.forward(fed, at, attend))
@@ -247,19 +244,15 @@ class Batch:
                 chosen.append((job, job.waiting.popleft()))
             if len(chosen) == free:
                 break
-        self._prefill(job for job, _ in chosen if not job.prefilled)
+        self._prefill(job for job, _ in chosen if job.trunk is None)
         for job, child in chosen:
             self._start(job, child)
-        for job, _ in chosen:
-            if not job.waiting:
-                job.prefix = None
 
     def _prefill(self, jobs: Iterable[Job]) -> None:
         """Everything of each prompt but its last token, which the children feed themselves."""
         missing: dict[tuple[int, ...], Prefix | None] = {}
         fresh = {id(job): job for job in jobs}.values()
         for job in fresh:
-            job.prefilled = True
             known = job.request.prompt[:-1]
             if known in missing:
                 job.cached = len(known)
@@ -268,24 +261,22 @@ class Batch:
                 job.cached = job.prefix.length if job.prefix is not None else 0
                 if job.cached < len(known):
                     missing[known] = job.prefix
-        if not missing:
-            return
-        rest = [known[prefix.length if prefix else 0 :] for known, prefix in missing.items()]
-        computed, _ = extend(self._decoder, list(missing.values()), rest)
-        found = dict(zip(missing, computed, strict=True))
-        for known, prefix in found.items():
-            self._store.put(known, prefix)
+        if missing:
+            rest = [known[prefix.length if prefix else 0 :] for known, prefix in missing.items()]
+            computed, _ = extend(self._decoder, list(missing.values()), rest)
+            found = dict(zip(missing, computed, strict=True))
+            for known, prefix in found.items():
+                self._store.put(known, prefix)
+            for job in fresh:
+                job.prefix = found.get(job.request.prompt[:-1], job.prefix)
         for job in fresh:
-            job.prefix = found.get(job.request.prompt[:-1], job.prefix)
+            job.trunk = self._trunks.add(job.prefix, job.request.n)
 
     def _start(self, job: Job, child: int) -> None:
         slot, request = len(self._rows), job.request
         self._rows.append(_Row(job, child))
-        if slot // _ROWS == len(self._blocks):
-            columns = len(request.prompt) + 32
-            self._blocks.append(Block(self._decoder.shape, min(_ROWS, self._max_rows), columns))
-        if job.prefix is not None:
-            self._blocks[slot // _ROWS].put(slot % _ROWS, job.prefix)
+        assert job.trunk is not None  # it has been prefilled
+        self._trunk[slot] = job.trunk
         self._token[slot] = request.prompt[-1]
         self._position[slot] = len(request.prompt) - 1
         self._written[slot] = 0
@@ -312,10 +303,10 @@ class Batch:
         for slot in sorted(slots, reverse=True):
             last = len(self._rows) - 1
             if slot != last:
-                source, row = self._blocks[last // _ROWS], self._blocks[slot // _ROWS]
-                row.move(slot % _ROWS, source, last % _ROWS, int(self._position[last]))
+                self._branches.move(slot, last, int(self._written[last]))
                 self._rows[slot] = self._rows[last]
                 for column in (
+                    self._trunk,
                     self._token,
                     self._position,
                     self._written,
@@ -330,4 +321,5 @@ class Batch:
                 ):
                     column[slot] = column[last]
             self._rows.pop()
-        del self._blocks[-(-len(self._rows) // _ROWS) :]
+        if not self._rows:
+            self._branches.clear()

@@ -18,9 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from search.engines.decoder import Attend, Decoder, Shape
+from search.engines.attention import weigh
+from search.engines.decoder import LEAST_ROWS, Attend, Decoder, Shape
 
-__all__ = ["Block", "Prefix", "PrefixStore", "extend"]
+__all__ = ["Block", "Prefix", "PrefixStore", "extend", "grown"]
 
 #: columns are attended in multiples of this
 _COLUMNS = 16
@@ -43,6 +44,13 @@ class Prefix:
     def size(self) -> int:
         """Bytes."""
         return 2 * self.keys.numel() * self.keys.element_size()
+
+
+def grown(prefix: Prefix | None, keys: Tensor, values: Tensor) -> Prefix:
+    """A prefix with keys and values [layers, kv_heads, T, d] of more tokens, all copied."""
+    if prefix is None:
+        return Prefix(keys.clone(), values.clone())
+    return Prefix(torch.cat([prefix.keys, keys], 2), torch.cat([prefix.values, values], 2))
 
 
 class Block:
@@ -88,7 +96,7 @@ class Block:
         columns = _up(int(positions.max()) + 1)
         self._grow(columns)
         group = s.heads // s.kv_heads
-        padded = max(new, -(-_query_rows(s.head_size) // group))
+        padded = max(new, -(-LEAST_ROWS // group))
         single = new == 1
         heads = np.arange(s.kv_heads)
         write = torch.from_numpy(
@@ -120,7 +128,7 @@ class Block:
             values = values.view(-1, self._columns, s.head_size)[:pairs, :columns]
             scores = torch.bmm(asked, keys.transpose(1, 2))
             scores.view(count, s.heads, padded, columns).add_(mask)
-            found = torch.bmm(scores.softmax(-1), values).view(count, s.heads, padded, s.head_size)
+            found = weigh(scores.softmax(-1), values).view(count, s.heads, padded, s.head_size)
             if single:
                 return found[:, :, 0].reshape(count, -1)
             return found.transpose(1, 2).reshape(count * padded, -1)[query]
@@ -226,8 +234,3 @@ def _like(
 
 def _up(columns: int) -> int:
     return -(-columns // _COLUMNS) * _COLUMNS
-
-
-def _query_rows(head_size: int) -> int:
-    """Fewest queries with which MKL's batched product takes the kernel that all larger ones take."""
-    return 2 if head_size <= 32 else 4

@@ -9,9 +9,9 @@ queries, keys and values are one matrix, gate and up projection another. Agrees 
 logits within 1e-4. Sources: RoFormer (arXiv 2104.09864), GLU variants (arXiv 2002.05202), GQA
 (arXiv 2305.13245).
 
-Every matrix product here has at least two rows: MKL computes single rows by another kernel, and
-with two or more a row's bits do not depend on what shares its batch (measured on AVX-512; a test
-holds it on the machine at hand).
+Every matrix product here has at least ``LEAST_ROWS`` rows: MKL computes fewer by other kernels, and
+with that many a row's bits do not depend on what shares its batch (measured with AVX-512 on an Intel
+and an AMD machine; a test holds it on the machine at hand).
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ from torch.nn import functional
 from search.checkpoint import Checkpoint
 from search.errors import CheckpointError
 
-__all__ = ["Attend", "Decoder", "Shape", "load_tensors"]
+__all__ = ["LEAST_ROWS", "Attend", "Decoder", "Shape", "load_tensors"]
+
+#: fewest rows with which MKL's products take the kernel that all larger ones take
+LEAST_ROWS = 4
 
 #: (layer, queries [T, heads, d], keys [T, kv_heads, d], values [T, kv_heads, d]) -> [T, heads * d]
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
@@ -218,8 +221,15 @@ def _rotary(shape: Shape) -> tuple[Tensor, Tensor]:
 
 
 def _product(x: Tensor, weight: Tensor) -> Tensor:
-    return x @ weight if len(x) > 1 else (x.expand(2, -1) @ weight)[:1]
+    rows = len(x)
+    return x @ weight if rows >= LEAST_ROWS else (_filled(x) @ weight)[:rows]
 
 
 def _affine(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    return torch.addmm(bias, x, weight) if len(x) > 1 else torch.addmm(bias, x.expand(2, -1), weight)[:1]
+    rows = len(x)
+    return torch.addmm(bias, x if rows >= LEAST_ROWS else _filled(x), weight)[:rows]
+
+
+def _filled(x: Tensor) -> Tensor:
+    """Fewer rows than ``LEAST_ROWS``, the last one repeated."""
+    return torch.cat([x, x[-1:].expand(LEAST_ROWS - len(x), -1)])
