@@ -18,6 +18,7 @@ DOMAINS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "puzzle": ("search.grading.puzzle", "PuzzleDomain"),
         "game24": ("search.grading.game24", "Game24Domain"),
         "code": ("search.grading.code", "CodeDomain"),
+        "python": ("search.grading.python", "PythonDomain"),
         "chemistry": ("search.grading.chemistry", "ChemistryDomain"),
         "math": ("search.grading.math", "MathDomain"),
         "arithmetic": ("search.grading.arithmetic", "ArithmeticDomain"),

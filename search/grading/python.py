@@ -1,0 +1,157 @@
+"""Programs in Python, graded by tests that run beside them in the sandbox (HumanEval's style).
+
+``Problem.answer`` is the source of the tests: ``check(candidate)`` as HumanEval has it, or plain assertions.
+``Problem.meta`` may hold ``entry_point`` (the function that is asked for), ``prompt`` (the beginning of the
+program, which a solution may simply go on with) and ``public`` (expressions such as ``double(21)`` on which
+votes are compared: two programs are one answer when all of them give the same). Without public expressions
+two programs are one answer when they are the same program, comments and layout aside.
+
+A program is read from the last block of code in a solution, or from the whole of it. Nothing of it runs
+outside ``search.grading.sandbox``.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from functools import lru_cache
+
+from search.errors import GradingError
+from search.grading.protocol import Domain
+from search.grading.sandbox import DEFAULT, Ending, SandboxLimits, run
+from search.grading.verdict import Verdict
+from search.problem import Problem
+
+__all__ = ["PythonDomain", "examples"]
+
+#: characters of a program; a longer one is no answer
+_LONGEST = 50_000
+
+_FENCED = re.compile(r"```(?:python|py|Python)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_CLAIM = re.compile(r"^\s*def [A-Za-z_][A-Za-z_0-9]*\(", re.MULTILINE)
+
+
+class PythonDomain(Domain):
+    """Reads, compares and grades programs in Python. Stateless; remembers what programs gave.
+
+    Parameters
+    ----------
+    limits:
+        Of every run of a program.
+
+    >>> domain = PythonDomain()
+    >>> problem = Problem("p", "f", "python", "Double it.", "assert double(2) == 4")
+    >>> domain.read(problem, "Here:\\n```python\\ndef double(x):  # easy\\n    return x+x\\n```")
+    'def double(x):\\n    return x + x'
+    """
+
+    name = "python"
+
+    def __init__(self, limits: SandboxLimits = DEFAULT) -> None:
+        self._limits = limits
+
+    def read(self, problem: Problem, text: str) -> str | None:
+        """The program that a solution gives, comments and layout normalised; None where there is none
+        that parses and defines the entry point."""
+        blocks = _FENCED.findall(text)
+        code = blocks[-1] if blocks else text
+        prompt = str(problem.meta.get("prompt") or "")
+        for source in (code, prompt + code, f"{prompt}\n{code}"):
+            tree = _parsed(source)
+            if tree is not None and _defines(tree, problem.meta.get("entry_point")):
+                return ast.unparse(tree)
+        return None
+
+    def equal(self, problem: Problem, first: str, second: str) -> bool:
+        """Whether both programs give the same for every public expression."""
+        calls = _public(problem)
+        if first == second or not calls:
+            return first == second
+        return _outputs(first, calls, self._limits) == _outputs(second, calls, self._limits)
+
+    def grade(self, problem: Problem, answer: str | None) -> bool:
+        """Whether a program passes the tests. Raises GradingError without tests."""
+        return self.judge(problem, answer) is Verdict.RIGHT
+
+    def judge(self, problem: Problem, answer: str | None) -> Verdict:
+        """As ``grade``; ``HUNG`` where the program was killed at its time limit, ``DIED`` where it ended
+        without a word."""
+        tests = _tests(problem)
+        return Verdict.UNREADABLE if answer is None else _passes(answer, tests, self._limits)
+
+    def claims(self, question: str) -> bool:
+        """Whether a question shows the beginning of a function."""
+        return _CLAIM.search(question) is not None
+
+
+def examples(prompt: str) -> tuple[str, ...]:
+    """The expressions that a prompt's docstring shows as ``>>>`` examples: what may be public.
+
+    >>> examples("def f(x):\\n    '''Twice.\\n    >>> f(2)\\n    4\\n    >>> y = f(3)\\n    '''")
+    ('f(2)',)
+    """
+    found = []
+    for line in re.findall(r"^\s*>>>\s*(.+?)\s*$", prompt, re.MULTILINE):
+        try:
+            ast.parse(line, mode="eval")
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        found.append(line)
+    return tuple(found)
+
+
+def _parsed(source: str) -> ast.Module | None:
+    if len(source) > _LONGEST:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd escapes are the model's business
+            return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _defines(tree: ast.Module, name: object) -> bool:
+    """Whether a module defines the function, or any where none is named."""
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return name in functions if name else bool(functions)
+
+
+def _tests(problem: Problem) -> str:
+    """The source of the tests, the call of ``check`` included."""
+    tests = problem.answer
+    tree = None if tests is None else _parsed(tests)
+    if tests is None or tree is None or not tree.body:
+        raise GradingError(
+            f"a reference answer must be tests in Python, got {str(tests)[:80]!r} in {problem.problem_id!r}"
+        )
+    if not _defines(tree, "check"):
+        return tests
+    name = problem.meta.get("entry_point")
+    if not isinstance(name, str) or not name.isidentifier():
+        raise GradingError(
+            f"tests that check a candidate need its entry_point, got {name!r} in {problem.problem_id!r}"
+        )
+    return f"{tests}\n\ncheck({name})\n"
+
+
+def _public(problem: Problem) -> tuple[str, ...]:
+    calls = problem.meta.get("public") or ()
+    if isinstance(calls, str) or not all(isinstance(call, str) for call in calls):
+        raise GradingError(f"public must be a list of expressions, got {calls!r} in {problem.problem_id!r}")
+    return tuple(calls)
+
+
+@lru_cache(maxsize=4096)
+def _passes(program: str, tests: str, limits: SandboxLimits) -> Verdict:
+    ended = run(program, tests=tests, limits=limits).ending
+    verdicts = {Ending.FINISHED: Verdict.RIGHT, Ending.TIME: Verdict.HUNG, Ending.DIED: Verdict.DIED}
+    return verdicts.get(ended, Verdict.WRONG)
+
+
+@lru_cache(maxsize=4096)
+def _outputs(program: str, calls: tuple[str, ...], limits: SandboxLimits) -> tuple[str, ...]:
+    """What the calls give; how it ended where it gave nothing (a failure is an output too)."""
+    ran = run(program, calls=calls, limits=limits)
+    return ran.outputs if ran.ending is Ending.FINISHED else (f"!{ran.ending}",)
