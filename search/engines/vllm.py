@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from search.checkpoint import Checkpoint, read_checkpoint
 from search.engines.protocol import (
@@ -43,6 +43,9 @@ __all__ = ["VllmEngine"]
 
 class VllmEngine(Engine):
     """Decodes a causal language model by vLLM. Build it with ``load``."""
+
+    #: engine arguments of vLLM that this engine depends on
+    CHOSEN: ClassVar[Mapping[str, Any]] = {"runner": "generate", "enable_prefix_caching": True}
 
     def __init__(self, checkpoint: Checkpoint, tokenizer: CheckpointTokenizer, host: VllmHost) -> None:
         self.card = replace(checkpoint.card, context=min(checkpoint.context, host.context))
@@ -79,7 +82,7 @@ class VllmEngine(Engine):
         if not checkpoint.architecture.endswith("ForCausalLM"):
             raise CheckpointError(f"a policy must be a causal language model, got {checkpoint.architecture}")
         tokenizer = CheckpointTokenizer(checkpoint)
-        host = VllmHost.start(checkpoint, options, runner="generate", enable_prefix_caching=True)
+        host = VllmHost.start(checkpoint, options, **cls.CHOSEN)
         return cls(checkpoint, tokenizer, host)
 
     def prompt(self, question: str) -> tuple[int, ...]:

