@@ -96,6 +96,7 @@ def advise(
         warnings,
         hopeful < abstain_below,
         lambda: _why(stage, features[0], best, other),
+        features=features[0],
     )
 
 

@@ -21,8 +21,10 @@ __all__ = [
     "Ended",
     "Event",
     "Grown",
+    "Left",
     "Listener",
     "Looked",
+    "Lost",
     "Pruned",
     "Started",
     "Vote",
@@ -35,6 +37,7 @@ class Why(StrEnum):
 
     SETTLED = "settled"  # what is missing cannot change the vote any more
     PRICE = "price"  # it could, but so unlikely that the rest is not worth its price
+    DEADLINE = "deadline"  # time was up
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,21 @@ class Looked:
     spend: Spend
 
 
-Event = Decided | Started | Drawn | Grown | Pruned | Ended | Looked
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A PRM failed while it was needed; what follows is planned without it."""
+
+    prm: str
+    spend: Spend
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The work was cancelled or failed: there will be no solution. This is what had been spent."""
+
+    spend: Spend
+
+
+Event = Decided | Started | Drawn | Grown | Pruned | Ended | Looked | Lost | Left
 
 Listener = Callable[[Event], None]

@@ -1,36 +1,36 @@
 """Solves a question as a planner advises: looks, decides again, runs the chosen plan, answers.
 
 It grades nothing. What was spent on a look stays spent, and its samples stay candidates of every plan of
-the same policy. Hard caps are kept by the ledger whatever the planner expects.
+the same policy. Hard caps are kept by the ledger whatever the planner expects. ``planner.desk`` does the
+work, and a listener hears of it as it goes (``planner.events``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from planner.desk import Desk, Settings
+from planner.events import Decided, Left, Listener, Looked, Lost, Why
 from planner.labels import Look
 from planner.objective import HardCap, Objective
 from planner.planner import Planner
 from planner.recommendation import Recommendation
-from search.budget import UNLIMITED, Budget, Ledger
+from planner.restriction import without
+from planner.steering import Steering
+from planner.stopping import Patience
+from search.budget import UNLIMITED, Budget, Prices
 from search.cards import ModelCard
 from search.choice import Choice
-from search.errors import ArtefactError
+from search.errors import RewardError
 from search.grading.registry import domain as grading
-from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
-from search.run import run_plan
-from search.seeds import seed_of
-from search.strategies.protocol import Setting
 from search.sync import run_sync
 from search.votes import group
 
-__all__ = ["Solution", "StageRecord", "solve", "solve_sync"]
-
-#: (policy name, PRM name or None) -> what runs it
-Settings = Mapping[tuple[str, str | None], Setting]
+__all__ = ["Settings", "Solution", "StageRecord", "perform", "solve", "solve_sync"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ class Solution:
     """The answer to one question, how it came about, and what was expected and spent.
 
     ``accuracy``, ``tokens`` and ``flops`` are what the last decision promised, with everything spent
-    before it counted in; ``spend`` is what it took.
+    before it counted in; ``spend`` is what it took, ``usd`` in money where there are prices. ``chosen``
+    indexes ``candidates``. ``ended`` says why drawing ended early, ``lost`` which PRMs failed on the way.
     """
 
     answer: str | None
@@ -59,6 +60,10 @@ class Solution:
     tokens: float
     flops: float
     spend: Spend
+    chosen: int | None = None
+    usd: float | None = None
+    ended: Why | None = None
+    lost: tuple[str, ...] = ()
 
 
 async def solve(
@@ -68,11 +73,16 @@ async def solve(
     *,
     objective: Objective,
     cap: HardCap | None = None,
+    budget: Budget | None = None,
+    prices: Prices | None = None,
     domain: str = "text",
     seed: int = 0,
     voteable: bool = True,
     abstain_below: float = 0.0,
     allow_foreign: bool = False,
+    steering: Steering | None = None,
+    patience: Patience | None = None,
+    listener: Listener | None = None,
 ) -> Solution:
     """Answer a question.
 
@@ -83,67 +93,64 @@ async def solve(
     settings:
         Must hold every policy x PRM pair that the planner may choose; plans without a PRM run in the
         setting (policy, None) or, without one, in any setting of the policy.
+    budget, prices:
+        Hard caps beside those of ``objective`` and ``cap``: a deadline, money.
     seed:
         Determines every draw where the engine promises so.
     abstain_below:
         Stop where no affordable plan is expected to be right this often; the answer is then the vote over
         what a look showed, if there was one.
+    steering:
+        Bends decisions (``planner.steering``).
+    patience:
+        When the drawing of the final vote ends early. None draws all, so that a run repeats exactly.
+    listener:
+        Hears of everything as it happens, and of ``Left`` where this raises.
 
-    Raises ArtefactError for models that the planner was not learned from or a pair that is missing,
-    BudgetError when not even the cheapest choice fits a cap.
+    A PRM that fails on the way is left out of what follows; at the deadline the best answer so far is
+    returned. Raises ArtefactError for models that the planner was not learned from or a pair that is
+    missing, BudgetError when not even the cheapest choice fits a cap, EngineError when the policy fails.
     """
     problem = question if isinstance(question, Problem) else Problem("request", "", domain, question)
     planner.check(_cards(settings), allow_foreign=allow_foreign)
     limits = [
         limit for limit in (objective if isinstance(objective, HardCap) else None, cap) if limit is not None
     ]
-    desk = _Desk(problem, settings, _budget(limits), seed)
-    advice = planner.recommend(
-        problem.question,
-        objective=objective,
-        cap=cap,
-        domain=problem.domain,
-        voteable=voteable,
-        abstain_below=abstain_below,
-    )
-    records: list[StageRecord] = []
-    look = Look(planner.stages[0].look.policy, 0)
-    before = Spend()
-    while advice.look is not None and not advice.abstain:
-        candidates = await desk.look(advice.look)
-        spent = desk.spend
-        records.append(StageRecord(look, advice, _minus(spent, before)))
-        look, before = advice.look, spent
-        if len(candidates) < look.samples:
-            # the cap let fewer finish than asked for: what there is must do
-            return desk.answered_from(candidates, look, records, advice)
-        advice = planner.decide(
-            problem.question,
-            look,
-            candidates,
-            objective=objective,
-            cap=cap,
-            spent=spent,
-            groups=group(problem, grading(problem.domain), [c.answer for c in candidates]),
-            domain=problem.domain,
-            abstain_below=abstain_below,
-        )
-    if advice.abstain:
-        records.append(StageRecord(look, advice, Spend()))
-        return desk.abstained(look, records, advice)
-    result = await desk.run(advice.choice, look)
-    records.append(StageRecord(look, advice, _minus(desk.spend, before)))
-    return Solution(
-        result.answer,
-        result.outcome,
-        advice.choice,
-        result.candidates,
-        tuple(records),
-        advice.accuracy,
-        before.tokens + advice.tokens,
-        before.flops + advice.flops,
-        desk.spend,
-    )
+    whole = _budget(limits, budget)
+    desk = Desk(problem, settings, whole, seed, prices=prices, listener=listener, patience=patience)
+    asked = _Asked(problem, objective, cap, voteable, abstain_below, steering)
+    try:
+        return await _Staged(desk, planner, asked).solve()
+    except BaseException:
+        desk.tell(Left(desk.spend))
+        raise
+
+
+async def perform(
+    question: str | Problem,
+    choice: Choice,
+    settings: Settings,
+    *,
+    budget: Budget = UNLIMITED,
+    prices: Prices | None = None,
+    domain: str = "text",
+    seed: int = 0,
+    patience: Patience | None = None,
+    listener: Listener | None = None,
+) -> Solution:
+    """Answer a question by a choice that is given, with no planner: nothing is promised (NaN).
+
+    Parameters and errors as ``solve`` has them; a PRM that fails raises RewardError.
+    """
+    problem = question if isinstance(question, Problem) else Problem("request", "", domain, question)
+    desk = Desk(problem, settings, budget, seed, prices=prices, listener=listener, patience=patience)
+    try:
+        result = await desk.run(choice, Look(choice.policy, 0))
+    except BaseException:
+        desk.tell(Left(desk.spend))
+        raise
+    unknown = float("nan")
+    return _solution(desk, result, choice, (), (unknown, unknown, unknown), ())
 
 
 def solve_sync(
@@ -176,131 +183,198 @@ def solve_sync(
     )
 
 
-class _Desk:
-    """One request being worked on: its ledgers and the samples it holds."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a request asks for."""
 
-    def __init__(self, problem: Problem, settings: Settings, budget: Budget, seed: int) -> None:
-        self._problem = problem
-        self._settings = settings
-        self._budget = budget
-        self._seed = seed
-        self._closed = Spend()  # of ledgers that are no longer in use
-        self._ledger: Ledger | None = None
-        self._candidates: tuple[Candidate, ...] = ()
-        self._last: Result | None = None
+    problem: Problem
+    objective: Objective
+    cap: HardCap | None
+    voteable: bool
+    abstain_below: float
+    steering: Steering | None
 
-    @property
-    def spend(self) -> Spend:
-        """Everything spent on this request."""
-        return self._closed if self._ledger is None else self._closed + self._ledger.spend
 
-    async def look(self, look: Look) -> tuple[Candidate, ...]:
-        """Draw (or score) until ``look`` has been seen."""
-        plan = Plan.of("majority", n=look.samples)
-        if look.prm is not None:
-            plan = Plan.of("best_of_n", n=look.samples, score="last")
-        result = await self._run(Choice(look.policy, look.prm, plan), self._candidates)
-        self._candidates, self._last = result.candidates, result
-        return result.candidates
+class _Staged:
+    """The decisions of one request, in stages."""
 
-    async def run(self, choice: Choice, look: Look) -> Result:
-        """Commit to a choice; the samples seen stay candidates where they join."""
-        return await self._run(choice, self._candidates if look.joins(choice) else ())
+    def __init__(self, desk: Desk, planner: Planner, asked: _Asked) -> None:
+        self._desk = desk
+        self._planner = planner
+        self._asked = asked
+        self._look = Look(planner.stages[0].look.policy, 0)
+        self._before = Spend()
+        self._records: list[StageRecord] = []
+        self._lost: tuple[str, ...] = ()
 
-    def answered_from(
-        self,
-        candidates: Sequence[Candidate],
-        look: Look,
-        records: Sequence[StageRecord],
-        advice: Recommendation,
-    ) -> Solution:
-        """The answer of a look that the budget cut short."""
-        assert self._last is not None
-        return Solution(
-            self._last.answer,
-            self._last.outcome,
-            Choice(look.policy, look.prm, self._last.plan),
-            tuple(candidates),
-            tuple(records),
-            advice.accuracy,
-            advice.tokens,
-            advice.flops,
-            self.spend,
+    async def solve(self) -> Solution:
+        """Look and decide until a decision is final, then follow it."""
+        advice = self._first()
+        while True:
+            try:
+                if advice.abstain:
+                    self._record(advice)
+                    return self._abstained(advice)
+                if advice.look is None:
+                    result = await self._desk.run(advice.choice, self._look)
+                    self._record(advice)
+                    return self._done(result, advice)
+                look = advice.look
+                candidates = await self._desk.look(look)
+            except RewardError as error:
+                advice = self._without_prm(advice, error)
+                continue
+            paid = self._before
+            self._record(advice)
+            if len(candidates) < look.samples:
+                # the cap or the deadline let fewer finish than asked for: what there is must do
+                return self._cut_short(look, advice, paid)
+            self._look = look
+            self._desk.tell(Looked(look, len(candidates), self._desk.spend))
+            # others run while a decision is made on the loop's own thread
+            await asyncio.sleep(0)
+            advice = self._next(candidates)
+
+    # ---- deciding
+
+    def _first(self) -> Recommendation:
+        asked = self._asked
+        objective = asked.objective
+        advice = self._planner.recommend(
+            asked.problem.question,
+            objective=_less(objective, self._before) if isinstance(objective, HardCap) else objective,
+            cap=None if asked.cap is None else _less(asked.cap, self._before),
+            domain=asked.problem.domain,
+            voteable=asked.voteable,
+            abstain_below=asked.abstain_below,
+            steering=asked.steering,
         )
+        return self._told(advice)
 
-    def abstained(self, look: Look, records: Sequence[StageRecord], advice: Recommendation) -> Solution:
+    def _next(self, candidates: Sequence[Candidate]) -> Recommendation:
+        asked = self._asked
+        answers = [candidate.answer for candidate in candidates]
+        advice = self._planner.decide(
+            asked.problem.question,
+            self._look,
+            candidates,
+            objective=asked.objective,
+            cap=asked.cap,
+            spent=self._desk.spend,
+            groups=group(asked.problem, grading(asked.problem.domain), answers),
+            domain=asked.problem.domain,
+            abstain_below=asked.abstain_below,
+            steering=asked.steering,
+        )
+        return self._told(advice)
+
+    def _told(self, advice: Recommendation) -> Recommendation:
+        self._desk.tell(Decided(len(self._records), self._look, advice, self._desk.spend))
+        return advice
+
+    def _without_prm(self, advice: Recommendation, error: RewardError) -> Recommendation:
+        """Decide again as if the PRM that failed were not there; its samples stay."""
+        prm = advice.choice.prm if advice.look is None else advice.look.prm
+        if prm is None or prm in self._lost:
+            raise error
+        self._lost = (*self._lost, prm)
+        self._record(advice)
+        self._desk.tell(Lost(prm, self._desk.spend))
+        self._planner = without(self._planner, prms=self._lost)
+        seen = next((s.look for s in self._planner.stages if s.look == self._look), None)
+        if seen is not None and seen.samples and len(self._desk.candidates) == seen.samples:
+            return self._next(self._desk.candidates)
+        fresh = self._first()
+        return fresh if fresh.look is None else replace(fresh, look=None)
+
+    def _record(self, advice: Recommendation) -> None:
+        spent = self._desk.spend
+        self._records.append(StageRecord(self._look, advice, _minus(spent, self._before)))
+        self._before = spent
+
+    # ---- answering
+
+    def _done(self, result: Result, advice: Recommendation) -> Solution:
+        desk, last = self._desk, self._records[-1]
+        before = _minus(self._before, last.spend)
+        ran = advice.choice
+        if result is desk.last:  # the answer so far
+            ran = Choice(self._look.policy, self._look.prm, result.plan)
+        promised = advice.accuracy, before.tokens + advice.tokens, before.flops + advice.flops
+        return _solution(desk, result, ran, self._records, promised, self._lost)
+
+    def _cut_short(self, look: Look, advice: Recommendation, paid: Spend) -> Solution:
+        """The answer of a look that the budget or the deadline cut short."""
+        assert self._desk.last is not None
+        choice = Choice(look.policy, look.prm, self._desk.last.plan)
+        promised = advice.accuracy, paid.tokens + advice.tokens, paid.flops + advice.flops
+        return _solution(self._desk, self._desk.last, choice, self._records, promised, self._lost)
+
+    def _abstained(self, advice: Recommendation) -> Solution:
         """What there is where nothing more is worth trying."""
-        answer = None if self._last is None else self._last.answer
+        desk, spent = self._desk, self._desk.spend
+        last = desk.last
+        choice = advice.choice if last is None else Choice(self._look.policy, self._look.prm, last.plan)
         return Solution(
-            answer,
+            None if last is None else last.answer,
             Outcome.ABSTAINED,
-            advice.choice if self._last is None else Choice(look.policy, look.prm, self._last.plan),
-            self._candidates,
-            tuple(records),
+            choice,
+            desk.candidates,
+            tuple(self._records),
             advice.accuracy,
-            float(self.spend.tokens),
-            self.spend.flops,
-            self.spend,
+            float(spent.tokens),
+            spent.flops,
+            spent,
+            None if last is None else last.chosen,
+            desk.usd,
+            desk.ended,
+            self._lost,
         )
 
-    async def _run(self, choice: Choice, prior: Sequence[Candidate]) -> Result:
-        setting = self._setting(choice)
-        ledger = self._ledger_for(setting, choice)
-        known = prior
-        if choice.prm is not None and prior and self._last is not None and self._scored_by != choice.prm:
-            # rewards of another PRM say nothing here: they are scored anew, and charged
-            known = [_unscored(candidate) for candidate in prior]
-        seed = seed_of(self._seed, str(choice), self._problem.problem_id, len(prior))
-        result = await run_plan(self._problem, choice.plan, setting, seed=seed, prior=known, ledger=ledger)
-        if choice.prm is not None:
-            self._scored_by = choice.prm
-        return result
 
-    _scored_by: str | None = None
-
-    def _setting(self, choice: Choice) -> Setting:
-        setting = self._settings.get((choice.policy, choice.prm))
-        if setting is None and choice.prm is None:
-            setting = next((s for (policy, _), s in self._settings.items() if policy == choice.policy), None)
-        if setting is None:
-            pairs = ", ".join(f"{policy} x {prm or '-'}" for policy, prm in self._settings)
-            raise ArtefactError(f"a planner chooses among the models that are there ({pairs}), got {choice}")
-        return setting
-
-    def _ledger_for(self, setting: Setting, choice: Choice) -> Ledger:
-        """The ledger that goes on, or a new one with what is left when the models change.
-
-        A prompt counts once per model: the ledger of a policy goes on and takes in its first PRM.
-        """
-        policy = setting.engine.card
-        prm = setting.reward.card if setting.reward is not None and choice.prm is not None else None
-        held = self._ledger
-        if held is not None and held.policy == policy and (prm is None or held.prm in (None, prm)):
-            if prm is not None:
-                held.prm = prm
-            return held
-        if held is not None:
-            self._closed, self._ledger = self._closed + held.spend, None
-        self._ledger = Ledger(_left(self._budget, self._closed), policy, prm)
-        return self._ledger
+def _solution(
+    desk: Desk,
+    result: Result,
+    choice: Choice,
+    records: Sequence[StageRecord],
+    promised: tuple[float, float, float],
+    lost: tuple[str, ...],
+) -> Solution:
+    """``promised``: accuracy, tokens and FLOPs."""
+    return Solution(
+        result.answer,
+        result.outcome,
+        choice,
+        result.candidates,
+        tuple(records),
+        *promised,
+        desk.spend,
+        result.chosen,
+        desk.usd,
+        desk.ended,
+        lost,
+    )
 
 
-def _unscored(candidate: Candidate) -> Candidate:
-    return replace(candidate, step_rewards=())
+def _budget(limits: Sequence[HardCap], beside: Budget | None) -> Budget:
+    """The tightest of all caps."""
+    tokens = [limit.tokens for limit in limits if limit.tokens is not None]
+    flops = [limit.flops for limit in limits if limit.flops is not None]
+    if beside is not None:
+        tokens += [] if beside.tokens is None else [beside.tokens]
+        flops += [] if beside.flops is None else [beside.flops]
+    seconds = None if beside is None else beside.seconds
+    usd = None if beside is None else beside.usd
+    if not tokens and not flops and seconds is None and usd is None:
+        return UNLIMITED
+    return Budget(min(tokens, default=None), min(flops, default=None), seconds, usd)
 
 
-def _budget(limits: Sequence[HardCap]) -> Budget:
-    tokens = min((limit.tokens for limit in limits if limit.tokens is not None), default=None)
-    flops = min((limit.flops for limit in limits if limit.flops is not None), default=None)
-    return UNLIMITED if tokens is None and flops is None else Budget(tokens=tokens, flops=flops)
-
-
-def _left(budget: Budget, spent: Spend) -> Budget:
-    if budget.tokens is None and budget.flops is None:
-        return budget
-    return Budget(
-        tokens=None if budget.tokens is None else max(0, budget.tokens - spent.tokens),
-        flops=None if budget.flops is None else max(0.0, budget.flops - spent.flops),
+def _less(cap: HardCap, spent: Spend) -> HardCap:
+    """What is left of a cap."""
+    return HardCap(
+        None if cap.tokens is None else max(0, cap.tokens - spent.tokens),
+        None if cap.flops is None else max(0.0, cap.flops - spent.flops),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from planner.matrix import probe_features, question_features
 from planner.objective import HardCap, MeanBudget, Objective, Price, TargetAccuracy, Unit
 from planner.recommendation import Recommendation
 from planner.stages import Stage
+from planner.steering import Steering
 from search.cards import ModelCard
 from search.errors import ArtefactError
 from search.result import Candidate, Spend
@@ -80,6 +81,7 @@ class Planner(Fitted):
         domain: str | None = None,
         voteable: bool = True,
         abstain_below: float = 0.0,
+        steering: Steering | None = None,
     ) -> Recommendation:
         """Advice before any token is spent.
 
@@ -93,13 +95,16 @@ class Planner(Fitted):
             False where answers cannot be compared (open-ended chat): then the advice is ``cot()``.
         abstain_below:
             Advise to abstain where no affordable plan is expected to be right this often.
+        steering:
+            Bends the decision (``planner.steering``).
 
         Raises BudgetError when not even the cheapest choice fits a cap.
         """
         if not voteable:
             stage = self.stages[0]
             return one_greedy_answer(stage, stage.menu(self.features(stage, question, None), _size(question)))
-        return self._decide(self.stages[0], question, None, objective, cap, Spend(), domain, abstain_below)
+        first, paid = self.stages[0], Spend()
+        return self._decide(first, question, None, objective, cap, paid, domain, abstain_below, steering)
 
     def decide(
         self,
@@ -113,6 +118,7 @@ class Planner(Fitted):
         groups: Sequence[int] | None = None,
         domain: str | None = None,
         abstain_below: float = 0.0,
+        steering: Steering | None = None,
     ) -> Recommendation:
         """Advice after a look.
 
@@ -124,12 +130,15 @@ class Planner(Fitted):
             What has been paid, out of the cap too.
         groups:
             Which answers are equal (``search.votes.group``); None: equal texts are.
+        steering:
+            As ``recommend`` takes it.
         """
         stage = self.stage(look)
         if len(candidates) != look.samples:
             raise ValueError(f"a look at {look} shows {look.samples} candidates, got {len(candidates)}")
         probe = Probe.of(candidates, groups=groups, scored=look.prm is not None)
-        return self._decide(stage, question, probe, objective, cap, spent or Spend(), domain, abstain_below)
+        paid = spent or Spend()
+        return self._decide(stage, question, probe, objective, cap, paid, domain, abstain_below, steering)
 
     def allocate(self, questions: Sequence[str], budget: float, unit: Unit = "flops") -> Allocation:
         """Spread one budget over a batch by marginal gain; see ``planner.allocation``."""
@@ -186,17 +195,24 @@ class Planner(Fitted):
         spent: Spend,
         domain: str | None,
         abstain_below: float,
+        steering: Steering | None,
     ) -> Recommendation:
         features = self.features(stage, question, probe)
         menu = stage.menu(features, _size(question))
+        if steering is not None:
+            menu = steering.menu(stage, menu)
         rule = self.rule(objective, cap, spent, question)
         if rule.target is not None:
             menu = calibrated(stage, menu)
         option = int(decide(menu, rule)[0])
         if option < 0:
             raise unaffordable(stage, menu, rule)
+        propensity = 1.0
+        if steering is not None:
+            option, propensity = steering.pick(stage, menu, rule, option)
         warnings = self._warn(stage, features, domain)
-        return advise(stage, menu, rule, option, features, warnings=warnings, abstain_below=abstain_below)
+        advice = advise(stage, menu, rule, option, features, warnings=warnings, abstain_below=abstain_below)
+        return advice if propensity == 1.0 else replace(advice, propensity=propensity)
 
     def _warn(self, stage: Stage, features: Floats, domain: str | None) -> tuple[str, ...]:
         warnings = []

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from planner.labels import Look
 from search.choice import Choice
 
@@ -48,6 +51,10 @@ class Recommendation:
         Why the advice may be less sure than it says.
     abstain:
         Whether no affordable plan is expected to be right often enough to be worth running.
+    propensity:
+        Probability with which this was advised, in (0, 1]; below 1.0 only where something explores.
+    features:
+        (F,) what the stage saw; None where it did not look.
     """
 
     choice: Choice
@@ -62,6 +69,8 @@ class Recommendation:
     warnings: tuple[str, ...] = ()
     abstain: bool = False
     explain: Callable[[], tuple[Reason, ...]] = field(default=tuple, repr=False, compare=False)
+    propensity: float = 1.0
+    features: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
 
     @property
     def why(self) -> tuple[Reason, ...]:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 
-from planner.executor import solve, solve_sync
+from planner.events import Decided, Drawn, Ended, Event, Grown, Left, Looked, Lost, Why
+from planner.executor import perform, solve, solve_sync
 from planner.labels import Look
 from planner.objective import HardCap, MeanBudget, Objective, Price
 from planner.planner import Planner
+from planner.restriction import without
+from planner.stopping import Patience
+from search.budget import Budget
 from search.choice import Choice
+from search.engines.protocol import Event as SearchEvent
+from search.engines.protocol import Request
 from search.engines.scripted import ScriptedEngine
-from search.errors import ArtefactError, BudgetError
+from search.errors import ArtefactError, BudgetError, RewardError
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Outcome
+from search.rewards.protocol import Handle, Scored
 from search.rewards.scripted import ScriptedReward
 from search.strategies.protocol import Setting
 
@@ -133,3 +143,140 @@ async def test_abstains_where_nothing_is_expected_to_help(planner: Planner) -> N
     hopeful = await solve(PROBLEM, planner, settings(), objective=Price(0.0), allow_foreign=True)
     assert hopeful.outcome == Outcome.ANSWERED
     assert not any(record.advice.abstain for record in hopeful.stages)
+
+
+def slow(text: str, rng: Random) -> str:
+    if rng.random() < 0.6:
+        return "so\n" * rng.randint(1, 20) + "# 51"
+    return "hm\n" * 60 + f"# {rng.randint(1, 99)}"
+
+
+def heard_by(events: list[Event], kind: type[Event]) -> list[Event]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+async def test_a_listener_hears_of_everything_and_changes_nothing(planner: Planner) -> None:
+    events: list[Event] = []
+    silent, heard = [
+        await solve(
+            PROBLEM,
+            looking(planner),
+            settings(),
+            objective=Price(0.0),
+            allow_foreign=True,
+            seed=3,
+            listener=listener,
+        )
+        for listener in (None, events.append)
+    ]
+    assert heard.candidates == silent.candidates
+    assert [e.advice for e in events if isinstance(e, Decided)] == [r.advice for r in heard.stages]
+    assert len(heard_by(events, Looked)) == len(planner.stages) - 1
+    tokens = [event.spend.tokens for event in events]
+    assert tokens == sorted(tokens)
+    assert tokens[-1] <= heard.spend.tokens
+    finals = {e.draw: e.candidate for e in events if isinstance(e, Drawn)}
+    assert set(heard.candidates) <= set(finals.values()) or heard.choice.plan.is_tree
+    last = [e for e in events if isinstance(e, Drawn | Grown)][-1]
+    assert last.votes
+    assert sum(vote.count for vote in last.votes) <= len(heard.candidates)
+
+
+async def test_a_vote_that_cannot_change_ends_the_drawing(planner: Planner) -> None:
+    small = {("small", None): Setting(ScriptedEngine(slow, name="small", parameters=1_000_000))}
+    choice = Choice("small", None, Plan.of("majority", n=32))
+    events: list[Event] = []
+    full = await perform(PROBLEM, choice, small, seed=5)
+    short = await perform(PROBLEM, choice, small, seed=5, patience=Patience(), listener=events.append)
+    assert (short.answer, full.answer) == ("51", "51")
+    assert short.ended == Why.SETTLED
+    assert short.spend.tokens < full.spend.tokens
+    assert [e.why for e in events if isinstance(e, Ended)] == [Why.SETTLED]
+    dear = await perform(PROBLEM, choice, small, seed=5, patience=Patience(price=1e-9))
+    assert dear.ended == Why.PRICE
+    assert dear.spend.tokens < short.spend.tokens
+    assert len(dear.candidates) < 32
+
+
+async def test_at_the_deadline_the_best_answer_so_far_is_given(planner: Planner) -> None:
+    class Stuck(ScriptedEngine):
+        """Hangs after its first child until it is cancelled."""
+
+        async def _events(self, request: Request, flight: Any) -> AsyncIterator[SearchEvent]:
+            async for event in super()._events(request, flight):
+                yield event
+                while flight.active and not flight.cancelled:
+                    await asyncio.sleep(0.001)
+
+    engine = Stuck(slow, name="small", parameters=1_000_000)
+    choice = Choice("small", None, Plan.of("majority", n=8))
+    pairs = {("small", None): Setting(engine)}
+    events: list[Event] = []
+    found = await perform(PROBLEM, choice, pairs, budget=Budget(seconds=0.05), seed=5, listener=events.append)
+    assert (found.ended, found.outcome, found.answer) == (Why.DEADLINE, Outcome.ANSWERED, "51")
+    assert [e.missing for e in events if isinstance(e, Ended)] == [7]
+    assert not engine._flights
+    # a look that is cut short answers too
+    both = {
+        (name, None): Setting(Stuck(slow, name=name, parameters=1_000_000)) for name in ("small", "large")
+    }
+    half = await solve(
+        PROBLEM,
+        without(looking(planner), prms={"good", "bad"}),
+        both,
+        objective=Price(0.0),
+        budget=Budget(seconds=0.05),
+        allow_foreign=True,
+        seed=5,
+    )
+    assert half.ended == Why.DEADLINE
+    assert half.answer is not None
+
+
+async def test_a_prm_that_fails_is_left_out_of_what_follows(planner: Planner) -> None:
+    class Dead(ScriptedReward):
+        async def extend(self, handle: Handle, steps: Sequence[str]) -> Scored:
+            raise RewardError("a PRM must answer, got a refused connection")
+
+    broken = {
+        key: replace(setting, reward=Dead(lambda q, s: 0.5, name=str(key[1]), parameters=1_000_000))
+        for key, setting in settings().items()
+    }
+    events: list[Event] = []
+    found = await solve(
+        PROBLEM,
+        looking(planner),
+        broken,
+        objective=Price(0.0),
+        allow_foreign=True,
+        listener=events.append,
+    )
+    lost = tuple(e.prm for e in events if isinstance(e, Lost))
+    assert found.lost == lost != ()
+    assert found.choice.prm is None
+    assert found.answer is not None
+    assert sum(record.spend.tokens for record in found.stages) == found.spend.tokens
+    with pytest.raises(RewardError):
+        await perform(PROBLEM, Choice("small", "good", Plan.of("best_of_n", n=2)), broken)
+
+
+async def test_who_leaves_early_is_told_what_was_spent(planner: Planner) -> None:
+    events: list[Event] = []
+
+    def cancel_at_first_sample(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Drawn):
+            task.cancel()
+
+    engine = ScriptedEngine(slow, name="small", parameters=1_000_000)
+    choice = Choice("small", None, Plan.of("majority", n=8))
+    task = asyncio.ensure_future(
+        perform(PROBLEM, choice, {("small", None): Setting(engine)}, listener=cancel_at_first_sample)
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert isinstance(events[-1], Left)
+    assert events[-1].spend.tokens > 0
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not engine._flights

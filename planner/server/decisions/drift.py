@@ -46,7 +46,7 @@ class Distribution:
 
     @classmethod
     def of(cls, values: Floats, bins: int = 10) -> Distribution:
-        """Deciles of a sample (n,); equal ones are one. What exceeds the largest value has a bin of its own."""
+        """Deciles of a sample (n,); equal ones are one. Beyond the largest value is a bin of its own."""
         quantiles = np.quantile(values, np.arange(bins) / bins, method="inverted_cdf")
         edges = np.unique([*quantiles, np.nextafter(values.max(), np.inf)])
         return cls(tuple(edges.tolist()), tuple(_counts(edges, values).tolist()))
@@ -66,8 +66,8 @@ class Distribution:
 class Shift:
     """How one feature (or a PRM's last rewards, ``look`` then names the PRM) has moved.
 
-    ``outside`` is None for rewards, whose range is [0, 1]. ``psi``, ``chance`` and ``distance`` are None while
-    there is nothing to compare: fewer decisions than the reference takes.
+    ``outside`` is None for rewards, whose range is [0, 1]. ``psi``, ``chance`` and ``distance`` are None
+    while there is nothing to compare: fewer decisions than the reference takes.
     """
 
     look: str
@@ -156,7 +156,7 @@ class _Series:
     last: bool = False
 
     def table(self, rows: Sequence[tuple[float, bytes]]) -> tuple[list[float], Floats]:
-        """Times, and values (rows, names); rows of another width or without finite numbers are passed over."""
+        """Times, and values (rows, names). Rows of another width or not finite are passed over."""
         times, values = [], []
         for created, vector in rows:
             row = np.frombuffer(vector, "<f8")[-1 if self.last else 0 :]

@@ -7,7 +7,7 @@ import pytest
 
 from planner.objective import HardCap, Objective, Price, TargetAccuracy
 from planner.planner import Planner
-from planner.server.restriction import without
+from planner.restriction import without
 from search.errors import ArtefactError
 
 QUESTION = "work out the sum of 3 + 41 + 7"

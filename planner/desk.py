@@ -1,0 +1,193 @@
+"""The desk: one request being worked on, its ledgers, the samples it holds, and who hears of it.
+
+It runs looks and plans; what to run is decided elsewhere (``planner.executor``).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from planner.events import Ended, Event, Listener, Started, Why
+from planner.labels import Look
+from planner.stopping import Patience
+from planner.tally import Tally
+from search.budget import Budget, Ledger, Prices
+from search.choice import Choice
+from search.errors import ArtefactError
+from search.plan import Plan
+from search.problem import Problem
+from search.result import Candidate, Outcome, Result, Spend
+from search.run import run_plan
+from search.seeds import seed_of
+from search.strategies.protocol import Setting
+
+__all__ = ["Desk", "Settings"]
+
+#: (policy name, PRM name or None) -> what runs it
+Settings = Mapping[tuple[str, str | None], Setting]
+
+#: what a run that was cut off may come back with
+_CUT_OFF = (Outcome.DEADLINE, Outcome.BUDGET)
+
+
+class Desk:
+    """One request's work.
+
+    Parameters
+    ----------
+    budget:
+        Hard caps of the whole request; its seconds count from now.
+    prices:
+        Needed for a cap on money.
+    listener:
+        Hears of everything; None: nobody does.
+    patience:
+        When the drawing of a final vote may end early; None: never.
+    clock:
+        Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        settings: Settings,
+        budget: Budget,
+        seed: int,
+        *,
+        prices: Prices | None = None,
+        listener: Listener | None = None,
+        patience: Patience | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.candidates: tuple[Candidate, ...] = ()
+        self.last: Result | None = None
+        self.ended: Why | None = None
+        self._problem = problem
+        self._settings = settings
+        self._budget = budget
+        self._seed = seed
+        self._prices = prices
+        self._listener = listener
+        self._patience = patience
+        self._clock = clock
+        self._began = clock()
+        self._closed = Spend()  # of ledgers that are no longer in use
+        self._closed_usd = 0.0
+        self._ledger: Ledger | None = None
+        self._scored_by: str | None = None
+
+    @property
+    def spend(self) -> Spend:
+        """Everything spent on this request; ``seconds`` since it began."""
+        spent = self._closed if self._ledger is None else self._closed + self._ledger.spend
+        return replace(spent, seconds=self._clock() - self._began)
+
+    @property
+    def usd(self) -> float | None:
+        """Money spent; None without prices."""
+        if self._prices is None:
+            return None
+        return self._closed_usd + (0.0 if self._ledger is None else self._ledger.usd)
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline: infinite without one, 0.0 once it has passed."""
+        if self._budget.seconds is None:
+            return math.inf
+        return max(0.0, self._budget.seconds - (self._clock() - self._began))
+
+    def tell(self, event: Event) -> None:
+        """Tell the listener, if there is one."""
+        if self._listener is not None:
+            self._listener(event)
+
+    async def look(self, look: Look) -> tuple[Candidate, ...]:
+        """Draw (or score) until ``look`` has been seen; fewer candidates where a cap let fewer finish."""
+        plan = Plan.of("majority", n=look.samples)
+        if look.prm is not None:
+            plan = Plan.of("best_of_n", n=look.samples, score="last")
+        choice = Choice(look.policy, look.prm, plan)
+        self.tell(Started(choice, look, self.spend))
+        result = await self._run(choice, self.candidates, None)
+        self.candidates, self.last = result.candidates, result
+        return result.candidates
+
+    async def run(self, choice: Choice, look: Look) -> Result:
+        """Commit to a choice; the samples seen stay candidates where they join.
+
+        Where the time or the budget ends before it has an answer, the answer of the last look stands.
+        """
+        self.tell(Started(choice, None, self.spend))
+        result = await self._run(choice, self.candidates if look.joins(choice) else (), self._patience)
+        if result.outcome in _CUT_OFF and self.last is not None and self.last.answer is not None:
+            return self.last
+        return result
+
+    async def _run(self, choice: Choice, prior: Sequence[Candidate], patience: Patience | None) -> Result:
+        setting = self._setting(choice)
+        ledger = self._ledger_for(setting, choice)
+        known = prior
+        if choice.prm is not None and prior and self.last is not None and self._scored_by != choice.prm:
+            # rewards of another PRM say nothing here: they are scored anew, and charged
+            known = [replace(candidate, step_rewards=()) for candidate in prior]
+        seed = seed_of(self._seed, str(choice), self._problem.problem_id, len(prior))
+        tally: Tally | None = None
+        if self._listener is not None or patience is not None:
+            tally = Tally(
+                self._problem,
+                choice.plan,
+                known,
+                lambda: self.spend,
+                listener=self._listener,
+                patience=patience,
+                policy=setting.engine.card,
+            )
+            setting = replace(setting, watcher=tally)
+        result = await run_plan(self._problem, choice.plan, setting, seed=seed, prior=known, ledger=ledger)
+        if choice.prm is not None:
+            self._scored_by = choice.prm
+        if tally is not None and tally.ended is not None:
+            self.ended = tally.ended
+        elif self.seconds_left <= 0.0:
+            self.ended = Why.DEADLINE
+            self.tell(Ended(Why.DEADLINE, max(0, choice.plan.n - len(result.candidates)), self.spend))
+        return result
+
+    def _setting(self, choice: Choice) -> Setting:
+        setting = self._settings.get((choice.policy, choice.prm))
+        if setting is None and choice.prm is None:
+            setting = next((s for (policy, _), s in self._settings.items() if policy == choice.policy), None)
+        if setting is None:
+            pairs = ", ".join(f"{policy} x {prm or '-'}" for policy, prm in self._settings)
+            raise ArtefactError(f"a planner chooses among the models that are there ({pairs}), got {choice}")
+        return setting
+
+    def _ledger_for(self, setting: Setting, choice: Choice) -> Ledger:
+        """The ledger that goes on, or a new one with what is left when the models change.
+
+        A prompt counts once per model: the ledger of a policy goes on and takes in its first PRM.
+        """
+        policy = setting.engine.card
+        prm = setting.reward.card if setting.reward is not None and choice.prm is not None else None
+        held = self._ledger
+        if held is not None and held.policy == policy and (prm is None or held.prm in (None, prm)):
+            if prm is not None:
+                held.prm = prm
+            return held
+        if held is not None:
+            self._closed_usd = self.usd or 0.0
+            self._closed, self._ledger = self._closed + held.spend, None
+        self._ledger = Ledger(self._left(), policy, prm, self._prices)
+        return self._ledger
+
+    def _left(self) -> Budget:
+        budget, spent = self._budget, self._closed
+        return Budget(
+            tokens=None if budget.tokens is None else max(0, budget.tokens - spent.tokens),
+            flops=None if budget.flops is None else max(0.0, budget.flops - spent.flops),
+            seconds=self.seconds_left,
+            usd=None if budget.usd is None else max(0.0, budget.usd - self._closed_usd),
+        )

@@ -1,0 +1,26 @@
+"""Steering: bends a planner's decisions while it serves, and says how likely each one was.
+
+``Planner.recommend`` and ``Planner.decide`` take one. ``Steering`` itself bends nothing.
+"""
+
+from __future__ import annotations
+
+from planner.decision import Menu, Rule
+from planner.stages import Stage
+
+__all__ = ["Steering"]
+
+
+class Steering:
+    """Leaves everything as it is. Override what matters."""
+
+    def menu(self, stage: Stage, menu: Menu) -> Menu:
+        """The menu (one row) without what cannot be had now: an infinite cost bars an option."""
+        return menu
+
+    def pick(self, stage: Stage, menu: Menu, rule: Rule, option: int) -> tuple[int, float]:
+        """The option to take where the rule says ``option``, and the probability with which it is taken.
+
+        Options are numbered as ``planner.decision.decide`` has them.
+        """
+        return option, 1.0
