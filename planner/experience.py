@@ -8,30 +8,44 @@ in ``left_out``. It knows nothing of features, values or decisions.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from planner.features.probe import SUMMARY, summarise_padded
+from planner.arrays import Arrays
+from planner.rows import Complete, complete_problems, first_draws, numbered, parts, rows_of, summaries
 from search.cards import ModelCard
 from search.choice import Choice
-from search.errors import LogError, TooLittleDataError
-from search.grading.registry import domain
+from search.errors import LogError
 from search.plan import Plan
-from search.problem import Problem
 from search.scores import SCORES
-from search.votes import group
 
 __all__ = ["Experience", "PolicyPool", "PrmPool", "Tables", "TreeRuns", "read_experience"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+#: as narrow as the log has them: millions of them lie in memory
+Numbers = NDArray[np.number[Any]]
+
+
+#: what is read of each table, beside whose row it is
+_SAMPLES = (
+    *("policy", "draw", "answer", "correct", "prompt_tokens", "tokens", "mean_logprob", "min_logprob"),
+    pl.col("step_tokens").list.len().alias("steps"),
+    (pl.col("finish_reason") == "length").alias("truncated"),
+)
+_SCORES = ("policy", "prm", "draw", "step_rewards", "prompt_tokens", "prm_tokens")
+_RUNS = (
+    *("policy", "prm", "plan", "run", "answer", "correct", "policy_tokens", "prm_tokens"),
+    pl.col("candidates").list.eval(
+        pl.struct(pl.element().struct.field("answer"), pl.element().struct.field("step_rewards"))
+    ),
+)
 
 
 class Tables(Protocol):
@@ -47,7 +61,7 @@ class PrmPool:
     """A PRM's view of a pool: tokens ``prompt`` (P,) and ``tokens`` (P, D); ``summary`` (P, D, 8)."""
 
     prompt: Floats
-    tokens: Floats
+    tokens: Numbers
     summary: NDArray[np.float32]
 
     def score(self, name: str) -> NDArray[np.float32]:
@@ -59,13 +73,13 @@ class PrmPool:
 class PolicyPool:
     """A policy's pool, arrays (P, D) unless said otherwise. ``greedy_*`` (P,) are None if not logged."""
 
-    codes: Ints
+    codes: NDArray[np.signedinteger[Any]]
     prompt: Floats  # (P,)
-    tokens: Floats
-    steps: Floats
-    mean_logprob: Floats
-    min_logprob: Floats
-    truncated: Floats
+    tokens: Numbers
+    steps: Numbers
+    mean_logprob: NDArray[np.floating[Any]]
+    min_logprob: NDArray[np.floating[Any]]
+    truncated: NDArray[np.bool_]
     greedy_code: Ints | None
     greedy_tokens: Floats | None
     prms: Mapping[str, PrmPool]
@@ -126,7 +140,7 @@ class Experience:
         if not fits:
             raise LogError(f"a planner picks among choices that the log can replay, got {choice}")
 
-    def graded(self, codes: Ints) -> Bools:
+    def graded(self, codes: NDArray[np.signedinteger[Any]]) -> Bools:
         """Whether answers (P, ...) are right; unreadable ones are not."""
         where = np.arange(len(codes)).reshape(-1, *(1,) * (codes.ndim - 1))
         return np.where(codes >= 0, self.right[where, np.maximum(codes, 0)], False)
@@ -156,226 +170,157 @@ def read_experience(
     LogError
         A policy has pools of two samplings, rows are not graded, or a choice was never logged.
     """
-    problems = tables.scan("problems").collect()
-    samples = (
-        tables.scan("samples")
-        .filter(pl.col("policy").is_in(list(policies)))
-        .select(
-            "problem_id",
-            "policy",
-            "sampling",
-            "draw",
-            "answer",
-            "correct",
-            "prompt_tokens",
-            "tokens",
-            pl.col("step_tokens").list.len().alias("steps"),
-            "mean_logprob",
-            "min_logprob",
-            (pl.col("finish_reason") == "length").alias("truncated"),
-        )
-        .collect()
-    )
-    judged = pl.col("policy").is_in(list(policies)) & pl.col("prm").is_in(list(prms))
-    runs = (
-        tables.scan("runs")
-        .filter(judged)
-        .drop("seconds", "physical_policy_tokens", "physical_prm_tokens", "seed")
-        .collect()
-    )
-    scores = tables.scan("scores").filter(judged).drop("physical_prm_tokens").collect()
-    pooled = samples.filter(pl.col("draw") >= 0)
-    for (name,), samplings in pooled.select("policy", "sampling").unique().group_by("policy"):
-        if len(samplings) > 1:
-            raise LogError(
-                f"a policy's pool has one sampling, got {sorted(samplings['sampling'])} for {name!r}"
-            )
-    if pooled.is_empty():
-        raise TooLittleDataError(
-            "a planner learns from problems with pools of samples, got a log without samples"
-        )
-    if samples["correct"].null_count() or runs["correct"].null_count():
-        missing = samples["correct"].null_count() + runs["correct"].null_count()
-        raise LogError(f"samples and runs must be graded, got {missing} without a grade")
-    complete, draws = _complete(problems, pooled, scores, runs)
-    if complete.is_empty():
-        raise TooLittleDataError(
-            "a planner learns from problems with complete pools, got none that is complete"
-        )
-    left_out = len(problems) - len(complete)
-    keep = complete.select("problem_id", pl.int_range(pl.len()).alias("at"))
-    samples, scores, runs = (frame.join(keep, on="problem_id") for frame in (samples, scores, runs))
-    numbers, right = _numbers(complete, samples, runs)
-    samples = samples.join(numbers, on=["at", "answer"], how="left").with_columns(
-        pl.col("code").fill_null(-1)
-    )
-    pools = {
-        str(name): _pool(
-            samples.filter(pl.col("policy") == name), scores.filter(pl.col("policy") == name), draws[name]
-        )
-        for name in sorted(draws)
-    }
-    trees = {}
-    for (policy, prm, plan), part in runs.group_by("policy", "prm", "plan"):
-        trees[Choice(str(policy), str(prm), Plan.parse(str(plan)))] = _runs(
-            part, numbers, Plan.parse(str(plan))
-        )
+    named = pl.col("policy").is_in(list(policies))
+    judged = named & pl.col("prm").is_in(list(prms))
+    samples = tables.scan("samples").filter(named)
+    scores, runs = tables.scan("scores").filter(judged), tables.scan("runs").filter(judged)
+    complete = complete_problems(tables.scan("problems").collect(), samples, scores, runs)
+    arrays = Arrays(len(complete.problems))
+    for begin, part in parts(complete.problems):
+        _take(arrays, begin, part, samples, scores, runs, complete)
+    pools = {name: _pool(arrays, name) for name in sorted(complete.draws)}
+    trees = {choice: _tree(arrays, choice) for choice in sorted(complete.runs, key=str)}
     known = tuple(_logged(tables, pools, trees) if choices is None else choices)
     experience = Experience(
-        tuple(complete["problem_id"]),
-        tuple(complete["family"]),
-        tuple(complete["domain"]),
-        tuple(complete["question"]),
-        right,
+        tuple(complete.problems["problem_id"]),
+        tuple(complete.problems["family"]),
+        tuple(complete.problems["domain"]),
+        tuple(complete.problems["question"]),
+        arrays.ragged(False, "right"),
         pools,
-        dict(sorted(trees.items(), key=lambda item: str(item[0]))),
+        trees,
         tuple(sorted(set(known), key=str)),
         {name: policies[name] for name in pools},
         {name: prms[name] for name in sorted(_prms(pools, trees))},
-        left_out,
+        complete.left_out,
     )
     for choice in known:
         experience.require(choice)
     return experience
 
 
-def _complete(
-    problems: pl.DataFrame, pooled: pl.DataFrame, scores: pl.DataFrame, runs: pl.DataFrame
-) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Problems for which nothing is missing, in order, and the draws of each policy's pool."""
-    complete = problems.sort("problem_id")
-    draws: dict[str, int] = {}
-    sizes = pooled.group_by("policy", "problem_id").len()
-    for (name,), part in sizes.group_by("policy", maintain_order=True):
-        size = int(part["len"].value_counts().sort("count", "len", descending=True)["len"][0])
-        draws[str(name)] = size
-        complete = complete.join(part.filter(pl.col("len") >= size), on="problem_id", how="semi")
-    scored = scores.filter(pl.col("draw") >= 0).group_by("policy", "prm", "problem_id").len()
-    for (policy, _), part in scored.group_by("policy", "prm"):
-        enough = part.filter(pl.col("len") >= draws[str(policy)])
-        complete = complete.join(enough, on="problem_id", how="semi")
-    ran = runs.group_by("policy", "prm", "plan", "problem_id").len()
-    for _, part in ran.group_by("policy", "prm", "plan"):
-        complete = complete.join(part.filter(pl.col("len") >= part["len"].min()), on="problem_id", how="semi")
-    return complete, draws
+def _take(
+    arrays: Arrays,
+    begin: int,
+    part: pl.DataFrame,
+    samples: pl.LazyFrame,
+    scores: pl.LazyFrame,
+    runs: pl.LazyFrame,
+    complete: Complete,
+) -> None:
+    """Read the rows of some problems into their places."""
+    drawn, ran = rows_of(part, samples, *_SAMPLES), rows_of(part, runs, *_RUNS)
+    numbers, right = numbered(part, drawn, ran)
+    arrays.add(right, "right")
+    drawn = drawn.join(numbers, on=["at", "answer"], how="left").drop("answer")
+    for name, draws in complete.draws.items():
+        _take_samples(arrays, begin, name, drawn.filter(pl.col("policy") == name), draws, len(part))
+    for choice, count in complete.runs.items():
+        same = (pl.col("policy") == choice.policy) & (pl.col("prm") == choice.prm)
+        _take_runs(arrays, begin, choice, ran.filter(same, plan=str(choice.plan)), numbers, count)
+    del drawn, ran
+    for (policy, prm), rows in rows_of(part, scores, *_SCORES).group_by("policy", "prm"):
+        _take_scores(arrays, begin, str(policy), str(prm), rows, complete.draws[str(policy)])
 
 
-def _numbers(problems: pl.DataFrame, samples: pl.DataFrame, runs: pl.DataFrame) -> tuple[pl.DataFrame, Bools]:
-    """A number for every answer of every problem, and (P, numbers) which of them are right.
+def _take_samples(
+    arrays: Arrays, begin: int, name: str, rows: pl.DataFrame, draws: int, problems: int
+) -> None:
+    places = first_draws(rows, draws)
 
-    Answers that the domain finds equal share a number. It is right if most of its graded answers are
-    (closeness within a tolerance is not transitive).
-    """
-    inside = runs.select(
-        "at", pl.col("candidates").list.eval(pl.element().struct.field("answer")).alias("answer")
-    )
-    graded = pl.concat([samples.sort("policy", "draw"), runs.sort("policy", "plan", "run")], how="diagonal")
-    every = pl.concat(
-        [
-            graded.select("at", "answer", "correct"),
-            inside.explode("answer").select("at", "answer", pl.lit(None, pl.Boolean).alias("correct")),
-        ]
-    )
-    answers = (
-        every.drop_nulls("answer")
-        .group_by("at", "answer", maintain_order=True)
-        .agg(pl.col("correct").sum().alias("yes"), pl.col("correct").is_not_null().sum().alias("graded"))
-        .sort("at", maintain_order=True)
-    )
-    codes = np.zeros(len(answers), np.int64)
-    where = answers["at"].to_numpy()
-    texts = answers["answer"].to_list()
-    for at, row in enumerate(problems.iter_rows(named=True)):
-        start, stop = np.searchsorted(where, [at, at + 1])
-        meta = json.loads(row["meta"] or "{}")
-        problem = Problem(
-            row["problem_id"], row["family"], row["domain"], row["question"], row["answer"], meta
-        )
-        codes[start:stop] = group(problem, domain(row["domain"]), texts[start:stop])
-    width = 1 + int(codes.max(initial=0))
-    flat = where * width + codes
-    yes = np.bincount(flat, answers["yes"].to_numpy(), minlength=len(problems) * width)
-    known = np.bincount(flat, answers["graded"].to_numpy(), minlength=len(problems) * width)
-    # an answer that only tree searches hold and none of them gave cannot win a vote that a probe joins
-    right = (2.0 * yes > known).reshape(len(problems), width)
-    return answers.select("at", "answer", pl.Series("code", codes)), right
+    def put(column: str, kind: type[np.generic]) -> None:
+        arrays.put(begin, _filled(rows[column])[places].reshape(-1, draws).astype(kind), name, column)
+
+    for column in ("tokens", "steps"):
+        put(column, np.int32)
+    for column in ("mean_logprob", "min_logprob"):
+        put(column, np.float32)
+    put("truncated", np.bool_)
+    arrays.put(begin, _codes(rows)[places].reshape(-1, draws).astype(np.int32), name, "codes")
+    prompts = _filled(rows["prompt_tokens"])[places[::draws]]
+    arrays.put(begin, prompts.astype(np.float64), name, "prompt")
+    greedy = rows.filter(pl.col("draw") == -1).unique(["at"]).sort("at")
+    if len(greedy) == problems:
+        arrays.put(begin, _codes(greedy), name, "greedy_code")
+        arrays.put(begin, _filled(greedy["tokens"]).astype(np.float64), name, "greedy_tokens")
 
 
-def _pool(samples: pl.DataFrame, scores: pl.DataFrame, draws: int) -> PolicyPool:
-    def table(frame: pl.DataFrame, column: str, dtype: type = np.float64) -> NDArray[np.float64]:
-        values = (
-            frame[column].fill_null(0).fill_nan(0)
-            if frame[column].dtype.is_float()
-            else frame[column].fill_null(0)
-        )
-        return values.to_numpy().astype(dtype).reshape(-1, draws)
-
-    pool = _first(samples, draws)
-    greedy = samples.filter(pl.col("draw") == -1).unique(["at"]).sort("at")
-    has_greedy = len(greedy) == len(pool) // draws
-    prms = {}
-    for (name,), part in scores.group_by("prm", maintain_order=True):
-        rows = _first(part, draws)
-        prms[str(name)] = PrmPool(
-            table(rows, "prompt_tokens")[:, 0],
-            table(rows, "prm_tokens"),
-            _summaries(rows["step_rewards"]).reshape(-1, draws, len(SUMMARY)).astype(np.float32),
-        )
-    return PolicyPool(
-        table(pool, "code", np.int64).astype(np.int64),
-        table(pool, "prompt_tokens")[:, 0],
-        table(pool, "tokens"),
-        table(pool, "steps"),
-        table(pool, "mean_logprob"),
-        table(pool, "min_logprob"),
-        table(pool, "truncated"),
-        greedy["code"].to_numpy().astype(np.int64) if has_greedy else None,
-        greedy["tokens"].to_numpy().astype(np.float64) if has_greedy else None,
-        dict(sorted(prms.items())),
-    )
+def _take_scores(arrays: Arrays, begin: int, policy: str, prm: str, rows: pl.DataFrame, draws: int) -> None:
+    places = first_draws(rows, draws)
+    tokens = _filled(rows["prm_tokens"])[places].reshape(-1, draws).astype(np.int32)
+    prompts = _filled(rows["prompt_tokens"])[places[::draws]].astype(np.float64)
+    found = summaries(rows["step_rewards"])[places]
+    arrays.put(begin, tokens, policy, "prms", prm, "tokens")
+    arrays.put(begin, prompts, policy, "prms", prm, "prompt")
+    arrays.put(begin, found.reshape(-1, draws, found.shape[1]), policy, "prms", prm, "summary")
 
 
-def _first(frame: pl.DataFrame, draws: int) -> pl.DataFrame:
-    """The first ``draws`` pool rows of every problem, in order."""
-    rows = frame.filter(pl.col("draw") >= 0).sort("at", "draw")
-    return rows.filter(pl.int_range(pl.len()).over("at") < draws)
-
-
-def _summaries(step_rewards: pl.Series) -> Floats:
-    lengths = step_rewards.list.len().fill_null(0).to_numpy().astype(np.int64)
-    padded = np.zeros((len(lengths), max(1, int(lengths.max(initial=0)))), np.float32)
-    flat = step_rewards.explode(empty_as_null=False, keep_nulls=False).fill_null(0.0).to_numpy()
-    padded[np.arange(padded.shape[1]) < lengths[:, None]] = flat
-    return summarise_padded(padded, lengths)
-
-
-def _runs(part: pl.DataFrame, numbers: pl.DataFrame, plan: Plan) -> TreeRuns:
-    runs = int(part.group_by("at").len()["len"].to_numpy().min(initial=2**31))
+def _take_runs(
+    arrays: Arrays, begin: int, choice: Choice, part: pl.DataFrame, numbers: pl.DataFrame, runs: int
+) -> None:
     rows = part.sort("at", "run").filter(pl.int_range(pl.len()).over("at") < runs).with_row_index("row")
-    code = rows.join(numbers, on=["at", "answer"], how="left", maintain_order="left")["code"].fill_null(-1)
+    code = _codes(rows.join(numbers, on=["at", "answer"], how="left", maintain_order="left"))
     inside = (
         rows.select("row", "at", "candidates")
         .filter(pl.col("candidates").list.len() > 0)
         .explode("candidates")
         .unnest("candidates")
         .join(numbers, on=["at", "answer"], how="left", maintain_order="left")
-        .with_columns(pl.col("code").fill_null(-1), pl.int_range(pl.len()).over("row").alias("place"))
+        .with_columns(pl.int_range(pl.len()).over("row").alias("place"))
     )
     most = 1 + int(inside["place"].to_numpy().max(initial=0))
     codes, scores = np.full((len(rows), most), -1, np.int64), np.zeros((len(rows), most), np.float32)
     at = (inside["row"].to_numpy(), inside["place"].to_numpy())
-    codes[at] = inside["code"].to_numpy()
-    scores[at] = _summaries(inside["step_rewards"])[:, SCORES.index(str(plan.score))]
+    codes[at] = _codes(inside)
+    scores[at] = summaries(inside["step_rewards"])[:, SCORES.index(str(choice.plan.score))]
+    name = str(choice)
+    arrays.put(begin, code.reshape(-1, runs), name, "code")
+    for column in ("policy_tokens", "prm_tokens"):
+        arrays.put(begin, rows[column].to_numpy().astype(np.float64).reshape(-1, runs), name, column)
+    arrays.add(codes.reshape(-1, runs, most), name, "codes")
+    arrays.add(scores.reshape(-1, runs, most), name, "scores")
 
-    def grid(values: NDArray[np.generic]) -> Floats:
-        return values.astype(np.float64).reshape(-1, runs)
 
+def _codes(rows: pl.DataFrame) -> Ints:
+    return rows["code"].fill_null(-1).to_numpy().astype(np.int64)
+
+
+def _filled(column: pl.Series) -> NDArray[Any]:
+    """A column as an array, 0 where nothing is known."""
+    known = column.fill_null(0 if column.dtype != pl.Boolean else False)
+    return (known.fill_nan(0) if known.dtype.is_float() else known).to_numpy()
+
+
+def _pool(arrays: Arrays, name: str) -> PolicyPool:
+    prms = {}
+    for prm in arrays.names(name, "prms"):
+        prompt, tokens, summary = (
+            arrays.all(name, "prms", prm, part) for part in ("prompt", "tokens", "summary")
+        )
+        prms[prm] = PrmPool(prompt, tokens, summary)
+    greedy = arrays.full(name, "greedy_code")
+    return PolicyPool(
+        codes=arrays.all(name, "codes"),
+        prompt=arrays.all(name, "prompt"),
+        tokens=arrays.all(name, "tokens"),
+        steps=arrays.all(name, "steps"),
+        mean_logprob=arrays.all(name, "mean_logprob"),
+        min_logprob=arrays.all(name, "min_logprob"),
+        truncated=arrays.all(name, "truncated"),
+        greedy_code=arrays.all(name, "greedy_code") if greedy else None,
+        greedy_tokens=arrays.all(name, "greedy_tokens") if greedy else None,
+        prms=prms,
+    )
+
+
+def _tree(arrays: Arrays, choice: Choice) -> TreeRuns:
+    name = str(choice)
     return TreeRuns(
-        code.to_numpy().astype(np.int64).reshape(-1, runs),
-        grid(rows["policy_tokens"].to_numpy()),
-        grid(rows["prm_tokens"].to_numpy()),
-        codes.reshape(-1, runs, most),
-        scores.reshape(-1, runs, most),
+        code=arrays.all(name, "code"),
+        policy_tokens=arrays.all(name, "policy_tokens"),
+        prm_tokens=arrays.all(name, "prm_tokens"),
+        codes=arrays.ragged(-1, name, "codes"),
+        scores=arrays.ragged(0, name, "scores"),
     )
 
 

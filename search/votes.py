@@ -40,8 +40,9 @@ def group(problem: Problem, domain: Domain, answers: Sequence[str | None]) -> li
             continue
         number = known.get(answer)
         if number is None:
+            others = () if domain.exact else representatives
             number = next(
-                (i for i, other in enumerate(representatives) if domain.equal(problem, other, answer)),
+                (i for i, other in enumerate(others) if domain.equal(problem, other, answer)),
                 len(representatives),
             )
             if number == len(representatives):

@@ -18,6 +18,7 @@ class ArithmeticDomain(Domain):
     """Whole numbers, compared as numbers: ``#042`` and ``#42`` are one answer, ``42``."""
 
     name = "arithmetic"
+    exact = True
 
     def read(self, problem: Problem, text: str) -> str | None:
         """The number after ``#`` on the last line that is not blank; None if there is none."""

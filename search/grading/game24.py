@@ -53,6 +53,7 @@ class Game24Domain(Domain):
     """
 
     name = "game24"
+    exact = True
 
     def read(self, problem: Problem, text: str) -> str | None:
         """The expression on the last line, canonical; None where it is no expression of whole numbers."""

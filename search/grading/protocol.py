@@ -18,6 +18,8 @@ class Domain(ABC):
 
     #: the value of ``Problem.domain`` that names it
     name: str
+    #: whether ``equal`` is the equality of texts, so that none of a pool's pairs need be asked
+    exact: bool = False
 
     @abstractmethod
     def read(self, problem: Problem, text: str) -> str | None:

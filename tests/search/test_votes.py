@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.grading.protocol import Domain
+from search.grading.registry import DOMAINS, domain
 from search.grading.text import TextDomain
 from search.plan import VOTES
 from search.problem import Problem
@@ -118,3 +119,11 @@ def test_order_matters_only_between_exact_ties(drawn: list[tuple[int, float]], r
     shuffled = rng.sample(drawn, len(drawn))
     chosen = pick("weighted", [g for g, _ in shuffled], [s for _, s in shuffled])
     assert chosen is None if not heaviest else shuffled[chosen or 0][0] in heaviest
+
+
+@given(st.sampled_from([name for name in DOMAINS if domain(name).exact]), st.text(), st.text())
+def test_exact_domains_compare_texts(name: str, one: str, other: str) -> None:
+    problem = Problem("p", "f", name, "reach 3 from 1, 2", "3")
+    assert domain(name).equal(problem, one, one)
+    assert domain(name).equal(problem, one, other) == (one == other)
+    assert group(problem, domain(name), [one, other, None, one]) == [0, int(one != other), -1, 0]
