@@ -75,8 +75,11 @@ class Client:
         self._retry = retry or Retry()
         self._circuit = circuit or Circuit()
         self._rng = Random()
-        self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
-        self._timeout = httpx.Timeout(silence, connect=min(silence, 10.0), pool=None)
+        self._kept: dict[str, Any] = {
+            "headers": {} if api_key is None else {"Authorization": f"Bearer {api_key}"},
+            "timeout": httpx.Timeout(silence, connect=min(silence, 10.0), pool=None),
+            "verify": url.scheme == "https" and httpx.create_ssl_context(),  # certificates take time to load
+        }
         self._limits = httpx.Limits(
             max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=_IDLE
         )
@@ -113,7 +116,7 @@ class Client:
             tries.enter_now()
             try:
                 url = self.root + path
-                with _named(url), httpx.Client(headers=self._headers, timeout=self._timeout) as client:
+                with _named(url), httpx.Client(**self._kept) as client:
                     answer = client.request("GET" if body is None else "POST", url, json=body)
                 found = _content(answer)
             except (UnreachableError, BrokenError) as error:
@@ -150,9 +153,7 @@ class Client:
     def _open(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()
         if self._client is None or loop is not self._loop:  # connections belong to a loop
-            self._client = httpx.AsyncClient(
-                headers=self._headers, timeout=self._timeout, limits=self._limits
-            )
+            self._client = httpx.AsyncClient(**self._kept, limits=self._limits)
             self._loop = loop
         return self._client
 
