@@ -1,0 +1,132 @@
+// The search as it happens: the tree, the path that leads, votes, the meter; afterwards it can be seen again.
+
+import { element, fill } from "../element.js";
+import { count } from "../figure.js";
+import { planLabel } from "../plan.js";
+import { Meter } from "./meter.js";
+import { Path } from "./path.js";
+import { Search } from "./search.js";
+import { Tree } from "./tree.js";
+import { Votes } from "./votes.js";
+
+/** A replay takes at least this long, in ms. */
+const REPLAY = 7000;
+
+export class Live {
+  constructor() {
+    this._tree = new Tree((node, isFinal) => this._point(node, isFinal));
+    this._path = new Path();
+    this._votes = new Votes();
+    this._meter = new Meter();
+    this._status = element("p", { class: "soft small", role: "status" });
+    this._plan = element("p", { class: "running" });
+    this._again = element("button", { type: "button", class: "small", hidden: true, onclick: () => this._replay() }, "Replay slowly");
+    this.element = element("section", { class: "card live", "aria-label": "The search", hidden: true },
+      element("div", { class: "heading" }, element("h2", {}, "The search"), this._status, this._again),
+      this._plan,
+      element("div", { class: "live-columns" },
+        element("div", {}, this._tree.element, legend()),
+        element("div", { class: "beside" }, this._meter.element, this._votes.element, this._path.element)));
+  }
+
+  /** Begins a search that is shown from now on; `expected`: what the plan promised to spend. */
+  begin({ budget, expected }) {
+    this._stop();
+    this._budget = budget ?? {};
+    this._expected = expected;
+    this._search = this._shown = new Search();
+    this._picked = null;
+    this._word = null;
+    this._again.hidden = true;
+    this.element.hidden = false;
+    this._draw();
+    return this._search;
+  }
+
+  /** Draws what the search knows by now, at most once a frame. */
+  update() {
+    if (this._frame) return;
+    this._frame = requestAnimationFrame(() => {
+      this._frame = 0;
+      this._draw();
+    });
+  }
+
+  /** The search is over. `word`: how it ended. */
+  end(word) {
+    if (!this._search) return;
+    this._word = word;
+    this._again.hidden = this._search.root.children.length === 0;
+    this._draw();
+  }
+
+  clear() {
+    this._stop();
+    this._search = null;
+    this.element.hidden = true;
+  }
+
+  _draw() {
+    const search = this._shown;
+    if (!search) return;
+    this._tree.show(search);
+    this._path.show(search, this._picked ?? search.leader, this._picked !== null);
+    this._votes.show(search.votes, search.plan?.plan, search.receipt?.answer ?? null);
+    this._meter.show(search.spend, this._budget, this._expected);
+    this._status.textContent = this._words(search);
+    fill(this._plan, ...(search.plan
+      ? [search.isLooking ? "Looking: " : search.receipt ? "Ran: " : "Running: ", planLabel(search.plan.plan, search.plan),
+        search.ended ? element("span", { class: "soft small" }, ` ${search.ended}`) : null]
+      : [search.waiting === null ? "Waiting for the first step…" : `Waiting: ${count(search.waiting)} before it.`]));
+  }
+
+  _words(search) {
+    const { steps, pruned, finished } = search.counts;
+    const words = [
+      `${count(steps)} ${steps === 1 ? "step" : "steps"}`,
+      pruned ? `${count(pruned)} pruned` : null,
+      finished ? `${count(finished)} finished` : null,
+    ].filter(Boolean).join(", ");
+    if (this._timer) return `Replay: ${words}`;
+    return this._word ? `${this._word}: ${words}` : words;
+  }
+
+  _point(node, isFinal) {
+    if (isFinal) this._picked = node;
+    const shown = node ?? this._picked;
+    this._path.show(this._shown, shown ?? this._shown.leader, shown !== null);
+  }
+
+  _replay() {
+    this._stop();
+    const log = this._search.log;
+    const pace = Math.max(1, REPLAY / Math.max(1, log[log.length - 1].at));
+    const begun = performance.now();
+    let next = 0;
+    this._shown = new Search();
+    this._picked = null;
+    const tick = () => {
+      const now = (performance.now() - begun) / pace;
+      while (next < log.length && log[next].at <= now) this._shown.apply(log[next++].event);
+      if (next < log.length) {
+        this._timer = setTimeout(tick, 40);
+      } else {
+        this._timer = 0;
+      }
+      this._draw();
+    };
+    this._timer = setTimeout(tick, 0);
+  }
+
+  _stop() {
+    clearTimeout(this._timer);
+    this._timer = 0;
+  }
+}
+
+function legend() {
+  const item = (kind, words) => element("li", {}, element("i", { class: `key ${kind}`, "aria-hidden": "true" }), words);
+  return element("ul", { class: "legend small soft", "aria-label": "How to read the tree" },
+    element("li", {}, "reward 0 ", element("i", { class: "key ramp", "aria-hidden": "true" }), " 1"),
+    item("unscored", "no reward"), item("pruned", "pruned"), item("finished", "finished"), item("chosen", "chosen"));
+}

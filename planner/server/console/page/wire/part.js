@@ -1,0 +1,31 @@
+// Parts that many of the API's answers have in common.
+
+import { list, number, text } from "./value.js";
+
+export function choice(said) {
+  return { policy: said.policy ?? null, prm: said.prm ?? null, plan: text(said.plan) };
+}
+
+export function stage(said) {
+  return { ...choice(said), look: look(said.look), nextLook: said.next_look ? look(said.next_look) : null,
+    accuracy: number(said.accuracy), tokens: number(said.tokens), spend: figures(said.spend) };
+}
+
+/** A look in words: "the question", "4 samples of p scored by r". Decisions have it in words already. */
+export function look(said) {
+  if (typeof said === "string") return said === "question" ? "the question" : said;
+  const samples = number(said?.samples) ?? 0;
+  if (!samples) return "the question";
+  return `${samples} ${samples === 1 ? "sample" : "samples"} of ${text(said.policy)}${said.prm ? ` scored by ${text(said.prm)}` : ""}`;
+}
+
+export function candidate(said) {
+  return { answer: said.answer ?? null, text: text(said.text), rewards: list(said.step_rewards).filter((one) => number(one) !== null),
+    tokens: number(said.tokens) };
+}
+
+export function figures(said) {
+  const of = said ?? {};
+  return { accuracy: number(of.accuracy), tokens: number(of.tokens), policyTokens: number(of.policy_tokens),
+    prmTokens: number(of.prm_tokens), flops: number(of.flops), seconds: number(of.seconds), usd: number(of.usd) };
+}

@@ -1,0 +1,26 @@
+// Bodies of requests, from what the form wishes.
+
+/** The value of a field that limits the planner to plans without a PRM. */
+export const NO_PRM = "none";
+
+/** The body of POST v1/plan. */
+export function planBody(wish) {
+  return { question: wish.question, include: ["alternatives", "why"], ...wishes(wish) };
+}
+
+/** The body of a streamed POST v1/chat/completions. */
+export function solveBody(wish) {
+  return {
+    messages: [{ role: "user", content: wish.question }],
+    stream: true,
+    stream_options: { include_usage: true },
+    include: ["candidates", "steps"],
+    ...wishes(wish),
+  };
+}
+
+function wishes({ plan, preset, budget, domain, policy, prm }) {
+  const body = { model: plan ? `planner/${plan}` : preset ?? "planner" };
+  for (const [name, value] of Object.entries({ budget, domain, policy, prm })) if (value) body[name] = value;
+  return body;
+}
