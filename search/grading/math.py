@@ -22,6 +22,7 @@ from functools import lru_cache
 from search.errors import GraderDiedError, GraderHungError, GradingError
 from search.grading.killable import KillablePool
 from search.grading.protocol import Domain
+from search.grading.stated import stated
 from search.grading.verdict import Verdict
 from search.problem import Problem
 
@@ -41,14 +42,6 @@ _LONGEST_ANSWER = 500
 #: what one rule uncovers another one may simplify; more layers than this nobody writes
 _PASSES = 20
 
-_SAID = re.compile(
-    r"^\s*(?:####|\*{0,2}(?:A|Answer|Final answer)\*{0,2}\s*:\*{0,2})\s*(.+?)\s*$|"
-    r"\bthe (?:final )?answer is:?\s*(.+?)\s*$",
-    re.IGNORECASE | re.MULTILINE,
-)
-#: an answer that a sentence states may be dressed in mathematics; the sentence may go on behind it
-_DRESSED = re.compile(r"\$((?:\\\$|[^$])+)\$|\\\((.+?)\\\)|\*\*(.+?)\*\*")
-_NEXT_SENTENCE = re.compile(r"\.\s+(?=[A-Z])")
 #: spacing, sizing and dressing that mean nothing; a space that ends a command's name means something
 _DRESSING = re.compile(
     r"\\(?:left|right|displaystyle|[bB]ig[glr]?|[bB]igg[lr]?)(?![a-zA-Z])|(?<!\\)\\[!,;: ]|~|\$|\\\$"
@@ -96,13 +89,10 @@ class MathDomain(Domain):
 
     def read(self, problem: Problem, text: str) -> str | None:
         """The normal form of the answer that a solution states; None where none is stated."""
-        stated = _boxed(text)
-        if stated is None:
-            said = _SAID.findall(text)
-            stated = _bare(max(said[-1])) if said else None
-        if stated is None or len(stated) > _LONGEST_ANSWER:
+        found = stated(text)
+        if found is None or len(found) > _LONGEST_ANSWER:
             return None
-        return normal(stated) or None
+        return normal(found) or None
 
     def equal(self, problem: Problem, first: str, second: str) -> bool:
         """Equal normal forms, or the same mathematics. Raises MissingExtraError when that takes
@@ -215,31 +205,6 @@ def _spaced(match: re.Match[str]) -> str:
     return f"{match[1]} " if match[1] else ""
 
 
-def _bare(stated: str) -> str:
-    """What a sentence states: inside its first dollars, or up to the next sentence.
-
-    >>> [_bare(text) for text in (r"$\\frac12$. I hope it is correct.", "5 apples. So we are done.", "1.5.")]
-    ['\\\\frac12', '5 apples', '1.5.']
-    """
-    dressed = _DRESSED.match(stated)
-    if dressed is not None:
-        return next(part for part in dressed.groups() if part is not None)
-    return _NEXT_SENTENCE.split(stated, maxsplit=1)[0]
-
-
 def _braced(match: re.Match[str]) -> str:
     top, bottom = (part for part in match.groups() if part is not None)
     return f"\\frac{{{top}}}{{{bottom}}}"
-
-
-def _boxed(text: str) -> str | None:
-    """What stands in the last box, braces counted; None without a box that is closed."""
-    begin = max(text.rfind("\\boxed{"), text.rfind("\\fbox{"))
-    if begin < 0:
-        return None
-    depth, start = 0, text.index("{", begin)
-    for place in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[place], 0)
-        if not depth:
-            return text[start + 1 : place]
-    return None
