@@ -20,6 +20,7 @@ from planner.cli import (
     recommend,
     report,
     search,
+    serve,
     solve,
     train,
 )
@@ -67,6 +68,7 @@ for command in (
     report.report,
     recommend.recommend,
     solve.solve,
+    serve.serve,
 ):
     app.command()(command)
 app.command("import")(import_.import_)

@@ -87,6 +87,11 @@ class Admission:
         return sum(len(queue) for queue in self._queues.values())
 
     @property
+    def is_full(self) -> bool:
+        """Whether a request that came now would have to wait."""
+        return self._running >= self._most or bool(self._queues)
+
+    @property
     def share(self) -> float:
         """What a request that came now would get of its budget."""
         if self._room == 0:

@@ -25,6 +25,8 @@ class Sizes:
         ``n``.
     stops, stop:
         Stop strings, and characters of each.
+    samples:
+        ``n`` of a plan that a request forces.
     batch:
         Questions of one call of ``/v1/plan``, prompts of one completion.
     seconds:
@@ -38,6 +40,7 @@ class Sizes:
     choices: int = 16
     stops: int = 16
     stop: int = 256
+    samples: int = 256
     batch: int = 256
     seconds: float = 30.0
 

@@ -70,11 +70,15 @@ class Wishes(_Body):
     domain: str | None = Field(
         None, max_length=64, description="What reads and compares answers; default: the server's."
     )
+    policy: str | None = Field(None, max_length=256, description="The only policy that may answer.")
+    prm: str | None = Field(
+        None, max_length=256, description="The only PRM that may be asked; none: no PRM at all."
+    )
     abstain_below: float | None = Field(
         None, ge=0, le=1, description="Abstain where no plan is expected to be right this often."
     )
-    include: list[Literal["candidates", "steps"]] | None = Field(
-        None, max_length=2, description="More for the receipt."
+    include: list[Literal["candidates", "steps", "alternatives", "why"]] | None = Field(
+        None, max_length=4, description="More for the receipt, or for the plan."
     )
 
 

@@ -29,9 +29,13 @@ __all__ = ["Meter", "ShapedEngine", "StopFilter", "cut"]
 
 @dataclass(slots=True)
 class Meter:
-    """What a request's engines really did, in tokens. ``running``: requests that have not ended."""
+    """What a request's engines really did, in tokens. ``running``: requests that have not ended.
+
+    ``prompt`` is the length of the conversation's prompt, 0 until it was asked for.
+    """
 
     running: int = 0
+    prompt: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
@@ -75,6 +79,11 @@ class ShapedEngine(Engine):
         self._on_text = on_text
 
     def prompt(self, question: str) -> tuple[int, ...]:
+        ids = self._ids(question)
+        self._meter.prompt = len(ids)
+        return ids
+
+    def _ids(self, question: str) -> tuple[int, ...]:
         if self._conversation.is_plain:
             return self._engine.prompt(question)
         if self._render is None:

@@ -1,0 +1,76 @@
+"""The application: routes, errors as OpenAI's API has them, and the gate before all of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from planner.server.console import mount
+from planner.server.gate import Gate
+from planner.server.openapi import document
+from planner.server.refusal import Refusal, refusal_of
+from planner.server.routes import admin, completions, decisions, feedback, health, models, now, plan
+from planner.server.service import Service
+from planner.version import __version__
+from search.errors import PlannerError
+
+__all__ = ["create_app"]
+
+
+def create_app(service: Service) -> FastAPI:
+    """The ASGI application of a service, which it starts and closes with its own life."""
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        try:
+            yield
+        finally:
+            await service.close()
+
+    app = FastAPI(
+        title="Test-time planner",
+        version=__version__,
+        lifespan=life,
+        docs_url=None,  # they load scripts from other hosts
+        redoc_url=None,
+    )
+    app.state.service = service
+    for each in (completions, models, plan, feedback, decisions, now, health, admin):
+        app.include_router(each.router)
+    mount(app)
+    app.add_exception_handler(PlannerError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    app.add_middleware(Gate, sizes=service.rules.sizes)
+    return app
+
+
+def _respond(refusal: Refusal) -> JSONResponse:
+    return JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return _respond(refusal_of(error))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    response = _respond(Refusal(str(error.detail), error.status_code))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """A body that breaks its schema: 400, as OpenAI's API has it, with the first field that does."""
+    assert isinstance(error, RequestValidationError)
+    first: Any = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+    return _respond(Refusal(f"{place or 'body'}: {first['msg']}"[:300], param=place or None))

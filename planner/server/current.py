@@ -1,0 +1,91 @@
+"""The planner in use: replaced as a whole, while requests that began with the old one end with it.
+
+A new artefact is loaded and checked against the models beside the request path; a broken or foreign one
+is refused and the old one stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from planner.planner import Planner
+from planner.restriction import without
+from search.cards import ModelCard
+from search.errors import ArtefactError
+
+__all__ = ["Current", "Served"]
+
+#: restricted planners that are kept
+_KEPT = 32
+
+
+@dataclass(slots=True, eq=False)
+class Served:
+    """A loaded planner, its fingerprint, and its restrictions as they were asked for."""
+
+    planner: Planner
+    fingerprint: str
+    _restricted: OrderedDict[tuple[frozenset[str], frozenset[str]], Planner] = field(
+        default_factory=OrderedDict
+    )
+
+    def without(self, policies: Iterable[str] = (), prms: Iterable[str] = ()) -> Planner:
+        """The planner without these models. Raises ArtefactError where nothing sensible is left."""
+        key = frozenset(policies), frozenset(prms)
+        found = self._restricted.get(key)
+        if found is None:
+            found = without(self.planner, policies=key[0], prms=key[1])
+            self._restricted[key] = found
+            while len(self._restricted) > _KEPT:
+                self._restricted.popitem(last=False)
+        return found
+
+
+class Current:
+    """Holds what is in use. ``models`` are the cards of everything that is served."""
+
+    def __init__(
+        self, folder: Path, models: Iterable[ModelCard] = (), *, allow_foreign: bool = False
+    ) -> None:
+        self.folder = folder
+        self._models = tuple(models)
+        self._allow_foreign = allow_foreign
+        self._loading = asyncio.Lock()
+        self.reloads = 0
+        self.served = self._load()
+
+    async def reload(self) -> Served:
+        """Take the artefact that lies in the folder now. Raises what loading raises; then the old one stays."""
+        async with self._loading:
+            fresh = await asyncio.to_thread(self._load)
+            self.served = fresh
+            self.reloads += 1
+            return fresh
+
+    def _load(self) -> Served:
+        before = _fingerprint(self.folder)
+        planner = Planner.load(self.folder, models=self._models, allow_foreign=self._allow_foreign)
+        missing = set(planner.policies) - {card.name for card in self._models}
+        missing |= set(planner.prms) - {card.name for card in self._models}
+        if missing:
+            raise ArtefactError(
+                f"a planner chooses among the models that are there, got {', '.join(sorted(missing))} missing"
+            )
+        if _fingerprint(self.folder) != before:
+            raise ArtefactError(
+                f"an artefact stays as it is while it is read, got a change in {str(self.folder)!r}"
+            )
+        return Served(planner, before)
+
+
+def _fingerprint(folder: Path) -> str:
+    """Of the manifest, which holds the hashes of everything else."""
+    try:
+        return hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+    except OSError as error:
+        raise ArtefactError(f"an artefact has a manifest.json, got none in {str(folder)!r}") from error

@@ -1,0 +1,111 @@
+"""The gate before all routes: sizes, time and sanity of a request, as plain ASGI.
+
+A body is read whole here, within its limits of bytes and seconds, and must be JSON that any JSON reader
+takes: valid UTF-8, no NaN, not too deep. Behind the gate nothing about reading can fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from pydantic_core import from_json
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from planner.server.limits import Sizes
+from planner.server.refusal import Refusal, refusal_of
+
+__all__ = ["Gate"]
+
+_LOGGER = logging.getLogger("planner.server")
+
+
+class Gate:
+    """Wraps an application."""
+
+    def __init__(self, app: ASGIApp, sizes: Sizes) -> None:
+        self._app = app
+        self._sizes = sizes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            body = await self._body(scope, receive)
+            if body is None:
+                return  # the client left before it had asked
+            await self._app(scope, _replayed(body, receive), watched)
+        except Exception as error:
+            refusal = refusal_of(error)
+            if refusal.status >= 500 and not isinstance(error, Refusal):
+                _LOGGER.error(
+                    "%s %s failed: %s", scope["method"], scope["path"], type(error).__name__, exc_info=error
+                )
+            if started:
+                raise  # the server ends the connection
+            response = JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
+            await response(scope, receive, send)
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The whole body. Raises Refusal; None where the client left."""
+        sizes = self._sizes
+        size = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+        if size > sizes.header:
+            raise Refusal(f"headers have at most {sizes.header} bytes, got {size}", 431, code="too_large")
+        if scope["method"] in ("GET", "HEAD", "OPTIONS", "DELETE"):
+            return b""
+        pieces, total = [], 0
+        try:
+            async with asyncio.timeout(sizes.seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    piece = message.get("body", b"")
+                    total += len(piece)
+                    if total > sizes.body:
+                        raise Refusal(
+                            f"a body has at most {sizes.body} bytes, got more", 413, code="too_large"
+                        )
+                    pieces.append(piece)
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError:
+            raise Refusal(
+                f"a body arrives within {sizes.seconds:g} s, got one that did not", 408, code="slow_body"
+            ) from None
+        body = b"".join(pieces)
+        if body:
+            try:
+                from_json(body, allow_inf_nan=False)
+            except ValueError as error:
+                raise Refusal(f"a body is JSON, got: {_where(error)}", code="invalid_json") from None
+        return body
+
+
+def _where(error: ValueError) -> str:
+    """What the reader says, which names a place and no text."""
+    return str(error)[:200]
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Gives the body once, then what really comes."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if not given:
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return replay

@@ -1,0 +1,126 @@
+"""The models that a server asks: engines and PRMs by name, their chat templates, and which of them are up.
+
+A PRM that failed is left out for a while that doubles with each failure in a row, then tried again by the
+next request that wants it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from planner.executor import Settings
+from planner.server.conversation import Render
+from search.cards import ModelCard
+from search.engines.protocol import Engine
+from search.errors import ServeError
+from search.rewards.protocol import Reward
+from search.strategies.protocol import Limits, Setting
+
+__all__ = ["Model", "Models"]
+
+_FIRST, _LONGEST = 1.0, 60.0
+
+
+@dataclass(slots=True)
+class Model:
+    """A policy or a PRM, and how it is. ``kind`` is ``policy`` or ``prm``."""
+
+    card: ModelCard
+    kind: str
+    failures: int = 0
+    again_at: float = 0.0  # not asked before
+
+    def failed(self, now: float) -> None:
+        """It did not answer."""
+        self.failures += 1
+        self.again_at = now + min(_LONGEST, _FIRST * 2.0 ** (self.failures - 1))
+
+    def answered(self) -> None:
+        """It did."""
+        self.failures, self.again_at = 0, 0.0
+
+
+@dataclass(slots=True)
+class Models:
+    """Everything that can be asked.
+
+    Parameters
+    ----------
+    engines, rewards:
+        By the names that the planner uses.
+    renders:
+        Chat templates by policy; a policy without one takes plain questions only.
+    limits, delimiter:
+        Per solution, and what ends a step.
+    created:
+        Seconds since the epoch, told by ``/v1/models``.
+    """
+
+    engines: Mapping[str, Engine]
+    rewards: Mapping[str, Reward]
+    renders: Mapping[str, Render] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    delimiter: str = "\n"
+    created: int = field(default_factory=lambda: int(time.time()))
+    clock: Callable[[], float] = time.monotonic
+    known: dict[str, Model] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not self.engines:
+            raise ServeError("a server needs a policy, got none")
+        both = self.engines.keys() & self.rewards.keys()
+        if both:
+            raise ServeError(f"a model is a policy or a PRM, got both: {', '.join(sorted(both))}")
+        self.known = {name: Model(engine.card, "policy") for name, engine in self.engines.items()}
+        self.known |= {name: Model(reward.card, "prm") for name, reward in self.rewards.items()}
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Names."""
+        return tuple(self.engines)
+
+    @property
+    def prms(self) -> tuple[str, ...]:
+        """Names."""
+        return tuple(self.rewards)
+
+    @property
+    def down(self) -> tuple[str, ...]:
+        """PRMs that are not asked now."""
+        now = self.clock()
+        return tuple(name for name in self.rewards if self.known[name].again_at > now)
+
+    @property
+    def cards(self) -> tuple[ModelCard, ...]:
+        """Of all."""
+        return tuple(model.card for model in self.known.values())
+
+    def is_up(self, name: str) -> bool:
+        """Whether it answered when it was last asked."""
+        return self.known[name].failures == 0
+
+    def failed(self, name: str) -> None:
+        """A model did not answer."""
+        self.known[name].failed(self.clock())
+
+    def answered(self, name: str) -> None:
+        """A model answered."""
+        self.known[name].answered()
+
+    def settings(self, engines: Mapping[str, Engine], limits: Limits) -> Settings:
+        """What runs every pair, over these views of the engines."""
+        out: dict[tuple[str, str | None], Setting] = {}
+        for policy, engine in engines.items():
+            out[policy, None] = Setting(engine, None, limits=limits, delimiter=self.delimiter)
+            for prm, reward in self.rewards.items():
+                out[policy, prm] = Setting(engine, reward, limits=limits, delimiter=self.delimiter)
+        return out
+
+    async def close(self) -> None:
+        """Close all of them."""
+        for engine in self.engines.values():
+            await engine.close()
+        for reward in self.rewards.values():
+            await reward.close()

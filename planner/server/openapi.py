@@ -1,0 +1,76 @@
+"""The OpenAPI document (``GET /openapi.json``): what each route takes and how it may answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+__all__ = ["document"]
+
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+
+_STATUSES = {
+    "400": "The request breaks a rule; the message says which and what it got.",
+    "401": "The API key is unknown.",
+    "403": "The API key lacks the scope.",
+    "404": "No such model, decision or path.",
+    "408": "The body did not arrive in time.",
+    "409": "The artefact is refused; the old one stays.",
+    "413": "The body is too large.",
+    "429": "Too many requests; Retry-After says when to try again.",
+    "431": "The headers are too large.",
+    "502": "The policy's or the PRM's backend failed.",
+    "503": "Not now.",
+    "504": "The deadline has passed and a backend did not end.",
+}
+
+_STREAMED = ("/v1/chat/completions", "/v1/completions")
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The document of an application, made once."""
+    if app.openapi_schema:
+        return app.openapi_schema
+    schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
+    components = schema.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    schemas["Error"] = _ERROR
+    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    for path, methods in schema["paths"].items():
+        for operation in methods.values():
+            responses = operation["responses"]
+            responses.pop("422", None)
+            for status, words in _STATUSES.items():
+                responses.setdefault(status, _answer(words))
+            if path in _STREAMED:
+                responses["200"]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+            if path not in ("/healthz", "/readyz"):
+                operation["security"] = [{"key": []}, {}]
+    app.openapi_schema = schema
+    return schema
+
+
+def _answer(words: str) -> dict[str, Any]:
+    return {
+        "description": words,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+    }

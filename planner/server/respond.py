@@ -1,0 +1,166 @@
+"""Answers a request: whole or as a stream, planned or by the policy's own server, until its client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from planner.events import Event
+from planner.server.ask import Ask
+from planner.server.budget import Granted
+from planner.server.keys import Key
+from planner.server.progress import comment, progress_told
+from planner.server.refusal import Refusal, refusal_of
+from planner.server.service import Service
+from planner.server.shapes import Shape
+from planner.server.shaping import StopFilter
+from planner.server.stream import DONE, KEEP_ALIVE, EventStream, data, gone
+from planner.server.work import Answers, Work
+from search.strategies.steps import split
+
+__all__ = ["respond"]
+
+#: seconds of silence after which a stream says that it lives
+_SILENCE = 10.0
+
+_Line = bytes | Answers | Exception
+
+
+async def respond(
+    service: Service, shape: Shape, ask: Ask, granted: Granted, key: Key, request: Request
+) -> Response:
+    """The response to a request that has been read and let in. Raises Refusal."""
+    response_id, created = f"{shape.prefix}-{secrets.token_hex(12)}", int(time.time())
+    if ask.stream:
+        lines: asyncio.Queue[_Line] = asyncio.Queue()
+        sender = _Sender(shape, ask, response_id, created, lines.put_nowait)
+        work = Work(
+            service,
+            ask,
+            granted,
+            key,
+            shape.endpoint,
+            response_id,
+            listener=sender.hear,
+            on_text=sender.text,
+            on_queue=sender.queued,
+        )
+        return EventStream(_sent(work, lines, sender), patience=service.rules.sizes.seconds)
+    work = Work(service, ask, granted, key, shape.endpoint, response_id)
+    answers = await while_connected(work.run(), request)
+    return JSONResponse(
+        shape.body(response_id, created, ask.model, answers.answers, answers.usage, answers.receipt)
+    )
+
+
+async def while_connected(work: Any, request: Request) -> Any:
+    """What the work returns; it is cancelled, and CancelledError raised, when the client leaves."""
+    task = asyncio.ensure_future(work)
+    left = asyncio.ensure_future(gone(request.receive))
+    try:
+        await asyncio.wait((task, left), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Refusal("a client waits for its answer, got one that left", 499, code="client_left")
+        return task.result()
+    finally:
+        for one in (task, left):
+            one.cancel()
+        await asyncio.gather(task, left, return_exceptions=True)
+
+
+class _Sender:
+    """Turns what happens into lines of a stream."""
+
+    def __init__(
+        self, shape: Shape, ask: Ask, response_id: str, created: int, put: Callable[[_Line], None]
+    ) -> None:
+        self._shape = shape
+        self._ask = ask
+        self._head = response_id, created, ask.model
+        self._put = put
+        self._filters = [StopFilter(ask.stop) for _ in range(ask.n)]
+        self._sent = [""] * ask.n
+        self._begun = [False] * ask.n
+
+    def queued(self, waiting: int) -> None:
+        """The request waits for its turn."""
+        self._put(comment({"type": "queued", "choice": 0, "waiting": waiting}))
+
+    def hear(self, event: Event, place: int) -> None:
+        """Tell of progress."""
+        told = progress_told(event, place)
+        if told is not None:
+            self._put(comment(told))
+
+    def text(self, text: str, place: int) -> None:
+        """Pass text on that the policy has just written."""
+        passed = self._filters[place].feed(text)
+        if passed:
+            self._sent[place] += passed
+            self._put(self._piece(place, passed))
+
+    def rest(self, answers: Answers) -> list[bytes]:
+        """What is left to be sent once all is known."""
+        lines: list[bytes] = []
+        last = len(answers.answers) - 1
+        for place, answer in enumerate(answers.answers):
+            sent = self._sent[place]
+            # a text that came as it was written is not sent again
+            left = answer.text[len(sent) :] if answer.text.startswith(sent) else ""
+            lines += [self._piece(place, piece) for piece in _pieces(left)]
+            if not self._begun[place]:
+                lines.append(self._piece(place, ""))
+            more = {"planner": answers.receipt} if place == last else None
+            lines.append(
+                data(self._shape.piece(*self._head, place, finish_reason=answer.finish_reason, more=more))
+            )
+        if self._ask.include_usage:
+            lines.append(data(self._shape.usage(*self._head, answers.usage)))
+        return [*lines, DONE]
+
+    def _piece(self, place: int, text: str) -> bytes:
+        first = not self._begun[place]
+        self._begun[place] = True
+        return data(self._shape.piece(*self._head, place, text=text, first=first))
+
+
+async def _sent(work: Work, lines: asyncio.Queue[_Line], sender: _Sender) -> AsyncGenerator[bytes]:
+    """The lines of a stream. Closing the generator ends the work."""
+
+    async def run() -> None:
+        try:
+            lines.put_nowait(await work.run())
+        except Exception as error:
+            lines.put_nowait(error)
+
+    task = asyncio.ensure_future(run())
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(_SILENCE):
+                    line = await lines.get()
+            except TimeoutError:
+                yield KEEP_ALIVE
+                continue
+            if isinstance(line, Answers):
+                for piece in sender.rest(line):
+                    yield piece
+                return
+            if isinstance(line, Exception):
+                yield data(refusal_of(line).body)
+                return
+            yield line
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _pieces(text: str) -> list[str]:
+    """A text in its steps, which read like the writing of it."""
+    return text.splitlines(keepends=True) if len(split(text, "\n")) > 1 else [text] if text else []

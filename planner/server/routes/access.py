@@ -1,0 +1,31 @@
+"""Who may come in: the service of a request, and the key that it brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from planner.server.keys import Key, Scope
+from planner.server.service import Service
+
+__all__ = ["Admin", "Feedbacker", "Here", "Inferrer", "service_of"]
+
+
+def service_of(request: Request) -> Service:
+    """What the application was made with."""
+    return cast(Service, request.app.state.service)
+
+
+def _allowed(scope: Scope) -> Callable[[Request], Key]:
+    def allow(request: Request) -> Key:
+        return service_of(request).keys.who(request.headers.get("authorization"), scope)
+
+    return allow
+
+
+Here = Annotated[Service, Depends(service_of)]
+Inferrer = Annotated[Key, Depends(_allowed(Scope.INFER))]
+Feedbacker = Annotated[Key, Depends(_allowed(Scope.FEEDBACK))]
+Admin = Annotated[Key, Depends(_allowed(Scope.ADMIN))]

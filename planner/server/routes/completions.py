@@ -1,0 +1,114 @@
+"""``POST /v1/chat/completions`` and ``POST /v1/completions``."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from planner.server.ask import Ask, of_chat, of_completion
+from planner.server.budget import HEADER, Granted, grant
+from planner.server.keys import Key
+from planner.server.refusal import Refusal
+from planner.server.respond import respond, while_connected
+from planner.server.routes.access import Here, Inferrer
+from planner.server.schema import ChatBody, CompletionBody
+from planner.server.service import Service
+from planner.server.shapes import CHAT, COMPLETION, Shape
+from planner.server.stream import EventStream
+from planner.server.untouched import Untouched
+from planner.server.work import Work
+from search.grading.registry import guess_domain
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+
+@router.post("/v1/chat/completions")
+async def chat(body: ChatBody, request: Request, service: Here, key: Inferrer) -> Response:
+    """Answer the last message of a conversation."""
+    ask = of_chat(body, service.rules.sizes)
+    return await _answer(service, CHAT, ask, key, request)
+
+
+@router.post("/v1/completions")
+async def completions(body: CompletionBody, request: Request, service: Here, key: Inferrer) -> Response:
+    """Answer a prompt, which is taken for a question; several prompts give a choice each."""
+    prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
+    if len(prompts) == 1:
+        ask = of_completion(body, prompts[0], service.rules.sizes)
+        return await _answer(service, COMPLETION, ask, key, request)
+    return await _several(service, body, prompts, key, request)
+
+
+async def _answer(service: Service, shape: Shape, ask: Ask, key: Key, request: Request) -> Response:
+    service.rates.enter(key)
+    granted = _granted(service, ask, request)
+    code = ask.untouched
+    if code is None and service.upstream is not None and _is_open(service, ask, granted):
+        code = "open_ended"
+    if code is None:
+        return await respond(service, shape, ask, granted, key, request)
+    response_id = f"{shape.prefix}-{secrets.token_hex(12)}"
+    passing = Untouched(service, shape, ask, granted, key, response_id, code)
+    if ask.stream:
+        return EventStream(passing.lines(), patience=service.rules.sizes.seconds)
+    return JSONResponse(await while_connected(passing.run(), request))
+
+
+async def _several(
+    service: Service, body: CompletionBody, prompts: list[str], key: Key, request: Request
+) -> Response:
+    """One response over several prompts: a choice for each, in order. Not as a stream."""
+    service.rules.sizes.check(batch=len(prompts))
+    if not prompts:
+        raise Refusal("a prompt is a text or several, got none", param="prompt")
+    if body.stream or (body.n or 1) > 1:
+        raise Refusal("several prompts come whole and with n=1, got stream or n", param="prompt")
+    service.rates.enter(key)
+    response_id, created = f"cmpl-{secrets.token_hex(12)}", int(time.time())
+    asks = [of_completion(body, prompt, service.rules.sizes) for prompt in prompts]
+    if asks[0].untouched is not None:
+        raise Refusal(f"{asks[0].untouched} comes with one prompt, got {len(prompts)}", param="prompt")
+    works = [
+        Work(service, ask, _granted(service, ask, request), key, "completions", f"{response_id}-{place}")
+        for place, ask in enumerate(asks)
+    ]
+
+    async def all_of_them() -> list[Any]:
+        return [await work.run() for work in works]
+
+    done = await while_connected(all_of_them(), request)
+    usage = {
+        name: sum(answers.usage[name] for answers in done)
+        for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+    }
+    receipt = {"id": response_id, "choices": [answers.receipt for answers in done]}
+    answers = [answers.answers[0] for answers in done]
+    return JSONResponse(COMPLETION.body(response_id, created, body.model, answers, usage, receipt))
+
+
+def _granted(service: Service, ask: Ask, request: Request) -> Granted:
+    rules = service.rules
+    return grant(
+        ask.model,
+        header=request.headers.get(HEADER),
+        body=ask.budget,
+        default=rules.default,
+        policies=service.models.policies,
+        presets=rules.presets,
+    )
+
+
+def _is_open(service: Service, ask: Ask, granted: Granted) -> bool:
+    """Whether nothing can be compared, and nothing was asked for that could."""
+    if granted.plan is not None and granted.policy is None:
+        return False
+    if granted.policy is not None:
+        return service.upstream is not None and granted.policy == service.upstream.policy
+    named = ask.domain or service.rules.domain
+    return named is None and guess_domain(ask.question) is None

@@ -1,0 +1,76 @@
+"""``GET /v1/models``: the planner and its presets, the policies, and what else there is to choose from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from planner.server.routes.access import Here, Inferrer
+from planner.server.service import Service
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+
+@router.get("/v1/models")
+async def models(service: Here, key: Inferrer) -> dict[str, Any]:
+    """List the names that a request's ``model`` may have."""
+    rules, served = service.rules, service.current.served.planner
+    names = [("planner", "planner"), *((f"planner-{name}", "preset") for name in rules.presets)]
+    names += [(name, "policy") for name in service.models.policies]
+    plans = sorted({str(choice.plan) for stage in served.stages for choice in stage.choices})
+    return {
+        "object": "list",
+        "data": [_model(service, name, kind) for name, kind in names],
+        "planner": {
+            "policies": [_known(service, name) for name in service.models.policies],
+            "prms": [_known(service, name) for name in service.models.prms],
+            "domains": list(served.domains),
+            "plans": plans,
+            "budget": rules.default.asked,
+            "ceiling": None if rules.ceiling is None else rules.ceiling.asked,
+            "presets": {name: allowance.asked for name, allowance in rules.presets.items()},
+        },
+    }
+
+
+@router.get("/v1/models/{name:path}")
+async def model(name: str, service: Here, key: Inferrer) -> dict[str, Any]:
+    """One of them, ``planner/<plan>`` included. 404 for another."""
+    from planner.server.budget import grant
+
+    granted = grant(
+        name,
+        header=None,
+        body=None,
+        default=service.rules.default,
+        policies=service.models.policies,
+        presets=service.rules.presets,
+    )
+    kind = (
+        "policy"
+        if granted.policy
+        else "plan"
+        if granted.plan
+        else "planner"
+        if name == "planner"
+        else "preset"
+    )
+    return _model(service, name, kind)
+
+
+def _model(service: Service, name: str, kind: str) -> dict[str, Any]:
+    return {
+        "id": name,
+        "object": "model",
+        "created": service.models.created,
+        "owned_by": "planner",
+        "kind": kind,
+    }
+
+
+def _known(service: Service, name: str) -> dict[str, Any]:
+    card = service.models.known[name].card
+    return {"name": name, "parameters": card.parameters, "up": service.models.is_up(name)}

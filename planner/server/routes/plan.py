@@ -1,0 +1,152 @@
+"""``POST /v1/plan``: the recommendation only; no token is spent."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter
+
+from planner.options import options
+from planner.planner import Planner
+from planner.server.budget import Allowance, Granted, grant
+from planner.server.refusal import Refusal, refusal_of
+from planner.server.routes.access import Here, Inferrer
+from planner.server.schema import PlanBody
+from planner.server.service import Service
+from planner.server.terms import Terms
+from planner.server.told import advice_told, known
+from search.errors import ArtefactError, PlannerError
+from search.grading.registry import DOMAINS, guess_domain
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+
+@router.post("/v1/plan")
+async def plan(body: PlanBody, service: Here, key: Inferrer) -> dict[str, Any]:
+    """Say which plan would be run, what it is expected to be worth and to cost. No token is spent."""
+    service.rates.enter(key)
+    if (body.question is None) == (body.questions is None):
+        raise Refusal("a plan is for a question or for questions, got both or neither", param="question")
+    granted = _granted(service, body)
+    if body.question is not None:
+        _check(service, [body.question])
+        return _plan(service, body, granted, body.question)
+    questions = body.questions or []
+    _check(service, questions)
+    out: list[dict[str, Any]] = []
+    for question in questions:
+        try:
+            out.append(_plan(service, body, granted, question))
+        except PlannerError as error:
+            out.append(refusal_of(error).body)
+        await asyncio.sleep(0)  # others are served meanwhile
+    return {"object": "list", "data": out}
+
+
+def _granted(service: Service, body: PlanBody) -> Granted:
+    budget = body.budget
+    return grant(
+        body.model,
+        header=None,
+        body=budget if budget is None or isinstance(budget, int) else budget.model_dump(exclude_none=True),
+        default=service.rules.default,
+        policies=service.models.policies,
+        presets=service.rules.presets,
+    )
+
+
+def _check(service: Service, questions: list[str]) -> None:
+    sizes = service.rules.sizes
+    sizes.check(batch=len(questions), characters=max(map(len, questions), default=0))
+    if not questions or not all(question.strip() for question in questions):
+        raise Refusal("a question has some text, got none", param="question")
+
+
+def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> dict[str, Any]:
+    rules, question = service.rules, question.strip()
+    domain = body.domain or rules.domain
+    if domain is None:
+        guessed = guess_domain(question)
+        domain = None if guessed is None else guessed.name
+    elif domain not in DOMAINS:
+        raise Refusal(f"domain must be one of {', '.join(DOMAINS)}, got {domain!r}", param="domain")
+    planner = _restricted(service, body)
+    allowance: Allowance = granted.allowance.under(rules.ceiling)
+    terms = Terms.of(allowance, planner, question, price=rules.price, prices=rules.prices)
+    advice = planner.recommend(
+        question,
+        objective=terms.objective,
+        cap=terms.cap,
+        domain=domain,
+        voteable=domain is not None,
+        abstain_below=body.abstain_below or 0.0,
+    )
+    wanted = body.include or ()
+    out: dict[str, Any] = {
+        "object": "plan",
+        "domain": domain,
+        "reason": None,
+        "detail": None,
+        "budget": {
+            "asked": granted.allowance.asked,
+            "source": str(granted.source),
+            "granted": allowance.asked,
+            "share": 1.0,
+        },
+        "advice": advice_told(advice),
+    }
+    if granted.plan is not None:
+        out["reason"], out["detail"] = "forced_plan", f"the model's name forces {granted.plan}"
+    elif domain is None:
+        out["reason"] = "open_ended"
+        out["detail"] = "no domain claims this question: the policy answers once"
+    if "alternatives" in wanted:
+        out["alternatives"] = _alternatives(planner, question, terms)
+    if "why" in wanted:
+        out["why"] = [
+            {"feature": why.feature, "value": known(why.value), "effect": known(why.effect)}
+            for why in advice.why
+        ]
+    return out
+
+
+def _restricted(service: Service, body: PlanBody) -> Planner:
+    models = service.models
+    for name, there, param in (
+        (body.policy, models.policies, "policy"),
+        (body.prm, (*models.prms, "none"), "prm"),
+    ):
+        if name is not None and name not in there:
+            raise Refusal(f"{param} must be one of {', '.join(there)}, got {name[:80]!r}", param=param)
+    policies = set() if body.policy is None else set(models.policies) - {body.policy}
+    prms = set(models.down) | (set() if body.prm is None else set(models.prms) - {body.prm})
+    try:
+        return service.current.served.without(policies, prms)
+    except ArtefactError as error:
+        raise Refusal(f"the planner cannot do without them: {error}", param="policy") from error
+
+
+def _alternatives(planner: Planner, question: str, terms: Terms) -> list[dict[str, Any]]:
+    from planner.objective import HardCap
+
+    caps = [cap for cap in (terms.objective, terms.cap) if isinstance(cap, HardCap)]
+    tokens = min((cap.tokens for cap in caps if cap.tokens is not None), default=float("inf"))
+    flops = min((cap.flops for cap in caps if cap.flops is not None), default=float("inf"))
+    return [
+        {
+            "policy": option.choice.policy,
+            "prm": option.choice.prm,
+            "plan": str(option.choice.plan),
+            "accuracy": known(option.accuracy),
+            "tokens": known(option.tokens),
+            "flops": known(option.flops),
+            "tokens_p90": known(option.tokens_p90),
+            "flops_p90": known(option.flops_p90),
+            "seconds": None,
+            "fits": option.tokens_p90 <= tokens and option.flops_p90 <= flops,
+        }
+        for option in options(planner, question)
+    ]

@@ -1,0 +1,65 @@
+"""What the operator of a server has decided: default budget, ceiling, prices, domain, exploration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from planner.server.budget import PRESETS, Allowance
+from planner.server.limits import Sizes
+from search.budget import Prices
+from search.errors import ServeError
+from search.grading.registry import DOMAINS
+
+__all__ = ["Rules"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of a house.
+
+    Parameters
+    ----------
+    default:
+        What a request may spend that does not say.
+    ceiling:
+        What no request may spend more than; None: no ceiling.
+    presets:
+        Budgets of ``planner-low`` and its siblings.
+    price:
+        Accuracy (1.0 is 100 points) that a FLOP must add to be spent.
+    prices:
+        Money per million tokens; None: budgets in money are refused.
+    domain:
+        What reads answers where a request does not say; None: guessed from the question, and a question
+        that no domain claims is open-ended.
+    explore:
+        Share of requests in which a decision may be another than the best, in [0, 1).
+    sizes:
+        Most of everything a client decides about.
+    grace:
+        Seconds beyond its deadline after which a request is given up.
+    """
+
+    default: Allowance = field(default_factory=lambda: Allowance(samples=16))
+    ceiling: Allowance | None = None
+    presets: Mapping[str, Allowance] = field(default_factory=lambda: PRESETS)
+    price: float = 0.0
+    prices: Prices | None = None
+    domain: str | None = None
+    explore: float = 0.0
+    sizes: Sizes = field(default_factory=Sizes)
+    grace: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not (self.price >= 0.0 and math.isfinite(self.price)):
+            raise ServeError(f"a price cannot be negative, got {self.price}")
+        if not 0.0 <= self.explore < 1.0:
+            raise ServeError(f"a share of requests that explore is in [0, 1), got {self.explore}")
+        if self.domain is not None and self.domain not in DOMAINS:
+            raise ServeError(f"domain must be one of {', '.join(DOMAINS)}, got {self.domain!r}")
+        if self.prices is None:
+            for allowance in (self.default, self.ceiling, *self.presets.values()):
+                if allowance is not None and allowance.usd is not None:
+                    raise ServeError(f"a budget in money needs prices, got usd={allowance.usd:g} without")

@@ -1,0 +1,106 @@
+"""Runs an application under uvicorn: binds safely, reloads on SIGHUP, ends well on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from planner.server.keys import Keys
+from planner.server.service import Service
+from search.errors import PlannerError, ServeError
+
+__all__ = ["check_bind", "run"]
+
+_LOGGER = logging.getLogger("planner.server")
+
+
+def check_bind(host: str, keys: Keys) -> None:
+    """Raise ServeError for an address that others can reach when no keys are set up."""
+    if not _is_loopback(host) and not keys:
+        raise ServeError(
+            f"a server that others can reach needs keys (--keys FILE or PLANNER_API_KEY), got host {host!r} without"
+        )
+
+
+def run(
+    app: FastAPI,
+    service: Service,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8400,
+    grace: float = 30.0,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until told to stop. ``on_ready`` hears the address once requests are taken.
+
+    Port 0 takes a free one. Raises ServeError for a bind that is refused, OSError for one that fails.
+    """
+    check_bind(host, service.keys)
+    sizes = service.rules.sizes
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        lifespan="on",
+        h11_max_incomplete_event_size=sizes.header + 4096,
+        timeout_keep_alive=int(max(1, min(30, sizes.seconds))),
+        timeout_graceful_shutdown=int(grace),
+        proxy_headers=False,
+    )
+    server = uvicorn.Server(config)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        shown = f"[{host}]" if family == socket.AF_INET6 else host
+        address = f"http://{shown}:{bound.getsockname()[1]}"
+        asyncio.run(_serve(server, service, bound, address, on_ready))
+
+
+async def _serve(
+    server: uvicorn.Server,
+    service: Service,
+    bound: socket.socket,
+    address: str,
+    on_ready: Callable[[str], None] | None,
+) -> None:
+    reloads: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        try:
+            await service.reload()
+        except (PlannerError, OSError):
+            return  # said by the service; the old one stays
+
+    def hang_up() -> None:
+        task = asyncio.get_running_loop().create_task(reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
+    serving = asyncio.ensure_future(server.serve(sockets=[bound]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    if server.started and on_ready is not None:
+        on_ready(address)
+    await serving
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

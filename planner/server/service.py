@@ -1,0 +1,83 @@
+"""Everything a running server holds, in one place: what routes get to see."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from planner.server.admission import Admission
+from planner.server.current import Current, Served
+from planner.server.decisions.log import DecisionLog
+from planner.server.keys import Keys
+from planner.server.metrics import Metrics
+from planner.server.models import Models
+from planner.server.rates import Rates
+from planner.server.recorder import MemoryRecorder, Recorder
+from planner.server.rules import Rules
+from planner.server.upstream import Upstream
+from planner.server.watch import Watch
+from planner.server.window import Window
+from search.errors import PlannerError
+
+__all__ = ["Service"]
+
+_LOGGER = logging.getLogger("planner.server")
+
+
+@dataclass(slots=True)
+class Service:
+    """A server's parts.
+
+    Parameters
+    ----------
+    current:
+        The planner in use.
+    models:
+        What it chooses among.
+    upstream:
+        The policy's own server, for requests that nothing is planned for; None where the policy is
+        embedded.
+    """
+
+    current: Current
+    models: Models
+    rules: Rules = field(default_factory=Rules)
+    keys: Keys = field(default_factory=Keys)
+    recorder: Recorder = field(default_factory=MemoryRecorder)
+    upstream: Upstream | None = None
+    rates: Rates = field(default_factory=Rates)
+    admission: Admission = field(default_factory=Admission)
+    window: Window = field(default_factory=Window)
+    metrics: Metrics = field(default_factory=Metrics)
+    watch: Watch = field(init=False)
+    is_ready: bool = False
+
+    def __post_init__(self) -> None:
+        log = self.recorder if isinstance(self.recorder, DecisionLog) else None
+        self.watch = Watch(self.current, log)
+
+    def start(self) -> None:
+        """Begin what runs beside requests, on the running loop."""
+        self.watch.start()
+        self.is_ready = True
+
+    async def reload(self) -> Served:
+        """Take a new artefact; a broken one is refused (PlannerError, OSError) and the old one stays."""
+        try:
+            served = await self.current.reload()
+        except (PlannerError, OSError) as error:
+            self.metrics.reloaded(False)
+            _LOGGER.error("the planner at %s is refused, the old one stays: %s", self.current.folder, error)
+            raise
+        self.metrics.reloaded(True)
+        _LOGGER.info("planner %s is in use", served.fingerprint[:12])
+        return served
+
+    async def close(self) -> None:
+        """Write what waits, and close every model."""
+        self.is_ready = False
+        await self.watch.close()
+        await self.recorder.close()
+        if self.upstream is not None:
+            await self.upstream.close()
+        await self.models.close()

@@ -1,0 +1,176 @@
+"""Requests that nothing is planned for: to the policy's own server as they came, and back with a receipt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from planner.server.ask import Ask
+from planner.server.budget import Granted
+from planner.server.keys import Key
+from planner.server.receipt import Reason, Receipt
+from planner.server.recorder import Decision
+from planner.server.refusal import Refusal, refusal_of
+from planner.server.service import Service
+from planner.server.shapes import Shape
+from planner.server.stream import DONE, data
+from planner.server.window import Finished
+from search.result import Outcome, Spend
+
+__all__ = ["Untouched", "untouched_reason"]
+
+_DETAILS = {
+    "tools": "tools change what an answer is: the policy answers once",
+    "images": "images are for the policy to see: it answers once",
+    "open_ended": "no domain claims this question, so answers cannot be compared: the policy answers once",
+}
+
+
+def untouched_reason(code: str) -> Reason:
+    """The word and the sentence for it."""
+    return Reason(code, _DETAILS.get(code, f"{code} is for the policy's server: it answers once"))
+
+
+class Untouched:
+    """One request to the policy's own server."""
+
+    def __init__(
+        self,
+        service: Service,
+        shape: Shape,
+        ask: Ask,
+        granted: Granted,
+        key: Key,
+        response_id: str,
+        code: str,
+    ) -> None:
+        if service.upstream is None:
+            raise Refusal(
+                f"{code} needs a policy behind its own server (planner serve --base-url), got an embedded one",
+                param=code,
+                code="unsupported",
+            )
+        self._service = service
+        self._upstream = service.upstream
+        self._shape = shape
+        self._ask = ask
+        self._granted = granted
+        self._key = key
+        self._id = response_id
+        self._reason = untouched_reason(code)
+        self._came, self._clock = time.time(), time.monotonic()
+        self._allowance = granted.allowance.under(service.rules.ceiling)
+        self._usage: dict[str, Any] | None = None
+        self._share = 1.0
+
+    async def run(self) -> dict[str, Any]:
+        """The whole response."""
+        outcome, error = "cancelled", None
+        try:
+            async with self._service.admission.enter(self._key.name) as ticket:
+                self._share = ticket.share
+                found = await self._upstream.ask(self._shape.path, self._body())
+            self._usage = found.get("usage")
+            outcome = str(Outcome.ANSWERED)
+            return {**found, "id": self._id, "model": self._ask.model, "planner": self._receipt()}
+        except Exception as failure:
+            outcome, error = "failed", failure
+            raise
+        finally:
+            self._finish(outcome, error)
+
+    async def lines(self) -> AsyncGenerator[bytes]:
+        """The lines of a stream; the chunk with a finish reason carries the receipt."""
+        outcome, error = "cancelled", None
+        try:
+            async with self._service.admission.enter(self._key.name) as ticket:
+                self._share = ticket.share
+                wanted = self._ask.include_usage
+                body = {**self._body(), "stream_options": {"include_usage": True}}
+                last: dict[str, Any] | None = None
+                async with aclosing(self._upstream.stream(self._shape.path, body)) as chunks:
+                    async for chunk in chunks:
+                        chunk = {**chunk, "id": self._id, "model": self._ask.model}
+                        if chunk.get("usage") is not None:
+                            self._usage = chunk["usage"]
+                        if not chunk.get("choices"):
+                            last = chunk
+                            continue
+                        if any(choice.get("finish_reason") for choice in chunk["choices"]):
+                            chunk["planner"] = self._receipt()
+                        yield data(chunk)
+                if wanted and last is not None:
+                    yield data({**last, "planner": self._receipt()})
+                outcome = str(Outcome.ANSWERED)
+                yield DONE
+        except Exception as failure:
+            outcome, error = "failed", failure
+            yield data(refusal_of(failure).body)
+        finally:
+            self._finish(outcome, error)
+
+    def _body(self) -> dict[str, Any]:
+        """The client's own words, within the allowance of tokens."""
+        body = dict(self._ask.raw)
+        cap = self._allowance.shrunk(self._share).tokens
+        if cap is not None:
+            name = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
+            each = max(1, cap // self._ask.n)
+            body[name] = min(each, body.get(name) or each)
+        return body
+
+    @property
+    def _spend(self) -> Spend:
+        usage = self._usage or {}
+        tokens = int(usage.get("prompt_tokens") or 0) + int(usage.get("completion_tokens") or 0)
+        card = self._service.models.known[self._upstream.policy].card
+        return Spend(tokens, 0, tokens, 0, card.flops(tokens), time.monotonic() - self._clock)
+
+    def _receipt(self) -> dict[str, Any]:
+        head = Receipt(self._id, self._granted, self._allowance, self._share, self._reason)
+        return head.untouched(self._upstream.policy, self._spend)
+
+    def _finish(self, outcome: str, error: Exception | None) -> None:
+        service, spend = self._service, self._spend
+        service.rates.spent(self._key, spend.tokens)
+        if isinstance(error, Refusal) and error.status == 429 and not spend.tokens:
+            service.window.refuse()
+            return
+        decision = Decision(
+            decision_id=self._id,
+            created=self._came,
+            endpoint=self._shape.endpoint,
+            key=None if self._key.name == "anyone" else self._key.name,
+            question=self._ask.question,
+            domain="text",
+            planner=None,
+            budget=self._granted.allowance.asked,
+            budget_source=str(self._granted.source),
+            reason=self._reason.code,
+            policy=self._upstream.policy,
+            prm=None,
+            plan="cot()",
+            answer=None,
+            outcome=outcome,
+            accuracy=None,
+            tokens=None,
+            flops=None,
+            seconds=None,
+            usd=None,
+            propensity=1.0,
+            steps=(),
+            candidates=(),
+            chosen=None,
+            spend=spend,
+            spent_usd=None,
+            error=None if error is None else type(error).__name__,
+        )
+        service.recorder.record(decision)
+        service.metrics.finish(decision)
+        service.window.finish(
+            Finished(
+                time.time(), outcome, decision.policy, None, "cot()", spend.seconds, spend.tokens, spend.flops
+            )
+        )
