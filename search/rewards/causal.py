@@ -21,7 +21,7 @@ from search.rewards.convention import Convention, Piece
 from search.rewards.heads import ChoiceHead
 from search.rewards.pieces import Pieces
 
-__all__ = ["BAD", "GOOD", "TAG", "MathShepherdReward", "RlhflowReward"]
+__all__ = ["BAD", "GOOD", "TAG", "Chat", "MathShepherdReward", "RlhflowReward", "Tagged"]
 
 GOOD, BAD = "+", "-"
 #: Math-Shepherd's tag, one token; stands behind each step
@@ -30,7 +30,7 @@ TAG = "ки"
 _ONE, _TWO = "QuestionStandsHere", "StepStandsHere"
 
 
-class _Tagged(Convention):
+class Tagged(Convention):
     """Math-Shepherd: plain text, a tag and a line break behind each step."""
 
     def __init__(self, pieces: Pieces) -> None:
@@ -58,7 +58,7 @@ class _Tagged(Convention):
         return Piece(tokens, len(tokens) - 1 - tokens[::-1].index(self._tag))
 
 
-class _Chat(Convention):
+class Chat(Convention):
     """RLHFlow: the pieces between the contents are taken from the chat template itself."""
 
     def __init__(self, pieces: Pieces) -> None:
@@ -96,7 +96,7 @@ class MathShepherdReward(CachedReward):
     ) -> MathShepherdReward:
         """Parameters as ``search.rewards.families.open_reward``. Raises CheckpointError."""
         _require_causal(checkpoint)
-        convention = _Tagged(Pieces(checkpoint))
+        convention = Tagged(Pieces(checkpoint))
         return cls(
             "math-shepherd",
             checkpoint.card,
@@ -117,7 +117,7 @@ class RlhflowReward(CachedReward):
     ) -> RlhflowReward:
         """Parameters as ``search.rewards.families.open_reward``. Raises CheckpointError."""
         _require_causal(checkpoint)
-        convention = _Chat(Pieces(checkpoint))
+        convention = Chat(Pieces(checkpoint))
         return cls(
             "rlhflow",
             checkpoint.card,

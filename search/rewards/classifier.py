@@ -21,7 +21,7 @@ from search.rewards.convention import Convention, Piece
 from search.rewards.heads import ClassifierHead
 from search.rewards.pieces import Pieces
 
-__all__ = ["SEPARATOR", "SYSTEM", "ClassifierReward"]
+__all__ = ["SEPARATOR", "SYSTEM", "ClassifierReward", "Separated"]
 
 #: stands after each step; the reward is read there
 SEPARATOR = "<extra_0>"
@@ -29,7 +29,7 @@ SEPARATOR = "<extra_0>"
 SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 
 
-class _Separated(Convention):
+class Separated(Convention):
     """The chat, then each step and the separator."""
 
     def __init__(self, pieces: Pieces) -> None:
@@ -78,7 +78,7 @@ class ClassifierReward(CachedReward):
         return cls(
             "classifier",
             checkpoint.card,
-            _Separated(Pieces(checkpoint)),
+            Separated(Pieces(checkpoint)),
             open_backbone(checkpoint, device),
             ClassifierHead(checkpoint),
             threads=threads,

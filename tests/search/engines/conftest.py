@@ -86,8 +86,8 @@ def _open(member: str, policy: Path, request: pytest.FixtureRequest) -> Engine:
         "scripted",
         "embedded",
         "openai",
-        pytest.param("vllm", marks=pytest.mark.slow),
-        pytest.param("vllm-serve", marks=pytest.mark.slow),
+        pytest.param("vllm", marks=[pytest.mark.slow, pytest.mark.vllm]),
+        pytest.param("vllm-serve", marks=[pytest.mark.slow, pytest.mark.vllm]),
     ]
 )
 async def case(request: pytest.FixtureRequest, policy: Path) -> AsyncIterator[Case]:
