@@ -5,16 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from search.cards import ModelCard
-from search.checkpoint import read_checkpoint
 from search.engines.protocol import Engine
 from search.errors import CheckpointError
-from search.rewards.families import open_reward, read_prm
 from search.rewards.protocol import Reward
+from search.sources import EmbeddedPolicy, FolderPrm, PolicySource, PrmSource
 
-__all__ = ["FolderLoader", "Loader", "ReadyLoader"]
+__all__ = ["FolderLoader", "Loader", "ReadyLoader", "SourceLoader"]
 
 T = TypeVar("T")
 
@@ -66,8 +66,55 @@ class ReadyLoader(Loader):
         """Nothing: these models belong to the caller."""
 
 
-class FolderLoader(Loader):
-    """Checkpoint folders, loaded by the embedded engine and the PRM's own family when asked for.
+class SourceLoader(Loader):
+    """Models from their sources, opened when asked for.
+
+    Parameters
+    ----------
+    policies, prms:
+        Name -> source.
+    """
+
+    def __init__(
+        self, policies: Mapping[str, PolicySource], prms: Mapping[str, PrmSource] = MappingProxyType({})
+    ) -> None:
+        self._policies, self._prms = dict(policies), dict(prms)
+        self._policy_cards: dict[str, ModelCard] = {}
+        self._prm_cards: dict[str, ModelCard] = {}
+        self._engines: dict[str, Engine] = {}
+        self._rewards: dict[str, Reward] = {}
+
+    def policy_card(self, name: str) -> ModelCard:
+        if name not in self._policy_cards:
+            self._policy_cards[name] = _named(self._policies, name, "policy").card()
+        return self._policy_cards[name]
+
+    def prm_card(self, name: str) -> ModelCard:
+        if name not in self._prm_cards:
+            self._prm_cards[name] = _named(self._prms, name, "PRM").card()
+        return self._prm_cards[name]
+
+    def engine(self, name: str) -> Engine:
+        if name not in self._engines:
+            self._engines[name] = _named(self._policies, name, "policy").open()
+        return self._engines[name]
+
+    def reward(self, name: str) -> Reward:
+        if name not in self._rewards:
+            self._rewards[name] = _named(self._prms, name, "PRM").open()
+        return self._rewards[name]
+
+    async def close(self) -> None:
+        for engine in self._engines.values():
+            await engine.close()
+        for reward in self._rewards.values():
+            await reward.close()
+        self._engines.clear()
+        self._rewards.clear()
+
+
+class FolderLoader(SourceLoader):
+    """Checkpoint folders, loaded by the embedded engine and the PRM's own family.
 
     Parameters
     ----------
@@ -84,45 +131,11 @@ class FolderLoader(Loader):
         *,
         threads: int = 1,
     ) -> None:
-        self._folders = {"policy": dict(policies), "PRM": dict(prms or {})}
-        self._cards: dict[tuple[str, str], ModelCard] = {}
-        self._engines: dict[str, Engine] = {}
-        self._rewards: dict[str, Reward] = {}
-        self._threads = threads
-
-    def policy_card(self, name: str) -> ModelCard:
-        return self._card("policy", name)
-
-    def prm_card(self, name: str) -> ModelCard:
-        return self._card("PRM", name)
-
-    def engine(self, name: str) -> Engine:
-        if name not in self._engines:
-            from search.engines.embedded import EmbeddedEngine
-
-            folder = _named(self._folders["policy"], name, "policy")
-            self._engines[name] = EmbeddedEngine.load(folder, threads=self._threads)
-        return self._engines[name]
-
-    def reward(self, name: str) -> Reward:
-        if name not in self._rewards:
-            folder = _named(self._folders["PRM"], name, "PRM")
-            self._rewards[name] = open_reward(folder, threads=self._threads)
-        return self._rewards[name]
-
-    async def close(self) -> None:
-        for engine in self._engines.values():
-            await engine.close()
-        for reward in self._rewards.values():
-            await reward.close()
-        self._engines.clear()
-        self._rewards.clear()
-
-    def _card(self, kind: str, name: str) -> ModelCard:
-        if (kind, name) not in self._cards:
-            read = read_checkpoint if kind == "policy" else read_prm
-            self._cards[kind, name] = read(_named(self._folders[kind], name, kind)).card
-        return self._cards[kind, name]
+        options = {"threads": threads}
+        super().__init__(
+            {name: EmbeddedPolicy(folder, options) for name, folder in policies.items()},
+            {name: FolderPrm(folder, options) for name, folder in (prms or {}).items()},
+        )
 
 
 def _named(known: Mapping[str, T], name: str, kind: str) -> T:

@@ -1,7 +1,7 @@
 """A client: pooled connections to one server, JSON questions, streamed answers, named failures.
 
-Questions that compute nothing that is charged (``ask``) are asked again within the patience by themselves.
-Whoever streams (``events``) decides by its own ``Tries``, since what is lost must be charged.
+Questions (``ask``) are asked again by themselves, and tell when work was lost. Whoever streams (``events``)
+decides by its own ``Tries``, since what is lost must be charged before it is asked for again.
 
 The API key travels in the header only and is in no message. Knows nothing of what is asked.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from random import Random
 from typing import Any
@@ -90,9 +90,15 @@ class Client:
         """The tries of a new request."""
         return Tries(self._retry, self._circuit, self._rng)
 
-    async def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    async def ask(
+        self,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        on_break: Callable[[], object] = lambda: None,
+    ) -> Any:
         """The JSON that a path answers: to a GET, or to a POST of ``body``.
 
+        ``on_break`` is called before a question is asked again whose answer broke off: work was lost.
         Raises RemoteError's kinds, and ContextError.
         """
         tries = self.tries()
@@ -105,6 +111,8 @@ class Client:
                 found = _content(answer)
             except (UnreachableError, BrokenError) as error:
                 await asyncio.sleep(tries.pause(error))
+                if isinstance(error, BrokenError):
+                    on_break()
             else:
                 tries.succeeded()
                 return found

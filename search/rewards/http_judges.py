@@ -1,0 +1,148 @@
+"""Judges over HTTP: how ``vllm serve`` is asked for the rewards of prefixes.
+
+``PoolingJudge`` asks ``/pooling`` of a server that runs a token-classification PRM:
+
+    vllm serve PRM --runner pooling --pooler-config '{"tok_pooling_type": "STEP", "step_tag_id": 151651}'
+
+STEP pooling gives one row per separator (151651 is Qwen2.5-Math-PRM's ``<extra_0>``), ALL pooling one per
+token; both are understood, if ALL is served with ``--no-enable-prefix-caching``, since rows of cached tokens
+are not told. Either way the whole prefix is processed again at each call.
+
+``ChoiceJudge`` asks ``/v1/completions`` of a server that runs a causal PRM, for one token per step and the
+logprobs of the two answers. There prefix caching works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search.engines.openai.dialect import told_of
+from search.errors import GarbledError
+from search.remote.client import Client
+
+__all__ = ["Asking", "ChoiceJudge", "HttpJudge", "Judged", "PoolingJudge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A prefix to score: its tokens, and the places (ascending) at which rewards are read."""
+
+    tokens: tuple[int, ...]
+    reads: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Rewards of a prefix, one per place, and the tokens that the server processed for them, those of
+    tries that broke off included."""
+
+    rewards: tuple[float, ...]
+    tokens: int
+
+
+class HttpJudge(ABC):
+    """One per family of reward models."""
+
+    #: most prefixes of one request
+    batch: int
+
+    @abstractmethod
+    async def judge(self, client: Client, model: str, asked: Sequence[Asking]) -> list[Judged]:
+        """One answer per prefix. Raises RemoteError's kinds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolingJudge(HttpJudge):
+    """A head of two classes read behind each step: the probability of the second class.
+
+    ``separator``: the token that STEP pooling reads at.
+    """
+
+    separator: int
+    batch: int = 32
+
+    async def judge(self, client: Client, model: str, asked: Sequence[Asking]) -> list[Judged]:
+        # nothing behind the last place can change what is read before it
+        prefixes = [list(each.tokens[: each.reads[-1] + 1]) for each in asked]
+        body = {"model": model, "task": "token_classify", "use_activation": True, "input": prefixes}
+        tries = [1]
+        answer = await client.ask("/pooling", body, lambda: tries.append(1))
+        try:
+            found = {int(entry["index"]): entry["data"] for entry in answer["data"]}
+            return [
+                Judged(self._read(found[i], each), len(prefixes[i]) * len(tries))
+                for i, each in enumerate(asked)
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise GarbledError(
+                f"/pooling must answer with one list of rows per input, got {answer!r:.200}"
+            ) from error
+
+    def _read(self, rows: Sequence[Sequence[float]], asked: Asking) -> tuple[float, ...]:
+        length = asked.reads[-1] + 1
+        if len(rows) == length:  # ALL pooling
+            chosen = [rows[place] for place in asked.reads]
+        else:
+            steps = sum(token == self.separator for token in asked.tokens[:length])
+            if len(rows) != steps:
+                raise GarbledError(
+                    f"/pooling must give a row per separator ({steps}) or per token ({length}: with ALL"
+                    f" pooling the server needs --no-enable-prefix-caching), got {len(rows)} rows"
+                )
+            places = [i for i, token in enumerate(asked.tokens[:length]) if token == self.separator]
+            by_place = dict(zip(places, rows, strict=True))
+            chosen = [by_place[place] for place in asked.reads]
+        return tuple(_probability(row) for row in chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceJudge(HttpJudge):
+    """A causal language model that answers with one of two tokens: the probability of the good one."""
+
+    good: int
+    bad: int
+    batch: int = 1
+
+    async def judge(self, client: Client, model: str, asked: Sequence[Asking]) -> list[Judged]:
+        found = []
+        for each in asked:
+            prefixes = [each.tokens[: place + 1] for place in each.reads]
+            told = await asyncio.gather(*(self._one(client, model, prefix) for prefix in prefixes))
+            found.append(Judged(tuple(reward for reward, _ in told), sum(tokens for _, tokens in told)))
+        return found
+
+    async def _one(self, client: Client, model: str, tokens: Sequence[int]) -> tuple[float, int]:
+        body: dict[str, Any] = {
+            "model": model,
+            "prompt": list(tokens),
+            "max_tokens": 1,
+            "temperature": 0.0,
+            "logprobs": 0,
+            "logprob_token_ids": [self.good, self.bad],
+            "return_tokens_as_token_ids": True,
+        }
+        tries = [1]
+        answer = await client.ask("/v1/completions", body, lambda: tries.append(1))
+        try:
+            told = answer["choices"][0]["logprobs"]["top_logprobs"][0]
+            good, bad = (float(told[f"token_id:{token}"]) for token in (self.good, self.bad))
+            usage = told_of(answer)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise GarbledError(
+                f"a completion must tell the logprobs of {self.good} and {self.bad}, got {answer!r:.200}"
+            ) from error
+        cached = 0 if usage is None else usage.cached_prompt_tokens
+        return 1.0 / (1.0 + math.exp(min(700.0, bad - good))), len(tokens) * len(tries) - cached
+
+
+def _probability(row: Sequence[float]) -> float:
+    """The second class's of two probabilities that sum to 1. Raises GarbledError."""
+    values = [float(value) for value in row]
+    if len(values) != 2 or not all(0.0 <= value <= 1.0 for value in values) or abs(sum(values) - 1.0) > 0.01:
+        raise GarbledError(f"a row must hold the probabilities of two classes, got {values[:4]}")
+    return values[1]
