@@ -1,4 +1,4 @@
-"""A problem set: problems as JSON lines, one object a line, ``.gz`` or plain.
+"""A problem set: problems as JSON lines, one object a line, ``.gz`` or plain; or one by others, by a mapping.
 
 Columns: ``problem_id``, ``family``, ``domain``, ``question`` and, where answers are needed,
 ``answer``; ``meta`` (an object) may be left out. Errors name the line, the rule and the value.
@@ -13,11 +13,15 @@ import json
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search.atomic import write_atomic
 from search.errors import ProblemError
 from search.problem import Problem
+
+if TYPE_CHECKING:
+    from search.importing.report import Report
+    from search.problem_sets.mapping import ProblemMapping
 
 __all__ = ["LONGEST_QUESTION", "canonical_json", "problems_fingerprint", "read_problems", "write_problems"]
 
@@ -29,12 +33,22 @@ _KNOWN = (*_NEEDED, "answer", "meta")
 
 
 def read_problems(
-    path: str | Path, *, need_answers: bool = True, longest_question: int = LONGEST_QUESTION
+    path: str | Path,
+    *,
+    mapping: str | ProblemMapping | None = None,
+    report: Report | None = None,
+    need_answers: bool = True,
+    longest_question: int = LONGEST_QUESTION,
 ) -> list[Problem]:
     """The problems of a file, in its order.
 
     Parameters
     ----------
+    mapping:
+        How records by others become problems: the name of a shipped mapping, such as ``math-500``, or one
+        of your own. ``path`` may then be CSV or Parquet too, or ``hf:NAME``. Problems have answers then.
+    report:
+        With a mapping: takes account of what was left out (see ``search.problem_sets.read``).
     need_answers:
         Whether a problem without a reference answer is an error (a campaign grades).
     longest_question:
@@ -46,6 +60,11 @@ def read_problems(
         The file is missing, empty, not text, not JSON lines, lacks a column, repeats an id, has a
         problem without an answer or a question over the limit. One line; nothing is returned.
     """
+    if mapping is not None:
+        from search.problem_sets.read import read_mapped
+        from search.problem_sets.shipped import mapping_of
+
+        return read_mapped(path, mapping_of(mapping) if isinstance(mapping, str) else mapping, report)
     path = Path(path)
     problems: list[Problem] = []
     first_line: dict[str, int] = {}

@@ -1,0 +1,55 @@
+"""Read a problem set by others through a mapping, and account for what was left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from search.errors import GradingError, ProblemError
+from search.grading.registry import domain
+from search.importing.report import Report
+from search.problem import Problem
+from search.problem_sets.mapping import ProblemMapping
+from search.problem_sets.source import records
+
+__all__ = ["read_mapped"]
+
+
+def read_mapped(source: str | Path, mapping: ProblemMapping, report: Report | None = None) -> list[Problem]:
+    """The problems of a source, in its order.
+
+    Parameters
+    ----------
+    source:
+        A file, or ``hf:NAME`` (see ``search.problem_sets.source``).
+    report:
+        Takes account of the records that are no problem: no question, no reference answer that the domain's
+        grader can use, or the same as an earlier one. Without it the first of them is an error.
+
+    Raises
+    ------
+    ProblemError, GradingError
+        A record is no problem and there is no report, or nothing is left.
+    RecordError
+        The source cannot be read.
+    MissingExtraError
+        It takes an extra that is not installed.
+    """
+    problems: dict[str, Problem] = {}
+    for where, record in records(source):
+        try:
+            problem = mapping.problem(record, where)
+            domain(problem.domain).grade(problem, None)
+            if problem.problem_id in problems:
+                raise ProblemError(f"{where}: a problem is given once, got {problem.problem_id!r} again")
+        except (ProblemError, GradingError) as error:
+            if report is None:
+                raise
+            rule, _, got = str(error).removeprefix(f"{where}: ").partition(", got ")
+            report.leave_out(rule, f"{where}: {got}" if got else where)
+            continue
+        problems[problem.problem_id] = problem
+    if not problems:
+        raise ProblemError(f"a problem set holds at least one problem, got none in {str(source)!r}")
+    if report is not None:
+        report.take("problems", len(problems))
+    return list(problems.values())
