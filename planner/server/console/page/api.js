@@ -48,15 +48,23 @@ async function ask(url, options) {
   if (key) headers.set("authorization", `Bearer ${key}`);
   let response;
   try {
-    response = await fetch(url, { ...options, headers, credentials: "omit", cache: "no-store", redirect: "error" });
+    response = await fetch(url, {
+      ...options,
+      headers,
+      credentials: "omit",
+      cache: "no-store",
+      redirect: "error",
+    });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    if (key && !/^[\x21-\x7e]+$/.test(key)) throw new ApiError("A key has printable ASCII characters only.", 0);
+    if (key && !/^[\x21-\x7e]+$/.test(key))
+      throw new ApiError("A key has printable ASCII characters only.", 0);
     throw new ApiError("The server does not answer.", 0);
   }
   if (!response.ok) {
     const said = await refusal(response);
-    if (said.status === 401) document.dispatchEvent(new CustomEvent("unauthorized", { detail: said.message }));
+    if (said.status === 401)
+      document.dispatchEvent(new CustomEvent("unauthorized", { detail: said.message }));
     throw said;
   }
   return response;
@@ -80,6 +88,7 @@ async function refusal(response) {
   }
   const after = response.headers.get("retry-after");
   const wait = response.status === 429 && after ? ` Try again in ${after} s.` : "";
-  const message = typeof said?.message === "string" ? said.message : `The server answered ${response.status}.`;
+  const message =
+    typeof said?.message === "string" ? said.message : `The server answered ${response.status}.`;
   return new ApiError(message + wait, response.status, said?.code ?? null);
 }

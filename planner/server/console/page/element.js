@@ -32,10 +32,11 @@ export function setShare(node, share) {
 /** A list of terms: pairs whose value is null are left out. */
 export function facts(pairs) {
   const rows = pairs.filter(([, value]) => present(value));
-  return element("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [
-    element("dt", {}, name),
-    element("dd", {}, value),
-  ]));
+  return element(
+    "dl",
+    { class: "facts" },
+    ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
+  );
 }
 
 function build(node, properties, children) {
@@ -44,7 +45,12 @@ function build(node, properties, children) {
     if (name.startsWith("on") && typeof value === "function") node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value === true ? "" : String(value));
   }
-  node.append(...children.flat().filter(present).map((child) => (child instanceof Node ? child : String(child))));
+  node.append(
+    ...children
+      .flat()
+      .filter(present)
+      .map((child) => (child instanceof Node ? child : String(child))),
+  );
   return node;
 }
 

@@ -10,8 +10,14 @@ export class Feedback {
     this._right = this._button("Right", { correct: true });
     this._wrong = this._button("Wrong", { correct: false });
     this._said = element("span", { class: "soft small", role: "status" });
-    this.element = element("div", { class: "row feedback", role: "group", "aria-label": "Feedback" },
-      element("span", {}, "Was it right?"), this._right, this._wrong, this._said);
+    this.element = element(
+      "div",
+      { class: "row feedback", role: "group", "aria-label": "Feedback" },
+      element("span", {}, "Was it right?"),
+      this._right,
+      this._wrong,
+      this._said,
+    );
     const last = given.findLast((one) => typeof one.correct === "boolean");
     if (last) this._press(last.correct);
     if (given.length) this._said.textContent = `${given.length} so far`;
@@ -19,19 +25,35 @@ export class Feedback {
 
   /** A button that says that this candidate was the right one. */
   candidateButton(index) {
-    const button = element("button", { type: "button", class: "small quiet", "aria-pressed": "false",
-      "aria-label": `Candidate ${index + 1} was right`,
-      onclick: async () => {
-        if (await this._send({ candidate: index })) button.setAttribute("aria-pressed", "true");
-      } }, "was right");
+    const button = element(
+      "button",
+      {
+        type: "button",
+        class: "small quiet",
+        "aria-pressed": "false",
+        "aria-label": `Candidate ${index + 1} was right`,
+        onclick: async () => {
+          if (await this._send({ candidate: index })) button.setAttribute("aria-pressed", "true");
+        },
+      },
+      "was right",
+    );
     return button;
   }
 
   _button(name, outcome) {
-    return element("button", { type: "button", class: "small", "aria-pressed": "false",
-      onclick: async () => {
-        if (await this._send(outcome)) this._press(outcome.correct);
-      } }, name);
+    return element(
+      "button",
+      {
+        type: "button",
+        class: "small",
+        "aria-pressed": "false",
+        onclick: async () => {
+          if (await this._send(outcome)) this._press(outcome.correct);
+        },
+      },
+      name,
+    );
   }
 
   _press(correct) {

@@ -22,7 +22,7 @@ export function points(difference) {
   return `${signed(100 * difference, 1)}${SPACE}points`;
 }
 
-export function signed(value, digits) {
+function signed(value, digits) {
   const text = Math.abs(value).toFixed(digits);
   return Number(text) === 0 ? text : `${value < 0 ? "−" : "+"}${text}`;
 }
@@ -42,8 +42,15 @@ export function flops(value) {
   return `${prefixed(value)}FLOPs`;
 }
 
-export function prefixed(value) {
-  for (const [size, prefix] of [[1e18, "E"], [1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
+function prefixed(value) {
+  for (const [size, prefix] of [
+    [1e18, "E"],
+    [1e15, "P"],
+    [1e12, "T"],
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ]) {
     if (Math.abs(value) >= size) return `${precise(value / size, 3)}${SPACE}${prefix}`;
   }
   return `${precise(value, 3)}${SPACE}`;
@@ -54,9 +61,10 @@ export function seconds(value) {
   if (!known(value)) return NONE;
   if (value < 0.9995) return `${count(1000 * value)}${SPACE}ms`;
   if (value < 120) return `${precise(value, 2 + (value >= 10))}${SPACE}s`;
-  const [whole, part, names] = value < 3600
-    ? [Math.floor(value / 60), Math.floor(value % 60), ["min", "s"]]
-    : [Math.floor(value / 3600), Math.floor((value % 3600) / 60), ["h", "min"]];
+  const [whole, part, names] =
+    value < 3600
+      ? [Math.floor(value / 60), Math.floor(value % 60), ["min", "s"]]
+      : [Math.floor(value / 3600), Math.floor((value % 3600) / 60), ["h", "min"]];
   return `${count(whole)}${SPACE}${names[0]}${part ? ` ${part}${SPACE}${names[1]}` : ""}`;
 }
 

@@ -27,13 +27,15 @@ function keep(key) {
 /** The dialog that asks for a key. `onchange` is called when another key (or none) is to be used. */
 export function keyDialog(button, dialog, onchange) {
   const field = dialog.querySelector("input");
-  const why = dialog.querySelector("#key-why");
-  const usual = why.textContent;
-  const show = () => { button.textContent = apiKey() ? "API key: set" : "API key"; };
+  const why = dialog.querySelector("#key-reason");
+  const show = () => {
+    button.textContent = apiKey() ? "API key: set" : "API key";
+  };
   show();
   const open = (reason = "") => {
     if (dialog.open) return;
-    why.textContent = reason ? `${reason} ${usual}` : usual;
+    why.hidden = !reason;
+    why.textContent = reason;
     field.value = apiKey() ?? "";
     dialog.showModal();
     field.focus();
@@ -48,6 +50,8 @@ export function keyDialog(button, dialog, onchange) {
     show();
     if (apiKey() !== before) onchange();
   });
-  dialog.addEventListener("cancel", () => { dialog.returnValue = ""; });
+  dialog.addEventListener("cancel", () => {
+    dialog.returnValue = "";
+  });
   return open;
 }

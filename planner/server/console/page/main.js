@@ -42,7 +42,9 @@ function show(isFirst = false) {
   VIEWS[view].enter(argument);
 }
 
-const askForKey = keyDialog(document.getElementById("key"), document.getElementById("key-dialog"), () => show());
+const askForKey = keyDialog(document.getElementById("key"), document.getElementById("key-dialog"), () =>
+  show(),
+);
 themeButton(document.getElementById("theme"));
 window.addEventListener("hashchange", () => show());
 document.addEventListener("unauthorized", (event) => askForKey(event.detail));

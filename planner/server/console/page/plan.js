@@ -14,7 +14,9 @@ export function parts(plan) {
 export function planLabel(plan, { policy = null, prm = null } = {}) {
   const { strategy, numbers } = parts(plan);
   const models = [policy, prm].filter(Boolean).join(" × ");
-  return element("span", { class: "plan", title: String(plan ?? "") },
+  return element(
+    "span",
+    { class: "plan", title: String(plan ?? "") },
     element("b", {}, strategy.replaceAll("_", " ") || "–"),
     numbers ? element("span", { class: "soft small" }, ` ${numbers}`) : null,
     models ? element("span", { class: "models soft small" }, models) : null,

@@ -2,24 +2,69 @@
 
 import { element } from "../element.js";
 
-const OUTCOMES = ["answered", "unreadable", "budget", "deadline", "step_limit", "abstained", "failed", "cancelled"];
+const OUTCOMES = [
+  "answered",
+  "unreadable",
+  "budget",
+  "deadline",
+  "step_limit",
+  "abstained",
+  "failed",
+  "cancelled",
+];
 
 export class Hunt {
   constructor(onhunt) {
     const ask = () => onhunt(this.query);
-    this._text = element("input", { id: "hunt-text", type: "search", placeholder: "part of a question or an answer", oninput: () => this._soon(ask) });
-    this._plan = element("input", { id: "hunt-plan", type: "search", placeholder: "any", spellcheck: "false", oninput: () => this._soon(ask) });
-    this._domain = element("input", { id: "hunt-domain", type: "search", placeholder: "any", oninput: () => this._soon(ask) });
-    this._outcome = element("select", { id: "hunt-outcome", onchange: ask },
+    this._text = element("input", {
+      id: "hunt-text",
+      type: "search",
+      placeholder: "part of a question or an answer",
+      oninput: () => this._soon(ask),
+    });
+    this._plan = element("input", {
+      id: "hunt-plan",
+      type: "search",
+      placeholder: "any",
+      spellcheck: "false",
+      oninput: () => this._soon(ask),
+    });
+    this._domain = element("input", {
+      id: "hunt-domain",
+      type: "search",
+      placeholder: "any",
+      oninput: () => this._soon(ask),
+    });
+    this._outcome = element(
+      "select",
+      { id: "hunt-outcome", onchange: ask },
       element("option", { value: "" }, "any"),
-      ...OUTCOMES.map((value) => element("option", { value }, value.replaceAll("_", " "))));
-    this._feedback = element("select", { id: "hunt-feedback", onchange: ask },
-      element("option", { value: "" }, "with or without"), element("option", { value: "true" }, "with"),
-      element("option", { value: "false" }, "without"));
-    this.element = element("form", { class: "hunt", role: "search", "aria-label": "Decisions",
-      onsubmit: (event) => { event.preventDefault(); ask(); } },
-    field("Text", this._text), field("Plan", this._plan), field("Domain", this._domain),
-    field("Outcome", this._outcome), field("Feedback", this._feedback));
+      ...OUTCOMES.map((value) => element("option", { value }, value.replaceAll("_", " "))),
+    );
+    this._feedback = element(
+      "select",
+      { id: "hunt-feedback", onchange: ask },
+      element("option", { value: "" }, "with or without"),
+      element("option", { value: "true" }, "with"),
+      element("option", { value: "false" }, "without"),
+    );
+    this.element = element(
+      "form",
+      {
+        class: "hunt",
+        role: "search",
+        "aria-label": "Decisions",
+        onsubmit: (event) => {
+          event.preventDefault();
+          ask();
+        },
+      },
+      field("Text", this._text),
+      field("Plan", this._plan),
+      field("Domain", this._domain),
+      field("Outcome", this._outcome),
+      field("Feedback", this._feedback),
+    );
   }
 
   get query() {

@@ -6,15 +6,42 @@ import { planLabel } from "../plan.js";
 
 /** One entry of the list: a link that opens the decision. */
 export function entry(record, isOpen) {
-  return element("li", {}, element("a", { href: `#decisions/${encodeURIComponent(record.id)}`, class: "entry", "aria-current": isOpen ? "true" : null },
-    element("span", { class: "entry-head small soft" },
-      element("time", { title: moment(record.created) }, ago(record.created)),
-      record.outcome === "answered" ? null : element("span", { class: "tag bad" }, record.outcome.replaceAll("_", " ")),
-      verdict(record.feedback)),
-    element("span", { class: "entry-question" }, record.isHashed ? "a question kept as a hash" : record.question || "a question that was not kept"),
-    element("span", { class: "entry-foot small" },
-      planLabel(record.plan),
-      element("span", { class: "soft number" }, `${percent(record.promised.accuracy)} · ${count(record.spend.tokens)} tokens`))));
+  return element(
+    "li",
+    {},
+    element(
+      "a",
+      {
+        href: `#decisions/${encodeURIComponent(record.id)}`,
+        class: "entry",
+        "aria-current": isOpen ? "true" : null,
+      },
+      element(
+        "span",
+        { class: "entry-head small soft" },
+        element("time", { title: moment(record.created) }, ago(record.created)),
+        record.outcome === "answered"
+          ? null
+          : element("span", { class: "tag bad" }, record.outcome.replaceAll("_", " ")),
+        verdict(record.feedback),
+      ),
+      element(
+        "span",
+        { class: "entry-question" },
+        record.isHashed ? "a question kept as a hash" : record.question || "a question that was not kept",
+      ),
+      element(
+        "span",
+        { class: "entry-foot small" },
+        planLabel(record.plan),
+        element(
+          "span",
+          { class: "soft number" },
+          `${percent(record.promised.accuracy)} · ${count(record.spend.tokens)} tokens`,
+        ),
+      ),
+    ),
+  );
 }
 
 /** The last word of feedback as a tag; null without any. */

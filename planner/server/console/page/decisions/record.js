@@ -14,22 +14,36 @@ import { verdict } from "./list.js";
 /** The card of a decision as wire/ makes it. */
 export function record(decision) {
   const feedback = new Feedback(decision.id, decision.feedback);
-  return element("article", { class: "card record", "aria-labelledby": "record-title", tabindex: -1 },
-    element("div", { class: "heading" }, element("h2", { id: "record-title" }, "Decision"),
-      element("span", { class: "mono small soft" }, decision.id)),
+  return element(
+    "article",
+    { class: "card record", "aria-labelledby": "record-title", tabindex: -1 },
+    element(
+      "div",
+      { class: "heading" },
+      element("h2", { id: "record-title" }, "Decision"),
+      element("span", { class: "mono small soft" }, decision.id),
+    ),
     element("h3", {}, "Question"),
     element("p", { class: "mono written" }, asked(decision)),
     element("h3", {}, "Answer"),
     decision.answer === null
-      ? element("p", { class: "note" }, `None: ${decision.outcome.replaceAll("_", " ")}${decision.error ? ` (${decision.error})` : ""}.`)
+      ? element(
+          "p",
+          { class: "note" },
+          `None: ${decision.outcome.replaceAll("_", " ")}${decision.error ? ` (${decision.error})` : ""}.`,
+        )
       : element("p", { class: "mono result" }, decision.answer),
     element("div", { class: "row" }, feedback.element, verdict(decision.feedback)),
     element("h3", {}, "Why"),
-    decision.reason ? element("p", {}, `The planner did not choose: ${decision.reason.replaceAll("_", " ")}.`) : null,
+    decision.reason
+      ? element("p", {}, `The planner did not choose: ${decision.reason.replaceAll("_", " ")}.`)
+      : null,
     decision.stages.length ? stages(decision.stages) : null,
     decision.isHashed || decision.reason ? null : features(decision),
     element("h3", {}, "What it cost"),
-    element("div", { class: "receipt-columns" },
+    element(
+      "div",
+      { class: "receipt-columns" },
       promises(decision),
       facts([
         ["When", moment(decision.created)],
@@ -40,9 +54,16 @@ export function record(decision) {
         ["Propensity", decision.propensity === null ? null : percent(decision.propensity)],
         ["Endpoint", decision.endpoint],
         ["Key", decision.key],
-        ["Planner", decision.planner ? element("span", { class: "mono small", title: decision.planner }, decision.planner.slice(0, 12)) : null],
-      ])),
-    candidates(decision, feedback));
+        [
+          "Planner",
+          decision.planner
+            ? element("span", { class: "mono small", title: decision.planner }, decision.planner.slice(0, 12))
+            : null,
+        ],
+      ]),
+    ),
+    candidates(decision, feedback),
+  );
 }
 
 function asked({ question, isHashed }) {
@@ -53,19 +74,42 @@ function asked({ question, isHashed }) {
 /** The features that speak loudest for this question: asked for when it is opened, since only the planner knows. */
 function features(decision) {
   const place = element("div", {});
-  const details = element("details", { ontoggle: async () => {
-    if (!details.open || place.childNodes.length) return;
-    fill(place, element("p", { class: "soft small", role: "status" }, "Asking the planner…"));
-    try {
-      const body = planBody({ ...decision, plan: null, preset: null, policy: null, prm: null,
-        budget: Object.keys(decision.budget).length ? decision.budget : null });
-      const now = readPlan(await post("v1/plan", body));
-      fill(place, now.why.length
-        ? [element("p", { class: "soft small" }, "Of the question alone, by the planner that serves now:"), why(now.why)]
-        : element("p", { class: "soft small" }, "No feature made a difference."));
-    } catch (error) {
-      fill(place, element("p", { class: "bad small" }, error.message));
-    }
-  } }, element("summary", {}, "What spoke loudest"), place);
+  const details = element(
+    "details",
+    {
+      ontoggle: async () => {
+        if (!details.open || place.childNodes.length) return;
+        fill(place, element("p", { class: "soft small", role: "status" }, "Asking the planner…"));
+        try {
+          const body = planBody({
+            ...decision,
+            plan: null,
+            preset: null,
+            policy: null,
+            prm: null,
+            budget: Object.keys(decision.budget).length ? decision.budget : null,
+          });
+          const now = readPlan(await post("v1/plan", body));
+          fill(
+            place,
+            now.why.length
+              ? [
+                  element(
+                    "p",
+                    { class: "soft small" },
+                    "Of the question alone, by the planner that serves now:",
+                  ),
+                  why(now.why),
+                ]
+              : element("p", { class: "soft small" }, "No feature made a difference."),
+          );
+        } catch (error) {
+          fill(place, element("p", { class: "bad small" }, error.message));
+        }
+      },
+    },
+    element("summary", {}, "What spoke loudest"),
+    place,
+  );
   return details;
 }

@@ -17,12 +17,20 @@ export class DecisionsView {
     this._error = element("p", { class: "note error", role: "alert", hidden: true });
     this._count = element("p", { class: "soft small", role: "status" });
     this._list = element("ol", { class: "entries" });
-    this._more = element("button", { type: "button", hidden: true, onclick: () => this._search(true) }, "Older ones");
+    this._more = element(
+      "button",
+      { type: "button", hidden: true, onclick: () => this._search(true) },
+      "Older ones",
+    );
     this._record = element("div", { class: "record-place" });
-    this.element = element("div", {},
+    this.element = element(
+      "div",
+      {},
       element("div", { class: "heading" }, element("h1", {}, "Decisions"), this._count),
-      this._hunt.element, this._error,
-      element("div", { class: "decisions" }, element("div", {}, this._list, this._more), this._record));
+      this._hunt.element,
+      this._error,
+      element("div", { class: "decisions" }, element("div", {}, this._list, this._more), this._record),
+    );
   }
 
   /** `id`: the decision to open, or null. */
@@ -37,7 +45,9 @@ export class DecisionsView {
     const turn = (this._turn = (this._turn ?? 0) + 1);
     const before = isMore ? this._next : null;
     try {
-      const { records, next } = readDecisions(await get("v1/decisions", { ...this._hunt.query, limit: PAGE, before }));
+      const { records, next } = readDecisions(
+        await get("v1/decisions", { ...this._hunt.query, limit: PAGE, before }),
+      );
       if (turn !== this._turn) return;
       this._found = isMore ? [...this._found, ...records] : records;
       this._next = next;
@@ -52,11 +62,21 @@ export class DecisionsView {
   }
 
   _draw() {
-    this._count.textContent = this._found.length ? `${this._found.length}${this._more.hidden ? "" : " or more"} found` : "";
-    fill(this._list, this._found.length
-      ? this._found.map((one) => entry(one, one.id === this._open))
-      : element("li", { class: "empty" }, Object.values(this._hunt.query).some(Boolean)
-        ? "No decision matches." : "No decision so far: ask something first."));
+    this._count.textContent = this._found.length
+      ? `${this._found.length}${this._more.hidden ? "" : " or more"} found`
+      : "";
+    fill(
+      this._list,
+      this._found.length
+        ? this._found.map((one) => entry(one, one.id === this._open))
+        : element(
+            "li",
+            { class: "empty" },
+            Object.values(this._hunt.query).some(Boolean)
+              ? "No decision matches."
+              : "No decision so far: ask something first.",
+          ),
+    );
   }
 
   async _show(id) {

@@ -6,19 +6,40 @@ import { count, percent } from "../figure.js";
 /** `now` as wire/ makes it. */
 export function health({ models, log, share, explore, planner }) {
   const lost = Number(log.lost) || 0;
-  return element("div", {},
-    element("ul", { class: "health" },
+  return element(
+    "div",
+    {},
+    element(
+      "ul",
+      { class: "health" },
       ...models.map((model) => line(model.isUp, model.name, model.kind)),
-      line(lost === 0, "decision log", lost ? `${count(lost)} decisions lost` : `${count(Number(log.waiting) || 0)} waiting to be written`),
-      share === null ? null : line(share >= 1, "budgets", share >= 1 ? "in full" : `cut to ${percent(share)} under the load`)),
-    element("p", { class: "soft small rest" }, [
-      planner ? `planner ${planner.slice(0, 12)}` : null,
-      explore ? `${percent(explore)} of requests explore` : null,
-    ].filter(Boolean).join(" · ")));
+      line(
+        lost === 0,
+        "decision log",
+        lost ? `${count(lost)} decisions lost` : `${count(Number(log.waiting) || 0)} waiting to be written`,
+      ),
+      share === null
+        ? null
+        : line(share >= 1, "budgets", share >= 1 ? "in full" : `cut to ${percent(share)} under the load`),
+    ),
+    element(
+      "p",
+      { class: "soft small rest" },
+      [
+        planner ? `planner ${planner.slice(0, 12)}` : null,
+        explore ? `${percent(explore)} of requests explore` : null,
+      ]
+        .filter(Boolean)
+        .join(" · "),
+    ),
+  );
 }
 
 function line(isWell, name, words) {
-  return element("li", {},
+  return element(
+    "li",
+    {},
     element("span", { class: `tag ${isWell ? "good" : "bad"}` }, isWell ? "✓ well" : "✕ not well"),
-    element("span", {}, element("b", {}, name), " ", element("span", { class: "soft small" }, words)));
+    element("span", {}, element("b", {}, name), " ", element("span", { class: "soft small" }, words)),
+  );
 }

@@ -18,10 +18,17 @@ export class NowView {
     this._state = element("p", { class: "soft small" });
     this._tiles = element("div", { class: "tiles" });
     this._panels = element("div", { class: "panels" });
-    this.element = element("div", {},
+    this.element = element(
+      "div",
+      {},
       element("div", { class: "heading" }, element("h1", {}, "Now"), this._state),
-      this._error, this._tiles, this._panels);
-    document.addEventListener("visibilitychange", () => { if (this._isHere && !document.hidden) this._ask(); });
+      this._error,
+      this._tiles,
+      this._panels,
+    );
+    document.addEventListener("visibilitychange", () => {
+      if (this._isHere && !document.hidden) this._ask();
+    });
   }
 
   enter() {
@@ -43,23 +50,49 @@ export class NowView {
     } catch (error) {
       if (turn === this._turn) this._complain(error);
     }
-    if (turn === this._turn && this._isHere && !document.hidden) this._timer = setTimeout(() => this._ask(), EVERY);
+    if (turn === this._turn && this._isHere && !document.hidden)
+      this._timer = setTimeout(() => this._ask(), EVERY);
   }
 
   _show(now) {
     this._error.hidden = true;
-    this._state.textContent = [`over the last ${seconds(now.window)}`, `up for ${seconds(now.uptime)}`,
-      now.version ? `version ${now.version}` : null].filter(Boolean).join(" · ");
+    this._state.textContent = [
+      `over the last ${seconds(now.window)}`,
+      `up for ${seconds(now.uptime)}`,
+      now.version ? `version ${now.version}` : null,
+    ]
+      .filter(Boolean)
+      .join(" · ");
     fill(this._tiles, requests(now), majority(now.majority), promised(now.accuracy), kept(now));
     const plans = now.plans.slice(0, MOST_PLANS);
-    fill(this._panels,
-      panel("Plans chosen", plans.length
-        ? element("ul", { class: "shares" }, ...plans.map((one) => element("li", {},
-          planLabel(one.plan, one), element("span", { class: "number" }, percent(one.share), element("span", { class: "soft small" }, ` ${count(one.requests)}`)),
-          bar(one.share))))
-        : element("p", { class: "empty" }, "Nothing was asked of late.")),
+    fill(
+      this._panels,
+      panel(
+        "Plans chosen",
+        plans.length
+          ? element(
+              "ul",
+              { class: "shares" },
+              ...plans.map((one) =>
+                element(
+                  "li",
+                  {},
+                  planLabel(one.plan, one),
+                  element(
+                    "span",
+                    { class: "number" },
+                    percent(one.share),
+                    element("span", { class: "soft small" }, ` ${count(one.requests)}`),
+                  ),
+                  bar(one.share),
+                ),
+              ),
+            )
+          : element("p", { class: "empty" }, "Nothing was asked of late."),
+      ),
       panel("Health", health(now)),
-      panel("Drift", drift(now.drift)));
+      panel("Drift", drift(now.drift)),
+    );
   }
 
   _complain(error) {
@@ -70,40 +103,92 @@ export class NowView {
 }
 
 function requests({ requests: all, series }) {
-  const words = [`${count(all.running)} running`, `${count(all.waiting)} waiting`, `${count(all.total)} in all`,
-    all.failed ? `${count(all.failed)} failed` : null, all.refused ? `${count(all.refused)} refused` : null];
-  return tile("Requests per second", precise(all.per_second, 2), words.filter(Boolean).join(", "),
-    line(series, "Requests in ten seconds", count));
+  const words = [
+    `${count(all.running)} running`,
+    `${count(all.waiting)} waiting`,
+    `${count(all.total)} in all`,
+    all.failed ? `${count(all.failed)} failed` : null,
+    all.refused ? `${count(all.refused)} refused` : null,
+  ];
+  return tile(
+    "Requests per second",
+    precise(all.per_second, 2),
+    words.filter(Boolean).join(", "),
+    line(series, "Requests in ten seconds", count),
+  );
 }
 
 function majority({ count: number, flops: spent, majorityFlops, ratio, never }) {
-  if (ratio === null) return tile("Spend against plain majority", "–", "no request of late that can be compared");
+  if (ratio === null)
+    return tile("Spend against plain majority", "–", "no request of late that can be compared");
   const saved = 1 - ratio;
-  return tile("Spend against plain majority", `${percent(Math.abs(saved))} ${saved < 0 ? "more" : "less"}`,
+  return tile(
+    "Spend against plain majority",
+    `${percent(Math.abs(saved))} ${saved < 0 ? "more" : "less"}`,
     `compute at equal expected accuracy, over ${count(number)} requests` +
       (never ? `; on ${count(never)} no majority is expected to get there` : ""),
-    versus([["planner", spent], ["majority", majorityFlops]], flops));
+    versus(
+      [
+        ["planner", spent],
+        ["majority", majorityFlops],
+      ],
+      flops,
+    ),
+  );
 }
 
 function promised({ count: number, promised: said, kept: came }) {
   if (came === null || said === null) return tile("Right: promised against kept", "–", "no feedback so far");
-  return tile("Right: promised against kept", points(came - said), `over ${count(number)} answers with feedback`,
-    versus([["promised", said], ["kept", came]], percent, 1));
+  return tile(
+    "Right: promised against kept",
+    points(came - said),
+    `over ${count(number)} answers with feedback`,
+    versus(
+      [
+        ["promised", said],
+        ["kept", came],
+      ],
+      percent,
+      1,
+    ),
+  );
 }
 
 function kept({ tokens, deadlines, latency }) {
-  const words = [`half of the answers within ${seconds(latency.p50)}, 95% within ${seconds(latency.p95)}`,
-    deadlines.count ? `${percent(deadlines.kept)} of ${count(deadlines.count)} deadlines kept` : null];
-  if (tokens.promised === null || !tokens.promised) return tile("Tokens: promised against spent", "–", latency.p50 === null ? "nothing was answered of late" : words[0]);
+  const words = [
+    `half of the answers within ${seconds(latency.p50)}, 95% within ${seconds(latency.p95)}`,
+    deadlines.count ? `${percent(deadlines.kept)} of ${count(deadlines.count)} deadlines kept` : null,
+  ];
+  if (tokens.promised === null || !tokens.promised)
+    return tile(
+      "Tokens: promised against spent",
+      "–",
+      latency.p50 === null ? "nothing was answered of late" : words[0],
+    );
   const off = tokens.spent / tokens.promised - 1;
-  return tile("Tokens: promised against spent", `${percent(Math.abs(off))} ${off < 0 ? "under" : "over"}`, words.filter(Boolean).join("; "),
-    versus([["promised", tokens.promised], ["spent", tokens.spent]], count));
+  return tile(
+    "Tokens: promised against spent",
+    `${percent(Math.abs(off))} ${off < 0 ? "under" : "over"}`,
+    words.filter(Boolean).join("; "),
+    versus(
+      [
+        ["promised", tokens.promised],
+        ["spent", tokens.spent],
+      ],
+      count,
+    ),
+  );
 }
 
 function tile(name, figure, words, picture = null) {
-  return element("section", { class: "card tile", "aria-label": name },
-    element("h2", { class: "soft small" }, name), element("p", { class: "figure" }, figure),
-    element("p", { class: "soft small words" }, words), picture);
+  return element(
+    "section",
+    { class: "card tile", "aria-label": name },
+    element("h2", { class: "soft small" }, name),
+    element("p", { class: "figure" }, figure),
+    element("p", { class: "soft small words" }, words),
+    picture,
+  );
 }
 
 function panel(name, content) {
@@ -112,6 +197,17 @@ function panel(name, content) {
 
 /** Two bars to one scale. */
 function versus(rows, words, most = Math.max(...rows.map(([, value]) => value))) {
-  return element("ul", { class: "versus small" }, ...rows.map(([name, value]) => element("li", {},
-    element("span", { class: "soft" }, name), bar(most > 0 ? value / most : 0), element("span", { class: "number" }, words(value)))));
+  return element(
+    "ul",
+    { class: "versus small" },
+    ...rows.map(([name, value]) =>
+      element(
+        "li",
+        {},
+        element("span", { class: "soft" }, name),
+        bar(most > 0 ? value / most : 0),
+        element("span", { class: "number" }, words(value)),
+      ),
+    ),
+  );
 }

@@ -14,22 +14,46 @@ export class Advice {
   /** `advice` as wire/ makes it. */
   show(advice) {
     this.element.hidden = false;
-    const rows = [...advice.alternatives].sort((a, b) => Number(b.fits) - Number(a.fits) || b.accuracy - a.accuracy);
-    fill(this.element,
-      element("div", { class: "heading" }, element("h2", {}, "The plan"),
-        element("span", { class: "soft small" }, "made before anything is spent")),
-      element("div", { class: "headline" },
+    const rows = [...advice.alternatives].sort(
+      (a, b) => Number(b.fits) - Number(a.fits) || b.accuracy - a.accuracy,
+    );
+    fill(
+      this.element,
+      element(
+        "div",
+        { class: "heading" },
+        element("h2", {}, "The plan"),
+        element("span", { class: "soft small" }, "made before anything is spent"),
+      ),
+      element(
+        "div",
+        { class: "headline" },
         element("p", { class: "chosen-plan" }, planLabel(advice.plan, advice)),
         promise("expected right", percent(advice.accuracy), interval(advice.interval)),
-        promise("expected tokens", count(advice.tokens),
-          advice.tokensP90 === null ? "" : `9 of 10 under ${count(advice.tokensP90)}`)),
-      advice.look ? element("p", { class: "soft" }, `It first looks at ${advice.look}, and decides again.`) : null,
-      advice.abstain ? element("p", { class: "note" }, "No affordable plan is expected to be right often enough: it would abstain.") : null,
+        promise(
+          "expected tokens",
+          count(advice.tokens),
+          advice.tokensP90 === null ? "" : `9 of 10 under ${count(advice.tokensP90)}`,
+        ),
+      ),
+      advice.look
+        ? element("p", { class: "soft" }, `It first looks at ${advice.look}, and decides again.`)
+        : null,
+      advice.abstain
+        ? element(
+            "p",
+            { class: "note" },
+            "No affordable plan is expected to be right often enough: it would abstain.",
+          )
+        : null,
       advice.reason ? element("p", { class: "note" }, advice.reason) : null,
       ...advice.warnings.map((warning) => element("p", { class: "note" }, warning)),
       rows.length ? table(advice, rows.slice(0, MOST)) : null,
       rows.length > MOST ? element("p", { class: "soft small" }, `and ${rows.length - MOST} more`) : null,
-      advice.why.length ? element("details", {}, element("summary", {}, "What spoke loudest"), why(advice.why)) : null);
+      advice.why.length
+        ? element("details", {}, element("summary", {}, "What spoke loudest"), why(advice.why))
+        : null,
+    );
   }
 
   clear() {
@@ -39,19 +63,44 @@ export class Advice {
 
 /** The features that spoke loudest, and how much each adds to the choice's accuracy over the runner-up's. */
 export function why(reasons) {
-  return element("table", { class: "why" },
-    element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Feature"),
-      element("th", { scope: "col", class: "number" }, "Value"),
-      element("th", { scope: "col", class: "number" }, "Over the runner-up"))),
-    element("tbody", {}, ...reasons.map(({ feature, value, effect }) => element("tr", {},
-      element("td", {}, feature.replaceAll("_", " ")),
-      element("td", { class: "number" }, precise(value, 3)),
-      element("td", { class: "number" }, points(effect))))));
+  return element(
+    "table",
+    { class: "why" },
+    element(
+      "thead",
+      {},
+      element(
+        "tr",
+        {},
+        element("th", { scope: "col" }, "Feature"),
+        element("th", { scope: "col", class: "number" }, "Value"),
+        element("th", { scope: "col", class: "number" }, "Over the runner-up"),
+      ),
+    ),
+    element(
+      "tbody",
+      {},
+      ...reasons.map(({ feature, value, effect }) =>
+        element(
+          "tr",
+          {},
+          element("td", {}, feature.replaceAll("_", " ")),
+          element("td", { class: "number" }, precise(value, 3)),
+          element("td", { class: "number" }, points(effect)),
+        ),
+      ),
+    ),
+  );
 }
 
 function promise(name, figure, more) {
-  return element("p", { class: "promise" }, element("span", { class: "soft small" }, name),
-    element("b", {}, figure), more ? element("span", { class: "soft small" }, more) : null);
+  return element(
+    "p",
+    { class: "promise" },
+    element("span", { class: "soft small" }, name),
+    element("b", {}, figure),
+    more ? element("span", { class: "soft small" }, more) : null,
+  );
 }
 
 function interval(range) {
@@ -59,17 +108,55 @@ function interval(range) {
 }
 
 function table(advice, rows) {
-  const isChosen = (row) => row.plan === advice.plan && row.policy === advice.policy && row.prm === advice.prm;
+  const isChosen = (row) =>
+    row.plan === advice.plan && row.policy === advice.policy && row.prm === advice.prm;
   const models = new Set(rows.map((row) => row.policy)).size > 1;
-  return element("div", { class: "scroll" }, element("table", { class: "alternatives" },
-    element("caption", { class: "visually-hidden" }, "The plan and its alternatives"),
-    element("thead", {}, element("tr", {},
-      element("th", { scope: "col" }, "Plans compared"), element("th", { scope: "col" }, "Right"),
-      element("th", { scope: "col", class: "number" }, "Tokens"))),
-    element("tbody", {}, ...rows.map((row) => element("tr", { class: isChosen(row) ? "is-chosen" : null },
-      element("td", {}, planLabel(row.plan, { policy: models ? row.policy : null, prm: row.prm }),
-        isChosen(row) ? element("span", { class: "tag" }, "chosen") : null,
-        row.fits ? null : element("span", { class: "tag" }, "over the budget")),
-      element("td", {}, element("div", { class: "measure" }, bar(row.accuracy), element("span", {}, percent(row.accuracy)))),
-      element("td", { class: "number", title: tokens(row.tokens) }, count(row.tokens)))))));
+  return element(
+    "div",
+    { class: "scroll" },
+    element(
+      "table",
+      { class: "alternatives" },
+      element("caption", { class: "visually-hidden" }, "The plan and its alternatives"),
+      element(
+        "thead",
+        {},
+        element(
+          "tr",
+          {},
+          element("th", { scope: "col" }, "Plans compared"),
+          element("th", { scope: "col" }, "Right"),
+          element("th", { scope: "col", class: "number" }, "Tokens"),
+        ),
+      ),
+      element(
+        "tbody",
+        {},
+        ...rows.map((row) =>
+          element(
+            "tr",
+            { class: isChosen(row) ? "is-chosen" : null },
+            element(
+              "td",
+              {},
+              planLabel(row.plan, { policy: models ? row.policy : null, prm: row.prm }),
+              isChosen(row) ? element("span", { class: "tag" }, "chosen") : null,
+              row.fits ? null : element("span", { class: "tag" }, "over the budget"),
+            ),
+            element(
+              "td",
+              {},
+              element(
+                "div",
+                { class: "measure" },
+                bar(row.accuracy),
+                element("span", {}, percent(row.accuracy)),
+              ),
+            ),
+            element("td", { class: "number", title: tokens(row.tokens) }, count(row.tokens)),
+          ),
+        ),
+      ),
+    ),
+  );
 }

@@ -31,29 +31,68 @@ export class Answer {
     const { answer, outcome } = receipt;
     const feedback = receipt.id ? new Feedback(receipt.id) : null;
     this.element.hidden = false;
-    fill(this.element,
-      element("div", { class: "heading" }, element("h2", {}, "The answer"),
-        outcome === "answered" ? null : element("span", { class: "tag bad" }, outcome.replaceAll("_", " "))),
+    fill(
+      this.element,
+      element(
+        "div",
+        { class: "heading" },
+        element("h2", {}, "The answer"),
+        outcome === "answered" ? null : element("span", { class: "tag bad" }, outcome.replaceAll("_", " ")),
+      ),
       answer === null
-        ? element("p", { class: "note" }, WITHOUT[outcome] ?? (text ? "It is free text: no answer is read from it." : "There is none."))
+        ? element(
+            "p",
+            { class: "note" },
+            WITHOUT[outcome] ?? (text ? "It is free text: no answer is read from it." : "There is none."),
+          )
         : element("p", { class: "mono result", role: "status" }, answer),
       feedback?.element,
       ...receipt.warnings.map((warning) => element("p", { class: "note" }, warning)),
       text && text.trim() !== answer
-        ? element("details", { open: answer === null }, element("summary", {}, "As it was written"), element("p", { class: "mono written" }, text))
+        ? element(
+            "details",
+            { open: answer === null },
+            element("summary", {}, "As it was written"),
+            element("p", { class: "mono written" }, text),
+          )
         : null,
-      element("div", { class: "receipt-columns" },
+      element(
+        "div",
+        { class: "receipt-columns" },
         promises(receipt),
         facts([
           ["Plan", planLabel(receipt.plan, receipt)],
           ["Agreement", receipt.agreement === null ? null : `${percent(receipt.agreement)} of the solutions`],
           ["Ended", receipt.ended],
           ["Reason", receipt.reason],
-          ["Budget", Object.keys(receipt.budget).length ? `${allowance(receipt.budget)} (${receipt.budgetSource ?? "asked"})` : null],
-          ["Decision", receipt.id ? element("a", { href: `#decisions/${encodeURIComponent(receipt.id)}`, class: "mono" }, receipt.id) : null],
-        ])),
-      receipt.stages.length > 1 ? element("details", {}, element("summary", {}, `${receipt.stages.length} decisions`), stages(receipt.stages)) : null,
-      candidates(receipt, feedback));
+          [
+            "Budget",
+            Object.keys(receipt.budget).length
+              ? `${allowance(receipt.budget)} (${receipt.budgetSource ?? "asked"})`
+              : null,
+          ],
+          [
+            "Decision",
+            receipt.id
+              ? element(
+                  "a",
+                  { href: `#decisions/${encodeURIComponent(receipt.id)}`, class: "mono" },
+                  receipt.id,
+                )
+              : null,
+          ],
+        ]),
+      ),
+      receipt.stages.length > 1
+        ? element(
+            "details",
+            {},
+            element("summary", {}, `${receipt.stages.length} decisions`),
+            stages(receipt.stages),
+          )
+        : null,
+      candidates(receipt, feedback),
+    );
   }
 
   clear() {

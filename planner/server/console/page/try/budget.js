@@ -17,13 +17,27 @@ export class Budget {
   /** `presets`: model names beside `planner` that stand for budgets, such as `planner-low`. */
   constructor(presets = []) {
     this._unit = element("select", { id: "budget-unit", onchange: () => this._reset() });
-    this._slider = element("input", { type: "range", id: "budget", min: 0, max: STEPS, step: 1, oninput: () => this._show() });
+    this._slider = element("input", {
+      type: "range",
+      id: "budget",
+      min: 0,
+      max: STEPS,
+      step: 1,
+      oninput: () => this._show(),
+    });
     this._said = element("output", { for: "budget", class: "budget-said" });
-    this.element = element("div", {},
-      element("div", { class: "pair" },
+    this.element = element(
+      "div",
+      {},
+      element(
+        "div",
+        { class: "pair" },
         element("div", {}, element("label", { for: "budget-unit" }, "Budget in"), this._unit),
-        this._said),
-      element("label", { for: "budget", class: "visually-hidden" }, "How much"), this._slider);
+        this._said,
+      ),
+      element("label", { for: "budget", class: "visually-hidden" }, "How much"),
+      this._slider,
+    );
     this.offer(presets);
     this._reset();
   }
@@ -32,8 +46,11 @@ export class Budget {
     const chosen = this._unit.value || "tokens";
     this._unit.replaceChildren(
       ...Object.entries(UNITS).map(([value, { name }]) => element("option", { value }, name)),
-      ...presets.map((model) => element("option", { value: `model:${model}` }, `Preset ${model.replace(/^planner-/, "")}`)),
-      element("option", { value: "default" }, "The server's default"));
+      ...presets.map((model) =>
+        element("option", { value: `model:${model}` }, `Preset ${model.replace(/^planner-/, "")}`),
+      ),
+      element("option", { value: "default" }, "The server's default"),
+    );
     this._unit.value = [...this._unit.options].some((option) => option.value === chosen) ? chosen : "tokens";
   }
 
@@ -56,7 +73,11 @@ export class Budget {
   }
 
   _show() {
-    const said = this.value ? allowance(this.value) : this.model ? "as the preset says" : "as the server says";
+    const said = this.value
+      ? allowance(this.value)
+      : this.model
+        ? "as the preset says"
+        : "as the server says";
     this._said.textContent = said;
     this._slider.setAttribute("aria-valuetext", said);
   }

@@ -6,13 +6,21 @@ export class Follow {
   constructor() {
     this._isOn = false;
     for (const name of OWN) {
-      window.addEventListener(name, (event) => { if (event.key !== "Tab") this._isOn = false; }, { passive: true });
+      window.addEventListener(
+        name,
+        (event) => {
+          if (event.key !== "Tab") this._isOn = false;
+        },
+        { passive: true },
+      );
     }
   }
 
   /** From now on, until the reader scrolls, points or types. */
   begin() {
-    requestAnimationFrame(() => { this._isOn = true; }); // after the event that asked
+    requestAnimationFrame(() => {
+      this._isOn = true;
+    }); // after the event that asked
   }
 
   to(element) {

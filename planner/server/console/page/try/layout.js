@@ -31,17 +31,22 @@ export function layout(root, levels, available) {
 }
 
 /** The points nearest to `wishes`, in their order, at least `gap` apart, within [lowest, highest]. */
-export function spread(wishes, gap, lowest, highest) {
+function spread(wishes, gap, lowest, highest) {
   const pools = [];
   wishes.forEach((wish, place) => {
     let pool = { sum: wish - place * gap, size: 1 };
-    while (pools.length && pools[pools.length - 1].sum / pools[pools.length - 1].size >= pool.sum / pool.size) {
+    while (
+      pools.length &&
+      pools[pools.length - 1].sum / pools[pools.length - 1].size >= pool.sum / pool.size
+    ) {
       const before = pools.pop();
       pool = { sum: pool.sum + before.sum, size: pool.size + before.size };
     }
     pools.push(pool);
   });
   const room = Math.max(lowest, highest - (wishes.length - 1) * gap);
-  const means = pools.flatMap(({ sum, size }) => Array(size).fill(Math.min(room, Math.max(lowest, sum / size))));
+  const means = pools.flatMap(({ sum, size }) =>
+    Array(size).fill(Math.min(room, Math.max(lowest, sum / size))),
+  );
   return means.map((mean, place) => mean + place * gap);
 }

@@ -20,13 +20,23 @@ export class Live {
     this._meter = new Meter();
     this._status = element("p", { class: "soft small", role: "status" });
     this._plan = element("p", { class: "running" });
-    this._again = element("button", { type: "button", class: "small", hidden: true, onclick: () => this._replay() }, "Replay slowly");
-    this.element = element("section", { class: "card live", "aria-label": "The search", hidden: true },
+    this._again = element(
+      "button",
+      { type: "button", class: "small", hidden: true, onclick: () => this._replay() },
+      "Replay slowly",
+    );
+    this.element = element(
+      "section",
+      { class: "card live", "aria-label": "The search", hidden: true },
       element("div", { class: "heading" }, element("h2", {}, "The search"), this._status, this._again),
       this._plan,
-      element("div", { class: "live-columns" },
+      element(
+        "div",
+        { class: "live-columns" },
         element("div", {}, this._tree.element, legend()),
-        element("div", { class: "beside" }, this._meter.element, this._votes.element, this._path.element)));
+        element("div", { class: "beside" }, this._meter.element, this._votes.element, this._path.element),
+      ),
+    );
   }
 
   /** Begins a search that is shown from now on; `expected`: what the plan promised to spend. */
@@ -74,10 +84,20 @@ export class Live {
     this._votes.show(search.votes, search.plan?.plan, search.receipt?.answer ?? null);
     this._meter.show(search.spend, this._budget, this._expected);
     this._status.textContent = this._words(search);
-    fill(this._plan, ...(search.plan
-      ? [search.isLooking ? "Looking: " : search.receipt ? "Ran: " : "Running: ", planLabel(search.plan.plan, search.plan),
-        search.ended ? element("span", { class: "soft small" }, ` ${search.ended}`) : null]
-      : [search.waiting === null ? "Waiting for the first step…" : `Waiting: ${count(search.waiting)} before it.`]));
+    fill(
+      this._plan,
+      ...(search.plan
+        ? [
+            search.isLooking ? "Looking: " : search.receipt ? "Ran: " : "Running: ",
+            planLabel(search.plan.plan, search.plan),
+            search.ended ? element("span", { class: "ended soft small" }, search.ended) : null,
+          ]
+        : [
+            search.waiting === null
+              ? "Waiting for the first step…"
+              : `Waiting: ${count(search.waiting)} before it.`,
+          ]),
+    );
   }
 
   _words(search) {
@@ -86,7 +106,9 @@ export class Live {
       `${count(steps)} ${steps === 1 ? "step" : "steps"}`,
       pruned ? `${count(pruned)} pruned` : null,
       finished ? `${count(finished)} finished` : null,
-    ].filter(Boolean).join(", ");
+    ]
+      .filter(Boolean)
+      .join(", ");
     if (this._timer) return `Replay: ${words}`;
     return this._word ? `${this._word}: ${words}` : words;
   }
@@ -125,8 +147,15 @@ export class Live {
 }
 
 function legend() {
-  const item = (kind, words) => element("li", {}, element("i", { class: `key ${kind}`, "aria-hidden": "true" }), words);
-  return element("ul", { class: "legend small soft", "aria-label": "How to read the tree" },
+  const item = (kind, words) =>
+    element("li", {}, element("i", { class: `key ${kind}`, "aria-hidden": "true" }), words);
+  return element(
+    "ul",
+    { class: "legend small soft", "aria-label": "How to read the tree" },
     element("li", {}, "reward 0 ", element("i", { class: "key ramp", "aria-hidden": "true" }), " 1"),
-    item("unscored", "no reward"), item("pruned", "pruned"), item("finished", "finished"), item("chosen", "chosen"));
+    item("unscored", "no reward"),
+    item("pruned", "pruned"),
+    item("finished", "finished"),
+    item("chosen", "chosen"),
+  );
 }

@@ -14,12 +14,24 @@ export class Path {
   show(search, last, isPicked) {
     const steps = last ? search.path(last) : [];
     this._title.textContent = this._heading(search, last, isPicked);
-    fill(this._list, steps.map((step) => element("li", { class: step.state },
-      element("span", { class: "mono" }, step.text.trim() || "(blank)"),
-      step.reward === null
-        ? element("span", { class: "reward soft small" }, "no reward")
-        : element("span", { class: "reward" }, bar(step.reward), element("span", { class: "small" }, fraction(step.reward))),
-    )));
+    fill(
+      this._list,
+      steps.map((step) =>
+        element(
+          "li",
+          { class: step.state },
+          element("span", { class: "mono" }, step.text.trim() || "(blank)"),
+          step.reward === null
+            ? element("span", { class: "reward soft small" }, "no reward")
+            : element(
+                "span",
+                { class: "reward" },
+                bar(step.reward),
+                element("span", { class: "small" }, fraction(step.reward)),
+              ),
+        ),
+      ),
+    );
   }
 
   _heading(search, last, isPicked) {
@@ -29,4 +41,3 @@ export class Path {
     return search.chosen ? "The chosen solution" : "Leading now";
   }
 }
-

@@ -46,7 +46,8 @@ export class Search {
   /** All steps, row by row. */
   levels() {
     const found = [];
-    for (let level = this.root.children; level.length; level = level.flatMap((one) => one.children)) found.push(level);
+    for (let level = this.root.children; level.length; level = level.flatMap((one) => one.children))
+      found.push(level);
     return found;
   }
 
@@ -83,7 +84,9 @@ export class Search {
   _choose(candidates, chosen) {
     const wanted = candidates[chosen];
     if (!wanted) return;
-    const ends = [...this._solutions.values(), ...this._nodes.values()].filter((one) => one.state === "finished");
+    const ends = [...this._solutions.values(), ...this._nodes.values()].filter(
+      (one) => one.state === "finished",
+    );
     this.chosen = ends.findLast((one) => one.written.trim() === wanted.text.trim()) ?? null;
     for (const one of this.path(this.chosen)) one.chosen = true;
   }
@@ -162,7 +165,17 @@ const TAKES = {
 
 /** `written`: the whole solution up to and with this step, as the policy wrote it. */
 function step(text, parent) {
-  const made = { text, parent, children: [], written: "", reward: null, tokens: null, state: "open", answer: null, chosen: false };
+  const made = {
+    text,
+    parent,
+    children: [],
+    written: "",
+    reward: null,
+    tokens: null,
+    state: "open",
+    answer: null,
+    chosen: false,
+  };
   if (parent) parent.children.push(made);
   return made;
 }

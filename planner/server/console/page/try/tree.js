@@ -12,7 +12,12 @@ export class Tree {
     this._onpick = onpick;
     this._edges = drawn("g", { class: "edges" });
     this._nodes = drawn("g", { class: "nodes" });
-    this._svg = drawn("svg", { role: "tree", "aria-label": "Tree of steps", class: "tree" }, this._edges, this._nodes);
+    this._svg = drawn(
+      "svg",
+      { role: "tree", "aria-label": "Tree of steps", class: "tree" },
+      this._edges,
+      this._nodes,
+    );
     this.element = element("div", { class: "tree-frame" }, this._svg);
     this._marks = new Map();
     this._frame = 0;
@@ -35,9 +40,11 @@ export class Tree {
     this._svg.setAttribute("height", height);
     const radius = Math.max(2.5, Math.min(7, gap / 2 - 1.5));
     this._mark(search.root, null, radius, positions.get(search.root), 0);
-    levels.forEach((level, depth) => level.forEach((node) => {
-      this._mark(node, this._marks.get(node.parent), radius, positions.get(node), depth + 1);
-    }));
+    levels.forEach((level, depth) =>
+      level.forEach((node) => {
+        this._mark(node, this._marks.get(node.parent), radius, positions.get(node), depth + 1);
+      }),
+    );
     if (!this._picked) this._offer(search.leader ?? search.root);
     this._move();
   }
@@ -64,8 +71,12 @@ export class Tree {
     let mark = this._marks.get(node);
     if (!mark) {
       const start = above ? { ...above.now } : { ...target };
-      const group = drawn("g", { class: "node", role: "treeitem", "aria-level": depth + 1, tabindex: -1 },
-        drawn("circle", { class: "halo" }), drawn("circle", { class: "dot" }));
+      const group = drawn(
+        "g",
+        { class: "node", role: "treeitem", "aria-level": depth + 1, tabindex: -1 },
+        drawn("circle", { class: "halo" }),
+        drawn("circle", { class: "dot" }),
+      );
       const edge = above ? drawn("path", { class: "edge" }) : null;
       mark = { node, above, group, edge, now: start, target };
       this._marks.set(node, mark);
@@ -73,7 +84,11 @@ export class Tree {
       if (edge) this._edges.append(edge);
     }
     mark.target = target;
-    const kinds = [node.parent ? node.state : "root", node.reward === null ? "unscored" : "", node.chosen ? "chosen" : ""];
+    const kinds = [
+      node.parent ? node.state : "root",
+      node.reward === null ? "unscored" : "",
+      node.chosen ? "chosen" : "",
+    ];
     for (const part of [mark.group, mark.edge]) {
       if (!part) continue;
       const picked = part.classList.contains("picked") ? " picked" : "";
@@ -81,8 +96,11 @@ export class Tree {
     }
     if (node.reward !== null) mark.group.style.setProperty("--reward", `${Math.round(100 * node.reward)}%`);
     const [halo, dot] = mark.group.children;
-    dot.setAttribute("r", node.state === "pruned" ? radius * 0.7 : radius);
-    halo.setAttribute("r", radius + 3.5);
+    dot.setAttribute(
+      "r",
+      node.state === "pruned" ? radius * 0.7 : node.state === "finished" ? radius * 0.8 : radius,
+    );
+    halo.setAttribute("r", radius + 1.5);
     mark.group.setAttribute("aria-label", said(node, depth));
   }
 
@@ -105,8 +123,11 @@ export class Tree {
         group.setAttribute("transform", `translate(${now.x.toFixed(1)} ${now.y.toFixed(1)})`);
         if (!edge) continue;
         const middle = (above.now.y + now.y) / 2;
-        edge.setAttribute("d", `M${above.now.x.toFixed(1)} ${above.now.y.toFixed(1)}C${above.now.x.toFixed(1)} ` +
-          `${middle.toFixed(1)} ${now.x.toFixed(1)} ${middle.toFixed(1)} ${now.x.toFixed(1)} ${now.y.toFixed(1)}`);
+        edge.setAttribute(
+          "d",
+          `M${above.now.x.toFixed(1)} ${above.now.y.toFixed(1)}C${above.now.x.toFixed(1)} ` +
+            `${middle.toFixed(1)} ${now.x.toFixed(1)} ${middle.toFixed(1)} ${now.x.toFixed(1)} ${now.y.toFixed(1)}`,
+        );
       }
       this._frame = moving ? requestAnimationFrame(step) : 0;
     };
@@ -132,8 +153,12 @@ export class Tree {
     const level = now.parent ? this._search.levels()[this._search.path(now).length - 1] : [now];
     const place = level.indexOf(now);
     const next = {
-      ArrowUp: now.parent, ArrowDown: now.children[0], ArrowLeft: level[place - 1], ArrowRight: level[place + 1],
-      Home: this._search.root, End: this._search.leader,
+      ArrowUp: now.parent,
+      ArrowDown: now.children[0],
+      ArrowLeft: level[place - 1],
+      ArrowRight: level[place + 1],
+      Home: this._search.root,
+      End: this._search.leader,
     }[event.key];
     if (next === undefined || next === null) return;
     event.preventDefault();

@@ -25,14 +25,36 @@ export class TryView {
     this._live = new Live();
     this._answer = new Answer();
     this._follow = new Follow();
-    this._invitation = element("div", { class: "card invitation" },
+    this._invitation = element(
+      "div",
+      { class: "card invitation" },
       element("h2", {}, "Ask, and watch what thinking costs"),
-      element("p", { class: "soft" }, "First comes the plan: which strategy, with how many samples, and what it promises. " +
-        "Then the search runs before your eyes: every step a dot, shaded by its reward. At the end stand the answer and its receipt."));
-    this.element = element("div", {},
+      element(
+        "p",
+        { class: "soft" },
+        "First comes the plan: which strategy, with how many samples, and what it promises. " +
+          "Then the search runs before your eyes: every step a dot, shaded by its reward. At the end stand the answer and its receipt.",
+      ),
+    );
+    this.element = element(
+      "div",
+      {},
       element("h1", { class: "visually-hidden" }, "Try it"),
-      element("div", { class: "try" }, this._form.element,
-        element("div", { class: "results" }, this._error, this._invitation, this._advice.element, this._live.element, this._answer.element)));
+      element(
+        "div",
+        { class: "try" },
+        this._form.element,
+        element(
+          "div",
+          { class: "results" },
+          this._error,
+          this._invitation,
+          this._advice.element,
+          this._live.element,
+          this._answer.element,
+        ),
+      ),
+    );
   }
 
   async enter() {

@@ -22,13 +22,30 @@ export class Votes {
     const size = (vote) => Number(isWeighted ? vote.weight : vote.count) || 0;
     const all = votes.reduce((sum, vote) => sum + size(vote), 0);
     this.element.hidden = votes.length === 0;
-    this._title.textContent = isBest ? "Answers (the highest reward wins)" : isWeighted ? "Votes, weighted by rewards" : "Votes";
-    fill(this._list, votes.slice(0, MOST).map((vote) => element("li", {},
-      element("span", { class: "mono" }, vote.answer),
-      element("span", { class: "number small" }, `${count(vote.count)}×`,
-        vote.weight > 0 ? element("span", { class: "soft" }, ` ${fraction(vote.weight)}`) : null),
-      bar(all > 0 ? size(vote) / all : 0, answer !== null && vote.answer === answer ? "chosen" : ""),
-    )));
+    this._title.textContent = isBest
+      ? "Answers (the highest reward wins)"
+      : isWeighted
+        ? "Votes, weighted by rewards"
+        : "Votes";
+    fill(
+      this._list,
+      votes
+        .slice(0, MOST)
+        .map((vote) =>
+          element(
+            "li",
+            {},
+            element("span", { class: "mono" }, vote.answer),
+            element(
+              "span",
+              { class: "number small" },
+              `${count(vote.count)}×`,
+              vote.weight > 0 ? element("span", { class: "soft" }, ` ${fraction(vote.weight)}`) : null,
+            ),
+            bar(all > 0 ? size(vote) / all : 0, answer !== null && vote.answer === answer ? "chosen" : ""),
+          ),
+        ),
+    );
     const more = votes.length - MOST;
     this._rest.textContent = more > 0 ? `and ${count(more)} more ${more === 1 ? "answer" : "answers"}` : "";
   }

@@ -9,7 +9,10 @@ export function plan(said) {
     ...advice(said.advice ?? {}),
     reason: said.detail ?? said.reason ?? null,
     alternatives: list(said.alternatives).map((one) => ({
-      ...choice(one), accuracy: number(one.accuracy), tokens: number(one.tokens), fits: one.fits !== false,
+      ...choice(one),
+      accuracy: number(one.accuracy),
+      tokens: number(one.tokens),
+      fits: one.fits !== false,
     })),
     why: why(said.why),
   };
@@ -29,6 +32,7 @@ export function advice(said) {
 }
 
 function why(said) {
-  return list(said).filter((one) => number(one?.effect) !== null)
+  return list(said)
+    .filter((one) => number(one?.effect) !== null)
     .map((one) => ({ feature: text(one.feature), value: number(one.value), effect: one.effect }));
 }

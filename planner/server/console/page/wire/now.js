@@ -11,20 +11,44 @@ export function now(said) {
     uptime: number(said.uptime),
     version: said.version ?? null,
     planner: said.planner ?? null,
-    requests: Object.fromEntries(["per_second", "running", "waiting", "total", "answered", "failed", "cancelled", "refused"]
-      .map((name) => [name, number(said.requests?.[name])])),
+    requests: Object.fromEntries(
+      ["per_second", "running", "waiting", "total", "answered", "failed", "cancelled", "refused"].map(
+        (name) => [name, number(said.requests?.[name])],
+      ),
+    ),
     series: list(said.series).map((one) => number(one.requests) ?? 0),
     latency: { p50: number(said.latency?.p50), p95: number(said.latency?.p95) },
-    plans: list(said.plans).map((one) => ({ ...choice(one), requests: number(one.requests) ?? 0, share: number(one.share) ?? 0 })),
-    accuracy: { count: number(promised.accuracy?.feedbacks) ?? 0, promised: number(promised.accuracy?.promised), kept: number(promised.accuracy?.kept) },
-    tokens: { count: number(promised.tokens?.requests) ?? 0, promised: number(promised.tokens?.promised), spent: number(promised.tokens?.spent) },
+    plans: list(said.plans).map((one) => ({
+      ...choice(one),
+      requests: number(one.requests) ?? 0,
+      share: number(one.share) ?? 0,
+    })),
+    accuracy: {
+      count: number(promised.accuracy?.feedbacks) ?? 0,
+      promised: number(promised.accuracy?.promised),
+      kept: number(promised.accuracy?.kept),
+    },
+    tokens: {
+      count: number(promised.tokens?.requests) ?? 0,
+      promised: number(promised.tokens?.promised),
+      spent: number(promised.tokens?.spent),
+    },
     deadlines: { count: number(promised.seconds?.requests) ?? 0, kept: number(promised.seconds?.kept) },
-    majority: { count: number(said.majority?.requests) ?? 0, flops: number(said.majority?.flops),
-      majorityFlops: number(said.majority?.majority_flops), ratio: number(said.majority?.ratio), never: number(said.majority?.never) ?? 0 },
+    majority: {
+      count: number(said.majority?.requests) ?? 0,
+      flops: number(said.majority?.flops),
+      majorityFlops: number(said.majority?.majority_flops),
+      ratio: number(said.majority?.ratio),
+      never: number(said.majority?.never) ?? 0,
+    },
     share: number(said.share),
     explore: number(said.explore),
     drift: said.drift ? { shifts: list(said.drift.shifts) } : null,
-    models: list(said.models).map((one) => ({ name: text(one.name), kind: one.kind === "prm" ? "PRM" : text(one.kind), isUp: one.up === true })),
+    models: list(said.models).map((one) => ({
+      name: text(one.name),
+      kind: one.kind === "prm" ? "PRM" : text(one.kind),
+      isUp: one.up === true,
+    })),
     log: said.log ?? {},
   };
 }

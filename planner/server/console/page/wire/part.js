@@ -7,8 +7,14 @@ export function choice(said) {
 }
 
 export function stage(said) {
-  return { ...choice(said), look: look(said.look), nextLook: said.next_look ? look(said.next_look) : null,
-    accuracy: number(said.accuracy), tokens: number(said.tokens), spend: figures(said.spend) };
+  return {
+    ...choice(said),
+    look: look(said.look),
+    nextLook: said.next_look ? look(said.next_look) : null,
+    accuracy: number(said.accuracy),
+    tokens: number(said.tokens),
+    spend: figures(said.spend),
+  };
 }
 
 /** A look in words: "the question", "4 samples of p scored by r". Decisions have it in words already. */
@@ -20,12 +26,23 @@ export function look(said) {
 }
 
 export function candidate(said) {
-  return { answer: said.answer ?? null, text: text(said.text), rewards: list(said.step_rewards).filter((one) => number(one) !== null),
-    tokens: number(said.tokens) };
+  return {
+    answer: said.answer ?? null,
+    text: text(said.text),
+    rewards: list(said.step_rewards).filter((one) => number(one) !== null),
+    tokens: number(said.tokens),
+  };
 }
 
 export function figures(said) {
   const of = said ?? {};
-  return { accuracy: number(of.accuracy), tokens: number(of.tokens), policyTokens: number(of.policy_tokens),
-    prmTokens: number(of.prm_tokens), flops: number(of.flops), seconds: number(of.seconds), usd: number(of.usd) };
+  return {
+    accuracy: number(of.accuracy),
+    tokens: number(of.tokens),
+    policyTokens: number(of.policy_tokens),
+    prmTokens: number(of.prm_tokens),
+    flops: number(of.flops),
+    seconds: number(of.seconds),
+    usd: number(of.usd),
+  };
 }

@@ -30,7 +30,9 @@ export function receipt(said, id) {
       ...list(said.warnings).map(text),
       ...list(said.without).map((name) => `${text(name)} is down: it was left out.`),
       ...(said.escalated === true ? ["Another policy than the first one answered."] : []),
-      ...(number(said.budget?.share) < 1 ? [`The budget was cut to ${Math.round(100 * said.budget.share)}% under load.`] : []),
+      ...(number(said.budget?.share) < 1
+        ? [`The budget was cut to ${Math.round(100 * said.budget.share)}% under load.`]
+        : []),
     ],
     stages: list(said.stages).map(stage),
     candidates: all.map(candidate),

@@ -20,7 +20,7 @@ export function solveBody(wish) {
 }
 
 function wishes({ plan, preset, budget, domain, policy, prm }) {
-  const body = { model: plan ? `planner/${plan}` : preset ?? "planner" };
+  const body = { model: plan ? `planner/${plan}` : (preset ?? "planner") };
   for (const [name, value] of Object.entries({ budget, domain, policy, prm })) if (value) body[name] = value;
   return body;
 }

@@ -12,7 +12,8 @@ export function translate({ data, comment }) {
   const told = [];
   for (const line of comment.split("\n")) {
     const said = line.startsWith(MARK) ? parsed(line.slice(MARK.length)) : null;
-    if (said) told.push(...progress(said), ...(said.spend ? [{ type: "spend", ...figures(said.spend) }] : []));
+    if (said)
+      told.push(...progress(said), ...(said.spend ? [{ type: "spend", ...figures(said.spend) }] : []));
   }
   if (data && data !== "[DONE]") told.push(...chunk(parsed(data) ?? {}));
   return told;
@@ -21,16 +22,45 @@ export function translate({ data, comment }) {
 function progress(said) {
   const voted = Array.isArray(said.votes) ? [{ type: "votes", votes: said.votes }] : [];
   switch (said.type) {
-    case "queued": return [{ type: "queued", waiting: number(said.waiting) }];
-    case "decided": return [{ type: "decided", look: look(said.look), advice: advice(said.advice ?? {}) }];
-    case "started": return [{ type: "started", ...choice(said), look: said.look ? look(said.look) : null }];
-    case "drawn": return [{ type: "drawn", draw: number(said.draw), text: text(said.text), answer: said.answer ?? null,
-      rewards: list(said.step_rewards).map(number), tokens: number(said.tokens), missing: number(said.missing) }, ...voted];
-    case "grown": return [{ type: "grown", node: text(said.node), parent: text(said.parent), text: text(said.text),
-      reward: number(said.reward), tokens: number(said.tokens), isFinished: Boolean(said.finish_reason), answer: said.answer ?? null }, ...voted];
-    case "pruned": return [{ type: "pruned", dropped: list(said.dropped).map(text) }];
-    case "ended": return [{ type: "ended", why: ENDED[said.why] ?? null }];
-    default: return [];
+    case "queued":
+      return [{ type: "queued", waiting: number(said.waiting) }];
+    case "decided":
+      return [{ type: "decided", look: look(said.look), advice: advice(said.advice ?? {}) }];
+    case "started":
+      return [{ type: "started", ...choice(said), look: said.look ? look(said.look) : null }];
+    case "drawn":
+      return [
+        {
+          type: "drawn",
+          draw: number(said.draw),
+          text: text(said.text),
+          answer: said.answer ?? null,
+          rewards: list(said.step_rewards).map(number),
+          tokens: number(said.tokens),
+          missing: number(said.missing),
+        },
+        ...voted,
+      ];
+    case "grown":
+      return [
+        {
+          type: "grown",
+          node: text(said.node),
+          parent: text(said.parent),
+          text: text(said.text),
+          reward: number(said.reward),
+          tokens: number(said.tokens),
+          isFinished: Boolean(said.finish_reason),
+          answer: said.answer ?? null,
+        },
+        ...voted,
+      ];
+    case "pruned":
+      return [{ type: "pruned", dropped: list(said.dropped).map(text) }];
+    case "ended":
+      return [{ type: "ended", why: ENDED[said.why] ?? null }];
+    default:
+      return [];
   }
 }
 
