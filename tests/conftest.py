@@ -17,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ import pytest
 MISSING = "vLLM is not installed in this environment"
 #: seconds that a server gets to come up; a busy machine needs more than the usual 40
 PATIENCE = 400.0
+#: vLLMs in this process at a time; each takes about three gigabytes
+TOGETHER = 2
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -70,12 +72,15 @@ def vllm_host(vllm: None) -> Iterator[Callable[..., Any]]:
 
     hosts: dict[str, Any] = {}
 
-    def host(folder: Path, chosen: dict[str, Any] | None = None, **options: Any) -> Any:
-        key = repr((folder, chosen, options))
+    def host(folder: Path, chosen: Callable[[], Mapping[str, Any]], **options: Any) -> Any:
+        arguments = chosen()
+        key = repr((folder, arguments, options))
         if key not in hosts:
+            while len(hosts) >= TOGETHER:
+                hosts.pop(next(iter(hosts))).stop()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what vLLM and its libraries say while they are imported
-                hosts[key] = VllmHost.start(read_prm(folder), options, **(chosen or {}))
+                hosts[key] = VllmHost.start(read_prm(folder), options, **arguments)
         return Lent(hosts[key])
 
     yield host

@@ -74,7 +74,7 @@ def _open(member: str, policy: Path, request: pytest.FixtureRequest) -> Engine:
     if member == "embedded":
         return EmbeddedEngine.load(policy)
     if member == "vllm":
-        host = request.getfixturevalue("vllm_host")(policy, VllmEngine.CHOSEN)
+        host = request.getfixturevalue("vllm_host")(policy, lambda: VllmEngine.CHOSEN)
         checkpoint = read_checkpoint(policy)
         return VllmEngine(checkpoint, CheckpointTokenizer(checkpoint), host)
     server = request.getfixturevalue("vllm_server")(policy)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -35,9 +36,10 @@ from transformers import (
 )
 
 from search.rewards.classifier import ClassifierReward
-from search.rewards.families import open_reward
+from search.rewards.families import open_reward, read_prm
 from search.rewards.protocol import Reward
 from search.rewards.scripted import ScriptedReward
+from search.rewards.vllm import VllmReward, spelling_of
 
 QUESTION = "Janet has 3 ducks and buys 4 more. How many ducks does she have?"
 SOLUTIONS = [
@@ -208,15 +210,59 @@ def published(make_prm: MakePrm) -> dict[str, Path]:
     return {name: make_prm("classifier" if name == "qwen" else name) for name in PUBLISHED}
 
 
-@pytest.fixture(params=["scripted", "classifier", *PUBLISHED])
+#: reward models that vLLM scores: heads of 32, the least that it computes on a CPU
+VLLM = ("lab-prm-good", "rlhflow", "math_shepherd")
+MARKS = (pytest.mark.slow, pytest.mark.vllm)
+MODELS = Path(__file__).parents[3] / "models"
+
+OpenVllm = Callable[[str], VllmReward]
+
+
+@pytest.fixture(scope="session")
+def vllm_folders(make_prm: MakePrm) -> dict[str, Path]:
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1}
+    return {name: MODELS / name if name.startswith("lab") else make_prm(name, **heads) for name in VLLM}
+
+
+@pytest.fixture
+def open_vllm(vllm_folders: dict[str, Path], vllm_host: Callable[..., Any]) -> OpenVllm:
+    """The vLLM reward of one of these, vLLM's cache of prefixes empty."""
+
+    def opened(name: str) -> VllmReward:
+        checkpoint = read_prm(vllm_folders[name])
+        convention, judge = spelling_of(checkpoint)
+        host = vllm_host(vllm_folders[name], judge.chosen)
+        host.run(host.llm.reset_prefix_cache()).result()
+        return VllmReward(checkpoint, convention, judge, host)
+
+    return opened
+
+
+# of the session, so that all tests of one member stand together and each vLLM is started once
+@pytest.fixture(
+    scope="session",
+    params=[
+        "scripted",
+        "classifier",
+        *PUBLISHED,
+        *(pytest.param(f"vllm-{name}", marks=MARKS) for name in VLLM),
+    ],
+)
+def member_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
 async def reward(
-    request: pytest.FixtureRequest, prm: Path, published: dict[str, Path]
+    request: pytest.FixtureRequest, member_name: str, prm: Path, published: dict[str, Path]
 ) -> AsyncIterator[Reward]:
-    if request.param == "scripted":
+    if member_name == "scripted":
         member: Reward = ScriptedReward(lambda q, steps: len(steps[-1]) % 13 / 13, context=512)
-    elif request.param == "classifier":
+    elif member_name == "classifier":
         member = ClassifierReward.load(prm)
+    elif member_name.startswith("vllm-"):
+        member = request.getfixturevalue("open_vllm")(member_name.removeprefix("vllm-"))
     else:
-        member = open_reward(published[request.param])
+        member = open_reward(published[member_name])
     yield member
     await member.close()
