@@ -17,6 +17,7 @@ from planner.cli import (
     fit,
     import_,
     merge,
+    problems,
     recommend,
     report,
     search,
@@ -59,6 +60,7 @@ def planner(
 
 for command in (
     demo.demo,
+    problems.problems,
     search.search,
     merge.merge,
     export.export,
