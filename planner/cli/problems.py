@@ -96,9 +96,7 @@ def _mapping(name: str | None, columns: list[str], domain: str | None) -> Proble
     if not pairs and domain is None:
         return None
     if domain is None:
-        raise typer.BadParameter(
-            "columns need a domain that grades, got --column without --domain or --mapping"
-        )
+        raise typer.BadParameter("columns need a domain that grades, got no --domain and no --mapping")
     return ProblemMapping("problems", domain).with_columns(pairs)
 
 

@@ -71,7 +71,7 @@ def test_columns_of_ones_own(tmp_path: Path) -> None:
         (("--column", "question=q"), "columns need a domain that grades, got no --domain"),
         (("--column", "question", "--domain", "text"), "it is written ROLE=NAME, got 'question'"),
         (("--column", "hint=h", "--domain", "text"), "a role must be one of problem_id, family"),
-        (("--mapping", "math-500"), "holds at least one problem, got none in"),
+        (("--mapping", "humaneval"), "holds at least one problem, got none in"),
         ((), "column 'problem_id' is missing"),
     ],
 )
