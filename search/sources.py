@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENGINES",
+    "PRM_ENGINES",
     "EmbeddedPolicy",
     "FolderPrm",
     "PolicySource",
@@ -32,10 +33,13 @@ __all__ = [
     "ServedPolicy",
     "ServedPrm",
     "VllmPolicy",
+    "VllmPrm",
 ]
 
 #: how policies can be run
 ENGINES = ("embedded", "vllm", "openai")
+#: how PRMs can be run, apart from servers
+PRM_ENGINES = ("embedded", "vllm")
 
 
 class PolicySource(ABC):
@@ -138,7 +142,24 @@ class FolderPrm(PrmSource):
         return read_prm(self.folder).card
 
     def open(self) -> Reward:
+        _check_options("embedded", open_reward, self.options)
         return open_reward(self.folder, **self.options)
+
+
+@dataclass(frozen=True, slots=True)
+class VllmPrm(PrmSource):
+    """A folder, served in this process by vLLM. ``options``: vLLM's engine arguments."""
+
+    folder: str | Path
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def card(self) -> ModelCard:
+        return read_prm(self.folder).card
+
+    def open(self) -> Reward:
+        from search.rewards.vllm import VllmReward
+
+        return VllmReward.load(self.folder, **self.options)
 
 
 @dataclass(slots=True)

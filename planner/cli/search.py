@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner.cli.printing import print_json, print_table
+from planner.cli.problems import asked_problems
 from planner.cli.progress import bar, campaign_progress
-from planner.models import find_model
-from search.errors import GridError
+from planner.cli.sourcing import API_KEY, Sourcing
+from search.errors import GridError, RemoteError
 
 if TYPE_CHECKING:
     from search.estimate import Estimate
     from search.grid import Grid
-    from search.loader import FolderLoader
     from search.log.store import SearchLog
 
 __all__ = ["search"]
@@ -37,7 +37,45 @@ def search(
         Path | None,
         typer.Option(metavar="FILE", help="A grid (TOML). --policy and --prm replace its pairs."),
     ] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option(
+            metavar="M", help="How problems by others are read: math-500, gsm8k, ... (planner problems)."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Replaces the grid's seed.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="How policies run: embedded (here, by torch), vllm (here), openai (a server).")
+    ] = "embedded",
+    base_url: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="openai: the server, or POLICY=URL; may be repeated."),
+    ] = None,
+    prm_url: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="A vLLM server that runs the PRM, or PRM=URL; may be repeated."),
+    ] = None,
+    tokenizer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FOLDER", help="openai: the tokenizer, or POLICY=FOLDER; the server's else."),
+    ] = None,
+    engine_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="For the engine: tensor_parallel_size=2; may be repeated."),
+    ] = None,
+    prm_engine: Annotated[
+        str, typer.Option(help="How PRMs without --prm-url run: embedded (here, by torch), vllm (here).")
+    ] = "embedded",
+    prm_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="For what runs the PRM: device=cuda; may be repeated."),
+    ] = None,
+    patience: Annotated[
+        float, typer.Option(min=0.0, help="Seconds to wait for a server that cannot be reached.")
+    ] = 30.0,
+    api_key_env: Annotated[
+        str, typer.Option(metavar="NAME", help="The environment variable that holds the servers' API key.")
+    ] = API_KEY,
     threads: Annotated[int, typer.Option(min=1, help="Torch threads; part of what a log depends on.")] = 1,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell tokens, FLOPs and hours; run nothing.")
@@ -49,12 +87,26 @@ def search(
     from search.estimate import estimate
     from search.log.manifest import MANIFEST_NAME
     from search.log.store import SearchLog
-    from search.problem_set import read_problems
     from search.sync import run_sync
 
-    asked = _grid(grid, policy or [], prm or [], seed)
-    loader = _loader(asked, policy or [], prm or [], threads)
-    known = read_problems(problems)
+    sourcing = Sourcing(
+        engine,
+        policy or (),
+        prm or (),
+        base_url or (),
+        prm_url or (),
+        tokenizer or (),
+        engine_option or (),
+        prm_engine,
+        prm_option or (),
+        threads,
+        patience,
+        api_key_env,
+    )
+    asked = _grid(grid, sourcing, seed)
+    judges = dict.fromkeys(pair.prm for pair in asked.pair if pair.prm is not None)
+    loader = sourcing.loader(asked.policies, list(judges))
+    known = asked_problems(problems, mapping)
     check_problems(known)
     # whatever can be wrong with the arguments has been read by now; only then a folder is made
     if dry_run:
@@ -65,6 +117,8 @@ def search(
     try:
         with bar("search") as tell:
             state = Campaign(known, asked, log, loader).run(campaign_progress(tell))
+    except RemoteError as error:
+        raise RemoteError(f"{error}. What was logged stays; the same command goes on from there") from error
     finally:
         run_sync(loader.close())
     _build_outcomes(log, asked)
@@ -80,44 +134,25 @@ def search(
     )
 
 
-def _grid(file: Path | None, policies: list[str], prms: list[str], seed: int | None) -> Grid:
+def _grid(file: Path | None, sourcing: Sourcing, seed: int | None) -> Grid:
     """The grid that was asked for: the file's, or the default, with what the options replace."""
     from search.grid import Grid
 
-    if prms and not policies:
-        raise GridError(f"a PRM is paired with a policy, got --prm {prms[0]} without --policy")
-    if file is None and not policies:
+    if sourcing.prms and not sourcing.policies:
+        raise GridError(f"a PRM is paired with a policy, got --prm {sourcing.prms[0]} without --policy")
+    if file is None and not sourcing.policies:
         raise GridError("a campaign needs --policy or --grid, got neither")
     replaced: dict[str, object] = {}
-    judges: list[str | None] = [*prms] or [None]
-    if policies:
+    judges: list[str | None] = [*sourcing.prm_names] or [None]
+    if sourcing.policies:
         replaced["pair"] = [
-            {"policy": find_model(policy).resolve().name}
-            | ({} if prm is None else {"prm": find_model(prm).resolve().name})
-            for policy in policies
+            {"policy": policy} | ({} if prm is None else {"prm": prm})
+            for policy in sourcing.policy_names
             for prm in judges
         ]
     if seed is not None:
         replaced["seed"] = seed
     return Grid.of(replaced) if file is None else Grid.read(file, replaced)
-
-
-def _loader(grid: Grid, policies: list[str], prms: list[str], threads: int) -> FolderLoader:
-    """Folders for every name of the grid; reads each card, so that a missing model is told at once."""
-    from search.loader import FolderLoader
-
-    given = {folder.resolve().name: folder for folder in map(find_model, [*policies, *prms])}
-    judges = dict.fromkeys(pair.prm for pair in grid.pair if pair.prm is not None)
-    loader = FolderLoader(
-        {name: given.get(name) or find_model(name) for name in grid.policies},
-        {name: given.get(name) or find_model(name) for name in judges},
-        threads=threads,
-    )
-    for name in grid.policies:
-        loader.policy_card(name)
-    for name in judges:
-        loader.prm_card(name)
-    return loader
 
 
 def _build_outcomes(log: SearchLog, grid: Grid) -> None:
