@@ -98,6 +98,10 @@ class Draws:
         """(P, probes, k) the first k draws of each probe."""
         return self.order[:, :, 0, :k].astype(np.int64)
 
+    def probes_alone(self) -> Draws:
+        """The same without what follows the probes."""
+        return Draws(self.order[:, :, :1, : self.held].copy(), self.held)
+
 
 def draw_probes(
     problems: int, draws: int, *, held: int, probes: int, resamples: int, seed: int, longest: int

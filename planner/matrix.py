@@ -32,6 +32,9 @@ __all__ = [
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+#: orders of a policy's own pool that are larger than this are drawn again when they are needed again
+_KEPT_BYTES = 2**28
+
 
 def feature_names(look: Look, ngrams: int) -> tuple[str, ...]:
     """Names of the features that a look gives, in order."""
@@ -166,6 +169,10 @@ class Matrices:
         values = np.stack(self._values_at(choices, look), axis=-1)
         spent = [costs_of(experience, choice, look, draws) for choice in choices]
         tokens, flops = paid_for(experience, look, draws)
+        # orders are the largest arrays of all; later looks of as many samples ask for the probe alone
+        self._draws = {key: held.probes_alone() for key, held in self._draws.items() if key[1]} | {
+            key: held for key, held in self._draws.items() if not key[1] and held.order.nbytes <= _KEPT_BYTES
+        }
         flat = (problems * draws.probes, len(choices))
         return Matrix(
             look,

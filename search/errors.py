@@ -23,6 +23,7 @@
     |-- CheckpointError      a model folder that is missing, damaged or of an unknown family
     |-- ArtefactError        a planner artefact that is damaged, foreign or of another version
     |-- TooLittleDataError   a log too small to learn from
+    |-- StudyError           a study that cannot be continued, or whose trials all failed
     |-- ServeError           a server's set-up, or a request to it, that breaks a rule
     |   `-- DecisionLogError the decision log cannot be opened, read or written
     `-- MissingExtraError    an optional package is not installed
@@ -60,6 +61,7 @@ __all__ = [
     "RewardError",
     "SchemaError",
     "ServeError",
+    "StudyError",
     "TooLittleDataError",
     "UnreachableError",
 ]
@@ -170,6 +172,10 @@ class ArtefactError(PlannerError, ValueError):
 
 class TooLittleDataError(PlannerError, ValueError):
     """A log is too small to learn from."""
+
+
+class StudyError(PlannerError, ValueError):
+    """A study cannot be continued as asked, or none of its trials came to an end."""
 
 
 class ServeError(PlannerError, ValueError):

@@ -19,7 +19,7 @@ from planner.cost import fit_costs, look_cost
 from planner.decision import Rule, decide
 from planner.experience import Experience
 from planner.labels import Look
-from planner.matrix import Matrices, Matrix
+from planner.matrix import Matrix
 from planner.replay import Met, aligned, follow_prices
 from planner.stages import Stage, Terms
 from planner.trees import Forest, parse
@@ -99,13 +99,12 @@ def folds_of(families: Sequence[str], count: int, seed: int) -> Ints:
 
 
 def predict_lengths(
-    matrices: Matrices, look: Look, bins: Bins, *, seed: int
+    matrix: Matrix, experience: Experience, bins: Bins, *, seed: int
 ) -> tuple[Floats, tuple[str, ...], dict[str, float]]:
     """Left-out predictions (N, policies) of the mean tokens of a sample, the final models' texts, and the
     relative error of each policy's."""
-    matrix = matrices.at(look)
     out, texts, errors = [], [], {}
-    for name, pool in matrices.experience.pools.items():
+    for name, pool in experience.pools.items():
         label = np.log(np.maximum(pool.tokens.mean(axis=1), 1.0))[matrix.problem]
         out.append(_left_out(matrix, label, _LENGTHS, bins, None, seed))
         texts.append(bins.at(matrix).boost(label, _LENGTHS, probability=False, seed=seed))
@@ -115,7 +114,7 @@ def predict_lengths(
 
 def crossfit(
     chain: Sequence[Matrix],
-    matrices: Matrices,
+    experience: Experience,
     lengths: Mapping[Look, tuple[Floats, tuple[str, ...], dict[str, float]]],
     bins: Bins,
     prices: Floats,
@@ -136,7 +135,7 @@ def crossfit(
             matrix,
             following,
             met,
-            matrices.experience,
+            experience,
             lengths[matrix.look],
             bins,
             prices,

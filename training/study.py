@@ -3,7 +3,11 @@
 Optuna varies how advantages are modelled, which features and looks are used and how many choices are
 decided between. A trial is judged by what its decisions meet on families that its models have not seen:
 accuracy less the price of compute, averaged over prices (the area under accuracy against compute, seen from
-above). The fit of the values is never judged. Everything is seeded and trials run in a fixed order.
+above). The fit of the values is never judged. A trial climbs rungs of ever more problems
+(``training.rungs``) and is pruned where others did better on as many.
+
+Everything is seeded and trials run in a fixed order, so that a study which was killed and is continued goes
+the way of an unbroken one: the trial that was running is taken up, with the rungs it had climbed.
 """
 
 from __future__ import annotations
@@ -11,13 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import lightgbm
 import optuna
+from optuna.trial import TrialState
 
 from planner.experience import Experience, Tables, read_experience
 from planner.planner import Planner
 from search.cards import ModelCard
-from search.errors import TooLittleDataError
+from search.errors import StudyError, TooLittleDataError
 from training.design import Design, plain
+from training.rungs import REDUCTION, Rung, rungs_of
 from training.workshop import FoldsBy, Workshop, digest
 
 __all__ = ["ENOUGH_FAMILIES", "ENOUGH_PROBLEMS", "fit", "fit_experience"]
@@ -25,6 +32,9 @@ __all__ = ["ENOUGH_FAMILIES", "ENOUGH_PROBLEMS", "fit", "fit_experience"]
 #: fewer than this say nothing about families that were left out
 ENOUGH_PROBLEMS = 60
 ENOUGH_FAMILIES = 3
+
+#: what a design may make of the arithmetic; anything else is an error of ours and ends the study
+_FAILURES = (ArithmeticError, ValueError, lightgbm.basic.LightGBMError)
 
 
 def fit(
@@ -49,9 +59,9 @@ def fit(
         The log and the cards of its models (``log``, ``log.manifest.policies``, ``log.manifest.prms``).
     trials:
         Optuna trials; 0 fits the default settings. With ``storage`` (an Optuna storage or its URL) those that
-        study ``name`` already holds count, and the study is continued.
+        study ``name`` already holds count, and the study is continued. Pruned and failed trials count.
     threads:
-        Of LightGBM. Results depend on it in the last bits only where LightGBM says so.
+        How many folds are fitted at the same time. Results do not depend on it.
     folds:
         What predictions, shrinkage and calibration are made without: the whole family of a problem, for
         requests of kinds that the log does not hold; or the problem alone, for requests of the logged
@@ -61,7 +71,8 @@ def fit(
     progress:
         Called after each trial with (trials done, trials, best utility).
 
-    Raises TooLittleDataError, saying how many problems would do.
+    Raises TooLittleDataError, saying how many problems would do; StudyError for a study that began with
+    another log, seed or folds, and where every trial failed.
     """
     experience = read_experience(tables, policies, prms)
     return fit_experience(
@@ -97,53 +108,113 @@ def fit_experience(
             f"of {ENOUGH_FAMILIES} families, "
             f"got {len(experience)} of {families}; a thousand would do well"
         )
-    workshop = Workshop(experience, seed, threads, folds)
-    found, tried = plain(workshop.main, workshop.largest), 0
+    rungs = rungs_of(experience, seed=seed, threads=threads, folds=folds)
+    last = rungs[-1].workshop
+    found, told = plain(last.main, last.largest), {"trials": 0, "pruned": 0, "failed": 0}
     if trials:
-        found, tried = _tune(workshop, trials, seed, storage, name, progress)
-    best = _design(optuna.trial.FixedTrial(found), workshop)
-    return workshop.finished(best, tried, date)
+        study = _study(rungs, experience, storage, name)
+        _run(study, rungs, trials, progress)
+        found, told = study.best_params, _counts(study)
+    workshop = last
+    if len(last.experience) < len(experience):
+        workshop = Workshop(experience, seed, threads, folds, chosen_by=last)
+    return workshop.finished(_design(optuna.trial.FixedTrial(found), last), told, date)
 
 
-def _tune(
-    workshop: Workshop,
-    trials: int,
-    seed: int,
-    storage: Any,
-    name: str,
-    progress: Callable[[int, int, float], None] | None,
-) -> tuple[dict[str, Any], int]:
-    """The best trial's parameters, and how many trials there were."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+def _study(rungs: tuple[Rung, ...], experience: Experience, storage: Any, name: str) -> optuna.Study:
+    """A new study, or the one in ``storage`` where it began with the same."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
         direction="maximize",
         study_name=name,
         storage=storage,
         load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=8),
+        # the first rung's step is 1; a pruned trial's value is that of the rung it reached
+        pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=REDUCTION),
     )
-    identity = digest([*workshop.experience.questions, *map(str, workshop.experience.choices)])
-    if study.user_attrs.get("log", identity) != identity:
-        raise TooLittleDataError(
-            f"a study is continued on the log it began with, got another log for study {name!r}"
-        )
-    study.set_user_attr("log", identity)
+    last = rungs[-1].workshop
+    began = {
+        "log": digest([*experience.questions, *map(str, experience.choices)]),
+        "seed": last.seed,
+        "folds": last.folds_by,
+        "rungs": [len(rung.workshop.experience) for rung in rungs],
+    }
+    for what, value in began.items():
+        known = study.user_attrs.get(what, value)
+        if known != value:
+            raise StudyError(
+                f"a study is continued with the {what} it began with"
+                + ("" if what == "log" else f", {known}")
+                + f", got {'another' if what == 'log' else value} for study {name!r}"
+            )
+        study.set_user_attr(what, value)
     if not study.trials:
-        study.enqueue_trial(plain(workshop.main, workshop.largest))
+        study.enqueue_trial(plain(last.main, last.largest))
+    return study
 
-    def objective(trial: optuna.Trial) -> float:
-        return workshop.utility(workshop.chain(_design(trial, workshop), tuning=True))
 
-    finished = optuna.trial.TrialState.COMPLETE
-    done = sum(trial.state == finished for trial in study.trials)
-    while done < trials:
-        # one trial at a time with a sampler of its own: a continued study goes the way of an unbroken one
-        study.sampler = optuna.samplers.TPESampler(seed=seed + 7919 * done, n_startup_trials=8)
-        study.optimize(objective, n_trials=1, n_jobs=1)
-        done = sum(trial.state == finished for trial in study.trials)
-        if progress is not None:
-            progress(done, trials, study.best_value)
-    return study.best_params, done
+def _run(
+    study: optuna.Study,
+    rungs: tuple[Rung, ...],
+    trials: int,
+    progress: Callable[[int, int, float], None] | None,
+) -> None:
+    """Trials until there are so many, one after the other."""
+    failure: BaseException | None = None
+    while (done := _counts(study)["trials"]) < trials:
+        # a sampler of its own for each trial: a continued study goes the way of an unbroken one
+        seed = rungs[-1].workshop.seed + 7919 * done
+        study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=8)
+        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        trial = optuna.Trial(study, running[0]._trial_id) if running else study.ask()
+        try:
+            study.tell(trial, _climb(trial, rungs))
+        except optuna.TrialPruned:
+            study.tell(trial, state=TrialState.PRUNED)
+        except _FAILURES as error:
+            failure = error
+            trial.set_user_attr("failure", f"{type(error).__name__}: {error}"[:500])
+            study.tell(trial, state=TrialState.FAIL)
+        if progress is not None and _complete(study):
+            progress(done + 1, trials, study.best_value)
+    if not _complete(study):
+        raise StudyError(f"a study needs one trial that comes to an end, got none of {trials}") from failure
+
+
+def _climb(trial: optuna.Trial, rungs: tuple[Rung, ...]) -> float:
+    """The utility on the last rung. Raises TrialPruned on the way there."""
+    design = _design(trial, rungs[-1].workshop)
+    climbed = _reported(trial)
+    for rung in rungs[:-1]:
+        if rung.step not in climbed:
+            trial.report(_utility(rung.workshop, design), rung.step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return _utility(rungs[-1].workshop, design)
+
+
+def _utility(workshop: Workshop, design: Design) -> float:
+    return workshop.utility(workshop.chain(design, tuning=True))
+
+
+def _reported(trial: optuna.Trial) -> Mapping[int, float]:
+    """What a trial reported before it was interrupted, by step."""
+    held = trial.study.get_trials(deepcopy=False)[trial.number]
+    return dict(held.intermediate_values)
+
+
+def _complete(study: optuna.Study) -> bool:
+    return bool(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+
+
+def _counts(study: optuna.Study) -> dict[str, int]:
+    """Trials that are over, and how many of them were pruned and failed."""
+    states = [trial.state for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    return {
+        "trials": len(states),
+        "pruned": states.count(TrialState.PRUNED),
+        "failed": states.count(TrialState.FAIL),
+    }
 
 
 def _design(trial: Any, workshop: Workshop) -> Design:

@@ -6,7 +6,7 @@ Built when first needed and kept, so that a trial only fits what it varies.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -36,14 +36,23 @@ FoldsBy = Literal["family", "problem"]
 Floats = NDArray[np.float64]
 
 
+#: rows of a look that are enough: a log of fewer problems is looked at by several probes of each
+_ENOUGH_ROWS = 32_768
+_PROBES = 4
+
+
 @dataclass(slots=True)
 class Workshop:
-    """What trials share: matrices, length predictions, folds, shortlists. Built when first needed."""
+    """What trials share: matrices, length predictions, folds, shortlists. Built when first needed.
+
+    ``chosen_by``: another workshop, of a part of the log, whose shortlists and best PRMs are taken.
+    """
 
     experience: Experience
     seed: int
     threads: int
     folds_by: FoldsBy = "family"
+    chosen_by: Workshop | None = None
     matrices: Matrices = field(init=False)
     tuning_bins: Bins = field(init=False)
     bins: Bins = field(init=False)
@@ -58,7 +67,8 @@ class Workshop:
     def __post_init__(self) -> None:
         experience = self.experience
         encoder = NgramEncoder.fit(experience.questions, seed=self.seed)
-        self.matrices = Matrices(experience, encoder, seed=self.seed)
+        probes = min(_PROBES, max(1, _ENOUGH_ROWS // len(experience)))
+        self.matrices = Matrices(experience, encoder, probes=probes, seed=self.seed)
         left_out_together = experience.families if self.folds_by == "family" else experience.problem_ids
         self.tuning_bins = Bins(folds_of(left_out_together, 3, self.seed), self.threads)
         self.bins = Bins(folds_of(left_out_together, 5, self.seed), self.threads)
@@ -70,11 +80,14 @@ class Workshop:
         relative = np.geomspace(3e-5, 3.0, 18)
         self.prices = relative / self.sample_flops
         self.judged = (relative >= 2e-4) & (relative <= 0.05)
-        self.auroc = {
-            (policy, prm): within_problem_auroc(experience, policy, prm)
-            for policy, held in experience.pools.items()
-            for prm in held.prms
-        }
+        if self.chosen_by is not None:
+            self.auroc = self.chosen_by.auroc
+        else:
+            self.auroc = {
+                (policy, prm): within_problem_auroc(experience, policy, prm)
+                for policy, held in experience.pools.items()
+                for prm in held.prms
+            }
 
     @property
     def largest(self) -> int:
@@ -101,6 +114,9 @@ class Workshop:
         after = look if following is None else following
         stop = Choice(after.policy, None, Plan.of("majority", n=max(after.samples, 1)))
         key = (look, design.choices, stop)
+        if key not in self._lists and self.chosen_by is not None:
+            chosen = self.chosen_by.listed(look, following, design).choices
+            self._lists[key] = self.matrices.at(look, chosen)
         if key not in self._lists:
             known = open_choices(self.experience, look)
             matrix = self.matrices.at(look, tuple(sorted({*known, stop}, key=str)))
@@ -112,19 +128,20 @@ class Workshop:
             self._lists[key] = matrix.only(chosen)
         return self._lists[key]
 
-    def lengths(self, look: Look, tuning: bool) -> Any:
-        key = (look, int(tuning))
+    def lengths(self, matrix: Matrix, tuning: bool) -> Any:
+        key = (matrix.look, int(tuning))
         if key not in self._lengths:
             bins = self.tuning_bins if tuning else self.bins
-            self._lengths[key] = predict_lengths(self.matrices, look, bins, seed=self.seed)
+            self._lengths[key] = predict_lengths(matrix, self.experience, bins, seed=self.seed)
         return self._lengths[key]
 
     def chain(self, design: Design, tuning: bool) -> Chain:
         looks = self.looks(design)
+        listed = [self.listed(a, b, design) for a, b in zip(looks, (*looks[1:], None), strict=True)]
         return crossfit(
-            [self.listed(a, b, design) for a, b in zip(looks, (*looks[1:], None), strict=True)],
-            self.matrices,
-            {look: self.lengths(look, tuning) for look in looks},
+            listed,
+            self.experience,
+            {matrix.look: self.lengths(matrix, tuning) for matrix in listed},
             self.tuning_bins if tuning else self.bins,
             self.prices,
             design.settings,
@@ -134,12 +151,12 @@ class Workshop:
     def utility(self, chain: Chain) -> float:
         return float(chain.utility[:, self.judged].mean())
 
-    def finished(self, design: Design, tried: int, date: str) -> Planner:
+    def finished(self, design: Design, tried: Mapping[str, int], date: str) -> Planner:
+        """The planner of a design; ``tried`` are counts of trials, for the card."""
         chain = self.chain(design, tuning=False)
-        looks = self.looks(design)
         stages = finish(
             chain,
-            {look: self.lengths(look, False) for look in looks},
+            {fit.matrix.look: self.lengths(fit.matrix, False) for fit in chain.fits},
             self.bins,
             self.experience.families,
             design.settings,
@@ -157,7 +174,7 @@ class Workshop:
             "families": sorted(set(experience.families)),
             "questions_sha256": digest(experience.questions),
             "choices": [str(choice) for choice in experience.choices],
-            "trials": tried,
+            **tried,
             "design": design.to_json(),
             "quality": {
                 "what": f"decisions where a {self.folds_by} was left out; the design saw the same problems",

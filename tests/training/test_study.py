@@ -7,7 +7,7 @@ import pytest
 
 from planner.experience import Experience, read_experience
 from planner.planner import Planner
-from search.errors import TooLittleDataError
+from search.errors import StudyError, TooLittleDataError
 from training.crossfit import folds_of
 from training.study import fit, fit_experience
 
@@ -44,8 +44,12 @@ def test_a_study_of_another_log_is_not_continued(small: Experience, synthetic, t
     storage = f"sqlite:///{tmp_path}/study.db"
     fit_experience(small, trials=1, storage=storage)
     other = read_experience(synthetic.make_log(90, draws=20, seed=9), synthetic.POLICIES, synthetic.PRMS)
-    with pytest.raises(TooLittleDataError, match="continued on the log it began with"):
+    with pytest.raises(StudyError, match="continued with the log it began with, got another"):
         fit_experience(other, trials=2, storage=storage)
+    with pytest.raises(StudyError, match="continued with the seed it began with, 0, got 3"):
+        fit_experience(small, trials=2, storage=storage, seed=3)
+    with pytest.raises(StudyError, match="continued with the folds it began with, family, got problem"):
+        fit_experience(small, trials=2, storage=storage, folds="problem")
 
 
 def test_too_small_a_log_says_what_would_do(synthetic) -> None:  # type: ignore[no-untyped-def]

@@ -1,0 +1,54 @@
+"""The rungs of a study: nested samples of the problems, each three times the one before.
+
+A trial climbs as long as it is among the best third of those that reached a rung before it (successive
+halving: Jamieson and Talwalkar 2016, in the asynchronous form of Li et al. 2018, arXiv 1810.05934). The last
+rung is all problems of a small log and a sample of a large one, which is enough to tell designs apart; what
+is kept is fitted on all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from planner.evaluation.slices import calibration_rows, rows_of
+from planner.experience import Experience
+from training.workshop import FoldsBy, Workshop
+
+__all__ = ["LARGEST", "REDUCTION", "SMALLEST", "Rung", "rungs_of", "sizes"]
+
+#: problems of the last rung at most, and of any rung at least
+LARGEST = 2048
+SMALLEST = 200
+#: problems grow, and trials shrink, by this from rung to rung
+REDUCTION = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """What a trial is judged on, and its ``step`` in the words of Optuna's pruners: 1, 3, 9, ..."""
+
+    step: int
+    workshop: Workshop
+
+
+def sizes(problems: int) -> list[int]:
+    """Problems of each rung, ascending.
+
+    >>> sizes(150), sizes(1024), sizes(100_000)
+    ([150], [341, 1024], [227, 682, 2048])
+    """
+    out = [min(problems, LARGEST)]
+    while out[0] // REDUCTION >= SMALLEST:
+        out.insert(0, out[0] // REDUCTION)
+    return out
+
+
+def rungs_of(experience: Experience, *, seed: int, threads: int, folds: FoldsBy) -> tuple[Rung, ...]:
+    """The rungs of a study on a log. Families are drawn in turn, so that few problems still cover them."""
+    out = []
+    for place, size in enumerate(sizes(len(experience))):
+        part = experience
+        if size < len(experience):
+            part = rows_of(experience, calibration_rows(experience, size, seed))
+        out.append(Rung(REDUCTION**place, Workshop(part, seed, threads, folds)))
+    return tuple(out)
