@@ -1,59 +1,101 @@
-"""Attention over padded keys and values, in parts that are joined by their masses.
+"""Attention over padded keys and values, in parts that are joined afterwards.
 
 Softmax attention over two sets of columns is the mean of both attentions, weighed by the sum of
 exponentials of each (Milakov and Gimelshein, arXiv 1805.02867). So a part that many rows share and a
 part that each row has of its own are computed apart. Knows nothing of layers, rows and prompts.
 
-Columns are padded to a multiple of 16 and weighed by products of at most 192 columns: beyond that
-MKL cuts a product differently by its width, and a row's bits would depend on what it is padded to.
+Bits must not depend on padding and neighbours. Columns are padded to a multiple of 16 and weighed by
+products of at most 192 columns, beyond which MKL cuts a product differently by its width. Functions
+like the exponential run over whole vectors only: torch rounds the rest of a tensor differently.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["MASKED", "attend", "join", "padded", "weigh"]
+__all__ = ["MASKED", "Part", "attend", "join", "padded", "weigh"]
 
-#: added to the scores of columns that are not there. Finite, so that a part without columns is no number
-#: wrongly, but has no mass
+Columns = TypeVar("Columns", int, NDArray[np.int64])
+
+#: added to the scores of columns that are not there. Finite, so that a part without any has no mass
+#: instead of being no number
 MASKED = -1e30
 #: columns are attended in multiples of this
 _COLUMNS = 16
 #: most columns of one weighing product
 _WEIGHED = 192
+#: numbers that torch computes at a time
+_LANES = 32
 
 
-def padded(columns: int) -> int:
+def padded(columns: Columns) -> Columns:
     """Columns rounded up."""
     return -(-columns // _COLUMNS) * _COLUMNS
 
 
-def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Outputs [pairs, M, d] and the logarithms of their masses [pairs, M].
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Attention of N queries over some of their columns.
+
+    ``out`` [N, d]; ``highest``, the highest score of each, and ``top``, the weight of that score: one
+    through the sum of all exp(score - highest), to the bit, whatever the padding. Both are [N], rounded
+    up to whole vectors.
+    """
+
+    out: Tensor
+    highest: Tensor
+    top: Tensor
+
+    @classmethod
+    def empty(cls, queries: int, size: int) -> Part:
+        """To be filled in; the numbers behind the last query are never read into anything."""
+        longer = -(-queries // _LANES) * _LANES
+        return cls(torch.empty(queries, size), torch.empty(longer), torch.empty(longer))
+
+    def rows(self, rows: slice) -> Part:
+        """A view of some queries."""
+        return Part(self.out[rows], self.highest[rows], self.top[rows])
+
+    def select(self, index: Tensor) -> Part:
+        """A copy of some queries, in another order."""
+        found = Part.empty(len(index), self.out.shape[1])
+        torch.index_select(self.out, 0, index, out=found.out)
+        torch.index_select(self.highest, 0, index, out=found.highest[: len(index)])
+        torch.index_select(self.top, 0, index, out=found.top[: len(index)])
+        return found
+
+
+def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor, part: Part) -> None:
+    """Fill in a part.
 
     ``q`` [pairs, M, d], scaled already; ``keys``, ``values`` [pairs, columns, d]; ``mask`` [rows, 1,
     columns], where the pairs are rows times key-value heads.
     """
+    pairs, queries, size = q.shape
     scores = torch.bmm(q, keys.transpose(1, 2))
     scores.view(len(mask), -1, mask.shape[2]).add_(mask)
-    highest = scores.amax(-1)
     weights = scores.softmax(-1)
-    # the highest score has the weight 1 / sum(exp(score - highest)): exact, whatever the padding
-    mass = highest.sub_(weights.amax(-1).log_())
-    return weigh(weights, values), mass
+    torch.amax(scores, -1, out=part.highest.view(pairs, queries))
+    torch.amax(weights, -1, out=part.top.view(pairs, queries))
+    weigh(weights, values, part.out.view(pairs, queries, size))
 
 
-def weigh(weights: Tensor, values: Tensor) -> Tensor:
-    """Weights [pairs, M, columns] times values [pairs, columns, d]."""
-    columns = weights.shape[2]
-    found = torch.bmm(weights[:, :, :_WEIGHED], values[:, :_WEIGHED])
-    for start in range(_WEIGHED, columns, _WEIGHED):
+def weigh(weights: Tensor, values: Tensor, out: Tensor) -> Tensor:
+    """Fill in weights [pairs, M, columns] times values [pairs, columns, d]; returns ``out``."""
+    torch.bmm(weights[:, :, :_WEIGHED], values[:, :_WEIGHED], out=out)
+    for start in range(_WEIGHED, weights.shape[2], _WEIGHED):
         end = start + _WEIGHED
-        found = torch.baddbmm(found, weights[:, :, start:end], values[:, start:end])
-    return found
+        out.baddbmm_(weights[:, :, start:end], values[:, start:end])
+    return out
 
 
-def join(one: Tensor, one_mass: Tensor, two: Tensor, two_mass: Tensor) -> Tensor:
-    """Outputs [..., d] over the columns of both parts; masses [...] are logarithms."""
-    return torch.lerp(two, one, one_mass.sub(two_mass).sigmoid_().unsqueeze(-1))
+def join(one: Part, two: Part) -> Tensor:
+    """Outputs [N, d] over the columns of both."""
+    share = (one.highest - two.highest).sub_((one.top / two.top).log_()).sigmoid_()
+    return torch.lerp(two.out, one.out, share[: len(one.out), None])

@@ -153,8 +153,8 @@ class Batch:
             self._logprobs = np.concatenate([self._logprobs, np.zeros_like(self._logprobs)], 1)
         every = np.arange(count)
         if any(job.request.logprobs for job in self._jobs):
-            chosen = logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
-            self._logprobs[every, written] = chosen.numpy()
+            chosen = logits.log_softmax(-1).gather(1, tokens[:, None])
+            self._logprobs[every, written] = chosen[:, 0].numpy()
         ids = tokens.numpy()
         self._tokens[every, written] = ids
         self._token[:count] = ids
@@ -231,7 +231,7 @@ class Batch:
         own = self._branches.attend(self._written[:count])
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            return join(*shared(layer, q), *own(layer, q, k, v)).view(count, -1)
+            return join(shared(layer, q), own(layer, q, k, v)).view(count, -1)
 
         fed, at = torch.from_numpy(self._token[:count]), torch.from_numpy(self._position[:count])
         return self._decoder.logits(self._decoder.forward(fed, at, attend))
@@ -245,6 +245,7 @@ class Batch:
             if len(chosen) == free:
                 break
         self._prefill(job for job, _ in chosen if job.trunk is None)
+        self._branches.append(len(chosen))
         for job, child in chosen:
             self._start(job, child)
 
@@ -299,27 +300,24 @@ class Batch:
         return self._stop_sets[stop]
 
     def _remove(self, slots: list[int]) -> None:
-        """Drop rows, the last first, so that a row which fills a gap is one that stays."""
-        for slot in sorted(slots, reverse=True):
-            last = len(self._rows) - 1
-            if slot != last:
-                self._branches.move(slot, last, int(self._written[last]))
-                self._rows[slot] = self._rows[last]
-                for column in (
-                    self._trunk,
-                    self._token,
-                    self._position,
-                    self._written,
-                    self._limit,
-                    self._key,
-                    self._temperature,
-                    self._top_p,
-                    self._top_k,
-                    self._stop_set,
-                    self._tokens,
-                    self._logprobs,
-                ):
-                    column[slot] = column[last]
-            self._rows.pop()
-        if not self._rows:
-            self._branches.clear()
+        """Drop rows; the others close the gaps."""
+        if not slots:
+            return
+        order = self._branches.drop(slots)
+        self._rows = [self._rows[slot] for slot in order]
+        count = len(order)
+        for column in (
+            self._trunk,
+            self._token,
+            self._position,
+            self._written,
+            self._limit,
+            self._key,
+            self._temperature,
+            self._top_p,
+            self._top_k,
+            self._stop_set,
+            self._tokens,
+            self._logprobs,
+        ):
+            column[:count] = column[order]

@@ -1,10 +1,8 @@
-"""Keys and values: of one prefix (``Prefix``), of many rows side by side (``Block``), and a bounded
+"""Keys and values: of one prefix (``Prefix``), of many while they are computed (``extend``), and a bounded
 store of prefixes that were computed before (``PrefixStore``).
 
-Rows are left-aligned and attended over a multiple of 16 columns with at least ``query_rows``
-queries: so a row's bits do not depend on its neighbours, nor on whether its prefix was prefilled
-at once, decoded token by token or taken from the store (measured; see ``decoder``).
-Knows nothing of requests.
+A prefix's bits do not depend on what was computed beside it, nor on whether it was computed at once
+or a part at a time (see ``attention`` and ``decoder``). Knows nothing of requests.
 """
 
 from __future__ import annotations
@@ -18,13 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from search.engines.attention import weigh
+from search.engines.attention import MASKED, padded, weigh
 from search.engines.decoder import LEAST_ROWS, Attend, Decoder, Shape
 
 __all__ = ["Block", "Prefix", "PrefixStore", "extend", "grown"]
 
-#: columns are attended in multiples of this
-_COLUMNS = 16
 #: most floats of attention scores per padded block while a prefix is extended
 _SCORES = 1 << 20
 
@@ -54,34 +50,26 @@ def grown(prefix: Prefix | None, keys: Tensor, values: Tensor) -> Prefix:
 
 
 class Block:
-    """Up to ``rows`` sequences side by side, each with its own keys and values.
+    """``rows`` sequences side by side, padded to the same number of columns, while tokens are added.
 
-    Tensors are [layers, rows, kv_heads, columns, d]; columns grow as they are needed.
+    Tensors are [layers, rows, kv_heads, columns, d].
     """
 
     def __init__(self, shape: Shape, rows: int, columns: int) -> None:
         self._shape = shape
-        self.rows = rows
-        self._columns = _up(columns)
+        self._columns = padded(columns)
         size = (shape.layers, rows, shape.kv_heads, self._columns, shape.head_size)
         # zeros, since an unset number times a weight of zero may still be no number
         self._keys, self._values = torch.zeros(size), torch.zeros(size)
 
     def put(self, row: int, prefix: Prefix) -> None:
         """Copy a prefix into the first columns of a row."""
-        self._grow(prefix.length)
         self._keys[:, row, :, : prefix.length] = prefix.keys
         self._values[:, row, :, : prefix.length] = prefix.values
 
     def take(self, row: int, length: int) -> Prefix:
         """A copy of the first columns of a row."""
         return Prefix(self._keys[:, row, :, :length].clone(), self._values[:, row, :, :length].clone())
-
-    def move(self, row: int, source: Block, source_row: int, length: int) -> None:
-        """Copy a row of another block (or this one) over a row."""
-        self._grow(length)
-        self._keys[:, row, :, :length] = source._keys[:, source_row, :, :length]
-        self._values[:, row, :, :length] = source._values[:, source_row, :, :length]
 
     def attend(
         self, rows: NDArray[np.int64], places: NDArray[np.int64], positions: NDArray[np.int64]
@@ -92,59 +80,34 @@ class Block:
         is. ``positions``: where it stands in its sequence.
         """
         s = self._shape
-        count, new = int(rows.max()) + 1, int(places.max()) + 1
-        columns = _up(int(positions.max()) + 1)
-        self._grow(columns)
+        count, columns, size = int(rows.max()) + 1, self._columns, s.head_size
         group = s.heads // s.kv_heads
-        padded = max(new, -(-LEAST_ROWS // group))
-        single = new == 1
+        most = max(int(places.max()) + 1, -(-LEAST_ROWS // group))
         heads = np.arange(s.kv_heads)
         write = torch.from_numpy(
-            ((rows[:, None] * s.kv_heads + heads) * self._columns + positions[:, None]).reshape(-1)
+            ((rows[:, None] * s.kv_heads + heads) * columns + positions[:, None]).ravel()
         )
-        query = torch.from_numpy(rows * padded + places)
-        mask = torch.zeros(count * padded, columns)
-        hidden = torch.from_numpy(np.arange(columns)[None] > positions[:, None])
-        mask[query] = torch.zeros(len(rows), columns).masked_fill_(hidden, -torch.inf)
-        mask = mask.view(count, 1, padded, columns)
+        place = torch.from_numpy(rows * most + places)
+        hidden = torch.zeros(count * most, columns, dtype=torch.bool)
+        hidden[place] = torch.from_numpy(np.arange(columns) > positions[:, None])
+        mask = torch.zeros(count, 1, most, columns).masked_fill_(hidden.view(count, 1, most, columns), MASKED)
+        queries = torch.zeros(count * most, s.heads, size)
         pairs = count * s.kv_heads
-        if single:
-            queries = torch.zeros(count, s.kv_heads, group, padded, s.head_size)
-        else:
-            queries = torch.zeros(count * padded, s.heads, s.head_size)
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            keys, values = self._keys[layer], self._values[layer]
-            keys.view(-1, s.head_size).index_copy_(0, write, k.reshape(-1, s.head_size))
-            values.view(-1, s.head_size).index_copy_(0, write, v.reshape(-1, s.head_size))
-            if single:
-                queries[:, :, :, 0] = q.view(count, s.kv_heads, group, s.head_size)
-                asked = queries
-            else:
-                queries[query] = q
-                asked = queries.view(count, padded, s.kv_heads, group, s.head_size).permute(0, 2, 3, 1, 4)
-            asked = asked.reshape(pairs, group * padded, s.head_size)
-            keys = keys.view(-1, self._columns, s.head_size)[:pairs, :columns]
-            values = values.view(-1, self._columns, s.head_size)[:pairs, :columns]
-            scores = torch.bmm(asked, keys.transpose(1, 2))
-            scores.view(count, s.heads, padded, columns).add_(mask)
-            found = weigh(scores.softmax(-1), values).view(count, s.heads, padded, s.head_size)
-            if single:
-                return found[:, :, 0].reshape(count, -1)
-            return found.transpose(1, 2).reshape(count * padded, -1)[query]
+            keys, values = self._keys[layer].view(-1, size), self._values[layer].view(-1, size)
+            keys.index_copy_(0, write, k.reshape(-1, size))
+            values.index_copy_(0, write, v.reshape(-1, size))
+            queries.index_copy_(0, place, q)
+            asked = queries.view(count, most, s.kv_heads, group, size).permute(0, 2, 3, 1, 4)
+            asked = asked.reshape(pairs, group * most, size)
+            scores = torch.bmm(asked, keys.view(-1, columns, size)[:pairs].transpose(1, 2))
+            scores.view(count, s.heads, most, columns).add_(mask)
+            found = weigh(scores.softmax(-1), values.view(-1, columns, size)[:pairs], torch.empty_like(asked))
+            found = found.view(count, s.heads, most, size).transpose(1, 2).reshape(count * most, -1)
+            return found.index_select(0, place)
 
         return attend
-
-    def _grow(self, columns: int) -> None:
-        if columns <= self._columns:
-            return
-        wider = min(max(_up(columns), _up(self._columns * 3 // 2)), _up(self._shape.context))
-        for name in ("_keys", "_values"):
-            old: Tensor = getattr(self, name)
-            new = torch.zeros(*old.shape[:3], wider, old.shape[4])
-            new[:, :, :, : self._columns] = old
-            setattr(self, name, new)
-        self._columns = wider
 
 
 class PrefixStore:
@@ -230,7 +193,3 @@ def _like(
             break
         chosen.append(i)
     return chosen
-
-
-def _up(columns: int) -> int:
-    return -(-columns // _COLUMNS) * _COLUMNS

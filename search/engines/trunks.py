@@ -18,14 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from search.engines.attention import MASKED, attend, padded
+from search.engines.attention import MASKED, Part, attend, padded
 from search.engines.cache import Prefix
 from search.engines.decoder import LEAST_ROWS, Shape
 
-__all__ = ["Attended", "Trunks"]
-
-#: (layer, queries [R, heads, d]) -> outputs [R, heads, d] and the logarithms of their masses [R, heads]
-Attended = Callable[[int, Tensor], tuple[Tensor, Tensor]]
+__all__ = ["Trunks"]
 
 
 @dataclass(slots=True, eq=False)
@@ -80,13 +77,16 @@ class Trunks:
             other.slot = place.slot
             self._where[moved, 1] = place.slot
 
-    def attend(self, numbers: NDArray[np.int64]) -> Attended:
-        """How rows [R], each with the number of its trunk, attend to their trunks."""
+    def attend(self, numbers: NDArray[np.int64]) -> Callable[[int, Tensor], Part]:
+        """How rows [R], each with the number of its trunk, attend to their trunks.
+
+        The function takes the layer and queries [R, heads, d]; its part has R * heads queries.
+        """
         s = self._shape
         group = s.heads // s.kv_heads
         shelves, slots = self._where[numbers].T
         back = np.empty((len(numbers), s.heads), dtype=np.int64)
-        parts: list[tuple[_Shelf, Tensor, int, int]] = []
+        parts: list[tuple[_Shelf, slice, Tensor, int]] = []
         offset = 0
         heads = np.arange(s.heads).reshape(1, s.kv_heads, group, 1)
         for shelf in self._shelves.values():
@@ -98,28 +98,21 @@ class Trunks:
             asked = np.zeros((shelf.count, 1, 1, wide), dtype=np.int64)
             asked[slots[rows], 0, 0, rank] = rows
             index = torch.from_numpy((asked * s.heads + heads).reshape(-1))
-            parts.append((shelf, index, shelf.count, group * wide))
+            end = offset + shelf.count * s.heads * wide
+            parts.append((shelf, slice(offset, end), index, group * wide))
             back[rows] = (
                 offset + (slots[rows] * s.heads)[:, None] * wide + np.arange(s.heads) * wide + rank[:, None]
             )
-            offset += shelf.count * s.heads * wide
+            offset = end
         home = torch.from_numpy(back.reshape(-1))
 
-        def attended(layer: int, q: Tensor) -> tuple[Tensor, Tensor]:
+        def attended(layer: int, q: Tensor) -> Part:
             flat = q.reshape(-1, s.head_size)
-            found: list[Tensor] = []
-            masses: list[Tensor] = []
-            for shelf, index, count, queries in parts:
-                each = flat.index_select(0, index).view(count * s.kv_heads, queries, s.head_size)
-                out, mass = attend(each, *shelf.layer(layer), shelf.mask())
-                found.append(out.view(-1, s.head_size))
-                masses.append(mass.view(-1))
-            out = found[0] if len(found) == 1 else torch.cat(found)
-            mass = masses[0] if len(masses) == 1 else torch.cat(masses)
-            return (
-                out.index_select(0, home).view(-1, s.heads, s.head_size),
-                mass.index_select(0, home).view(-1, s.heads),
-            )
+            found = Part.empty(offset, s.head_size)
+            for shelf, rows, index, queries in parts:
+                each = flat.index_select(0, index).view(-1, queries, s.head_size)
+                attend(each, *shelf.layer(layer), shelf.mask, found.rows(rows))
+            return found.select(home)
 
         return attended
 
@@ -174,6 +167,7 @@ class _Shelf:
         size = (-1, self._columns, s.head_size)
         return self._keys[layer].view(size)[:pairs], self._values[layer].view(size)[:pairs]
 
+    @property
     def mask(self) -> Tensor:
         """[slots, 1, columns]."""
         return self._mask[: self.count]

@@ -6,8 +6,11 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from search.checkpoint import read_checkpoint
-from search.engines.cache import Block, PrefixStore, extend
+from search.engines.attention import join
+from search.engines.branches import Branches
+from search.engines.cache import PrefixStore, extend
 from search.engines.decoder import Decoder, Shape
+from search.engines.trunks import Trunks
 from search.errors import CheckpointError
 
 SHAPES = {
@@ -47,19 +50,25 @@ def test_logits_agree_with_transformers_at_every_position(path, decoder, sequenc
 def test_decoding_token_by_token_agrees_with_one_pass(decoder, sequences):
     _, states = extend(decoder, [None] * len(sequences), sequences)
     for tokens, state in zip(sequences, states, strict=True):
-        torch.testing.assert_close(_decode(decoder, tokens, rows=3), state, atol=1e-4, rtol=0)
+        cut = len(tokens) // 2
+        decoded = _decode(decoder, tokens, cut, others=[(2, 3, 10)])
+        torch.testing.assert_close(decoded, state[cut:], atol=1e-4, rtol=0)
 
 
-def test_bits_do_not_depend_on_neighbours_or_on_the_way(decoder, sequences):
+@pytest.fixture
+def same_bits():
     """Holds for MKL; elsewhere the engine promises less, so nothing is tested there."""
     if not torch.backends.mkl.is_available() or torch.backends.cpu.get_cpu_capability() != "AVX512":
         pytest.skip("bits are promised with MKL and AVX-512 only; this CPU has another")
+
+
+@pytest.mark.usefixtures("same_bits")
+def test_bits_of_a_prefix_do_not_depend_on_neighbours_or_on_the_way(decoder, sequences):
     prefixes, states = extend(decoder, [None] * len(sequences), sequences)
     for tokens, prefix, state in zip(sequences, prefixes, states, strict=True):
         [alone], [alone_state] = extend(decoder, [None], [tokens])
         assert torch.equal(alone.keys, prefix.keys)
         assert torch.equal(alone_state, state)
-        assert torch.equal(_decode(decoder, tokens, rows=5), state)
         half = len(tokens) // 2
         if half:
             first, _ = extend(decoder, [None], [tokens[:half]])
@@ -68,14 +77,47 @@ def test_bits_do_not_depend_on_neighbours_or_on_the_way(decoder, sequences):
             assert torch.equal(second.values, prefix.values)
 
 
-def _decode(decoder: Decoder, tokens: list[int], rows: int) -> torch.Tensor:
-    """Hidden states of one row, decoded beside others that hold other tokens."""
-    block, states = Block(decoder.shape, rows, 1), []
-    for position, token in enumerate(tokens):
-        fed = torch.tensor([(token + 5 * row) % decoder.shape.vocabulary for row in range(rows)])
-        positions = np.full(rows, position)
-        attend = block.attend(np.arange(rows), np.zeros(rows, dtype=np.int64), positions)
-        states.append(decoder.forward(fed, torch.from_numpy(positions), attend)[0])
+@pytest.mark.usefixtures("same_bits")
+def test_bits_of_a_child_do_not_depend_on_its_neighbours(decoder, sequences):
+    for tokens in (*sequences, sequences[-1] + sequences[-2] + sequences[-1]):
+        cut = len(tokens) // 3
+        alone = _decode(decoder, tokens, cut, others=[])
+        assert torch.equal(_decode(decoder, tokens, cut, others=[(1, 5, 0), (40, 33, 0)]), alone)
+        assert torch.equal(_decode(decoder, tokens, cut, others=[(7, cut, 9), (3, 170, 2)]), alone)
+
+
+def _decode(decoder, tokens, cut, others):
+    """Hidden states from ``cut`` on, decoded beside other children: (how many, their prompt's length,
+    how many steps earlier they began)."""
+    vocabulary = decoder.shape.vocabulary
+    trunks, branches = Trunks(decoder.shape), Branches(decoder.shape, 200)
+    numbers, positions, lengths = [], [], []
+    groups = [(1, cut, 0), *others]
+    for children, prompt, _ in groups:
+        prefix = None
+        if prompt:
+            fed = tokens[:cut] if not numbers else [i % vocabulary for i in range(prompt)]
+            [prefix], _ = extend(decoder, [None], [fed])
+        numbers += [trunks.add(prefix, children)] * children
+        positions += [prompt] * children
+        branches.append(children)
+    states = []
+    started = np.repeat([start for _, _, start in groups], [children for children, _, _ in groups])
+    lengths = np.zeros(len(numbers), dtype=np.int64)
+    for step in range(-int(started.max()), len(tokens) - cut):
+        waiting = -started > step
+        fed = np.arange(len(numbers)) * 5 % vocabulary
+        fed[0] = tokens[cut + max(step, 0)]
+        own, shared = branches.attend(lengths), trunks.attend(np.array(numbers))
+
+        def attend(layer, q, k, v, own=own, shared=shared):
+            return join(shared(layer, q), own(layer, q, k, v)).view(len(numbers), -1)
+
+        at = torch.from_numpy(np.array(positions) + lengths)
+        state = decoder.forward(torch.from_numpy(fed), at, attend)[0]
+        lengths += ~waiting
+        if step >= 0:
+            states.append(state)
     return torch.stack(states)
 
 
