@@ -7,7 +7,8 @@ templates that split and spell as the published ones do.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,11 @@ from transformers import (
     Qwen2ForSequenceClassification,
 )
 
+from search.remote.fake_server import FakeServer
 from search.rewards.classifier import ClassifierReward
+from search.rewards.fake_server import FakePrmServer
 from search.rewards.families import open_reward, read_prm
+from search.rewards.http import HttpReward
 from search.rewards.protocol import Reward
 from search.rewards.scripted import ScriptedReward
 from search.rewards.vllm import VllmReward, spelling_of
@@ -238,6 +242,23 @@ def open_vllm(vllm_folders: dict[str, Path], vllm_host: Callable[..., Any]) -> O
     return opened
 
 
+#: reward models that a server is asked for
+HTTP = ("qwen", "rlhflow", "math_shepherd")
+
+PrmServer = Callable[..., FakeServer]
+
+
+@pytest.fixture
+def prm_server() -> Iterator[PrmServer]:
+    """Start a fake ``vllm serve`` of a PRM's folder."""
+    with ExitStack() as running:
+
+        def serve(folder: Path, pooling: str = "STEP") -> FakeServer:
+            return running.enter_context(FakeServer(FakePrmServer(str(folder), pooling)))
+
+        yield serve
+
+
 # of the session, so that all tests of one member stand together and each vLLM is started once
 @pytest.fixture(
     scope="session",
@@ -245,6 +266,7 @@ def open_vllm(vllm_folders: dict[str, Path], vllm_host: Callable[..., Any]) -> O
         "scripted",
         "classifier",
         *PUBLISHED,
+        *(f"http-{name}" for name in HTTP),
         *(pytest.param(f"vllm-{name}", marks=MARKS) for name in VLLM),
     ],
 )
@@ -260,6 +282,10 @@ async def reward(
         member: Reward = ScriptedReward(lambda q, steps: len(steps[-1]) % 13 / 13, context=512)
     elif member_name == "classifier":
         member = ClassifierReward.load(prm)
+    elif member_name.startswith("http-"):
+        folder = published[member_name.removeprefix("http-")]
+        server = request.getfixturevalue("prm_server")(folder)
+        member = HttpReward.connect(server.url, folder, patience=0.0)
     elif member_name.startswith("vllm-"):
         member = request.getfixturevalue("open_vllm")(member_name.removeprefix("vllm-"))
     else:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from search.errors import RewardError
+from search.rewards.http import HttpReward
 from search.rewards.protocol import Handle
 from search.rewards.vllm import VllmReward
 
@@ -62,9 +63,12 @@ async def test_usage_is_what_count_said(reward):
     assert scored.usage.logical_tokens == reward.count(QUESTION, STEPS[:3])[1]
     assert scored.usage.logical_tokens + later.usage.logical_tokens == steps
     # behind a question some tokenizers give a step one token more or less than behind another step
-    assert abs(scored.usage.physical_tokens - prompt - scored.usage.logical_tokens) <= 1
+    if not isinstance(reward, HttpReward):
+        assert abs(scored.usage.physical_tokens - prompt - scored.usage.logical_tokens) <= 1
     # vLLM caches whole blocks: the rest of the last one is processed again
     again = 0 if not isinstance(reward, VllmReward) else 31 * len(STEPS[3:])
+    if isinstance(reward, HttpReward):  # the whole prefix once more, for some families at each step
+        again = len(STEPS) * (prompt + steps)
     assert later.usage.physical_tokens <= later.usage.logical_tokens + again
 
 
