@@ -15,7 +15,7 @@ class Steering:
     """Leaves everything as it is. Override what matters."""
 
     def menu(self, stage: Stage, menu: Menu) -> Menu:
-        """The menu (one row) without what cannot be had now: an infinite cost bars an option."""
+        """The menu (one row) without what cannot be had now: a cost of NaN fits no cap."""
         return menu
 
     def pick(self, stage: Stage, menu: Menu, rule: Rule, option: int) -> tuple[int, float]:

@@ -65,9 +65,10 @@ class Tally(Watcher):
         self._beams: dict[int, tuple[str, tuple[float, ...]]] = {}
 
     def drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
+        is_news = self._candidates.get(draw) != candidate
         self._candidates[draw] = candidate
         votes = self._votes()
-        if self._listener is not None:
+        if self._listener is not None and is_news:
             self._listener(Drawn(draw, candidate, votes, missing, self._spend()))
         if self._patience is None or self.ended is not None:
             return False

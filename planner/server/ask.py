@@ -7,7 +7,7 @@ A request that voting means nothing for, or that only the policy's own server ca
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ __all__ = ["Ask", "of_chat", "of_completion"]
 _ROLES = {"developer": "system"}
 
 #: fields of OpenAI's that change the answer and that no plan knows; value -> whether it asks for anything
-_FOREIGN = {
+_FOREIGN: Mapping[str, Callable[[Any], bool]] = {
     "tools": bool,
     "functions": bool,
     "response_format": lambda value: bool(value) and value.get("type") != "text",

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from planner.planner import Planner
 from planner.server.conversation import Render, chat_template
 from planner.server.models import Models
 from planner.server.upstream import Upstream
-from search.errors import CheckpointError, PlannerError, ServeError
+from search.errors import ServeError
 from search.loader import FolderLoader
 from search.rewards.protocol import Reward
 from search.strategies.protocol import Limits
 
 __all__ = ["Backends", "embedded", "remote"]
+
+#: seconds to wait for a server that cannot be reached: a request's own deadline may be sooner
+_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,9 @@ def remote(
     *,
     model: str | None = None,
     policy: str | None = None,
-    tokenizer: Path | None = None,
+    tokenizer: Path,
     api_key: str | None = None,
-    prm_urls: Mapping[str, str] | None = None,
+    prm_urls: Mapping[str, str] = MappingProxyType({}),
     threads: int = 1,
     limits: Limits | None = None,
 ) -> Backends:
@@ -64,44 +68,38 @@ def remote(
     policy:
         What the planner calls it; may be left out where it knows one policy only.
     tokenizer:
-        A folder with the policy's tokenizer and chat template, or its whole checkpoint.
+        The policy's checkpoint folder: its tokenizer and chat template are read, its weights are not.
     prm_urls:
         PRM name -> the address of a server with ``/pooling``.
 
     Raises EngineError, CheckpointError, and ServeError where the names do not fit the planner.
     """
-    from search.engines.openai import OpenAIEngine
+    from search.engines.openai.engine import OpenAIEngine
+    from search.engines.openai.probe import find_model
+    from search.remote.client import Client
 
     known = list(planner.policies)
     name = policy or (known[0] if len(known) == 1 else None)
-    if name not in planner.policies:
+    if name is None or name not in planner.policies:
         raise ServeError(f"--policy must be one of {', '.join(known)}, got {name!r}")
-    engine = OpenAIEngine.connect(base_url, model, name=name, tokenizer=tokenizer, api_key=api_key)
-    rewards: dict[str, Reward] = {}
+    served = find_model(Client(base_url, api_key=api_key), model).model
+    engine = OpenAIEngine.connect(
+        base_url, served, name=name, tokenizer=tokenizer, api_key=api_key, patience=_PATIENCE
+    )
     loader = FolderLoader({}, prms, threads=threads)
-    for prm in planner.prms:
-        address = (prm_urls or {}).get(prm)
-        rewards[prm] = loader.reward(prm) if address is None else _reward(prm, address, prms.get(prm))
-    renders: dict[str, Render] = {}
-    if tokenizer is not None:
-        renders[name] = (
-            chat_template(tokenizer) if (tokenizer / "config.json").is_file() else _template(tokenizer)
-        )
+    rewards = {
+        prm: _reward(prm_urls[prm], prms[prm]) if prm in prm_urls else loader.reward(prm)
+        for prm in planner.prms
+    }
+    renders: dict[str, Render] = {name: chat_template(tokenizer)}
     return Backends(
         Models({name: engine}, rewards, renders, limits or Limits()),
-        Upstream(base_url, engine.model, name, api_key=api_key),
+        Upstream(base_url, served, name, api_key=api_key),
     )
 
 
-def _template(folder: Path) -> Render:
-    raise CheckpointError(f"a tokenizer folder is a whole checkpoint here, got {str(folder)!r}")
-
-
-def _reward(name: str, address: str, folder: Path | None) -> Reward:
+def _reward(address: str, folder: Path) -> Reward:
     """A PRM behind its own server."""
-    try:
-        from search.rewards.http import HttpReward
-    except ModuleNotFoundError as error:
-        raise PlannerError("a PRM behind a server is not part of this version, got --prm-url") from error
-    connected: Reward = HttpReward.connect(address, name=name, tokenizer=folder)
-    return connected
+    from search.rewards.http import HttpReward
+
+    return HttpReward.connect(address, folder, patience=_PATIENCE)

@@ -60,7 +60,7 @@ class Current:
         self.served = self._load()
 
     async def reload(self) -> Served:
-        """Take the artefact that lies in the folder now. Raises what loading raises; then the old one stays."""
+        """Take the artefact that lies in the folder now. Where loading raises, the old one stays."""
         async with self._loading:
             fresh = await asyncio.to_thread(self._load)
             self.served = fresh

@@ -47,9 +47,7 @@ class Gate:
         except Exception as error:
             refusal = refusal_of(error)
             if refusal.status >= 500 and not isinstance(error, Refusal):
-                _LOGGER.error(
-                    "%s %s failed: %s", scope["method"], scope["path"], type(error).__name__, exc_info=error
-                )
+                _LOGGER.error("%s %s failed: %s", scope["method"], scope["path"], _place(error))
             if started:
                 raise  # the server ends the connection
             response = JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
@@ -90,6 +88,15 @@ class Gate:
             except ValueError as error:
                 raise Refusal(f"a body is JSON, got: {_where(error)}", code="invalid_json") from None
         return body
+
+
+def _place(error: Exception) -> str:
+    """The kind of an error and where it was raised; not its words, which may be a client's."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    return f"{type(error).__name__}{where}"
 
 
 def _where(error: ValueError) -> str:

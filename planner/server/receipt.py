@@ -158,7 +158,9 @@ def usage_told(spend: Spend, meters: Iterable[Meter], prompt_tokens: int, shown:
         "prompt_tokens": prompt_tokens,
         "completion_tokens": completion,
         "total_tokens": prompt_tokens + completion,
-        "prompt_tokens_details": {"cached_tokens": sum(meter.cached_tokens for meter in meters)},
+        "prompt_tokens_details": {
+            "cached_tokens": min(prompt_tokens, sum(meter.cached_tokens for meter in meters))
+        },
         "completion_tokens_details": {"reasoning_tokens": max(0, completion - shown)},
         "planner": {
             "policy_tokens": spend.policy_tokens,

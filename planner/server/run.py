@@ -25,7 +25,8 @@ def check_bind(host: str, keys: Keys) -> None:
     """Raise ServeError for an address that others can reach when no keys are set up."""
     if not _is_loopback(host) and not keys:
         raise ServeError(
-            f"a server that others can reach needs keys (--keys FILE or PLANNER_API_KEY), got host {host!r} without"
+            "a server that others can reach needs keys (--keys FILE or PLANNER_API_KEY), "
+            f"got host {host!r} without"
         )
 
 

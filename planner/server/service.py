@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
+from planner.latency import Latency
 from planner.server.admission import Admission
 from planner.server.current import Current, Served
 from planner.server.decisions.log import DecisionLog
@@ -47,6 +48,7 @@ class Service:
     upstream: Upstream | None = None
     rates: Rates = field(default_factory=Rates)
     admission: Admission = field(default_factory=Admission)
+    latency: Latency = field(default_factory=Latency)
     window: Window = field(default_factory=Window)
     metrics: Metrics = field(default_factory=Metrics)
     watch: Watch = field(init=False)

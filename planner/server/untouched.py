@@ -48,7 +48,7 @@ class Untouched:
     ) -> None:
         if service.upstream is None:
             raise Refusal(
-                f"{code} needs a policy behind its own server (planner serve --base-url), got an embedded one",
+                f"{code} needs a policy behind its own server (--base-url), got an embedded one",
                 param=code,
                 code="unsupported",
             )

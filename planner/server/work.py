@@ -6,15 +6,18 @@ Everything that a response is made of comes from here; how it is sent does not m
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from planner.events import Decided, Event, Left, Started
+from planner.events import Decided, Event, Left, Started, Why
 from planner.executor import Settings, Solution, perform, solve
 from planner.exploration import Exploration
+from planner.hurry import Hurry
+from planner.latency import Work as Seen
 from planner.options import Option, options, voting
 from planner.planner import Planner
 from planner.recommendation import Recommendation
@@ -28,12 +31,13 @@ from planner.server.service import Service
 from planner.server.shaping import Meter, ShapedEngine
 from planner.server.terms import Terms
 from planner.server.window import Finished
+from planner.steering import Steering
 from planner.stopping import Patience
 from search.choice import Choice
 from search.errors import ArtefactError, EngineError, RewardError
 from search.grading.registry import DOMAINS, guess_domain
 from search.plan import Plan
-from search.result import Spend
+from search.result import Outcome, Spend
 
 __all__ = ["Answer", "Answers", "Work"]
 
@@ -121,7 +125,8 @@ class Work:
     async def run(self) -> Answers:
         """Wait for a place, work, and write the decision down whatever comes."""
         service = self._service
-        outcome, error = "cancelled", None
+        outcome = "cancelled"
+        error: Exception | None = None
         try:
             if self._on_queue is not None and service.admission.is_full:
                 self._on_queue(service.admission.waiting)
@@ -152,7 +157,9 @@ class Work:
                 raise Refusal(f"domain must be one of {', '.join(DOMAINS)}, got {asked!r}", param="domain")
             return asked, True
         guessed = guess_domain(self._ask.question)
-        return ("text", False) if guessed is None else (guessed.name, True)
+        if guessed is None or guessed.name not in self._served.planner.domains:
+            return "text", False
+        return guessed.name, True
 
     def _restrict(self) -> Planner:
         """The planner over the models that are up and that the request allows."""
@@ -201,7 +208,7 @@ class Work:
             self._ask.question,
             price=rules.price,
             prices=rules.prices,
-            waited=waited,
+            waited=waited + self._service.latency.margin,
             shares=self._ask.n,
         )
 
@@ -275,7 +282,6 @@ class Work:
                     listener=hear,
                 )
             else:
-                explore = service.rules.explore
                 solution = await solve(
                     ask.question,
                     self._planner,
@@ -289,7 +295,7 @@ class Work:
                     voteable=self._voteable,
                     abstain_below=ask.abstain_below,
                     allow_foreign=True,  # checked when the planner was loaded
-                    steering=Exploration(explore, len(self._planner.stages), Random()) if explore else None,
+                    steering=self._steering(terms),
                     patience=patience,
                     listener=hear,
                 )
@@ -302,12 +308,43 @@ class Work:
                 (self._log.choice or Choice(service.models.policies[0], None, Plan.of("cot"))).policy
             )
             raise
+        self._learn(solution, terms)
         for prm in solution.lost:
             service.models.failed(prm)
         for name in {solution.choice.policy, solution.choice.prm} - {None, *solution.lost}:
             service.models.answered(str(name))
         self._log.solutions.append(solution)
         return _answer_of(solution)
+
+    def _steering(self, terms: Terms) -> Steering | None:
+        """Exploration where it is switched on, within the deadline where there is one."""
+        service = self._service
+        explore = service.rules.explore
+        steering: Steering | None = None
+        if explore:
+            steering = Exploration(explore, len(self._planner.stages), Random())
+        if terms.budget.seconds is None or math.isinf(terms.budget.seconds):
+            return steering
+        ends = time.monotonic() + terms.budget.seconds
+
+        def left() -> float:
+            return max(0.0, ends - time.monotonic())
+
+        return Hurry(service.latency, left, lambda: service.admission.running, steering or Steering())
+
+    def _learn(self, solution: Solution, terms: Terms) -> None:
+        """Let the latency model see what each stage took."""
+        latency, load = self._service.latency, self._service.admission.running
+        for record in solution.stages:
+            look, drawn = record.advice.look, record.look.samples
+            if look is None:
+                ran = Seen.of(record.advice.choice, drawn)
+            else:
+                ran = Seen(look.policy, look.prm, max(1, look.samples - drawn), False)
+            if solution.ended is None:  # what was cut off tells too little
+                latency.observe(ran, record.spend.tokens, record.spend.seconds, load)
+        if solution.ended == Why.DEADLINE and terms.budget.seconds is not None:
+            latency.overran(solution.spend.seconds - terms.budget.seconds)
 
     def _settings(self, place: int) -> tuple[Settings, dict[str, ShapedEngine]]:
         """This request's view of the models."""
@@ -459,8 +496,8 @@ def _answer_of(solution: Solution) -> Answer:
     chosen = solution.chosen
     if chosen is None and solution.candidates:
         chosen = 0  # nothing can be read from any: the first is shown
-    if chosen is None:
-        return Answer("", "stop", solution)
+    if chosen is None:  # the budget or the time let nothing finish
+        return Answer("", "stop" if solution.outcome == Outcome.ABSTAINED else "length", solution)
     candidate = solution.candidates[chosen]
     return Answer(candidate.text, "length" if candidate.finish_reason == "length" else "stop", solution)
 

@@ -111,4 +111,7 @@ def _is_open(service: Service, ask: Ask, granted: Granted) -> bool:
     if granted.policy is not None:
         return service.upstream is not None and granted.policy == service.upstream.policy
     named = ask.domain or service.rules.domain
-    return named is None and guess_domain(ask.question) is None
+    if named is not None:
+        return False
+    guessed = guess_domain(ask.question)
+    return guessed is None or guessed.name not in service.current.served.planner.domains

@@ -70,7 +70,8 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
     domain = body.domain or rules.domain
     if domain is None:
         guessed = guess_domain(question)
-        domain = None if guessed is None else guessed.name
+        known_here = service.current.served.planner.domains
+        domain = guessed.name if guessed is not None and guessed.name in known_here else None
     elif domain not in DOMAINS:
         raise Refusal(f"domain must be one of {', '.join(DOMAINS)}, got {domain!r}", param="domain")
     planner = _restricted(service, body)

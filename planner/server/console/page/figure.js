@@ -60,7 +60,7 @@ function prefixed(value) {
 export function seconds(value) {
   if (!known(value)) return NONE;
   if (value < 0.9995) return `${count(1000 * value)}${SPACE}ms`;
-  if (value < 120) return `${precise(value, 2 + (value >= 10))}${SPACE}s`;
+  if (value < 120) return `${precise(value, value < 100 ? 2 : 3)}${SPACE}s`;
   const [whole, part, names] =
     value < 3600
       ? [Math.floor(value / 60), Math.floor(value % 60), ["min", "s"]]

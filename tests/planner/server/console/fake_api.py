@@ -177,7 +177,7 @@ def sample_events(n: int = 4, text: str = "12+9=21\n21-3=18\n#18", answer: str =
                 "spend": _spend(40 * (draw + 1)),
             }
         )
-    return [*events, {"type": "ended", "why": "settled", "missing": 0, "spend": _spend(40 * n)}]
+    return [*events, {"type": "ended", "why": "settled", "missing": 12, "spend": _spend(40 * n)}]
 
 
 @dataclass(slots=True)
@@ -267,7 +267,7 @@ class FakeApi:
         forced = model.removeprefix("planner/") if model.startswith("planner/") else None
         if forced is not None and "(" not in forced:
             return _refused(400, f"strategy must be one of cot, majority, got {forced!r}")
-        chosen = forced or "weighted_vote(n=16, score=last)"
+        chosen = "weighted_vote(n=16, score=last)"
         others = [
             ("cot()", None, 0.31, 61, True),
             ("majority(n=16)", None, 0.44, 702, True),
@@ -281,9 +281,9 @@ class FakeApi:
                 "object": "plan",
                 "domain": body.get("domain", "text"),
                 "reason": "forced_plan" if forced else None,
-                "detail": "The plan was given, so the planner did not choose." if forced else None,
+                "detail": f"the model's name forces {forced}" if forced else None,
                 "budget": {"asked": body.get("budget")},
-                "advice": _advice(chosen, None if forced else FOUR, self.policy),
+                "advice": _advice(chosen, FOUR, self.policy),
                 "alternatives": [
                     {"policy": self.policy, "prm": prm, "plan": plan, "accuracy": right, "tokens": cost}
                     | {"fits": fits}

@@ -50,6 +50,7 @@ def test_the_search_is_watched_and_ends_with_a_receipt(visit: Visit, api: FakeAp
     assert [body.get("stream") for body in api.asked] == [None, True]
     search = page.get_by_role("region", name="The search")
     expect(search.get_by_role("status")).to_have_text("Done: 24 steps, 12 pruned, 8 finished")
+    expect(search.locator(".progress")).to_have_text("Done: 24 steps, 12 pruned, 8 finished")
     expect(search.locator(".node.pruned")).to_have_count(12)
     expect(search.locator(".node.chosen")).to_have_count(3)
     expect(search.locator(".edge")).to_have_count(24)
@@ -71,7 +72,8 @@ def test_the_tree_grows_while_it_is_watched(visit: Visit, api: FakeApi) -> None:
     search = page.get_by_role("region", name="The search")
     expect(search.locator(".node.pruned")).to_have_count(6)
     expect(search.locator(".node:not(.root)")).to_have_count(13)
-    expect(search.get_by_role("status")).to_have_text("13 steps, 6 pruned")
+    expect(search.locator(".progress")).to_have_text("13 steps, 6 pruned")
+    expect(search.get_by_role("status")).to_have_text("The search has begun.")  # said once
     expect(search.locator(".meter")).to_contain_text("182 tokens")
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     shades = search.locator(".node:not(.root)").evaluate_all(
@@ -101,8 +103,8 @@ def test_a_search_can_be_seen_again(visit: Visit, api: FakeApi) -> None:
     answered(page)
     search = page.get_by_role("region", name="The search")
     search.get_by_role("button", name="Replay slowly").click()
-    expect(search.get_by_role("status")).to_contain_text("Replay")
-    expect(search.get_by_role("status")).to_have_text("Done: 24 steps, 12 pruned, 8 finished")
+    expect(search.locator(".progress")).to_contain_text("Replay")
+    expect(search.locator(".progress")).to_have_text("Done: 24 steps, 12 pruned, 8 finished")
     assert len(api.decisions) == 1
 
 
@@ -116,6 +118,9 @@ def test_what_the_form_says_reaches_the_server(visit: Visit, api: FakeApi) -> No
     page.get_by_label("Plan", exact=True).fill("majority(n=4)")
     ask(page)
     answered(page)
+    plan = page.get_by_role("region", name="The plan", exact=True)
+    expect(plan.get_by_role("heading", name="The planner's own plan")).to_be_visible()
+    expect(plan.locator(".note")).to_contain_text("Asked for in place of it: majority n=4")
     for body in api.asked:
         assert body["budget"] == {"seconds": 120}
         assert (body["policy"], body["prm"], body["domain"]) == ("lab-policy-m", "none", "arithmetic")

@@ -1,7 +1,7 @@
 // Past decisions, newest first, one line each.
 
 import { element } from "../element.js";
-import { ago, count, moment, percent } from "../figure.js";
+import { ago, moment, percent, tokens } from "../figure.js";
 import { planLabel } from "../plan.js";
 
 /** One entry of the list: a link that opens the decision. */
@@ -37,7 +37,12 @@ export function entry(record, isOpen) {
         element(
           "span",
           { class: "soft number" },
-          `${percent(record.promised.accuracy)} · ${count(record.spend.tokens)} tokens`,
+          [
+            record.promised.accuracy === null ? null : percent(record.promised.accuracy),
+            tokens(record.spend.tokens),
+          ]
+            .filter(Boolean)
+            .join(" · "),
         ),
       ),
     ),

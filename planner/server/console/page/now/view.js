@@ -118,15 +118,16 @@ function requests({ requests: all, series }) {
   );
 }
 
-function majority({ count: number, flops: spent, majorityFlops, ratio, never }) {
-  if (ratio === null)
+function majority({ count: number, flops: spent, majorityFlops, never }) {
+  if (!(spent > 0 && majorityFlops > 0)) {
     return tile("Spend against plain majority", "–", "no request of late that can be compared");
-  const saved = 1 - ratio;
+  }
+  const saved = 1 - spent / majorityFlops;
   return tile(
     "Spend against plain majority",
     `${percent(Math.abs(saved))} ${saved < 0 ? "more" : "less"}`,
-    `compute at equal expected accuracy, over ${count(number)} requests` +
-      (never ? `; on ${count(never)} no majority is expected to get there` : ""),
+    `compute at equal expected accuracy, over ${count(number)} ${number === 1 ? "request" : "requests"}` +
+      (never ? `; on ${count(never)} the largest majority is expected to be right less often` : ""),
     versus(
       [
         ["planner", spent],

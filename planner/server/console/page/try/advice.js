@@ -5,14 +5,15 @@ import { count, percent, points, precise, tokens } from "../figure.js";
 import { planLabel } from "../plan.js";
 
 const MOST = 8;
+const ABSTAINS = "No affordable plan is expected to be right often enough: it would abstain.";
 
 export class Advice {
   constructor() {
     this.element = element("section", { class: "card advice", "aria-label": "The plan", hidden: true });
   }
 
-  /** `advice` as wire/ makes it. */
-  show(advice) {
+  /** `advice` as wire/ makes it; `given`: a plan that was asked for in place of it, or null. */
+  show(advice, given = null) {
     this.element.hidden = false;
     const rows = [...advice.alternatives].sort(
       (a, b) => Number(b.fits) - Number(a.fits) || b.accuracy - a.accuracy,
@@ -22,31 +23,19 @@ export class Advice {
       element(
         "div",
         { class: "heading" },
-        element("h2", {}, "The plan"),
+        element("h2", {}, given ? "The planner's own plan" : "The plan"),
         element("span", { class: "soft small" }, "made before anything is spent"),
       ),
-      element(
-        "div",
-        { class: "headline" },
-        element("p", { class: "chosen-plan" }, planLabel(advice.plan, advice)),
-        promise("expected right", percent(advice.accuracy), interval(advice.interval)),
-        promise(
-          "expected tokens",
-          count(advice.tokens),
-          advice.tokensP90 === null ? "" : `9 of 10 under ${count(advice.tokensP90)}`,
-        ),
-      ),
+      given
+        ? element("p", { class: "note" }, "Asked for in place of it: ", planLabel(given))
+        : advice.reason
+          ? element("p", { class: "note" }, advice.reason)
+          : null,
+      headline(advice),
       advice.look
         ? element("p", { class: "soft" }, `It first looks at ${advice.look}, and decides again.`)
         : null,
-      advice.abstain
-        ? element(
-            "p",
-            { class: "note" },
-            "No affordable plan is expected to be right often enough: it would abstain.",
-          )
-        : null,
-      advice.reason ? element("p", { class: "note" }, advice.reason) : null,
+      advice.abstain ? element("p", { class: "note" }, ABSTAINS) : null,
       ...advice.warnings.map((warning) => element("p", { class: "note" }, warning)),
       rows.length ? table(advice, rows.slice(0, MOST)) : null,
       rows.length > MOST ? element("p", { class: "soft small" }, `and ${rows.length - MOST} more`) : null,
@@ -90,6 +79,17 @@ export function why(reasons) {
         ),
       ),
     ),
+  );
+}
+
+function headline(advice) {
+  const highest = advice.tokensP90 === null ? "" : `9 of 10 under ${count(advice.tokensP90)}`;
+  return element(
+    "div",
+    { class: "headline" },
+    element("p", { class: "chosen-plan" }, planLabel(advice.plan, advice)),
+    promise("expected right", percent(advice.accuracy), interval(advice.interval)),
+    promise("expected tokens", count(advice.tokens), highest),
   );
 }
 

@@ -1,7 +1,7 @@
 // Where the nodes of a tree stand: one row per step, children below their parents, none closer than `gap`.
 
 const MARGIN = 14;
-const CLOSEST = 10;
+const CLOSEST = 7;
 const WIDEST = 46;
 
 /**

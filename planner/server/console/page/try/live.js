@@ -11,6 +11,8 @@ import { Votes } from "./votes.js";
 
 /** A replay takes at least this long, in ms. */
 const REPLAY = 7000;
+/** A tree whose rows hold more steps takes the whole width of the card. */
+const WIDE = 32;
 
 export class Live {
   constructor() {
@@ -18,7 +20,8 @@ export class Live {
     this._path = new Path();
     this._votes = new Votes();
     this._meter = new Meter();
-    this._status = element("p", { class: "soft small", role: "status" });
+    this._progress = element("p", { class: "progress soft small" });
+    this._spoken = element("p", { class: "visually-hidden", role: "status" });
     this._plan = element("p", { class: "running" });
     this._again = element(
       "button",
@@ -28,7 +31,14 @@ export class Live {
     this.element = element(
       "section",
       { class: "card live", "aria-label": "The search", hidden: true },
-      element("div", { class: "heading" }, element("h2", {}, "The search"), this._status, this._again),
+      element(
+        "div",
+        { class: "heading" },
+        element("h2", {}, "The search"),
+        this._progress,
+        this._spoken,
+        this._again,
+      ),
       this._plan,
       element(
         "div",
@@ -39,16 +49,17 @@ export class Live {
     );
   }
 
-  /** Begins a search that is shown from now on; `expected`: what the plan promised to spend. */
+  /** Begins a search that is shown from now on; `expected`: what the plan promises to spend, or null. */
   begin({ budget, expected }) {
     this._stop();
     this._budget = budget ?? {};
-    this._expected = expected;
+    this._expected = expected ?? {};
     this._search = this._shown = new Search();
     this._picked = null;
     this._word = null;
     this._again.hidden = true;
     this.element.hidden = false;
+    this._spoken.textContent = "The search has begun.";
     this._draw();
     return this._search;
   }
@@ -68,6 +79,8 @@ export class Live {
     this._word = word;
     this._again.hidden = this._search.root.children.length === 0;
     this._draw();
+    this._spoken.textContent = this._progress.textContent;
+    if (this._search.chosen) this._tree.reveal(this._search.chosen);
   }
 
   clear() {
@@ -79,11 +92,12 @@ export class Live {
   _draw() {
     const search = this._shown;
     if (!search) return;
+    this.element.classList.toggle("is-wide", Tree.width(search) > WIDE);
     this._tree.show(search);
     this._path.show(search, this._picked ?? search.leader, this._picked !== null);
     this._votes.show(search.votes, search.plan?.plan, search.receipt?.answer ?? null);
-    this._meter.show(search.spend, this._budget, this._expected);
-    this._status.textContent = this._words(search);
+    this._meter.show(search.spend, this._budget, expected(search.stages.at(-1)) ?? this._expected);
+    this._progress.textContent = this._words(search);
     fill(
       this._plan,
       ...(search.plan
@@ -144,6 +158,13 @@ export class Live {
     clearTimeout(this._timer);
     this._timer = 0;
   }
+}
+
+/** What the last decision expects to have spent at the end; null before the first. */
+function expected(stage) {
+  if (!stage) return null;
+  const sum = (name) => (stage.advice[name] === null ? null : stage.advice[name] + (stage.spent[name] ?? 0));
+  return { tokens: sum("tokens"), flops: sum("flops"), seconds: sum("seconds"), usd: sum("usd") };
 }
 
 function legend() {

@@ -4,7 +4,7 @@
  * Events, in the page's own words (wire/ translates the server's):
  *
  *   queued   {waiting}                                  requests before this one
- *   decided  {look, advice}                             a stage has decided
+ *   decided  {look, advice, spent}                      a stage has decided
  *   started  {policy, prm, plan, look}                  a plan begins; look null: the one that answers
  *   drawn    {draw, text, answer, rewards, tokens}      a whole solution; told again once it is scored
  *   grown    {node, parent, text, reward, tokens, isFinished, answer}   one step of a tree

@@ -4,7 +4,10 @@ import { drawn, element } from "../element.js";
 import { fraction } from "../figure.js";
 import { layout } from "./layout.js";
 
+/** A step is meant by a pointer that is so near, in pixels. */
 const NEAR = 22;
+/** Within so many ms a step comes by two thirds nearer to its place. */
+const TAU = 70;
 
 /** `onpick(node, isFinal)`: a step was pointed at, or chosen by a click, a tap or the keyboard. */
 export class Tree {
@@ -38,6 +41,7 @@ export class Tree {
     this._svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this._svg.setAttribute("width", width);
     this._svg.setAttribute("height", height);
+    this._svg.style.setProperty("--edge-width", String(Math.max(0.4, Math.min(1.5, gap / 14))));
     const radius = Math.max(2.5, Math.min(7, gap / 2 - 1.5));
     this._mark(search.root, null, radius, positions.get(search.root), 0);
     levels.forEach((level, depth) =>
@@ -47,6 +51,17 @@ export class Tree {
     );
     if (!this._picked) this._offer(search.leader ?? search.root);
     this._move();
+  }
+
+  /** How many steps stand in the widest row. */
+  static width(search) {
+    return Math.max(0, ...search.levels().map((level) => level.length));
+  }
+
+  /** Brings a step into the frame, where the tree is wider than that. */
+  reveal(node) {
+    const mark = this._marks.get(node);
+    if (mark) this.element.scrollLeft = mark.target.x - this.element.clientWidth / 2;
   }
 
   /** Marks the step whose path is being read. */
@@ -108,15 +123,17 @@ export class Tree {
   _move() {
     if (this._frame) return;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const step = () => {
+    let before = performance.now();
+    const step = (now) => {
+      const part = still ? 1 : 1 - Math.exp(-Math.max(0, now - before) / TAU);
+      before = now;
       let moving = false;
       for (const mark of this._marks.values()) {
         const dx = mark.target.x - mark.now.x;
         const dy = mark.target.y - mark.now.y;
         const far = Math.abs(dx) + Math.abs(dy) > 0.3;
-        const part = still || !far ? 1 : 0.22;
-        mark.now.x += part * dx;
-        mark.now.y += part * dy;
+        mark.now.x += far ? part * dx : dx;
+        mark.now.y += far ? part * dy : dy;
         moving ||= far && !still;
       }
       for (const { group, edge, now, above } of this._marks.values()) {

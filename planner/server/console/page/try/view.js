@@ -79,7 +79,7 @@ export class TryView {
     this._form.busy = true;
     try {
       const advice = readPlan(await post("v1/plan", planBody(wish), { signal: abort.signal }));
-      this._advice.show(advice);
+      this._advice.show(advice, wish.plan);
       this._follow.to(this._advice.element);
       if (!isPlanOnly) await this._solve(wish, advice, abort.signal);
     } catch (error) {
@@ -91,7 +91,7 @@ export class TryView {
   }
 
   async _solve(wish, advice, signal) {
-    const search = this._live.begin({ budget: wish.budget, expected: advice });
+    const search = this._live.begin({ budget: wish.budget, expected: wish.plan ? null : advice });
     this._follow.to(this._live.element);
     try {
       const response = await send("v1/chat/completions", solveBody(wish), { signal });

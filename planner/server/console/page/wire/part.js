@@ -19,7 +19,8 @@ export function stage(said) {
 
 /** A look in words: "the question", "4 samples of p scored by r". Decisions have it in words already. */
 export function look(said) {
-  if (typeof said === "string") return said === "question" ? "the question" : said;
+  if (typeof said === "string")
+    return said === "question" ? "the question" : said.replace(/^1 samples/, "1 sample");
   const samples = number(said?.samples) ?? 0;
   if (!samples) return "the question";
   return `${samples} ${samples === 1 ? "sample" : "samples"} of ${text(said.policy)}${said.prm ? ` scored by ${text(said.prm)}` : ""}`;

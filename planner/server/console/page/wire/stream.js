@@ -25,7 +25,14 @@ function progress(said) {
     case "queued":
       return [{ type: "queued", waiting: number(said.waiting) }];
     case "decided":
-      return [{ type: "decided", look: look(said.look), advice: advice(said.advice ?? {}) }];
+      return [
+        {
+          type: "decided",
+          look: look(said.look),
+          advice: advice(said.advice ?? {}),
+          spent: figures(said.spend),
+        },
+      ];
     case "started":
       return [{ type: "started", ...choice(said), look: said.look ? look(said.look) : null }];
     case "drawn":
@@ -58,7 +65,7 @@ function progress(said) {
     case "pruned":
       return [{ type: "pruned", dropped: list(said.dropped).map(text) }];
     case "ended":
-      return [{ type: "ended", why: ENDED[said.why] ?? null }];
+      return number(said.missing) === 0 ? [] : [{ type: "ended", why: ENDED[said.why] ?? null }];
     default:
       return [];
   }

@@ -1,0 +1,72 @@
+"""Hurry: leaves out what would take longer than there is time. Wraps another steering."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.decision import Menu, Rule
+from planner.latency import Latency, Seconds, Work
+from planner.stages import Stage
+from planner.steering import Steering
+
+__all__ = ["Hurry"]
+
+
+class Hurry(Steering):
+    """A deadline in the terms of a menu.
+
+    Choices whose seconds are unknown stay. The fastest choice always stays: at the deadline the best
+    answer so far is returned, whatever was chosen.
+
+    Parameters
+    ----------
+    left:
+        Seconds left when asked.
+    load:
+        Requests being worked on when asked.
+    """
+
+    def __init__(
+        self, latency: Latency, left: Callable[[], float], load: Callable[[], int], then: Steering
+    ) -> None:
+        self._latency = latency
+        self._left = left
+        self._load = load
+        self._then = then
+
+    def menu(self, stage: Stage, menu: Menu) -> Menu:
+        """The menu with costs of what takes too long that fit no cap (NaN)."""
+        left, load = self._left(), self._load()
+        drawn = stage.look.samples
+        seconds = [
+            self._latency.predict(Work.of(choice, drawn), float(menu.costs.tokens[0, i]), load)
+            for i, choice in enumerate(stage.choices)
+        ]
+        slow = np.array([found is not None and found.p90 > left for found in seconds])
+        if slow.all():
+            slow[int(np.argmin([_p90(found) for found in seconds]))] = False
+        menu = replace(menu, costs=replace(menu.costs, tokens_p90=_barred(menu.costs.tokens_p90, slow)))
+        look, after = stage.terms.next_look, menu.look
+        if look is not None and after is not None:
+            work = Work(look.policy, look.prm, max(1, look.samples - drawn), False)
+            found = self._latency.predict(work, float(after.tokens[0, 0]), load)
+            if found is not None and found.p90 > left:
+                bar = np.array([True])
+                menu = replace(menu, look=replace(after, tokens_p90=_barred(after.tokens_p90, bar)))
+        return self._then.menu(stage, menu)
+
+    def pick(self, stage: Stage, menu: Menu, rule: Rule, option: int) -> tuple[int, float]:
+        """As the wrapped one picks."""
+        return self._then.pick(stage, menu, rule, option)
+
+
+def _barred(p90: NDArray[np.float64], slow: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.where(slow, np.nan, p90)
+
+
+def _p90(found: Seconds | None) -> float:
+    return 0.0 if found is None else found.p90

@@ -1,0 +1,132 @@
+"""How long a choice takes here and now: learned from what ran before, corrected by what ran just now.
+
+For each kind of work (policy, PRM or none, sampled or grown) seconds are linear in four figures: one, the
+depth (tokens written one after another: all tokens over n), the depth times the requests beside it, and all
+tokens. Weights are fitted by recursive least squares with forgetting (Ljung, System Identification, 1999,
+section 11.2). On top a factor follows the ratio of actual to predicted of the newest runs, which is how the
+present load shows before the weights have moved.
+
+    >>> latency = Latency()
+    >>> for tokens in range(100, 1100, 100):
+    ...     latency.observe(Work("policy", None, 4, False), tokens, seconds=0.1 + 0.001 * tokens, load=1)
+    >>> round(latency.predict(Work("policy", None, 4, False), 500, load=1).mean, 2)
+    0.6
+
+Nothing is said of kinds that have hardly run. Knows nothing of budgets or decisions.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.choice import Choice
+
+__all__ = ["Latency", "Seconds", "Work"]
+
+Floats = NDArray[np.float64]
+
+#: weight of an old observation relative to the one after it, and of the newest in the factor
+_FORGET, _NEWEST = 0.995, 0.15
+#: observations from which a kind is predicted
+_ENOUGH = 5
+#: of the normal distribution, for the 90% quantile
+_Z90 = 1.2816
+#: the depth and the tokens are told in hundreds, so that weights are alike in size
+_SCALE = 100.0
+_SHORTEST = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is run: so many solutions of a policy side by side, scored by a PRM, sampled or grown."""
+
+    policy: str
+    prm: str | None
+    n: int
+    is_tree: bool
+
+    @classmethod
+    def of(cls, choice: Choice, drawn: int = 0) -> Work:
+        """A choice's, of which so many samples are there already."""
+        plan = choice.plan
+        n = plan.n if plan.is_tree else max(1, plan.n - drawn)
+        return cls(choice.policy, choice.prm, n, plan.is_tree)
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """A prediction: the mean and the 90% quantile."""
+
+    mean: float
+    p90: float
+
+
+@dataclass(slots=True, eq=False)
+class _Kind:
+    weights: Floats = field(default_factory=lambda: np.zeros(4))
+    inverse: Floats = field(default_factory=lambda: np.eye(4) * 100.0)
+    seen: int = 0
+    spread: float = 0.1  # mean square of log ratios
+
+    def learn(self, x: Floats, seconds: float) -> None:
+        gain = self.inverse @ x / (_FORGET + x @ self.inverse @ x)
+        self.weights = self.weights + gain * (seconds - float(self.weights @ x))
+        inverse = (self.inverse - np.outer(gain, x @ self.inverse)) / _FORGET
+        self.inverse = (inverse + inverse.T) / 2.0  # stays symmetric whatever rounding does
+        self.seen += 1
+
+
+class Latency:
+    """Learns while it is used. On one event loop."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[tuple[str, str | None, bool], _Kind] = {}
+        self._factor = 0.0  # log of actual over predicted, of the newest runs
+        self._late, self._late_square = 0.02, 0.001
+
+    def observe(self, work: Work, tokens: int, seconds: float, load: int) -> None:
+        """Something ran: so many tokens (policy and PRM), seconds, and requests beside it."""
+        if tokens < 1 or not (seconds > 0.0 and math.isfinite(seconds)):
+            return
+        kind = self._kinds.setdefault((work.policy, work.prm, work.is_tree), _Kind())
+        x = _figures(work, tokens, load)
+        if kind.seen >= _ENOUGH:
+            ratio = math.log(max(seconds, _SHORTEST) / self._plain(kind, x))
+            kind.spread += _NEWEST * ((ratio - self._factor) ** 2 - kind.spread)
+            self._factor += _NEWEST * (ratio - self._factor)
+        kind.learn(x, seconds)
+
+    def predict(self, work: Work, tokens: float, load: int) -> Seconds | None:
+        """Seconds for so many tokens under so many requests; None for a kind that has hardly run."""
+        if tokens <= 0.0:
+            return Seconds(0.0, 0.0)
+        kind = self._kinds.get((work.policy, work.prm, work.is_tree))
+        if kind is None or kind.seen < _ENOUGH:
+            return None
+        mean = self._plain(kind, _figures(work, tokens, load)) * math.exp(self._factor)
+        return Seconds(mean, mean * math.exp(_Z90 * math.sqrt(kind.spread)))
+
+    def overran(self, seconds: float) -> None:
+        """Work ended so long after it was told to end."""
+        late = max(0.0, seconds)
+        self._late += _NEWEST * (late - self._late)
+        self._late_square += _NEWEST * (late * late - self._late_square)
+
+    @property
+    def margin(self) -> float:
+        """Seconds before a deadline at which work must be told to end, to have ended at it."""
+        deviation = math.sqrt(max(0.0, self._late_square - self._late**2))
+        return self._late + 2.0 * deviation
+
+    @staticmethod
+    def _plain(kind: _Kind, x: Floats) -> float:
+        return max(_SHORTEST, float(kind.weights @ x))
+
+
+def _figures(work: Work, tokens: float, load: int) -> Floats:
+    depth = tokens / max(1, work.n) / _SCALE
+    return np.array([1.0, depth, depth * load, tokens / _SCALE])
