@@ -25,7 +25,7 @@ from weakref import WeakValueDictionary
 from search.cards import ModelCard
 from search.checkpoint import Checkpoint
 from search.engines.openai.probe import find_model
-from search.errors import CheckpointError, RewardError
+from search.errors import CheckpointError, ContextError, RewardError
 from search.remote.circuit import Circuit
 from search.remote.client import Client
 from search.remote.retry import Retry
@@ -225,6 +225,9 @@ class HttpReward(Reward):
         except RewardError as error:
             for ask in everyone:
                 _fail(ask, error)
+        except ContextError as error:
+            for ask in everyone:
+                _fail(ask, RewardError(str(error)))
         except Exception as error:  # nobody may wait for ever
             for ask in everyone:
                 _fail(ask, RewardError(f"the HTTP reward failed: {type(error).__name__}: {error}"))
