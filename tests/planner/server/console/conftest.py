@@ -31,7 +31,7 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
 
 #: a page under test is slow when the machine has other work; no test measures time
-_PATIENCE = 20_000
+_PATIENCE = 60_000
 
 Visit = Callable[..., Page]
 

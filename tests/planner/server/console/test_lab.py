@@ -1,4 +1,4 @@
-"""The console over the real server on the shipped models: the same ways as over the fake, nothing scripted."""
+"""The console over the real server on the shipped models: as over the fake, with nothing scripted."""
 
 from __future__ import annotations
 
@@ -107,6 +107,7 @@ def test_markup_in_a_question_is_shown_and_never_run(visit: Visit) -> None:
     enter(page)
     question = "<img src=x onerror=alert(1)> What is (13+64)+80?<script>alert(2)</script>"
     page.get_by_role("textbox", name="Question").fill(question)
+    page.get_by_label("Plan", exact=True).fill("cot()")
     page.get_by_role("button", name="Ask", exact=True).click()
     answer = page.get_by_role("region", name="The answer")
     expect(answer.get_by_text("Was it right?")).to_be_visible()
