@@ -23,8 +23,10 @@ from search.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
     from search.engines.embedded import EmbeddedEngine
+    from search.engines.vllm import VllmEngine
 
 __all__ = [
     "ChildFinished",
@@ -38,6 +40,7 @@ __all__ = [
     "Tokens",
     "Usage",
     "load_embedded",
+    "load_vllm",
 ]
 
 
@@ -51,3 +54,15 @@ def load_embedded(path: str | Path, *, threads: int = 1, max_rows: int = 1024) -
             "pip install 'test-time-planner[lab]'"
         ) from error
     return EmbeddedEngine.load(path, threads=threads, max_rows=max_rows)
+
+
+def load_vllm(path: str | Path, **options: Any) -> VllmEngine:
+    """``VllmEngine.load``, importing vLLM only now. Raises MissingExtraError without it."""
+    try:
+        from search.engines.vllm import VllmEngine
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"the vLLM engine needs the lab extra too, got no {error.name}: "
+            "pip install 'test-time-planner[lab,vllm]'"
+        ) from error
+    return VllmEngine.load(path, **options)

@@ -19,7 +19,7 @@ import asyncio
 import queue
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +30,11 @@ from search.engines.batch import Batch, Job
 from search.engines.cache import PrefixStore
 from search.engines.decoder import Decoder
 from search.engines.protocol import Engine, Event, Request, RequestFinished
+from search.engines.stream import Arrivals, EventStream, deliver
 from search.engines.tokenizer import CheckpointTokenizer
 from search.errors import CheckpointError, ContextError, EngineError
 
 __all__ = ["EmbeddedEngine"]
-
-_Arrivals = asyncio.Queue[Event | EngineError]
 
 
 class EmbeddedEngine(Engine):
@@ -101,7 +100,8 @@ class EmbeddedEngine(Engine):
         if "" in request.stop:
             raise EngineError("a stop string cannot be empty, got ''")
         loop = asyncio.get_running_loop()
-        stream = _Stream(request.request_id, self._worker.inbox.put)
+        inbox, request_id = self._worker.inbox, request.request_id
+        stream = EventStream(lambda: inbox.put(_Cancel(request_id, None)))
         if self._pending_loop is not loop:
             self._flush()  # of a loop that may be gone
             self._pending_loop = loop
@@ -133,44 +133,12 @@ class EmbeddedEngine(Engine):
             )
 
 
-class _Stream(AsyncIterator[Event]):
-    """Events of one request, as they arrive from the worker. Forgetting it cancels the request."""
-
-    def __init__(self, request_id: str, send: Callable[[_Command], None]) -> None:
-        self._request_id = request_id
-        self._send = send
-        self._done = False
-        self.arrived: _Arrivals = asyncio.Queue()
-
-    async def __anext__(self) -> Event:
-        if self._done:
-            raise StopAsyncIteration
-        event = await self.arrived.get()
-        if isinstance(event, EngineError):
-            self._done = True
-            raise event
-        self._done = isinstance(event, RequestFinished)
-        return event
-
-    async def aclose(self) -> None:
-        """Cancel what has not ended."""
-        self._leave()
-
-    def __del__(self) -> None:
-        self._leave()
-
-    def _leave(self) -> None:
-        if not self._done:
-            self._done = True
-            self._send(_Cancel(self._request_id, None))
-
-
 @dataclass(frozen=True, slots=True)
 class _Submit:
     job: Job
     loop: asyncio.AbstractEventLoop
-    stream: weakref.ref[_Stream]
-    arrived: _Arrivals
+    stream: weakref.ref[EventStream]
+    arrived: Arrivals
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,38 +206,22 @@ class _Worker:
             request_id = submit.job.request.request_id
             if request_id in self._flights:
                 error = EngineError(f"a request id is used once at a time, got {request_id!r} twice")
-                _deliver(submit.loop, [(submit.arrived, error)])
+                deliver(submit.loop, [(submit.arrived, error)])
             elif submit.stream() is not None:
                 self._flights[request_id] = submit
                 batch.add(submit.job)
 
     def _post(self, events: list[tuple[Job, Event]]) -> None:
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Arrivals, Event]]] = {}
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Arrivals, Event]]] = {}
         for job, event in events:
             flight = self._flights[job.request.request_id]
             by_loop.setdefault(flight.loop, []).append((flight.arrived, event))
             if isinstance(event, RequestFinished):
                 del self._flights[job.request.request_id]
         for loop, arrived in by_loop.items():
-            _deliver(loop, arrived)
+            deliver(loop, arrived)
 
     def _fail(self, error: EngineError) -> None:
         flights, self._flights = self._flights, {}
         for flight in flights.values():
-            _deliver(flight.loop, [(flight.arrived, error)])
-
-
-def _deliver(
-    loop: asyncio.AbstractEventLoop, arrived: Sequence[tuple[_Arrivals, Event | EngineError]]
-) -> None:
-    """Put events into their queues, on the loop that waits for them."""
-
-    def put() -> None:
-        for waiting, event in arrived:
-            waiting.put_nowait(event)
-
-    if not loop.is_closed():
-        try:
-            loop.call_soon_threadsafe(put)
-        except RuntimeError:  # the loop closed in between: nobody listens
-            return
+            deliver(flight.loop, [(flight.arrived, error)])

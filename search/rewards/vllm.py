@@ -99,6 +99,8 @@ class VllmReward(Reward):
         waiting, paid = self._ask(question, every, tokens, reads, len(known))
         rewards = tuple(known + [await asyncio.shield(future) for future in waiting])
         state = self._live.setdefault((question, every), _State(rewards))
+        for length in range(1, len(every)):
+            self._live[question, every[:length]] = state
         prompt, logical = self.count(question, steps)
         usage = RewardUsage(prompt, logical, paid.tokens)
         return Scored(rewards[len(handle.steps) :], Handle(question, every, state), usage)
