@@ -89,6 +89,20 @@ def test_the_wheel_recommends_from_any_folder(installed: Path, tmp_path: Path) -
     assert json.loads(printed)["plan"]
 
 
+@pytest.mark.slow
+def test_the_wheel_brings_the_console(installed: Path, tmp_path: Path) -> None:
+    script = (
+        "import json; from planner.server.console.routes import pages; "
+        "print(json.dumps(sorted(page.path for page in pages())))"
+    )
+    folder = ROOT / "planner" / "server" / "console" / "page"
+    files = {
+        f"/console/{path.relative_to(folder).as_posix()}" for path in folder.rglob("*") if path.is_file()
+    }
+    served = json.loads(run(installed / "python", "-c", script, cwd=tmp_path))
+    assert set(served) == files - {"/console/index.html"} | {"/"}
+
+
 def test_ci_runs_the_commands_of_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"^<!-- command: (\w+) -->\n```\n(.+?)\n```$", readme, re.MULTILINE | re.DOTALL)
