@@ -79,8 +79,8 @@ class Design:
         probes = _numbers(trial.suggest_categorical("probes", possible(largest)))
         sizes = [0, *sorted({size for text in possible(largest) for size in _numbers(text)})]
         scored = trial.suggest_categorical("scored", sizes if scorable else [0])
-        choices = trial.suggest_int("choices", 3, 12)
-        rank = trial.suggest_int("rank", 1, 4)
+        choices = trial.suggest_int("choices", 3, 16)
+        rank = trial.suggest_int("rank", 1, 6)
         keep = trial.suggest_float("keep", 0.6, 1.0)
         shape = Shape(
             trees=trial.suggest_int("trees", 30, 100, step=10),
@@ -101,8 +101,8 @@ def plain(policy: str, largest: int) -> dict[str, Any]:
         "policy": policy,
         "probes": "1,2,4,8" if largest >= 8 else possible(largest)[-1],
         "scored": 0,
-        "choices": 8,
-        "rank": 2,
+        "choices": 12,
+        "rank": 4,
         "keep": 1.0,
         "trees": 60,
         "leaves": 4,
