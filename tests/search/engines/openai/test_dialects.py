@@ -1,0 +1,136 @@
+"""Servers that take no token ids: text, and chat as a last resort, by a tokenizer of our own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from search.engines.openai.engine import OpenAIEngine
+from search.engines.openai.fake import FakeOpenAI
+from search.engines.protocol import ChildFinished, Event, FinishReason, Request, RequestFinished, Sampling
+from search.engines.scripted import TURN, ScriptedEngine
+from search.errors import EngineError, RefusedError
+from search.remote.fake_server import FakeServer, Fault
+
+QUESTION = "what is 1 + 2"
+
+
+def write(text: str, rng: Random) -> str:
+    written = text.partition("<model>")[2] or text.partition(TURN)[2]
+    lines = [f"1 + {rng.randrange(3)}", "so 3", "# 3"]
+    return "\n".join(lines)[len(written) :]
+
+
+@pytest.fixture(params=["text", "chat"])
+async def engine(request: pytest.FixtureRequest, policy: Path) -> AsyncIterator[OpenAIEngine]:
+    """Over a server that knows characters, with the tokenizer of a checkpoint here."""
+    behind = ScriptedEngine(write, context=2048)
+    with FakeServer(FakeOpenAI(behind, takes=(request.param,))) as server:
+        connected = OpenAIEngine.connect(server.url, tokenizer=policy, patience=0.0)
+        connected.server = server  # type: ignore[attr-defined]
+        connected.dialect = request.param  # type: ignore[attr-defined]
+        yield connected
+        await connected.close()
+
+
+def ask(engine: OpenAIEngine, n: int = 3, more: Sequence[int] = (), **wanted: object) -> Request:
+    sampling = wanted.pop("sampling", Sampling())
+    return Request((*engine.prompt(QUESTION), *more), n, 60, sampling, 5, **wanted)  # type: ignore[arg-type]
+
+
+async def collect(engine: OpenAIEngine, request: Request) -> tuple[list[ChildFinished], list[Event]]:
+    events = [event async for event in engine.submit(request)]
+    found = sorted((e for e in events if isinstance(e, ChildFinished)), key=lambda e: e.child)
+    return found, events
+
+
+def spoken(engine: OpenAIEngine) -> str:
+    return type(engine._dialect).__name__
+
+
+async def test_the_best_dialect_is_found(engine: OpenAIEngine) -> None:
+    assert spoken(engine) == {"text": "TextCompletions", "chat": "ChatCompletions"}[engine.dialect]  # type: ignore[attr-defined]
+
+
+async def test_token_ids_are_the_tokenizers(engine: OpenAIEngine) -> None:
+    found, events = await collect(engine, ask(engine))
+    for child in found:
+        assert child.text.endswith("so 3\n# 3")
+        assert child.finish_reason == FinishReason.END
+        assert child.token_ids == (*engine._tokenizer.encode(child.text), 1)  # and the end of the sequence
+        assert child.logprobs == ()
+    assert isinstance(events[-1], RequestFinished)
+    assert events[-1].usage.generated_tokens == sum(len(c.text) + 1 for c in found)  # as the server counts
+
+
+async def test_logprobs_only_where_they_are_those_of_the_tokens(engine: OpenAIEngine) -> None:
+    """The server counts characters here: fewer tokens, so whose probabilities it tells is unknown."""
+    found, _ = await collect(engine, ask(engine, logprobs=True))
+    for child in found:
+        same = len(child.text) + 1 == len(child.token_ids)
+        assert len(child.logprobs) == (len(child.token_ids) if same else 0)
+
+
+async def test_stop_strings_are_cut_here_and_the_connection_is_closed(engine: OpenAIEngine) -> None:
+    found, events = await collect(engine, ask(engine, stop=("\n",), stream=True))
+    for child in found:
+        assert child.finish_reason == FinishReason.STOP
+        assert child.text.endswith("\n")
+        assert child.text.count("\n") == 1
+        parts = [e for e in events if not isinstance(e, ChildFinished | RequestFinished)]
+        assert "".join(e.text for e in parts if e.child == child.child) == child.text
+    found, _ = await collect(engine, ask(engine, stop=("o 3", "never")))
+    assert {child.text.partition("\n")[2] for child in found} == {"so 3"}
+
+
+async def test_a_solution_goes_on_in_text_but_not_in_a_chat(engine: OpenAIEngine) -> None:
+    more = engine._tokenizer.encode("1 + 2\n")
+    if engine.dialect == "chat":  # type: ignore[attr-defined]
+        with pytest.raises(
+            EngineError, match="a chat begins with a question and cannot go on"
+        ):
+            await collect(engine, ask(engine, more=more))
+    else:
+        found, _ = await collect(engine, ask(engine, more=more))
+        assert {child.text for child in found} == {"so 3\n# 3"}
+
+
+async def test_what_the_protocol_lacks_is_refused(engine: OpenAIEngine) -> None:
+    with pytest.raises(EngineError, match=r"top_k is no part of the OpenAI protocol.* got top_k=3"):
+        await collect(engine, ask(engine, sampling=Sampling(top_k=3)))
+
+
+def test_a_dialect_can_be_chosen(policy: Path) -> None:
+    with FakeServer(FakeOpenAI(ScriptedEngine(write))) as server:
+        for dialect in ("tokens", "text", "chat"):
+            made = OpenAIEngine.connect(server.url, tokenizer=policy, dialect=dialect)
+            assert spoken(made).lower().startswith(dialect[:4])
+        with pytest.raises(EngineError, match="a dialect must be one of tokens, text, chat, got 'latin'"):
+            OpenAIEngine.connect(server.url, dialect="latin")
+
+
+def test_a_server_that_takes_nothing(policy: Path) -> None:
+    with FakeServer(FakeOpenAI(ScriptedEngine(write), takes=())) as server:
+        with pytest.raises(RefusedError, match=r"must take completions or chats, got tokens: .* chat: "):
+            OpenAIEngine.connect(server.url, tokenizer=policy)
+        server.fail("/v1/completions", Fault.answer(200, b'{"choices": []}'))
+        with pytest.raises(EngineError, match="a completion must hold choices"):
+            OpenAIEngine.connect(server.url, tokenizer=policy)
+
+
+async def test_the_card_is_the_folders_where_it_holds_the_model(policy: Path, tmp_path: Path) -> None:
+    with FakeServer(FakeOpenAI(ScriptedEngine(write, name="a/b-7B", context=99))) as server:
+        whole = OpenAIEngine.connect(server.url, "b-7B", tokenizer=policy).card
+        assert (whole.name, whole.context) == ("b-7B", 99)
+        (tmp_path / "tokenizer.json").write_bytes((policy / "tokenizer.json").read_bytes())
+        (tmp_path / "tokenizer_config.json").write_bytes((policy / "tokenizer_config.json").read_bytes())
+        for file in policy.glob("chat_template*"):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+        bare = OpenAIEngine.connect(server.url, tokenizer=tmp_path).card
+        assert (bare.name, bare.parameters) == ("b-7B", 7_000_000_000)
+        none = OpenAIEngine.connect(server.url).card
+        assert len({whole.fingerprint, bare.fingerprint, none.fingerprint}) == 3
+        assert OpenAIEngine.connect(server.url, tokenizer=tmp_path).card == bare
