@@ -117,6 +117,7 @@ class Work:
         self._served = service.current.served
         self._allowance = granted.allowance.under(service.rules.ceiling)
         self._domain, self._voteable = self._read_domain()
+        self._down = service.models.down
         self._planner = self._restrict()
         self._choice, self._reason = self._forced()
         # refused before it waits, where that can be known
@@ -171,7 +172,7 @@ class Work:
             if name is not None and name not in known:
                 raise Refusal(f"{param} must be one of {', '.join(known)}, got {name[:80]!r}", param=param)
         policies = set() if ask.policy is None else set(models.policies) - {ask.policy}
-        prms = set(models.down) | (set() if ask.prm is None else set(models.prms) - {ask.prm})
+        prms = set(self._down) | (set() if ask.prm is None else set(models.prms) - {ask.prm})
         try:
             return self._served.without(policies, prms)
         except ArtefactError as error:
@@ -240,7 +241,7 @@ class Work:
             self._allowance,
             self._share,
             self._reason,
-            tuple(self._service.models.down),
+            self._down,
             self._planner.stages[0].look.policy,
         )
         include = self._ask.include

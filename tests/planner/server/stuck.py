@@ -1,0 +1,52 @@
+"""An engine that hangs after its first child until it is cancelled, and one that always fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from conftest import writes
+
+from search.engines.protocol import Event, Request
+from search.engines.scripted import ScriptedEngine
+from search.errors import EngineError, RewardError
+from search.rewards.protocol import Handle, Scored
+from search.rewards.scripted import ScriptedReward
+
+
+class Stuck(ScriptedEngine):
+    """Requests of several children end only when they are cancelled."""
+
+    def __init__(self, name: str, parameters: int) -> None:
+        super().__init__(writes, name=name, parameters=parameters, context=4096)
+
+    async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+        async for event in super()._events(request, flight):
+            yield event
+            while request.n > 1 and flight.active and not flight.cancelled:
+                await asyncio.sleep(0.001)
+
+
+class Dead(ScriptedEngine):
+    """A policy that does not answer."""
+
+    def __init__(self, name: str, parameters: int) -> None:
+        super().__init__(writes, name=name, parameters=parameters, context=4096)
+
+    async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+        raise EngineError("a server must be reached, got a refused connection")
+        yield  # pragma: no cover
+
+
+class Broken(ScriptedReward):
+    """A PRM that does not answer until ``mended``."""
+
+    def __init__(self, name: str, parameters: int) -> None:
+        super().__init__(lambda question, steps: 0.5, name=name, parameters=parameters, context=4096)
+        self.mended = False
+
+    async def extend(self, handle: Handle, steps: Sequence[str]) -> Scored:
+        if not self.mended:
+            raise RewardError("a PRM must answer, got a refused connection")
+        return await super().extend(handle, steps)

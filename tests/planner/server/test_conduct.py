@@ -1,0 +1,168 @@
+"""How a server behaves when things go wrong: clients leave, models fail, time is up, too many come."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from conftest import QUESTION, House
+from stuck import Broken, Dead, Stuck
+
+from planner.server.admission import Admission
+from planner.server.rules import Rules
+from planner.server.service import Service
+
+SIZES = {"small": 1_000_000, "large": 4_000_000}
+FORCED = "planner/majority(n=8)"
+
+Serve = Callable[[Service], House]
+Make = Callable[..., Service]
+
+
+def asked(model: str = "planner", **fields: Any) -> dict[str, Any]:
+    return {"model": model, "messages": [{"role": "user", "content": QUESTION}], "seed": 1, **fields}
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for something that happens on the server's thread."""
+    for _ in range(2000):
+        if true():
+            return
+        time.sleep(0.005)
+    raise AssertionError("it never came true")
+
+
+def stuck() -> dict[str, Any]:
+    return {name: Stuck(name, size) for name, size in SIZES.items()}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_leaves_stops_everything(service_of: Make, serving: Serve, stream: bool) -> None:
+    house = serving(service_of(stuck()))
+    engines: Any = list(house.engines.values())
+    with httpx.Client() as client:
+        request = client.build_request(
+            "POST", f"{house.v1}/chat/completions", json=asked(FORCED, stream=stream)
+        )
+        if stream:
+            response = client.send(request, stream=True)
+            until(lambda: any(engine._flights for engine in engines))
+            response.close()
+        else:
+            with pytest.raises(httpx.ReadTimeout):
+                client.post(request.url, json=asked(FORCED), timeout=0.3)
+    until(lambda: not any(engine._flights for engine in engines))
+    until(lambda: house.service.admission.running == 0)
+    recorder: Any = house.service.recorder
+    until(lambda: len(recorder._records) == 1)
+    [record] = recorder._records.values()
+    assert record.decision.outcome == "cancelled"
+    assert record.decision.spend.tokens > 0
+    assert house.service.window.counts["cancelled"] == 1
+
+
+def test_at_its_deadline_a_request_has_the_best_answer_so_far(service_of: Make, serving: Serve) -> None:
+    house = serving(service_of(stuck()))
+    found = httpx.post(
+        f"{house.v1}/chat/completions", json=asked(FORCED, budget={"seconds": 0.3}), timeout=20.0
+    )
+    receipt = found.json()["planner"]
+    assert (receipt["outcome"], receipt["ended"]) == ("answered", "deadline")
+    assert receipt["answer"] is not None
+    now = httpx.get(f"{house.v1}/now").json()
+    assert now["promised"]["seconds"]["requests"] == 1
+
+
+def test_a_prm_that_is_down_is_planned_without(service_of: Make, serving: Serve) -> None:
+    broken = {name: Broken(name, 1_000_000) for name in ("good", "bad")}
+    service = service_of(rewards=broken)
+    house = serving(service)
+    plan = asked("planner/best_of_n(n=2, score=last)")
+    first = httpx.post(f"{house.v1}/chat/completions", json=plan)
+    assert (first.status_code, first.json()["error"]["code"]) == (502, "prm_failed")
+    assert len(service.models.down) == 1
+    for prm in broken:
+        service.models.failed(prm)
+        service.models.known[prm].again_at += 60.0
+    found = httpx.post(f"{house.v1}/chat/completions", json=asked(budget={"samples": 64})).json()["planner"]
+    assert set(found["without"]) == {"good", "bad"}
+    assert found["prm"] is None
+    assert found["answer"] is not None
+    again = httpx.post(f"{house.v1}/chat/completions", json=plan)
+    assert again.status_code == 503
+    for prm, reward in broken.items():
+        reward.mended = True
+        service.models.known[prm].again_at = 0.0
+    assert httpx.post(f"{house.v1}/chat/completions", json=plan).status_code == 200
+    assert sum(service.models.is_up(prm) for prm in broken) >= 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_policy_that_fails_is_an_error_of_openais_kind(
+    service_of: Make, serving: Serve, stream: bool
+) -> None:
+    house = serving(service_of({name: Dead(name, size) for name, size in SIZES.items()}))
+    found = httpx.post(f"{house.v1}/chat/completions", json=asked(stream=stream))
+    if stream:
+        lines = [line for line in found.text.split("\n\n") if line.startswith("data: ")]
+        error = json.loads(lines[-1].removeprefix("data: "))["error"]
+    else:
+        assert found.status_code == 502
+        error = found.json()["error"]
+    assert (error["type"], error["code"]) == ("upstream_error", "policy_failed")
+    models = house.service.models
+    assert not all(models.is_up(policy) for policy in models.policies)
+    assert httpx.get(f"{house.url}/readyz").status_code == 200  # another policy is up
+    for policy in models.policies:
+        models.failed(policy)
+    assert httpx.get(f"{house.url}/readyz").status_code == 503
+    until(lambda: house.service.window.counts["failed"] == 1)
+
+
+def test_too_many_are_told_when_to_come_again(service_of: Make, serving: Serve) -> None:
+    service = service_of(stuck(), admission=Admission(running=1, waiting=1, floor=0.5))
+    house = serving(service)
+    engines: Any = list(house.engines.values())
+    url = f"{house.v1}/chat/completions"
+    answers: list[int] = []
+
+    def ask() -> None:
+        answers.append(httpx.post(url, json=asked(FORCED), timeout=60.0).status_code)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    threads[0].start()
+    until(lambda: service.admission.running == 1)
+    threads[1].start()
+    until(lambda: service.admission.waiting == 1)
+    refused = httpx.post(url, json=asked(FORCED))
+    assert refused.status_code == 429
+    assert refused.json()["error"]["code"] == "overloaded"
+    assert int(refused.headers["retry-after"]) >= 1
+
+    def end() -> bool:
+        for engine in engines:
+            for flight in list(engine._flights.values()):
+                flight.cancelled.update(flight.active)
+        return not any(thread.is_alive() for thread in threads)
+
+    until(end)
+    assert answers == [200, 200]
+    until(lambda: service.window.counts["refused"] == 1)
+
+
+def test_a_backend_that_never_ends_is_given_up(service_of: Make, serving: Serve) -> None:
+    class Deaf(Stuck):
+        async def cancel(self, request_id: str, child: int | None = None) -> None:
+            return None
+
+    engines = {name: Deaf(name, size) for name, size in SIZES.items()}
+    house = serving(service_of(engines, rules=Rules(grace=0.2)))
+    found = httpx.post(
+        f"{house.v1}/chat/completions", json=asked(FORCED, budget={"seconds": 0.2}), timeout=20.0
+    )
+    assert (found.status_code, found.json()["error"]["code"]) == (504, "deadline")

@@ -1,0 +1,133 @@
+"""Requests that nothing is planned for go to the policy's own server as they came."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from typing import Any
+
+import openai
+import pytest
+from conftest import House
+
+from planner.server.service import Service
+from planner.server.upstream import Upstream
+from search.remote.fake_server import Asked, FakeServer, Fault, Json, Stream
+
+SEA: list[Any] = [{"role": "user", "content": "tell me about the sea"}]
+TOOL: Any = {"type": "function", "function": {"name": "f", "parameters": {}}}
+
+
+USAGE = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+
+
+async def says(asked: Asked) -> Json | Stream:
+    """As an OpenAI-compatible server would, whatever it is asked."""
+    head = {"id": "theirs", "created": 1, "model": asked.body["model"]}
+    if not asked.body.get("stream"):
+        message = {"role": "assistant", "content": "It is wide."}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        return Json({**head, "object": "chat.completion", "choices": [choice], "usage": USAGE})
+
+    async def chunks() -> AsyncGenerator[Any]:
+        for text, reason in (("It is ", None), ("wide.", None), ("", "stop")):
+            choice = {"index": 0, "delta": {"content": text}, "finish_reason": reason}
+            yield {**head, "object": "chat.completion.chunk", "choices": [choice]}
+        yield {**head, "object": "chat.completion.chunk", "choices": [], "usage": USAGE}
+
+    return Stream(chunks())
+
+
+@pytest.fixture
+def policy() -> Iterator[FakeServer]:
+    """The policy's own server."""
+    with FakeServer(says) as server:
+        yield server
+
+
+@pytest.fixture
+def behind(
+    service_of: Callable[..., Service], serving: Callable[[Service], House], policy: FakeServer
+) -> House:
+    """A planner's server before it."""
+    return serving(service_of(upstream=Upstream(policy.url, "served", "small")))
+
+
+def client(house: House) -> openai.OpenAI:
+    return openai.OpenAI(base_url=house.v1, api_key="none", max_retries=0)
+
+
+def last_body(policy: FakeServer) -> dict[str, Any]:
+    return next(a.body for a in reversed(policy.asked) if a.path == "/v1/chat/completions")
+
+
+def test_open_ended_chat_passes_through(behind: House, policy: FakeServer) -> None:
+    with client(behind) as ask:
+        found = ask.chat.completions.create(
+            model="planner", messages=SEA, temperature=0.5, extra_body={"top_k": 5, "budget": {"tokens": 50}}
+        )
+        chunks = list(
+            ask.chat.completions.create(
+                model="planner", messages=SEA, stream=True, stream_options={"include_usage": True}
+            )
+        )
+    body = last_body(policy)
+    receipt: Any = found.model_extra["planner"]  # type: ignore[index]
+    assert (receipt["reason"], receipt["plan"], receipt["policy"]) == ("open_ended", "cot()", "small")
+    assert found.choices[0].message.content == "It is wide."
+    assert found.usage is not None
+    assert receipt["spend"]["tokens"] == found.usage.total_tokens
+    first = policy.asked[-2].body
+    assert (first["model"], first["temperature"], first["top_k"], first["max_tokens"]) == (
+        "served",
+        0.5,
+        5,
+        50,
+    )
+    assert "budget" not in first
+    assert body["stream"] is True
+    assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == "It is wide."
+    assert {c.id for c in chunks} == {chunks[0].id}
+    assert chunks[0].id.startswith("chatcmpl-")
+    assert chunks[-1].usage is not None
+    assert any((c.model_extra or {}).get("planner") for c in chunks)
+    recorder: Any = behind.service.recorder
+    assert [r.decision.reason for r in recorder._records.values()] == ["open_ended"] * 2
+
+
+def test_tools_and_images_pass_through_untouched(behind: House, policy: FakeServer) -> None:
+    image: list[Any] = [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "what is 1 + 1?"},
+                {"type": "image_url", "image_url": {"url": "http://host/x.png"}},
+            ],
+        }
+    ]
+    with client(behind) as ask:
+        tools = ask.chat.completions.create(model="planner", messages=SEA, tools=[TOOL])
+        assert last_body(policy)["tools"] == [TOOL]
+        ask.chat.completions.create(model="planner", messages=image)
+        assert last_body(policy)["messages"] == image
+    assert tools.model_extra["planner"]["reason"] == "tools"  # type: ignore[index]
+
+
+def test_a_policy_server_that_fails_or_refuses(behind: House, policy: FakeServer) -> None:
+    with client(behind) as ask:
+        policy.fail(
+            "/v1/chat/completions",
+            Fault.answer(500, b'{"error": {"message": "out of memory"}}', "application/json"),
+        )
+        with pytest.raises(openai.InternalServerError) as failed:
+            ask.chat.completions.create(model="planner", messages=SEA)
+        assert failed.value.status_code == 502
+        assert "out of memory" in str(failed.value)
+        policy.fail("/v1/chat/completions", Fault.busy(3))
+        with pytest.raises(openai.RateLimitError) as busy:
+            ask.chat.completions.create(model="planner", messages=SEA)
+        assert busy.value.response.headers["retry-after"] == "3"
+        policy.stop()
+        with pytest.raises(openai.InternalServerError, match="ConnectError"):
+            ask.chat.completions.create(model="planner", messages=SEA)
+        policy.start()
+        assert ask.chat.completions.create(model="planner", messages=SEA).choices
