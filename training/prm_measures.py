@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from search.prm_benchmarks.auroc import auroc
+from search.prm_benchmarks.processbench import score_subset
 from search.scores import score
 
 __all__ = ["PrmMeasures", "ScoredSample", "auroc", "measure_prm", "process_f1", "process_threshold"]
@@ -60,16 +62,6 @@ class PrmMeasures:
     threshold: float
 
 
-def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
-    """Probability that a positive outscores a negative, ties counting half; NaN if one is empty."""
-    if not len(positive) or not len(negative):
-        return float("nan")
-    ordered = np.sort(np.asarray(negative, float))
-    wins = np.searchsorted(ordered, positive, "left")
-    ties = np.searchsorted(ordered, positive, "right") - wins
-    return float((wins + 0.5 * ties).mean() / len(ordered))
-
-
 def _first_wrong(exact: Sequence[bool]) -> int:
     """Index of the first step that is not right, -1 if all are."""
     return next((index for index, right in enumerate(exact) if not right), -1)
@@ -77,14 +69,9 @@ def _first_wrong(exact: Sequence[bool]) -> int:
 
 def process_f1(samples: Sequence[ScoredSample], threshold: float) -> tuple[float, float, float]:
     """(F1, accuracy on wrong solutions, accuracy on right ones) when steps below a threshold are flagged."""
-    hits: dict[bool, list[bool]] = {True: [], False: []}
-    for sample in samples:
-        truth = _first_wrong(sample.exact)
-        flagged = _first_wrong([reward >= threshold for reward in sample.rewards])
-        hits[truth < 0].append(flagged == truth)
-    wrong, right = (float(np.mean(hits[kind])) if hits[kind] else float("nan") for kind in (False, True))
-    total = wrong + right
-    return (2 * wrong * right / total if total else 0.0), wrong, right
+    labels = [_first_wrong(sample.exact) for sample in samples]
+    found = score_subset(labels, [sample.rewards for sample in samples], threshold)
+    return found.f1, found.erroneous, found.correct
 
 
 def process_threshold(samples: Sequence[ScoredSample]) -> float:

@@ -17,6 +17,7 @@ from planner.cli import (
     fit,
     import_,
     merge,
+    prm_eval,
     problems,
     recommend,
     report,
@@ -73,6 +74,7 @@ for command in (
     serve.serve,
 ):
     app.command()(command)
+app.command("prm-eval")(prm_eval.prm_eval)
 app.command("import")(import_.import_)
 app.add_typer(train.app, name="train")
 

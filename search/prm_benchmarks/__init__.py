@@ -1,0 +1,1 @@
+"""What PRMs are measured by: ProcessBench, PRMBench, and the reliability that follows."""
