@@ -105,11 +105,11 @@ class Branches:
                 kept[-1].join(block)
             if block.count:
                 kept.append(block)
-            elif block.is_small:
+            else:
                 self._spare.append(block)
         self._blocks = kept
-        if not kept:
-            del self._spare[1:]
+        if not kept:  # idle: one small block is enough to begin with
+            self._spare = [block for block in self._spare if block.is_small][:1]
 
 
 class _Block:
@@ -128,7 +128,7 @@ class _Block:
 
     @property
     def is_small(self) -> bool:
-        """Whether it is worth keeping while nobody uses it."""
+        """Whether it has not grown much."""
         return self._columns <= 2 * _FIRST
 
     def takes(self, rows: int) -> bool:
