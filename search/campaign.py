@@ -108,7 +108,8 @@ class Campaign:
                 progress(state)
             for unit in missing:
                 frame = await self._work(unit)
-                self.log.append(unit.table, finished.without_present(unit, frame), unit=unit.name)
+                rows = finished.without_present(unit, frame)
+                self.log.append(unit.table, rows, unit=unit.name, backend=self._backend(unit))
                 done, tokens = done + 1, tokens + _tokens_of(unit.table, frame)
                 state = Progress(done, len(units), tokens, time.monotonic() - started, unit.stage)
                 if progress is not None:
@@ -212,6 +213,9 @@ class Campaign:
         return groups
 
     # ---- doing it
+
+    def _backend(self, unit: Unit) -> str:
+        return "" if unit.table == "scores" else self.loader.engine(unit.policy).backend
 
     async def _work(self, unit: Unit) -> pl.DataFrame:
         if unit.table == "samples":

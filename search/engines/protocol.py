@@ -156,6 +156,11 @@ class Engine(ABC):
     #: what is known of the policy
     card: ModelCard
 
+    @property
+    def backend(self) -> str:
+        """What computes, for people: a log's parts say it. Equal weights are one policy whatever computes."""
+        return type(self).__name__
+
     @abstractmethod
     def prompt(self, question: str) -> tuple[int, ...]:
         """The question in the policy's prompt template, as token ids. Raises ContextError."""

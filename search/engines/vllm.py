@@ -85,6 +85,10 @@ class VllmEngine(Engine):
         host = VllmHost.start(checkpoint, options, **cls.CHOSEN)
         return cls(checkpoint, tokenizer, host)
 
+    @property
+    def backend(self) -> str:
+        return f"VllmEngine, vLLM {self._host.version}"
+
     def prompt(self, question: str) -> tuple[int, ...]:
         ids = self._tokenizer.prompt(question)
         self._check_length(ids)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
@@ -41,11 +42,12 @@ class VllmHost:
     """One loaded model. Build it with ``start``; methods may be called from any thread.
 
     ``llm`` is vLLM's ``AsyncLLM``, to be used on the host's loop only; ``context`` the longest sequence
-    in tokens that it takes.
+    in tokens that it takes; ``version`` that of vLLM.
     """
 
     llm: Any
     context: int
+    version: str
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = options
@@ -117,6 +119,7 @@ class VllmHost:
         try:
             self.llm = _load(self._options)
             self.context = int(self.llm.model_config.max_model_len)
+            self.version = str(sys.modules["vllm"].__version__)
         except Exception as error:
             self._ready.set_exception(error)
             return

@@ -85,12 +85,17 @@ class Manifest:
         """The card of a PRM. Raises LogError when the log has none of that name."""
         return _known(self.prms, name, "PRMs")
 
-    def part_metadata(self, table: str, unit: str) -> dict[str, str]:
-        """The key-value metadata that travels in a Parquet part of this log."""
+    def part_metadata(self, table: str, unit: str, backend: str = "") -> dict[str, str]:
+        """The key-value metadata that travels in a Parquet part of this log.
+
+        ``backend``: what computed the rows. It is told and never compared: rows of one policy under one
+        sampling are draws of one distribution, whatever computed them.
+        """
         return {
             "planner.schema_version": str(SCHEMA_VERSION),
             "planner.table": table,
             "planner.unit": unit,
+            "planner.backend": backend,
             "planner.fingerprints": canonical_json(self.fingerprints()),
         }
 

@@ -77,8 +77,9 @@ def _merge_table(table: Table, sources: Sequence[SearchLog], merged: SearchLog) 
             rows = source.read_unit(table.name, unit)
             if shared.height:
                 rows = rows.join(shared, on=key, how="anti")
-            if rows.height and not merged.append(table.name, rows, unit=unit):
-                _append_beside(table, merged, rows, unit)
+            backend = source.backend(table.name, unit)
+            if rows.height and not merged.append(table.name, rows, unit=unit, backend=backend):
+                _append_beside(table, merged, rows, unit, backend)
 
 
 def _merge_outcomes(sources: Sequence[SearchLog], merged: SearchLog) -> None:
@@ -89,10 +90,10 @@ def _merge_outcomes(sources: Sequence[SearchLog], merged: SearchLog) -> None:
         merged.replace(_DERIVED, build_outcomes(merged, plans).join(held, on=choice, how="semi"))
 
 
-def _append_beside(table: Table, merged: SearchLog, rows: pl.DataFrame, unit: str) -> None:
+def _append_beside(table: Table, merged: SearchLog, rows: pl.DataFrame, unit: str, backend: str) -> None:
     """A unit's name is taken by other rows (a part was merged before): take the next free name."""
     taken = merged.units(table.name)
     number = 2
     while f"{unit}.{number}" in taken:
         number += 1
-    merged.append(table.name, rows, unit=f"{unit}.{number}")
+    merged.append(table.name, rows, unit=f"{unit}.{number}", backend=backend)

@@ -114,11 +114,12 @@ class SearchLog:
             joined.write(self.path)
             self.manifest = joined
 
-    def append(self, table: str, frame: pl.DataFrame, *, unit: str) -> bool:
+    def append(self, table: str, frame: pl.DataFrame, *, unit: str, backend: str = "") -> bool:
         """Add the rows of one unit of work. A unit that is present stays as it is.
 
-        Returns whether the rows were added. ``frame`` has exactly the table's columns and types
-        (SchemaError otherwise) and no key twice (LogError); rows are stored in key order.
+        Returns whether the rows were added. ``backend`` says what computed them. ``frame`` has exactly
+        the table's columns and types (SchemaError otherwise) and no key twice (LogError); rows are stored
+        in key order.
         """
         if not _UNIT.fullmatch(unit) or unit == _DERIVED:
             raise LogError(
@@ -127,14 +128,14 @@ class SearchLog:
         path = self._part(table, unit)
         if path.exists():
             return False
-        self._write(table, frame, path, unit)
+        self._write(table, frame, path, unit, backend)
         return True
 
     def replace(self, table: str, frame: pl.DataFrame) -> None:
         """Put ``frame`` in place of everything a derived table held."""
         self._write(table, frame, self._part(table, _DERIVED), _DERIVED)
 
-    def _write(self, table: str, frame: pl.DataFrame, path: Path, unit: str) -> None:
+    def _write(self, table: str, frame: pl.DataFrame, path: Path, unit: str, backend: str = "") -> None:
         known = _table(table)
         rows = _conforming(known, frame, f"the rows of unit {unit!r}").sort(known.key)
         if rows.select(known.key).is_duplicated().any():
@@ -149,7 +150,7 @@ class SearchLog:
                 temporary,
                 compression="zstd",
                 row_group_size=262_144,
-                metadata=self.manifest.part_metadata(table, unit),
+                metadata=self.manifest.part_metadata(table, unit, backend),
             )
 
     # ---- reading
@@ -159,6 +160,10 @@ class SearchLog:
         return frozenset(
             path.name.removeprefix("part-").removesuffix(".parquet") for path in self._parts(table)
         )
+
+    def backend(self, table: str, unit: str) -> str:
+        """What computed a unit of work; empty where its part does not say."""
+        return pl.read_parquet_metadata(self._part(table, unit)).get("planner.backend", "")
 
     def has(self, table: str, unit: str) -> bool:
         """Whether ``table`` holds a unit of work."""

@@ -77,6 +77,13 @@ def test_a_campaign_fills_every_table(finished: SearchLog) -> None:
     assert (frame["step_tokens"].list.sum() == frame["tokens"]).all()
 
 
+def test_parts_tell_what_computed_them_and_merging_keeps_that(finished: SearchLog, tmp_path: Path) -> None:
+    merged = merge_logs([finished], tmp_path / "merged")
+    for log in (finished, merged):
+        for table, backend in (("samples", "ScriptedEngine"), ("runs", "ScriptedEngine"), ("scores", "")):
+            assert {log.backend(table, unit) for unit in log.units(table)} == {backend}
+
+
 def test_grades_and_answers_are_those_of_the_domain(finished: SearchLog) -> None:
     reader = domain("text")
     problems = {problem.problem_id: problem for problem in scripted.problems(8)}

@@ -139,6 +139,9 @@ def test_a_campaign_is_whole_and_repeats_nothing(log: SearchLog, embedded: Searc
     ):
         assert not log.read(table, list(key)).is_duplicated().any()
     assert log.manifest.policies == embedded.manifest.policies  # the same weights: the same policy
+    backends = [{of.backend("samples", unit) for unit in of.units("samples")} for of in (log, embedded)]
+    assert len(backends[0]) == len(backends[1]) == 1  # but what computed it is told
+    assert backends[0] != backends[1]
     assert log.manifest.prms == embedded.manifest.prms
 
 
