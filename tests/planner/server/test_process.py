@@ -1,0 +1,154 @@
+"""``planner serve`` as a process: the snippet of the README, SIGHUP, SIGTERM, and wrong starts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+from planner.models import shipped
+
+#: a clean environment of one torch thread
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("PLANNER_")},
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+}
+PLANNER = [sys.executable, "-c", "from planner.cli.main import main; main()", "serve"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A planner of its own, which the test may replace."""
+    return Path(shutil.copytree(shipped("planner"), tmp_path / "planner"))
+
+
+@pytest.fixture
+def lab(folder: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A running ``planner serve --lab`` and its address."""
+    command = [
+        *PLANNER,
+        "--lab",
+        "--port",
+        "0",
+        "--planner",
+        str(folder),
+        "--decisions",
+        str(tmp_path / "log.db"),
+    ]
+    with (tmp_path / "errors").open("w") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=ENVIRONMENT)
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        found = re.match(r"planner serve: (http://\S+) ", line)
+        assert found, line + (tmp_path / "errors").read_text()
+        yield process, found.group(1)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def snippet() -> str:
+    """The README's client, as it stands there."""
+    text = (Path(__file__).parents[3] / "README.md").read_text()
+    found = re.search(r"<!-- snippet: serve -->\n```python\n(.*?)```", text, re.DOTALL)
+    assert found, "the README shows a client"
+    return found.group(1)
+
+
+@pytest.mark.slow
+def test_a_newcomers_server_answers_reloads_and_ends(
+    lab: tuple[subprocess.Popen[str], str], folder: Path, tmp_path: Path
+) -> None:
+    process, url = lab
+    code = snippet()
+    assert len(code.strip().splitlines()) == 5
+    ran = subprocess.run(
+        [sys.executable, "-c", code.replace("http://127.0.0.1:8400", url)],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "157" in ran.stdout
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none") as ask:
+        found = ask.chat.completions.create(
+            model="planner-low",
+            messages=[
+                {"role": "system", "content": "Work in steps."},
+                {
+                    "role": "user",
+                    "content": "With the numbers 12,9,20,5 you must reach 18 where only +,- is allowed",
+                },
+            ],
+        )
+    assert found.usage is not None
+    assert found.usage.total_tokens > 0
+    # a broken artefact is refused, and requests are answered by the old one
+    (folder / "planner.json").write_text("{}")
+    process.send_signal(signal.SIGHUP)
+    refused = httpx.post(f"{url}/admin/reload", timeout=60.0)
+    assert refused.status_code == 409
+    assert httpx.get(f"{url}/readyz", timeout=60.0).status_code == 200
+    shown = httpx.get(f"{url}/v1/decisions/{found.id}", timeout=60.0)
+    assert shown.json()["question"].startswith("With the numbers")
+    process.terminate()
+    assert process.wait(60) == 0
+    said = (tmp_path / "errors").read_text()
+    assert "is refused, the old one stays" in said
+    assert "With the numbers" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "one of --lab and --base-url, got neither"),
+        (["--lab", "--base-url", "http://x"], "got both"),
+        (["--lab", "--host", "0.0.0.0"], "needs keys"),
+        (["--lab", "--default-budget", "lots"], "holds JSON"),
+        (["--lab", "--default-budget", '{"usd": 1}'], "needs prices"),
+        (["--lab", "--usd", "1,2,x"], "P,G,R in dollars"),
+        (["--lab", "--explore", "1.5"], r"in \[0, 1\)"),
+        (["--lab", "--domain", "poetry"], "domain must be one of"),
+        (["--lab", "--keys", "/nowhere/keys.toml"], "No such file"),
+        (["--lab", "--planner", "/nowhere"], "must be a folder"),
+        (["--lab", "--hash-questions"], "need --decisions"),
+        (["--base-url", "http://127.0.0.1:9", "--prm-url", "x"], "NAME=URL"),
+    ],
+)
+def test_a_wrong_start_ends_with_one_line(
+    options: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from planner.cli.main import app
+
+    with pytest.raises(SystemExit) as ended:
+        app(["serve", *options])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert re.search(words, said), said
+    assert said.count("\n") == 1
+
+
+def test_a_new_key_is_shown_once_with_its_lines(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from planner.cli.main import app
+    from planner.server.keys import Keys, Scope
+
+    with pytest.raises(SystemExit) as ended:
+        app(["serve", "--new-key", "alice"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    secret = said.splitlines()[0].rpartition(" ")[2]
+    (tmp_path / "keys.toml").write_text(said)
+    assert Keys.read(tmp_path / "keys.toml").who(f"Bearer {secret}", Scope.INFER).name == "alice"
