@@ -1,11 +1,9 @@
 """Judges over HTTP: how ``vllm serve`` is asked for the rewards of prefixes.
 
-``PoolingJudge`` asks ``/pooling`` of a server that runs a token-classification PRM:
-
-    vllm serve PRM --runner pooling --pooler-config '{"tok_pooling_type": "STEP", "step_tag_id": 151651}'
-
-STEP pooling gives one row per separator (151651 is Qwen2.5-Math-PRM's ``<extra_0>``), ALL pooling one per
-token; both are understood, if ALL is served with ``--no-enable-prefix-caching``, since rows of cached tokens
+``PoolingJudge`` asks ``/pooling`` of a server that runs a token-classification PRM, ``vllm serve PRM --runner
+pooling``. Its default, STEP pooling, gives one row per token, or with ``--pooler-config
+'{"tok_pooling_type": "STEP", "step_tag_id": ID}'`` one per separator, which is less to send; ID is that of
+``<extra_0>``. ALL pooling is understood with ``--no-enable-prefix-caching`` only, since rows of cached tokens
 are not told. Either way the whole prefix is processed again at each call.
 
 ``ChoiceJudge`` asks ``/v1/completions`` of a server that runs a causal PRM, for one token per step and the
