@@ -27,8 +27,8 @@ import pytest
 MISSING = "vLLM is not installed in this environment"
 #: seconds that a server gets to come up; a busy machine needs more than the usual 40
 PATIENCE = 400.0
-#: vLLMs in this process at a time; each takes about three gigabytes
-TOGETHER = 2
+#: vLLMs in this process at a time; each takes two and a half gigabytes
+TOGETHER = 3
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
