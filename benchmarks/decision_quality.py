@@ -7,6 +7,8 @@ Reads the log that the planner was fitted on (baselines pick on it) and the log 
 that is not there is made first, by the lab's campaign on the locked problems, which takes hours. Then:
 
 - ``evaluation``: ``planner evaluate`` with several seeds of probes and continuations; figures are means;
+- ``alone``: planners of one policy and its PRMs each: between models that differ in size an oracle that knows
+  which of their greedy answers is right stands far above anyone;
 - ``cells``: the headline figures of planners learned for one policy and one PRM each;
 - ``parity``: replayed decisions against live ones on the same samples, one by one;
 - ``live``: problems solved by the shipped models, against the accuracy that the replay promised for them;
@@ -42,6 +44,7 @@ from planner.evaluation.live import live
 from planner.evaluation.page import page
 from planner.evaluation.parity import parity
 from planner.evaluation.safety import safety
+from planner.evaluation.slices import only
 from planner.evaluation.specialists import specialists
 from planner.evaluation.targets import targets
 from planner.evaluation.transfer import (
@@ -64,7 +67,7 @@ from search.sync import run_sync
 from training.study import fit_experience
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("evaluation", "cells", "parity", "live", "safety", "transfer")
+PARTS = ("evaluation", "alone", "cells", "parity", "live", "safety", "transfer")
 
 #: the lab's campaigns: the main policy, those that it may hand over to, and further PRMs
 GRIDS = ("main.toml", "hand-over.toml", "more-prms.toml")
@@ -159,6 +162,16 @@ def problem_of(row: Found) -> Problem:
     return Problem(*texts, row["answer"], json.loads(row["meta"] or "{}"))
 
 
+def alone(test: Experience, learned: Experience, budgets: Sequence[float], fit: Fit) -> dict[str, Found]:
+    """``planner evaluate`` of a planner for each policy alone; without curves."""
+    out = {}
+    for name in test.policies:
+        mine, theirs = only(learned, policies=(name,)), only(test, policies=(name,))
+        found = evaluate(fit(mine), theirs, training=mine, budgets=budgets, clustered=True).to_json()
+        out[name] = {key: value for key, value in found.items() if key not in CURVES}
+    return out
+
+
 def sabotages(planner: Planner, test: Experience, learned: Experience, bout: Bout, fit: Fit) -> list[Found]:
     """Every bad PRM, the planner told and untold."""
     done = safety(planner, test, learned, bout, refit=fit)
@@ -227,6 +240,7 @@ def main() -> None:
     fit = partial(fit_experience, trials=asked.trials)
     steps: dict[str, Callable[[], Any]] = {
         "evaluation": lambda: evaluations(planner, test, learned, asked.budgets, asked.seeds),
+        "alone": lambda: alone(test, learned, asked.budgets, fit),
         "cells": lambda: asdict(specialists(read_all(learned_log), read_all(log), fit)),
         "parity": lambda: asdict(parity(planner, log)),
         "live": lambda: alive(planner, log, test, asked.live),

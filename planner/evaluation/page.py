@@ -38,7 +38,13 @@ def page(found: _Figures) -> str:
     ]
     if found.get("evaluation"):
         lines += _evaluation(found["evaluation"][0])
-    for part, make in (("cells", _cells), ("live", _live), ("safety", _safety), ("transfer", _transfer)):
+    for part, make in (
+        ("alone", _alone),
+        ("cells", _cells),
+        ("live", _live),
+        ("safety", _safety),
+        ("transfer", _transfer),
+    ):
         if found.get(part):
             lines += make(found[part])
     return "\n".join(lines)
@@ -140,6 +146,48 @@ def _reached(name: str, point: _Figures | None) -> str:
 
 def _area(one: _Figures, name: str) -> str:
     return f"{100 * one['areas'][name]['value']:.1f}" if name in one["areas"] else ""
+
+
+def _alone(found: _Figures) -> list[str]:
+    budgets = next(iter(found.values()))["budgets"]
+    return [
+        "## One policy at a time",
+        "",
+        "Planners that were learned for one policy and its PRMs. Samples are those of that policy.",
+        "",
+        *_table(
+            ("policy", "method", *(row["name"] for row in budgets)),
+            (
+                (f"`{policy}`", f"`{name}`", *(_reached(name, row[name]) for row in one["budgets"]))
+                for policy, one in found.items()
+                for name in ("planner", "majority", "best_of_n", "best_fixed", "mixture", "knn", "oracle")
+            ),
+        ),
+        "",
+        *_table(
+            ("policy", "oracle gap closed, %", "x less than best of n", "x less than adaptive", "ECE"),
+            (
+                (
+                    f"`{policy}`",
+                    _share(one["gap_closed"]),
+                    *(_many(one["multiples"].get(name)) for name in ("best_of_n", "adaptive_consistency")),
+                    _number(one["calibration"]["ece"]),
+                )
+                for policy, one in found.items()
+            ),
+        ),
+        "",
+    ]
+
+
+def _share(gap: _Figures) -> str:
+    if gap["value"] is None:
+        return "-"
+    return f"{100 * gap['value']:.0f} ({100 * gap['low']:.0f} to {100 * gap['high']:.0f})"
+
+
+def _many(multiple: _Figures | None) -> str:
+    return "-" if multiple is None else f"{_number(multiple['value'])} ({_ends(multiple)})"
 
 
 def _cells(found: _Figures) -> list[str]:

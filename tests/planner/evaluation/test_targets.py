@@ -110,6 +110,17 @@ def test_planners_of_a_pair_each_stand_for_their_cells() -> None:
     assert "## Planners of one policy and one PRM" in page(found | {"targets": targets(found)})
 
 
+def test_policies_alone_stand_on_the_page() -> None:
+    one = run()
+    budget = one["budgets"][0]
+    for name in ("best_fixed", "mixture", "knn", "oracle"):
+        budget[name] = budget["majority"]
+    found = everything() | {"alone": {"small": one}}
+    text = page(found | {"targets": targets(found)})
+    assert "## One policy at a time" in text
+    assert "| `small` | 61 (52 to 70) | 4.0 (3.0 to 5.0) | 2.0 (1.0 to 3.0) | 0.03 |" in text
+
+
 @pytest.mark.parametrize(
     ("path", "value", "row"),
     [
