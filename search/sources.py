@@ -16,6 +16,7 @@ from search.cards import ModelCard
 from search.checkpoint import read_checkpoint
 from search.engines.protocol import Engine
 from search.errors import EngineError, MissingExtraError
+from search.prompts import chat_template
 from search.rewards.families import open_reward, read_prm
 from search.rewards.protocol import Reward
 
@@ -53,6 +54,10 @@ class PolicySource(ABC):
     def open(self) -> Engine:
         """The policy, loaded or connected; the caller closes it."""
 
+    def chat_template(self) -> str:
+        """Its chat template; "" where that is not known."""
+        return ""
+
 
 class PrmSource(ABC):
     """One PRM."""
@@ -84,6 +89,9 @@ class EmbeddedPolicy(PolicySource):
         _check_options("embedded", EmbeddedEngine.load, self.options)
         return EmbeddedEngine.load(self.folder, **self.options)
 
+    def chat_template(self) -> str:
+        return chat_template(self.folder)
+
 
 @dataclass(frozen=True, slots=True)
 class VllmPolicy(PolicySource):
@@ -100,6 +108,9 @@ class VllmPolicy(PolicySource):
 
         return VllmEngine.load(self.folder, **self.options)
 
+    def chat_template(self) -> str:
+        return chat_template(self.folder)
+
 
 @dataclass(slots=True)
 class ServedPolicy(PolicySource):
@@ -110,7 +121,7 @@ class ServedPolicy(PolicySource):
 
     base_url: str
     model: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # the API key is among them
     _connected: OpenAIEngine | None = field(default=None, init=False, repr=False)
 
     def card(self) -> ModelCard:
@@ -121,6 +132,10 @@ class ServedPolicy(PolicySource):
     def open(self) -> Engine:
         engine, self._connected = self._connected or self._connect(), None
         return engine
+
+    def chat_template(self) -> str:
+        folder = self.options.get("tokenizer")
+        return chat_template(folder) if folder is not None and Path(folder).is_dir() else ""
 
     def _connect(self) -> OpenAIEngine:
         try:
@@ -168,7 +183,7 @@ class ServedPrm(PrmSource):
 
     base_url: str
     folder: str | Path
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # the API key is among them
     _connected: HttpReward | None = field(default=None, init=False, repr=False)
 
     def card(self) -> ModelCard:
@@ -184,7 +199,8 @@ class ServedPrm(PrmSource):
         try:
             from search.rewards.http import HttpReward
         except ModuleNotFoundError as error:
-            raise _missing("served PRM", error.name, "openai,lab") from error
+            raise _missing("openai", error.name, "openai,lab") from error
+        _check_options("openai", HttpReward.connect, self.options)
         return HttpReward.connect(self.base_url, self.folder, **self.options)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from search.engines.embedded import EmbeddedEngine
+    from search.engines.openai.engine import OpenAIEngine
     from search.engines.vllm import VllmEngine
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "ScriptedEngine",
     "Tokens",
     "Usage",
+    "connect_openai",
     "load_embedded",
     "load_vllm",
 ]
@@ -66,3 +68,15 @@ def load_vllm(path: str | Path, **options: Any) -> VllmEngine:
             "pip install 'test-time-planner[lab,vllm]'"
         ) from error
     return VllmEngine.load(path, **options)
+
+
+def connect_openai(base_url: str, model: str | None = None, **options: Any) -> OpenAIEngine:
+    """``OpenAIEngine.connect``, importing httpx only now. Raises MissingExtraError without it."""
+    try:
+        from search.engines.openai.engine import OpenAIEngine
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"the openai engine needs the openai extra, got no {error.name}: "
+            "pip install 'test-time-planner[openai]'"
+        ) from error
+    return OpenAIEngine.connect(base_url, model, **options)

@@ -200,13 +200,15 @@ class Session:
             for _ in range(request.n)
         ]
         engine, is_finished = self.setting.engine, False
-        broken: BrokenError | None = None
+        arrived, broken = 0, None
         events = engine.submit(request)
         self._requests.add(request.request_id)
         try:
             async for event in events:
                 if isinstance(event, ChildFinished):
-                    self._settle(drawing[event.child], policy_tokens=len(event.token_ids) + event.lost_tokens)
+                    spent = len(event.token_ids) + event.lost_tokens
+                    arrived += spent
+                    self._settle(drawing[event.child], policy_tokens=spent)
                     self.expect(len(event.token_ids))
                     if event.finish_reason == FinishReason.CANCELLED:
                         self.give_back(scoring[event.child])
@@ -224,6 +226,7 @@ class Session:
             if breaks == _BREAKS or not error.partial:
                 raise
             broken = error
+            self.ledger.record_work(policy_tokens=len(request.prompt) + arrived)
             for part in error.partial:
                 spent = len(part.token_ids) + part.lost_tokens
                 self.ledger.record_work(policy_tokens=spent)

@@ -11,7 +11,7 @@ from typing import Any
 
 from search.engines.openai.dialect import Dialect, Piece, finish_of
 from search.engines.openai.tokenizer import Tokenizer
-from search.engines.protocol import Request
+from search.engines.protocol import Request, Sampling
 from search.errors import EngineError, GarbledError
 
 __all__ = ["TextCompletions", "TokenCompletions", "asked"]
@@ -32,6 +32,9 @@ class TokenCompletions(Dialect):
 
     def body(self, request: Request, max_tokens: int) -> dict[str, Any]:
         sampling = request.sampling
+        if sampling.temperature == 0 and request.n > 1:
+            # vLLM refuses several greedy children: they are drawn from the one most likely token
+            sampling = Sampling(temperature=1.0, top_k=1)
         return {
             "model": self._model,
             "prompt": list(request.prompt),

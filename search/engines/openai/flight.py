@@ -113,8 +113,8 @@ class Flight:
             await tries.enter()
             try:
                 async with self._line.client.events(self._line.dialect.path, self._body) as events:
-                    tries.succeeded()
                     async for event in events:
+                        tries.succeeded()
                         self._hear(event)
                         if self.is_over:
                             return

@@ -36,9 +36,7 @@ def test_children_that_came_equally_far_share_a_request() -> None:
 
 def test_two_pieces_are_one_child() -> None:
     whole = joined(part(3, "ab"), ChildFinished(0, "c\n", (99, 10), (-1.0, -2.0), FinishReason.STOP))
-    assert whole == ChildFinished(
-        3, "abc\n", (97, 98, 99, 10), (-0.5, -0.5, -1.0, -2.0), FinishReason.STOP
-    )
+    assert whole == ChildFinished(3, "abc\n", (97, 98, 99, 10), (-0.5, -0.5, -1.0, -2.0), FinishReason.STOP)
     assert joined(part(3, "ab", logprobs=False), whole).logprobs == ()
 
 
@@ -86,7 +84,9 @@ async def test_a_session_goes_on_after_what_had_arrived(bench: Any) -> None:
     assert seen == {0: "ended", 1: SOLUTION, 2: SOLUTION}
     assert len(engine.requests) == 2
     whole = len(SOLUTION) + 1
-    assert ledger.spend.policy_tokens == len(engine.requests[0].prompt) + 2 + 2 * (whole + 2)
+    prompts = [len(request.prompt) for request in engine.requests]
+    assert ledger.spend.policy_tokens == prompts[0] + 2 + 2 * (whole + 2)
+    assert ledger.spend.physical_policy_tokens == sum(prompts) + 2 + 2 * (whole + 2)
 
 
 async def test_a_session_gives_up_after_some_breaks(bench: Any) -> None:
