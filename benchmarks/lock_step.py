@@ -1,10 +1,10 @@
 """The loop that known systems run: one problem at a time, in lock-step. No slower than it must be.
 
-What compute-optimal-tts, search-and-learn, its_hub and thinkbooster have in common, as far as they have it
-(each does more work somewhere): every beam is a request of its own, a step waits for its slowest beam, whole
-prefixes are scored from the start in batches of 8, finished beams again at every step. Prompts stay token ids here,
-where they render and tokenise again, and duplicates are not scored apart within a batch. The numbers of beams are
-those of ``search.strategies.growing``.
+What compute-optimal-tts, search-and-learn, its_hub and thinkbooster have in common, as far as they have
+it (each does more work somewhere): every beam is a request of its own, a step waits for its slowest
+beam, whole prefixes are scored from the start in batches of 8, finished beams again at every step.
+Prompts stay token ids here, where they render and tokenise again, and equal prefixes of a batch are
+scored once. The numbers of beams are those of ``search.strategies.growing``.
 """
 
 from __future__ import annotations

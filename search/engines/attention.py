@@ -64,22 +64,23 @@ class Part:
 
     def select(self, index: Tensor) -> Part:
         """A copy of some queries, in another order."""
-        found = Part.empty(len(index), self.out.shape[1])
+        queries = index.shape[0]
+        found = Part.empty(queries, self.out.shape[1])
         torch.index_select(self.out, 0, index, out=found.out)
-        torch.index_select(self.highest, 0, index, out=found.highest[: len(index)])
-        torch.index_select(self.top, 0, index, out=found.top[: len(index)])
+        torch.index_select(self.highest, 0, index, out=found.highest[:queries])
+        torch.index_select(self.top, 0, index, out=found.top[:queries])
         return found
 
 
 def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor, part: Part) -> None:
-    """Fill in a part.
+    """Fill in a part of pairs * M queries.
 
     ``q`` [pairs, M, d], scaled already; ``keys``, ``values`` [pairs, columns, d]; ``mask`` [rows, 1,
     columns], where the pairs are rows times key-value heads.
     """
     pairs, queries, size = q.shape
     scores = torch.bmm(q, keys.transpose(1, 2))
-    scores.view(len(mask), -1, mask.shape[2]).add_(mask)
+    scores.view(mask.shape[0], -1, mask.shape[2]).add_(mask)
     weights = scores.softmax(-1)
     torch.amax(scores, -1, out=part.highest.view(pairs, queries))
     torch.amax(weights, -1, out=part.top.view(pairs, queries))
@@ -98,4 +99,4 @@ def weigh(weights: Tensor, values: Tensor, out: Tensor) -> Tensor:
 def join(one: Part, two: Part) -> Tensor:
     """Outputs [N, d] over the columns of both."""
     share = (one.highest - two.highest).sub_((one.top / two.top).log_()).sigmoid_()
-    return torch.lerp(two.out, one.out, share[: len(one.out), None])
+    return torch.lerp(two.out, one.out, share[: one.out.shape[0], None])

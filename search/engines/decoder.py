@@ -162,7 +162,7 @@ class Decoder:
         x = self._embedding[tokens]
         cos, sin = self._cos[positions], self._sin[positions]  # [T, 1, d]
         for i, layer in enumerate(self._layers):
-            qkv = _affine(layer.qkv_bias, self._normed(x), layer.qkv).view(len(x), -1, width)
+            qkv = _affine(layer.qkv_bias, self._normed(x), layer.qkv).view(x.shape[0], -1, width)
             qk = qkv[:, :rotated]
             qk = torch.addcmul(qk * cos, torch.roll(qk, width // 2, -1), sin)
             attended = attend(i, qk[:, : s.heads], qk[:, s.heads :], qkv[:, rotated:])
@@ -221,15 +221,15 @@ def _rotary(shape: Shape) -> tuple[Tensor, Tensor]:
 
 
 def _product(x: Tensor, weight: Tensor) -> Tensor:
-    rows = len(x)
+    rows = x.shape[0]
     return x @ weight if rows >= LEAST_ROWS else (_filled(x) @ weight)[:rows]
 
 
 def _affine(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    rows = len(x)
+    rows = x.shape[0]
     return torch.addmm(bias, x if rows >= LEAST_ROWS else _filled(x), weight)[:rows]
 
 
 def _filled(x: Tensor) -> Tensor:
     """Fewer rows than ``LEAST_ROWS``, the last one repeated."""
-    return torch.cat([x, x[-1:].expand(LEAST_ROWS - len(x), -1)])
+    return torch.cat([x, x[-1:].expand(LEAST_ROWS - x.shape[0], -1)])
