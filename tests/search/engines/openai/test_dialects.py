@@ -89,9 +89,7 @@ async def test_stop_strings_are_cut_here_and_the_connection_is_closed(engine: Op
 async def test_a_solution_goes_on_in_text_but_not_in_a_chat(engine: OpenAIEngine) -> None:
     more = engine._tokenizer.encode("1 + 2\n")
     if engine.dialect == "chat":  # type: ignore[attr-defined]
-        with pytest.raises(
-            EngineError, match="a chat begins with a question and cannot go on"
-        ):
+        with pytest.raises(EngineError, match="a chat begins with a question and cannot go on"):
             await collect(engine, ask(engine, more=more))
     else:
         found, _ = await collect(engine, ask(engine, more=more))
