@@ -18,6 +18,7 @@ Nothing is said of kinds that have hardly run. Knows nothing of budgets or decis
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -115,6 +116,12 @@ class Latency:
         late = max(0.0, seconds)
         self._late += _NEWEST * (late - self._late)
         self._late_square += _NEWEST * (late * late - self._late_square)
+
+    def learn(self, seen: Iterable[tuple[Work, int, float, int]]) -> None:
+        """Observe what ran in the past: (work, tokens, seconds, load), oldest first."""
+        for one in seen:
+            self.observe(*one)
+        self._factor = 0.0  # the past's load is not the present's
 
     @property
     def margin(self) -> float:

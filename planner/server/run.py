@@ -12,11 +12,12 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
+from planner.server.connection import patient
 from planner.server.keys import Keys
 from planner.server.service import Service
 from search.errors import PlannerError, ServeError
 
-__all__ = ["check_bind", "run"]
+__all__ = ["check_bind", "run", "settings"]
 
 _LOGGER = logging.getLogger("planner.server")
 
@@ -44,21 +45,7 @@ def run(
     Port 0 takes a free one. Raises ServeError for a bind that is refused, OSError for one that fails.
     """
     check_bind(host, service.keys)
-    sizes = service.rules.sizes
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        lifespan="on",
-        h11_max_incomplete_event_size=sizes.header + 4096,
-        timeout_keep_alive=int(max(1, min(30, sizes.seconds))),
-        timeout_graceful_shutdown=int(grace),
-        proxy_headers=False,
-    )
+    config = settings(app, service, grace=grace)
     server = uvicorn.Server(config)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as bound:
@@ -67,6 +54,24 @@ def run(
         shown = f"[{host}]" if family == socket.AF_INET6 else host
         address = f"http://{shown}:{bound.getsockname()[1]}"
         asyncio.run(_serve(server, service, bound, address, on_ready))
+
+
+def settings(app: FastAPI, service: Service, *, grace: float = 30.0) -> uvicorn.Config:
+    """How uvicorn runs an application; ``grace`` in seconds, for requests that are worked on at the end."""
+    sizes = service.rules.sizes
+    return uvicorn.Config(
+        app,
+        http=patient(sizes.seconds),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        h11_max_incomplete_event_size=sizes.header + 4096,
+        timeout_keep_alive=int(max(1, min(30, sizes.seconds))),
+        timeout_graceful_shutdown=int(grace),
+        proxy_headers=False,
+    )
 
 
 async def _serve(

@@ -12,15 +12,19 @@ from planner.server.decisions.log import DecisionLog
 from planner.server.keys import Keys
 from planner.server.metrics import Metrics
 from planner.server.models import Models
+from planner.server.ran import ran
 from planner.server.rates import Rates
-from planner.server.recorder import MemoryRecorder, Recorder
+from planner.server.recorder import Hunt, MemoryRecorder, Recorder
 from planner.server.rules import Rules
 from planner.server.upstream import Upstream
 from planner.server.watch import Watch
 from planner.server.window import Window
-from search.errors import PlannerError
+from search.errors import DecisionLogError, PlannerError
 
 __all__ = ["Service"]
+
+#: decisions that latencies are learned from at the start
+_PAST = 1000
 
 _LOGGER = logging.getLogger("planner.server")
 
@@ -58,8 +62,13 @@ class Service:
         log = self.recorder if isinstance(self.recorder, DecisionLog) else None
         self.watch = Watch(self.current, log)
 
-    def start(self) -> None:
-        """Begin what runs beside requests, on the running loop."""
+    async def start(self) -> None:
+        """Learn from the log how long things take, and begin what runs beside requests."""
+        try:
+            past = await self.recorder.search(Hunt(limit=_PAST))
+            self.latency.learn(seen for record in reversed(past) for seen in ran(record.decision))
+        except DecisionLogError as error:
+            _LOGGER.warning("the log's latencies cannot be read: %s", error)
         self.watch.start()
         self.is_ready = True
 

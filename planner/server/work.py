@@ -243,6 +243,7 @@ class Work:
             self._reason,
             self._down,
             self._planner.stages[0].look.policy,
+            self._expected_seconds(answers[0].solution),
         )
         include = self._ask.include
         if len(answers) == 1:
@@ -332,6 +333,15 @@ class Work:
             return max(0.0, ends - time.monotonic())
 
         return Hurry(service.latency, left, lambda: service.admission.running, steering or Steering())
+
+    def _expected_seconds(self, solution: Solution) -> float | None:
+        """What the first decision would have taken by what was known then; None where that is nothing."""
+        if not solution.stages:
+            return None
+        advice = solution.stages[0].advice
+        load = self._service.admission.running
+        found = self._service.latency.predict(Seen.of(advice.choice), advice.tokens, load)
+        return None if found is None else found.mean
 
     def _learn(self, solution: Solution, terms: Terms) -> None:
         """Let the latency model see what each stage took."""

@@ -20,6 +20,7 @@ from planner.server.app import create_app
 from planner.server.conversation import Turn
 from planner.server.current import Current
 from planner.server.models import Models
+from planner.server.run import settings
 from planner.server.service import Service
 from search.engines.protocol import Engine
 from search.engines.scripted import TURN, ScriptedEngine
@@ -115,15 +116,7 @@ class _Thread:
     """uvicorn on a loop and a thread of its own."""
 
     def __init__(self, service: Service) -> None:
-        sizes = service.rules.sizes
-        config = uvicorn.Config(
-            create_app(service),
-            log_config=None,
-            access_log=False,
-            lifespan="on",
-            h11_max_incomplete_event_size=sizes.header + 4096,
-            timeout_graceful_shutdown=2,
-        )
+        config = settings(create_app(service), service, grace=2.0)
         self._server = uvicorn.Server(config)
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))

@@ -85,6 +85,16 @@ def test_slow_and_half_closed_connections_do_not_stay(small: House) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=20.0) as slow:
         slow.sendall(head + b'{"que')
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
+    with socket.create_connection(("127.0.0.1", port), timeout=20.0) as unsaid:
+        assert unsaid.recv(100) == b""
+    with socket.create_connection(("127.0.0.1", port), timeout=20.0) as drip:
+        drip.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        said = b""
+        while not said.endswith(b"}"):
+            said += drip.recv(1000)
+        assert said.startswith(b"HTTP/1.1 200")
+        drip.sendall(b"GET /healthz HT")  # a second request, never said
+        assert drip.recv(100) == b""
     with socket.create_connection(("127.0.0.1", port), timeout=20.0) as half:
         half.sendall(head + b'{"que')
         half.shutdown(socket.SHUT_WR)

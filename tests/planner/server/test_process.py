@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -32,19 +33,9 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(shipped("planner"), tmp_path / "planner"))
 
 
-@pytest.fixture
-def lab(folder: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A running ``planner serve --lab`` and its address."""
-    command = [
-        *PLANNER,
-        "--lab",
-        "--port",
-        "0",
-        "--planner",
-        str(folder),
-        "--decisions",
-        str(tmp_path / "log.db"),
-    ]
+@contextmanager
+def begun(command: list[str], tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A running ``planner serve`` and its address; what it says of errors is in ``errors``."""
     with (tmp_path / "errors").open("w") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=ENVIRONMENT)
     assert process.stdout is not None
@@ -57,6 +48,14 @@ def lab(folder: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], s
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@pytest.fixture
+def lab(folder: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """``planner serve --lab`` and its address."""
+    options = ["--lab", "--port", "0", "--planner", str(folder), "--decisions", str(tmp_path / "log.db")]
+    with begun([*PLANNER, *options], tmp_path) as running:
+        yield running
 
 
 def snippet() -> str:

@@ -87,7 +87,7 @@ async function refusal(response) {
     // a proxy's page, say
   }
   const after = response.headers.get("retry-after");
-  const wait = response.status === 429 && after ? ` Try again in ${after} s.` : "";
+  const wait = response.status === 429 && after ? `; try again in ${after} s` : "";
   const message =
     typeof said?.message === "string" ? said.message : `The server answered ${response.status}.`;
   return new ApiError(message + wait, response.status, said?.code ?? null);

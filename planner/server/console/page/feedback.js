@@ -1,4 +1,5 @@
-// Tells the server what came of an answer: right or wrong, or which candidate was the right one.
+// Tells the server what came of an answer: right or wrong, or which candidate was the right one. What was kept is
+// told the document as the event `feedback`.
 
 import { post } from "./api.js";
 import { element } from "./element.js";
@@ -72,6 +73,7 @@ export class Feedback {
       return false;
     }
     this._said.textContent = "Thank you, kept.";
+    this.element.dispatchEvent(new CustomEvent("feedback", { bubbles: true }));
     return true;
   }
 }

@@ -109,7 +109,7 @@ export function allowance(budget) {
     flops,
     seconds,
     usd,
-    target_accuracy: (share) => `right in ${percent(share)}`,
+    target_accuracy: (share) => `${percent(share)} right`,
   };
   const parts = Object.entries(budget ?? {})
     .filter(([name, value]) => name in words && known(value))

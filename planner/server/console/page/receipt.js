@@ -59,7 +59,7 @@ export function stages(steps) {
     "ol",
     { class: "stages" },
     ...steps.map((step) => {
-      const right = step.accuracy === null ? "" : `, right in ${percent(step.accuracy)}`;
+      const right = step.accuracy === null ? "" : `, ${percent(step.accuracy)} right`;
       return element(
         "li",
         {},

@@ -22,7 +22,7 @@ export class DecisionsView {
       { type: "button", hidden: true, onclick: () => this._search(true) },
       "Older ones",
     );
-    this._record = element("div", { class: "record-place" });
+    this._record = element("div", { class: "record-place", onfeedback: () => this._search() });
     this.element = element(
       "div",
       {},

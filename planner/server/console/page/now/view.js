@@ -48,7 +48,9 @@ export class NowView {
       const now = read(await get("v1/now"));
       if (turn === this._turn) this._show(now);
     } catch (error) {
-      if (turn === this._turn) this._complain(error);
+      if (turn !== this._turn) return;
+      this._complain(error);
+      if (error.status === 401 || error.status === 403) return; // asking again without a key would only nag
     }
     if (turn === this._turn && this._isHere && !document.hidden)
       this._timer = setTimeout(() => this._ask(), EVERY);

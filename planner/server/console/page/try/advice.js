@@ -15,9 +15,9 @@ export class Advice {
   /** `advice` as wire/ makes it; `given`: a plan that was asked for in place of it, or null. */
   show(advice, given = null) {
     this.element.hidden = false;
-    const rows = [...advice.alternatives].sort(
-      (a, b) => Number(b.fits) - Number(a.fits) || b.accuracy - a.accuracy,
-    );
+    // where nothing can be right or wrong, what would be right how often says nothing
+    const known = advice.accuracy === null ? [] : advice.alternatives;
+    const rows = [...known].sort((a, b) => Number(b.fits) - Number(a.fits) || b.accuracy - a.accuracy);
     fill(
       this.element,
       element(
@@ -36,7 +36,9 @@ export class Advice {
         ? element("p", { class: "soft" }, `It first looks at ${advice.look}, and decides again.`)
         : null,
       advice.abstain ? element("p", { class: "note" }, ABSTAINS) : null,
-      ...advice.warnings.map((warning) => element("p", { class: "note" }, warning)),
+      ...(advice.reason && !given ? [] : advice.warnings).map((warning) =>
+        element("p", { class: "note" }, warning),
+      ),
       rows.length ? table(advice, rows.slice(0, MOST)) : null,
       rows.length > MOST ? element("p", { class: "soft small" }, `and ${rows.length - MOST} more`) : null,
       advice.why.length
@@ -88,7 +90,11 @@ function headline(advice) {
     "div",
     { class: "headline" },
     element("p", { class: "chosen-plan" }, planLabel(advice.plan, advice)),
-    promise("expected right", percent(advice.accuracy), interval(advice.interval)),
+    promise(
+      "expected right",
+      percent(advice.accuracy),
+      advice.accuracy === null ? "unknown" : interval(advice.interval),
+    ),
     promise("expected tokens", count(advice.tokens), highest),
   );
 }

@@ -9,7 +9,7 @@ const UNITS = {
   samples: { name: "Samples", low: 1, high: 256, start: 8, whole: true },
   seconds: { name: "Seconds", low: 0.05, high: 120, start: 2 },
   usd: { name: "US dollars", low: 1e-6, high: 1, start: 1e-3 },
-  target_accuracy: { name: "Target accuracy", low: 0.05, high: 0.99, start: 0.8, even: true },
+  target_accuracy: { name: "Accuracy", low: 0.05, high: 0.99, start: 0.8, even: true },
 };
 const STEPS = 200;
 

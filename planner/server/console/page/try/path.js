@@ -38,6 +38,7 @@ export class Path {
     if (!last) return "Step by step";
     if (isPicked && last.state === "pruned") return "A branch that was pruned";
     if (isPicked && !last.chosen) return last.state === "finished" ? "A finished solution" : "A branch";
-    return search.chosen ? "The chosen solution" : "Leading now";
+    if (search.chosen) return "The chosen solution";
+    return search.receipt ? "The branch that led" : "Leading now";
   }
 }

@@ -6,7 +6,7 @@
  *   queued   {waiting}                                  requests before this one
  *   decided  {look, advice, spent}                      a stage has decided
  *   started  {policy, prm, plan, look}                  a plan begins; look null: the one that answers
- *   drawn    {draw, text, answer, rewards, tokens}      a whole solution; told again once it is scored
+ *   drawn    {draw, text, answer, rewards, tokens, missing}   a whole solution; told again once it is scored
  *   grown    {node, parent, text, reward, tokens, isFinished, answer}   one step of a tree
  *   pruned   {dropped}                                  nodes that do not go on
  *   votes    {votes: [{answer, count, weight}]}
@@ -121,7 +121,8 @@ const TAKES = {
     search.plan = { policy, prm, plan };
     search.isLooking = look !== null;
   },
-  drawn(search, { draw, text, answer, rewards, tokens }) {
+  drawn(search, { draw, text, answer, rewards, tokens, missing }) {
+    if (missing === 0) search.ended = null; // what was to be cancelled had come already
     const name = `${search._round}/${draw}`;
     let last = search._solutions.get(name);
     if (!last || last.written !== text) {

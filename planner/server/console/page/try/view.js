@@ -112,7 +112,7 @@ export class TryView {
       throw new ApiError("The answer broke off before its receipt came.", 0);
     }
     this._live.end("Done");
-    this._answer.show(search.receipt, search.text);
+    this._answer.show({ ...search.receipt, ended: search.ended }, search.text);
     this._follow.to(this._answer.element);
   }
 
