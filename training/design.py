@@ -10,11 +10,13 @@ from planner.boosting import Shape
 from planner.labels import Look
 from training.crossfit import Settings
 
-__all__ = ["Design", "plain", "possible"]
+__all__ = ["Design", "plain", "possible", "starts"]
 
 _GROUPS = ("surface", "ngrams", "agreement", "logprobs", "rewards")
 #: numbers of samples after which a planner may decide again
 _PROBES = ("1", "2", "4", "1,4", "2,8", "1,2,4", "2,4,8", "1,2,4,8", "1,4,16", "1,2,4,8,16")
+#: probes and where a PRM is first asked
+_STARTS = (("1,4", 1), ("1,4,16", 4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,19 @@ def plain(policy: str, largest: int) -> dict[str, Any]:
         "ngrams": True,
         "logprobs": True,
     }
+
+
+def starts(main: str, policies: Sequence[str], largest: int, scorable: bool) -> list[dict[str, Any]]:
+    """What a study tries first: the plain design, then for each policy, ``main`` first, few long looks and
+    many short ones, with a PRM where there is one. From there on the sampler goes its own way."""
+    out = [plain(main, largest)]
+    fitting = possible(largest)
+    for policy in sorted(policies, key=lambda name: (name != main, name)):
+        for probes, scored in _STARTS:
+            if probes in fitting:
+                asked = {"probes": probes, "scored": scored if scorable else 0, "choices": 16, "rank": 6}
+                out.append(plain(policy, largest) | asked)
+    return out
 
 
 def possible(largest: int) -> list[str]:

@@ -23,7 +23,7 @@ from planner.experience import Experience, Tables, read_experience
 from planner.planner import Planner
 from search.cards import ModelCard
 from search.errors import StudyError, TooLittleDataError
-from training.design import Design, plain
+from training.design import Design, plain, starts
 from training.rungs import REDUCTION, Rung, rungs_of
 from training.workshop import FoldsBy, Workshop, digest
 
@@ -149,7 +149,8 @@ def _study(rungs: tuple[Rung, ...], experience: Experience, storage: Any, name: 
             )
         study.set_user_attr(what, value)
     if not study.trials:
-        study.enqueue_trial(plain(last.main, last.largest))
+        for start in starts(last.main, list(experience.pools), last.largest, last.scorable):
+            study.enqueue_trial(start)
     return study
 
 

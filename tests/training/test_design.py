@@ -9,7 +9,7 @@ import pytest
 
 from planner.labels import Look
 from training.crossfit import Settings
-from training.design import Design, plain, possible
+from training.design import Design, plain, possible, starts
 
 DESIGN = Design("p", (1, 2, 4), 0, 8, Settings())
 
@@ -39,3 +39,16 @@ def test_probes_leave_something_to_continue_with(largest: int) -> None:
     first = Design.suggested(optuna.trial.FixedTrial(plain("p", largest)), ["p"], largest, scorable=True)
     assert first.probes[-1] <= largest
     assert first.to_json()["probes"] == list(first.probes)
+
+
+@pytest.mark.parametrize("largest", [2, 4, 24])
+@pytest.mark.parametrize("scorable", [False, True])
+def test_a_study_starts_with_designs_for_every_policy(largest: int, scorable: bool) -> None:
+    first = starts("p", ["o", "p"], largest, scorable)
+    assert first[0] == plain("p", largest)
+    designs = [
+        Design.suggested(optuna.trial.FixedTrial(start), ["o", "p"], largest, scorable) for start in first
+    ]
+    assert all(design.probes[-1] <= largest for design in designs)
+    assert any(design.scored for design in designs) == (scorable and largest >= 4)
+    assert {design.policy for design in designs} == ({"o", "p"} if largest >= 4 else {"p"})
