@@ -82,7 +82,7 @@ def advise(
             float(costs.flops[0, second]),
         )
     other = others[0] if others else stage.terms.reference
-    hopeful = max(accuracy, *(float(accuracies[c]) for c in np.flatnonzero(_fits(menu, rule))))
+    hopeful = max(accuracy, float(np.where(_fits(menu, rule), accuracies, -np.inf).max()))
     return Recommendation(
         stage.choices[best],
         stage.terms.next_look if looks else None,
@@ -146,12 +146,12 @@ def _fits(menu: Menu, rule: Rule) -> NDArray[np.bool_]:
 
 def _ranked(menu: Menu, rule: Rule, allowed: NDArray[np.bool_]) -> list[int]:
     """Choices from best to worst under the rule, those that fit first."""
-    fits = _fits(menu, rule) & allowed
+    misfit = ~(_fits(menu, rule) & allowed)
     if rule.target is not None:
-        accuracy = menu.level[0] + menu.advantage[0]
-        short = np.maximum(rule.target - accuracy, 0.0)
-        key = list(zip(~fits, short, menu.costs.flops[0], strict=True))
+        short = np.maximum(rule.target - (menu.level[0] + menu.advantage[0]), 0.0)
+        order = np.lexsort((menu.costs.flops[0], short, misfit))
     else:
         paid = menu.costs.flops[0] if rule.unit == "flops" else menu.costs.tokens[0]
-        key = list(zip(~fits, -(menu.advantage[0] - rule.price * paid), paid, strict=True))
-    return sorted(range(len(key)), key=lambda c: key[c])
+        order = np.lexsort((paid, -(menu.advantage[0] - rule.price * paid), misfit))
+    ranked: list[int] = order.tolist()
+    return ranked

@@ -22,7 +22,7 @@ from planner.labels import Look
 from search.choice import Choice
 from search.errors import ArtefactError
 
-__all__ = ["ChoiceCost", "cost_table", "costs", "fit_costs", "look_cost"]
+__all__ = ["ChoiceCost", "CostTable", "cost_table", "costs", "fit_costs", "look_cost"]
 
 Floats = NDArray[np.float64]
 
@@ -76,40 +76,57 @@ class ChoiceCost:
         return cls(policy=int(value["policy"]), **numbers)
 
 
-def cost_table(table: Sequence[ChoiceCost]) -> Floats:
-    """(12, C) the numbers as arrays, for ``costs``."""
-    rows = [
-        (
-            c.policy_rate,
-            c.prm_rate,
-            c.policy_prompt,
-            c.policy_prompt_slope,
-            c.prm_prompt,
-            c.prm_prompt_slope,
-            c.policy_flops,
-            c.prm_flops,
-            c.stretch,
-            float(c.policy),
-        )
-        for c in table
-    ]
-    return np.array(rows, np.float64).T
+@dataclass(frozen=True, slots=True)
+class CostTable:
+    """Costs of C choices as arrays (C,), what does not depend on a request worked out beforehand."""
+
+    policy: NDArray[np.int64]
+    rate: Floats
+    flops_rate: Floats
+    prompt: Floats
+    prompt_slope: Floats
+    prm_prompt: Floats
+    prm_prompt_slope: Floats
+    flops: Floats
+    prm_flops: Floats
+    stretch: Floats
 
 
-def costs(table: Floats, lengths: Floats, characters: Floats) -> Costs:
+def cost_table(table: Sequence[ChoiceCost]) -> CostTable:
+    """The numbers of some choices, for ``costs``."""
+
+    def column(name: str) -> Floats:
+        return np.array([getattr(cost, name) for cost in table], np.float64)
+
+    rate, prm_rate = column("policy_rate"), column("prm_rate")
+    flops, prm_flops = column("policy_flops"), column("prm_flops")
+    return CostTable(
+        np.array([cost.policy for cost in table], np.int64),
+        rate + prm_rate,
+        rate * flops + prm_rate * prm_flops,
+        column("policy_prompt"),
+        column("policy_prompt_slope"),
+        column("prm_prompt"),
+        column("prm_prompt_slope"),
+        flops,
+        prm_flops,
+        column("stretch"),
+    )
+
+
+def costs(table: CostTable, lengths: Floats, characters: Floats) -> Costs:
     """Costs (rows, C) from predicted tokens of one sample (rows, policies) and question lengths (rows,)."""
-    a, b, prompt, slope, prm_prompt, prm_slope, flops, prm_flops, stretch, policy = table
-    length = lengths[:, policy.astype(np.int64)]
+    length = lengths.take(table.policy, axis=1)
     size = characters[:, None]
-    fixed_policy, fixed_prm = prompt + slope * size, prm_prompt + prm_slope * size
-    varying = length * (a + b)
-    varying_flops = length * (a * flops + b * prm_flops)
-    fixed, fixed_flops = fixed_policy + fixed_prm, fixed_policy * flops + fixed_prm * prm_flops
+    fixed_policy = table.prompt + table.prompt_slope * size
+    fixed_prm = table.prm_prompt + table.prm_prompt_slope * size
+    varying, varying_flops = length * table.rate, length * table.flops_rate
+    fixed, fixed_flops = fixed_policy + fixed_prm, fixed_policy * table.flops + fixed_prm * table.prm_flops
     return Costs(
         fixed + varying,
         fixed_flops + varying_flops,
-        fixed + varying * stretch,
-        fixed_flops + varying_flops * stretch,
+        fixed + varying * table.stretch,
+        fixed_flops + varying_flops * table.stretch,
     )
 
 

@@ -27,6 +27,11 @@ class Costs:
     tokens_p90: Floats
     flops_p90: Floats
 
+    def parted(self, at: int) -> tuple[Costs, Costs]:
+        """Those of the options before column ``at``, and of the others."""
+        parts = (self.tokens, self.flops, self.tokens_p90, self.flops_p90)
+        return Costs(*(part[:, :at] for part in parts)), Costs(*(part[:, at:] for part in parts))
+
 
 @dataclass(frozen=True, slots=True)
 class Menu:

@@ -14,12 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.bitscore import BitTrees
 from search.errors import ArtefactError
 
 __all__ = ["Forest", "Trees", "parse"]
@@ -166,6 +168,9 @@ class Forest:
 
     ``predict`` maps rows (rows, features) to outputs (rows, models): sums of leaf values, logits for
     models that end in one. All models must take the same number of features (ArtefactError).
+
+    Many rows walk down the trees level by level; one row alone is looked up in ``planner.bitscore``. The
+    leaves are the same and are added up in the same way.
     """
 
     def __init__(self, models: Sequence[Trees]) -> None:
@@ -189,8 +194,15 @@ class Forest:
         self.starts_ = np.cumsum([0, *(len(m.roots) for m in models[:-1])])
         self.depth_ = max(m.depth for m in models)
 
+    @cached_property
+    def _bits(self) -> BitTrees | None:
+        return BitTrees.of(self.feature_, self.threshold_, self.children_, self.value_, self.roots_)
+
     def predict(self, rows: Floats) -> Floats:
         """Outputs (rows, models) of finite rows (rows, features)."""
+        if len(rows) == 1 and self._bits is not None:
+            alone = self._bits.values(rows[0])[None]
+            return np.asarray(np.add.reduceat(alone, self.starts_, axis=1))
         out = np.empty((len(rows), len(self.starts_)))
         step = max(1, 4_000_000 // max(1, len(self.roots_)))
         for begin in range(0, len(rows), step):

@@ -52,6 +52,9 @@ _ONLY_LETTERS = _blanked(_CAPITALS + _SMALL)
 _ONLY_NUMBERS = _blanked(_DIGITS + b".")
 _NO_DIGITS = _blanked(bytes(set(range(256)) - set(_DIGITS + _SPACES)))
 
+#: numbers that most questions consist of, read and their logarithms taken once
+_SMALL_NUMBERS = {str(number): (float(number), math.log1p(number)) for number in range(1000)}
+
 #: names of what ``surface`` returns, in order
 SURFACE = (
     "log_chars",
@@ -93,12 +96,9 @@ def surface(question: str) -> Floats:
     kinds = set(foreign)
     words = raw.translate(_ONLY_LETTERS).split()
     found = _numbers(text, raw, kinds)
-    # beyond 15 digits a number is only "huge"
-    if max(map(len, found), default=0) <= 15:
-        values = list(map(float, found))
-    else:
-        values = [min(float(n[:20]), 1e15) for n in found]
-    logs = list(map(math.log1p, values))
+    known = list(map(_SMALL_NUMBERS.get, found))
+    read = [pair or _read(n) for pair, n in zip(known, found, strict=True)] if None in known else known
+    values, logs = zip(*read, strict=True) if read else ((), ())
     brackets = raw.translate(None, _NOT_BRACKETS)
     depths = accumulate(1 if mark in _OPENS else -1 for mark in brackets)
     plus, minus, percent, equals = (raw.count(mark) for mark in b"+-%=")
@@ -115,7 +115,7 @@ def surface(question: str) -> Floats:
             len(set(words)) / max(1, len(words)),
             len(found),
             len(set(found)),
-            sum("." in n for n in found) if b"." in raw else 0,
+            "".join(found).count(".") if b"." in raw else 0,
             max(logs, default=0.0),
             sum(logs) / max(1, len(logs)),
             math.log1p(min(sum(values), 1e18)),
@@ -245,6 +245,13 @@ def _spelt(run: re.Match[str]) -> str:
     return f" {' '.join(run[0])} "
 
 
+def _read(number: str) -> tuple[float, float]:
+    """A number and its logarithm."""
+    # beyond 15 digits a number is only "huge"
+    value = float(number) if len(number) <= 15 else min(float(number[:20]), 1e15)
+    return value, math.log1p(value)
+
+
 def _count(text: str, kinds: Iterable[str]) -> int:
     """How many letters of ``text`` are of these kinds."""
     wanted = frozenset(kinds)
@@ -258,10 +265,7 @@ def _numbers(text: str, raw: bytes, foreign: set[str]) -> list[str]:
     parts = raw.translate(_ONLY_NUMBERS).decode("ascii").split()
     if b"." not in raw:
         return parts
-    found: list[str] = []
-    for part in parts:
-        if part.isdigit():
-            found.append(part)
-        else:
-            found += _NUMBER.findall(part)
-    return found
+    dotted = [at for at, whole in enumerate(map(str.isdigit, parts)) if not whole]
+    for at in reversed(dotted):
+        parts[at : at + 1] = _NUMBER.findall(parts[at])
+    return parts

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planner.bitscore import BitTrees
 from planner.boosting import Shape, boost
 from planner.trees import Forest, parse
 from search.errors import ArtefactError
@@ -32,6 +33,21 @@ def test_one_row_gives_the_same_bits_as_many() -> None:
     forest = Forest([parse(text()), parse(text(True)), parse(text(seed=3))])
     together = forest.predict(ROWS)
     alone = np.concatenate([forest.predict(ROWS[i : i + 1]) for i in range(len(ROWS))])
+    assert np.array_equal(together, alone)
+
+
+@pytest.mark.parametrize("leaves", [2, 31, 64, 100])
+def test_a_row_alone_reaches_the_leaves_that_walking_reaches(leaves: int) -> None:
+    shape = Shape(trees=6, leaves=leaves, min_data=1, l2=0.0)
+    grown = boost(ROWS, LABELS, np.ones(300), shape, probability=False, seed=0, threads=1)
+    flat = boost(ROWS, np.full(300, 0.25), np.ones(300), SHAPE, probability=False, seed=0, threads=1)
+    forest = Forest([parse(grown), parse(flat)])
+    bits = BitTrees.of(forest.feature_, forest.threshold_, forest.children_, forest.value_, forest.roots_)
+    # a word holds 64 leaves: larger trees are walked
+    assert (bits is None) == (leaves > 64)
+    on_edges = np.concatenate([ROWS, np.resize(forest.threshold_, (40, 6))])
+    together = forest.predict(on_edges)
+    alone = np.concatenate([forest.predict(row[None]) for row in on_edges])
     assert np.array_equal(together, alone)
 
 

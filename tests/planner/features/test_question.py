@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.features.question import SURFACE, NgramEncoder, surface
+from planner.features.question import SURFACE, NgramEncoder, _counts, surface
 from search.errors import ArtefactError
 
 QUESTIONS = [f"what is {a} plus {b} times ({a} + 1)?" for a in range(6) for b in range(6)] + [
@@ -21,6 +23,7 @@ def test_surface_counts() -> None:
     assert seen["largest_log"] == pytest.approx(np.log1p(41))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_gives_finite_features(question: str) -> None:
     assert np.isfinite(surface(question)).all()
@@ -53,3 +56,48 @@ def test_the_same_seed_gives_the_same_encoder() -> None:
 def test_refuses_arrays_that_do_not_fit() -> None:
     with pytest.raises(ArtefactError, match="n-gram arrays"):
         NgramEncoder(np.ones(3), np.ones((4, 2)))
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 10**18) | st.integers(0, 1200), max_size=6), st.sampled_from(["", "0", "."]))
+def test_numbers_are_read_as_python_reads_them(numbers: list[int], lead: str) -> None:
+    seen = dict(zip(SURFACE, surface(" ".join(f"{lead}{number}" for number in numbers)), strict=True))
+    values = [min(float(f"{lead}{number}"[:20].lstrip(".")), 1e15) for number in numbers]
+    logs = [math.log1p(value) for value in values]
+    assert seen["largest_log"] == max(logs, default=0.0)
+    assert seen["mean_log"] == sum(logs) / max(1, len(logs))
+    assert seen["sum_log"] == math.log1p(min(sum(values), 1e18))
+
+
+def test_encodes_as_scikit_learn_reduces() -> None:
+    """The slow way: the same counts in scikit-learn's own tf-idf, norm and reduction."""
+    from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import TfidfTransformer
+    from sklearn.preprocessing import normalize
+
+    buckets = len(ENCODER.idf)
+    rows = np.zeros((len(QUESTIONS), buckets))
+    for row, question in zip(rows, QUESTIONS, strict=True):
+        where, value = _counts(question, buckets)
+        row[where] = value
+    occurs = csr_matrix(rows > 0).astype(np.float64)
+    slow_idf = TfidfTransformer(smooth_idf=True).fit(occurs).idf_
+    np.testing.assert_allclose(ENCODER.idf, slow_idf, rtol=1e-6)
+    slow = normalize(rows * ENCODER.idf) @ ENCODER.components
+    fast = np.stack([ENCODER.encode(question) for question in QUESTIONS])
+    np.testing.assert_allclose(fast, slow, rtol=0, atol=1e-12)
+
+
+def test_counts_what_scikit_learn_counts() -> None:
+    """Character n-grams of ASCII texts, told apart: as many of each as ``CountVectorizer`` finds."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    questions = ["aab aab", "what is 4 plus 5?", "x"]
+    counted = CountVectorizer(analyzer="char", ngram_range=(3, 4), lowercase=True).fit_transform(
+        [f" {question} " for question in questions]
+    )
+    buckets = 2**22
+    for question, slow in zip(questions, counted.toarray(), strict=True):
+        where, value = _counts(question, buckets)
+        characters = np.expm1(value[where < buckets // 2]).round().astype(int)
+        assert sorted(characters.tolist()) == sorted(slow[slow > 0].tolist())
