@@ -36,6 +36,7 @@ from search.log.tables import TABLES
 from search.plan import Plan
 from search.problem import Problem
 from search.problem_set import canonical_json, problems_fingerprint
+from search.prompted import PromptedLoader
 from search.result import Result
 from search.run import run_plan
 from search.scoring import score_solution, together
@@ -48,7 +49,6 @@ __all__ = ["Campaign", "Progress", "Unit", "check_problems"]
 
 
 _GREEDY = Sampling(temperature=0.0)
-_DELIMITER = "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Campaign:
         self.problems = tuple(problems)
         self.grid = grid
         self.log = log
-        self.loader = loader
+        self.loader = PromptedLoader(loader, grid.prompt, grid.template, grid.delimiter)
         check_problems(self.problems)
 
     def run(self, progress: Callable[[Progress], None] | None = None) -> Progress:
@@ -179,7 +179,9 @@ class Campaign:
         for name, card in zip((*self.grid.policies, *judges), (*policies, *prms), strict=True):
             if card.name != name:
                 raise GridError(f"a grid names a model as its card does, got {name!r} for {card.name!r}")
-        self.log.declare(self._settings(), policies=policies, prms=prms)
+        promptings = {name: self.loader.prompting(name) for name in self.grid.policies}
+        told = {f"prompt of {name}": str(one) for name, one in promptings.items() if not one.is_plain}
+        self.log.declare({**self._settings(), **told}, policies=policies, prms=prms)
 
     def _add_groups(self) -> None:
         known = {problem.problem_id: problem for group in self._logged_groups() for problem in group}
@@ -214,6 +216,9 @@ class Campaign:
 
     # ---- doing it
 
+    def _delimiter(self, unit: Unit) -> str:
+        return self.loader.prompting(unit.policy).delimiter
+
     def _backend(self, unit: Unit) -> str:
         return "" if unit.table == "scores" else self.loader.engine(unit.policy).backend
 
@@ -227,7 +232,7 @@ class Campaign:
     async def _draw(self, unit: Unit) -> pl.DataFrame:
         engine = self.loader.engine(unit.policy)
         sampling = _GREEDY if unit.first < 0 else self.grid.sampling
-        setting = Setting(engine, None, sampling, self.grid.limits, _DELIMITER)
+        setting = Setting(engine, None, sampling, self.grid.limits, self._delimiter(unit))
         seeds = [
             seed_of(self.grid.seed, engine.card.fingerprint, str(sampling), problem.problem_id, unit.first)
             for problem in unit.problems
@@ -242,7 +247,7 @@ class Campaign:
 
     async def _search(self, unit: Unit) -> pl.DataFrame:
         engine, reward = self.loader.engine(unit.policy), self.loader.reward(unit.prm)
-        setting = Setting(engine, reward, self.grid.sampling, self.grid.limits, _DELIMITER)
+        setting = Setting(engine, reward, self.grid.sampling, self.grid.limits, self._delimiter(unit))
         choice = str(Choice(engine.card.name, reward.card.name, unit.plan))
         seeds = [seed_of(self.grid.seed, choice, problem.problem_id, unit.first) for problem in unit.problems]
         results = await self._run_all(unit, setting, seeds)
@@ -269,8 +274,9 @@ class Campaign:
         samples = self._samples(unit)
         keys = ("problem_id", "policy", "sampling", "draw")
         texts = samples.select("problem_id", "text").rows()
+        delimiter = self._delimiter(unit)
         work = {
-            key: score_solution(reward, questions[key[0]], key[1], _DELIMITER) for key in dict.fromkeys(texts)
+            key: score_solution(reward, questions[key[0]], key[1], delimiter) for key in dict.fromkeys(texts)
         }
         scored = dict(zip(work, await together(list(work.values())), strict=True))
         rows, paid = [], set()

@@ -7,6 +7,7 @@
     score = ["last", "min"]  # of best_of_n and weighted_vote; tree_score = ["last"] for trees
     vote = ["max"]
     runs = 2                 # of every tree plan
+    prompt = "auto"          # how policies are asked (search/prompts.py); template, delimiter of your own
 
     [[pair]]
     policy = "lab-policy-m"
@@ -30,6 +31,7 @@ from search.choice import Choice
 from search.engines.protocol import Sampling
 from search.errors import GridError
 from search.plan import GRAMMAR, Plan
+from search.prompts import choose
 from search.strategies.protocol import Limits
 
 __all__ = ["Grid", "Pair"]
@@ -76,6 +78,9 @@ class Grid(BaseModel):
         Limits per solution.
     seed:
         Of the campaign.
+    prompt, template, delimiter:
+        How policies are asked and what ends a step: the name of a prompting (``search.prompts``) or
+        ``auto`` (by the policy's chat template); a template that holds ``{question}`` once; a text.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -99,6 +104,9 @@ class Grid(BaseModel):
     max_tokens: _Number = 224
     max_steps: _Number = 32
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    prompt: Literal["auto", "plain", "llama-3", "qwen-2.5", "generic"] = "auto"
+    template: str | None = None
+    delimiter: str | None = None
 
     @model_validator(mode="after")
     def _rules(self) -> Grid:
@@ -114,6 +122,7 @@ class Grid(BaseModel):
         for place, pair in enumerate(self.pair):
             if pair in self.pair[:place]:
                 raise ValueError(f"a pair is given once, got {pair.policy} x {pair.prm or '-'} twice")
+        choose(self.prompt, template=self.template, delimiter=self.delimiter)
         self.plans()
         return self
 

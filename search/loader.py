@@ -38,6 +38,10 @@ class Loader(ABC):
     def reward(self, name: str) -> Reward:
         """The PRM, loaded."""
 
+    def chat_template(self, name: str) -> str:
+        """A policy's chat template, without loading weights; "" where it is not known."""
+        return ""
+
     @abstractmethod
     async def close(self) -> None:
         """Close what this loader has loaded. Safe to call twice."""
@@ -98,6 +102,9 @@ class SourceLoader(Loader):
         if name not in self._engines:
             self._engines[name] = _named(self._policies, name, "policy").open()
         return self._engines[name]
+
+    def chat_template(self, name: str) -> str:
+        return _named(self._policies, name, "policy").chat_template()
 
     def reward(self, name: str) -> Reward:
         if name not in self._rewards:

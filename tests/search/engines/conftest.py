@@ -15,10 +15,12 @@ from search.checkpoint import read_checkpoint
 from search.engines.embedded import EmbeddedEngine
 from search.engines.openai.engine import OpenAIEngine
 from search.engines.openai.fake import FakeOpenAI
+from search.engines.prompted import PromptedEngine
 from search.engines.protocol import Engine
 from search.engines.scripted import END, ScriptedEngine
 from search.engines.tokenizer import CheckpointTokenizer
 from search.engines.vllm import VllmEngine
+from search.prompts import Prompting
 from search.remote.fake_server import FakeServer
 
 QUESTION = "what is 1 + 2"
@@ -69,6 +71,9 @@ def scripted_server() -> Iterator[FakeServer]:
 def _open(member: str, policy: Path, request: pytest.FixtureRequest) -> Engine:
     if member == "scripted":
         return ScriptedEngine({QUESTION: SOLUTIONS}, context=2048)
+    if member == "prompted":
+        asked = Prompting("Solve: {question} Think.", "\n\n")
+        return PromptedEngine(ScriptedEngine({asked.ask(QUESTION): SOLUTIONS}, context=2048), asked)
     if member == "openai":
         return OpenAIEngine.connect(request.getfixturevalue("scripted_server").url, parameters=1000)
     if member == "embedded":
@@ -84,6 +89,7 @@ def _open(member: str, policy: Path, request: pytest.FixtureRequest) -> Engine:
 @pytest.fixture(
     params=[
         "scripted",
+        "prompted",
         "embedded",
         "openai",
         pytest.param("vllm", marks=[pytest.mark.slow, pytest.mark.vllm]),
@@ -93,7 +99,9 @@ def _open(member: str, policy: Path, request: pytest.FixtureRequest) -> Engine:
 async def case(request: pytest.FixtureRequest, policy: Path) -> AsyncIterator[Case]:
     engine = _open(request.param, policy, request)
     reference = (
-        _scripted_reference if request.param in ("scripted", "openai") else _transformers_reference(policy)
+        _scripted_reference
+        if request.param in ("scripted", "prompted", "openai")
+        else _transformers_reference(policy)
     )
     yield Case(engine, QUESTION, reference)
     await engine.close()

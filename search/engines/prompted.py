@@ -1,0 +1,43 @@
+"""A policy under a prompting: an engine that asks another engine in the words of ``search.prompts``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from search.engines.protocol import Engine, Event, Request
+from search.prompts import Prompting
+
+__all__ = ["PromptedEngine"]
+
+
+class PromptedEngine(Engine):
+    """Wraps an engine; only prompts and the card's fingerprint differ. Closing it closes the other.
+
+    Parameters
+    ----------
+    engine:
+        Who writes.
+    prompting:
+        What stands around a question.
+    """
+
+    def __init__(self, engine: Engine, prompting: Prompting) -> None:
+        self._engine = engine
+        self.prompting = prompting
+        self.card = prompting.card(engine.card)
+
+    @property
+    def backend(self) -> str:
+        return self._engine.backend
+
+    def prompt(self, question: str) -> tuple[int, ...]:
+        return self._engine.prompt(self.prompting.ask(question))
+
+    def submit(self, request: Request) -> AsyncIterator[Event]:
+        return self._engine.submit(request)
+
+    async def cancel(self, request_id: str, child: int | None = None) -> None:
+        await self._engine.cancel(request_id, child)
+
+    async def close(self) -> None:
+        await self._engine.close()
