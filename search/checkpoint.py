@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,13 @@ class Checkpoint:
         return ModelCard(self.path.resolve().name, self.parameters, self.fingerprint, self.context)
 
 
-def read_checkpoint(path: str | Path) -> Checkpoint:
+def read_checkpoint(path: str | Path, architectures: Collection[str] | None = ARCHITECTURES) -> Checkpoint:
     """Check a model folder and say what it is.
+
+    Parameters
+    ----------
+    architectures:
+        Those that will do; None where the model runs elsewhere and any does.
 
     Raises
     ------
@@ -93,7 +98,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     if not folder.is_dir():
         raise CheckpointError(f"a checkpoint is a folder, got {str(folder)!r}, which is none")
     config = _read_config(folder)
-    architecture = _architecture(folder, config)
+    architecture = _architecture(folder, config, architectures)
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise CheckpointError(f"a checkpoint needs *.safetensors weights, got none in {str(folder)!r}")
@@ -128,11 +133,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _architecture(folder: Path, config: Mapping[str, Any]) -> str:
+def _architecture(folder: Path, config: Mapping[str, Any], known: Collection[str] | None) -> str:
     named = config.get("architectures") or [None]
-    if named[0] not in ARCHITECTURES:
+    if known is not None and named[0] not in known:
         raise CheckpointError(
-            f"architecture must be one of {', '.join(ARCHITECTURES)}, got {named[0]!r} in {str(folder)!r}"
+            f"architecture must be one of {', '.join(known)}, got {named[0]!r} in {str(folder)!r}"
         )
     return str(named[0])
 

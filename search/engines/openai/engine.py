@@ -206,7 +206,7 @@ def _card(
     called = name or served.model.rstrip("/").rpartition("/")[2]
     limits = [limit for limit in (served.context, context) if limit is not None]
     if folder is not None and list(Path(folder).glob("*.safetensors")):
-        card = read_checkpoint(folder).card
+        card = read_checkpoint(folder, None).card
         return ModelCard(
             called, parameters or card.parameters, card.fingerprint, min([*limits, card.context])
         )

@@ -8,11 +8,12 @@ from random import Random
 
 import pytest
 
+from search.checkpoint import read_checkpoint
 from search.engines.openai.engine import OpenAIEngine
 from search.engines.openai.fake import FakeOpenAI
 from search.engines.protocol import ChildFinished, Event, FinishReason, Request, RequestFinished, Sampling
 from search.engines.scripted import TURN, ScriptedEngine
-from search.errors import EngineError, RefusedError
+from search.errors import CheckpointError, EngineError, RefusedError
 from search.remote.fake_server import FakeServer, Fault
 
 QUESTION = "what is 1 + 2"
@@ -132,3 +133,15 @@ async def test_the_card_is_the_folders_where_it_holds_the_model(policy: Path, tm
         none = OpenAIEngine.connect(server.url).card
         assert len({whole.fingerprint, bare.fingerprint, none.fingerprint}) == 3
         assert OpenAIEngine.connect(server.url, tokenizer=tmp_path).card == bare
+
+
+def test_a_policy_that_runs_elsewhere_may_be_of_any_architecture(policy: Path, tmp_path: Path) -> None:
+    for file in policy.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = (tmp_path / "config.json").read_text().replace("Qwen2ForCausalLM", "Gemma9ForCausalLM")
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(CheckpointError, match=r"architecture must be one of .*, got 'Gemma9ForCausalLM'"):
+        read_checkpoint(tmp_path)
+    with FakeServer(FakeOpenAI(ScriptedEngine(write))) as server:
+        card = OpenAIEngine.connect(server.url, tokenizer=tmp_path).card
+    assert card.parameters == read_checkpoint(policy).parameters
