@@ -31,13 +31,14 @@ COMMANDS = (
     "planner train problems search 1024 --seed 7 -o runs/learn.jsonl.gz",
     "planner train problems check 384 --seed 8 -o runs/held-out.jsonl.gz",
     "planner search runs/learn.jsonl.gz --grid models/lab/main.toml -o runs/learn",
+    "planner search runs/learn.jsonl.gz --grid models/lab/hand-over.toml -o runs/learn",
     "planner search runs/held-out.jsonl.gz --grid models/lab/main.toml -o runs/held-out",
-    "planner fit runs/learn -o models/planner --folds problem --seed 7",
+    "planner search runs/held-out.jsonl.gz --grid models/lab/hand-over.toml -o runs/held-out",
+    "planner fit runs/learn -o models/planner --folds problem --seed 7 --trials 30",
     "planner evaluate runs/held-out --planner models/planner --training runs/learn"
     " --budgets 2,4,8,16,64 --json > runs/evaluation.json",
     "planner search runs/held-out.jsonl.gz --grid models/lab/more-prms.toml -o runs/held-out",
-    "planner search runs/held-out.jsonl.gz --grid models/lab/sizes.toml -o runs/sizes",
-    "planner train report runs/held-out runs/sizes --evaluation runs/evaluation.json",
+    "planner train report runs/held-out --evaluation runs/evaluation.json",
 )
 
 
