@@ -21,6 +21,7 @@ Json = dict[str, Any]
 
 BEAM = "beam_search(n=16, width=4, prune=last, score=last, vote=max)"
 GOOD = "lab-prm-good"
+OPEN = "no domain claims this question: the policy answers once"
 QUESTION: Json = {"policy": "lab-policy-m", "samples": 0, "prm": None}
 FOUR: Json = {"policy": "lab-policy-m", "samples": 4, "prm": None}
 
@@ -196,6 +197,8 @@ class FakeApi:
         Seconds between two events.
     key:
         The API key that is wanted; None: anybody may ask.
+    open_ended:
+        Whether questions are such that no answer is right or wrong.
     broken:
         A stream ends before its answer: ``"off"`` without a word, ``"error"`` with one.
     asked, feedback, decisions:
@@ -208,6 +211,7 @@ class FakeApi:
     hold: int | None = None
     pause: float = 0.0
     key: str | None = None
+    open_ended: bool = False
     broken: str | None = None
     asked: list[Json] = field(default_factory=list)
     feedback: list[Json] = field(default_factory=list)
@@ -280,10 +284,15 @@ class FakeApi:
             {
                 "object": "plan",
                 "domain": body.get("domain", "text"),
-                "reason": "forced_plan" if forced else None,
-                "detail": f"the model's name forces {forced}" if forced else None,
+                "reason": "forced_plan" if forced else "open_ended" if self.open_ended else None,
+                "detail": f"the model's name forces {forced}"
+                if forced
+                else OPEN
+                if self.open_ended
+                else None,
                 "budget": {"asked": body.get("budget")},
-                "advice": _advice(chosen, FOUR, self.policy),
+                "advice": _advice(chosen, FOUR, self.policy)
+                | ({"accuracy": None, "interval": [0.0, 1.0]} if self.open_ended else {}),
                 "alternatives": [
                     {"policy": self.policy, "prm": prm, "plan": plan, "accuracy": right, "tokens": cost}
                     | {"fits": fits}

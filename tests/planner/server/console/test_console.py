@@ -43,6 +43,16 @@ def test_a_plan_comes_first_and_spends_nothing(visit: Visit, api: FakeApi) -> No
     assert [body["include"] for body in api.asked] == [["alternatives", "why"]]
 
 
+def test_a_plan_for_open_ended_talk_compares_nothing(visit: Visit, api: FakeApi) -> None:
+    api.open_ended = True
+    page = visit()
+    page.get_by_role("button", name="Plan only").click()
+    plan = page.get_by_role("region", name="The plan")
+    expect(plan.locator(".note")).to_have_text("no domain claims this question: the policy answers once")
+    expect(plan.locator(".promise").first).to_contain_text("unknown")
+    expect(plan.locator(".alternatives")).to_have_count(0)
+
+
 def test_the_search_is_watched_and_ends_with_a_receipt(visit: Visit, api: FakeApi) -> None:
     page = visit()
     ask(page)
@@ -178,6 +188,7 @@ def test_a_past_decision_is_found_opened_and_judged(visit: Visit, api: FakeApi) 
     record.get_by_role("button", name="Wrong").click()
     expect(record.get_by_text("Thank you, kept.")).to_be_visible()
     assert [given["correct"] for given in api.feedback] == [False]
+    expect(entries.first).to_contain_text("wrong")
     page.reload()
     expect(page.get_by_role("article")).to_contain_text("✕ wrong")
     expect(page.get_by_role("button", name="Wrong")).to_have_attribute("aria-pressed", "true")
@@ -463,6 +474,38 @@ def test_refusals_are_told_in_the_servers_words(visit: Visit, api: FakeApi) -> N
     expect(page.get_by_text("A question must hold some text.")).to_be_visible()
     expect(page.get_by_label("Question")).to_be_focused()
     assert len(api.asked) == 1
+
+
+def test_a_server_that_does_not_answer_is_told(visit: Visit) -> None:
+    page = visit(allow=("ERR_FAILED",))
+    page.route("**/v1/plan", lambda route: route.abort())
+    ask(page)
+    expect(page.get_by_role("alert")).to_have_text("The server does not answer.")
+    page.unroute("**/v1/plan")
+    page.get_by_role("button", name="Ask", exact=True).click()
+    answered(page)
+
+
+def test_an_overloaded_server_is_told_with_its_wait(visit: Visit) -> None:
+    page = visit(allow=("429",))
+    page.route(
+        "**/v1/plan",
+        lambda route: route.fulfill(
+            status=429, headers={"retry-after": "7"}, json={"error": {"message": "too much"}}
+        ),
+    )
+    ask(page)
+    expect(page.get_by_role("alert")).to_have_text("too much; try again in 7 s")
+
+
+def test_a_refused_key_is_asked_for_once(visit: Visit, api: FakeApi) -> None:
+    api.key = "pk-a-key-of-a-lab-0123456789"
+    page = visit("#now", allow=("401",))
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(2500)  # longer than the view waits between two questions
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.get_by_role("alert")).to_contain_text("an API key must be known")
 
 
 def test_an_answer_that_nobody_can_read_is_told(visit: Visit, api: FakeApi) -> None:
