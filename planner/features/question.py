@@ -12,7 +12,7 @@ import re
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, repeat
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -213,14 +213,46 @@ def _counts(question: str, buckets: int) -> tuple[NDArray[np.int64], Floats]:
         places.append(_scatter(windows[:-1] + np.uint64(257**3) * raw[3:], half))
     # numbers differ in every question: their sizes are in the surface features
     words = _tokens(text)
-    checks = list(map(zlib.crc32, words))
-    # CRC-32 goes on where it stopped: this is that of "one two" without writing it
-    pairs = map(zlib.crc32, words[1:], map(zlib.crc32, repeat(b" "), checks))
-    keys = np.fromiter(chain(checks, pairs), np.int64, max(0, 2 * len(words) - 1))
-    places.append(half + keys % half)
+    checks = np.fromiter(map(zlib.crc32, words), np.int64, len(words))
+    places.append(half + checks % half)
+    places.append(half + _pair_checks(checks, words) % half)
     count = np.bincount(np.concatenate(places), minlength=buckets)
     where = np.flatnonzero(count)
     return where, np.log1p(count[where])
+
+
+def _shifts() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What CRC-32 makes of a sum when a space and a word of L bytes follow: tables (L, byte of the sum, its
+    value), and what the space adds, (L,). The word's own sum is added to that (zlib's ``crc32_combine``)."""
+    ends = 2**32 - 1
+    table = np.array([zlib.crc32(bytes((byte,)), ends) ^ ends for byte in range(256)], np.int64)
+    tables = np.empty((_LONGEST_WORD + 2, 4, 256), np.int64)
+    spaces = np.empty(_LONGEST_WORD + 2, np.int64)
+    tables[0] = np.arange(256) << np.arange(0, 32, 8)[:, None]
+    spaces[0] = zlib.crc32(b" ")
+    for size in range(_LONGEST_WORD + 1):
+        tables[size + 1] = (tables[size] >> 8) ^ table[tables[size] & 255]
+        spaces[size + 1] = (spaces[size] >> 8) ^ table[spaces[size] & 255]
+    return tables[1:].ravel(), spaces[:-1]
+
+
+#: words of more bytes are added byte by byte
+_LONGEST_WORD = 24
+_SHIFTS, _SPACED = _shifts()
+
+
+def _pair_checks(checks: NDArray[np.int64], words: Sequence[bytes]) -> NDArray[np.int64]:
+    """CRC-32 of every "one two" from those of its words, without writing it."""
+    first, second = checks[:-1], checks[1:]
+    size = np.fromiter(map(len, words), np.int64, len(words))[1:]
+    short = np.minimum(size, _LONGEST_WORD)
+    base = short << 10
+    sums = second ^ _SPACED.take(short)
+    for place in range(4):
+        sums ^= _SHIFTS.take(base + (place << 8) + ((first >> (8 * place)) & 255))
+    for at in np.flatnonzero(size > _LONGEST_WORD).tolist():
+        sums[at] = zlib.crc32(words[at + 1], zlib.crc32(b" ", int(first[at])))
+    return sums
 
 
 def _scatter(windows: NDArray[np.uint64], half: int) -> NDArray[np.int64]:

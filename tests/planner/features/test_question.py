@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
+import zlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.features.question import SURFACE, NgramEncoder, _counts, surface
+from planner.features.question import SURFACE, NgramEncoder, _counts, _pair_checks, surface
 from search.errors import ArtefactError
 
 QUESTIONS = [f"what is {a} plus {b} times ({a} + 1)?" for a in range(6) for b in range(6)] + [
@@ -101,3 +103,11 @@ def test_counts_what_scikit_learn_counts() -> None:
         where, value = _counts(question, buckets)
         characters = np.expm1(value[where < buckets // 2]).round().astype(int)
         assert sorted(characters.tolist()) == sorted(slow[slow > 0].tolist())
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(min_size=1, max_size=40), max_size=12))
+def test_sums_of_pairs_are_those_of_the_pairs_written_out(words: list[bytes]) -> None:
+    checks = np.array([zlib.crc32(word) for word in words], np.int64)
+    written = [zlib.crc32(b" ".join(pair)) for pair in pairwise(words)]
+    assert _pair_checks(checks, words).tolist() == written
