@@ -40,7 +40,9 @@ def fit(
             metavar="FILE", help="Keep the Optuna study in this SQLite file; continue it if it exists."
         ),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="LightGBM threads.")] = 1,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Folds fitted at the same time; the planner is the same.")
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Learn a planner from a search log."""
@@ -82,7 +84,7 @@ def fit(
         ],
         notes=[
             f"Learned from {card['problems']} problems of {len(card['families'])} families, "
-            f"{card['trials']} trials. What decisions met where a {quality['folds']} was left out.",
+            f"{card['trials']} trials, {card['pruned']} of them pruned. What decisions met where a {quality['folds']} was left out.",
             f"The honest test is another log: planner evaluate LOG --planner {output}",
         ],
     )
