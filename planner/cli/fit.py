@@ -84,7 +84,8 @@ def fit(
         ],
         notes=[
             f"Learned from {card['problems']} problems of {len(card['families'])} families, "
-            f"{card['trials']} trials, {card['pruned']} of them pruned. What decisions met where a {quality['folds']} was left out.",
+            f"{card['trials']} trials, {card['pruned']} of them pruned. "
+            f"What decisions met where a {quality['folds']} was left out.",
             f"The honest test is another log: planner evaluate LOG --planner {output}",
         ],
     )
