@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from planner.server.answers import ANSWERS, SCHEMAS
+
 __all__ = ["document"]
 
 _ERROR = {
@@ -53,7 +55,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
-    schemas["Error"] = _ERROR
+    schemas |= {"Error": _ERROR, **SCHEMAS}
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, methods in schema["paths"].items():
         for operation in methods.values():
@@ -61,16 +63,30 @@ def document(app: FastAPI) -> dict[str, Any]:
             responses.pop("422", None)
             for status, words in _STATUSES.items():
                 responses.setdefault(status, _answer(words))
-            if path in _STREAMED:
-                responses["200"]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+            responses["200"]["content"] = _content(path)
+            if path == "/readyz":
+                responses["503"] = {**_answer("No policy answers."), "content": _json("NotReady")}
             if path not in ("/healthz", "/readyz"):
                 operation["security"] = [{"key": []}, {}]
     app.openapi_schema = schema
     return schema
 
 
+def _content(path: str) -> dict[str, Any]:
+    """What an endpoint answers when all is well."""
+    if path == "/metrics":
+        return {"text/plain": {"schema": {"type": "string"}}}
+    content = _json(*ANSWERS[path])
+    if path in _STREAMED:
+        content["text/event-stream"] = {"schema": {"type": "string"}}
+    return content
+
+
 def _answer(words: str) -> dict[str, Any]:
-    return {
-        "description": words,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-    }
+    return {"description": words, "content": _json("Error")}
+
+
+def _json(*names: str) -> dict[str, Any]:
+    """JSON of one of these schemas."""
+    every = [{"$ref": f"#/components/schemas/{name}"} for name in names]
+    return {"application/json": {"schema": every[0] if len(every) == 1 else {"anyOf": every}}}

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
@@ -21,6 +22,7 @@ from planner.latency import Work as Seen
 from planner.options import Option, options, voting
 from planner.planner import Planner
 from planner.recommendation import Recommendation
+from planner.server.admission import Ticket
 from planner.server.ask import Ask
 from planner.server.budget import Granted
 from planner.server.keys import Key
@@ -131,14 +133,14 @@ class Work:
         try:
             if self._on_queue is not None and service.admission.is_full:
                 self._on_queue(service.admission.waiting)
-            async with service.admission.enter(self._key.name) as ticket:
+            async with self._place() as ticket:
                 self._share = ticket.share
                 self._allowance = self._allowance.shrunk(ticket.share)
                 answers = await self._within_time(ticket.waited)
             outcome = str(answers.answers[0].solution.outcome)
             return answers
         except Refusal as refusal:
-            error, outcome = refusal, "refused"
+            error, outcome = refusal, "refused" if refusal.status < 500 else "failed"
             raise
         except Exception as failure:
             error, outcome = failure, "failed"
@@ -149,6 +151,21 @@ class Work:
     # ---- before
 
     _share = 1.0
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[Ticket]:
+        """A place among the running requests. Raises Refusal: 429 beyond the queue, 504 at the deadline."""
+        seconds = self._allowance.seconds
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(seconds):
+                    entering = self._service.admission.enter(self._key.name)
+                    ticket = await stack.enter_async_context(entering)
+            except TimeoutError as error:
+                raise Refusal(
+                    f"a place must be free within {seconds:g} s, got none", 504, code="deadline"
+                ) from error
+            yield ticket
 
     def _read_domain(self) -> tuple[str, bool]:
         """What reads answers, and whether they can be compared at all."""
@@ -316,6 +333,12 @@ class Work:
         for name in {solution.choice.policy, solution.choice.prm} - {None, *solution.lost}:
             service.models.answered(str(name))
         self._log.solutions.append(solution)
+        if solution.outcome == Outcome.DEADLINE:
+            raise Refusal(
+                f"a solution must end within {terms.budget.seconds:.3g} s of work, got none",
+                504,
+                code="deadline",
+            )
         return _answer_of(solution)
 
     def _steering(self, terms: Terms) -> Steering | None:
@@ -434,7 +457,7 @@ class Work:
             accuracy=None if solution is None else _known(solution.accuracy),
             tokens=None if solution is None else _known(solution.tokens),
             flops=None if solution is None else _known(solution.flops),
-            seconds=None,
+            seconds=None if solution is None else self._expected_seconds(solution),
             usd=None,
             propensity=propensity,
             steps=steps,

@@ -78,6 +78,24 @@ def test_at_its_deadline_a_request_has_the_best_answer_so_far(service_of: Make, 
     assert now["promised"]["seconds"]["requests"] == 1
 
 
+def test_a_deadline_that_lets_nothing_finish_is_an_error(service_of: Make, serving: Serve) -> None:
+    service = service_of(stuck(), admission=Admission(running=1, waiting=4))
+    house = serving(service)
+    url, soon = f"{house.v1}/chat/completions", {"seconds": 0.001}
+    found = httpx.post(url, json=asked(FORCED, budget=soon), timeout=20.0)
+    assert (found.status_code, found.json()["error"]["code"]) == (504, "deadline")
+    held = threading.Thread(
+        target=lambda: httpx.post(url, json=asked(FORCED, budget={"seconds": 1.5}), timeout=60.0)
+    )
+    held.start()
+    until(lambda: service.admission.running == 1)
+    waits = httpx.post(url, json=asked(FORCED, budget={"seconds": 0.05}), timeout=20.0)
+    assert (waits.status_code, waits.json()["error"]["code"]) == (504, "deadline")
+    assert service.admission.waiting == 0
+    held.join()
+    assert service.window.counts["failed"] == 1 + 1
+
+
 def test_a_prm_that_is_down_is_planned_without(service_of: Make, serving: Serve) -> None:
     broken = {name: Broken(name, 1_000_000) for name in ("good", "bad")}
     service = service_of(rewards=broken)
