@@ -23,12 +23,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# a busy machine is no failure: nothing here asserts wall-clock times
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 MISSING = "vLLM is not installed in this environment"
 #: seconds that a server gets to come up; a busy machine needs more than the usual 40
 PATIENCE = 400.0
-#: vLLMs in this process at a time; each takes two and a half gigabytes
-TOGETHER = 3
+#: vLLMs in this process, and servers, at a time; each takes about three gigabytes
+TOGETHER, SERVERS = 3, 2
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -170,6 +175,8 @@ def vllm_server(vllm: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     def server(folder: Path, *arguments: str) -> Server:
         key = (folder, arguments)
         if key not in servers:
+            while len(servers) >= SERVERS:
+                servers.pop(next(iter(servers))).kill()
             log = tmp_path_factory.mktemp("vllm") / "log"
             servers[key] = Server(folder, log, arguments)
             servers[key].start()
