@@ -1,10 +1,13 @@
 """Judges over HTTP: how ``vllm serve`` is asked for the rewards of prefixes.
 
-``PoolingJudge`` asks ``/pooling`` of a server that runs a token-classification PRM, ``vllm serve PRM --runner
-pooling``. Its default, STEP pooling, gives one row per token, or with ``--pooler-config
-'{"tok_pooling_type": "STEP", "step_tag_id": ID}'`` one per separator, which is less to send; ID is that of
-``<extra_0>``. ALL pooling is understood with ``--no-enable-prefix-caching`` only, since rows of cached tokens
-are not told. Either way the whole prefix is processed again at each call.
+``PoolingJudge`` asks ``/pooling`` of a server that runs a token-classification PRM, one of
+
+    vllm serve PRM --runner pooling --no-enable-prefix-caching --pooler-config '{"tok_pooling_type": "ALL"}'
+    vllm serve PRM --runner pooling --pooler-config '{"tok_pooling_type": "STEP", "step_tag_id": ID}'
+
+ALL pooling gives a row per token (of cached tokens it would give none, hence the option); STEP pooling one per
+separator, which is less to send, ID being that of ``<extra_0>``. Without an ID it gives none at all. Either way
+the whole prefix is processed again at each call.
 
 ``ChoiceJudge`` asks ``/v1/completions`` of a server that runs a causal PRM, for one token per step and the
 logprobs of the two answers. There prefix caching works.
@@ -89,8 +92,8 @@ class PoolingJudge(HttpJudge):
             steps = sum(token == self.separator for token in asked.tokens[:length])
             if len(rows) != steps:
                 raise GarbledError(
-                    f"/pooling must give a row per separator ({steps}) or per token ({length}: with ALL"
-                    f" pooling the server needs --no-enable-prefix-caching), got {len(rows)} rows"
+                    f"/pooling must give a row per separator ({steps}: STEP pooling needs step_tag_id) or per"
+                    f" token ({length}: ALL pooling needs --no-enable-prefix-caching), got {len(rows)} rows"
                 )
             places = [i for i, token in enumerate(asked.tokens[:length]) if token == self.separator]
             by_place = dict(zip(places, rows, strict=True))

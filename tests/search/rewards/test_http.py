@@ -146,6 +146,6 @@ def test_judges_know_what_they_ask_for() -> None:
     rows = [[0.9, 0.1], [0.2, 0.8]]
     asked = Asking((7, 1, 7), (2,))  # a separator in the question: not a step's
     assert PoolingJudge(7)._read(rows, asked) == (0.8,)
-    with pytest.raises(GarbledError, match=r"a row per separator \(2\) or per token \(3: .* got 1 rows"):
+    with pytest.raises(GarbledError, match=r"a row per separator \(2: .*\) or per token \(3: .* got 1 rows"):
         PoolingJudge(7)._read(rows[:1], asked)
     assert (ChoiceJudge(3, 4).good, ChoiceJudge(3, 4).bad) == (3, 4)

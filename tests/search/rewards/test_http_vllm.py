@@ -34,12 +34,14 @@ async def agree(url: str, folder: Path) -> None:
             assert scored.usage.logical_tokens == alone.usage.logical_tokens
 
 
-@pytest.mark.parametrize("tagged", [True, False], ids=["a row per step", "a row per token"])
-async def test_pooling(vllm_server: Callable[..., Any], vllm_folders: dict[str, Path], tagged: bool) -> None:
+@pytest.mark.parametrize("pooling", ["STEP", "ALL"])
+async def test_pooling(vllm_server: Callable[..., Any], vllm_folders: dict[str, Path], pooling: str) -> None:
     folder = vllm_folders["lab-prm-good"]
     tag = Pieces(read_checkpoint(folder)).token(SEPARATOR)
-    pooler = {"tok_pooling_type": "STEP", **({"step_tag_id": tag} if tagged else {})}
-    server = vllm_server(folder, "--runner", "pooling", "--pooler-config", json.dumps(pooler))
+    pooler: dict[str, Any] = {"tok_pooling_type": pooling}
+    pooler |= {"step_tag_id": tag} if pooling == "STEP" else {}
+    caching = () if pooling == "STEP" else ("--no-enable-prefix-caching",)
+    server = vllm_server(folder, "--runner", "pooling", "--pooler-config", json.dumps(pooler), *caching)
     await agree(server.url, folder)
 
 
