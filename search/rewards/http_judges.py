@@ -5,9 +5,9 @@
     vllm serve PRM --runner pooling --no-enable-prefix-caching --pooler-config '{"tok_pooling_type": "ALL"}'
     vllm serve PRM --runner pooling --pooler-config '{"tok_pooling_type": "STEP", "step_tag_id": ID}'
 
-ALL pooling gives a row per token (of cached tokens it would give none, hence the option); STEP pooling one per
-separator, which is less to send, ID being that of ``<extra_0>``. Without an ID it gives none at all. Either way
-the whole prefix is processed again at each call.
+ALL pooling gives a row per token (of cached tokens it would give none, hence the option); STEP pooling one
+per separator, which is less to send, ID being that of ``<extra_0>``. Without an ID it gives none at all.
+Either way the whole prefix is processed again at each call.
 
 ``ChoiceJudge`` asks ``/v1/completions`` of a server that runs a causal PRM, for one token per step and the
 logprobs of the two answers. There prefix caching works.
