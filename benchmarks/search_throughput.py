@@ -1,7 +1,7 @@
 """Tokens per second of the search loop, beside plain sampling and beside the loop of known systems.
 
     python benchmarks/search_throughput.py [--engine embedded|vllm] [--policy FOLDER] [--prm FOLDER]
-        [--in-flight 8 64] [--n 16 64] [--rounds 3] [--device cpu|cuda] [--write]
+        [--in-flight 8 64] [--n 16 64] [--rounds 3] [--device cpu|cuda] [--keep NAME]
 
 For every plan and number of problems in flight, alternating, each round with other seeds:
 
@@ -17,7 +17,8 @@ event loop's CPU time per child drawn. PRM tokens are those processed per proble
 (lock-step: of whole prefixes), and ``x steps`` is that over the tokens of the scored steps and one
 prompt. MB is the largest resident set during the runs (with ``--device cuda``: of the card).
 
-Medians of the rounds. ``--write`` keeps the table in ``search_throughput.md``. It asserts nothing.
+Medians of the rounds. ``--keep NAME`` puts the runs under that name into ``search_throughput.json``, in
+place of earlier ones, and writes ``search_throughput.md`` from it. It asserts nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import asyncio
 import gc
 import json
 import statistics
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -56,6 +58,15 @@ _HEAD = (
     f"{'plan':<12} {'n':>3} {'problems':>8} {'loop':<10} {'problems/s':>10} {'tokens/s':>8} {'share':>6}"
     f" {'engine':>6} {'prm':>5} {'loop':>5} {'loop ms':>7} {'PRM tokens':>10} {'x steps':>7} {'MB':>6}"
 )
+
+
+_TITLE = """# Search loop: tokens per second beside plain sampling
+
+What the columns mean stands at the top of `search_throughput.py`. In short: `share` is tokens per second over
+those of plain sampling of as many tokens, everything submitted at once; `engine` is the same by CPU
+seconds of the engine's thread alone, and `prm` and `loop` are the CPU seconds of the PRM and of the event
+loop over the engine's. The lock-step loop has one problem at a time. This page is written by the script.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,11 +317,12 @@ def table(rows: Sequence[Row]) -> list[str]:
         )
         prm = _median([_per(row.prm_cpu, row.engine_cpu) for row in mine])
         loop = _median([_per(row.loop_cpu, row.engine_cpu) for row in mine])
+        split = f"{engine:>6.0%} {prm:>5.2f} {loop:>5.2f}" if engine else f"{'-':>6} {'-':>5} {'-':>5}"
         lines.append(
             f"{kind[0]:<12} {kind[1]:>3} {kind[2]:>8} {kind[3]:<10}"
             f" {_median([row.problems / row.seconds for row in mine]):>10.2f}"
-            f" {_median([row.tokens / row.seconds for row in mine]):>8,.0f} {share:>6.0%} {engine:>6.0%}"
-            f" {prm:>5.2f} {loop:>5.2f} {_median([1e3 * row.loop_cpu / row.children for row in mine]):>7.3f}"
+            f" {_median([row.tokens / row.seconds for row in mine]):>8,.0f} {share:>6.0%} {split}"
+            f" {_median([1e3 * row.loop_cpu / row.children for row in mine]):>7.3f}"
             f" {_median([row.prm_tokens / row.problems for row in mine]):>10,.0f}"
             f" {_median([_per(row.prm_tokens, row.step_tokens) for row in mine]):>7.2f}"
             f" {max(row.megabytes for row in mine):>6,.0f}"
@@ -344,12 +356,33 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="torch's, of the embedded engine")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--options", default="{}", help="vLLM's engine arguments, as JSON")
-    parser.add_argument("--rows", type=Path, help="also write every run, as JSON")
+    parser.add_argument("--keep", help="the name of the machine and engine, for the document")
     chosen = parser.parse_args()
     rows = asyncio.run(measure(chosen))
     print("\n".join(table(rows)))
-    if chosen.rows:
-        chosen.rows.write_text(json.dumps([asdict(row) for row in rows]))
+    if chosen.keep:
+        keep(chosen.keep, " ".join(["python benchmarks/search_throughput.py", *sys.argv[1:]]), rows)
+
+
+def keep(name: str, command: str, rows: Sequence[Row]) -> None:
+    """Put rows into the file of all kept ones, and write the document from it."""
+    file = HERE / "search_throughput.json"
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    kept[name] = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "command": command,
+        "rows": [asdict(row) for row in rows],
+    }
+    file.write_text(json.dumps(kept, separators=(",", ":")) + "\n")
+    parts = [_TITLE]
+    for title, each in kept.items():
+        lines = table([Row(**row) for row in each["rows"]])
+        parts.append(
+            f"## {title}\n\n`{each['command']}`, {each['date']}\n\n```\n" + "\n".join(lines) + "\n```\n"
+        )
+    notes = HERE / "search_throughput_notes.md"
+    parts += [notes.read_text()] if notes.exists() else []
+    (HERE / "search_throughput.md").write_text("\n".join(parts))
 
 
 if __name__ == "__main__":

@@ -43,32 +43,29 @@ def padded(columns: Columns) -> Columns:
 class Part:
     """Attention of N queries over some of their columns.
 
-    ``out`` [N, d]; ``highest``, the highest score of each, and ``top``, the weight of that score: one
-    through the sum of all exp(score - highest), to the bit, whatever the padding. Both are [N], rounded
-    up to whole vectors.
+    ``out`` [N, d]; ``marks`` [2, N], N rounded up to whole vectors: the highest score of each query, and
+    the weight of that score, which is one through the sum of all exp(score - highest), to the bit,
+    whatever the padding.
     """
 
     out: Tensor
-    highest: Tensor
-    top: Tensor
+    marks: Tensor
 
     @classmethod
     def empty(cls, queries: int, size: int) -> Part:
         """To be filled in; the numbers behind the last query are never read into anything."""
-        longer = -(-queries // _LANES) * _LANES
-        return cls(torch.empty(queries, size), torch.empty(longer), torch.empty(longer))
+        return cls(torch.empty(queries, size), torch.empty(2, -(-queries // _LANES) * _LANES))
 
     def rows(self, rows: slice) -> Part:
         """A view of some queries."""
-        return Part(self.out[rows], self.highest[rows], self.top[rows])
+        return Part(self.out[rows], self.marks[:, rows])
 
     def select(self, index: Tensor) -> Part:
         """A copy of some queries, in another order."""
         queries = index.shape[0]
         found = Part.empty(queries, self.out.shape[1])
         torch.index_select(self.out, 0, index, out=found.out)
-        torch.index_select(self.highest, 0, index, out=found.highest[:queries])
-        torch.index_select(self.top, 0, index, out=found.top[:queries])
+        found.marks[:, :queries] = self.marks.index_select(1, index)
         return found
 
 
@@ -82,8 +79,9 @@ def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor, part: Part) ->
     scores = torch.bmm(q, keys.transpose(1, 2))
     scores.view(mask.shape[0], -1, mask.shape[2]).add_(mask)
     weights = scores.softmax(-1)
-    torch.amax(scores, -1, out=part.highest.view(pairs, queries))
-    torch.amax(weights, -1, out=part.top.view(pairs, queries))
+    highest, top = part.marks.view(2, pairs, queries)
+    torch.amax(scores, -1, out=highest)
+    torch.amax(weights, -1, out=top)
     weigh(weights, values, part.out.view(pairs, queries, size))
 
 
@@ -98,5 +96,6 @@ def weigh(weights: Tensor, values: Tensor, out: Tensor) -> Tensor:
 
 def join(one: Part, two: Part) -> Tensor:
     """Outputs [N, d] over the columns of both."""
-    share = (one.highest - two.highest).sub_((one.top / two.top).log_()).sigmoid_()
+    (one_highest, one_top), (two_highest, two_top) = one.marks, two.marks
+    share = (one_highest - two_highest).sub_((one_top / two_top).log_()).sigmoid_()
     return torch.lerp(two.out, one.out, share[: one.out.shape[0], None])

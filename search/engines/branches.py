@@ -113,7 +113,7 @@ class Branches:
 
 
 class _Block:
-    """Up to ``rows`` rows. Tensors are [layers, rows, kv_heads, columns, d]; columns grow as needed."""
+    """Up to ``rows`` rows. Keys and values: [layers, 2, rows, kv_heads, columns, d], columns as needed."""
 
     def __init__(self, shape: Shape, rows: int) -> None:
         self._shape = shape
@@ -123,8 +123,7 @@ class _Block:
         self._waste = 0  # of those, over all rows, beyond what each row needs
         self.count = 0
         # zeros, since an unset number times a weight of zero may still be no number
-        size = (shape.layers, rows, shape.kv_heads, self._columns, shape.head_size)
-        self._keys, self._values = torch.zeros(size), torch.zeros(size)
+        self._held = torch.zeros(shape.layers, 2, rows, shape.kv_heads, self._columns, shape.head_size)
 
     @property
     def is_small(self) -> bool:
@@ -145,8 +144,7 @@ class _Block:
         """Take over all rows of another block, behind its own."""
         rows, used = slice(self.count, self.count + other.count), other._used
         self._grow(used)
-        self._keys[:, rows, :, :used] = other._keys[:, : other.count, :, :used]
-        self._values[:, rows, :, :used] = other._values[:, : other.count, :, :used]
+        self._held[:, :, rows, :, :used] = other._held[:, :, : other.count, :, :used]
         self._used = max(self._used, used)
         self.count, other.count = rows.stop, 0
 
@@ -159,13 +157,12 @@ class _Block:
             fillers = self.count + np.flatnonzero(~leaving[self.count :])
             order[gaps] = fillers
             into, source = torch.from_numpy(gaps), torch.from_numpy(fillers)
-            for tensor in (self._keys, self._values):
-                tensor[:, into, :, : self._used] = tensor[:, source, :, : self._used]
+            self._held[:, :, into, :, : self._used] = self._held[:, :, source, :, : self._used]
         return order[: self.count]
 
     def take(self, row: int, length: int) -> tuple[Tensor, Tensor]:
         """Views of the first columns of a row."""
-        return self._keys[:, row, :, :length], self._values[:, row, :, :length]
+        return self._held[:, 0, row, :, :length], self._held[:, 1, row, :, :length]
 
     def attend(self, lengths: NDArray[np.int64]) -> _Fill:
         """How one token more of each row fills in its part."""
@@ -175,17 +172,14 @@ class _Block:
         self._waste = self.count * columns - int(padded(lengths + 1).sum())
         self._grow(columns)
         wide = self._columns
-        firsts = np.arange(pairs).reshape(self.count, s.kv_heads) * wide
-        write = torch.from_numpy((firsts + lengths[:, None]).ravel())
+        firsts = np.arange(pairs).reshape(self.count, s.kv_heads) * wide + lengths[:, None]
+        write = torch.from_numpy(np.stack([firsts, firsts + self._rows * s.kv_heads * wide]).ravel())
         hidden = np.arange(columns) > lengths[:, None]
         mask = torch.from_numpy(np.where(hidden, np.float32(MASKED), np.float32(0)))[:, None]
 
         def fill(layer: int, q: Tensor, k: Tensor, v: Tensor, part: Part) -> None:
-            keys, values = self._keys[layer].view(-1, size), self._values[layer].view(-1, size)
-            keys.index_copy_(0, write, k.reshape(-1, size))
-            values.index_copy_(0, write, v.reshape(-1, size))
-            keys = keys.view(-1, wide, size)[:pairs, :columns]
-            values = values.view(-1, wide, size)[:pairs, :columns]
+            self._held[layer].view(-1, size).index_copy_(0, write, torch.stack((k, v)).view(-1, size))
+            keys, values = self._held[layer].view(2, -1, wide, size)[:, :pairs, :columns]
             attend(q.reshape(pairs, -1, size), keys, values, mask, part)
 
         return fill
@@ -194,9 +188,7 @@ class _Block:
         if columns <= self._columns:
             return
         wider = min(max(columns, 2 * self._columns), padded(self._shape.context))
-        for name in ("_keys", "_values"):
-            old: Tensor = getattr(self, name)
-            new = old.new_zeros(*old.shape[:3], wider, old.shape[4])
-            new[:, : self.count, :, : self._columns] = old[:, : self.count]
-            setattr(self, name, new)
+        held = self._held.new_zeros(*self._held.shape[:4], wider, self._shape.head_size)
+        held[:, :, : self.count, :, : self._columns] = self._held[:, :, : self.count]
+        self._held = held
         self._columns = wider

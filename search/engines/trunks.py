@@ -47,7 +47,7 @@ class Trunks:
     def add(self, prefix: Prefix | None, children: int) -> int:
         """Take in a prompt (None: an empty one) that at most so many children share."""
         length = 0 if prefix is None else prefix.length
-        key = (_step(padded(max(length, 1)) // 16) * 16, _fourfold(children))
+        key = (_step(padded(max(length, 1)) // 16) * 16, _eightfold(children))
         shelf = self._shelves.get(key)
         if shelf is None:
             shelf = self._shelves[key] = _Shelf(self._shape, len(self._shelves), key[0])
@@ -200,9 +200,9 @@ def _step(n: int) -> int:
     return power * 3 // 4 if power >= 4 and n <= power * 3 // 4 else power
 
 
-def _fourfold(n: int) -> int:
-    """The next of 1, 4, 16, 64, ..."""
+def _eightfold(n: int) -> int:
+    """The next of 1, 8, 64, ..."""
     size = 1
     while size < n:
-        size *= 4
+        size *= 8
     return size

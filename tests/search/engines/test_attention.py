@@ -56,7 +56,7 @@ def test_the_weight_of_the_highest_score_tells_the_mass(drawn):
     part = part_of(q, keys, values, 40)
     scores = (q @ keys[:, :40].transpose(1, 2)).view(15, 40)
     for place in range(15):
-        mass = float(part.highest[place]) - math.log(float(part.top[place]))
+        mass = float(part.marks[0, place]) - math.log(float(part.marks[1, place]))
         assert mass == pytest.approx(float(scores[place].logsumexp(-1)), abs=1e-5)
 
 
@@ -64,8 +64,7 @@ def test_select_gives_rows_in_the_order_asked_for(drawn):
     part = part_of(*drawn, 48)
     chosen = part.select(torch.tensor([7, 0, 7]))
     assert torch.equal(chosen.out, part.out[[7, 0, 7]])
-    assert torch.equal(chosen.highest[:3], part.highest[[7, 0, 7]])
-    assert torch.equal(chosen.top[:3], part.top[[7, 0, 7]])
+    assert torch.equal(chosen.marks[:, :3], part.marks[:, [7, 0, 7]])
 
 
 @pytest.mark.parametrize("columns", [16, 192, 208, 400])

@@ -62,5 +62,5 @@ def test_trunks_come_and_go_and_numbers_are_used_again(prefixes):
 def test_an_empty_prompt_is_a_trunk_without_mass():
     trunks = Trunks(SHAPE)
     part = trunks.attend(np.array([trunks.add(None, 1)]))(0, torch.randn(1, 4, 4))
-    assert (part.highest[:4] < -1e29).all()
+    assert (part.marks[0, :4] < -1e29).all()
     assert torch.isfinite(part.out).all()
