@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fake_api import FakeApi, sample_events, tree_events
 from playwright.sync_api import Page, expect
-
-Visit = Callable[..., Page]
+from visiting import Visit
 
 TIMES = "\u00d7"
 QUESTION = "With the numbers 12,9,20,5 you must reach 18"

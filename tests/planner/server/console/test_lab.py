@@ -6,16 +6,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import watched
 from playwright.sync_api import Browser, Page, expect
+from visiting import Visit, watched
 
 pytestmark = pytest.mark.slow
-
-Visit = Callable[..., Page]
 
 KEY = "pk-a-key-for-a-test-0123456789"
 
