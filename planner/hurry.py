@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,8 +20,9 @@ __all__ = ["Hurry"]
 class Hurry(Steering):
     """A deadline in the terms of a menu.
 
-    Choices whose seconds are unknown stay. The fastest choice always stays: at the deadline the best
-    answer so far is returned, whatever was chosen.
+    What is unknown counts as too slow: a policy that has hardly run begins with its cheapest choice, and
+    what follows is judged by that. The fastest choice always stays: at the deadline the best answer so far
+    is returned, whatever was chosen.
 
     Parameters
     ----------
@@ -46,15 +48,16 @@ class Hurry(Steering):
             self._latency.predict(Work.of(choice, drawn), float(menu.costs.tokens[0, i]), load)
             for i, choice in enumerate(stage.choices)
         ]
-        slow = np.array([found is not None and found.p90 > left for found in seconds])
+        slow = np.array([found is None or found.p90 > left for found in seconds])
         if slow.all():
-            slow[int(np.argmin([_p90(found) for found in seconds]))] = False
+            tokens = menu.costs.tokens_p90[0]
+            slow[min(range(len(seconds)), key=lambda i: (_p90(seconds[i]), tokens[i]))] = False
         menu = replace(menu, costs=replace(menu.costs, tokens_p90=_barred(menu.costs.tokens_p90, slow)))
         look, after = stage.terms.next_look, menu.look
         if look is not None and after is not None:
             work = Work(look.policy, look.prm, max(1, look.samples - drawn), False)
             found = self._latency.predict(work, float(after.tokens[0, 0]), load)
-            if found is not None and found.p90 > left:
+            if found is None or found.p90 > left:
                 bar = np.array([True])
                 menu = replace(menu, look=replace(after, tokens_p90=_barred(after.tokens_p90, bar)))
         return self._then.menu(stage, menu)
@@ -69,4 +72,4 @@ def _barred(p90: NDArray[np.float64], slow: NDArray[np.bool_]) -> NDArray[np.flo
 
 
 def _p90(found: Seconds | None) -> float:
-    return 0.0 if found is None else found.p90
+    return math.inf if found is None else found.p90

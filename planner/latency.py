@@ -12,7 +12,7 @@ present load shows before the weights have moved.
     >>> round(latency.predict(Work("policy", None, 4, False), 500, load=1).mean, 2)
     0.6
 
-Nothing is said of kinds that have hardly run. Knows nothing of budgets or decisions.
+Nothing is said of a policy that has hardly run. Knows nothing of budgets or decisions.
 """
 
 from __future__ import annotations
@@ -102,14 +102,18 @@ class Latency:
         kind.learn(x, seconds)
 
     def predict(self, work: Work, tokens: float, load: int) -> Seconds | None:
-        """Seconds for so many tokens under so many requests; None for a kind that has hardly run."""
+        """Seconds for so many tokens under so many requests.
+
+        A kind that has hardly run is taken for the slowest of its policy's; None where all have hardly run.
+        """
         if tokens <= 0.0:
             return Seconds(0.0, 0.0)
+        x = _figures(work, tokens, load)
         kind = self._kinds.get((work.policy, work.prm, work.is_tree))
-        if kind is None or kind.seen < _ENOUGH:
-            return None
-        mean = self._plain(kind, _figures(work, tokens, load)) * math.exp(self._factor)
-        return Seconds(mean, mean * math.exp(_Z90 * math.sqrt(kind.spread)))
+        if kind is not None and kind.seen >= _ENOUGH:
+            return self._seconds(kind, x)
+        known = [k for (policy, *_), k in self._kinds.items() if policy == work.policy and k.seen >= _ENOUGH]
+        return max((self._seconds(k, x) for k in known), key=lambda found: found.p90, default=None)
 
     def overran(self, seconds: float) -> None:
         """Work ended so long after it was told to end."""
@@ -128,6 +132,10 @@ class Latency:
         """Seconds before a deadline at which work must be told to end, to have ended at it."""
         deviation = math.sqrt(max(0.0, self._late_square - self._late**2))
         return self._late + 2.0 * deviation
+
+    def _seconds(self, kind: _Kind, x: Floats) -> Seconds:
+        mean = self._plain(kind, x) * math.exp(self._factor)
+        return Seconds(mean, mean * math.exp(_Z90 * math.sqrt(kind.spread)))
 
     @staticmethod
     def _plain(kind: _Kind, x: Floats) -> float:

@@ -375,8 +375,8 @@ class Work:
                 ran = Seen.of(record.advice.choice, drawn)
             else:
                 ran = Seen(look.policy, look.prm, max(1, look.samples - drawn), False)
-            if solution.ended is None:  # what was cut off tells too little
-                latency.observe(ran, record.spend.tokens, record.spend.seconds, load)
+            # what was cut off tells too: so many tokens took so long
+            latency.observe(ran, record.spend.tokens, record.spend.seconds, load)
         if solution.ended == Why.DEADLINE and terms.budget.seconds is not None:
             latency.overran(solution.spend.seconds - terms.budget.seconds)
 

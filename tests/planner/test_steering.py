@@ -62,6 +62,13 @@ def test_what_takes_too_long_is_left_out(planner: Planner) -> None:
     assert seconds(advice) == min(seconds(option) for option in options(planner, QUESTION))
 
 
+def test_a_policy_that_has_hardly_run_begins_with_its_cheapest_choice(planner: Planner) -> None:
+    unknown = Hurry(Latency(), lambda: 60.0, lambda: 1, Steering())
+    advice = planner.recommend(QUESTION, objective=Price(0.0), steering=unknown)
+    assert advice.look is None
+    assert advice.tokens_p90 == min(option.tokens_p90 for option in options(planner, QUESTION))
+
+
 @pytest.mark.parametrize("objective", [HardCap(tokens=900), Price(1e-10), HardCap(flops=2e9)])
 def test_exploring_stays_within_the_budget_and_says_its_propensity(
     planner: Planner, objective: Objective
