@@ -123,6 +123,7 @@ class ServedPolicy(PolicySource):
     model: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # the API key is among them
     _connected: OpenAIEngine | None = field(default=None, init=False, repr=False)
+    _rendered: str | None = field(default=None, init=False, repr=False)
 
     def card(self) -> ModelCard:
         if self._connected is None:
@@ -135,7 +136,13 @@ class ServedPolicy(PolicySource):
 
     def chat_template(self) -> str:
         folder = self.options.get("tokenizer")
-        return chat_template(folder) if folder is not None and Path(folder).is_dir() else ""
+        if folder is not None:
+            return chat_template(folder)
+        if self._rendered is None:
+            self.card()
+            assert self._connected is not None
+            self._rendered = self._connected.rendered()  # no template, but it holds the same marks
+        return self._rendered
 
     def _connect(self) -> OpenAIEngine:
         try:

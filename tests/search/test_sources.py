@@ -11,10 +11,10 @@ import pytest
 from search.engines.embedded import EmbeddedEngine
 from search.engines.openai.engine import OpenAIEngine
 from search.engines.openai.fake import FakeOpenAI
-from search.engines.scripted import ScriptedEngine
+from search.engines.scripted import TURN, ScriptedEngine
 from search.errors import CheckpointError, EngineError, MissingExtraError, UnreachableError
 from search.loader import SourceLoader
-from search.remote.fake_server import FakeServer
+from search.remote.fake_server import FakeServer, Fault
 from search.rewards.fake_server import FakePrmServer
 from search.rewards.http import HttpReward
 from search.sources import EmbeddedPolicy, FolderPrm, ServedPolicy, ServedPrm, VllmPolicy, VllmPrm
@@ -53,6 +53,15 @@ def test_what_they_open(policy: Path, prm: Path, server: FakeServer) -> None:
             run_sync(loader.close())
         assert len([asked for asked in server.asked if asked.path == "/v1/models"]) == 1
         assert len([asked for asked in judge.asked if asked.path == "/v1/models"]) == 1
+
+
+def test_a_servers_template_is_told_by_a_rendered_question(policy: Path, server: FakeServer) -> None:
+    served = ServedPolicy(server.url)
+    assert served.chat_template() == served.chat_template() == "?" + TURN
+    assert [asked.path for asked in server.asked] == ["/v1/models", "/tokenize", "/detokenize"]
+    assert "<user>" in ServedPolicy(server.url, options={"tokenizer": policy}).chat_template()
+    server.fail("/tokenize", Fault.answer(404))
+    assert ServedPolicy(server.url).chat_template() == ""
 
 
 def test_options_that_nobody_knows(policy: Path, prm: Path, server: FakeServer) -> None:

@@ -131,6 +131,13 @@ class OpenAIEngine(Engine):
         self._check_length(ids)
         return ids
 
+    def rendered(self) -> str:
+        """A question under the policy's chat template, special tokens written out; "" where nobody tells."""
+        try:
+            return self._tokenizer.decode(self._tokenizer.prompt("?"))
+        except RefusedError:
+            return ""
+
     def submit(self, request: Request) -> AsyncIterator[Event]:
         if self._closed:
             raise EngineError("a closed engine takes no requests, got one")
