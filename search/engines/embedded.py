@@ -1,14 +1,16 @@
 """The embedded engine: a checkpoint folder decoded in this process by torch, on the CPU.
 
-All children of all requests in flight advance together; one prefill serves the n children of a
-prompt; tree searches, whose prompts are earlier ones grown by a step, prefill next to nothing.
+All children of all requests in flight advance together. One prefill serves the n children of a prompt,
+who also share its keys and values (``trunks``) and have only their own tokens to themselves
+(``branches``). Tree searches, whose prompts are earlier ones grown by a step, prefill next to nothing.
 
 Seeds: child i's uniform numbers are a hash of (request seed, i, token index), whatever shares the
 batch. Bits: on MKL with AVX-512 and one thread a row's logits do not depend on its neighbours
-either (a test holds that), so the same request gives the same tokens under any traffic. Elsewhere
-float results may depend on what shares a batch: then the same group of requests, submitted within
-one turn of the event loop to an idle engine, gives the same bits on each run, since such a group
-is admitted together, in the order of submission.
+either (a test holds that), so the same request gives the same bits under any traffic. One thing is
+left: a grown prompt whose keys the store has dropped meanwhile is computed anew, equal to what was
+dropped up to rounding only. Elsewhere float results may depend on what shares a batch: then the same
+group of requests, submitted within one turn of the event loop to an idle engine, gives the same bits
+on each run, since such a group is admitted together, in the order of submission.
 
 ``threads`` is torch's own number of threads, which is one for the whole process.
 """

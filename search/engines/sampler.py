@@ -72,7 +72,8 @@ def _find(probabilities: Tensor, uniform: Tensor) -> Tensor:
     before = functional.pad(mass, (1, 0)).gather(1, group)
     inner = groups.take_along_dim(group[:, :, None], 1)[:, 0].double().cumsum(-1)
     place = torch.searchsorted(inner, aim - before, right=True)
-    last = torch.searchsorted(inner, inner[:, -1:].contiguous())  # should rounding have passed the group's end
+    # should rounding have passed the group's end
+    last = torch.searchsorted(inner, inner[:, -1:].contiguous())
     return (group * _GROUP + torch.minimum(place, last))[:, 0]
 
 

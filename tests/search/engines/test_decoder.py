@@ -55,13 +55,6 @@ def test_decoding_token_by_token_agrees_with_one_pass(decoder, sequences):
         torch.testing.assert_close(decoded, state[cut:], atol=1e-4, rtol=0)
 
 
-@pytest.fixture
-def same_bits():
-    """Holds for MKL; elsewhere the engine promises less, so nothing is tested there."""
-    if not torch.backends.mkl.is_available() or torch.backends.cpu.get_cpu_capability() != "AVX512":
-        pytest.skip("bits are promised with MKL and AVX-512 only; this CPU has another")
-
-
 @pytest.mark.usefixtures("same_bits")
 def test_bits_of_a_prefix_do_not_depend_on_neighbours_or_on_the_way(decoder, sequences):
     prefixes, states = extend(decoder, [None] * len(sequences), sequences)

@@ -76,6 +76,21 @@ async def test_a_group_submitted_together_gives_the_same_bits(policy):
     assert await group() == await group()
 
 
+async def test_bits_do_not_depend_on_traffic(policy, same_bits):
+    async with EmbeddedEngine.load(policy) as quiet, EmbeddedEngine.load(policy) as busy:
+        asked = request(quiet.prompt("what is 3"), n=5, seed=8, max_tokens=60, logprobs=True)
+        alone = found(await collect(quiet, asked))
+        others = [
+            request(quiet.prompt(f"what is {i}"), n=1 + 9 * i, seed=i, max_tokens=10 + 12 * i)
+            for i in range(5)
+        ]
+        early = [asyncio.ensure_future(collect(busy, one)) for one in others]
+        first = [event async for event in busy.submit(request(quiet.prompt("what"), n=1, max_tokens=9))]
+        assert len(first) == 2  # by now the others are under way
+        assert found(await collect(busy, asked)) == alone
+        await asyncio.gather(*early)
+
+
 async def test_waiting_children_are_cancelled_too(policy):
     async with EmbeddedEngine.load(policy, max_rows=2) as engine:
         asked = request(engine.prompt("what"), n=5, max_tokens=1500, stream=True)
