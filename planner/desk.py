@@ -149,7 +149,7 @@ class Desk:
         result = await run_plan(self._problem, choice.plan, setting, seed=seed, prior=known, ledger=ledger)
         if choice.prm is not None:
             self._scored_by = choice.prm
-        if tally is not None and tally.ended is not None:
+        if tally is not None and tally.ended is not None and len(result.candidates) < choice.plan.n:
             self.ended = tally.ended
         elif self.seconds_left <= 0.0:
             self.ended = Why.DEADLINE

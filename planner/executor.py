@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from planner.barring import Barring
 from planner.desk import Desk, Settings
 from planner.events import Decided, Left, Listener, Looked, Lost, Why
 from planner.labels import Look
 from planner.objective import HardCap, Objective
 from planner.planner import Planner
 from planner.recommendation import Recommendation
-from planner.restriction import without
 from planner.steering import Steering
 from planner.stopping import Patience
 from search.budget import UNLIMITED, Budget, Prices
@@ -206,6 +206,7 @@ class _Staged:
         self._before = Spend()
         self._records: list[StageRecord] = []
         self._lost: tuple[str, ...] = ()
+        self._steering = asked.steering
 
     async def solve(self) -> Solution:
         """Look and decide until a decision is final, then follow it."""
@@ -247,7 +248,7 @@ class _Staged:
             domain=asked.problem.domain,
             voteable=asked.voteable,
             abstain_below=asked.abstain_below,
-            steering=asked.steering,
+            steering=self._steering,
         )
         return self._told(advice)
 
@@ -264,7 +265,7 @@ class _Staged:
             groups=group(asked.problem, grading(asked.problem.domain), answers),
             domain=asked.problem.domain,
             abstain_below=asked.abstain_below,
-            steering=asked.steering,
+            steering=self._steering,
         )
         return self._told(advice)
 
@@ -280,12 +281,10 @@ class _Staged:
         self._lost = (*self._lost, prm)
         self._record(advice)
         self._desk.tell(Lost(prm, self._desk.spend))
-        self._planner = without(self._planner, prms=self._lost)
-        seen = next((s.look for s in self._planner.stages if s.look == self._look), None)
-        if seen is not None and seen.samples and len(self._desk.candidates) == seen.samples:
+        self._steering = Barring(prms=self._lost, then=self._asked.steering)
+        if self._look.samples:
             return self._next(self._desk.candidates)
-        fresh = self._first()
-        return fresh if fresh.look is None else replace(fresh, look=None)
+        return self._first()
 
     def _record(self, advice: Recommendation) -> None:
         spent = self._desk.spend

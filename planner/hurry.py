@@ -49,9 +49,10 @@ class Hurry(Steering):
             for i, choice in enumerate(stage.choices)
         ]
         slow = np.array([found is None or found.p90 > left for found in seconds])
-        if slow.all():
-            tokens = menu.costs.tokens_p90[0]
-            slow[min(range(len(seconds)), key=lambda i: (_p90(seconds[i]), tokens[i]))] = False
+        tokens = menu.costs.tokens_p90[0]
+        there = np.flatnonzero(np.isfinite(tokens))  # the others are barred already
+        if slow[there].all() and len(there):
+            slow[min(there, key=lambda i: (_p90(seconds[i]), tokens[i]))] = False
         menu = replace(menu, costs=replace(menu.costs, tokens_p90=_barred(menu.costs.tokens_p90, slow)))
         look, after = stage.terms.next_look, menu.look
         if look is not None and after is not None:

@@ -205,7 +205,7 @@ def serve(
         name = next((n for n in decider.policies if n in given), None)
         name = name or (next(iter(decider.policies)) if len(decider.policies) == 1 else None)
         if name is None:
-            raise ServeError(f"--policy must be one of {', '.join(decider.policies)}, got none")
+            raise ServeError(f"--policy must name one of {', '.join(decider.policies)}, got none of them")
         backends = remote(
             decider,
             base_url,

@@ -8,42 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from planner.barring import Barring
 from planner.planner import Planner
-from planner.restriction import without
 from search.cards import ModelCard
 from search.errors import ArtefactError
 
 __all__ = ["Current", "Served"]
 
-#: restricted planners that are kept
-_KEPT = 32
-
 
 @dataclass(slots=True, eq=False)
 class Served:
-    """A loaded planner, its fingerprint, and its restrictions as they were asked for."""
+    """A loaded planner, its fingerprint, and which of its models are not served."""
 
     planner: Planner
     fingerprint: str
-    _restricted: OrderedDict[tuple[frozenset[str], frozenset[str]], Planner] = field(
-        default_factory=OrderedDict
-    )
-
-    def without(self, policies: Iterable[str] = (), prms: Iterable[str] = ()) -> Planner:
-        """The planner without these models. Raises ArtefactError where nothing sensible is left."""
-        key = frozenset(policies), frozenset(prms)
-        found = self._restricted.get(key)
-        if found is None:
-            found = without(self.planner, policies=key[0], prms=key[1])
-            self._restricted[key] = found
-            while len(self._restricted) > _KEPT:
-                self._restricted.popitem(last=False)
-        return found
+    missing: frozenset[str]
 
 
 class Current:
@@ -70,17 +53,18 @@ class Current:
     def _load(self) -> Served:
         before = _fingerprint(self.folder)
         planner = Planner.load(self.folder, models=self._models, allow_foreign=self._allow_foreign)
-        missing = set(planner.policies) - {card.name for card in self._models}
-        missing |= set(planner.prms) - {card.name for card in self._models}
-        if missing:
+        there = {card.name for card in self._models}
+        missing = (planner.policies.keys() | planner.prms.keys()) - there
+        if not Barring(missing, missing).leaves(planner):
             raise ArtefactError(
-                f"a planner chooses among the models that are there, got {', '.join(sorted(missing))} missing"
+                "a planner chooses among the models that are there, "
+                f"got no choice without {', '.join(sorted(missing))}"
             )
         if _fingerprint(self.folder) != before:
             raise ArtefactError(
                 f"an artefact stays as it is while it is read, got a change in {str(self.folder)!r}"
             )
-        return Served(planner, before)
+        return Served(planner, before, frozenset(missing))
 
 
 def _fingerprint(folder: Path) -> str:

@@ -86,9 +86,12 @@ class Terms:
 
 
 def _sample_flops(planner: Planner, question: str) -> float:
-    """The 90% quantile of what one greedy answer of the first policy costs, else the cheapest choice."""
+    """The 90% quantile of what one sample of the policy that is looked with costs."""
     stage = planner.stages[0]
     menu = stage.menu(planner.features(stage, question, None), np.array([float(len(question))]))
+    first = stage.terms.next_look
+    if menu.look is not None and first is not None:
+        return float(menu.look.flops_p90[0, 0]) / first.samples
     greedy = [i for i, choice in enumerate(stage.choices) if choice.plan.strategy == "cot"]
     greedy = greedy or list(range(len(stage.choices)))
     return float(menu.costs.flops_p90[0, greedy].min())

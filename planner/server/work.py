@@ -25,6 +25,7 @@ from planner.recommendation import Recommendation
 from planner.server.admission import Ticket
 from planner.server.ask import Ask
 from planner.server.budget import Granted
+from planner.server.choosing import NO_PRM, barring, first_policy
 from planner.server.keys import Key
 from planner.server.receipt import Reason, Receipt, usage_told
 from planner.server.recorder import Decision, Step
@@ -36,7 +37,7 @@ from planner.server.window import Finished
 from planner.steering import Steering
 from planner.stopping import Patience
 from search.choice import Choice
-from search.errors import ArtefactError, EngineError, RewardError
+from search.errors import EngineError, RewardError
 from search.grading.registry import DOMAINS, guess_domain
 from search.plan import Plan
 from search.result import Outcome, Spend
@@ -120,7 +121,9 @@ class Work:
         self._allowance = granted.allowance.under(service.rules.ceiling)
         self._domain, self._voteable = self._read_domain()
         self._down = service.models.down
-        self._planner = self._restrict()
+        self._planner = self._served.planner
+        self._bars = barring(self._served, service.models, ask.policy, ask.prm)
+        self._first = first_policy(self._served, service.models, ask.policy)
         self._choice, self._reason = self._forced()
         # refused before it waits, where that can be known
         self._terms(0.0)
@@ -179,32 +182,16 @@ class Work:
             return "text", False
         return guessed.name, True
 
-    def _restrict(self) -> Planner:
-        """The planner over the models that are up and that the request allows."""
-        ask, models = self._ask, self._service.models
-        for name, known, param in (
-            (ask.policy, models.policies, "policy"),
-            (ask.prm, (*models.prms, "none"), "prm"),
-        ):
-            if name is not None and name not in known:
-                raise Refusal(f"{param} must be one of {', '.join(known)}, got {name[:80]!r}", param=param)
-        policies = set() if ask.policy is None else set(models.policies) - {ask.policy}
-        prms = set(self._down) | (set() if ask.prm is None else set(models.prms) - {ask.prm})
-        try:
-            return self._served.without(policies, prms)
-        except ArtefactError as error:
-            raise Refusal(f"the planner cannot do without them: {error}", param="policy") from error
-
     def _forced(self) -> tuple[Choice | None, Reason | None]:
         """The choice that the request's words force, and why the planner does not choose."""
         granted, models = self._granted, self._service.models
         if granted.plan is None:
-            return (None, None) if self._voteable else (None, _UNVOTED)
-        policy = granted.policy or self._ask.policy or self._planner.stages[0].look.policy
+            return (None, None) if self._voteable else (Choice(self._first, None, Plan.of("cot")), _UNVOTED)
+        policy = granted.policy or self._first
         prm = None
         if granted.plan.needs_prm:
             prm = self._ask.prm or _best_prm(self._served.planner, policy, models.prms)
-            if prm is None or prm == "none":
+            if prm is None or prm == NO_PRM:
                 raise Refusal(f"the plan {granted.plan} needs a PRM, got none", param="prm")
             if prm in models.down:
                 raise Refusal(
@@ -259,7 +246,7 @@ class Work:
             self._share,
             self._reason,
             self._down,
-            self._planner.stages[0].look.policy,
+            self._first,
             self._expected_seconds(answers[0].solution),
         )
         include = self._ask.include
@@ -341,21 +328,21 @@ class Work:
             )
         return _answer_of(solution)
 
-    def _steering(self, terms: Terms) -> Steering | None:
-        """Exploration where it is switched on, within the deadline where there is one."""
+    def _steering(self, terms: Terms) -> Steering:
+        """Without what is barred, within the deadline, and exploring where that is switched on."""
         service = self._service
         explore = service.rules.explore
-        steering: Steering | None = None
+        steering = Steering()
         if explore:
             steering = Exploration(explore, len(self._planner.stages), Random())
-        if terms.budget.seconds is None or math.isinf(terms.budget.seconds):
-            return steering
-        ends = time.monotonic() + terms.budget.seconds
+        if terms.budget.seconds is not None and math.isfinite(terms.budget.seconds):
+            ends = time.monotonic() + terms.budget.seconds
 
-        def left() -> float:
-            return max(0.0, ends - time.monotonic())
+            def left() -> float:
+                return max(0.0, ends - time.monotonic())
 
-        return Hurry(service.latency, left, lambda: service.admission.running, steering or Steering())
+            steering = Hurry(service.latency, left, lambda: service.admission.running, steering)
+        return self._bars.wrapping(steering)
 
     def _expected_seconds(self, solution: Solution) -> float | None:
         """What the first decision would have taken by what was known then; None where that is nothing."""
@@ -433,7 +420,7 @@ class Work:
     ) -> Decision:
         choice = solution.choice if solution is not None else self._choice or self._log.choice
         if choice is None:
-            choice = Choice(self._planner.stages[0].look.policy, None, Plan.of("cot"))
+            choice = Choice(self._first, None, Plan.of("cot"))
         steps = self._steps(solution)
         propensity = 1.0
         for step in steps:
@@ -489,7 +476,7 @@ class Work:
         if solution is not None and solution.stages and self._voteable:
             promised = solution.stages[0].advice.accuracy
             found: Sequence[Option] = options(self._served.planner, self._ask.question)
-            vote = voting(found, self._planner.stages[0].look.policy, promised)
+            vote = voting(found, self._first, promised)
             if vote is not None:
                 majority, never = vote.option.flops, vote.never
         return Finished(

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from planner.barring import Barring
 from planner.events import Decided, Drawn, Ended, Event, Grown, Left, Looked, Lost, Why
 from planner.executor import perform, solve, solve_sync
 from planner.labels import Look
 from planner.objective import HardCap, MeanBudget, Objective, Price
 from planner.planner import Planner
-from planner.restriction import without
 from planner.stopping import Patience
 from search.budget import Budget
 from search.choice import Choice
@@ -222,9 +222,10 @@ async def test_at_the_deadline_the_best_answer_so_far_is_given(planner: Planner)
     }
     half = await solve(
         PROBLEM,
-        without(looking(planner), prms={"good", "bad"}),
+        looking(planner),
         both,
         objective=Price(0.0),
+        steering=Barring(prms={"good", "bad"}),
         budget=Budget(seconds=0.05),
         allow_foreign=True,
         seed=5,

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
 
+from planner.barring import Barring
 from planner.options import options
 from planner.planner import Planner
 from planner.server.budget import Allowance, Granted, grant
+from planner.server.choosing import barring, first_policy
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.routes.access import Here, Inferrer
 from planner.server.schema import PlanBody
 from planner.server.service import Service
 from planner.server.terms import Terms
 from planner.server.told import advice_told, known
-from search.errors import ArtefactError, PlannerError
+from search.choice import Choice
+from search.errors import PlannerError
 from search.grading.registry import DOMAINS, guess_domain
 
 __all__ = ["router"]
@@ -74,7 +78,8 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
         domain = guessed.name if guessed is not None and guessed.name in known_here else None
     elif domain not in DOMAINS:
         raise Refusal(f"domain must be one of {', '.join(DOMAINS)}, got {domain!r}", param="domain")
-    planner = _restricted(service, body)
+    served, models = service.current.served, service.models
+    planner, bars = served.planner, barring(served, models, body.policy, body.prm)
     allowance: Allowance = granted.allowance.under(rules.ceiling)
     terms = Terms.of(allowance, planner, question, price=rules.price, prices=rules.prices)
     advice = planner.recommend(
@@ -84,7 +89,11 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
         domain=domain,
         voteable=domain is not None,
         abstain_below=body.abstain_below or 0.0,
+        steering=bars,
     )
+    if domain is None:
+        policy = first_policy(served, models, body.policy)
+        advice = replace(advice, choice=Choice(policy, None, advice.choice.plan))
     wanted = body.include or ()
     out: dict[str, Any] = {
         "object": "plan",
@@ -105,7 +114,8 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
         out["reason"] = "open_ended"
         out["detail"] = "no domain claims this question: the policy answers once"
     if "alternatives" in wanted:
-        out["alternatives"] = _alternatives(planner, question, terms)
+        told = _alternatives(planner, question, terms, bars)
+        out["alternatives"] = [] if domain is None else told  # accuracy means nothing without a domain
     if "why" in wanted:
         out["why"] = [
             {"feature": why.feature, "value": known(why.value), "effect": known(why.effect)}
@@ -114,23 +124,7 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
     return out
 
 
-def _restricted(service: Service, body: PlanBody) -> Planner:
-    models = service.models
-    for name, there, param in (
-        (body.policy, models.policies, "policy"),
-        (body.prm, (*models.prms, "none"), "prm"),
-    ):
-        if name is not None and name not in there:
-            raise Refusal(f"{param} must be one of {', '.join(there)}, got {name[:80]!r}", param=param)
-    policies = set() if body.policy is None else set(models.policies) - {body.policy}
-    prms = set(models.down) | (set() if body.prm is None else set(models.prms) - {body.prm})
-    try:
-        return service.current.served.without(policies, prms)
-    except ArtefactError as error:
-        raise Refusal(f"the planner cannot do without them: {error}", param="policy") from error
-
-
-def _alternatives(planner: Planner, question: str, terms: Terms) -> list[dict[str, Any]]:
+def _alternatives(planner: Planner, question: str, terms: Terms, bars: Barring) -> list[dict[str, Any]]:
     from planner.objective import HardCap
 
     caps = [cap for cap in (terms.objective, terms.cap) if isinstance(cap, HardCap)]
@@ -150,4 +144,5 @@ def _alternatives(planner: Planner, question: str, terms: Terms) -> list[dict[st
             "fits": option.tokens_p90 <= tokens and option.flops_p90 <= flops,
         }
         for option in options(planner, question)
+        if not bars.bars(option.choice)
     ]
