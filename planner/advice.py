@@ -65,12 +65,8 @@ def advise(
     accuracy, costs = float(accuracies[best]), menu.costs
     tokens, flops = float(costs.tokens[0, best]), float(costs.flops[0, best])
     tokens_p90, flops_p90 = float(costs.tokens_p90[0, best]), float(costs.flops_p90[0, best])
-    if looks and np.isinf(rule.tokens_left) and np.isinf(rule.flops_left) and rule.target is None:
-        price = rule.price_per_flop
-        at = int(np.abs(np.log(stage.terms.prices / max(price, 1e-300))).argmin())
-        gained = menu.level[:, None] + menu.advance_net + stage.terms.prices * menu.advance_cost
-        accuracy = float(stage.calibration.apply(gained[0, at : at + 1])[0])
-        flops = float(menu.advance_cost[0, at])
+    if looks and np.isinf(rule.tokens_left) and np.isinf(rule.flops_left):
+        accuracy, flops = _by_looking(stage, menu, rule)
         tokens = flops * rule.tokens_per_flop
     runner = None
     if others:
@@ -98,6 +94,18 @@ def advise(
         lambda: _why(stage, features[0], best, other),
         features=features[0],
     )
+
+
+def _by_looking(stage: Stage, menu: Menu, rule: Rule) -> tuple[float, float]:
+    """The accuracy and the FLOPs that looking further leads to, on average, without a cap."""
+    cost = menu.advance_cost[0]
+    gained = menu.level[0] + menu.advance_net[0] + stage.terms.prices * cost
+    if rule.target is not None:  # the menu is calibrated
+        reached = gained >= rule.target
+        at = int(np.where(reached, cost, np.inf).argmin() if reached.any() else gained.argmax())
+        return float(gained[at]), float(cost[at])
+    at = int(np.abs(np.log(stage.terms.prices / max(rule.price_per_flop, 1e-300))).argmin())
+    return float(stage.calibration.apply(gained[at : at + 1])[0]), float(cost[at])
 
 
 def unaffordable(stage: Stage, menu: Menu, rule: Rule) -> BudgetError:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from planner.advice import calibrated
 from planner.decision import Rule, decide
 from planner.experience import Experience
 from planner.labels import Look
@@ -69,6 +70,24 @@ def test_a_cap_below_the_cheapest_choice_says_so(planner: Planner) -> None:
 def test_a_higher_target_never_expects_less(planner: Planner) -> None:
     told = [planner.recommend(QUESTION, objective=TargetAccuracy(t)) for t in (0.1, 0.5, 0.99)]
     assert [a.accuracy for a in told] == sorted(a.accuracy for a in told)
+
+
+def test_looking_for_a_target_promises_what_looking_leads_to(
+    planner: Planner, experience: Experience
+) -> None:
+    looked = 0
+    for question in experience.questions[:40]:
+        for target in (0.8, 0.97):
+            advice = planner.recommend(question, objective=TargetAccuracy(target))
+            if advice.look is None:
+                continue
+            looked += 1
+            stage = planner.stages[0]
+            menu = calibrated(stage, stage.menu(planner.features(stage, question, None), np.array([1.0])))
+            # no choice that could be committed to instead is both better and on target
+            assert advice.accuracy >= min(target, float(menu.advantage.max())) - 1e-9
+            assert advice.flops > 0
+    assert looked
 
 
 def test_open_ended_requests_get_one_greedy_answer(planner: Planner) -> None:
