@@ -78,6 +78,8 @@ class Flight:
 
     def cancel(self, child: int | None = None) -> None:
         """End a child, or all of them, as far as they came."""
+        if self.is_over:
+            return
         for number in [*self._live] if child is None else [child]:
             found = self._live.pop(number, None)
             if found is not None:
@@ -98,7 +100,10 @@ class Flight:
             async with asyncio.timeout(self._line.deadline):
                 await self._fly()
         except BrokenError as error:
-            self._fail(BrokenError(str(error), self._lost()))
+            if self._live:
+                self._fail(BrokenError(str(error), self._lost()))
+            else:  # only the end of the stream was lost
+                self._finish()
         except EngineError as error:
             self._fail(error)
         except TimeoutError:
@@ -182,6 +187,7 @@ class Flight:
             end = self._line.tokenizer.end
             if reason == FinishReason.END and end is not None and len(logprobs) != len(ids):
                 ids += (end,)
+            ids = ids[: self._most]  # a text may be drawn by fewer tokens than it is parted into here
             if len(logprobs) != len(ids):
                 logprobs = ()  # the server counts other tokens: whose probabilities these are is unknown
             self._seen += len(ids)

@@ -230,6 +230,21 @@ async def test_a_break_tells_how_far_the_children_came(
     assert await children(engine, request(engine)) == free
 
 
+async def test_a_break_behind_the_last_child_loses_nothing(connect: Any, server: FakeServer) -> None:
+    engine = connect()
+    free = await children(engine, request(engine))
+    broken = 0
+    for after in range(1, 20):
+        server.fail(COMPLETIONS, Fault.drop(after))
+        try:
+            found = await children(engine, request(engine))
+            break
+        except BrokenError:
+            broken += 1
+    assert broken >= 2
+    assert found == free
+
+
 async def test_after_many_breaks_the_server_is_left_alone(connect: Any, server: FakeServer) -> None:
     engine = connect()
     server.fail(COMPLETIONS, *[Fault.drop()] * 8)
