@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -64,13 +65,11 @@ class PrmReliability:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             if content.pop("kind") != _KIND:
                 raise ValueError("another kind of file")
-            names = {field.name: field.type for field in fields(cls)}
-            if set(content) != set(names):
+            if set(content) != {field.name for field in fields(cls)}:
                 raise ValueError(f"fields {sorted(content)}")
-            values = {
-                name: value if names[name] in ("str", "int") else float("nan" if value is None else value)
-                for name, value in content.items()
-            }
+            values: dict[str, Any] = {name: str(content.pop(name)) for name in ("prm", "fingerprint")}
+            values["records"] = int(content.pop("records"))
+            values |= {name: math.nan if value is None else float(value) for name, value in content.items()}
             return cls(**values)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordError(

@@ -21,12 +21,16 @@ from search.errors import CheckpointError
 __all__ = ["ChoiceHead", "ClassifierHead", "Head", "ValueHead", "read_rows", "read_tensor"]
 
 
+#: rows come in multiples of this: a few rows, and those beyond whole vectors, take kernels of their own
+_ROWS = 32
+
+
 class Head(ABC):
-    """Rewards from hidden states."""
+    """Rewards from hidden states. A row's bits do not depend on how many rows there are."""
 
     @abstractmethod
     def logits(self, rows: Tensor) -> Tensor:
-        """[S, classes] from [S, hidden]; at least two rows (one row takes another kernel)."""
+        """[S, classes] from [S, hidden]; rows are a multiple of ``_ROWS``."""
 
     @abstractmethod
     def reward(self, logits: Tensor) -> Tensor:
@@ -34,7 +38,8 @@ class Head(ABC):
 
     def rewards(self, states: Tensor) -> list[float]:
         """Rewards of hidden states [S, hidden]."""
-        rows = states if len(states) > 1 else states.expand(2, -1)  # as ``search.engines.decoder`` has it
+        missing = -len(states) % _ROWS
+        rows = torch.cat([states, states[:1].expand(missing, -1)]) if missing else states
         return [float(value) for value in self.reward(self.logits(rows))[: len(states)].tolist()]
 
 

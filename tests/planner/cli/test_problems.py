@@ -86,3 +86,14 @@ def test_commands_that_run_problems_read_them_alike(file: Path, capsys: pytest.C
     assert len(asked_problems(file, "gsm8k")) == 5
     said = " ".join(capsys.readouterr().err.split())
     assert "left out, 1 times: a worked answer ends with '#### x' (gsm8k.jsonl line 6: 'none')" in said
+
+
+def test_a_campaign_takes_a_mapping(file: Path, tmp_path: Path) -> None:
+    asked = ("search", file, "--mapping", "gsm8k", "--policy", "lab-policy-s", "-o", tmp_path / "log")
+    code, out, said = run(*asked, "--dry-run", "--json")
+    assert code == 0, said
+    assert "5 problems" in json.loads(out)["assumptions"]
+    assert "left out, 1 times" in said
+    code, _, said = run("search", file, *asked[4:], "--dry-run")
+    assert code == 2
+    assert "column 'problem_id' is missing" in said
