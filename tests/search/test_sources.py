@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,3 +93,17 @@ def test_a_key_is_in_no_representation(prm: Path) -> None:
 def test_vllm_says_what_to_install(policy: Path) -> None:
     with pytest.raises(MissingExtraError, match="vLLM"):
         VllmPolicy(policy).open()
+
+
+@pytest.mark.parametrize("source", ["ServedPolicy('http://h')", "ServedPrm('http://h', 'folder')"])
+def test_a_missing_package_is_named_with_what_to_install(source: str) -> None:
+    script = (
+        "import sys; sys.modules['httpx'] = None\n"
+        "from search.errors import MissingExtraError\n"
+        "from search.sources import ServedPolicy, ServedPrm\n"
+        f"try: {source}.card()\n"
+        "except MissingExtraError as error: print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("the openai engine needs the openai")
+    assert "got no httpx: pip install 'test-time-planner[openai" in said
