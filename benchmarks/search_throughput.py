@@ -27,14 +27,16 @@ import argparse
 import asyncio
 import gc
 import json
+import shlex
 import statistics
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 from lock_step import Work, lock_step
@@ -66,6 +68,21 @@ What the columns mean stands at the top of `search_throughput.py`. In short: `sh
 those of plain sampling of as many tokens, everything submitted at once; `engine` is the same by CPU
 seconds of the engine's thread alone, and `prm` and `loop` are the CPU seconds of the PRM and of the event
 loop over the engine's. The lock-step loop has one problem at a time. This page is written by the script.
+"""
+
+_NOTES = """## How to read it
+
+Where the machine did other work as well, problems/s, tokens/s and `share` say little; CPU seconds do.
+`engine` is then what the search reaches where PRM and event loop have cores (or processes) of their own, and
+`engine` / (1 + `prm` + `loop`) what it reaches where all share one core.
+
+## Where the rest goes
+
+- `engine`: batches of a search are emptier than those of plain sampling while parents wait for the last of
+  their children and for their scores, and keys and values of each finished step are stored once more.
+- `prm`: steps are scored as they end, so a batch holds the few that ended in the last engine steps, and a
+  small batch is mostly calls. Tokens are not what costs: equal and earlier steps are never computed again.
+- `loop`: some seven callbacks of asyncio per child, reservations of the budget, reading answers.
 """
 
 
@@ -361,7 +378,7 @@ def main() -> None:
     rows = asyncio.run(measure(chosen))
     print("\n".join(table(rows)))
     if chosen.keep:
-        keep(chosen.keep, " ".join(["python benchmarks/search_throughput.py", *sys.argv[1:]]), rows)
+        keep(chosen.keep, "python benchmarks/search_throughput.py " + shlex.join(sys.argv[1:]), rows)
 
 
 def keep(name: str, command: str, rows: Sequence[Row]) -> None:
@@ -374,15 +391,18 @@ def keep(name: str, command: str, rows: Sequence[Row]) -> None:
         "rows": [asdict(row) for row in rows],
     }
     file.write_text(json.dumps(kept, separators=(",", ":")) + "\n")
+    (HERE / "search_throughput.md").write_text(document(kept))
+
+
+def document(kept: Mapping[str, Any]) -> str:
+    """The page of all kept runs."""
     parts = [_TITLE]
     for title, each in kept.items():
         lines = table([Row(**row) for row in each["rows"]])
         parts.append(
             f"## {title}\n\n`{each['command']}`, {each['date']}\n\n```\n" + "\n".join(lines) + "\n```\n"
         )
-    notes = HERE / "search_throughput_notes.md"
-    parts += [notes.read_text()] if notes.exists() else []
-    (HERE / "search_throughput.md").write_text("\n".join(parts))
+    return "\n".join([*parts, _NOTES])
 
 
 if __name__ == "__main__":
