@@ -15,6 +15,9 @@ __all__ = ["Design", "plain", "possible", "starts"]
 _GROUPS = ("surface", "ngrams", "agreement", "logprobs", "rewards")
 #: numbers of samples after which a planner may decide again
 _PROBES = ("1", "2", "4", "1,4", "2,8", "1,2,4", "2,4,8", "1,2,4,8", "1,4,16", "1,2,4,8,16")
+#: from so many problems on a planner may choose freely
+_MANY = 300
+
 #: probes and where a PRM is first asked
 _STARTS = (("1,4", 1), ("1,4,16", 4))
 
@@ -97,9 +100,13 @@ class Design:
         return cls(policy, probes, scored, choices, Settings(rank, shape, groups, keep))
 
 
-def plain(policy: str, largest: int) -> dict[str, Any]:
-    """The parameters of the first trial, which are also what is fitted without a study."""
-    return {
+def plain(policy: str, largest: int, problems: int) -> dict[str, Any]:
+    """The parameters of the first trial, which are also what is fitted without a study.
+
+    So few ``problems`` that little can be told apart are shrunk hard: with a hundred of them, and a PRM that
+    is noise, more freedom lost to the plain vote.
+    """
+    found = {
         "policy": policy,
         "probes": "1,2,4,8" if largest >= 8 else possible(largest)[-1],
         "scored": 0,
@@ -115,18 +122,22 @@ def plain(policy: str, largest: int) -> dict[str, Any]:
         "ngrams": True,
         "logprobs": True,
     }
+    few = {"choices": 5, "rank": 2, "keep": 0.6, "min_data": 80}
+    return found | few if problems < _MANY else found
 
 
-def starts(main: str, policies: Sequence[str], largest: int, scorable: bool) -> list[dict[str, Any]]:
+def starts(
+    main: str, policies: Sequence[str], largest: int, problems: int, scorable: bool
+) -> list[dict[str, Any]]:
     """What a study tries first: the plain design, then for each policy, ``main`` first, few long looks and
     many short ones, with a PRM where there is one. From there on the sampler goes its own way."""
-    out = [plain(main, largest)]
+    out = [plain(main, largest, problems)]
     fitting = possible(largest)
     for policy in sorted(policies, key=lambda name: (name != main, name)):
         for probes, scored in _STARTS:
             if probes in fitting:
                 asked = {"probes": probes, "scored": scored if scorable else 0, "choices": 16, "rank": 6}
-                out.append(plain(policy, largest) | asked)
+                out.append(plain(policy, largest, problems) | asked)
     return out
 
 

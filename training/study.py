@@ -110,7 +110,10 @@ def fit_experience(
         )
     rungs = rungs_of(experience, seed=seed, threads=threads, folds=folds)
     last = rungs[-1].workshop
-    found, told = plain(last.main, last.largest), {"trials": 0, "pruned": 0, "failed": 0}
+    found, told = (
+        plain(last.main, last.largest, len(last.experience)),
+        {"trials": 0, "pruned": 0, "failed": 0},
+    )
     if trials:
         study = _study(rungs, experience, storage, name)
         _run(study, rungs, trials, progress)
@@ -149,7 +152,9 @@ def _study(rungs: tuple[Rung, ...], experience: Experience, storage: Any, name: 
             )
         study.set_user_attr(what, value)
     if not study.trials:
-        for start in starts(last.main, list(experience.pools), last.largest, last.scorable):
+        for start in starts(
+            last.main, list(experience.pools), last.largest, len(last.experience), last.scorable
+        ):
             study.enqueue_trial(start)
     return study
 

@@ -36,7 +36,9 @@ def test_without_a_prm_nothing_is_scored() -> None:
 def test_probes_leave_something_to_continue_with(largest: int) -> None:
     assert possible(largest)
     assert all(int(text.split(",")[-1]) <= largest for text in possible(largest))
-    first = Design.suggested(optuna.trial.FixedTrial(plain("p", largest)), ["p"], largest, scorable=True)
+    first = Design.suggested(
+        optuna.trial.FixedTrial(plain("p", largest, 1000)), ["p"], largest, scorable=True
+    )
     assert first.probes[-1] <= largest
     assert first.to_json()["probes"] == list(first.probes)
 
@@ -44,11 +46,18 @@ def test_probes_leave_something_to_continue_with(largest: int) -> None:
 @pytest.mark.parametrize("largest", [2, 4, 24])
 @pytest.mark.parametrize("scorable", [False, True])
 def test_a_study_starts_with_designs_for_every_policy(largest: int, scorable: bool) -> None:
-    first = starts("p", ["o", "p"], largest, scorable)
-    assert first[0] == plain("p", largest)
+    first = starts("p", ["o", "p"], largest, 1000, scorable)
+    assert first[0] == plain("p", largest, 1000)
     designs = [
         Design.suggested(optuna.trial.FixedTrial(start), ["o", "p"], largest, scorable) for start in first
     ]
     assert all(design.probes[-1] <= largest for design in designs)
     assert any(design.scored for design in designs) == (scorable and largest >= 4)
     assert {design.policy for design in designs} == ({"o", "p"} if largest >= 4 else {"p"})
+
+
+def test_few_problems_are_shrunk_harder() -> None:
+    few, many = plain("p", 8, 100), plain("p", 8, 1000)
+    assert few["choices"] < many["choices"]
+    assert few["keep"] < many["keep"]
+    assert few["min_data"] > many["min_data"]
