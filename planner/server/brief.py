@@ -1,0 +1,152 @@
+"""The brief of a request: everything about it that is settled before any work is done for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from planner.barring import Barring
+from planner.planner import Planner
+from planner.server.ask import Ask
+from planner.server.budget import Allowance, Granted
+from planner.server.choosing import NO_PRM, barring, first_policy
+from planner.server.current import Served
+from planner.server.keys import Key
+from planner.server.models import Models
+from planner.server.receipt import Reason
+from planner.server.refusal import Refusal
+from planner.server.rules import Rules
+from planner.server.service import Service
+from planner.server.terms import Terms
+from search.choice import Choice
+from search.grading.registry import DOMAINS, guess_domain
+from search.plan import Plan
+
+__all__ = ["Brief"]
+
+_UNVOTED = Reason(
+    "open_ended", "no domain claims this question, so answers cannot be compared: the policy answers once"
+)
+_FORCED = Reason("forced_plan", "the model's name forces a plan")
+_NAMED = Reason("policy", "the model's name is a policy's: it answers once")
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What is asked, by whom, under which planner, and what is left to choose.
+
+    Parameters
+    ----------
+    allowance:
+        What is granted, within the server's ceiling.
+    domain, voteable:
+        What reads answers, and whether they can be compared at all.
+    bars, down:
+        Models that are left out, and those of them that failed.
+    first:
+        The policy that answers where nothing is planned.
+    choice, reason:
+        The choice that the request's words force, and why the planner does not choose; None where it does.
+    """
+
+    response_id: str
+    endpoint: str
+    ask: Ask
+    granted: Granted
+    key: Key
+    served: Served
+    allowance: Allowance
+    domain: str
+    voteable: bool
+    bars: Barring
+    down: tuple[str, ...]
+    first: str
+    choice: Choice | None
+    reason: Reason | None
+
+    @classmethod
+    def of(
+        cls, service: Service, ask: Ask, granted: Granted, key: Key, endpoint: str, response_id: str
+    ) -> Brief:
+        """Settle all that can be. Raises Refusal."""
+        served, models, rules = service.current.served, service.models, service.rules
+        domain, voteable = _domain(ask, rules, served)
+        first = first_policy(served, models, ask.policy)
+        bars = barring(served, models, ask.policy, ask.prm)
+        choice, reason = _forced(ask, granted, models, rules, served, first)
+        if choice is None and not voteable:
+            choice, reason = Choice(first, None, Plan.of("cot")), _UNVOTED
+        return cls(
+            response_id,
+            endpoint,
+            ask,
+            granted,
+            key,
+            served,
+            granted.allowance.under(rules.ceiling),
+            domain,
+            voteable,
+            bars,
+            models.down,
+            first,
+            choice,
+            reason,
+        )
+
+    @property
+    def planner(self) -> Planner:
+        """The planner that decides, to the end of this request."""
+        return self.served.planner
+
+    def terms(self, service: Service, allowance: Allowance, waited: float = 0.0) -> Terms:
+        """An allowance in the planner's words, ``waited`` seconds after the request came."""
+        return Terms.of(
+            allowance,
+            self.planner,
+            self.ask.question,
+            price=service.rules.price,
+            prices=service.rules.prices,
+            waited=waited + service.latency.margin,
+            shares=self.ask.n,
+        )
+
+
+def _domain(ask: Ask, rules: Rules, served: Served) -> tuple[str, bool]:
+    asked = ask.domain or rules.domain
+    if asked is not None:
+        if asked not in DOMAINS:
+            raise Refusal(f"domain must be one of {', '.join(DOMAINS)}, got {asked!r}", param="domain")
+        return asked, True
+    guessed = guess_domain(ask.question)
+    if guessed is None or guessed.name not in served.planner.domains:
+        return "text", False
+    return guessed.name, True
+
+
+def _forced(
+    ask: Ask, granted: Granted, models: Models, rules: Rules, served: Served, first: str
+) -> tuple[Choice | None, Reason | None]:
+    if granted.plan is None:
+        return None, None
+    policy = granted.policy or first
+    prm = None
+    if granted.plan.needs_prm:
+        prm = ask.prm or _best_prm(served.planner, policy, models.prms)
+        if prm is None or prm == NO_PRM:
+            raise Refusal(f"the plan {granted.plan} needs a PRM, got none", param="prm")
+        if prm in models.down:
+            raise Refusal(f"the PRM {prm} must answer, got none lately", 503, param="prm", code="prm_failed")
+    if granted.plan.n > rules.sizes.samples:
+        raise Refusal(
+            f"a plan has at most {rules.sizes.samples} samples, got {granted.plan}",
+            param="model",
+            code="too_large",
+        )
+    return Choice(policy, prm, granted.plan), _NAMED if granted.policy else _FORCED
+
+
+def _best_prm(planner: Planner, policy: str, prms: Sequence[str]) -> str | None:
+    """The PRM that told right from wrong best in training, of those that are there."""
+    known = planner.card.get("prm_auroc_within_problems", {})
+    ranked = sorted(prms, key=lambda prm: -float(known.get(f"{policy} x {prm}", 0.0)))
+    return ranked[0] if ranked else None

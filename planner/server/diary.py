@@ -1,0 +1,159 @@
+"""The diary of a request: what happened so far, so that it can be written down whenever it ends."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from planner.events import Decided, Event, Left, Started
+from planner.executor import Solution
+from planner.options import options, voting
+from planner.recommendation import Recommendation
+from planner.server.brief import Brief
+from planner.server.pace import expected_seconds
+from planner.server.recorder import Decision, Step
+from planner.server.service import Service
+from planner.server.told import known
+from planner.server.window import Finished
+from search.choice import Choice
+from search.plan import Plan
+from search.result import Spend
+
+__all__ = ["Diary"]
+
+
+class Diary:
+    """Hears of events and solutions; ``write`` tells the log, the rates, the figures."""
+
+    def __init__(self, service: Service, brief: Brief) -> None:
+        self.spend = Spend()  # of answers that have ended
+        self.choice: Choice | None = brief.choice
+        self._service = service
+        self._brief = brief
+        self._came, self._clock = time.time(), time.monotonic()
+        self._advice: list[tuple[Decided, Spend]] = []
+        self._latest = Spend()
+        self._solution: Solution | None = None  # the first
+
+    def hear(self, event: Event) -> None:
+        """Something happened."""
+        self._latest = event.spend
+        if isinstance(event, Decided):
+            self._advice.append((event, event.spend))
+        elif isinstance(event, Started):
+            self.choice = event.choice
+        elif isinstance(event, Left):
+            self.spend = self.spend + event.spend
+
+    def solved(self, solution: Solution) -> None:
+        """An answer is there."""
+        self.spend = self.spend + solution.spend
+        if self._solution is None:
+            self._solution = solution
+
+    def write(self, outcome: str, error: Exception | None) -> None:
+        """Write down how it ended. A request that was refused and spent nothing is only counted."""
+        service = self._service
+        service.rates.spent(self._brief.key, self.spend.tokens)
+        if outcome == "refused" and self.spend == Spend():
+            service.window.refuse()
+            return
+        decision = self._decision(outcome, error)
+        service.recorder.record(decision)
+        service.metrics.finish(decision)
+        service.window.finish(self._finished(decision))
+
+    def _decision(self, outcome: str, error: Exception | None) -> Decision:
+        brief, solution = self._brief, self._solution
+        choice = self.choice if solution is None else solution.choice
+        if choice is None:
+            choice = Choice(brief.first, None, Plan.of("cot"))
+        steps = self._steps()
+        propensity = 1.0
+        for step in steps:
+            propensity *= step.propensity
+        return Decision(
+            decision_id=brief.response_id,
+            created=self._came,
+            endpoint=brief.endpoint,
+            key=None if brief.key.name == "anyone" else brief.key.name,
+            question=brief.ask.question,
+            domain=brief.domain,
+            planner=None if brief.choice is not None else brief.served.fingerprint,
+            budget=brief.granted.allowance.asked,
+            budget_source=str(brief.granted.source),
+            reason=None if brief.reason is None else brief.reason.code,
+            policy=choice.policy,
+            prm=choice.prm,
+            plan=str(choice.plan),
+            answer=None if solution is None else solution.answer,
+            outcome=outcome,
+            accuracy=None if solution is None else known(solution.accuracy),
+            tokens=None if solution is None else known(solution.tokens),
+            flops=None if solution is None else known(solution.flops),
+            seconds=None if solution is None else expected_seconds(self._service, solution),
+            usd=None,
+            propensity=propensity,
+            steps=steps,
+            candidates=() if solution is None else solution.candidates,
+            chosen=None if solution is None else solution.chosen,
+            spend=replace(self.spend, seconds=time.monotonic() - self._clock),
+            spent_usd=None if solution is None else solution.usd,
+            error=None if error is None else type(error).__name__,
+        )
+
+    def _steps(self) -> tuple[Step, ...]:
+        if self._solution is not None:
+            return tuple(_step(str(r.look), r.advice, r.spend) for r in self._solution.stages)
+        out: list[Step] = []
+        for place, (event, before) in enumerate(self._advice):
+            after = self._advice[place + 1][1] if place + 1 < len(self._advice) else self._latest
+            spent = Spend(
+                after.policy_tokens - before.policy_tokens,
+                after.prm_tokens - before.prm_tokens,
+                flops=after.flops - before.flops,
+                seconds=after.seconds - before.seconds,
+            )
+            out.append(_step(str(event.look), event.advice, spent))
+        return tuple(out)
+
+    def _finished(self, decision: Decision) -> Finished:
+        brief, solution = self._brief, self._solution
+        majority, never = None, False
+        if solution is not None and solution.stages:
+            found = options(brief.planner, brief.ask.question)
+            vote = voting(found, brief.first, solution.stages[0].advice.accuracy)
+            if vote is not None:
+                majority, never = vote.option.flops, vote.never
+        return Finished(
+            at=time.time(),
+            outcome=decision.outcome,
+            policy=decision.policy,
+            prm=decision.prm,
+            plan=decision.plan,
+            seconds=decision.spend.seconds,
+            tokens=decision.spend.tokens,
+            flops=decision.spend.flops,
+            promised=decision.accuracy,
+            expected=decision.tokens,
+            majority=majority,
+            never=never,
+            deadline=brief.allowance.seconds,
+        )
+
+
+def _step(look: str, advice: Recommendation, spend: Spend) -> Step:
+    features = () if advice.features is None else tuple(advice.features.tolist())
+    return Step(
+        look,
+        None if advice.look is None else str(advice.look),
+        advice.choice.policy,
+        advice.choice.prm,
+        str(advice.choice.plan),
+        known(advice.accuracy),
+        advice.tokens,
+        advice.flops,
+        advice.propensity,
+        features,
+        spend,
+    )
