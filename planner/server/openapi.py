@@ -45,6 +45,9 @@ _STATUSES = {
 
 _STREAMED = ("/v1/chat/completions", "/v1/completions")
 
+#: one event of a stream: a chunk in JSON, an error in JSON, or [DONE]
+_EVENT = {"type": "object", "required": ["data"], "properties": {"data": {"type": "string"}}}
+
 
 def document(app: FastAPI) -> dict[str, Any]:
     """The document of an application, made once."""
@@ -78,7 +81,7 @@ def _content(path: str) -> dict[str, Any]:
         return {"text/plain": {"schema": {"type": "string"}}}
     content = _json(*ANSWERS[path])
     if path in _STREAMED:
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        content["text/event-stream"] = {"schema": _EVENT}
     return content
 
 

@@ -177,7 +177,9 @@ def test_answers_keep_the_document(fuzzed: House, method: str, path: str) -> Non
             statuses[response.status_code] += 1
             case.validate_response(response, checks=CHECKS)
 
-        play()
-    print(f"{method} {path}: {sum(statuses.values())} requests, {dict(sorted(statuses.items()))}")
+        try:
+            play()
+        finally:
+            print(f"{method} {path}: {sum(statuses.values())} requests, {dict(sorted(statuses.items()))}")
     assert httpx.get(f"{fuzzed.url}/healthz").status_code == 200
     assert fuzzed.service.admission.running == 0
