@@ -9,8 +9,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from planner.barring import Barring
-from planner.options import options
-from planner.planner import Planner
+from planner.latency import Work
+from planner.options import Option, options
+from planner.recommendation import Recommendation
 from planner.server.budget import Allowance, Granted, grant
 from planner.server.choosing import barring, first_policy
 from planner.server.refusal import Refusal, refusal_of
@@ -106,15 +107,23 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
             "granted": allowance.asked,
             "share": 1.0,
         },
-        "advice": advice_told(advice),
+        "advice": advice_told(advice, _seconds(service, advice)),
     }
     if granted.plan is not None:
         out["reason"], out["detail"] = "forced_plan", f"the model's name forces {granted.plan}"
+        out["forced"] = next(
+            (
+                one
+                for one in _alternatives(service, question, terms, bars)
+                if one["plan"] == str(granted.plan)
+            ),
+            None,
+        )
     elif domain is None:
         out["reason"] = "open_ended"
         out["detail"] = "no domain claims this question: the policy answers once"
     if "alternatives" in wanted:
-        told = _alternatives(planner, question, terms, bars)
+        told = _alternatives(service, question, terms, bars)
         out["alternatives"] = [] if domain is None else told  # accuracy means nothing without a domain
     if "why" in wanted:
         out["why"] = [
@@ -124,7 +133,7 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
     return out
 
 
-def _alternatives(planner: Planner, question: str, terms: Terms, bars: Barring) -> list[dict[str, Any]]:
+def _alternatives(service: Service, question: str, terms: Terms, bars: Barring) -> list[dict[str, Any]]:
     from planner.objective import HardCap
 
     caps = [cap for cap in (terms.objective, terms.cap) if isinstance(cap, HardCap)]
@@ -140,9 +149,15 @@ def _alternatives(planner: Planner, question: str, terms: Terms, bars: Barring) 
             "flops": known(option.flops),
             "tokens_p90": known(option.tokens_p90),
             "flops_p90": known(option.flops_p90),
-            "seconds": None,
+            "seconds": _seconds(service, option),
             "fits": option.tokens_p90 <= tokens and option.flops_p90 <= flops,
         }
-        for option in options(planner, question)
+        for option in options(service.current.served.planner, question)
         if not bars.bars(option.choice)
     ]
+
+
+def _seconds(service: Service, option: Option | Recommendation) -> float | None:
+    """What it takes by what is known of latencies; None where that is nothing."""
+    found = service.latency.predict(Work.of(option.choice), option.tokens, max(1, service.admission.running))
+    return None if found is None else found.mean

@@ -110,6 +110,8 @@ def test_plans_without_spending(house: House, planner: Planner) -> None:
     assert (several["data"][1]["reason"], several["data"][1]["advice"]["plan"]) == ("open_ended", "cot()")
     bare = plan(question=QUESTION, prm="none", policy="small", budget={"samples": 64})
     assert (bare["advice"]["policy"], bare["advice"]["prm"]) == ("small", None)
+    forced = plan(question=QUESTION, model="planner/majority(n=4)")
+    assert (forced["reason"], forced["forced"]["plan"]) == ("forced_plan", "majority(n=4)")
     poor = plan(question=QUESTION, budget={"tokens": 1})
     assert (poor["error"]["param"], "cheapest choice" in poor["error"]["message"]) == ("budget", True)
     assert plan(questions=[QUESTION], budget={"tokens": 1})["data"][0]["error"]["param"] == "budget"
