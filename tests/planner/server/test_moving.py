@@ -1,0 +1,42 @@
+"""The README's page for those who move here names only what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from typer.main import get_command
+
+from planner.cli import serve
+from planner.cli.main import app
+from planner.server.budget import HEADER, Allowance, grant
+from planner.server.schema import Wishes
+
+README = (Path(__file__).parents[3] / "README.md").read_text()
+PAGE = README.partition("### Moving from")[2].partition("\n## ")[0]
+#: what stands in the right column
+OURS = " ".join(line.split(" | ")[-1] for line in PAGE.splitlines() if line.startswith("| "))
+
+
+def test_models_that_force_a_plan_are_taken() -> None:
+    names = [name for name in re.findall(r"`(planner/[^`]+)`", OURS) if "..." not in name and "<" not in name]
+    assert len(names) >= 4
+    for name in names:
+        granted = grant(name, header=None, body=None, default=Allowance(samples=1), policies=("small",))
+        assert granted.plan is not None, name
+
+
+def test_options_fields_and_variables_exist() -> None:
+    group = get_command(app)
+    known = {
+        option
+        for command in ("serve", "fit")
+        for parameter in group.commands[command].params  # type: ignore[attr-defined]
+        for option in parameter.opts
+    }
+    assert set(re.findall(r"--[a-z-]+", OURS)) <= known
+    assert set(re.findall(r"PLANNER_[A-Z_]+", OURS)) <= {serve._KEY, serve._UPSTREAM_KEY, serve._HASH_KEY}
+    assert f"`{HEADER}`" in OURS
+    assert {"budget", "domain", "include"} <= Wishes.model_fields.keys()
+    for budget in re.findall(r"`(\{\"[^`]+\})`", OURS):
+        assert Allowance.read(budget).asked
