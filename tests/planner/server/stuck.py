@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from conftest import writes
+from houses import writes
 
 from search.engines.protocol import Event, Request
 from search.engines.scripted import ScriptedEngine

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import QUESTION, House
+from houses import QUESTION, House
 from stuck import Broken, Dead, Stuck
 
 from planner.server.admission import Admission

@@ -17,7 +17,7 @@ import httpx
 import pytest
 import requests
 import schemathesis
-from conftest import QUESTION, House
+from houses import QUESTION, House
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode

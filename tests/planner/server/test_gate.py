@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import QUESTION, House
+from houses import QUESTION, House
 
 from planner.server.keys import Key, Keys, Scope, new_key
 from planner.server.limits import Sizes

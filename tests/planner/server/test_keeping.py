@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import QUESTION, House
+from houses import QUESTION, House
 from stuck import Stuck
 
 from planner.planner import Planner

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from conftest import QUESTION, House
+from houses import QUESTION, House
 
 from planner.server.budget import Allowance
 from planner.server.rules import Rules

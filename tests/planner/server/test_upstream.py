@@ -7,7 +7,7 @@ from typing import Any
 
 import openai
 import pytest
-from conftest import House
+from houses import House
 
 from planner.server.service import Service
 from planner.server.upstream import Upstream

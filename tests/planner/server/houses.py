@@ -1,0 +1,42 @@
+"""Running servers of the tests of this folder, and what their policies write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from planner.server.conversation import Turn
+from planner.server.service import Service
+from search.engines.protocol import Engine
+from search.engines.scripted import TURN
+
+QUESTION = "work out the sum of 3 + 41 + 7"
+
+
+def writes(text: str, rng: Random) -> str:
+    """Right in six of ten, in two steps."""
+    right = rng.random() < 0.6
+    if text.endswith("\n"):
+        return "# 51" if right else f"# {rng.randint(1, 99)}"
+    return "3 + 41 = 44\n# 51" if right else f"hm\n# {rng.randint(1, 99)}"
+
+
+def rendered(turns: Any) -> tuple[int, ...]:
+    """A chat template over characters: ``role: text`` lines."""
+    talk: list[Turn] = list(turns)
+    return tuple(map(ord, "".join(f"{turn.role}: {turn.text}\n" for turn in talk) + TURN))
+
+
+@dataclass
+class House:
+    """A running server and what is behind it."""
+
+    service: Service
+    url: str
+    engines: dict[str, Engine] = field(default_factory=dict)
+
+    @property
+    def v1(self) -> str:
+        """What an OpenAI client takes as its base URL."""
+        return f"{self.url}/v1"
