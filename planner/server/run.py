@@ -94,7 +94,12 @@ async def _serve(
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
+    def end(*_: object) -> None:
+        server.should_exit = True
+
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
+    # uvicorn raises the signal again once it has ended well; that is no way to die then
+    signal.signal(signal.SIGTERM, end)
     serving = asyncio.ensure_future(server.serve(sockets=[bound]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)

@@ -124,7 +124,8 @@ def test_a_newcomers_server_answers_reloads_and_ends(
         (["--lab", "--keys", "/nowhere/keys.toml"], "No such file"),
         (["--lab", "--planner", "/nowhere"], "must be a folder"),
         (["--lab", "--hash-questions"], "need --decisions"),
-        (["--base-url", "http://127.0.0.1:9", "--prm-url", "x"], "NAME=URL"),
+        (["--base-url", "http://127.0.0.1:9"], "--policy must name one of"),
+        (["--base-url", "http://127.0.0.1:9", "--policy", "lab-policy-m", "--prm-url", "x"], "NAME=URL"),
     ],
 )
 def test_a_wrong_start_ends_with_one_line(
