@@ -24,7 +24,7 @@ from planner.server.stream import DONE, KEEP_ALIVE, EventStream, data, gone
 from planner.server.work import Answers, Work
 from search.strategies.steps import split
 
-__all__ = ["respond"]
+__all__ = ["respond", "while_connected"]
 
 #: seconds of silence after which a stream says that it lives
 _SILENCE = 10.0
