@@ -4,7 +4,7 @@
                                           [--live 200] [--only PART ...]
 
 Reads the log that the planner was fitted on (baselines pick on it) and the log of the test problems; a log
-that is not there is made first, by the lab's campaign on the locked problems, which takes hours. Then:
+that is not there is made first, by the lab's campaigns on the locked problems, which takes hours. Then:
 
 - ``evaluation``: ``planner evaluate`` with several seeds of probes and continuations; figures are means;
 - ``alone``: planners of one policy and its PRMs each: between models that differ in size an oracle that knows
@@ -69,8 +69,8 @@ from training.study import fit_experience
 HERE = Path(__file__).resolve().parent
 PARTS = ("evaluation", "alone", "cells", "parity", "live", "safety", "transfer")
 
-#: the lab's campaigns: the main policy, those that it may hand over to, and further PRMs
-GRIDS = ("main.toml", "hand-over.toml", "more-prms.toml")
+#: the lab's campaigns: the main policy, and those that it may hand over to
+GRIDS = ("main", "hand-over")
 
 #: mean budget of the live runs, in samples
 LIVE = 16.0
@@ -86,14 +86,17 @@ Found = dict[str, Any]
 
 
 def log_of(path: Path, problems: Callable[[], Path]) -> SearchLog:
-    """A search log; where there is none yet, the lab's campaigns make it."""
+    """A search log; where there is none yet, the lab's campaigns make it, each in a log of its own."""
     if not (path / MANIFEST_NAME).exists():
         from planner.cli.main import app
 
         asked = str(problems())
+        parts = []
         for name in GRIDS:
-            grid = shipped("lab") / name
-            app(["search", asked, "--grid", str(grid), "-o", str(path)], standalone_mode=False)
+            parts.append(str(path.with_name(f"{path.name}-{name}")))
+            grid = str(shipped("lab") / f"{name}.toml")
+            app(["search", asked, "--grid", grid, "-o", parts[-1]], standalone_mode=False)
+        app(["merge", *parts, "-o", str(path)], standalone_mode=False)
     return SearchLog.open(path)
 
 

@@ -30,15 +30,20 @@ COMMANDS = (
     *(f"planner train prm {name}" for name in PRMS),
     "planner train problems search 1024 --seed 7 -o runs/learn.jsonl.gz",
     "planner train problems check 384 --seed 8 -o runs/held-out.jsonl.gz",
-    "planner search runs/learn.jsonl.gz --grid models/lab/main.toml -o runs/learn",
-    "planner search runs/learn.jsonl.gz --grid models/lab/hand-over.toml -o runs/learn",
-    "planner search runs/held-out.jsonl.gz --grid models/lab/main.toml -o runs/held-out",
-    "planner search runs/held-out.jsonl.gz --grid models/lab/hand-over.toml -o runs/held-out",
+    *(
+        command
+        for log in ("learn", "held-out")
+        for command in (
+            f"planner search runs/{log}.jsonl.gz --grid models/lab/main.toml -o runs/{log}-main",
+            f"planner search runs/{log}.jsonl.gz --grid models/lab/hand-over.toml -o runs/{log}-hand-over",
+            f"planner merge runs/{log}-main runs/{log}-hand-over -o runs/{log}",
+        )
+    ),
     "planner fit runs/learn -o models/planner --folds problem --seed 7 --trials 30",
     "planner evaluate runs/held-out --planner models/planner --training runs/learn"
     " --budgets 2,4,8,16,64 --json > runs/evaluation.json",
-    "planner search runs/held-out.jsonl.gz --grid models/lab/more-prms.toml -o runs/held-out",
-    "planner train report runs/held-out --evaluation runs/evaluation.json",
+    "planner search runs/held-out.jsonl.gz --grid models/lab/more-prms.toml -o runs/held-out-main",
+    "planner train report runs/held-out-main runs/held-out-hand-over --evaluation runs/evaluation.json",
 )
 
 
