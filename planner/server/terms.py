@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -85,6 +86,7 @@ class Terms:
         return cls(objective, cap, Budget(tokens, flops, seconds, usd))
 
 
+@lru_cache(maxsize=256)  # asked before a request waits and after it
 def _sample_flops(planner: Planner, question: str) -> float:
     """The 90% quantile of what one sample of the policy that is looked with costs."""
     stage = planner.stages[0]

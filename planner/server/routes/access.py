@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -18,14 +18,19 @@ def service_of(request: Request) -> Service:
     return cast(Service, request.app.state.service)
 
 
-def _allowed(scope: Scope) -> Callable[[Request], Key]:
-    def allow(request: Request) -> Key:
+# async, though they wait for nothing: FastAPI sends what is not through a thread, twice per request
+async def _here(request: Request) -> Service:
+    return service_of(request)
+
+
+def _allowed(scope: Scope) -> Callable[[Request], Awaitable[Key]]:
+    async def allow(request: Request) -> Key:
         return service_of(request).keys.who(request.headers.get("authorization"), scope)
 
     return allow
 
 
-Here = Annotated[Service, Depends(service_of)]
+Here = Annotated[Service, Depends(_here)]
 Inferrer = Annotated[Key, Depends(_allowed(Scope.INFER))]
 Feedbacker = Annotated[Key, Depends(_allowed(Scope.FEEDBACK))]
 Admin = Annotated[Key, Depends(_allowed(Scope.ADMIN))]
