@@ -13,6 +13,7 @@ from typing import Any
 from search.errors import (
     BudgetError,
     ContextError,
+    DecisionLogError,
     EngineError,
     GradingError,
     PlanError,
@@ -107,6 +108,8 @@ def refusal_of(error: BaseException) -> Refusal:
         return Refusal(f"the policy's backend must answer, got {error}", 502, code="policy_failed")
     if isinstance(error, RewardError):
         return Refusal(f"the PRM's backend must answer, got {error}", 502, code="prm_failed")
+    if isinstance(error, DecisionLogError):
+        return Refusal(str(error), 503, code="log", retry_after=1.0)
     if isinstance(error, BudgetError):
         return Refusal(str(error), 400, param="budget", code="budget")
     if isinstance(error, PlanError):

@@ -76,7 +76,9 @@ def _sqlite(address: sa.URL, wait: float) -> sa.Engine:
         # transactions begin where SQLAlchemy says so, not where the driver guesses
         connection.isolation_level = None
         cursor = connection.cursor()
-        cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")  # holds for a file that is still empty
+        if cursor.execute("PRAGMA page_count").fetchone() == (0,):
+            # holds for a file that is still empty; asked of another it waits for whoever writes
+            cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
 
 from planner.server.decisions.hashing import Hashing
 from planner.server.decisions.retention import Retention, prune
@@ -21,6 +23,8 @@ __all__ = ["DecisionLog"]
 
 #: seconds that a search waits for what is not durable yet
 _CATCH_UP = 1.0
+
+_Read = TypeVar("_Read")
 
 
 class DecisionLog:
@@ -105,7 +109,7 @@ class DecisionLog:
         waiting = self._writer.waiting(decision_id)
         if waiting is not None:
             return Record(waiting)
-        return await asyncio.to_thread(self.store.find, decision_id)
+        return await _read(lambda: self.store.find(decision_id))
 
     async def search(self, hunt: Hunt) -> Sequence[Record]:
         """Decisions that match, newest first; what cannot be written within a second is not among them.
@@ -119,7 +123,7 @@ class DecisionLog:
             self._writer.flush(_CATCH_UP)
             return self.store.search(hunt)
 
-        return await asyncio.to_thread(look)
+        return await _read(look)
 
     def state(self) -> Mapping[str, Any]:
         """As ``Writer.state`` has it, and where the log is kept."""
@@ -131,3 +135,13 @@ class DecisionLog:
             self._closed = True
             await asyncio.to_thread(self._writer.close)
             self.store.close()
+
+
+async def _read(look: Callable[[], _Read]) -> _Read:
+    """What is found, beside the event loop. Raises DecisionLogError where the database cannot be read."""
+    try:
+        return await asyncio.to_thread(look)
+    except sa.exc.DBAPIError as error:
+        raise DecisionLogError(
+            f"a decision log must be readable, got {type(error.orig).__name__} from it"
+        ) from error

@@ -68,6 +68,32 @@ async def test_a_locked_log_answers_and_forgets_nothing(tmp_path: Path) -> None:
     await again.close()
 
 
+async def test_a_log_that_another_writes_to_is_read_by_new_connections(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    log = DecisionLog.open(path)
+    log.record(decision("a"))
+    assert await log.feedback(Feedback("a", 0.0, correct=True))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    log.store.engine.dispose()
+    found = await log.find("a")
+    assert found is not None
+    assert len(found.feedback) == 1
+    other.rollback()
+    other.close()
+    await log.close()
+
+
+async def test_a_log_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    log = DecisionLog.open(tmp_path / "log.db")
+    with log.store.engine.begin() as base:
+        base.exec_driver_sql("ALTER TABLE decisions RENAME TO elsewhere")
+    for read in (log.find("a"), log.search(Hunt())):
+        with pytest.raises(DecisionLogError, match="must be readable, got OperationalError"):
+            await read
+    await log.close()
+
+
 async def test_feedback_of_many_at_once(recorder: Recorder) -> None:
     names = [f"d{i}" for i in range(50)]
     for name in names:
