@@ -24,7 +24,7 @@ def decider(log: synthetic.Log) -> Planner:
     """A planner that may look at rewards, and looks far."""
     experience = read_experience(log, synthetic.POLICIES, synthetic.PRMS)
     workshop = Workshop(experience, 0, 1)
-    return workshop.finished(Design("small", (1, 4), 4, 6, Settings()), 0, "")
+    return workshop.finished(Design("small", (1, 4), 4, 6, Settings()), {}, "")
 
 
 def test_replay_and_live_decide_alike_on_the_same_samples(decider: Planner, log: synthetic.Log) -> None:

@@ -106,4 +106,4 @@ def contest(experience: Experience, training: Experience | None = None, **how: i
 def learned(experience: Experience) -> Planner:
     """A planner with two looks, by default settings: quick to make."""
     workshop = Workshop(experience, 0, 1)
-    return workshop.finished(Design(workshop.main, (1, 4), 0, 6, Settings()), 0, "")
+    return workshop.finished(Design(workshop.main, (1, 4), 0, 6, Settings()), {}, "")
