@@ -48,6 +48,8 @@ __all__ = [
     "EngineError",
     "FingerprintError",
     "GarbledError",
+    "GraderDiedError",
+    "GraderHungError",
     "GradingError",
     "GridError",
     "LogError",

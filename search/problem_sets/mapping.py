@@ -19,7 +19,7 @@ from search.importing.families import bucket
 from search.problem import Problem
 from search.seeds import seed_of
 
-__all__ = ["ROLES", "ProblemMapping"]
+__all__ = ["ROLES", "ProblemMapping", "text_of"]
 
 #: what a column can be
 ROLES = ("problem_id", "family", "question", "answer")
