@@ -1,0 +1,612 @@
+"""Speed and load of ``planner serve --base-url``: what it adds, and whether it keeps its word under faults.
+
+    python benchmarks/serve_load.py overhead  # plan cot at 1, 8 and 64 clients beside the upstream alone
+    python benchmarks/serve_load.py plan      # /v1/plan at a fixed rate, and as fast as it goes
+    python benchmarks/serve_load.py memory    # resident memory over 50,000 requests
+    python benchmarks/serve_load.py soak --minutes 30
+
+The server is the real command in a process of its own, before ``benchmarks/upstream.py`` (an answer after a
+fixed time) and this process, which is the clients. The three share the machine's cores. ``cpu`` is the
+server's own CPU time per request, which other work on the machine hardly touches. Each part writes its
+figures into ``serve_load.json``; ``serve_load.md`` is written from all of them.
+
+The soak kills and restarts the PRM's and the policy's server, locks the database, and has clients leave. Then
+every answered request must be in the decision log, none may have hung, and every receipt must agree with the
+upstream's own ledger.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+HERE = Path(__file__).parent
+POLICY, PRM = "lab-policy-m", "lab-prm-good"
+SERVE = [sys.executable, "-c", "from planner.cli.main import main; main()", "serve"]
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    """A port nobody has."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
+
+
+@dataclass
+class Process:
+    """A child that says when it is ready, and can be killed and started again."""
+
+    command: list[str]
+    ready: str
+    process: subprocess.Popen[str] | None = None
+
+    def start(self) -> str:
+        """The line that says it is ready."""
+        env = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True, env=env)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if self.ready not in line:
+            raise SystemExit(f"a server must start, got {line!r} of {' '.join(self.command)}")
+        return line
+
+    def kill(self) -> None:
+        """At once, as ``kill -9`` does."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+            self.process = None
+
+    def die(self) -> str:
+        """Told to die, it does so in the midst of its work; its last words."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        self.process.terminate()
+        said = self.process.stdout.read()
+        self.kill()
+        return said
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU so far."""
+        assert self.process is not None
+        parts = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(parts[11]) + int(parts[12])) / TICKS
+
+    @property
+    def memory(self) -> float:
+        """Resident MiB."""
+        assert self.process is not None
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@dataclass
+class House:
+    """The server, what is behind it, and where its decisions lie."""
+
+    policy: Process
+    prm: Process
+    server: Process
+    policy_port: int
+    port: int
+    decisions: Path
+
+
+@contextmanager
+def house(latency: float, *options: str) -> Iterator[House]:
+    """Everything, running."""
+    policy_port, prm_port = free_port(), free_port()
+    upstream = [sys.executable, str(HERE / "upstream.py"), "--latency", str(latency)]
+    policy = Process([*upstream, "--port", str(policy_port), "--model", POLICY], "READY")
+    prm = Process([*upstream, "--port", str(prm_port), "--model", PRM], "READY")
+    with tempfile.TemporaryDirectory() as folder:
+        decisions = Path(folder) / "decisions.db"
+        served = ["--base-url", f"http://127.0.0.1:{policy_port}", "--policy", POLICY, "--port", "0"]
+        served += ["--prm-url", f"{PRM}=http://127.0.0.1:{prm_port}", "--running", "128"]
+        server = Process([*SERVE, *served, "--decisions", str(decisions), *options], "planner serve:")
+        try:
+            policy.start()
+            prm.start()
+            port = int(server.start().split("/v1")[0].rpartition(":")[2])
+            yield House(policy, prm, server, policy_port, port, decisions)
+        finally:
+            for each in (server, prm, policy):
+                each.kill()
+
+
+class Client:
+    """One keep-alive connection that asks one thing at a time."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._pair: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, path: str, body: Any = None, *, leave: float | None = None) -> tuple[int, Any]:
+        """(status, JSON); ``leave``: go away after so many seconds, (0, None). OSError where none answers."""
+        if self._pair is None:
+            self._pair = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = self._pair
+        content = b"" if body is None else json.dumps(body).encode()
+        method = "GET" if body is None else "POST"
+        writer.write(
+            f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(content)}\r\n\r\n".encode()
+            + content
+        )
+        if leave is not None:
+            await asyncio.sleep(leave)
+            self.close()
+            return 0, None
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            lines = head.lower().split(b"\r\n")
+            length = next(int(line[15:]) for line in lines if line.startswith(b"content-length:"))
+            found = json.loads(await reader.readexactly(length))
+            if b"connection: close" in lines:
+                self.close()
+            return int(head.split(b" ", 2)[1]), found
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Leave, without a word."""
+        if self._pair is not None:
+            self._pair[1].transport.abort()
+            self._pair = None
+
+
+def chat(number: int, model: str, **more: Any) -> dict[str, Any]:
+    """A question that the ledger knows by its number."""
+    return {"model": model, "messages": [{"role": "user", "content": f"What is (13+64)+{number}?"}], **more}
+
+
+@dataclass
+class Load:
+    """What came of many requests. Latencies in seconds."""
+
+    took: list[float] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+    seconds: float = 0.0
+    cpu: float = 0.0
+
+    def quantile(self, share: float) -> float:
+        """Of the latencies."""
+        ranked = sorted(self.took)
+        return ranked[min(len(ranked) - 1, int(len(ranked) * share))]
+
+    @property
+    def rate(self) -> float:
+        """Answered per second."""
+        return len(self.took) / self.seconds
+
+
+async def closed(
+    port: int, path: str, body: Callable[[int], Any], clients: int, count: int, first: int
+) -> Load:
+    """``clients`` that ask one after another, ``count`` requests in all."""
+    load, numbers = Load(), iter(range(first, first + count))
+
+    async def one() -> None:
+        client = Client(port)
+        for number in numbers:
+            began = time.perf_counter()
+            status, _ = await client.ask(path, body(number))
+            load.took.append(time.perf_counter() - began)
+            load.statuses[status] += 1
+        client.close()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(clients)))
+    load.seconds = time.perf_counter() - began
+    return load
+
+
+async def paced(port: int, path: str, body: Callable[[int], Any], rate: float, seconds: float) -> Load:
+    """Requests at a fixed rate whatever the answers take; latency counts from when a request was due."""
+    load, idle = Load(), [Client(port) for _ in range(64)]
+    began = time.perf_counter()
+
+    async def one(number: int, due: float) -> None:
+        client = idle.pop() if idle else Client(port)
+        status, _ = await client.ask(path, body(number))
+        load.took.append(time.perf_counter() - due)
+        load.statuses[status] += 1
+        idle.append(client)
+
+    tasks = []
+    for number in range(int(rate * seconds)):
+        due = began + number / rate
+        if (wait := due - time.perf_counter()) > 0:
+            await asyncio.sleep(wait)
+        tasks.append(asyncio.ensure_future(one(number, due)))
+    await asyncio.gather(*tasks)
+    load.seconds = time.perf_counter() - began
+    return load
+
+
+async def overhead(latency: float, each: float) -> dict[str, Any]:
+    """Plan cot, both ways that a server answers it, beside the upstream alone; ``each``: seconds a figure."""
+    rows = []
+    with house(latency) as there:
+        first = 1
+        for way, model, path in (
+            ("passed on", POLICY, "/v1/chat/completions"),
+            ("planned", "planner/cot()", "/v1/chat/completions"),
+        ):
+            await closed(there.port, path, lambda n, m=model: chat(n, m), 8, 200, 10**6)  # warm
+            for clients in (1, 8, 64):
+                count = max(20, int(clients * each / latency))
+                alone = await closed(
+                    there.policy_port, path, lambda n: chat(n, POLICY), clients, count, 10**6
+                )
+                cpu = there.server.cpu
+                load = await closed(there.port, path, lambda n, m=model: chat(n, m), clients, count, first)
+                cpu = there.server.cpu - cpu
+                first += count
+                added = (load.quantile(0.5) - alone.quantile(0.5)) * 1e3
+                rows.append(
+                    {
+                        "way": way,
+                        "clients": clients,
+                        "requests": count,
+                        "statuses": dict(load.statuses),
+                        "upstream_p50_ms": alone.quantile(0.5) * 1e3,
+                        "added_p50_ms": added,
+                        "added_p99_ms": (load.quantile(0.99) - alone.quantile(0.99)) * 1e3,
+                        "throughput": load.rate / alone.rate,
+                        "cpu_ms": cpu / count * 1e3,
+                    }
+                )
+                print(json.dumps(rows[-1]), flush=True)
+    return {"latency": latency, "rows": rows}
+
+
+async def plan(seconds: float) -> dict[str, Any]:
+    """``/v1/plan``: another question every time."""
+
+    def body(number: int) -> Any:
+        return {
+            "question": f"What is ({number % 97}+{number // 97 % 89})+{number}?",
+            "budget": {"tokens": 800},
+        }
+
+    rows = []
+    with house(0.05) as there:
+        await closed(there.port, "/v1/plan", body, 4, 500, 10**7)
+        for rate in (100.0, 250.0, 500.0, None):
+            cpu = there.server.cpu
+            if rate is None:
+                load = await closed(there.port, "/v1/plan", body, 16, int(500 * seconds), 10**6)
+            else:
+                load = await paced(there.port, "/v1/plan", body, rate, seconds)
+            rows.append(
+                {
+                    "asked_per_s": rate,
+                    "answered_per_s": load.rate,
+                    "statuses": dict(load.statuses),
+                    "p50_ms": load.quantile(0.5) * 1e3,
+                    "p99_ms": load.quantile(0.99) * 1e3,
+                    "cpu_ms": (there.server.cpu - cpu) / len(load.took) * 1e3,
+                }
+            )
+            print(json.dumps(rows[-1]), flush=True)
+    return {"rows": rows}
+
+
+async def memory(count: int) -> dict[str, Any]:
+    """Resident memory every tenth of ``count`` requests, half of them answers and half plans."""
+    rows = []
+    with house(0.0) as there:
+        for part in range(10):
+            first = 1 + part * count // 10
+            half = count // 20
+            await closed(
+                there.port, "/v1/chat/completions", lambda n: chat(n, "planner/cot()"), 32, half, first
+            )
+            await closed(
+                there.port, "/v1/plan", lambda n: {"question": f"What is (1+2)+{n}?"}, 32, half, first + half
+            )
+            rows.append({"requests": (part + 1) * count // 10, "mib": there.server.memory})
+            print(json.dumps(rows[-1]), flush=True)
+    return {"rows": rows}
+
+
+@dataclass
+class Soak:
+    """What the clients of a soak have seen."""
+
+    random: Random
+    ends: float
+    answered: dict[str, dict[str, Any]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    longest: float = 0.0
+    number: int = 0
+
+    def next(self) -> int:
+        """A number no other request has."""
+        self.number += 1
+        return self.number
+
+
+_MODELS = (
+    "planner/cot()",
+    "planner/majority(n=4)",
+    "planner",
+    "planner/best_of_n(n=4, score=last)",
+    "planner-low",
+)
+
+
+async def soak(minutes: float, clients: int, pause: float) -> dict[str, Any]:
+    """Mixed load under faults."""
+    with house(0.2, "--floor", "0.5") as there:
+        seen = Soak(Random(1), time.monotonic() + minutes * 60)
+        memory = [there.server.memory]
+        workers = [asyncio.ensure_future(_client(there, seen, pause)) for _ in range(clients)]
+        faults = asyncio.ensure_future(_faults(there, seen))
+        while time.monotonic() < seen.ends:
+            await asyncio.sleep(min(30.0, max(0.1, seen.ends - time.monotonic())))
+            memory.append(there.server.memory)
+            print(f"{dict(seen.counts)} {memory[-1]:.0f} MiB, {len(seen.wrong)} wrong", flush=True)
+        await asyncio.gather(*workers, faults)
+        await asyncio.sleep(2.0)  # the window in which a decision becomes durable, and another
+        _, now = await Client(there.port).ask("/v1/now")
+        await _check_receipts(there, seen)
+        with sqlite3.connect(f"file:{there.decisions}?mode=ro", uri=True) as log:
+            kept = {row[0] for row in log.execute("SELECT decision_id FROM decisions")}
+        log.close()
+        return {
+            "minutes": minutes,
+            "clients": clients,
+            "counts": dict(seen.counts),
+            "answered": len(seen.answered),
+            "decisions_kept": len(kept),
+            "decisions_lost": len(seen.answered.keys() - kept),
+            "still_running": now["requests"]["running"] + now["requests"]["waiting"],
+            "log": now["log"],
+            "longest_s": seen.longest,
+            "wrong_receipts": len(seen.wrong),
+            "wrong_examples": seen.wrong[:5],
+            "mib": [round(value) for value in memory],
+        }
+
+
+async def _client(there: House, seen: Soak, pause: float) -> None:
+    client, random = Client(there.port), Random(seen.random.random())
+    while time.monotonic() < seen.ends:
+        await asyncio.sleep(random.expovariate(1 / pause))
+        number, kind = seen.next(), random.random()
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(90.0):
+                if kind < 0.1:
+                    await client.ask(
+                        "/v1/chat/completions",
+                        chat(number, "planner/majority(n=8)"),
+                        leave=random.random() * 0.3,
+                    )
+                    seen.counts["left"] += 1
+                elif kind < 0.2:
+                    status, _ = await client.ask("/v1/plan", {"question": f"What is (1+2)+{number}?"})
+                    seen.counts[f"plan {status}"] += 1
+                elif kind < 0.25 and seen.answered:
+                    known = random.choice(list(seen.answered))
+                    status, _ = await client.ask(
+                        "/v1/feedback", {"id": known, "correct": random.random() < 0.7}
+                    )
+                    seen.counts[f"feedback {status}"] += 1
+                else:
+                    more: dict[str, Any] = {"include": ["candidates"]}
+                    if random.random() < 0.2:
+                        more["budget"] = {"samples": 8, "seconds": 3.0}
+                    status, body = await client.ask(
+                        "/v1/chat/completions", chat(number, random.choice(_MODELS), **more)
+                    )
+                    seen.counts[f"chat {status}"] += 1
+                    if status == 200:
+                        seen.answered[body["id"]] = {
+                            **body["planner"],
+                            "usage": body["usage"],
+                            "number": number,
+                        }
+        except TimeoutError:
+            seen.counts["stuck"] += 1
+        except (OSError, EOFError) as error:
+            seen.counts[f"broken {type(error).__name__}"] += 1
+        seen.longest = max(seen.longest, time.monotonic() - began)
+    client.close()
+
+
+async def _faults(there: House, seen: Soak) -> None:
+    """One after another, all along."""
+
+    async def prm() -> None:
+        await asyncio.to_thread(there.prm.kill)
+        await asyncio.sleep(8.0)
+        await asyncio.to_thread(there.prm.start)
+
+    async def policy() -> None:
+        _ledgers.append({"rows": json.loads(await asyncio.to_thread(there.policy.die))})
+        await asyncio.sleep(3.0)
+        await asyncio.to_thread(there.policy.start)
+
+    async def lock() -> None:
+        base = sqlite3.connect(there.decisions, isolation_level=None, timeout=30.0)
+        try:
+            base.execute("BEGIN EXCLUSIVE")
+            await asyncio.sleep(6.0)
+            base.execute("ROLLBACK")
+        finally:
+            base.close()
+
+    faults: list[Callable[[], Awaitable[None]]] = [prm, lock, policy]
+    turn = 0
+    while time.monotonic() + 30.0 < seen.ends:
+        await asyncio.sleep(12.0)
+        fault = faults[turn % len(faults)]
+        await fault()
+        seen.counts[f"fault {fault.__name__}"] += 1
+        turn += 1
+
+
+#: of policy servers that were killed
+_ledgers: list[Any] = []
+
+
+async def _check_receipts(there: House, seen: Soak) -> None:
+    """Each receipt against what the upstream counted for its question."""
+    _, last = await Client(there.policy_port).ask("/ledger")
+    rows: dict[str, list[int]] = {}
+    for ledger in (*_ledgers, last):
+        for key, row in ledger["rows"].items():
+            rows[key] = [a + b for a, b in zip(rows.get(key, [0, 0, 0, 0]), row, strict=True)]
+    for name, receipt in seen.answered.items():
+        asked, prompt, sent, left = rows.get(str(receipt["number"]), [0, 0, 0, 0])
+        spend, usage = receipt["spend"], receipt["usage"]
+        shown = sum(candidate["tokens"] for candidate in receipt["candidates"])
+        if usage["total_tokens"] != spend["tokens"]:
+            seen.wrong.append(f"{name}: usage {usage['total_tokens']} for {spend['tokens']} spent")
+        if spend["tokens"] != spend["policy_tokens"] + spend["prm_tokens"]:
+            seen.wrong.append(f"{name}: {spend}")
+        if spend["policy_tokens"] < shown:
+            seen.wrong.append(f"{name}: {spend['policy_tokens']} policy tokens for {shown} shown")
+        if asked == 1 and not left and receipt["ended"] is None:  # undisturbed: to the token
+            seen.counts["receipts checked to the token"] += 1
+            if spend["policy_tokens"] != prompt + sent:
+                seen.wrong.append(
+                    f"{name}: {receipt['plan']} {spend['policy_tokens']} for {prompt}+{sent} upstream"
+                )
+        elif asked:
+            seen.counts["receipts checked by bounds"] += 1
+            if usage["planner"]["physical_policy_tokens"] + 0 < sent and not left:
+                seen.wrong.append(f"{name}: physical {usage['planner']} for {prompt}+{sent} upstream")
+
+
+def written(figures: dict[str, Any]) -> str:
+    """The page."""
+    lines = [
+        "# Speed and load of the server",
+        "",
+        "`python benchmarks/serve_load.py overhead` (`plan`, `memory`, `soak`), which says what is measured;",
+        "the figures are in `serve_load.json`. Two cores for server, upstream and clients together.",
+    ]
+    if "overhead" in figures:
+        part = figures["overhead"]
+        lines += [
+            "",
+            f"## What plan `cot` adds ({part['at']})",
+            "",
+            f"The upstream answers after {part['latency'] * 1e3:g} ms. Passed on: the model's name is the",
+            "policy's; planned: `planner/cot()`. Throughput as a share of the upstream's, as many clients.",
+            "",
+            "| way | clients | upstream p50 ms | added p50 ms | added p99 ms | throughput | server CPU ms |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {row['way']} | {row['clients']} | {row['upstream_p50_ms']:.1f} | {row['added_p50_ms']:.2f} |"
+            f" {row['added_p99_ms']:.1f} | {row['throughput']:.1%} | {row['cpu_ms']:.2f} |"
+            for row in part["rows"]
+        ]
+    if "plan" in figures:
+        part = figures["plan"]
+        lines += [
+            "",
+            f"## `/v1/plan` ({part['at']})",
+            "",
+            "Another question every time; latency from when a request was due.",
+            "",
+            "| asked per s | answered per s | p50 ms | p99 ms | server CPU ms |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {row['asked_per_s'] or '16 clients'} | {row['answered_per_s']:.0f} | {row['p50_ms']:.1f} |"
+            f" {row['p99_ms']:.1f} | {row['cpu_ms']:.2f} |"
+            for row in part["rows"]
+        ]
+    if "memory" in figures:
+        part = figures["memory"]
+        told = ", ".join(f"{row['mib']:.0f}" for row in part["rows"])
+        lines += [
+            "",
+            f"## Memory ({part['at']})",
+            "",
+            f"Resident MiB after every tenth of {part['rows'][-1]['requests']:,} requests, half answers and",
+            f"half plans: {told}.",
+        ]
+    if "soak" in figures:
+        part = figures["soak"]
+        lines += [
+            "",
+            f"## Faults ({part['at']})",
+            "",
+            f"{part['minutes']:g} minutes, {part['clients']} clients: {part['answered']:,} answered, "
+            f"{part['decisions_lost']} of them not in the log, {part['counts'].get('stuck', 0)} stuck,",
+            f"{part['still_running']} still running at the end, {part['wrong_receipts']} wrong receipts; the "
+            f"longest request took {part['longest_s']:.1f} s.",
+            "",
+            *([part["note"], ""] if "note" in part else []),
+            "| what | times |",
+            "|---|---|",
+            *(f"| {name} | {count:,} |" for name, count in sorted(part["counts"].items())),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure one part, write, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("part", choices=("overhead", "plan", "memory", "soak"))
+    parser.add_argument("--latency", type=float, default=0.25, help="seconds, for overhead")
+    parser.add_argument("--each", type=float, default=10.0, help="seconds per figure, for overhead and plan")
+    parser.add_argument("--requests", type=int, default=50_000, help="for memory")
+    parser.add_argument("--minutes", type=float, default=30.0, help="for soak")
+    parser.add_argument("--clients", type=int, default=16, help="for soak")
+    parser.add_argument("--pause", type=float, default=1.0, help="mean seconds between a client's requests")
+    parser.add_argument("--at", default="two cores, shared with other work", help="said beside the figures")
+    asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    work: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {
+        "overhead": lambda: overhead(asked.latency, asked.each),
+        "plan": lambda: plan(asked.each),
+        "memory": lambda: memory(asked.requests),
+        "soak": lambda: soak(asked.minutes, asked.clients, asked.pause),
+    }
+
+    async def measure() -> dict[str, Any]:
+        return await work[asked.part]()
+
+    found = asyncio.run(measure())
+    path, figures = HERE / "serve_load.json", {}
+    with suppress(FileNotFoundError):
+        figures = json.loads(path.read_text())
+    figures[asked.part] = {"at": f"{datetime.now(UTC):%Y-%m-%d}; {asked.at}", **found}
+    path.write_text(json.dumps(figures, indent=1) + "\n")
+    (HERE / "serve_load.md").write_text(written(figures))
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
