@@ -52,6 +52,7 @@ def parameters(request: Request, stops: Stops, room: int) -> Any:
     vLLM gives child i the seed + i: hashed, the seeds of two requests are far apart. It draws several
     children only when it samples, so several greedy ones sample from the one most likely token.
     """
+    from vllm.exceptions import VLLMValidationError
     from vllm.sampling_params import RequestOutputKind, SamplingParams
 
     sampling = request.sampling
@@ -75,5 +76,5 @@ def parameters(request: Request, stops: Stops, room: int) -> Any:
             stream_interval=None if request.stream else _SILENT,
             skip_clone=True,
         )
-    except ValueError as error:
+    except (ValueError, VLLMValidationError) as error:
         raise EngineError(f"vLLM must take the sampling, got {sampling}: {error}") from error

@@ -95,7 +95,8 @@ class VllmReward(Reward):
             raise RewardError("steps must not be empty, got none")
         question, every = handle.question, handle.steps + tuple(steps)
         tokens, reads = self._spell(question, every)
-        known = list(handle.state.rewards) if isinstance(handle.state, _State) else []
+        # the state may be that of a longer solution, which holds its prefixes too
+        known = list(handle.state.rewards[: len(handle.steps)]) if isinstance(handle.state, _State) else []
         waiting, paid = self._ask(question, every, tokens, reads, len(known))
         rewards = tuple(known + [await asyncio.shield(future) for future in waiting])
         state = self._live.setdefault((question, every), _State(rewards))

@@ -106,5 +106,8 @@ def test_the_published_file(data: Path, run_import: Import) -> None:
     log, report = run_import("qwen-math-rm", data / "qwen_math_rm8" / "math_cot_100.jsonl")
     assert report.taken == {"problems": 100, "samples": 800, "scores": 800}
     assert not report.left_out
-    assert not any("would grade" in note for note in report.notes)
+    # 10{,}000 is 10000, whatever the file says
+    told = [note for note in report.notes if "would grade" in note]
+    assert len(told) == 1
+    assert told[0].endswith("the domain math would grade 1 otherwise")
     assert log.read("samples")["correct"].sum() == 728
