@@ -48,7 +48,8 @@ def run(
     config = settings(app, service, grace=grace)
     server = uvicorn.Server(config)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as bound:
+    # asyncio sends at once (TCP_NODELAY) only where a socket says that it is TCP; else answers wait 40 ms
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
         shown = f"[{host}]" if family == socket.AF_INET6 else host
