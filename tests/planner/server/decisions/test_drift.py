@@ -59,9 +59,7 @@ def test_a_shift_of_one_deviation_shows() -> None:
 
 def test_a_feature_that_never_varied_shows_that_it_does() -> None:
     kept = Distribution.of(np.zeros(500))
-    assert kept.compare(np.zeros(100))[0] == pytest.approx(
-        0.0, abs=0.02
-    )  # smoothed
+    assert kept.compare(np.zeros(100))[0] == pytest.approx(0.0, abs=0.02)  # smoothed
     for moved in (-1.0, 1.0):
         assert kept.compare(np.full(100, moved))[0] > 1.0
 
