@@ -72,7 +72,7 @@ def test_a_newcomers_server_answers_reloads_and_ends(
 ) -> None:
     process, url = lab
     code = snippet()
-    assert len(code.strip().splitlines()) == 5
+    assert len([line for line in code.splitlines() if line]) == 5  # the formatter sets the import apart
     ran = subprocess.run(
         [sys.executable, "-c", code.replace("http://127.0.0.1:8400", url)],
         capture_output=True,
