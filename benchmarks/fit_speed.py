@@ -135,7 +135,7 @@ def page(found: dict[str, Any]) -> str:
                 f"| {entry['rows']:,} | {name} | {entry['rows'] / part['cpu']:,.0f} | {part['cpu']:.0f} "
                 f"| {part['seconds']:.0f} | {part['cores']:.2f} | {part['peak_mb']:,.0f} |"
             )
-    lines += ["", "A column that no fit uses costs no memory: `read` with texts of so many characters.", ""]
+    lines += ["", "What a column that no fit uses costs: `read` with texts of so many characters.", ""]
     lines += ["| characters a sample | outcome rows | peak MB |", "|---|---|---|"]
     lines += [f"| {e['characters']:,} | {e['rows']:,} | {e['peak_mb']:,.0f} |" for e in found["texts"]]
     return "\n".join(lines) + "\n"
