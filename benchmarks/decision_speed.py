@@ -116,8 +116,8 @@ def main() -> None:
     lines = [
         "# Speed of deciding",
         "",
-        "`python benchmarks/decision_speed.py`, which says what is measured. Milliseconds on one core, which",
-        "other work of higher priority shared: CPU figures are the decision's own, the others hold waiting.",
+        "`python benchmarks/decision_speed.py`, which says what is measured. Milliseconds on one core; CPU",
+        "figures are the decision's own, wall figures hold waiting for the core as well.",
         "",
         "| planner | choices | characters | what | wall p50 | wall p99 | CPU p50 | CPU p99 |",
         "|---|---|---|---|---|---|---|---|",
