@@ -8,7 +8,9 @@ is kept is fitted on all of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from planner.evaluation.slices import calibration_rows, rows_of
 from planner.experience import Experience
@@ -43,12 +45,22 @@ def sizes(problems: int) -> list[int]:
     return out
 
 
-def rungs_of(experience: Experience, *, seed: int, threads: int, folds: FoldsBy) -> tuple[Rung, ...]:
-    """The rungs of a study on a log. Families are drawn in turn, so that few problems still cover them."""
+def rungs_of(
+    experience: Experience,
+    *,
+    seed: int,
+    threads: int,
+    folds: FoldsBy,
+    reliability: Mapping[str, float] = MappingProxyType({}),
+) -> tuple[Rung, ...]:
+    """The rungs of a study on a log; ``reliability`` as ``Workshop`` takes it.
+
+    Families are drawn in turn, so that few problems still cover them.
+    """
     out = []
     for place, size in enumerate(sizes(len(experience))):
         part = experience
         if size < len(experience):
             part = rows_of(experience, calibration_rows(experience, size, seed))
-        out.append(Rung(REDUCTION**place, Workshop(part, seed, threads, folds)))
+        out.append(Rung(REDUCTION**place, Workshop(part, seed, threads, folds, reliability=reliability)))
     return tuple(out)

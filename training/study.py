@@ -13,6 +13,7 @@ the way of an unbroken one: the trial that was running is taken up, with the run
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import lightgbm
@@ -49,6 +50,7 @@ def fit(
     name: str = "planner",
     date: str = "",
     folds: FoldsBy = "family",
+    reliability: Mapping[str, float] = MappingProxyType({}),
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Planner:
     """Learn a planner from a search log.
@@ -66,6 +68,10 @@ def fit(
         What predictions, shrinkage and calibration are made without: the whole family of a problem, for
         requests of kinds that the log does not hold; or the problem alone, for requests of the logged
         kinds. The second trusts what the question says more.
+    reliability:
+        PRM -> the chance that it ranks a right solution above a wrong one of the same problem
+        (``planner prm-eval`` measures it), for PRMs that the log cannot judge because no problem of it has
+        both.
     date:
         For the card; nothing reads the clock.
     progress:
@@ -84,6 +90,7 @@ def fit(
         name=name,
         date=date,
         folds=folds,
+        reliability=reliability,
         progress=progress,
     )
 
@@ -98,6 +105,7 @@ def fit_experience(
     name: str = "planner",
     date: str = "",
     folds: FoldsBy = "family",
+    reliability: Mapping[str, float] = MappingProxyType({}),
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Planner:
     """``fit`` on a log that has been read already."""
@@ -108,7 +116,7 @@ def fit_experience(
             f"of {ENOUGH_FAMILIES} families, "
             f"got {len(experience)} of {families}; a thousand would do well"
         )
-    rungs = rungs_of(experience, seed=seed, threads=threads, folds=folds)
+    rungs = rungs_of(experience, seed=seed, threads=threads, folds=folds, reliability=reliability)
     last = rungs[-1].workshop
     found, told = (
         plain(last.main, last.largest, len(last.experience)),
@@ -140,6 +148,7 @@ def _study(rungs: tuple[Rung, ...], experience: Experience, storage: Any, name: 
         "log": digest([*experience.questions, *map(str, experience.choices)]),
         "seed": last.seed,
         "folds": last.folds_by,
+        "reliability": dict(sorted(last.reliability.items())),
         "rungs": [len(rung.workshop.experience) for rung in rungs],
     }
     for what, value in began.items():

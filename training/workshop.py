@@ -46,6 +46,7 @@ class Workshop:
     """What trials share: matrices, length predictions, folds, shortlists. Built when first needed.
 
     ``chosen_by``: another workshop, of a part of the log, whose shortlists and best PRMs are taken.
+    ``reliability``: PRM -> how well it ranks the samples of one problem, for PRMs that the log cannot judge.
     """
 
     experience: Experience
@@ -53,6 +54,7 @@ class Workshop:
     threads: int
     folds_by: FoldsBy = "family"
     chosen_by: Workshop | None = None
+    reliability: Mapping[str, float] = field(default_factory=dict)
     matrices: Matrices = field(init=False)
     tuning_bins: Bins = field(init=False)
     bins: Bins = field(init=False)
@@ -84,7 +86,9 @@ class Workshop:
             self.auroc = self.chosen_by.auroc
         else:
             self.auroc = {
-                (policy, prm): within_problem_auroc(experience, policy, prm)
+                (policy, prm): within_problem_auroc(
+                    experience, policy, prm, unknown=self.reliability.get(prm, 0.5)
+                )
                 for policy, held in experience.pools.items()
                 for prm in held.prms
             }

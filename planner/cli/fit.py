@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +13,8 @@ import typer
 
 from planner.cli.printing import percent, print_json, print_table
 from planner.cli.progress import bar
-from search.errors import ArtefactError
+from search.cards import ModelCard
+from search.errors import ArtefactError, RecordError
 
 __all__ = ["Folds", "fit"]
 
@@ -40,6 +43,13 @@ def fit(
             metavar="FILE", help="Keep the Optuna study in this SQLite file; continue it if it exists."
         ),
     ] = None,
+    reliability: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="What planner prm-eval wrote of a PRM that LOG cannot judge; may be repeated.",
+        ),
+    ] = None,
     threads: Annotated[
         int, typer.Option(min=1, help="Folds fitted at the same time; the planner is the same.")
     ] = 1,
@@ -51,6 +61,7 @@ def fit(
     from search.log.store import SearchLog
 
     logged = SearchLog.open(log)
+    known = _reliability(reliability or [], logged.manifest.prms)
     from training.study import fit as learn
 
     storage = None if study is None else f"sqlite:///{study.resolve()}"
@@ -64,6 +75,7 @@ def fit(
             threads=threads,
             storage=storage,
             folds=folds.value,
+            reliability=known,
             date=date.today().isoformat(),
             progress=lambda done, total, best: tell(done, total, f"best utility {best:.4f}"),
         )
@@ -89,3 +101,21 @@ def fit(
             f"The honest test is another log: planner evaluate LOG --planner {output}",
         ],
     )
+
+
+def _reliability(files: list[Path], prms: Mapping[str, ModelCard]) -> dict[str, float]:
+    """PRM -> how well it ranks the solutions of one problem. Raises RecordError for a PRM that LOG lacks."""
+    from search.prm_benchmarks.reliability import PrmReliability
+
+    found = {}
+    for file in files:
+        told = PrmReliability.read(file)
+        card = prms.get(told.prm)
+        if card is None or card.fingerprint != told.fingerprint:
+            raise RecordError(
+                f"a reliability must be of a PRM of the log ({', '.join(prms) or 'none'}), "
+                f"got {told.prm!r} with fingerprint {told.fingerprint!r}"
+            )
+        if math.isfinite(told.within):
+            found[told.prm] = told.within
+    return found

@@ -13,10 +13,12 @@ from planner.experience import Experience
 __all__ = ["within_problem_auroc"]
 
 
-def within_problem_auroc(experience: Experience, policy: str, prm: str, score: str = "last") -> float:
+def within_problem_auroc(
+    experience: Experience, policy: str, prm: str, score: str = "last", *, unknown: float = 0.5
+) -> float:
     """The chance that a right sample scores above a wrong one of the same problem; ties count half.
 
-    Averaged over problems that have both; 0.5 where none has.
+    Averaged over problems that have both; ``unknown`` where none has.
     """
     pool = experience.pools[policy]
     right = experience.graded(pool.codes)
@@ -28,4 +30,4 @@ def within_problem_auroc(experience: Experience, policy: str, prm: str, score: s
             below = np.searchsorted(bad, good, side="left").sum()
             upto = np.searchsorted(bad, good, side="right").sum()
             values.append((below + upto) / 2.0 / (len(good) * len(bad)))
-    return float(np.mean(values)) if values else 0.5
+    return float(np.mean(values)) if values else unknown
