@@ -81,6 +81,7 @@ class MathDomain(Domain):
     """
 
     name = "math"
+    waits = True
 
     def __init__(self, pool: KillablePool | None = None, seconds: float = SECONDS) -> None:
         self._pool = KillablePool("search.grading.worker") if pool is None else pool

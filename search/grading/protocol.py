@@ -20,6 +20,8 @@ class Domain(ABC):
     name: str
     #: whether ``equal`` is the equality of texts, so that none of a pool's pairs need be asked
     exact: bool = False
+    #: whether ``equal`` waits for other processes: then it has no place on an event loop's thread
+    waits: bool = False
 
     @abstractmethod
     def read(self, problem: Problem, text: str) -> str | None:

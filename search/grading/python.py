@@ -47,6 +47,7 @@ class PythonDomain(Domain):
     """
 
     name = "python"
+    waits = True
 
     def __init__(self, limits: SandboxLimits = DEFAULT) -> None:
         self._limits = limits

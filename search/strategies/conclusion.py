@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from search.budget import Ledger
@@ -13,7 +14,7 @@ from search.result import Candidate, Outcome, Result, Spend
 from search.scores import score
 from search.votes import group, pick
 
-__all__ = ["conclude"]
+__all__ = ["conclude", "concluded"]
 
 #: how a candidate ends that a limit cut off: in a step, or (trees) between two
 _CUT = (FinishReason.LENGTH, FinishReason.STOP)
@@ -62,3 +63,19 @@ def conclude(
         outcome=outcome,
         spend=ledger.since(before),
     )
+
+
+async def concluded(
+    problem: Problem,
+    plan: Plan,
+    vote: str,
+    candidates: Sequence[Candidate],
+    ledger: Ledger,
+    before: Spend,
+    *,
+    is_over: bool,
+) -> Result:
+    """``conclude`` for an event loop: on a thread where comparing answers waits for other processes."""
+    if not domain(problem.domain).waits:
+        return conclude(problem, plan, vote, candidates, ledger, before, is_over=is_over)
+    return await asyncio.to_thread(conclude, problem, plan, vote, candidates, ledger, before, is_over=is_over)

@@ -22,7 +22,7 @@ from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.rewards.protocol import Scored
-from search.strategies.conclusion import conclude
+from search.strategies.conclusion import concluded
 from search.strategies.prior import score_prior
 from search.strategies.protocol import Setting, Strategy
 from search.strategies.session import Session
@@ -90,7 +90,9 @@ class SamplingStrategy(Strategy):
                 session.expect(candidate.tokens)
             await session.draw((), missing, seed, on_child, sampling=self.sampling(setting))
             candidates = await asyncio.gather(*earlier, *(drawn[index] for index in sorted(drawn)))
-            return conclude(problem, plan, self.vote, candidates, ledger, before, is_over=session.is_over)
+            return await concluded(
+                problem, plan, self.vote, candidates, ledger, before, is_over=session.is_over
+            )
 
 
 class _Telling:

@@ -11,7 +11,7 @@ from search.errors import PlanError
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Result
-from search.strategies.conclusion import conclude
+from search.strategies.conclusion import concluded
 from search.strategies.growing import Beam, Grower
 from search.strategies.prior import score_prior
 from search.strategies.protocol import Setting, Strategy
@@ -46,4 +46,6 @@ class TreeStrategy(Strategy):
             earlier = score_prior(session, prior)
             finished = await self.search(Grower(session, plan.prune), seed, plan.n, plan.width)
             candidates = [*await asyncio.gather(*earlier), *(beam.candidate(problem) for beam in finished)]
-            return conclude(problem, plan, plan.vote, candidates, ledger, before, is_over=session.is_over)
+            return await concluded(
+                problem, plan, plan.vote, candidates, ledger, before, is_over=session.is_over
+            )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from search.budget import UNLIMITED, Ledger
 from search.cards import ModelCard
+from search.grading.text import TextDomain
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
-from search.strategies.conclusion import conclude
+from search.strategies import conclusion
+from search.strategies.conclusion import conclude, concluded
 
 PROBLEM = Problem("p", "f", "text", "?")
 
@@ -59,3 +63,34 @@ def test_a_plan_without_a_score_does_not_look_at_rewards() -> None:
 
 def test_the_spend_is_what_this_run_added() -> None:
     assert run([candidate("a")]).spend == Spend(policy_tokens=7, flops=14.0)
+
+
+class Slow(TextDomain):
+    """Answers compared by somebody else, who takes the name of the thread that waits."""
+
+    name = "slow"
+    waits = True
+
+    def __init__(self) -> None:
+        self.threads: set[str] = set()
+
+    def equal(self, problem: Problem, first: str, second: str) -> bool:
+        self.threads.add(threading.current_thread().name)
+        return super().equal(problem, first, second)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_comparing_that_waits_does_not_hold_up_the_loop(
+    monkeypatch: pytest.MonkeyPatch, waits: bool
+) -> None:
+    slow = Slow()
+    monkeypatch.setattr(slow, "waits", waits)
+    monkeypatch.setattr(conclusion, "domain", lambda name: slow)
+    candidates = [candidate("a"), candidate("b"), candidate("b")]
+    plan = Plan.parse("majority(n=3)")
+    ledger = Ledger(UNLIMITED, ModelCard("policy", 1, "f", 99), clock=lambda: 0.0)
+    found = await concluded(PROBLEM, plan, "majority", candidates, ledger, Spend(), is_over=False)
+    assert found == conclude(PROBLEM, plan, "majority", candidates, ledger, Spend(), is_over=False)
+    assert found.answer == "b"
+    here = threading.current_thread().name
+    assert (slow.threads - {here} != set()) == waits
