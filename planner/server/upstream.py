@@ -6,6 +6,7 @@ receipt; their ``usage`` is the server's.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
@@ -18,6 +19,9 @@ __all__ = ["OURS", "Upstream"]
 
 #: fields of a request that are ours, not the policy server's
 OURS = frozenset({"budget", "domain", "abstain_below", "include", "policy", "prm"})
+
+#: pools of connections that requests go to in turn: one pool walks all its connections at every request
+_POOLS = 16
 
 _KNOWN = (400, 401, 403, 404, 408, 409, 413, 422, 429)
 
@@ -43,13 +47,19 @@ class Upstream:
         self.model = model
         self.policy = policy
         self._url = base_url.rstrip("/").removesuffix("/v1") + "/v1"
-        self._client = httpx.AsyncClient(
-            headers={} if api_key is None else {"Authorization": f"Bearer {api_key}"},
-            timeout=httpx.Timeout(silence, connect=5.0),
-            limits=httpx.Limits(max_connections=1024, max_keepalive_connections=256, keepalive_expiry=4.0),
-            # no proxy of the environment's: this is the operator's own address
-            trust_env=False,
+        verify = httpx.create_ssl_context(trust_env=False)  # once for all
+        self._clients = tuple(
+            httpx.AsyncClient(
+                headers={} if api_key is None else {"Authorization": f"Bearer {api_key}"},
+                timeout=httpx.Timeout(silence, connect=5.0),
+                limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=4.0),
+                verify=verify,
+                # no proxy of the environment's: this is the operator's own address
+                trust_env=False,
+            )
+            for _ in range(_POOLS)
         )
+        self._turns = itertools.cycle(self._clients)
 
     async def ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request and wait for the whole answer. Raises Refusal."""
@@ -80,16 +90,18 @@ class Upstream:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        for client in self._clients:
+            await client.aclose()
 
     async def _send(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
         content = json.dumps({**{k: v for k, v in body.items() if k not in OURS}, "model": self.model})
-        request = self._client.build_request(
+        client = next(self._turns)
+        request = client.build_request(
             "POST", f"{self._url}{path}", content=content, headers={"Content-Type": "application/json"}
         )
         for last in (False, True):
             try:
-                response = await self._client.send(request, stream=True)
+                response = await client.send(request, stream=True)
                 break
             except httpx.ConnectError as error:  # nothing was accepted, so nothing is charged twice
                 if last:
