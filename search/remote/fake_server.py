@@ -209,7 +209,9 @@ class FakeServer:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> bool:
-        writer.write(_head(200, {"Content-Type": "text/event-stream; charset=utf-8"}, None))
+        # said, or a client might send its next question into a connection that is about to close
+        head = {"Content-Type": "text/event-stream; charset=utf-8", "Connection": "close"}
+        writer.write(_head(200, head, None))
         gone = asyncio.ensure_future(reader.read(1))
         sent = 0
         try:
