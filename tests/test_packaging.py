@@ -100,7 +100,7 @@ def test_the_wheel_brings_the_console(installed: Path, tmp_path: Path) -> None:
         f"/console/{path.relative_to(folder).as_posix()}" for path in folder.rglob("*") if path.is_file()
     }
     served = json.loads(run(installed / "python", "-c", script, cwd=tmp_path))
-    assert set(served) == files - {"/console/index.html"} | {"/"}
+    assert set(served) == files - {"/console/index.html", "/console/docs.html"} | {"/", "/docs"}
 
 
 def test_ci_runs_the_commands_of_the_readme() -> None:

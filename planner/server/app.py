@@ -36,9 +36,10 @@ def create_app(service: Service) -> FastAPI:
 
     app = FastAPI(
         title="Test-time planner",
+        description="Plans each request under its budget, and answers through OpenAI's API.",
         version=__version__,
         lifespan=life,
-        docs_url=None,  # they load scripts from other hosts
+        docs_url=None,  # they load scripts from other hosts; the console has a page of its own
         redoc_url=None,
     )
     app.state.service = service

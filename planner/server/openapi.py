@@ -43,17 +43,50 @@ _STATUSES = {
     "504": "The deadline has passed and a backend did not end.",
 }
 
+#: what the operations are about, in the order of reading
+_TAGS = {
+    "Answers": ("/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/{name}"),
+    "Plans": ("/v1/plan",),
+    "Feedback and decisions": ("/v1/feedback", "/v1/decisions", "/v1/decisions/{decision_id}"),
+    "The server": ("/v1/now", "/healthz", "/readyz", "/metrics", "/admin/reload"),
+}
+
+_QUESTION = "What is (13+64)+80?"
+_ID = "chatcmpl-0123456789abcdef01234567"
+
+#: a body that each of these takes
+_BODIES: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {
+        "model": "planner",
+        "messages": [{"role": "user", "content": _QUESTION}],
+        "budget": {"tokens": 800},
+    },
+    "/v1/completions": {"model": "planner", "prompt": _QUESTION, "budget": {"tokens": 800}},
+    "/v1/plan": {"question": _QUESTION, "budget": {"tokens": 800}, "include": ["alternatives"]},
+    "/v1/feedback": {"id": _ID, "correct": True},
+}
+
+#: a value of each parameter of a path
+_PARAMETERS = {"name": "planner", "decision_id": _ID}
+
 _STREAMED = ("/v1/chat/completions", "/v1/completions")
 
 #: one event of a stream: a chunk in JSON, an error in JSON, or [DONE]
-_EVENT = {"type": "object", "required": ["data"], "properties": {"data": {"type": "string"}}}
+_EVENT = {
+    "type": "object",
+    "title": "Event",
+    "required": ["data"],
+    "properties": {"data": {"type": "string"}},
+}
 
 
 def document(app: FastAPI) -> dict[str, Any]:
     """The document of an application, made once."""
     if app.openapi_schema:
         return app.openapi_schema
-    schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
+    schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    schema["tags"] = [{"name": name} for name in _TAGS]
+    tags = {path: name for name, paths in _TAGS.items() for path in paths}
     components = schema.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas.pop("HTTPValidationError", None)
@@ -62,7 +95,15 @@ def document(app: FastAPI) -> dict[str, Any]:
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, methods in schema["paths"].items():
         for operation in methods.values():
+            operation["tags"] = [tags[path]]
+            operation["summary"] = operation["description"].partition(".")[0]
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "path":
+                    parameter["example"] = _PARAMETERS[parameter["name"]]
+            if path in _BODIES:
+                operation["requestBody"]["content"]["application/json"]["example"] = _BODIES[path]
             responses = operation["responses"]
+            responses["200"]["description"] = "All is well."
             responses.pop("422", None)
             for status, words in _STATUSES.items():
                 responses.setdefault(status, _answer(words))

@@ -1,4 +1,4 @@
-"""The console: a page to look at, served from the package. Three views: Try it, Now, Decisions."""
+"""The console: a page to look at, served from the package (Try it, Now, Decisions), and one of the API."""
 
 from planner.server.console.routes import CONTENT_POLICY, mount
 

@@ -1,6 +1,6 @@
-"""Serves the console's files: ``GET /`` and ``GET /console/<file>``, each with its security headers.
+"""Serves the console: ``GET /``, ``GET /docs`` and ``GET /console/<file>``, each with its security headers.
 
-The files are hand-written ES modules, styles and one document, read once from the package: there is no
+The files are hand-written ES modules, styles and two documents, read once from the package: there is no
 build step, and nothing is asked of another host. The page finds the API beside itself (``v1/...``), so it
 also works behind a proxy that puts a path in front. It needs no key; what it asks of the API may.
 """
@@ -49,8 +49,8 @@ _TYPES = MappingProxyType(
     }
 )
 
-#: the document, which is also what ``GET /`` answers
-_DOCUMENT = "index.html"
+#: the documents, and where each is served: the console, and the page that shows the API's own document
+_DOCUMENTS = MappingProxyType({"index.html": "/", "docs.html": "/docs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,12 @@ class Page:
 
 
 def pages() -> tuple[Page, ...]:
-    """All files of the console, the document first."""
+    """All files of the console, its document first."""
     found = []
     for name, file in _walk(files("planner.server.console") / "page", ""):
         kind = _TYPES.get(name[name.rfind(".") :])
         if kind is not None:
-            path = "/" if name == _DOCUMENT else f"/console/{name}"
+            path = _DOCUMENTS.get(name, f"/console/{name}")
             found.append(Page(path, kind, file.read_bytes()))
     return tuple(sorted(found, key=lambda page: page.path))
 

@@ -15,6 +15,7 @@ from planner.server.console.routes import HEADERS, pages
 PAGES = {page.path: page for page in pages()}
 SCRIPTS = [path for path in PAGES if path.endswith(".js")]
 STYLES = [path for path in PAGES if path.endswith(".css")]
+DOCUMENTS = [path for path, page in PAGES.items() if page.kind.startswith("text/html")]
 
 
 @pytest.fixture
@@ -28,8 +29,13 @@ def text(path: str) -> str:
     return PAGES[path].body.decode()
 
 
-def test_the_document_is_at_the_root(client: TestClient) -> None:
-    answered = client.get("/")
+def test_the_documents_are_the_console_and_the_page_of_the_api() -> None:
+    assert DOCUMENTS == ["/", "/docs"]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_a_document_is_markup(client: TestClient, path: str) -> None:
+    answered = client.get(path)
     assert answered.status_code == 200
     assert answered.headers["content-type"] == "text/html; charset=utf-8"
     assert answered.text.startswith("<!DOCTYPE html>")
@@ -77,9 +83,10 @@ def test_only_reading_is_possible(client: TestClient) -> None:
     assert client.post("/").status_code == 405
 
 
-def test_the_document_refers_to_files_that_are_there() -> None:
-    referred = re.findall(r'(?:href|src)="(console/[^"]+)"', text("/"))
-    assert len(referred) > 8
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_document_refers_to_files_that_are_there(document: str) -> None:
+    referred = re.findall(r'(?:href|src)="(console/[^"]+)"', text(document))
+    assert len(referred) > 6
     for path in referred:
         assert f"/{path}" in PAGES
 
@@ -97,9 +104,9 @@ def test_modules_import_files_that_are_there(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", SCRIPTS)
-def test_every_module_is_imported_by_another_or_by_the_document(path: str) -> None:
+def test_every_module_is_imported_by_another_or_by_a_document(path: str) -> None:
     name = PurePosixPath(path).name
-    assert path.removeprefix("/") in text("/") or any(
+    assert any(path.removeprefix("/") in text(document) for document in DOCUMENTS) or any(
         re.search(rf'from "[^"]*/{re.escape(name)}"', text(other)) for other in SCRIPTS if other != path
     )
 
@@ -113,13 +120,14 @@ def test_text_is_never_parsed_as_markup_or_as_code(path: str) -> None:
     assert [name for name in parsers if name in text(path)] == []
 
 
-@pytest.mark.parametrize("path", [*SCRIPTS, *STYLES, "/", "/console/favicon.svg"])
+@pytest.mark.parametrize("path", [*SCRIPTS, *STYLES, *DOCUMENTS, "/console/favicon.svg"])
 def test_no_file_names_another_host(path: str) -> None:
     found = set(re.findall(r"https?://[^\s\"'<>)]+", text(path)))
     assert found <= {"http://www.w3.org/2000/svg"}  # a namespace, which nobody fetches
 
 
-def test_the_document_holds_no_inline_script_style_or_handler() -> None:
-    document = text("/")
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_a_document_holds_no_inline_script_style_or_handler(path: str) -> None:
+    document = text(path)
     assert re.search(r"<style|\sstyle=|\son\w+=", document) is None
     assert all(re.search(r"\ssrc=", tag) for tag in re.findall(r"<script[^>]*>", document))

@@ -122,7 +122,6 @@ const TAKES = {
     search.isLooking = look !== null;
   },
   drawn(search, { draw, text, answer, rewards, tokens, missing }) {
-    if (missing === 0) search.ended = null; // what was to be cancelled had come already
     const name = `${search._round}/${draw}`;
     let last = search._solutions.get(name);
     if (!last || last.written !== text) {

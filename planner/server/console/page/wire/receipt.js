@@ -8,6 +8,7 @@ export const ENDED = {
   settled: "Drawing ended early: what was missing could not change the vote any more.",
   price: "Drawing ended early: the rest was not worth its price.",
   deadline: "Drawing ended at the deadline.",
+  policy_failed: "The policy failed: this is the best answer of what it had written by then.",
 };
 
 /** A receipt as a decision: what both have in common, and null where a receipt knows nothing. */
