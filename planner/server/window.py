@@ -1,21 +1,26 @@
 """What has been going on: requests, spends, promises and what came of them, over the last minutes.
 
-Memory is bounded: counts per slice of time, and the newest requests one by one. Used on one event loop.
+Only sums per slice of time are kept, so that neither memory nor the time to tell grows with the traffic:
+latencies are counted by size, in steps of 5%. Used on one event loop.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["Finished", "Window"]
 
-#: seconds that are told of, and of one slice of the series
-_SECONDS, _SLICE = 600.0, 10.0
-_MOST = 20_000
+#: seconds of a slice, and slices that are told of
+_SLICE, _SLICES = 10.0, 60
+#: the newest feedbacks that are told of, and the choices that a slice tells apart
+_FEEDBACKS, _CHOICES = 2_000, 200
+#: the shortest latency that is told apart, in seconds, the steps from it on, and the last of them (4 hours)
+_SHORTEST, _STEP, _LAST = 1e-4, math.log(1.05), 385
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,47 @@ class Finished:
 
 @dataclass(slots=True)
 class _Slice:
+    """Sums over the requests that ended within ten seconds."""
+
     requests: int = 0
     tokens: int = 0
     flops: float = 0.0
+    latencies: Counter[int] = field(default_factory=Counter)  # step -> answered
+    choices: Counter[tuple[str, str | None, str]] = field(default_factory=Counter)  # of what was answered
+    promised: int = 0  # answers for which tokens were promised; how many, and what they took
+    promised_tokens: float = 0.0
+    spent_tokens: int = 0
+    timed: int = 0  # requests with a deadline, and those that kept it
+    in_time: int = 0
+    compared: int = 0  # answers that are compared with a vote; what they and the votes cost
+    compared_flops: float = 0.0
+    majority_flops: float = 0.0
+    never: int = 0
+
+    def add(self, done: Finished) -> None:
+        """Count a request."""
+        self.requests += 1
+        self.tokens += done.tokens
+        self.flops += done.flops
+        answered = done.outcome not in ("failed", "cancelled")
+        if done.deadline is not None:
+            self.timed += 1
+            self.in_time += answered and done.seconds <= done.deadline
+        if not answered:
+            return
+        self.latencies[_step(done.seconds)] += 1
+        choice = done.policy, done.prm, done.plan
+        if choice in self.choices or len(self.choices) < _CHOICES:
+            self.choices[choice] += 1
+        if done.expected is not None:
+            self.promised += 1
+            self.promised_tokens += done.expected
+            self.spent_tokens += done.tokens
+        if done.majority is not None:
+            self.compared += 1
+            self.compared_flops += done.flops
+            self.majority_flops += done.majority
+            self.never += done.never
 
 
 class Window:
@@ -57,22 +100,20 @@ class Window:
         self._clock = clock
         self.began = clock()
         self.counts: Counter[str] = Counter()
-        self._finished: deque[Finished] = deque(maxlen=_MOST)
         self._slices: dict[int, _Slice] = {}
-        self._told: deque[tuple[float, float]] = deque(maxlen=_MOST)  # promised, kept
+        self._told: deque[tuple[float, float]] = deque(maxlen=_FEEDBACKS)  # promised, kept
 
     def finish(self, done: Finished) -> None:
         """Count a request."""
         self.counts["total"] += 1
         self.counts[done.outcome if done.outcome in ("failed", "cancelled") else "answered"] += 1
-        self._finished.append(done)
         place = int(done.at // _SLICE)
-        piece = self._slices.setdefault(place, _Slice())
-        piece.requests += 1
-        piece.tokens += done.tokens
-        piece.flops += done.flops
-        for old in [p for p in self._slices if p < place - _SECONDS / _SLICE]:
-            del self._slices[old]
+        piece = self._slices.get(place)
+        if piece is None:
+            piece = self._slices[place] = _Slice()
+            for old in [p for p in self._slices if p <= place - _SLICES]:
+                del self._slices[old]
+        piece.add(done)
 
     def refuse(self) -> None:
         """Count a request that was refused."""
@@ -85,38 +126,44 @@ class Window:
     def told(self) -> dict[str, Any]:
         """Figures in JSON."""
         now = self._clock()
-        recent = [done for done in self._finished if done.at > now - _SECONDS]
-        answered = [done for done in recent if done.outcome not in ("failed", "cancelled")]
+        last = int(now // _SLICE)
+        pieces = {place: self._slices.get(place, _EMPTY) for place in range(last - _SLICES + 1, last + 1)}
+        recent = [piece for piece in pieces.values() if piece.requests]
         return {
             "time": now,
             "uptime": now - self.began,
-            "window": _SECONDS,
+            "window": _SLICE * _SLICES,
             "requests": {
-                "per_second": sum(done.at > now - _SLICE for done in recent)
-                / min(_SLICE, max(now - self.began, 1.0)),
+                "per_second": self._rate(now, pieces[last], pieces[last - 1]),
                 **{
                     name: self.counts[name]
                     for name in ("total", "answered", "failed", "cancelled", "refused")
                 },
             },
-            "series": self._series(now),
-            "latency": _latency([done.seconds for done in answered]),
-            "plans": _plans(answered),
+            "series": [
+                {
+                    "t": place * _SLICE,
+                    "requests": piece.requests,
+                    "tokens": piece.tokens,
+                    "flops": piece.flops,
+                }
+                for place, piece in pieces.items()
+            ],
+            "latency": _latency(recent),
+            "plans": _plans(recent),
             "promised": {
                 "accuracy": self._kept(),
-                "tokens": _costs(answered),
+                "tokens": _costs(recent),
                 "seconds": _deadlines(recent),
             },
-            "majority": _majority(answered),
+            "majority": _majority(recent),
         }
 
-    def _series(self, now: float) -> list[dict[str, Any]]:
-        last = int(now // _SLICE)
-        return [
-            {"t": place * _SLICE, "requests": piece.requests, "tokens": piece.tokens, "flops": piece.flops}
-            for place in range(last - int(_SECONDS / _SLICE) + 1, last + 1)
-            for piece in (self._slices.get(place, _EMPTY),)
-        ]
+    def _rate(self, now: float, newest: _Slice, before: _Slice) -> float:
+        """Requests per second of the last ten, those of the slice before taken for evenly spread."""
+        share = 1.0 - now % _SLICE / _SLICE
+        count = newest.requests + share * before.requests
+        return count / min(_SLICE, max(now - self.began, 1.0))
 
     def _kept(self) -> dict[str, Any]:
         count = len(self._told)
@@ -130,45 +177,63 @@ class Window:
 _EMPTY = _Slice()
 
 
-def _latency(seconds: list[float]) -> dict[str, float | None]:
-    ranked = sorted(seconds)
-    if not ranked:
-        return {"p50": None, "p95": None}
-    return {f"p{p}": ranked[min(len(ranked) - 1, len(ranked) * p // 100)] for p in (50, 95)}
+def _step(seconds: float) -> int:
+    return min(_LAST, max(0, round(math.log(max(seconds, _SHORTEST) / _SHORTEST) / _STEP)))
 
 
-def _plans(answered: list[Finished]) -> list[dict[str, Any]]:
-    counts = Counter((done.policy, done.prm, done.plan) for done in answered)
+def _added(counters: Iterable[Mapping[Any, int]]) -> Counter[Any]:
+    whole: Counter[Any] = Counter()
+    for counter in counters:
+        whole.update(counter)
+    return whole
+
+
+def _latency(recent: list[_Slice]) -> dict[str, float | None]:
+    counts = _added(piece.latencies for piece in recent)
+    total = counts.total()
+    found: dict[str, float | None] = {"p50": None, "p95": None}
+    passed = 0
+    for step in sorted(counts):
+        passed += counts[step]
+        for name, share in (("p50", 0.50), ("p95", 0.95)):
+            if found[name] is None and passed > min(total - 1, int(total * share)):
+                found[name] = _SHORTEST * math.exp(step * _STEP)
+    return found
+
+
+def _plans(recent: list[_Slice]) -> list[dict[str, Any]]:
+    counts = _added(piece.choices for piece in recent)
+    answered = sum(piece.latencies.total() for piece in recent)
     return [
-        {"policy": policy, "prm": prm, "plan": plan, "requests": count, "share": count / len(answered)}
+        {"policy": policy, "prm": prm, "plan": plan, "requests": count, "share": count / answered}
         for (policy, prm, plan), count in counts.most_common(20)
     ]
 
 
-def _costs(answered: list[Finished]) -> dict[str, Any]:
-    promised = [(done.expected, done.tokens) for done in answered if done.expected is not None]
+def _costs(recent: list[_Slice]) -> dict[str, Any]:
+    count = sum(piece.promised for piece in recent)
     return {
-        "requests": len(promised),
-        "promised": sum(expected for expected, _ in promised) if promised else None,
-        "spent": sum(tokens for _, tokens in promised) if promised else None,
+        "requests": count,
+        "promised": sum(piece.promised_tokens for piece in recent) if count else None,
+        "spent": sum(piece.spent_tokens for piece in recent) if count else None,
     }
 
 
-def _deadlines(recent: list[Finished]) -> dict[str, Any]:
-    timed = [(done.seconds, done.deadline) for done in recent if done.deadline is not None]
+def _deadlines(recent: list[_Slice]) -> dict[str, Any]:
+    count = sum(piece.timed for piece in recent)
     return {
-        "requests": len(timed),
-        "kept": sum(seconds <= deadline for seconds, deadline in timed) / len(timed) if timed else None,
+        "requests": count,
+        "kept": sum(piece.in_time for piece in recent) / count if count else None,
     }
 
 
-def _majority(answered: list[Finished]) -> dict[str, Any]:
-    compared = [(done.flops, done.majority, done.never) for done in answered if done.majority is not None]
-    spent, voting = sum(f for f, _, _ in compared), sum(m for _, m, _ in compared)
+def _majority(recent: list[_Slice]) -> dict[str, Any]:
+    spent = sum(piece.compared_flops for piece in recent)
+    voting = sum(piece.majority_flops for piece in recent)
     return {
-        "requests": len(compared),
+        "requests": sum(piece.compared for piece in recent),
         "flops": spent,
         "majority_flops": voting,
         "ratio": voting / spent if spent > 0 else None,
-        "never": sum(never for *_, never in compared),
+        "never": sum(piece.never for piece in recent),
     }
