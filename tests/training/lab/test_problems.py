@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.grading.registry import guess_domain
+from training.lab.family import DIFFICULTIES, Family
 from training.lab.identity import SPLITS, split_of
 from training.lab.problems import DOMAINS, FAMILIES, family_of, problem_set
 
@@ -28,3 +36,13 @@ def test_every_family_is_drawn_and_found_again() -> None:
     drawn = [worked.problem for worked in problem_set("train", 1500, seed=2)]
     assert {problem.family for problem in drawn} == set(FAMILIES)
     assert all(family_of(problem).domain == problem.domain for problem in drawn)
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
+@given(seed=st.integers(0, 10**9), difficulty=st.sampled_from(DIFFICULTIES))
+@settings(max_examples=30, deadline=None)
+def test_every_question_is_claimed_by_its_own_domain(family: Family, seed: int, difficulty: int) -> None:
+    question = family.draw(random.Random(seed), difficulty).problem.question
+    found = guess_domain(question)
+    assert found is not None
+    assert found.name == family.domain, question

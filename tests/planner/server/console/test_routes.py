@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from planner.server.console import CONTENT_POLICY, mount
 from planner.server.console.routes import HEADERS, pages
+from search.grading.registry import guess_domain
 
 PAGES = {page.path: page for page in pages()}
 SCRIPTS = [path for path in PAGES if path.endswith(".js")]
@@ -131,3 +132,13 @@ def test_a_document_holds_no_inline_script_style_or_handler(path: str) -> None:
     document = text(path)
     assert re.search(r"<style|\sstyle=|\son\w+=", document) is None
     assert all(re.search(r"\ssrc=", tag) for tag in re.findall(r"<script[^>]*>", document))
+
+
+def test_the_examples_belong_to_the_domains_that_they_name() -> None:
+    script = text("/console/try/examples.js")
+    examples = re.findall(r'domain: "(\w+)",\s*question:\s*"([^"]+)"', script)
+    assert len(examples) == script.count("domain:") > 5
+    for name, question in examples:
+        found = guess_domain(question)
+        assert found is not None
+        assert found.name == name
