@@ -40,7 +40,8 @@ async def run_plan(
         ``budget``. ``Result.spend`` is what this run added to it.
 
     Raises BudgetError when both are given, PlanError for a plan that the setting cannot run,
-    GradingError for an unknown domain, EngineError and RewardError when a backend fails.
+    GradingError for an unknown domain, EngineError when the policy fails, RewardError (and no EngineError)
+    when the PRM does.
     """
     if ledger is None:
         ledger = Ledger(budget, setting.engine.card, None if setting.reward is None else setting.reward.card)

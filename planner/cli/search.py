@@ -12,7 +12,7 @@ from planner.cli.printing import print_json, print_table
 from planner.cli.problems import asked_problems
 from planner.cli.progress import bar, campaign_progress
 from planner.cli.sourcing import API_KEY, Sourcing
-from search.errors import GridError, RemoteError
+from search.errors import GridError, RemoteError, RewardError
 
 if TYPE_CHECKING:
     from search.estimate import Estimate
@@ -117,8 +117,9 @@ def search(
     try:
         with bar("search") as tell:
             state = Campaign(known, asked, log, loader).run(campaign_progress(tell))
-    except RemoteError as error:
-        raise RemoteError(f"{error}. What was logged stays; the same command goes on from there") from error
+    except (RemoteError, RewardError) as error:  # within a run a PRM's server fails as a RewardError
+        kind = RemoteError if isinstance(error, RemoteError) else RewardError
+        raise kind(f"{error}. What was logged stays; the same command goes on from there") from error
     finally:
         run_sync(loader.close())
     _build_outcomes(log, asked)

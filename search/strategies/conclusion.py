@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from search.budget import Ledger
 from search.engines.protocol import FinishReason
+from search.errors import EngineError
 from search.grading.registry import domain
 from search.plan import Plan
 from search.problem import Problem
@@ -29,6 +30,7 @@ def conclude(
     before: Spend,
     *,
     is_over: bool,
+    failure: EngineError | None = None,
 ) -> Result:
     """Vote over the candidates under the plan's score.
 
@@ -42,6 +44,8 @@ def conclude(
         The ledger's spend when the run began.
     is_over:
         Whether the deadline has passed; names the reason when nothing finished.
+    failure:
+        Of the policy, which ended the run. Raised where no answer can be read.
     """
     groups = group(problem, domain(problem.domain), [candidate.answer for candidate in candidates])
     scores = [0.0 if plan.score is None else score(each.step_rewards, plan.score) for each in candidates]
@@ -54,6 +58,8 @@ def conclude(
         outcome = Outcome.STEP_LIMIT
     else:
         outcome = Outcome.UNREADABLE
+    if chosen is None and failure is not None:
+        raise failure
     return Result(
         problem_id=problem.problem_id,
         plan=plan,
@@ -74,8 +80,11 @@ async def concluded(
     before: Spend,
     *,
     is_over: bool,
+    failure: EngineError | None = None,
 ) -> Result:
     """``conclude`` for an event loop: on a thread where comparing answers waits for other processes."""
     if not domain(problem.domain).waits:
-        return conclude(problem, plan, vote, candidates, ledger, before, is_over=is_over)
-    return await asyncio.to_thread(conclude, problem, plan, vote, candidates, ledger, before, is_over=is_over)
+        return conclude(problem, plan, vote, candidates, ledger, before, is_over=is_over, failure=failure)
+    return await asyncio.to_thread(
+        conclude, problem, plan, vote, candidates, ledger, before, is_over=is_over, failure=failure
+    )

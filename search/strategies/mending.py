@@ -26,6 +26,10 @@ class Remainder:
     request: Request
     parts: tuple[ChildFinished, ...]
 
+    def within(self, count: int, tokens: int) -> Remainder:
+        """The first ``count`` of its children, with at most ``tokens`` each."""
+        return Remainder(replace(self.request, n=count, max_tokens=tokens), self.parts[:count])
+
 
 def remainders(request: Request, partial: Sequence[ChildFinished]) -> list[Remainder]:
     """Requests that end the children in ``partial``; those without a token yet share one."""

@@ -37,6 +37,8 @@ class Setting:
     """What a strategy works with, the same for every plan of a policy-PRM pair.
 
     ``reward`` is None where no plan asks a PRM. ``delimiter`` ends a step. ``watcher`` is one request's.
+    ``cancel_within``: seconds that the engine has to end what was cancelled; what has not ended by then
+    is left alone and charged in full.
     """
 
     engine: Engine
@@ -45,6 +47,11 @@ class Setting:
     limits: Limits = field(default_factory=Limits)
     delimiter: str = "\n"
     watcher: Watcher | None = None
+    cancel_within: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not self.cancel_within >= 0.0:
+            raise ValueError(f"cancel_within cannot be negative, got {self.cancel_within}")
 
 
 class Strategy(ABC):
@@ -83,5 +90,6 @@ class Strategy(ABC):
         PlanError
             The plan belongs to another strategy, or needs a PRM that the setting lacks.
         EngineError, RewardError
-            A backend failed. Running out of budget, steps or tokens is a result, not an error.
+            The policy failed, or the PRM did (that is no EngineError). Running out of budget, steps or
+            tokens is a result, not an error.
         """

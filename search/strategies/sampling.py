@@ -89,9 +89,18 @@ class SamplingStrategy(Strategy):
             for candidate in prior:
                 session.expect(candidate.tokens)
             await session.draw((), missing, seed, on_child, sampling=self.sampling(setting))
+            if telling is not None:
+                telling.cut()
             candidates = await asyncio.gather(*earlier, *(drawn[index] for index in sorted(drawn)))
             return await concluded(
-                problem, plan, self.vote, candidates, ledger, before, is_over=session.is_over
+                problem,
+                plan,
+                self.vote,
+                candidates,
+                ledger,
+                before,
+                is_over=session.is_over,
+                failure=session.failure,
             )
 
 
@@ -102,6 +111,11 @@ class _Telling:
         self._watcher = watcher
         self._session = session
         self._missing = missing
+        self._is_ended = False
+
+    def cut(self) -> None:
+        if self._is_ended:
+            self._watcher.cut(self._session.cut)
 
     async def prior(self, place: int, work: asyncio.Task[Candidate]) -> Candidate:
         return self._told(place, await work)
@@ -113,6 +127,7 @@ class _Telling:
 
     def _told(self, place: int, candidate: Candidate) -> Candidate:
         if self._watcher.drawn(place, candidate, self._missing):
+            self._is_ended = True
             self._session.end_drawing()
         return candidate
 

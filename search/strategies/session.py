@@ -1,8 +1,9 @@
 """A session: everything that one run sends to the engine and to the PRM, within its ledger.
 
-Each piece of work is reserved before it is sent and settled as it ends. When time is up the session
-cancels what is still under way; what is lost then is charged in full, since nobody knows what it
-took. When a backend breaks off, what had arrived is charged and gone on with, a few times. It knows
+Each piece of work is reserved before it is sent and settled as it ends. When drawing ends, because time
+is up, the vote is settled or whoever asked has left, what is under way is cancelled and charged as far as
+it was generated; what the engine does not end soon is charged in full, since nobody knows what it took.
+When the engine fails, what had arrived is charged and gone on with (``search.strategies.again``). It knows
 nothing of trees, votes or answers.
 """
 
@@ -10,26 +11,26 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from search.budget import Ledger, Reservation
-from search.engines.protocol import ChildFinished, FinishReason, Request, RequestFinished, Sampling
-from search.errors import BrokenError, EngineError, PlanError
+from search.engines.protocol import ChildFinished, Request, Sampling
+from search.errors import BrokenError, ContextError, EngineError, PlanError, RemoteError, RewardError
 from search.plan import Plan
 from search.problem import Problem
 from search.rewards.protocol import Handle, Reward, RewardUsage, Scored
 from search.scoring import together
 from search.seeds import seed_of
+from search.strategies.again import pause_of
+from search.strategies.holdings import Holdings
 from search.strategies.mending import Remainder, joined, remainders
+from search.strategies.order import Order
 from search.strategies.protocol import Setting
 
 __all__ = ["OnChild", "Session"]
 
 T = TypeVar("T")
-
-#: how often one child may be cut off by its backend and gone on with
-_BREAKS = 3
 
 #: called with the child's number, the child, and what is held for scoring it
 OnChild = Callable[[int, ChildFinished, Reservation], None]
@@ -56,20 +57,22 @@ class Session:
         self.ledger = ledger
         self.question = problem.question
         self.prompt = setting.engine.prompt(problem.question)
+        self.cut = 0
+        self.failure: EngineError | None = None
         self._reward: Reward | None = setting.reward if plan.needs_prm else None
         self._prm_prompt = 0 if self._reward is None else self._reward.count(problem.question, ())[0]
         self._seen = 0
-        self._held: set[Reservation] = set()
-        self._given_back = asyncio.Event()
+        self._holdings = Holdings(ledger)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._requests: set[str] = set()
-        self._ended = False
-        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = loop.create_future()
+        self._halted: asyncio.Future[None] = loop.create_future()
 
     async def __aenter__(self) -> Session:
         left = self.ledger.seconds_left
         if left <= 0.0:
             self._over.set_result(None)
+            self.end_drawing()
         elif math.isfinite(left):
             self.spawn(self._watch(left))
         return self
@@ -78,8 +81,7 @@ class Session:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for held in list(self._held):
-            self._close(held, held.release)
+        self._holdings.give_all_back()
 
     @property
     def is_over(self) -> bool:
@@ -88,11 +90,9 @@ class Session:
 
     def end_drawing(self) -> None:
         """Draw no more: what is being written is cancelled, and charged as far as it was generated."""
-        if not self._ended:
-            self._ended = True
-            self._given_back.set()
-            for request_id in self._requests:
-                self.spawn(self.setting.engine.cancel(request_id))
+        if not self._halted.done():
+            self._halted.set_result(None)
+            self._holdings.wake()
 
     @property
     def scores(self) -> bool:
@@ -132,18 +132,23 @@ class Session:
         reason ``length``. ``on_child`` hears of each child as it finishes; those that the deadline
         or ``end_drawing`` cuts off, or the backend where the budget holds no more, are charged and not
         heard of.
+
+        Raises EngineError where the policy fails for good, unless the watcher lets the run conclude
+        without it: then ``failure`` is set and no more is drawn. ``cut`` counts the children that were
+        cancelled or never sent since drawing ended early.
         """
         drawn = 0
         room = self.room(len(generated))
-        while drawn < most and not self.is_over and not self._ended and room > 0:
+        while drawn < most and not self._halted.done() and room > 0:
             count = self._fitting(most - drawn, self._usual(room))
-            if count == 0 and self._held:  # others will give something back: no need to cut or to stop
-                self._given_back.clear()
-                await self._given_back.wait()
+            if (
+                count == 0 and not self._holdings.is_empty
+            ):  # others will give something back: no need to cut or to stop
+                await self._holdings.change()
                 continue
             tokens = self._longest(max(count, 1), room)
-            if tokens < max(1, min(self._seen, room)):
-                break
+            if tokens < self._least(room):
+                return drawn
             request = Request(
                 prompt=(*self.prompt, *generated),
                 n=max(count, 1),
@@ -153,9 +158,24 @@ class Session:
                 stop=stop,
                 logprobs=True,
             )
-            await self._send(request, drawn, on_child)
+            try:
+                await self._send(request, drawn, on_child)
+            except EngineError as error:
+                if not self._does_without(error):
+                    raise
             drawn += request.n
+        if drawn < most and self._longest(1, room) >= self._least(room):
+            self.cut += max(1, self._fitting(most - drawn, self._usual(room)))
         return drawn
+
+    def _does_without(self, error: EngineError) -> bool:
+        """Whether the run concludes without the policy, which has failed for good."""
+        watcher = self.setting.watcher
+        if isinstance(error, ContextError) or watcher is None or not watcher.failed(error):
+            return False
+        self.failure = self.failure or error
+        self.end_drawing()
+        return True
 
     def expect(self, tokens: int) -> None:
         """Children of so many tokens have been seen; matters only when the budget is tight."""
@@ -164,6 +184,10 @@ class Session:
     def _usual(self, room: int) -> int:
         """Tokens that a child surely wants when the budget is tight."""
         return min(room, 2 * self._seen) if self._seen else room
+
+    def _least(self, room: int) -> int:
+        """Tokens below which a child is not worth drawing."""
+        return max(1, min(self._seen, room))
 
     def _fitting(self, most: int, tokens: int) -> int:
         """How many children of so many tokens fit, their scoring included."""
@@ -191,69 +215,49 @@ class Session:
         return tokens + 1 if self.scores else 0
 
     async def _send(self, request: Request, first: int, on_child: OnChild, breaks: int = 0) -> None:
-        drawing = [
-            self._hold(policy_tokens=request.max_tokens, policy_prompt=len(self.prompt))
-            for _ in range(request.n)
-        ]
-        scoring = [
-            self._hold(prm_tokens=self._worst_scoring(request.max_tokens), prm_prompt=self._prm_prompt)
-            for _ in range(request.n)
-        ]
-        engine, is_finished = self.setting.engine, False
-        arrived, broken = 0, None
-        events = engine.submit(request)
-        self._requests.add(request.request_id)
+        """Draw the children of a request, asking again where that charges nothing twice."""
+
+        def hear(child: ChildFinished, held: Reservation) -> None:
+            self.expect(len(child.token_ids))
+            on_child(first + child.child, child, held)
+
+        drawing, scoring = request.max_tokens, self._worst_scoring(request.max_tokens)
+        hold = self._holdings.hold
+        order = Order(
+            request,
+            self.setting.engine,
+            self._holdings,
+            [hold(policy_tokens=drawing, policy_prompt=len(self.prompt)) for _ in range(request.n)],
+            [hold(prm_tokens=scoring, prm_prompt=self._prm_prompt) for _ in range(request.n)],
+            hear,
+            self._halted,
+            self.setting.cancel_within,
+        )
         try:
-            async for event in events:
-                if isinstance(event, ChildFinished):
-                    spent = len(event.token_ids) + event.lost_tokens
-                    arrived += spent
-                    self._settle(drawing[event.child], policy_tokens=spent)
-                    self.expect(len(event.token_ids))
-                    if event.finish_reason == FinishReason.CANCELLED:
-                        self.give_back(scoring[event.child])
-                    else:
-                        on_child(first + event.child, event, scoring[event.child])
-                elif isinstance(event, RequestFinished):
-                    usage = event.usage
-                    self.ledger.record_work(
-                        policy_tokens=usage.prompt_tokens
-                        - usage.cached_prompt_tokens
-                        + usage.generated_tokens
-                    )
-                    is_finished = True
-        except BrokenError as error:
-            if breaks == _BREAKS or not error.partial:
-                raise
-            broken = error
-            self.ledger.record_work(policy_tokens=len(request.prompt) + arrived)
-            for part in error.partial:
-                spent = len(part.token_ids) + part.lost_tokens
-                self.ledger.record_work(policy_tokens=spent)
-                self._settle(drawing[part.child], policy_tokens=spent)
-                self.give_back(scoring[part.child])
+            while (error := await order.send()) is not None:
+                pause = pause_of(error, breaks, self.ledger.seconds_left)
+                if pause is None:
+                    raise error
+                breaks += 1
+                await asyncio.wait((self._halted,), timeout=pause)
+                if self._halted.done():
+                    self.cut += len(error.partial if isinstance(error, BrokenError) else order.open)
+                    return
+                if isinstance(error, BrokenError):
+                    await self._mend(request, error, first, on_child, breaks)
+                    return
         finally:
-            if not is_finished:
-                await engine.cancel(request.request_id)
-                if isinstance(events, AsyncGenerator):
-                    await events.aclose()
-            self._requests.discard(request.request_id)
-            lost = [i for i, held in enumerate(drawing) if held.is_open]
-            for i in lost:
-                self._close(drawing[i], drawing[i].forfeit)
-                self.give_back(scoring[i])
-        if broken is not None and not lost:
-            await self._mend(request, broken, first, on_child, breaks + 1)
-        elif lost or not is_finished:
-            raise EngineError(f"all children must finish, got {request.n - len(lost)} of {request.n}")
+            self.cut += order.cut
+            order.give_back()
 
     async def _mend(
         self, request: Request, error: BrokenError, first: int, on_child: OnChild, breaks: int
     ) -> None:
         """Go on with children that were cut off; those that the budget does not hold are not heard of."""
 
-        async def end(rest: Remainder) -> None:
-            if self._fitting(rest.request.n, rest.request.max_tokens) < rest.request.n:
+        async def end(whole: Remainder) -> None:
+            rest = self._payable(whole)
+            if rest is None:
                 return
 
             def tell(number: int, child: ChildFinished, held: Reservation) -> None:
@@ -262,8 +266,18 @@ class Session:
 
             await self._send(rest.request, 0, tell, breaks)
 
-        if not self.is_over and not self._ended:
+        if not self._halted.done():
             await together([end(rest) for rest in remainders(request, error.partial)])
+
+    def _payable(self, whole: Remainder) -> Remainder | None:
+        """As much of a remainder as the budget holds now that what was lost is charged; None if too little."""
+        most = whole.request.max_tokens
+        least = max(1, min(self._seen - len(whole.parts[0].token_ids), most))
+        for count in range(whole.request.n, 0, -1):
+            tokens = self._longest(count, most)
+            if tokens >= least:
+                return whole.within(count, tokens)
+        return None
 
     # -- the PRM --------------------------------------------------------------------------------
 
@@ -283,14 +297,14 @@ class Session:
         """What scoring these steps takes, held; nothing is held when it does not fit."""
         need = self.count(steps)
         if self.ledger.affordable(1, prm_tokens=need, prm_prompt=self._prm_prompt):
-            return self._hold(prm_tokens=need, prm_prompt=self._prm_prompt)
-        return self._hold()
+            return self._holdings.hold(prm_tokens=need, prm_prompt=self._prm_prompt)
+        return self._holdings.hold()
 
     def charge_scoring(self, steps: Sequence[str], held: Reservation) -> bool:
         """Charge a scoring that another one has made unnecessary; False when it does not fit."""
         self.give_back(held)
         exact = self.hold_scoring(steps)
-        self._settle(exact, prm_tokens=exact.prm_tokens)
+        self._holdings.settle(exact, prm_tokens=exact.prm_tokens)
         return exact.prm_tokens > 0
 
     async def score(self, handle: Handle, steps: Sequence[str], held: Reservation) -> Scored:
@@ -310,37 +324,25 @@ class Session:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 return unscored
-            scored = work.result()
+            try:
+                scored = work.result()
+            except RemoteError as error:  # an EngineError too: whose server failed is known here only
+                raise RewardError(str(error)) from error
             self.ledger.record_work(prm_tokens=scored.usage.physical_tokens)
-            self._settle(exact, prm_tokens=scored.usage.logical_tokens)
+            self._holdings.settle(exact, prm_tokens=scored.usage.logical_tokens)
             return scored
         finally:
             work.cancel()
             if exact.is_open:
-                self._close(exact, exact.forfeit)
+                self._holdings.forfeit(exact)
 
     # -- the ledger -----------------------------------------------------------------------------
 
     def give_back(self, held: Reservation) -> None:
         """Release what was held for work that is not needed."""
-        self._close(held, held.release)
-
-    def _hold(self, **need: int) -> Reservation:
-        held = self.ledger.reserve(**need)
-        self._held.add(held)
-        return held
-
-    def _settle(self, held: Reservation, *, policy_tokens: int = 0, prm_tokens: int = 0) -> None:
-        self._close(held, lambda: held.settle(policy_tokens=policy_tokens, prm_tokens=prm_tokens))
-
-    def _close(self, held: Reservation, how: Callable[[], None]) -> None:
-        self._held.discard(held)
-        self._given_back.set()
-        how()
+        self._holdings.give_back(held)
 
     async def _watch(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
         self._over.set_result(None)
-        self._given_back.set()
-        for request_id in list(self._requests):
-            await self.setting.engine.cancel(request_id)
+        self.end_drawing()

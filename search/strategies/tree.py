@@ -47,5 +47,12 @@ class TreeStrategy(Strategy):
             finished = await self.search(Grower(session, plan.prune), seed, plan.n, plan.width)
             candidates = [*await asyncio.gather(*earlier), *(beam.candidate(problem) for beam in finished)]
             return await concluded(
-                problem, plan, plan.vote, candidates, ledger, before, is_over=session.is_over
+                problem,
+                plan,
+                plan.vote,
+                candidates,
+                ledger,
+                before,
+                is_over=session.is_over,
+                failure=session.failure,
             )

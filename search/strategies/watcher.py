@@ -1,4 +1,4 @@
-"""A watcher: hears how a run goes, and may end its drawing early.
+"""A watcher: hears how a run goes, and may end its drawing early or let it do without a policy that failed.
 
 ``Setting.watcher`` carries one; None costs nothing. A watcher changes nothing else: what it does not end
 runs as without it. Its methods are called on the event loop's thread, return at once and never raise.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from search.errors import EngineError
 from search.result import Candidate
 
 __all__ = ["Sprout", "Watcher"]
@@ -59,6 +60,18 @@ class Watcher:
 
         True ends the drawing: what is still being written is cancelled at the engine and charged as far
         as it was generated.
+        """
+        return False
+
+    def cut(self, missing: int) -> None:
+        """Drawing was ended by ``drawn``; so many children were cancelled or never sent for it, 0 perhaps.
+
+        Told once, when no more are written; not told where all were written before ``drawn`` ended it.
+        """
+
+    def failed(self, error: EngineError) -> bool:
+        """The policy has failed for good. True: no more is drawn, and the run concludes from what there is
+        (it raises the error all the same where no answer can be read). False: it raises the error.
         """
         return False
 

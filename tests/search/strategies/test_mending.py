@@ -62,8 +62,10 @@ class Breaking(ScriptedEngine):
         raise BrokenError("cut", tuple(part(i, text) for i in range(1 if request.n > 1 else 0, request.n)))
 
 
-async def drawn(bench: Any, engine: Breaking, budget: Budget) -> tuple[dict[int, str], Ledger]:
-    b = bench(max_tokens=30)
+async def drawn(
+    bench: Any, engine: Breaking, budget: Budget, *, most: int = 3, room: int = 30
+) -> tuple[dict[int, str], Ledger]:
+    b = bench(max_tokens=room)
     object.__setattr__(b.setting, "engine", engine)
     plan = Plan.parse("majority(n=3)")
     ledger = Ledger(budget, engine.card, b.reward.card)
@@ -74,7 +76,7 @@ async def drawn(bench: Any, engine: Breaking, budget: Budget) -> tuple[dict[int,
             seen[number] = child.text
             session.give_back(held)
 
-        await session.draw((), 3, 1, hear, sampling=Sampling())
+        await session.draw((), most, 1, hear, sampling=Sampling())
     return seen, ledger
 
 
@@ -92,6 +94,26 @@ async def test_a_session_goes_on_after_what_had_arrived(bench: Any) -> None:
 async def test_a_session_gives_up_after_some_breaks(bench: Any) -> None:
     with pytest.raises(BrokenError, match="cut"):
         await drawn(bench, Breaking(breaks=9, after=0), Budget.unlimited())
+
+
+async def test_what_was_lost_shortens_the_rest(bench: Any) -> None:
+    """One child may have all 40 tokens; the break takes 5 + 2, and its last 20 of 25 fit into 33."""
+    engine = Breaking(breaks=1)
+    b = bench(max_tokens=40)
+    seen, ledger = await drawn(bench, engine, Budget(tokens=b.prompt + 40), most=1, room=40)
+    assert seen == {0: SOLUTION}
+    assert [request.max_tokens for request in engine.requests] == [40, 33]
+    assert ledger.spend.policy_tokens == b.prompt + len(SOLUTION) + 1 + 2
+
+
+async def test_fewer_go_on_where_the_budget_holds_no_more(bench: Any) -> None:
+    """Three may have 30 each, as the first; 2 + 14 are gone, and 14 are too few for two that go on."""
+    engine = Breaking(breaks=1)
+    b = bench(max_tokens=10)
+    seen, ledger = await drawn(bench, engine, Budget(tokens=b.prompt + 30), room=10)
+    assert sorted(seen) == [0, 1, 2]
+    assert [request.n for request in engine.requests] == [3, 2]
+    assert ledger.committed_tokens == ledger.spend.tokens <= b.prompt + 30
 
 
 async def test_what_the_budget_does_not_hold_is_charged_and_not_heard_of(bench: Any) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from search.budget import Budget, Ledger
-from search.engines.protocol import ChildFinished, Sampling
+from search.budget import Budget, Ledger, Reservation
+from search.engines.protocol import ChildFinished, Event, Request, Sampling
+from search.engines.scripted import ScriptedEngine
 from search.plan import Plan
 from search.strategies.session import Session
 
@@ -76,3 +79,98 @@ async def test_an_error_inside_ends_the_session_too(bench: Any) -> None:
     with pytest.raises(KeyError, match="x"):
         await fail()
     assert tasks[0].cancelled()
+
+
+class Deaf(ScriptedEngine):
+    """Writes one child to its end, then hangs, and hears no cancellation."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda text, rng: "# 5")
+        self.cancelled = 0
+
+    async def cancel(self, request_id: str, child: int | None = None) -> None:
+        self.cancelled += 1
+
+    async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+        async for event in super()._events(request, flight):
+            yield event
+            if isinstance(event, ChildFinished):
+                await asyncio.Event().wait()
+
+
+async def deaf(b: Any, s: Session) -> list[ChildFinished]:
+    """What is heard of three children; the vote is settled by the first."""
+    seen: list[ChildFinished] = []
+
+    def hear(number: int, child: ChildFinished, held: Reservation) -> None:
+        seen.append(child)
+        s.give_back(held)
+        s.end_drawing()
+
+    await s.draw((), 3, 1, hear, sampling=Sampling())
+    return seen
+
+
+async def test_an_engine_that_hears_no_cancellation_is_left_alone(bench: Any) -> None:
+    b, engine = bench(max_tokens=20), Deaf()
+    b.setting = replace(b.setting, engine=engine, cancel_within=0.01)
+    async with session(b, MAJORITY, Budget.unlimited()) as s:
+        assert [child.text for child in await deaf(b, s)] == ["# 5"]
+        assert s.cut == 2
+        assert s.ledger.spend.policy_tokens == b.prompt + 4 + 2 * 20
+    assert engine.cancelled == 1
+
+
+async def test_it_is_left_alone_at_the_deadline_too(bench: Any) -> None:
+    b = bench(max_tokens=20)
+    b.setting = replace(b.setting, engine=Deaf(), cancel_within=0.01)
+    async with session(b, MAJORITY, Budget(seconds=0.05)) as s:
+        assert await s.draw((), 3, 1, lambda i, child, held: s.give_back(held), sampling=Sampling()) == 3
+        assert s.is_over
+        assert s.ledger.committed_tokens == s.ledger.spend.tokens == b.prompt + 4 + 2 * 20
+
+
+@pytest.mark.parametrize("plan", [MAJORITY, BEST])
+async def test_whoever_leaves_is_charged_what_was_generated(bench: Any, plan: Plan) -> None:
+    """Not the worst case of 10,000 tokens a child, and nothing for scoring that was never asked."""
+    b = bench(lambda text, rng: "x" * 9000, max_tokens=10_000)
+    ledger = Ledger(Budget.unlimited(), b.engine.card, b.reward.card)
+
+    async def work() -> None:
+        async with Session(plan.strategy, b.problem, plan, b.setting, ledger) as s:
+            await s.draw((), 4, 1, lambda *_: None, sampling=Sampling())
+
+    task = asyncio.ensure_future(work())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [child.finish_reason for child in b.engine.children] == ["cancelled"] * 4
+    assert 4 * 50 < b.engine.generated < 4 * 110
+    assert ledger.committed_tokens == ledger.spend.tokens == b.prompt + b.engine.generated
+    assert ledger.spend.physical_policy_tokens == b.prompt + b.engine.generated
+    assert not b.engine._flights
+
+
+async def test_whoever_leaves_a_deaf_engine_is_charged_in_full(bench: Any) -> None:
+    b = bench(max_tokens=20)
+    b.setting = replace(b.setting, engine=Deaf(), cancel_within=0.01)
+    ledger = Ledger(Budget.unlimited(), b.engine.card, b.reward.card)
+    heard = asyncio.Event()
+
+    async def work() -> None:
+        async with Session("majority", b.problem, MAJORITY, b.setting, ledger) as s:
+            await s.draw((), 3, 1, lambda *_: heard.set(), sampling=Sampling())
+
+    task = asyncio.ensure_future(work())
+    await heard.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ledger.committed_tokens == ledger.spend.tokens == b.prompt + 4 + 2 * 20
+
+
+def test_a_setting_waits_no_negative_time(bench: Any) -> None:
+    with pytest.raises(ValueError, match="cancel_within cannot be negative, got -1"):
+        replace(bench().setting, cancel_within=-1.0)

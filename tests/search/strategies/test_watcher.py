@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from search.budget import Budget, Ledger
+from search.budget import UNLIMITED, Budget, Ledger
 from search.plan import Plan
 from search.result import Candidate, Result
 from search.run import run_plan
@@ -22,11 +22,15 @@ class Ear(Watcher):
         self.missing: list[int] = []
         self.sprouts: list[Sprout] = []
         self.cuts: list[tuple[Sequence[int], Sequence[int]]] = []
+        self.saved: list[int] = []
 
     def drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
         self.candidates[draw] = candidate
         self.missing.append(missing)
         return len(self.candidates) >= self.enough
+
+    def cut(self, missing: int) -> None:
+        self.saved.append(missing)
 
     def grown(self, sprout: Sprout) -> None:
         self.sprouts.append(sprout)
@@ -35,9 +39,15 @@ class Ear(Watcher):
         self.cuts.append((kept, dropped))
 
 
-async def run(b: Any, plan: str, watcher: Watcher | None, prior: Sequence[Candidate] = ()) -> Result:
+async def run(
+    b: Any,
+    plan: str,
+    watcher: Watcher | None,
+    prior: Sequence[Candidate] = (),
+    budget: Budget = UNLIMITED,
+) -> Result:
     setting = replace(b.setting, watcher=watcher)
-    ledger = Ledger(Budget.unlimited(), b.engine.card, b.reward.card)
+    ledger = Ledger(budget, b.engine.card, b.reward.card)
     return await run_plan(b.problem, Plan.parse(plan), setting, seed=3, ledger=ledger, prior=prior)
 
 
@@ -82,9 +92,35 @@ async def test_sees_a_tree_grow(bench: Any, plan: str) -> None:
 async def test_ending_the_drawing_cancels_at_the_engine_and_charges_what_was_generated(bench: Any) -> None:
     b = bench(lambda text, rng: "x\n# 5" if rng.random() < 0.5 else "y\n" * rng.randint(100, 200) + "# 6")
     b.setting = replace(b.setting, limits=replace(b.setting.limits, max_tokens=1000))
-    result = await run(b, "majority(n=8)", Ear(enough=2))
+    ear = Ear(enough=2)
+    result = await run(b, "majority(n=8)", ear)
     assert len(result.candidates) < 8
+    assert ear.saved == [8 - len(result.candidates)]
     assert result.answer == "5"
     assert "cancelled" in {child.finish_reason for child in b.engine.children}
     assert result.spend.policy_tokens == b.prompt + b.engine.generated < 8 * 200
     assert not b.engine._flights
+
+
+@pytest.mark.parametrize("plan", ["majority(n=6)", "weighted_vote(n=6, score=min)"])
+async def test_ending_a_drawing_that_is_done_saves_nothing(bench: Any, plan: str) -> None:
+    """All end at the same step of the engine, before the first of them has been heard of."""
+    ear = Ear(enough=2)
+    result = await run(bench(lambda text, rng: "# 5"), plan, ear)
+    assert (len(result.candidates), sum(ear.saved)) == (6, 0)
+    silent = Ear()
+    await run(bench(lambda text, rng: "# 5"), plan, silent)
+    assert silent.saved == []
+
+
+async def test_samples_that_no_budget_would_have_drawn_are_not_saved(bench: Any) -> None:
+    """Four tokens each: 17 hold four of them; ended after the fourth nothing is saved."""
+    for enough, saved in ((4, 0), (3, 1)):
+        b, ear = bench(lambda text, rng: "# 5"), Ear(enough)
+        budget = Budget(tokens=b.prompt + 17)
+        one_by_one = replace(
+            b.setting.limits, max_tokens=5
+        )  # the next is sent as the one before it has ended
+        b.setting = replace(b.setting, limits=one_by_one)
+        result = await run(b, "majority(n=9)", ear, budget=budget)
+        assert (len(result.candidates), ear.saved) == (4 - saved, [saved])
