@@ -16,7 +16,7 @@ from planner.stopping import Patience
 from planner.tally import Tally
 from search.budget import Budget, Ledger, Prices
 from search.choice import Choice
-from search.errors import ArtefactError
+from search.errors import ArtefactError, ContextError, EngineError
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
@@ -48,6 +48,8 @@ class Desk:
         When the drawing of a final vote may end early; None: never.
     clock:
         Seconds, monotonic.
+
+    ``ended`` says why the last drawing ended early, ``failed`` which policy was gone by then.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Desk:
         self.candidates: tuple[Candidate, ...] = ()
         self.last: Result | None = None
         self.ended: Why | None = None
+        self.failed: str | None = None
         self._problem = problem
         self._settings = settings
         self._budget = budget
@@ -118,10 +121,20 @@ class Desk:
     async def run(self, choice: Choice, look: Look) -> Result:
         """Commit to a choice; the samples seen stay candidates where they join.
 
-        Where the time or the budget ends before it has an answer, the answer of the last look stands.
+        Where the time or the budget ends before it has an answer, or the policy fails, the answer of the
+        last look stands. Raises EngineError where there is none.
         """
         self.tell(Started(choice, None, self.spend))
-        result = await self._run(choice, self.candidates if look.joins(choice) else (), self._patience)
+        prior = self.candidates if look.joins(choice) else ()
+        try:
+            result = await self._run(choice, prior, self._patience)
+        except ContextError:
+            raise
+        except EngineError:
+            if self.last is None or self.last.answer is None:
+                raise
+            self._do_without(choice, choice.plan.n - len(prior))
+            return self.last
         if result.outcome in _CUT_OFF and self.last is not None and self.last.answer is not None:
             return self.last
         return result
@@ -134,27 +147,33 @@ class Desk:
             # rewards of another PRM say nothing here: they are scored anew, and charged
             known = [replace(candidate, step_rewards=()) for candidate in prior]
         seed = seed_of(self._seed, str(choice), self._problem.problem_id, len(prior))
-        tally: Tally | None = None
-        if self._listener is not None or patience is not None:
-            tally = Tally(
-                self._problem,
-                choice.plan,
-                known,
-                lambda: self.spend,
-                listener=self._listener,
-                patience=patience,
-                policy=setting.engine.card,
-            )
-            setting = replace(setting, watcher=tally)
+        tally = Tally(
+            self._problem,
+            choice.plan,
+            known,
+            lambda: self.spend,
+            listener=self._listener,
+            patience=patience,
+            policy=setting.engine.card,
+        )
+        setting = replace(setting, watcher=tally)
         result = await run_plan(self._problem, choice.plan, setting, seed=seed, prior=known, ledger=ledger)
         if choice.prm is not None:
             self._scored_by = choice.prm
-        if tally is not None and tally.ended is not None and len(result.candidates) < choice.plan.n:
+        missing = choice.plan.n - len(result.candidates)
+        if tally.ended is not None:
             self.ended = tally.ended
-        elif self.seconds_left <= 0.0:
+        elif tally.failure is not None and missing > 0:
+            self._do_without(choice, missing)
+        elif self.seconds_left <= 0.0 and missing > 0:
             self.ended = Why.DEADLINE
-            self.tell(Ended(Why.DEADLINE, max(0, choice.plan.n - len(result.candidates)), self.spend))
+            self.tell(Ended(Why.DEADLINE, missing, self.spend))
         return result
+
+    def _do_without(self, choice: Choice, missing: int) -> None:
+        """The policy of a choice is gone."""
+        self.ended, self.failed = Why.POLICY_FAILED, choice.policy
+        self.tell(Ended(Why.POLICY_FAILED, missing, self.spend))
 
     def _setting(self, choice: Choice) -> Setting:
         setting = self._settings.get((choice.policy, choice.prm))

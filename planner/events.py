@@ -38,6 +38,7 @@ class Why(StrEnum):
     SETTLED = "settled"  # what is missing cannot change the vote any more
     PRICE = "price"  # it could, but so unlikely that the rest is not worth its price
     DEADLINE = "deadline"  # time was up
+    POLICY_FAILED = "policy_failed"  # the policy was gone; what there was by then answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Drawing ended early; ``missing`` samples were cancelled or never sent."""
+    """Drawing ended early; ``missing`` samples, 1 at least, were cancelled or never sent."""
 
     why: Why
     missing: int

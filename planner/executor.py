@@ -23,7 +23,7 @@ from planner.stopping import Patience
 from search.budget import UNLIMITED, Budget, Prices
 from search.cards import ModelCard
 from search.choice import Choice
-from search.errors import RewardError
+from search.errors import EngineError, RewardError
 from search.grading.registry import domain as grading
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
@@ -48,7 +48,7 @@ class Solution:
 
     ``accuracy``, ``tokens`` and ``flops`` are what the last decision promised, with everything spent
     before it counted in; ``spend`` is what it took, ``usd`` in money where there are prices. ``chosen``
-    indexes ``candidates``. ``ended`` says why drawing ended early, ``lost`` which PRMs failed on the way.
+    indexes ``candidates``. ``ended`` says why drawing ended early, ``lost`` which models failed on the way.
     """
 
     answer: str | None
@@ -107,9 +107,11 @@ async def solve(
     listener:
         Hears of everything as it happens, and of ``Left`` where this raises.
 
-    A PRM that fails on the way is left out of what follows; at the deadline the best answer so far is
-    returned. Raises ArtefactError for models that the planner was not learned from or a pair that is
-    missing, BudgetError when not even the cheapest choice fits a cap, EngineError when the policy fails.
+    A PRM that fails on the way is left out of what follows. A policy that fails is asked again where that
+    charges nothing twice, within the deadline. At the deadline, and when the policy stays away, the best
+    answer so far is returned (``Solution.ended``). Raises ArtefactError for models that the planner was not
+    learned from or a pair that is missing, BudgetError when not even the cheapest choice fits a cap,
+    EngineError when the policy fails before any answer can be read.
     """
     problem = question if isinstance(question, Problem) else Problem("request", "", domain, question)
     planner.check(_cards(settings), allow_foreign=allow_foreign)
@@ -222,13 +224,15 @@ class _Staged:
                     return self._done(result, advice)
                 look = advice.look
                 candidates = await self._desk.look(look)
+            except EngineError:
+                raise  # a server's failure is a RewardError too, and this one was the policy's
             except RewardError as error:
                 advice = self._without_prm(advice, error)
                 continue
             paid = self._before
             self._record(advice)
             if len(candidates) < look.samples:
-                # the cap or the deadline let fewer finish than asked for: what there is must do
+                # fewer finished than asked for, since the cap, the time or the policy ended: they must do
                 return self._cut_short(look, advice, paid)
             self._look = look
             self._desk.tell(Looked(look, len(candidates), self._desk.spend))
@@ -303,7 +307,7 @@ class _Staged:
         return _solution(desk, result, ran, self._records, promised, self._lost)
 
     def _cut_short(self, look: Look, advice: Recommendation, paid: Spend) -> Solution:
-        """The answer of a look that the budget or the deadline cut short."""
+        """The answer of a look that the budget, the deadline or the policy's failure cut short."""
         assert self._desk.last is not None
         choice = Choice(look.policy, look.prm, self._desk.last.plan)
         promised = advice.accuracy, paid.tokens + advice.tokens, paid.flops + advice.flops
@@ -327,7 +331,7 @@ class _Staged:
             None if last is None else last.chosen,
             desk.usd,
             desk.ended,
-            self._lost,
+            _gone(desk, self._lost),
         )
 
 
@@ -351,8 +355,13 @@ def _solution(
         result.chosen,
         desk.usd,
         desk.ended,
-        lost,
+        _gone(desk, lost),
     )
+
+
+def _gone(desk: Desk, prms: tuple[str, ...]) -> tuple[str, ...]:
+    """The models that failed: these PRMs, and the policy."""
+    return prms if desk.failed is None else (*prms, desk.failed)
 
 
 def _budget(limits: Sequence[HardCap], beside: Budget | None) -> Budget:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from planner.events import Drawn, Ended, Grown, Listener, Pruned, Vote, Why
 from planner.stopping import Patience
 from search.cards import ModelCard
+from search.errors import EngineError
 from search.grading.registry import domain
 from search.plan import Plan
 from search.problem import Problem
@@ -37,6 +38,8 @@ class Tally(Watcher):
         When drawing ends early; None: never.
     policy:
         Turns tokens into FLOPs.
+
+    ``ended`` is why drawing ended, where that saved anything; ``failure`` is the policy's.
     """
 
     def __init__(
@@ -51,6 +54,8 @@ class Tally(Watcher):
         policy: ModelCard,
     ) -> None:
         self.ended: Why | None = None
+        self.failure: EngineError | None = None
+        self._why: Why | None = None  # to end, whether or not there is anything left to be saved
         self._problem = problem
         self._domain = domain(problem.domain)
         self._plan = plan
@@ -65,18 +70,28 @@ class Tally(Watcher):
         self._beams: dict[int, tuple[str, tuple[float, ...]]] = {}
 
     def drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
+        if self._listener is None and self._patience is None:
+            return False
         is_news = self._candidates.get(draw) != candidate
         self._candidates[draw] = candidate
         votes = self._votes()
         if self._listener is not None and is_news:
             self._listener(Drawn(draw, candidate, votes, missing, self._spend()))
-        if self._patience is None or self.ended is not None:
+        if self._patience is None or self._why is not None:
             return False
         weights = [v.weight if self._vote == "weighted" else float(v.count) for v in votes]
-        self.ended = self._patience.ends(self._vote, weights, missing, self._flops())
-        if self.ended is not None and self._listener is not None:
-            self._listener(Ended(self.ended, missing, self._spend()))
-        return self.ended is not None
+        self._why = self._patience.ends(self._vote, weights, missing, self._flops())
+        return self._why is not None
+
+    def cut(self, missing: int) -> None:
+        if missing and self._why is not None:
+            self.ended = self._why
+            if self._listener is not None:
+                self._listener(Ended(self._why, missing, self._spend()))
+
+    def failed(self, error: EngineError) -> bool:
+        self.failure = error
+        return True
 
     def grown(self, sprout: Sprout) -> None:
         if self._listener is None:

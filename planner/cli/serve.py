@@ -90,6 +90,15 @@ def serve(
     waiting: Annotated[
         int, typer.Option(min=0, help="Most that wait; beyond: 429.", rich_help_panel=_SERVER)
     ] = 128,
+    cancel_within: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            metavar="SECONDS",
+            help="What was cancelled and has not ended by then is left alone and charged in full.",
+            rich_help_panel=_SERVER,
+        ),
+    ] = 2.0,
     floor: Annotated[
         float,
         typer.Option(
@@ -192,6 +201,7 @@ def serve(
         prices=_prices(usd),
         domain=domain,
         explore=explore,
+        cancel_within=cancel_within,
     )
     folder = shipped("planner") if planner is None else find_model(planner)
     decider = Planner.load(folder)

@@ -145,7 +145,7 @@ SCHEMAS: dict[str, _Schema] = {
         agreement=_null(_SHARE),
         abstained=_TRUTH,
         escalated=_TRUTH,
-        ended=_null(_word("settled", "price", "deadline")),
+        ended=_null(_word("settled", "price", "deadline", "policy_failed")),
         without=_list(_TEXT),
         warnings=_list(_TEXT),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from planner.events import Decided, Event, Left, Started
+from planner.events import Decided, Event, Left, Started, Why
 from planner.executor import Solution
 from planner.options import options, voting
 from planner.recommendation import Recommendation
@@ -16,6 +16,7 @@ from planner.server.service import Service
 from planner.server.told import known
 from planner.server.window import Finished
 from search.choice import Choice
+from search.errors import EngineError
 from search.plan import Plan
 from search.result import Spend
 
@@ -99,7 +100,7 @@ class Diary:
             chosen=None if solution is None else solution.chosen,
             spend=replace(self.spend, seconds=time.monotonic() - self._clock),
             spent_usd=None if solution is None else solution.usd,
-            error=None if error is None else type(error).__name__,
+            error=_failure(error, solution),
         )
 
     def _steps(self) -> tuple[Step, ...]:
@@ -140,6 +141,13 @@ class Diary:
             never=never,
             deadline=brief.allowance.seconds,
         )
+
+
+def _failure(error: Exception | None, solution: Solution | None) -> str | None:
+    """The class of what went wrong, in a policy that an answer did without too."""
+    if error is None and solution is not None and solution.ended == Why.POLICY_FAILED:
+        return EngineError.__name__
+    return None if error is None else type(error).__name__
 
 
 def _step(look: str, advice: Recommendation, spend: Spend) -> Step:

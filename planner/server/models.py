@@ -109,13 +109,14 @@ class Models:
         """A model answered."""
         self.known[name].answered()
 
-    def settings(self, engines: Mapping[str, Engine], limits: Limits) -> Settings:
+    def settings(self, engines: Mapping[str, Engine], limits: Limits, cancel_within: float) -> Settings:
         """What runs every pair, over these views of the engines."""
         out: dict[tuple[str, str | None], Setting] = {}
         for policy, engine in engines.items():
-            out[policy, None] = Setting(engine, None, limits=limits, delimiter=self.delimiter)
-            for prm, reward in self.rewards.items():
-                out[policy, prm] = Setting(engine, reward, limits=limits, delimiter=self.delimiter)
+            for prm, reward in (None, None), *self.rewards.items():
+                out[policy, prm] = Setting(
+                    engine, reward, limits=limits, delimiter=self.delimiter, cancel_within=cancel_within
+                )
         return out
 
     async def close(self) -> None:

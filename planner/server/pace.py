@@ -45,6 +45,8 @@ def expected_seconds(service: Service, solution: Solution) -> float | None:
 
 def learn(service: Service, solution: Solution, terms: Terms) -> None:
     """Let the latency model see what each stage took."""
+    if solution.ended == Why.POLICY_FAILED:
+        return  # it was waited for, not worked with
     latency, load = service.latency, service.admission.running
     for record in solution.stages:
         look, drawn = record.advice.look, record.look.samples

@@ -19,7 +19,7 @@ _LOOK = re.compile(r"(\d+) samples of (.+?)(?: scored by (.+))?")
 
 def ran(decision: Decision) -> Iterator[tuple[Work, int, float, int]]:
     """(work, tokens, seconds, load) of each stage; the load then is not known and taken to be 1."""
-    if decision.outcome in ("failed", "cancelled", "refused", "deadline"):
+    if decision.error is not None or decision.outcome in ("failed", "cancelled", "refused", "deadline"):
         return
     for step in decision.steps:
         drawn = _samples(step.look)

@@ -41,7 +41,7 @@ class Receipt:
     reason:
         Why the planner did not choose; None where it did.
     without:
-        Models that were down.
+        Models that were down; those that failed on the way are told beside them.
     first:
         The policy that the planner begins with.
     """

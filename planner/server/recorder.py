@@ -93,7 +93,8 @@ class Decision:
     spend, spent_usd:
         What it took. ``spent_usd`` is None without prices.
     error:
-        The class of the failure; None without one. Never a text of the client's.
+        The class of the failure, of a policy that the answer did without too; None without one. Never a
+        text of the client's.
     """
 
     decision_id: str

@@ -40,6 +40,9 @@ class Rules:
         Most of everything a client decides about.
     grace:
         Seconds beyond its deadline after which a request is given up.
+    cancel_within:
+        Seconds that a policy has to end what was cancelled. What has not ended by then is left alone and
+        charged in full, and the request goes on to its end without it.
     """
 
     default: Allowance = field(default_factory=lambda: Allowance(samples=16))
@@ -51,10 +54,14 @@ class Rules:
     explore: float = 0.0
     sizes: Sizes = field(default_factory=Sizes)
     grace: float = 5.0
+    cancel_within: float = 2.0
 
     def __post_init__(self) -> None:
         if not (self.price >= 0.0 and math.isfinite(self.price)):
             raise ServeError(f"a price cannot be negative, got {self.price}")
+        for name, seconds in (("grace", self.grace), ("cancel_within", self.cancel_within)):
+            if not (seconds >= 0.0 and math.isfinite(seconds)):
+                raise ServeError(f"{name} is a number of seconds of at least 0, got {seconds}")
         if not 0.0 <= self.explore < 1.0:
             raise ServeError(f"a share of requests that explore is in [0, 1), got {self.explore}")
         if self.domain is not None and self.domain not in DOMAINS:

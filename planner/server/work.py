@@ -26,7 +26,7 @@ from planner.server.service import Service
 from planner.server.shaping import Meter, ShapedEngine
 from planner.server.terms import Terms
 from planner.stopping import Patience
-from search.errors import EngineError, RewardError
+from search.errors import ContextError, EngineError, RewardError
 from search.result import Outcome
 
 __all__ = ["Answer", "Answers", "Work"]
@@ -233,14 +233,16 @@ class Work:
                     patience=Patience(service.rules.price),
                     listener=hear,
                 )
-        except (RewardError, EngineError) as error:
+        except ContextError:  # the request's fault
+            raise
+        except (EngineError, RewardError) as error:  # a policy's server fails as both, a PRM as the latter
             ran = self._diary.choice
-            failed = None if ran is None else ran.prm if isinstance(error, RewardError) else ran.policy
+            failed = None if ran is None else ran.policy if isinstance(error, EngineError) else ran.prm
             if failed is not None:
                 models.failed(failed)
             raise
-        for prm in solution.lost:
-            models.failed(prm)
+        for gone in solution.lost:
+            models.failed(gone)
         for name in {solution.choice.policy, solution.choice.prm} - {None, *solution.lost}:
             models.answered(str(name))
         return solution
@@ -265,4 +267,4 @@ class Work:
         limits = models.limits
         if ask.max_tokens is not None:
             limits = replace(limits, max_tokens=ask.max_tokens)
-        return models.settings(engines, limits), engines
+        return models.settings(engines, limits, self._service.rules.cancel_within), engines

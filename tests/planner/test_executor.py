@@ -29,7 +29,7 @@ from search.problem import Problem
 from search.result import Outcome
 from search.rewards.protocol import Handle, Scored
 from search.rewards.scripted import ScriptedReward
-from search.strategies.protocol import Setting
+from search.strategies.protocol import Limits, Setting
 
 PROBLEM = Problem("p1", "f", "text", "work out the sum of 3 + 41 + 7", "51")
 
@@ -196,6 +196,23 @@ async def test_a_vote_that_cannot_change_ends_the_drawing(planner: Planner) -> N
     assert dear.ended == Why.PRICE
     assert dear.spend.tokens < short.spend.tokens
     assert len(dear.candidates) < 32
+
+
+@pytest.mark.parametrize("samples", [9, 16])
+async def test_a_drawing_that_is_done_was_not_ended(samples: int) -> None:
+    """All samples that there are money for have come, as the vote is settled: nothing was saved."""
+    engine = ScriptedEngine(lambda text, rng: "# 51", name="small", parameters=1_000_000)
+    pairs: dict[tuple[str, str | None], Setting] = {
+        ("small", None): Setting(engine, limits=Limits(max_tokens=5))
+    }
+    choice = Choice("small", None, Plan.of("majority", n=16))
+    events: list[Event] = []
+    budget = Budget(tokens=len(PROBLEM.question) + 1 + samples * 5)
+    found = await perform(
+        PROBLEM, choice, pairs, budget=budget, seed=5, patience=Patience(), listener=events.append
+    )
+    assert (len(found.candidates), found.ended) == (samples, None)
+    assert not [event for event in events if isinstance(event, Ended)]
 
 
 async def test_at_the_deadline_the_best_answer_so_far_is_given(planner: Planner) -> None:

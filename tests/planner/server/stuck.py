@@ -1,4 +1,4 @@
-"""An engine that hangs after its first child until it is cancelled, and one that always fails."""
+"""Engines that hang after their first child until cancelled, or for ever, fail after it, or always fail."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from houses import writes
 
-from search.engines.protocol import Event, Request
+from search.engines.protocol import ChildFinished, Event, Request
 from search.engines.scripted import ScriptedEngine
 from search.errors import EngineError, RewardError
 from search.rewards.protocol import Handle, Scored
@@ -21,11 +21,33 @@ class Stuck(ScriptedEngine):
     def __init__(self, name: str, parameters: int) -> None:
         super().__init__(writes, name=name, parameters=parameters, context=4096)
 
+    #: tokens of all children, cancelled ones included
+    generated = 0
+
     async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
         async for event in super()._events(request, flight):
+            if isinstance(event, ChildFinished):
+                self.generated += len(event.token_ids)
             yield event
             while request.n > 1 and flight.active and not flight.cancelled:
                 await asyncio.sleep(0.001)
+
+
+class Deaf(Stuck):
+    """Hears no cancellation: its requests of several children never end."""
+
+    async def cancel(self, request_id: str, child: int | None = None) -> None:
+        return None
+
+
+class Fading(Stuck):
+    """Fails for good after the first child of a request of several."""
+
+    async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+        async for event in super()._events(request, flight):
+            yield event
+            if request.n > 1:
+                raise EngineError("a policy must answer, got a dead one")
 
 
 class Dead(ScriptedEngine):

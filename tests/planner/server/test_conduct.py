@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 from houses import QUESTION, House
-from stuck import Broken, Dead, Stuck
+from stuck import Broken, Dead, Deaf, Fading, Stuck
 
 from planner.server.admission import Admission
+from planner.server.ran import ran
 from planner.server.rules import Rules
 from planner.server.service import Service
 
@@ -45,6 +46,8 @@ def stuck() -> dict[str, Any]:
 def test_a_client_that_leaves_stops_everything(service_of: Make, serving: Serve, stream: bool) -> None:
     house = serving(service_of(stuck()))
     engines: Any = list(house.engines.values())
+    charged: list[int] = []
+    house.service.rates.spent = lambda key, tokens: charged.append(tokens)  # type: ignore[method-assign]
     with httpx.Client() as client:
         request = client.build_request(
             "POST", f"{house.v1}/chat/completions", json=asked(FORCED, stream=stream)
@@ -62,7 +65,9 @@ def test_a_client_that_leaves_stops_everything(service_of: Make, serving: Serve,
     until(lambda: len(recorder._records) == 1)
     [record] = recorder._records.values()
     assert record.decision.outcome == "cancelled"
-    assert record.decision.spend.tokens > 0
+    spent = len(QUESTION) + 1 + sum(engine.generated for engine in engines)  # and not 8 times the limit
+    assert record.decision.spend.policy_tokens == spent < 8 * house.service.models.limits.max_tokens
+    assert charged == [record.decision.spend.tokens]
     assert house.service.window.counts["cancelled"] == 1
 
 
@@ -174,13 +179,62 @@ def test_too_many_are_told_when_to_come_again(service_of: Make, serving: Serve) 
 
 
 def test_a_backend_that_never_ends_is_given_up(service_of: Make, serving: Serve) -> None:
-    class Deaf(Stuck):
-        async def cancel(self, request_id: str, child: int | None = None) -> None:
-            return None
-
     engines = {name: Deaf(name, size) for name, size in SIZES.items()}
     house = serving(service_of(engines, rules=Rules(grace=0.2)))
     found = httpx.post(
         f"{house.v1}/chat/completions", json=asked(FORCED, budget={"seconds": 0.2}), timeout=20.0
     )
     assert (found.status_code, found.json()["error"]["code"]) == (504, "deadline")
+
+
+def test_a_policy_that_hears_no_cancellation_holds_no_request(service_of: Make, serving: Serve) -> None:
+    """Without a deadline too: it is left alone, charged in full, and the answer so far is given."""
+    engines = {name: Deaf(name, size) for name, size in SIZES.items()}
+    service = service_of(engines, rules=Rules(cancel_within=0.05))
+    house, url = serving(service), "/chat/completions"
+    late = httpx.post(f"{house.v1}{url}", json=asked(FORCED, budget={"seconds": 0.3}), timeout=20.0)
+    receipt = late.json()["planner"]
+    assert (receipt["outcome"], receipt["ended"]) == ("answered", "deadline")
+    most = service.models.limits.max_tokens
+    assert receipt["spend"]["policy_tokens"] > 7 * most
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{house.v1}{url}", json=asked(FORCED), timeout=0.3)
+    until(lambda: service.admission.running == 0)
+    until(lambda: service.window.counts["cancelled"] == 1)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_policy_that_fails_on_the_way_is_done_without(
+    service_of: Make, serving: Serve, stream: bool
+) -> None:
+    engines = {name: Fading(name, size) for name, size in SIZES.items()}
+    house = serving(service_of(engines))
+    found = httpx.post(f"{house.v1}/chat/completions", json=asked(FORCED, stream=stream), timeout=20.0)
+    assert found.status_code == 200
+    if stream:
+        chunks = [line.removeprefix("data: ") for line in found.text.split("\n\n") if "data: {" in line]
+        receipt = json.loads(chunks[-1])["planner"]
+        told = [line for line in found.text.split("\n\n") if '"type":"ended"' in line]
+        assert [json.loads(line.removeprefix(": planner "))["why"] for line in told] == ["policy_failed"]
+    else:
+        receipt = found.json()["planner"]
+        assert found.json()["usage"]["total_tokens"] == receipt["spend"]["tokens"]
+    policy = receipt["policy"]
+    assert (receipt["outcome"], receipt["ended"]) == ("answered", "policy_failed")
+    assert receipt["without"] == [policy]
+    assert receipt["answer"] is not None
+    assert not house.service.models.is_up(policy)
+    recorder: Any = house.service.recorder
+    until(lambda: len(recorder._records) == 1)
+    [record] = recorder._records.values()
+    assert (record.decision.outcome, record.decision.error) == ("answered", "EngineError")
+    assert record.decision.spend.tokens == receipt["spend"]["tokens"]
+    assert list(ran(record.decision)) == []  # what was waited for teaches nothing about speed
+
+
+def test_a_prompt_that_is_too_long_is_not_the_policys_failure(service_of: Make, serving: Serve) -> None:
+    house = serving(service_of())
+    long = {"role": "user", "content": QUESTION + " + 1" * 2000}
+    found = httpx.post(f"{house.v1}/chat/completions", json={"model": FORCED, "messages": [long]})
+    assert (found.status_code, found.json()["error"]["code"]) == (400, "context_length_exceeded")
+    assert all(house.service.models.is_up(policy) for policy in house.service.models.policies)
