@@ -43,10 +43,10 @@ def test_two_pieces_are_one_child() -> None:
 class Breaking(ScriptedEngine):
     """Cuts the first requests off after some tokens of each child, as a broken connection does."""
 
-    def __init__(self, breaks: int, after: int = 5) -> None:
+    def __init__(self, breaks: int, after: int = 5, first: int = 2, lost: int = 2) -> None:
         super().__init__(lambda text, rng: SOLUTION[len(text.partition(TURN)[2]) :])
         self.requests: list[Request] = []
-        self._left, self._after = breaks, after
+        self._left, self._after, self._first, self._lost = breaks, after, first, lost
 
     def submit(self, request: Request) -> AsyncIterator[Event]:
         self.requests.append(request)
@@ -58,8 +58,10 @@ class Breaking(ScriptedEngine):
         written = len(request.prompt) - len(self.prompt("2+3?"))
         text = SOLUTION[written : written + self._after]
         if request.n > 1:  # one child ends before the break
-            yield ChildFinished(0, "ended", (1, 2), (-1.0, -1.0), FinishReason.END)
-        raise BrokenError("cut", tuple(part(i, text) for i in range(1 if request.n > 1 else 0, request.n)))
+            ids = tuple(range(self._first))
+            yield ChildFinished(0, "ended", ids, (-1.0,) * len(ids), FinishReason.END)
+        cut = range(1 if request.n > 1 else 0, request.n)
+        raise BrokenError("cut", tuple(part(i, text, self._lost) for i in cut))
 
 
 async def drawn(
@@ -107,13 +109,13 @@ async def test_what_was_lost_shortens_the_rest(bench: Any) -> None:
 
 
 async def test_fewer_go_on_where_the_budget_holds_no_more(bench: Any) -> None:
-    """Three may have 30 each, as the first; 2 + 14 are gone, and 14 are too few for two that go on."""
-    engine = Breaking(breaks=1)
-    b = bench(max_tokens=10)
-    seen, ledger = await drawn(bench, engine, Budget(tokens=b.prompt + 30), room=10)
-    assert sorted(seen) == [0, 1, 2]
-    assert [request.n for request in engine.requests] == [3, 2]
-    assert ledger.committed_tokens == ledger.spend.tokens <= b.prompt + 30
+    """Three had 20 each: 20 + 2 x (5 + 4) are gone, and 22 are enough for one as long as the first."""
+    engine = Breaking(breaks=1, first=20, lost=4)
+    b = bench(max_tokens=20)
+    seen, ledger = await drawn(bench, engine, Budget(tokens=b.prompt + 60), room=20)
+    assert seen == {0: "ended", 1: SOLUTION[:20]}
+    assert [(request.n, request.max_tokens) for request in engine.requests] == [(3, 20), (1, 15)]
+    assert ledger.committed_tokens == ledger.spend.tokens == b.prompt + 20 + 2 * 9 + 15
 
 
 async def test_what_the_budget_does_not_hold_is_charged_and_not_heard_of(bench: Any) -> None:
