@@ -3,12 +3,17 @@
     python benchmarks/serve_load.py overhead  # plan cot at 1, 8 and 64 clients beside the upstream alone
     python benchmarks/serve_load.py plan      # /v1/plan at a fixed rate, and as fast as it goes
     python benchmarks/serve_load.py memory    # resident memory over 50,000 requests
+    python benchmarks/serve_load.py deadlines # budgets in seconds at 8, 32 and 64 clients
     python benchmarks/serve_load.py soak --minutes 30
 
 The server is the real command in a process of its own, before ``benchmarks/upstream.py`` (an answer after a
 fixed time) and this process, which is the clients. The three share the machine's cores. ``cpu`` is the
 server's own CPU time per request, which other work on the machine hardly touches. Each part writes its
 figures into ``serve_load.json``; ``serve_load.md`` is written from all of them.
+
+Deadlines are judged as a client sees them, before an upstream that slows down with the children it writes: an
+answer counts as kept where it came whole, with status 200, within the seconds that were asked for. The right
+answers are counted too, beside those of the same requests without a deadline.
 
 The soak kills and restarts the PRM's and the policy's server, locks the database, and has clients leave. Then
 every answered request must be in the decision log, none may have hung, and every receipt must agree with the
@@ -29,7 +34,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -114,11 +119,11 @@ class House:
 
 
 @contextmanager
-def house(latency: float, *options: str) -> Iterator[House]:
-    """Everything, running."""
+def house(latency: float, *options: str, pace: Sequence[str] = ()) -> Iterator[House]:
+    """Everything, running. ``pace``: more options of the policy's server, about its time."""
     policy_port, prm_port = free_port(), free_port()
     upstream = [sys.executable, str(HERE / "upstream.py"), "--latency", str(latency)]
-    policy = Process([*upstream, "--port", str(policy_port), "--model", POLICY], "READY")
+    policy = Process([*upstream, "--port", str(policy_port), "--model", POLICY, *pace], "READY")
     prm = Process([*upstream, "--port", str(prm_port), "--model", PRM], "READY")
     with tempfile.TemporaryDirectory() as folder:
         decisions = Path(folder) / "decisions.db"
@@ -333,6 +338,98 @@ async def memory(count: int) -> dict[str, Any]:
     return {"rows": rows}
 
 
+#: seconds, and models that plan in different ways
+_SECONDS = (0.5, 1.0, 2.0, 5.0)
+_TIMED = (
+    "planner",
+    "planner-medium",
+    "planner/cot()",
+    "planner/majority(n=16)",
+    "planner/best_of_n(n=8, score=last)",
+)
+#: 0.14 s for a child of 15 tokens alone, ten times that with 400 beside it, varied by a third
+_PACE = ("--per-token", "0.006", "--crowd", "0.035", "--spread", "0.3")
+
+
+@dataclass
+class Timed:
+    """What clients saw of requests with one budget in seconds (None: without one)."""
+
+    seconds: float | None
+    statuses: Counter[int] = field(default_factory=Counter)
+    took: list[float] = field(default_factory=list)  # of answers
+    right: int = 0
+
+    def row(self, clients: int) -> dict[str, Any]:
+        """Shares of all requests; ``used`` of the budget, by answers; ``right`` of the answers."""
+        asked, answered = self.statuses.total(), self.statuses[200]
+        late = 0 if self.seconds is None else sum(took > self.seconds for took in self.took)
+        ranked = sorted(self.took) or [float("nan")]
+        return {
+            "clients": clients,
+            "seconds": self.seconds,
+            "requests": asked,
+            "kept": (answered - late) / asked,
+            "late": late / asked,
+            "timeout": self.statuses[504] / asked,
+            "statuses": dict(self.statuses),
+            "p50_s": ranked[len(ranked) // 2],
+            "p99_over_s": None if self.seconds is None else ranked[len(ranked) * 99 // 100] - self.seconds,
+            "used": None if self.seconds is None else ranked[len(ranked) // 2] / self.seconds,
+            "right": self.right / max(1, answered),
+        }
+
+
+async def deadlines(each: float, pause: float, seed: int) -> dict[str, Any]:
+    """Budgets of several sizes, models of several kinds; ``each``: seconds of a figure, beside a warm-up."""
+    rows = []
+    with house(0.05, pace=_PACE) as there:
+        numbers = iter(range(1, 10**9))
+        await _timed(there, 8, (None,), each / 2, pause, Random(seed), numbers)
+        for clients, budgets in ((8, (None,)), (8, _SECONDS), (32, _SECONDS), (64, _SECONDS)):
+            cpu, began = there.server.cpu, time.monotonic()
+            found = await _timed(there, clients, budgets, each, pause, Random(seed), numbers)
+            busy = (there.server.cpu - cpu) / (time.monotonic() - began)
+            for timed in found:
+                rows.append({**timed.row(clients), "busy": busy})
+                print(json.dumps(rows[-1]), flush=True)
+    return {"pace": " ".join(_PACE), "pause": pause, "seed": seed, "rows": rows}
+
+
+async def _timed(
+    there: House,
+    clients: int,
+    budgets: Sequence[float | None],
+    each: float,
+    pause: float,
+    random: Random,
+    numbers: Iterator[int],
+) -> list[Timed]:
+    """Clients that ask, wait a while, and ask again."""
+    found = {seconds: Timed(seconds) for seconds in budgets}
+    ends = time.monotonic() + each
+
+    async def one(random: Random) -> None:
+        client = Client(there.port)
+        await asyncio.sleep(random.random() * pause)
+        while time.monotonic() < ends:
+            timed, number = found[random.choice(budgets)], next(numbers)
+            more = {} if timed.seconds is None else {"budget": {"samples": 16, "seconds": timed.seconds}}
+            body = chat(number, random.choice(_TIMED), seed=random.getrandbits(31), **more)
+            began = time.perf_counter()
+            status, said = await client.ask("/v1/chat/completions", body)
+            took = time.perf_counter() - began
+            timed.statuses[status] += 1
+            if status == 200:
+                timed.took.append(took)
+                timed.right += said["planner"]["answer"] == str(13 + 64 + number)
+            await asyncio.sleep(random.expovariate(1 / pause))
+        client.close()
+
+    await asyncio.gather(*(one(Random(random.random())) for _ in range(clients)))
+    return list(found.values())
+
+
 @dataclass
 class Soak:
     """What the clients of a soak have seen."""
@@ -341,7 +438,9 @@ class Soak:
     ends: float
     answered: dict[str, dict[str, Any]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
+    wrong: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[tuple[str, float, float]] = field(default_factory=list)  # what, from, to
+    ledgers: list[dict[str, list[int]]] = field(default_factory=list)  # of policy servers that were killed
     longest: float = 0.0
     number: int = 0
 
@@ -360,10 +459,10 @@ _MODELS = (
 )
 
 
-async def soak(minutes: float, clients: int, pause: float) -> dict[str, Any]:
+async def soak(minutes: float, clients: int, pause: float, seed: int) -> dict[str, Any]:
     """Mixed load under faults."""
     with house(0.2, "--floor", "0.5") as there:
-        seen = Soak(Random(1), time.monotonic() + minutes * 60)
+        seen = Soak(Random(seed), time.monotonic() + minutes * 60)
         memory = [there.server.memory]
         workers = [asyncio.ensure_future(_client(there, seen, pause)) for _ in range(clients)]
         faults = asyncio.ensure_future(_faults(there, seen))
@@ -381,6 +480,7 @@ async def soak(minutes: float, clients: int, pause: float) -> dict[str, Any]:
         return {
             "minutes": minutes,
             "clients": clients,
+            "seed": seed,
             "counts": dict(seen.counts),
             "answered": len(seen.answered),
             "decisions_kept": len(kept),
@@ -431,6 +531,7 @@ async def _client(there: House, seen: Soak, pause: float) -> None:
                             **body["planner"],
                             "usage": body["usage"],
                             "number": number,
+                            "asked": (began, time.monotonic()),
                         }
         except TimeoutError:
             seen.counts["stuck"] += 1
@@ -449,7 +550,7 @@ async def _faults(there: House, seen: Soak) -> None:
         await asyncio.to_thread(there.prm.start)
 
     async def policy() -> None:
-        _ledgers.append({"rows": json.loads(await asyncio.to_thread(there.policy.die))})
+        seen.ledgers.append(json.loads(await asyncio.to_thread(there.policy.die)))
         await asyncio.sleep(3.0)
         await asyncio.to_thread(there.policy.start)
 
@@ -466,43 +567,44 @@ async def _faults(there: House, seen: Soak) -> None:
     turn = 0
     while time.monotonic() + 30.0 < seen.ends:
         await asyncio.sleep(12.0)
-        fault = faults[turn % len(faults)]
+        fault, began = faults[turn % len(faults)], time.monotonic()
         await fault()
+        seen.faults.append((fault.__name__, began, time.monotonic()))
         seen.counts[f"fault {fault.__name__}"] += 1
         turn += 1
-
-
-#: of policy servers that were killed
-_ledgers: list[Any] = []
 
 
 async def _check_receipts(there: House, seen: Soak) -> None:
     """Each receipt against what the upstream counted for its question."""
     _, last = await Client(there.policy_port).ask("/ledger")
-    rows: dict[str, list[int]] = {}
-    for ledger in (*_ledgers, last):
-        for key, row in ledger["rows"].items():
-            rows[key] = [a + b for a, b in zip(rows.get(key, [0, 0, 0, 0]), row, strict=True)]
-    for name, receipt in seen.answered.items():
-        asked, prompt, sent, left = rows.get(str(receipt["number"]), [0, 0, 0, 0])
-        spend, usage = receipt["spend"], receipt["usage"]
-        shown = sum(candidate["tokens"] for candidate in receipt["candidates"])
-        if usage["total_tokens"] != spend["tokens"]:
-            seen.wrong.append(f"{name}: usage {usage['total_tokens']} for {spend['tokens']} spent")
-        if spend["tokens"] != spend["policy_tokens"] + spend["prm_tokens"]:
-            seen.wrong.append(f"{name}: {spend}")
-        if spend["policy_tokens"] < shown:
-            seen.wrong.append(f"{name}: {spend['policy_tokens']} policy tokens for {shown} shown")
-        if asked == 1 and not left and receipt["ended"] is None:  # undisturbed: to the token
-            seen.counts["receipts checked to the token"] += 1
-            if spend["policy_tokens"] != prompt + sent:
-                seen.wrong.append(
-                    f"{name}: {receipt['plan']} {spend['policy_tokens']} for {prompt}+{sent} upstream"
-                )
-        elif asked:
-            seen.counts["receipts checked by bounds"] += 1
-            if usage["planner"]["physical_policy_tokens"] + 0 < sent and not left:
-                seen.wrong.append(f"{name}: physical {usage['planner']} for {prompt}+{sent} upstream")
+    lives = [*seen.ledgers, last["rows"]]
+    for receipt in seen.answered.values():
+        key = str(receipt["number"])
+        rows = [life.get(key, [0] * 5) for life in lives]
+        asked, prompt, sent, left, cut = map(sum, zip(*rows, strict=True))
+        exact = asked == 1 and not left and not cut and receipt["ended"] is None  # undisturbed
+        seen.counts[f"receipts checked {'to the token' if exact else 'by bounds'}"] += 1
+        for rule in _broken(receipt, prompt, sent, exact=exact, left=bool(left)):
+            began, ended = receipt["asked"]
+            beside = [fault for fault in seen.faults if fault[2] >= began - 5.0 and fault[1] <= ended + 5.0]
+            seen.wrong.append({"rule": rule, "ledgers": rows, "faults": beside, "receipt": receipt})
+            print(json.dumps(seen.wrong[-1]), flush=True)
+
+
+def _broken(receipt: dict[str, Any], prompt: int, sent: int, *, exact: bool, left: bool) -> Iterator[str]:
+    """The rules that a receipt breaks, beside what the upstream read and sent."""
+    spend, usage = receipt["spend"], receipt["usage"]
+    shown = sum(candidate["tokens"] for candidate in receipt["candidates"])
+    if usage["total_tokens"] != spend["tokens"]:
+        yield f"usage is the spend, got {usage['total_tokens']} for {spend['tokens']}"
+    if spend["tokens"] != spend["policy_tokens"] + spend["prm_tokens"]:
+        yield f"tokens are the policy's and the PRM's, got {spend}"
+    if spend["policy_tokens"] < shown:
+        yield f"what is shown was spent, got {spend['policy_tokens']} for {shown} shown"
+    if exact and spend["policy_tokens"] != prompt + sent:
+        yield f"the policy's tokens are the upstream's, got {spend['policy_tokens']} for {prompt}+{sent}"
+    if not left and usage["planner"]["physical_policy_tokens"] < sent:
+        yield f"what was sent was worked, got {usage['planner']} for {sent} sent"
 
 
 def written(figures: dict[str, Any]) -> str:
@@ -510,8 +612,8 @@ def written(figures: dict[str, Any]) -> str:
     lines = [
         "# Speed and load of the server",
         "",
-        "`python benchmarks/serve_load.py overhead` (`plan`, `memory`, `soak`), which says what is measured;",
-        "the figures are in `serve_load.json`. Two cores for server, upstream and clients together.",
+        "`python benchmarks/serve_load.py overhead` (`plan`, `memory`, `deadlines`, `soak`), which says what",
+        "is measured; the figures are in `serve_load.json`. Two cores for server, upstream and clients.",
     ]
     if "overhead" in figures:
         part = figures["overhead"]
@@ -556,6 +658,26 @@ def written(figures: dict[str, Any]) -> str:
             f"Resident MiB after every tenth of {part['rows'][-1]['requests']:,} requests, half answers and",
             f"half plans: {told}.",
         ]
+    if "deadlines" in figures:
+        part = figures["deadlines"]
+        lines += [
+            "",
+            f"## Deadlines ({part['at']})",
+            "",
+            "Kept: answered whole within the seconds asked for, by the client's clock. Used: the median",
+            f"answer's share of them. Clients wait {part['pause']:g} s (mean) between requests. The",
+            f"upstream's time grows with the children that it writes (`{part['pace']}`).",
+            "",
+            "| clients | seconds | requests | kept | late | 504 | p50 s | used | right | server CPU |",
+            "|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {row['clients']} | {row['seconds'] or 'any'} | {row['requests']:,} | {row['kept']:.1%} |"
+            f" {row['late']:.1%} | {row['timeout']:.1%} | {row['p50_s']:.2f} |"
+            f" {'' if row['used'] is None else format(row['used'], '.0%')} | {row['right']:.1%} |"
+            f" {row['busy']:.0%} |"
+            for row in part["rows"]
+        ]
     if "soak" in figures:
         part = figures["soak"]
         lines += [
@@ -578,13 +700,15 @@ def written(figures: dict[str, Any]) -> str:
 def main() -> None:
     """Measure one part, write, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("part", choices=("overhead", "plan", "memory", "soak"))
+    parser.add_argument("part", choices=("overhead", "plan", "memory", "deadlines", "soak"))
     parser.add_argument("--latency", type=float, default=0.25, help="seconds, for overhead")
-    parser.add_argument("--each", type=float, default=10.0, help="seconds per figure, for overhead and plan")
+    parser.add_argument("--each", type=float, default=10.0, help="seconds per figure, for all but soak")
     parser.add_argument("--requests", type=int, default=50_000, help="for memory")
     parser.add_argument("--minutes", type=float, default=30.0, help="for soak")
     parser.add_argument("--clients", type=int, default=16, help="for soak")
     parser.add_argument("--pause", type=float, default=1.0, help="mean seconds between a client's requests")
+    parser.add_argument("--seed", type=int, default=1, help="of the clients, for soak")
+    parser.add_argument("--output", type=Path, default=HERE, help="folder of the figures and the page")
     parser.add_argument("--at", default="two cores, shared with other work", help="said beside the figures")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -592,19 +716,20 @@ def main() -> None:
         "overhead": lambda: overhead(asked.latency, asked.each),
         "plan": lambda: plan(asked.each),
         "memory": lambda: memory(asked.requests),
-        "soak": lambda: soak(asked.minutes, asked.clients, asked.pause),
+        "deadlines": lambda: deadlines(asked.each, asked.pause, asked.seed),
+        "soak": lambda: soak(asked.minutes, asked.clients, asked.pause, asked.seed),
     }
 
     async def measure() -> dict[str, Any]:
         return await work[asked.part]()
 
     found = asyncio.run(measure())
-    path, figures = HERE / "serve_load.json", {}
+    path, figures = asked.output / "serve_load.json", {}
     with suppress(FileNotFoundError):
         figures = json.loads(path.read_text())
     figures[asked.part] = {"at": f"{datetime.now(UTC):%Y-%m-%d}; {asked.at}", **found}
     path.write_text(json.dumps(figures, indent=1) + "\n")
-    (HERE / "serve_load.md").write_text(written(figures))
+    (asked.output / "serve_load.md").write_text(written(figures))
     print(json.dumps(found, indent=1))
 
 

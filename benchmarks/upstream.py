@@ -1,10 +1,14 @@
 """A server that answers after a fixed time as ``vllm serve`` would, and keeps count: for measuring load.
 
     python benchmarks/upstream.py --port 8000 --model lab-policy-m --latency 0.25
+    python benchmarks/upstream.py --port 8000 --model lab-policy-m --latency 0.1 --per-token 0.01 --crowd 0.02
 
+With ``--per-token`` the time grows with a child's tokens and with the children that are being written, and
+varies by ``--spread`` (of its logarithm); a stream then brings each child as it is done.
 It costs little itself (an asyncio protocol, no framework), so that what is measured is what stands before it.
 Arithmetic questions "What is (a+b)+c?" are solved, rightly in seven of ten by the seed. ``GET /ledger`` tells
-for every c how many requests came, prompt tokens, tokens that were sent whole, and clients that left.
+for every c how many requests came, prompt tokens, tokens that were sent whole, clients that left, and
+requests that its own end cut off.
 ``/pooling`` gives every prefix the same rewards.
 """
 
@@ -16,7 +20,9 @@ import json
 import os
 import re
 import signal
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -33,10 +39,57 @@ class Book:
     def __init__(self) -> None:
         self.rows: dict[str, list[int]] = {}
         self.requests = 0
+        self.open: Counter[str] = Counter()
+        self.writing = 0  # children
+        self.rng = Random(0)
 
     def row(self, key: str) -> list[int]:
-        """[requests, prompt tokens, tokens sent, clients that left]."""
-        return self.rows.setdefault(key, [0, 0, 0, 0])
+        """[requests, prompt tokens, tokens sent, clients that left, cut off by the end]."""
+        return self.rows.setdefault(key, [0, 0, 0, 0, 0])
+
+    def asked(self, key: str, tokens: int) -> None:
+        """A request has come, with so many prompt tokens."""
+        self.requests += 1
+        self.open[key] += 1
+        row = self.row(key)
+        row[0] += 1
+        row[1] += tokens
+
+    def sent(self, key: str, tokens: int) -> None:
+        """Its answer went out whole."""
+        self.open[key] -= 1
+        self.row(key)[2] += tokens
+
+    def left(self, key: str) -> None:
+        """Its client went before."""
+        self.open[key] -= 1
+        self.row(key)[3] += 1
+
+    def end(self) -> str:
+        """Everything, as JSON; what is open now is cut off."""
+        for key, count in self.open.items():
+            self.row(key)[4] += count
+        return json.dumps(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a child takes: (latency + per_token x tokens x (1 + crowd x children beside it)), varied."""
+
+    latency: float
+    per_token: float = 0.0
+    crowd: float = 0.0
+    spread: float = 0.0
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether everything takes the latency."""
+        return self.per_token == 0.0 and self.spread == 0.0
+
+    def seconds(self, tokens: int, beside: int, rng: Random) -> float:
+        """Of one child."""
+        whole = self.latency + self.per_token * tokens * (1.0 + self.crowd * beside)
+        return whole * rng.lognormvariate(0.0, self.spread) if self.spread else whole
 
 
 class Writer:
@@ -77,11 +130,12 @@ class Writer:
 class Connection(asyncio.Protocol):
     """One keep-alive connection."""
 
-    def __init__(self, writer: Writer, book: Book, latency: float) -> None:
-        self._writer, self._book, self._latency = writer, book, latency
+    def __init__(self, writer: Writer, book: Book, pace: Pace) -> None:
+        self._writer, self._book, self._pace = writer, book, pace
         self._data = b""
         self._transport: asyncio.Transport | None = None
-        self._open: set[str] = set()
+        self._open: list[str] = []
+        self._writing = 0  # children
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -89,7 +143,10 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         for key in self._open:
-            self._book.row(key)[3] += 1
+            self._book.left(key)
+        self._open.clear()
+        self._book.writing -= self._writing
+        self._writing = 0
         self._transport = None
 
     def data_received(self, data: bytes) -> None:
@@ -118,74 +175,160 @@ class Connection(asyncio.Protocol):
                 for i, ids in enumerate(body["input"])
             ]
             tokens = sum(map(len, body["input"]))
-            self._later(lambda: self._send({"data": rows, "usage": {"prompt_tokens": tokens}}))
+            self._later(
+                self._pace.latency, lambda: self._send({"data": rows, "usage": {"prompt_tokens": tokens}})
+            )
         else:
             prompt, tokens = self._writer.read(body)
             key, children = self._writer.write(prompt, body)
-            self._book.requests += 1
-            row = self._book.row(key)
-            row[0] += 1
-            row[1] += tokens
-            self._open.add(key)
-            self._later(lambda: self._answer(path, body, key, children, tokens))
+            self._book.asked(key, tokens)
+            self._open.append(key)
+            answer = _Answer(self, path, body, key, children, tokens)
+            self._write(answer, children)
 
-    def _later(self, work: Any) -> None:
-        asyncio.get_running_loop().call_later(self._latency, work)
-
-    def _answer(self, path: str, body: Any, key: str, children: list[list[Any]], prompt: int) -> None:
-        if self._transport is None:
+    def _write(self, answer: _Answer, children: list[list[Any]]) -> None:
+        """Have each child done at its time."""
+        if self._pace.is_fixed:
+            self._later(self._pace.latency, answer.whole)
             return
-        self._open.discard(key)
-        sent = sum(len(ids) for _, ids, _ in children)
-        self._book.row(key)[2] += sent
-        usage = {"prompt_tokens": prompt, "completion_tokens": sent, "total_tokens": prompt + sent}
-        chats, streams = path.endswith("/chat/completions"), bool(body.get("stream"))
-        choices = [self._choice(i, child, body, chats, streams) for i, child in enumerate(children)]
-        kind = "chat.completion" if chats else "text_completion"
-        head = {"id": "theirs", "object": kind, "created": 1, "model": self._writer.model}
-        if not streams:
-            self._send({**head, "choices": choices, "usage": usage})
-            return
-        events = [{**head, "choices": [choice]} for choice in choices]
-        events.append({**head, "choices": [], "usage": usage})
-        lines = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
-        lines += b"data: [DONE]\n\n"
-        self._transport.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-            + b"%x\r\n%s\r\n0\r\n\r\n" % (len(lines), lines)
-        )
+        beside = self._book.writing
+        self._writing += len(children)
+        self._book.writing += len(children)
+        if answer.streams:
+            answer.begin()
+        for place, (_, ids, _) in enumerate(children):
+            seconds = self._pace.seconds(len(ids), beside + len(children) - 1, self._book.rng)
 
-    def _choice(self, index: int, child: list[Any], body: Any, chats: bool, streams: bool) -> dict[str, Any]:
-        text, ids, reason = child
+            def done(place: int = place) -> None:
+                if self._transport is not None:
+                    self._writing -= 1
+                    self._book.writing -= 1
+                    answer.done(place)
+
+            self._later(seconds, done)
+
+    def _later(self, seconds: float, work: Any) -> None:
+        asyncio.get_running_loop().call_later(seconds, work)
+
+    def sent(self, key: str, tokens: int) -> None:
+        """An answer went out whole."""
+        self._open.remove(key)
+        self._book.sent(key, tokens)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody listens."""
+        return self._transport is not None
+
+    @property
+    def model(self) -> str:
+        """Its name."""
+        return self._writer.model
+
+    def put(self, data: bytes) -> None:
+        """Send bytes, if anybody listens."""
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def _send(self, content: Any) -> None:
+        self.put(_whole(content))
+
+
+class _Answer:
+    """One request's answer: whole, or as a stream of chunks."""
+
+    def __init__(
+        self, to: Connection, path: str, body: Any, key: str, children: list[list[Any]], prompt: int
+    ) -> None:
+        self.streams = bool(body.get("stream"))
+        self._to, self._body, self._key, self._children = to, body, key, children
+        self._chats = path.endswith("/chat/completions")
+        self._sent = sum(len(ids) for _, ids, _ in children)
+        self._usage = {
+            "prompt_tokens": prompt,
+            "completion_tokens": self._sent,
+            "total_tokens": prompt + self._sent,
+        }
+        kind = "chat.completion" if self._chats else "text_completion"
+        self._head = {"id": "theirs", "object": kind, "created": 1, "model": to.model}
+        self._missing = len(children)
+
+    def whole(self) -> None:
+        """Everything at once."""
+        if not self._to.is_open:
+            return
+        self._to.sent(self._key, self._sent)
+        choices = [self._choice(place) for place in range(len(self._children))]
+        if not self.streams:
+            self._to.put(_whole({**self._head, "choices": choices, "usage": self._usage}))
+            return
+        lines = b"".join(self._event([choice]) for choice in choices) + self._end()
+        self._to.put(_STREAM + _chunk(lines) + _chunk(b""))
+
+    def begin(self) -> None:
+        """The head of a stream."""
+        self._to.put(_STREAM)
+
+    def done(self, place: int) -> None:
+        """A child is done; the last one ends the answer."""
+        self._missing -= 1
+        if not self.streams:
+            if not self._missing:
+                self.whole()
+            return
+        lines = self._event([self._choice(place)])
+        if self._missing:
+            self._to.put(_chunk(lines))
+            return
+        self._to.sent(self._key, self._sent)
+        self._to.put(_chunk(lines + self._end()) + _chunk(b""))
+
+    def _end(self) -> bytes:
+        return self._event([], usage=self._usage) + b"data: [DONE]\n\n"
+
+    def _event(self, choices: list[Any], **more: Any) -> bytes:
+        return b"data: " + json.dumps({**self._head, "choices": choices, **more}).encode() + b"\n\n"
+
+    def _choice(self, index: int) -> dict[str, Any]:
+        text, ids, reason = self._children[index]
         choice: dict[str, Any] = {"index": index, "finish_reason": "stop", "logprobs": None}
         if reason is not None:
             choice["stop_reason"] = reason
-        if chats:
-            return {**choice, "delta" if streams else "message": {"role": "assistant", "content": text}}
-        if body.get("logprobs") is not None:
+        if self._chats:
+            return {
+                **choice,
+                "delta" if self.streams else "message": {"role": "assistant", "content": text},
+            }
+        if self._body.get("logprobs") is not None:
             choice["logprobs"] = {"token_logprobs": [-0.1] * len(ids), "tokens": [str(i) for i in ids]}
         return {**choice, "text": text, "token_ids": ids}
 
-    def _send(self, content: Any) -> None:
-        if self._transport is None:
-            return
-        body = json.dumps(content).encode()
-        self._transport.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-            % (len(body), body)
-        )
+
+_STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-async def serve(port: int, model: str, latency: float) -> None:
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def _whole(content: Any) -> bytes:
+    body = json.dumps(content).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+        len(body),
+        body,
+    )
+
+
+async def serve(port: int, model: str, pace: Pace) -> None:
     """Until killed. Says READY once it listens, and the ledger when it is told to die (SIGTERM)."""
     writer, book = Writer(model), Book()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(writer, book, latency), "127.0.0.1", port, backlog=1024
+        lambda: Connection(writer, book, pace), "127.0.0.1", port, backlog=1024
     )
 
     def die() -> None:
         """At once, with the ledger as the last word: nothing is counted that was not, and the reverse."""
-        print(json.dumps(book.rows), flush=True)
+        print(book.end(), flush=True)
         os._exit(1)
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, die)
@@ -198,9 +341,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--model", required=True)
-    parser.add_argument("--latency", type=float, default=0.25)
+    parser.add_argument("--latency", type=float, default=0.25, help="seconds of every answer")
+    parser.add_argument("--per-token", type=float, default=0.0, help="seconds of each token of a child")
+    parser.add_argument("--crowd", type=float, default=0.0, help="how much each child beside it slows one")
+    parser.add_argument("--spread", type=float, default=0.0, help="of the time's logarithm")
     asked = parser.parse_args()
-    asyncio.run(serve(asked.port, asked.model, asked.latency))
+    pace = Pace(asked.latency, asked.per_token, asked.crowd, asked.spread)
+    asyncio.run(serve(asked.port, asked.model, pace))
 
 
 if __name__ == "__main__":
