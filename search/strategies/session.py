@@ -270,7 +270,7 @@ class Session:
             await together([end(rest) for rest in remainders(request, error.partial)])
 
     def _payable(self, whole: Remainder) -> Remainder | None:
-        """As much of a remainder as the budget holds now that what was lost is charged; None if too little."""
+        """As much of a remainder as the budget holds, what was lost being charged; None if too little."""
         most = whole.request.max_tokens
         least = max(1, min(self._seen - len(whole.parts[0].token_ids), most))
         for count in range(whole.request.n, 0, -1):
