@@ -33,8 +33,9 @@ from planner.labels import Look
 from planner.stages import Stage, Terms
 from search.cards import ModelCard
 from search.choice import Choice
-from search.errors import ArtefactError
+from search.errors import ArtefactError, GridError
 from search.plan import Plan
+from search.prompts import Prompting
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
 
@@ -74,7 +75,7 @@ def save(planner: Fitted, path: Path) -> None:
         for place, text in enumerate(stage.models):
             files[f"stage{number}-model{place}.txt"] = text.encode()
         stages.append(_stage_json(stage))
-    body = {
+    body: dict[str, Any] = {
         "stages": stages,
         "policies": {name: asdict(card) for name, card in planner.policies.items()},
         "prms": {name: asdict(card) for name, card in planner.prms.items()},
@@ -82,6 +83,8 @@ def save(planner: Fitted, path: Path) -> None:
         "sample_flops": planner.sample_flops,
         "card": dict(planner.card),
     }
+    if planner.promptings:
+        body["promptings"] = {name: asdict(prompting) for name, prompting in planner.promptings.items()}
     from safetensors.numpy import save as to_bytes
 
     files[_BODY] = json.dumps(body, indent=1, sort_keys=True, allow_nan=False).encode()
@@ -193,6 +196,8 @@ def _fitted(
         tuple(str(domain) for domain in body["domains"]),
         float(body["sample_flops"]),
         dict(body["card"]),
+        # planners from before this was told have none: where it matters, their policies' fingerprints differ
+        {str(name): _prompting(told) for name, told in body.get("promptings", {}).items()},
     )
 
 
@@ -265,6 +270,15 @@ def _card(value: Mapping[str, Any]) -> ModelCard:
         int(value["context"]),
         None if per_token is None else float(per_token),
     )
+
+
+def _prompting(value: Mapping[str, Any]) -> Prompting:
+    try:
+        return Prompting(str(value["template"]), str(value["delimiter"]))
+    except GridError as error:
+        raise ArtefactError(
+            f"a planner's promptings must be such as a grid takes: {str(error)[:200]}"
+        ) from error
 
 
 def _no_constant(name: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from planner.matrix import feature_names
 from planner.stages import Stage
 from search.cards import ModelCard
 from search.errors import ArtefactError
+from search.prompts import Prompting
 
 __all__ = ["Fitted"]
 
@@ -38,6 +39,8 @@ class Fitted:
         One sample-equivalent.
     card:
         What it was learned from and how good it was on left-out families.
+    promptings:
+        Policy -> how it was asked, of those that were not asked plainly. Their cards are those under it.
 
     Raises ArtefactError where they do not fit together.
     """
@@ -50,12 +53,18 @@ class Fitted:
     domains: tuple[str, ...]
     sample_flops: float
     card: Mapping[str, Any] = field(default_factory=dict)
+    promptings: Mapping[str, Prompting] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.stages or self.stages[0].look.samples:
             raise ArtefactError("a planner's first stage sees the question only, got another")
         if not (np.isfinite(self.sample_flops) and self.sample_flops > 0):
             raise ArtefactError(f"a sample-equivalent must be above 0 FLOPs, got {self.sample_flops}")
+        if not self.promptings.keys() <= self.policies.keys():
+            raise ArtefactError(
+                f"a prompting is of a policy that has a card ({', '.join(self.policies)}), "
+                f"got {', '.join(sorted(self.promptings.keys() - self.policies.keys()))}"
+            )
         for stage, following in zip(self.stages, (*self.stages[1:], None), strict=True):
             if stage.terms.next_look != (following.look if following else None):
                 raise ArtefactError(
@@ -72,3 +81,11 @@ class Fitted:
                     raise ArtefactError(f"a choice names models that have a card, got {choice}")
             if not set(stage.terms.policies) <= set(self.policies):
                 raise ArtefactError(f"policies must have a card, got {stage.terms.policies}")
+
+    def prompting(self, policy: str) -> Prompting:
+        """How a policy was asked when this was learned, and is asked where this decides."""
+        return self.promptings.get(policy, Prompting())
+
+    def asked(self, models: Iterable[ModelCard]) -> tuple[ModelCard, ...]:
+        """The cards of models that are there, policies as they are under the promptings of this planner."""
+        return tuple(self.prompting(card.name).card(card) for card in models)

@@ -67,8 +67,13 @@ class Planner(Fitted):
             if not allow_foreign and known.get(card.name) != card.fingerprint:
                 raise ArtefactError(
                     f"a planner decides for models it was learned from ({', '.join(sorted(known))}), "
-                    f"got {card.name!r} with fingerprint {card.fingerprint!r}"
+                    f"got {card.name!r} with fingerprint {card.fingerprint!r}{self._words(card.name)}"
                 )
+
+    def _words(self, policy: str) -> str:
+        """How a policy must be asked, for a message."""
+        prompting = self.promptings.get(policy)
+        return "" if prompting is None else f"; it was learned from {policy!r} asked under {prompting}"
 
     # ---- deciding
 

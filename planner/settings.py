@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from planner.fitted import Fitted
 from planner.planner import Planner
+from search.engines.prompted import PromptedEngine
+from search.engines.protocol import Engine
 from search.loader import Loader
 from search.strategies.protocol import Setting
 
-__all__ = ["settings_of"]
+__all__ = ["asked", "settings_of"]
 
 
 def settings_of(planner: Planner, loader: Loader) -> dict[tuple[str, str | None], Setting]:
     """A setting for every pair that the planner may choose or look with. Loads the models.
 
-    Sampling and limits are those of ``Setting``, which are the default grid's too. Raises
+    Policies are asked as they were when the planner was learned (``Fitted.prompting``): ``loader`` gives
+    them as they are. Sampling and limits are those of ``Setting``, which are the default grid's too. Raises
     CheckpointError for a model that the loader does not know.
     """
     pairs = {(choice.policy, choice.prm) for stage in planner.stages for choice in stage.choices}
     pairs |= {(stage.look.policy, stage.look.prm) for stage in planner.stages}
+    engines = {policy: asked(planner, loader.engine(policy)) for policy in sorted({one for one, _ in pairs})}
     return {
-        (policy, prm): Setting(loader.engine(policy), None if prm is None else loader.reward(prm))
+        (policy, prm): Setting(
+            engines[policy],
+            None if prm is None else loader.reward(prm),
+            delimiter=planner.prompting(policy).delimiter,
+        )
         for policy, prm in sorted(pairs, key=str)
     }
+
+
+def asked(planner: Fitted, engine: Engine) -> Engine:
+    """A policy as the planner knows it: under its prompting, or itself where that is plain."""
+    prompting = planner.prompting(engine.card.name)
+    return engine if prompting.is_plain else PromptedEngine(engine, prompting)

@@ -30,6 +30,7 @@ from search.errors import ContextError, FingerprintError, GradingError, GridErro
 from search.grading.registry import domain
 from search.grid import Grid
 from search.loader import Loader
+from search.log.manifest import prompt_settings
 from search.log.records import problem_rows, run_row, sample_rows, table_frame
 from search.log.store import SearchLog
 from search.log.tables import TABLES
@@ -179,8 +180,7 @@ class Campaign:
         for name, card in zip((*self.grid.policies, *judges), (*policies, *prms), strict=True):
             if card.name != name:
                 raise GridError(f"a grid names a model as its card does, got {name!r} for {card.name!r}")
-        promptings = {name: self.loader.prompting(name) for name in self.grid.policies}
-        told = {f"prompt of {name}": str(one) for name, one in promptings.items() if not one.is_plain}
+        told = prompt_settings({name: self.loader.prompting(name) for name in self.grid.policies})
         self.log.declare({**self._settings(), **told}, policies=policies, prms=prms)
 
     def _add_groups(self) -> None:

@@ -78,6 +78,19 @@ class Prompting:
         both = f"{card.fingerprint}\0{self}".encode()
         return replace(card, fingerprint=hashlib.sha256(both).hexdigest())
 
+    @classmethod
+    def parse(cls, text: str) -> Prompting:
+        """The prompting that ``str`` wrote. Raises GridError.
+
+        >>> Prompting.parse(str(PROMPTINGS["generic"])) == PROMPTINGS["generic"]
+        True
+        """
+        try:
+            said = json.loads(text)
+            return cls(**{name: said[name] for name in ("template", "delimiter")})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise GridError(f"a prompting has a template and a delimiter, got {text[:200]!r}") from error
+
     def __str__(self) -> str:
         return json.dumps({"delimiter": self.delimiter, "template": self.template}, ensure_ascii=False)
 

@@ -13,6 +13,7 @@ the way of an unbroken one: the trial that was running is taken up, with the run
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +25,7 @@ from planner.experience import Experience, Tables, read_experience
 from planner.planner import Planner
 from search.cards import ModelCard
 from search.errors import StudyError, TooLittleDataError
+from search.prompts import Prompting
 from training.design import Design, plain, starts
 from training.rungs import REDUCTION, Rung, rungs_of
 from training.workshop import FoldsBy, Workshop, digest
@@ -51,6 +53,7 @@ def fit(
     date: str = "",
     folds: FoldsBy = "family",
     reliability: Mapping[str, float] = MappingProxyType({}),
+    promptings: Mapping[str, Prompting] = MappingProxyType({}),
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Planner:
     """Learn a planner from a search log.
@@ -72,6 +75,8 @@ def fit(
         PRM -> the chance that it ranks a right solution above a wrong one of the same problem
         (``planner prm-eval`` measures it), for PRMs that the log cannot judge because no problem of it has
         both.
+    promptings:
+        How policies of the log were asked, where not plainly (``log.manifest.promptings``).
     date:
         For the card; nothing reads the clock.
     progress:
@@ -81,7 +86,7 @@ def fit(
     another log, seed or folds, and where every trial failed.
     """
     experience = read_experience(tables, policies, prms)
-    return fit_experience(
+    planner = fit_experience(
         experience,
         trials=trials,
         seed=seed,
@@ -93,6 +98,8 @@ def fit(
         reliability=reliability,
         progress=progress,
     )
+    asked = {name: prompting for name, prompting in promptings.items() if name in planner.policies}
+    return replace(planner, promptings=asked)
 
 
 def fit_experience(

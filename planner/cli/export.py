@@ -48,7 +48,9 @@ def export(
         ) from error
 
     served = Planner.load(planner_folder(model))
-    report = write(Decisions(decisions, served.policies, served.prms, sampling), output)
+    report = write(
+        Decisions(decisions, served.policies, served.prms, sampling), output, promptings=served.promptings
+    )
     if as_json:
         print_json({"log": str(output), **report.to_json()})
         return

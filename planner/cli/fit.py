@@ -76,6 +76,7 @@ def fit(
             storage=storage,
             folds=folds.value,
             reliability=known,
+            promptings=logged.manifest.promptings,
             date=date.today().isoformat(),
             progress=lambda done, total, best: tell(done, total, f"best utility {best:.4f}"),
         )

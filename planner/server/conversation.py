@@ -14,6 +14,7 @@ from pathlib import Path
 from planner.server.refusal import Refusal
 from search.checkpoint import read_checkpoint
 from search.errors import CheckpointError
+from search.prompts import Prompting
 
 __all__ = ["Conversation", "Render", "Turn", "chat_template"]
 
@@ -50,6 +51,18 @@ class Conversation:
     def is_plain(self) -> bool:
         """Whether there is nothing but the question."""
         return len(self.turns) == 1
+
+    def asked(self, prompting: Prompting) -> Conversation:
+        """The same with the question in the words of a prompting.
+
+        >>> Conversation.of("1 + 1?").asked(Prompting("{question} Think.")).turns[0].text
+        '1 + 1? Think.'
+        """
+        if prompting.is_plain:
+            return self
+        last = max(at for at, turn in enumerate(self.turns) if turn.role == "user" and turn.text.strip())
+        said = Turn("user", prompting.ask(self.question))
+        return Conversation((*self.turns[:last], said, *self.turns[last + 1 :]))
 
 
 #: turns of a conversation -> token ids, with the opening of the model's turn

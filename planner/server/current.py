@@ -30,7 +30,11 @@ class Served:
 
 
 class Current:
-    """Holds what is in use. ``models`` are the cards of everything that is served."""
+    """Holds what is in use.
+
+    ``models`` are the cards of everything that is served, as they are: each planner has its policies asked
+    under its own promptings.
+    """
 
     def __init__(
         self, folder: Path, models: Iterable[ModelCard] = (), *, allow_foreign: bool = False
@@ -52,7 +56,8 @@ class Current:
 
     def _load(self) -> Served:
         before = _fingerprint(self.folder)
-        planner = Planner.load(self.folder, models=self._models, allow_foreign=self._allow_foreign)
+        planner = Planner.load(self.folder)
+        planner.check(planner.asked(self._models), allow_foreign=self._allow_foreign)
         there = {card.name for card in self._models}
         missing = (planner.policies.keys() | planner.prms.keys()) - there
         if not Barring(missing, missing).leaves(planner):

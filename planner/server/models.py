@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from planner.executor import Settings
 from planner.server.conversation import Render
@@ -52,8 +53,8 @@ class Models:
         By the names that the planner uses.
     renders:
         Chat templates by policy; a policy without one takes plain questions only.
-    limits, delimiter:
-        Per solution, and what ends a step.
+    limits:
+        Per solution.
     created:
         Seconds since the epoch, told by ``/v1/models``.
     """
@@ -62,7 +63,6 @@ class Models:
     rewards: Mapping[str, Reward]
     renders: Mapping[str, Render] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
-    delimiter: str = "\n"
     created: int = field(default_factory=lambda: int(time.time()))
     clock: Callable[[], float] = time.monotonic
     known: dict[str, Model] = field(init=False)
@@ -109,13 +109,23 @@ class Models:
         """A model answered."""
         self.known[name].answered()
 
-    def settings(self, engines: Mapping[str, Engine], limits: Limits, cancel_within: float) -> Settings:
-        """What runs every pair, over these views of the engines."""
+    def settings(
+        self,
+        engines: Mapping[str, Engine],
+        limits: Limits,
+        cancel_within: float,
+        delimiters: Mapping[str, str] = MappingProxyType({}),
+    ) -> Settings:
+        """What runs every pair, over these views of the engines. ``delimiters``: of steps, by policy."""
         out: dict[tuple[str, str | None], Setting] = {}
         for policy, engine in engines.items():
             for prm, reward in (None, None), *self.rewards.items():
                 out[policy, prm] = Setting(
-                    engine, reward, limits=limits, delimiter=self.delimiter, cancel_within=cancel_within
+                    engine,
+                    reward,
+                    limits=limits,
+                    delimiter=delimiters.get(policy, "\n"),
+                    cancel_within=cancel_within,
                 )
         return out
 

@@ -26,6 +26,7 @@ from planner.server.service import Service
 from planner.server.shaping import Meter, ShapedEngine
 from planner.server.terms import Terms
 from planner.stopping import Patience
+from search.engines.prompted import PromptedEngine
 from search.errors import ContextError, EngineError, RewardError
 from search.result import Outcome
 
@@ -252,11 +253,12 @@ class Work:
         models, ask = self._service.models, self._brief.ask
         assert ask.conversation is not None
         engines: dict[str, ShapedEngine] = {}
+        promptings = {name: self._brief.prompting(name) for name in models.engines}
         for name, engine in models.engines.items():
-            meter = Meter()
+            meter, prompting = Meter(), promptings[name]
             engines[name] = ShapedEngine(
-                engine,
-                ask.conversation,
+                engine if prompting.is_plain else PromptedEngine(engine, prompting),
+                ask.conversation.asked(prompting),
                 meter,
                 render=models.renders.get(name),
                 stop=ask.stop,
@@ -267,4 +269,6 @@ class Work:
         limits = models.limits
         if ask.max_tokens is not None:
             limits = replace(limits, max_tokens=ask.max_tokens)
-        return models.settings(engines, limits, self._service.rules.cancel_within), engines
+        delimiters = {name: prompting.delimiter for name, prompting in promptings.items()}
+        within = self._service.rules.cancel_within
+        return models.settings(engines, limits, within, delimiters), engines

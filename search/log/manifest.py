@@ -2,7 +2,8 @@
 
 ``settings`` are what every row of one log shares (campaign seed, sampling, limits, block), so that
 draws of two kinds are never pooled. ``policies`` and ``prms`` grow as a log is extended; a name
-stays bound to one fingerprint. A card's fingerprint covers weights, tokenizer and prompt template.
+stays bound to one fingerprint. A card's fingerprint covers weights, tokenizer and prompt template; the
+template itself is the setting ``prompt of NAME`` where it is not the plain one.
 """
 
 from __future__ import annotations
@@ -16,14 +17,23 @@ from typing import Any
 
 from search.atomic import write_atomic
 from search.cards import ModelCard
-from search.errors import FingerprintError, LogError, SchemaError
+from search.errors import FingerprintError, GridError, LogError, SchemaError
 from search.log.tables import SCHEMA_VERSION
 from search.problem_set import canonical_json
+from search.prompts import Prompting
 
-__all__ = ["MANIFEST_NAME", "Manifest"]
+__all__ = ["MANIFEST_NAME", "Manifest", "prompt_settings"]
 
 MANIFEST_NAME = "manifest.json"
 _KIND = "search log"
+
+
+_PROMPT_OF = "prompt of "
+
+
+def prompt_settings(promptings: Mapping[str, Prompting]) -> dict[str, str]:
+    """The settings of a log whose policies were asked so; plain ones have none."""
+    return {f"{_PROMPT_OF}{name}": str(one) for name, one in promptings.items() if not one.is_plain}
 
 
 def _frozen(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -84,6 +94,18 @@ class Manifest:
     def prm(self, name: str) -> ModelCard:
         """The card of a PRM. Raises LogError when the log has none of that name."""
         return _known(self.prms, name, "PRMs")
+
+    @property
+    def promptings(self) -> dict[str, Prompting]:
+        """How policies were asked: those that were not asked plainly. Raises LogError."""
+        try:
+            return {
+                name.removeprefix(_PROMPT_OF): Prompting.parse(value)
+                for name, value in self.settings.items()
+                if name.startswith(_PROMPT_OF)
+            }
+        except GridError as error:
+            raise LogError(f"a log's prompts must be such as a campaign writes: {error}") from error
 
     def part_metadata(self, table: str, unit: str, backend: str = "") -> dict[str, str]:
         """The key-value metadata that travels in a Parquet part of this log.

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, TypeAlias
 
 from planner.server.decisions.hashing import HASHED
@@ -32,8 +33,11 @@ from search.importing.protocol import Draw, Importer, Run, Scored
 from search.importing.protocol import Record as Taken
 from search.importing.report import Report
 from search.importing.write import import_records
+from search.log.manifest import prompt_settings
+from search.log.store import SearchLog
 from search.plan import Plan
 from search.problem import Problem
+from search.prompts import Prompting
 from search.seeds import seed_of
 
 __all__ = ["Decisions", "Truth", "export", "truth_of"]
@@ -207,12 +211,18 @@ class Decisions(Importer):
         )
 
 
-def export(decisions: Decisions, output: Path) -> Report:
+def export(
+    decisions: Decisions, output: Path, promptings: Mapping[str, Prompting] = MappingProxyType({})
+) -> Report:
     """Write the search log of a decision log at ``output``, a folder that is new or empty.
+
+    ``promptings`` are those of the planner that served, under which its policies were asked.
 
     Raises DecisionLogError where the log cannot be read, RecordError where nothing of it can be taken.
     """
     report = import_records(decisions, [Path("decisions")], output)
+    log = SearchLog.open(output)
+    log.declare(prompt_settings({n: one for n, one in promptings.items() if n in log.manifest.policies}))
     unsure = report.left_out.get(_UNSURE)
     if unsure is not None:
         report.note(

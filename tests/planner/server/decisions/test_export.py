@@ -21,6 +21,7 @@ from search.cards import ModelCard
 from search.engines.protocol import Sampling
 from search.errors import DecisionLogError, RecordError, TooLittleDataError
 from search.log.store import SearchLog
+from search.prompts import Prompting
 from search.result import Candidate, Spend
 from training.study import fit
 
@@ -185,6 +186,14 @@ def test_a_planner_is_fitted_on_what_was_served(where: str, tmp_path: Path) -> N
     refitted = fit(log, log.manifest.policies, log.manifest.prms, trials=0, date="2026-01-01")
     assert isinstance(refitted, Planner)
     assert set(refitted.policies) == {"small"}
+
+
+def test_the_log_tells_how_policies_were_asked(tmp_path: Path) -> None:
+    where = str(tmp_path / "decisions.db")
+    keep(where, [decision("vote", 1.0)], [Feedback("vote", 9.0, candidate=0)])
+    asked = Prompting("Think: {question}")
+    export(reader(where), tmp_path / "log", {"small": asked, "large": asked})
+    assert SearchLog.open(tmp_path / "log").manifest.promptings == {"small": asked}
 
 
 def test_too_little_to_fit_is_said(tmp_path: Path) -> None:
