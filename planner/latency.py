@@ -18,6 +18,7 @@ Nothing is said of a policy that has hardly run. Knows nothing of budgets or dec
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -39,6 +40,8 @@ _Z90 = 1.2816
 #: the depth and the tokens are told in hundreds, so that weights are alike in size
 _SCALE = 100.0
 _SHORTEST = 1e-4
+#: the newest endings that the margin is taken from, which quantile of them, and the most of a deadline
+_ENDINGS, _LATEST, _LARGEST = 64, 0.95, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class Latency:
     def __init__(self) -> None:
         self._kinds: dict[tuple[str, str | None, bool], _Kind] = {}
         self._factor = 0.0  # log of actual over predicted, of the newest runs
-        self._late, self._late_square = 0.02, 0.001
+        self._late = deque([0.02], maxlen=_ENDINGS)  # newest last
 
     def observe(self, work: Work, tokens: int, seconds: float, load: int) -> None:
         """Something ran: so many tokens (policy and PRM), seconds, and requests beside it."""
@@ -116,10 +119,8 @@ class Latency:
         return max((self._seconds(k, x) for k in known), key=lambda found: found.p90, default=None)
 
     def overran(self, seconds: float) -> None:
-        """Work ended so long after it was told to end."""
-        late = max(0.0, seconds)
-        self._late += _NEWEST * (late - self._late)
-        self._late_square += _NEWEST * (late * late - self._late_square)
+        """An answer was there so long after work had been told to end."""
+        self._late.append(max(0.0, seconds))
 
     def learn(self, seen: Iterable[tuple[Work, int, float, int]]) -> None:
         """Observe what ran in the past: (work, tokens, seconds, load), oldest first."""
@@ -127,11 +128,14 @@ class Latency:
             self.observe(*one)
         self._factor = 0.0  # the past's load is not the present's
 
-    @property
-    def margin(self) -> float:
-        """Seconds before a deadline at which work must be told to end, to have ended at it."""
-        deviation = math.sqrt(max(0.0, self._late_square - self._late**2))
-        return self._late + 2.0 * deviation
+    def margin(self, seconds: float) -> float:
+        """How long before a deadline, ``seconds`` from its request, work must be told to end.
+
+        What 95% of the newest answers needed, but no more than half of the time: a few that came very late
+        must not leave those after them none to work in.
+        """
+        ranked = sorted(self._late)
+        return min(ranked[int(_LATEST * len(ranked))], _LARGEST * seconds)
 
     def _seconds(self, kind: _Kind, x: Floats) -> Seconds:
         mean = self._plain(kind, x) * math.exp(self._factor)

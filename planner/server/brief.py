@@ -109,13 +109,14 @@ class Brief:
 
     def terms(self, service: Service, allowance: Allowance, waited: float = 0.0) -> Terms:
         """An allowance in the planner's words, ``waited`` seconds after the request came."""
+        seconds = allowance.seconds
         return Terms.of(
             allowance,
             self.planner,
             self.ask.question,
             price=service.rules.price,
             prices=service.rules.prices,
-            waited=waited + service.latency.margin,
+            waited=waited + (0.0 if seconds is None else service.latency.margin(seconds)),
             shares=self.ask.n,
         )
 

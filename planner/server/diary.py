@@ -9,6 +9,7 @@ from planner.events import Decided, Event, Left, Started, Why
 from planner.executor import Solution
 from planner.options import options, voting
 from planner.recommendation import Recommendation
+from planner.server.arrival import Arrival
 from planner.server.brief import Brief
 from planner.server.pace import expected_seconds
 from planner.server.recorder import Decision, Step
@@ -31,7 +32,8 @@ class Diary:
         self.choice: Choice | None = brief.choice
         self._service = service
         self._brief = brief
-        self._came, self._clock = time.time(), time.monotonic()
+        self._arrival = Arrival.now()
+        self._came = time.time() - self._arrival.seconds
         self._advice: list[tuple[Decided, Spend]] = []
         self._latest = Spend()
         self._solution: Solution | None = None  # the first
@@ -98,7 +100,7 @@ class Diary:
             steps=steps,
             candidates=() if solution is None else solution.candidates,
             chosen=None if solution is None else solution.chosen,
-            spend=replace(self.spend, seconds=time.monotonic() - self._clock),
+            spend=replace(self.spend, seconds=self._arrival.seconds),
             spent_usd=None if solution is None else solution.usd,
             error=_failure(error, solution),
         )

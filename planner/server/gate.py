@@ -13,6 +13,7 @@ from pydantic_core import from_json
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from planner.server.arrival import Arrival
 from planner.server.limits import Sizes
 from planner.server.refusal import Refusal, refusal_of
 
@@ -32,7 +33,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
+        arrival, started = Arrival.begin(), False
 
         async def watched(message: Message) -> None:
             nonlocal started
@@ -52,6 +53,8 @@ class Gate:
                 raise  # the server ends the connection
             response = JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
             await response(scope, receive, send)
+        finally:
+            arrival.left()
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
         """The whole body. Raises Refusal; None where the client left."""

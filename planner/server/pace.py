@@ -11,6 +11,7 @@ from planner.executor import Solution
 from planner.exploration import Exploration
 from planner.hurry import Hurry
 from planner.latency import Work
+from planner.server.arrival import Arrival
 from planner.server.brief import Brief
 from planner.server.service import Service
 from planner.server.terms import Terms
@@ -57,4 +58,6 @@ def learn(service: Service, solution: Solution, terms: Terms) -> None:
         # what was cut off tells too: so many tokens took so long
         latency.observe(ran, record.spend.tokens, record.spend.seconds, load)
     if solution.ended == Why.DEADLINE and terms.budget.seconds is not None:
-        latency.overran(solution.spend.seconds - terms.budget.seconds)
+        arrival = Arrival.now()
+        told = arrival.seconds - (solution.spend.seconds - terms.budget.seconds)  # when to end
+        arrival.then(lambda left: latency.overran(left - told))

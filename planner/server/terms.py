@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -31,6 +31,10 @@ class Terms:
     objective: Objective
     cap: HardCap | None
     budget: Budget
+
+    def within(self, seconds: float) -> Terms:
+        """The same, to end within so many seconds."""
+        return replace(self, budget=replace(self.budget, seconds=max(0.0, seconds)))
 
     @classmethod
     def of(

@@ -6,6 +6,7 @@ Everything that a response is made of comes from here; how it is sent does not m
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Any
 from planner.events import Event, Started
 from planner.executor import Settings, Solution, perform, solve
 from planner.server.admission import Ticket
+from planner.server.arrival import Arrival
 from planner.server.ask import Ask
 from planner.server.brief import Brief
 from planner.server.budget import Granted
@@ -100,12 +102,14 @@ class Work:
         self._on_queue = on_queue
         self._allowance = self._brief.allowance
         self._share = 1.0
+        self._behind, self._began = Arrival.now().seconds, time.monotonic()
         self._meters: list[Meter] = []
         self._brief.terms(service, self._allowance)  # refused before it waits, where that can be known
 
     async def run(self) -> Answers:
         """Wait for a place, work, and write it down whatever comes."""
         service = self._service
+        self._began = time.monotonic()
         outcome = "cancelled"
         error: Exception | None = None
         try:
@@ -114,7 +118,7 @@ class Work:
             async with self._place() as ticket:
                 self._share = ticket.share
                 self._allowance = self._allowance.shrunk(ticket.share)
-                answers = await self._within_time(ticket.waited)
+                answers = await self._within_time()
             outcome = str(answers.answers[0].solution.outcome)
             return answers
         except Refusal as refusal:
@@ -126,13 +130,18 @@ class Work:
         finally:
             self._diary.write(outcome, error)
 
+    @property
+    def _elapsed(self) -> float:
+        """Seconds of a deadline that have passed: from the arrival to the work's making, and in it."""
+        return self._behind + time.monotonic() - self._began
+
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[Ticket]:
         """A place among the running requests. Raises Refusal: 429 beyond the queue, 504 at the deadline."""
         seconds = self._allowance.seconds
         async with AsyncExitStack() as stack:
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(None if seconds is None else seconds - self._elapsed):
                     entering = self._service.admission.enter(self._brief.key.name)
                     ticket = await stack.enter_async_context(entering)
             except TimeoutError as error:
@@ -141,22 +150,26 @@ class Work:
                 ) from error
             yield ticket
 
-    async def _within_time(self, waited: float) -> Answers:
+    async def _within_time(self) -> Answers:
         seconds = self._allowance.seconds
-        limit = None if seconds is None else max(0.0, seconds - waited) + self._service.rules.grace
+        limit = None if seconds is None else max(0.0, seconds - self._elapsed) + self._service.rules.grace
         try:
             async with asyncio.timeout(limit):
-                return await self._work(waited)
+                return await self._work()
         except TimeoutError as error:
             raise Refusal(
                 f"a backend must end within {limit:g} s of work, got none that did", 504, code="deadline"
             ) from error
 
-    async def _work(self, waited: float) -> Answers:
+    async def _work(self) -> Answers:
         service, brief = self._service, self._brief
-        terms = brief.terms(service, self._allowance, waited)
+        wide = terms = brief.terms(service, self._allowance, self._elapsed)
+        began = time.monotonic()
         answers: list[Answer] = []
         for place in range(brief.ask.n):
+            if wide.budget.seconds is not None:  # answers come one after another and share what is left
+                left = wide.budget.seconds - (time.monotonic() - began)
+                terms = wide.within(left / (brief.ask.n - place))
             solution = await self._solution(place, terms)
             self._diary.solved(solution)
             learn(service, solution, terms)

@@ -62,16 +62,26 @@ def test_what_cannot_be_learned_from_is_passed_over() -> None:
     assert latency.predict(VOTE, 400, 1) == before
 
 
-def test_the_margin_follows_how_late_work_ends() -> None:
+def test_the_margin_follows_how_late_answers_are() -> None:
     latency = Latency()
-    first = latency.margin
-    for _ in range(50):
+    first = latency.margin(10.0)
+    for _ in range(64):
         latency.overran(0.3)
-    assert latency.margin > first
-    assert latency.margin == pytest.approx(0.3, rel=0.1)
-    for _ in range(100):
+    assert latency.margin(10.0) == 0.3 > first
+    for _ in range(64):
         latency.overran(-1.0)
-    assert latency.margin == pytest.approx(0.0, abs=0.01)
+    assert latency.margin(10.0) == 0.0
+
+
+def test_a_few_that_came_very_late_take_no_time_from_the_others() -> None:
+    latency = Latency()
+    for late in (5.0, 6.0, *[0.02] * 62):
+        latency.overran(late)
+    assert latency.margin(0.5) == 0.02
+    for _ in range(10):
+        latency.overran(5.0)
+    assert latency.margin(0.5) == 0.25  # and never more than half of it
+    assert latency.margin(20.0) == 5.0
 
 
 def test_samples_that_are_there_are_not_drawn_again() -> None:
