@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.planner import Planner
+from planner.recommendation import Recommendation
 from search.choice import Choice
 
-__all__ = ["Option", "Voting", "options", "voting"]
+__all__ = ["Option", "Voting", "appraised", "options", "voting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Option:
 @dataclass(frozen=True, slots=True)
 class Voting:
     """The cheapest plain vote (or greedy answer) of an accuracy. ``never``: none is expected to reach it,
-    and this is the most accurate one."""
+    and this is the largest one."""
 
     option: Option
     never: bool
@@ -51,6 +52,31 @@ def options(planner: Planner, question: str) -> tuple[Option, ...]:
         for i, choice in enumerate(stage.choices)
     ]
     return tuple(sorted(found, key=lambda option: (-option.accuracy, option.flops)))
+
+
+def appraised(planner: Planner, question: str, choice: Choice) -> Recommendation:
+    """A choice that somebody else has made, as advice: what the planner expects of it.
+
+    Accuracy and costs are NaN where the planner was not learned from that choice, and a warning says so.
+    """
+    for option in options(planner, question):
+        if option.choice == choice:
+            return Recommendation(
+                choice,
+                None,
+                option.accuracy,
+                planner.stages[0].reliability.interval(option.accuracy),
+                option.tokens,
+                option.flops,
+                option.tokens_p90,
+                option.flops_p90,
+                None,
+            )
+    unknown = float("nan")
+    warning = "the planner was not learned from this choice: what it is worth and costs is unknown"
+    return Recommendation(
+        choice, None, unknown, (0.0, 1.0), unknown, unknown, unknown, unknown, None, (warning,)
+    )
 
 
 def voting(found: Sequence[Option], policy: str, accuracy: float) -> Voting | None:

@@ -157,7 +157,6 @@ SCHEMAS: dict[str, _Schema] = {
     "Completion": _completion(_of(index=_COUNT, text=_TEXT, finish_reason=_TEXT)),
     "Plan": _of(
         {
-            "forced": _null(_ANY),
             "alternatives": _list(
                 _of(
                     **_CHOICE,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from planner.barring import Barring
 from planner.planner import Planner
 from planner.server.ask import Ask
 from planner.server.budget import Allowance, Granted
-from planner.server.choosing import NO_PRM, barring, first_policy
+from planner.server.choosing import barring, first_policy, forced
 from planner.server.current import Served
 from planner.server.keys import Key
-from planner.server.models import Models
 from planner.server.receipt import Reason
 from planner.server.refusal import Refusal
 from planner.server.rules import Rules
@@ -28,8 +26,6 @@ __all__ = ["Brief"]
 _UNVOTED = Reason(
     "open_ended", "no domain claims this question, so answers cannot be compared: the policy answers once"
 )
-_FORCED = Reason("forced_plan", "the model's name forces a plan")
-_NAMED = Reason("policy", "the model's name is a policy's: it answers once")
 
 #: reasons of requests that a policy answers once for itself, as its own server would
 _ONCE = ("open_ended", "policy")
@@ -77,7 +73,7 @@ class Brief:
         domain, voteable = _domain(ask, rules, served)
         first = first_policy(served, models, ask.policy)
         bars = barring(served, models, ask.policy, ask.prm)
-        choice, reason = _forced(ask, granted, models, rules, served, first)
+        choice, reason = forced(granted, models, rules, served, first, ask.prm)
         if choice is None and not voteable:
             choice, reason = Choice(first, None, Plan.of("cot")), _UNVOTED
         return cls(
@@ -131,32 +127,3 @@ def _domain(ask: Ask, rules: Rules, served: Served) -> tuple[str, bool]:
     if guessed is None or guessed.name not in served.planner.domains:
         return "text", False
     return guessed.name, True
-
-
-def _forced(
-    ask: Ask, granted: Granted, models: Models, rules: Rules, served: Served, first: str
-) -> tuple[Choice | None, Reason | None]:
-    if granted.plan is None:
-        return None, None
-    policy = granted.policy or first
-    prm = None
-    if granted.plan.needs_prm:
-        prm = ask.prm or _best_prm(served.planner, policy, models.prms)
-        if prm is None or prm == NO_PRM:
-            raise Refusal(f"the plan {granted.plan} needs a PRM, got none", param="prm")
-        if prm in models.down:
-            raise Refusal(f"the PRM {prm} must answer, got none lately", 503, param="prm", code="prm_failed")
-    if granted.plan.n > rules.sizes.samples:
-        raise Refusal(
-            f"a plan has at most {rules.sizes.samples} samples, got {granted.plan}",
-            param="model",
-            code="too_large",
-        )
-    return Choice(policy, prm, granted.plan), _NAMED if granted.policy else _FORCED
-
-
-def _best_prm(planner: Planner, policy: str, prms: Sequence[str]) -> str | None:
-    """The PRM that told right from wrong best in training, of those that are there."""
-    known = planner.card.get("prm_auroc_within_problems", {})
-    ranked = sorted(prms, key=lambda prm: -float(known.get(f"{policy} x {prm}", 0.0)))
-    return ranked[0] if ranked else None

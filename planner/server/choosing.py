@@ -1,16 +1,26 @@
-"""What a request's planner may choose among: the models that are there, up, and allowed by the request."""
+"""What a request leaves to choose: the models that are there, up and allowed; or the choice it forces."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from planner.barring import Barring
+from planner.planner import Planner
+from planner.server.budget import Granted
 from planner.server.current import Served
 from planner.server.models import Models
+from planner.server.receipt import Reason
 from planner.server.refusal import Refusal
+from planner.server.rules import Rules
+from search.choice import Choice
 
-__all__ = ["NO_PRM", "barring", "first_policy"]
+__all__ = ["NO_PRM", "barring", "first_policy", "forced"]
 
 #: as a request's ``prm``: none may be asked
 NO_PRM = "none"
+
+_FORCED = Reason("forced_plan", "the model's name forces a plan")
+_NAMED = Reason("policy", "the model's name is a policy's: it answers once")
 
 
 def barring(served: Served, models: Models, policy: str | None, prm: str | None) -> Barring:
@@ -39,3 +49,38 @@ def first_policy(served: Served, models: Models, asked: str | None = None) -> st
         return asked
     probing = served.planner.stages[0].look.policy
     return probing if probing in models.policies else models.policies[0]
+
+
+def forced(
+    granted: Granted, models: Models, rules: Rules, served: Served, first: str, prm: str | None = None
+) -> tuple[Choice | None, Reason | None]:
+    """The choice that a model's name forces, and why the planner does not choose; None where it does.
+
+    ``first`` answers where no policy is named. Without ``prm`` a plan that needs one gets the best of those
+    that are there. Raises Refusal where there is none.
+    """
+    if granted.plan is None:
+        return None, None
+    policy = granted.policy or first
+    if not granted.plan.needs_prm:
+        prm = None
+    else:
+        prm = prm or _best_prm(served.planner, policy, models.prms)
+        if prm is None or prm == NO_PRM:
+            raise Refusal(f"the plan {granted.plan} needs a PRM, got none", param="prm")
+        if prm in models.down:
+            raise Refusal(f"the PRM {prm} must answer, got none lately", 503, param="prm", code="prm_failed")
+    if granted.plan.n > rules.sizes.samples:
+        raise Refusal(
+            f"a plan has at most {rules.sizes.samples} samples, got {granted.plan}",
+            param="model",
+            code="too_large",
+        )
+    return Choice(policy, prm, granted.plan), _NAMED if granted.policy else _FORCED
+
+
+def _best_prm(planner: Planner, policy: str, prms: Sequence[str]) -> str | None:
+    """The PRM that told right from wrong best in training, of those that are there."""
+    known = planner.card.get("prm_auroc_within_problems", {})
+    ranked = sorted(prms, key=lambda prm: -float(known.get(f"{policy} x {prm}", 0.0)))
+    return ranked[0] if ranked else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import nullcontext
 
 from pydantic_core import from_json
 from starlette.responses import JSONResponse
@@ -16,8 +17,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from planner.server.arrival import Arrival
 from planner.server.limits import Sizes
 from planner.server.refusal import Refusal, refusal_of
+from planner.server.window import Window
 
-__all__ = ["Gate"]
+__all__ = ["ASKING", "Gate"]
+
+#: paths of requests that are counted where they are turned away
+ASKING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/plan"})
 
 _LOGGER = logging.getLogger("planner.server")
 
@@ -25,9 +30,10 @@ _LOGGER = logging.getLogger("planner.server")
 class Gate:
     """Wraps an application."""
 
-    def __init__(self, app: ASGIApp, sizes: Sizes) -> None:
+    def __init__(self, app: ASGIApp, sizes: Sizes, window: Window) -> None:
         self._app = app
         self._sizes = sizes
+        self._window = window
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,7 +47,8 @@ class Gate:
             await send(message)
 
         try:
-            body = await self._body(scope, receive)
+            with self._window.refusing() if scope["path"] in ASKING else nullcontext():
+                body = await self._body(scope, receive)
             if body is None:
                 return  # the client left before it had asked
             await self._app(scope, _replayed(body, receive), watched)

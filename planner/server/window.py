@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from search.errors import PlannerError
 
 __all__ = ["Finished", "Window"]
 
@@ -116,15 +119,29 @@ class Window:
         piece.add(done)
 
     def refuse(self) -> None:
-        """Count a request that was refused."""
+        """Count a request that was turned away before any work."""
         self.counts["refused"] += 1
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Count a request that an error of ours turns away inside: a key, a rate, a wrong field."""
+        try:
+            yield
+        except PlannerError:
+            self.refuse()
+            raise
 
     def hear(self, promised: float, kept: float) -> None:
         """Count feedback on an answer with a promised accuracy; ``kept`` in [0, 1]."""
         self._told.append((promised, kept))
 
     def told(self) -> dict[str, Any]:
-        """Figures in JSON."""
+        """Figures in JSON.
+
+        ``requests``: ``total`` is the sum of ``answered``, ``failed`` and ``cancelled``; ``refused`` ones
+        were turned away before that. ``majority``: what answers took (``flops``) against plain votes of equal
+        expected accuracy; ``ratio`` is ``flops`` over ``majority_flops``, below 1 where planning saved.
+        """
         now = self._clock()
         last = int(now // _SLICE)
         pieces = {place: self._slices.get(place, _EMPTY) for place in range(last - _SLICES + 1, last + 1)}
@@ -234,6 +251,6 @@ def _majority(recent: list[_Slice]) -> dict[str, Any]:
         "requests": sum(piece.compared for piece in recent),
         "flops": spent,
         "majority_flops": voting,
-        "ratio": voting / spent if spent > 0 else None,
+        "ratio": spent / voting if voting > 0 else None,
         "never": sum(piece.never for piece in recent),
     }

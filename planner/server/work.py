@@ -95,7 +95,10 @@ class Work:
         on_queue: Callable[[int], None] | None = None,
     ) -> None:
         self._service = service
-        self._brief = Brief.of(service, ask, granted, key, endpoint, response_id)
+        with service.window.refusing():
+            self._brief = Brief.of(service, ask, granted, key, endpoint, response_id)
+            # refused before it waits, where that can be known
+            self._brief.terms(service, self._brief.allowance)
         self._diary = Diary(service, self._brief)
         self._listener = listener
         self._on_text = on_text
@@ -104,7 +107,6 @@ class Work:
         self._share = 1.0
         self._behind, self._began = Arrival.now().seconds, time.monotonic()
         self._meters: list[Meter] = []
-        self._brief.terms(service, self._allowance)  # refused before it waits, where that can be known
 
     async def run(self) -> Answers:
         """Wait for a place, work, and write it down whatever comes."""

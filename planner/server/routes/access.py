@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from planner.server.gate import ASKING
 from planner.server.keys import Key, Scope
 from planner.server.service import Service
 
@@ -25,7 +27,9 @@ async def _here(request: Request) -> Service:
 
 def _allowed(scope: Scope) -> Callable[[Request], Awaitable[Key]]:
     async def allow(request: Request) -> Key:
-        return service_of(request).keys.who(request.headers.get("authorization"), scope)
+        service = service_of(request)
+        with service.window.refusing() if request.url.path in ASKING else nullcontext():
+            return service.keys.who(request.headers.get("authorization"), scope)
 
     return allow
 

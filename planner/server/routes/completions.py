@@ -31,7 +31,8 @@ router = APIRouter()
 @router.post("/v1/chat/completions")
 async def chat(body: ChatBody, request: Request, service: Here, key: Inferrer) -> Response:
     """Answer the last message of a conversation."""
-    ask = of_chat(body, service.rules.sizes)
+    with service.window.refusing():
+        ask = of_chat(body, service.rules.sizes)
     return await _answer(service, CHAT, ask, key, request)
 
 
@@ -40,21 +41,24 @@ async def completions(body: CompletionBody, request: Request, service: Here, key
     """Answer a prompt, which is taken for a question; several prompts give a choice each."""
     prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
     if len(prompts) == 1:
-        ask = of_completion(body, prompts[0], service.rules.sizes)
+        with service.window.refusing():
+            ask = of_completion(body, prompts[0], service.rules.sizes)
         return await _answer(service, COMPLETION, ask, key, request)
     return await _several(service, body, prompts, key, request)
 
 
 async def _answer(service: Service, shape: Shape, ask: Ask, key: Key, request: Request) -> Response:
-    service.rates.enter(key)
-    granted = _granted(service, ask, request)
+    with service.window.refusing():
+        service.rates.enter(key)
+        granted = _granted(service, ask, request)
     code = ask.untouched
     if code is None and service.upstream is not None and _is_open(service, ask, granted):
         code = "open_ended"
     if code is None:
         return await respond(service, shape, ask, granted, key, request)
     response_id = f"{shape.prefix}-{secrets.token_hex(12)}"
-    passing = Untouched(service, shape, ask, granted, key, response_id, code)
+    with service.window.refusing():
+        passing = Untouched(service, shape, ask, granted, key, response_id, code)
     if ask.stream:
         return EventStream(passing.lines(), patience=service.rules.sizes.seconds)
     return JSONResponse(await while_connected(passing.run(), request))
@@ -64,19 +68,21 @@ async def _several(
     service: Service, body: CompletionBody, prompts: list[str], key: Key, request: Request
 ) -> Response:
     """One response over several prompts: a choice for each, in order. Not as a stream."""
-    service.rules.sizes.check(batch=len(prompts))
-    if not prompts:
-        raise Refusal("a prompt is a text or several, got none", param="prompt")
-    if body.stream or (body.n or 1) > 1:
-        raise Refusal("several prompts come whole and with n=1, got stream or n", param="prompt")
-    service.rates.enter(key)
     response_id, created = f"cmpl-{secrets.token_hex(12)}", int(time.time())
-    asks = [of_completion(body, prompt, service.rules.sizes) for prompt in prompts]
-    if asks[0].untouched is not None:
-        raise Refusal(f"{asks[0].untouched} comes with one prompt, got {len(prompts)}", param="prompt")
+    with service.window.refusing():
+        service.rules.sizes.check(batch=len(prompts))
+        if not prompts:
+            raise Refusal("a prompt is a text or several, got none", param="prompt")
+        if body.stream or (body.n or 1) > 1:
+            raise Refusal("several prompts come whole and with n=1, got stream or n", param="prompt")
+        service.rates.enter(key)
+        asks = [of_completion(body, prompt, service.rules.sizes) for prompt in prompts]
+        if asks[0].untouched is not None:
+            raise Refusal(f"{asks[0].untouched} comes with one prompt, got {len(prompts)}", param="prompt")
+        grants = [_granted(service, ask, request) for ask in asks]
     works = [
-        Work(service, ask, _granted(service, ask, request), key, "completions", f"{response_id}-{place}")
-        for place, ask in enumerate(asks)
+        Work(service, ask, granted, key, "completions", f"{response_id}-{place}")
+        for place, (ask, granted) in enumerate(zip(asks, grants, strict=True))
     ]
 
     async def all_of_them() -> list[Any]:

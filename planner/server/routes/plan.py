@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +11,11 @@ from fastapi import APIRouter
 
 from planner.barring import Barring
 from planner.latency import Work
-from planner.options import Option, options
+from planner.options import Option, appraised, options
 from planner.recommendation import Recommendation
 from planner.server.budget import Allowance, Granted, grant
-from planner.server.choosing import barring, first_policy
+from planner.server.choosing import barring, first_policy, forced
+from planner.server.receipt import Reason
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.routes.access import Here, Inferrer
 from planner.server.schema import PlanBody
@@ -28,19 +30,22 @@ __all__ = ["router"]
 
 router = APIRouter()
 
+_OPEN = Reason("open_ended", "no domain claims this question: the policy answers once")
+
 
 @router.post("/v1/plan")
 async def plan(body: PlanBody, service: Here, key: Inferrer) -> dict[str, Any]:
     """Say which plan would be run, what it is expected to be worth and to cost. No token is spent."""
-    service.rates.enter(key)
-    if (body.question is None) == (body.questions is None):
-        raise Refusal("a plan is for a question or for questions, got both or neither", param="question")
-    granted = _granted(service, body)
-    if body.question is not None:
-        _check(service, [body.question])
-        return _plan(service, body, granted, body.question)
-    questions = body.questions or []
-    _check(service, questions)
+    with service.window.refusing():
+        service.rates.enter(key)
+        if (body.question is None) == (body.questions is None):
+            raise Refusal("a plan is for a question or for questions, got both or neither", param="question")
+        granted = _granted(service, body)
+        if body.question is not None:
+            _check(service, [body.question])
+            return _plan(service, body, granted, body.question)
+        questions = body.questions or []
+        _check(service, questions)
     out: list[dict[str, Any]] = []
     for question in questions:
         try:
@@ -83,24 +88,29 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
     planner, bars = served.planner, barring(served, models, body.policy, body.prm)
     allowance: Allowance = granted.allowance.under(rules.ceiling)
     terms = Terms.of(allowance, planner, question, price=rules.price, prices=rules.prices)
-    advice = planner.recommend(
-        question,
-        objective=terms.objective,
-        cap=terms.cap,
-        domain=domain,
-        voteable=domain is not None,
-        abstain_below=body.abstain_below or 0.0,
-        steering=bars,
-    )
-    if domain is None:
-        policy = first_policy(served, models, body.policy)
-        advice = replace(advice, choice=Choice(policy, None, advice.choice.plan))
+    first = first_policy(served, models, body.policy)
+    choice, reason = forced(granted, models, rules, served, first, body.prm)
+    if choice is not None:
+        advice = appraised(planner, question, choice)
+    else:
+        advice = planner.recommend(
+            question,
+            objective=terms.objective,
+            cap=terms.cap,
+            domain=domain,
+            voteable=domain is not None,
+            abstain_below=body.abstain_below or 0.0,
+            steering=bars,
+        )
+        if domain is None:
+            advice = replace(advice, choice=Choice(first, None, advice.choice.plan))
+            reason = _OPEN
     wanted = body.include or ()
     out: dict[str, Any] = {
         "object": "plan",
         "domain": domain,
-        "reason": None,
-        "detail": None,
+        "reason": None if reason is None else reason.code,
+        "detail": None if reason is None else reason.detail,
         "budget": {
             "asked": granted.allowance.asked,
             "source": str(granted.source),
@@ -109,19 +119,6 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
         },
         "advice": advice_told(advice, _seconds(service, advice)),
     }
-    if granted.plan is not None:
-        out["reason"], out["detail"] = "forced_plan", f"the model's name forces {granted.plan}"
-        out["forced"] = next(
-            (
-                one
-                for one in _alternatives(service, question, terms, bars)
-                if one["plan"] == str(granted.plan)
-            ),
-            None,
-        )
-    elif domain is None:
-        out["reason"] = "open_ended"
-        out["detail"] = "no domain claims this question: the policy answers once"
     if "alternatives" in wanted:
         told = _alternatives(service, question, terms, bars)
         out["alternatives"] = [] if domain is None else told  # accuracy means nothing without a domain
@@ -159,5 +156,7 @@ def _alternatives(service: Service, question: str, terms: Terms, bars: Barring) 
 
 def _seconds(service: Service, option: Option | Recommendation) -> float | None:
     """What it takes by what is known of latencies; None where that is nothing."""
+    if not math.isfinite(option.tokens):
+        return None
     found = service.latency.predict(Work.of(option.choice), option.tokens, max(1, service.admission.running))
     return None if found is None else found.mean

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from houses import QUESTION, House
 from stuck import Broken, Dead, Deaf, Fading, Stuck
 
 from planner.server.admission import Admission
+from planner.server.keys import Key, Keys, Scope
 from planner.server.ran import ran
 from planner.server.rules import Rules
 from planner.server.service import Service
@@ -176,6 +178,46 @@ def test_too_many_are_told_when_to_come_again(service_of: Make, serving: Serve) 
     until(end)
     assert answers == [200, 200]
     until(lambda: service.window.counts["refused"] == 1)
+
+
+def test_whoever_is_turned_away_is_counted(service_of: Make, serving: Serve) -> None:
+    """Once each, whatever turned it away, and none of them among the requests that were worked on."""
+    keys = Keys(
+        [
+            replace(Key.of("ann", "a" * 32), requests_per_minute=1.0),
+            Key.of("bob", "b" * 32, [Scope.FEEDBACK]),
+            Key.of("cal", "c" * 32),
+        ]
+    )
+    service = service_of(keys=keys)
+    house = serving(service)
+    good = asked("planner/cot()")
+
+    def status(secret: str, body: Any, path: str = "/chat/completions") -> int:
+        headers = {"Authorization": f"Bearer {secret * 32}"}
+        if isinstance(body, bytes):
+            return httpx.post(f"{house.v1}{path}", content=body, headers=headers).status_code
+        return httpx.post(f"{house.v1}{path}", json=body, headers=headers).status_code
+
+    assert status("a", good) == 200
+    assert status("a", good) == 429  # beyond its rate
+    assert status("a", {"question": QUESTION}, "/plan") == 429
+    assert status("x", good) == 401  # nobody knows it
+    assert status("b", good) == 403  # not its scope
+    assert status("c", asked("nobody")) == 404
+    assert status("c", asked(prm="nobody")) == 400
+    assert status("c", asked(n=0)) == 400
+    assert status("c", {"model": "planner", "prompt": []}, "/completions") == 400
+    assert (
+        status("c", {"model": "planner", "prompt": "1", "tools": [{}], "echo": True}, "/completions") == 400
+    )
+    assert status("c", b"{", "/completions") == 400
+    turned_away = 10
+    assert status("c", {"id": "x"}, "/feedback") == 400  # asks for nothing
+    assert httpx.get(f"{house.v1}/now", headers={"Authorization": "Bearer x"}).status_code == 401
+    until(lambda: service.window.counts["total"] == 1)
+    now = httpx.get(f"{house.v1}/now", headers={"Authorization": f"Bearer {'c' * 32}"}).json()["requests"]
+    assert (now["refused"], now["total"], now["answered"]) == (turned_away, 1, 1)
 
 
 def test_a_backend_that_never_ends_is_given_up(service_of: Make, serving: Serve) -> None:

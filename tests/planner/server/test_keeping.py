@@ -110,8 +110,7 @@ def test_plans_without_spending(house: House, planner: Planner) -> None:
     assert (several["data"][1]["reason"], several["data"][1]["advice"]["plan"]) == ("open_ended", "cot()")
     bare = plan(question=QUESTION, prm="none", policy="small", budget={"samples": 64})
     assert (bare["advice"]["policy"], bare["advice"]["prm"]) == ("small", None)
-    forced = plan(question=QUESTION, model="planner/majority(n=4)")
-    assert (forced["reason"], forced["forced"]["plan"]) == ("forced_plan", "majority(n=4)")
+    assert httpx.get(f"{house.v1}/now").json()["requests"]["refused"] == 0
     poor = plan(question=QUESTION, budget={"tokens": 1})
     assert (poor["error"]["param"], "cheapest choice" in poor["error"]["message"]) == ("budget", True)
     assert plan(questions=[QUESTION], budget={"tokens": 1})["data"][0]["error"]["param"] == "budget"
@@ -123,7 +122,44 @@ def test_plans_without_spending(house: House, planner: Planner) -> None:
         {"question": "1", "prm": "x"},
     ):
         assert plan(**wrong)["error"]["type"] == "invalid_request_error"
-    assert httpx.get(f"{house.v1}/now").json()["requests"]["total"] == 0
+    now = httpx.get(f"{house.v1}/now").json()["requests"]
+    assert (now["total"], now["refused"]) == (0, 1 + 5)
+
+
+@pytest.mark.parametrize("stated", [QUESTION, "tell me about the sea"])
+def test_a_forced_plan_is_named_where_a_planned_one_is(house: House, planner: Planner, stated: str) -> None:
+    first = planner.stages[0].look.policy
+
+    def plan(model: str, **body: Any) -> Any:
+        found = httpx.post(f"{house.v1}/plan", json={"model": model, "question": stated, **body})
+        assert found.status_code == 200
+        return found.json()
+
+    every = plan("planner", include=["alternatives"], domain="arithmetic")["alternatives"]
+    assert every
+    for known in every:
+        choice = {name: known[name] for name in ("policy", "prm") if known[name] is not None}
+        found = plan(f"planner/{known['plan']}", **choice)
+        advice = found["advice"]
+        assert found["reason"] == "forced_plan"
+        for what in ("policy", "prm", "plan", "accuracy", "tokens", "flops", "tokens_p90", "flops_p90"):
+            assert advice[what] == known[what]
+        low, high = advice["interval"]
+        assert low <= advice["accuracy"] <= high
+        assert advice["look"] is advice["runner_up"] is None
+    named = plan(first)
+    assert (named["reason"], named["advice"]["policy"], named["advice"]["plan"]) == ("policy", first, "cot()")
+    # a plan that the planner knows nothing of, and what runs under that name
+    strange = plan("planner/majority(n=7)")["advice"]
+    assert (strange["policy"], strange["plan"]) == (first, "majority(n=7)")
+    assert strange["accuracy"] is strange["tokens"] is strange["flops_p90"] is strange["seconds"] is None
+    assert "not learned from this choice" in strange["warnings"][0]
+    ran = ask(house, "planner/majority(n=7)")["planner"]
+    assert (ran["policy"], ran["prm"], ran["plan"]) == (first, None, "majority(n=7)")
+    refused = httpx.post(
+        f"{house.v1}/plan", json={"model": "planner/best_of_n(n=4)", "prm": "none", "question": "1"}
+    )
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "prm")
 
 
 def test_a_new_artefact_is_taken_and_a_broken_one_is_not(

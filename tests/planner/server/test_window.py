@@ -6,6 +6,7 @@ import tracemalloc
 
 import pytest
 
+from planner.server.refusal import Refusal
 from planner.server.window import Finished, Window
 
 
@@ -65,10 +66,18 @@ def test_sums_of_the_last_ten_minutes(window: Window, clock: Clock) -> None:
         "requests": 1,
         "flops": 5.0,
         "majority_flops": 15.0,
-        "ratio": 3.0,
+        "ratio": pytest.approx(1 / 3),  # a third of what the vote would have cost
         "never": 1,
     }
     assert told["series"][-1]["requests"] == 4
+
+
+def test_what_is_turned_away_is_counted_apart(window: Window) -> None:
+    with pytest.raises(Refusal), window.refusing():
+        raise Refusal("a key is known, got none", 401)
+    with window.refusing():
+        pass
+    assert (window.counts["refused"], window.counts["total"]) == (1, 0)
 
 
 def test_the_rate_is_of_the_last_ten_seconds(window: Window, clock: Clock) -> None:
