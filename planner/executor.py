@@ -24,6 +24,7 @@ from search.budget import UNLIMITED, Budget, Prices
 from search.cards import ModelCard
 from search.choice import Choice
 from search.errors import EngineError, RewardError
+from search.grading.aside import aside
 from search.grading.registry import domain as grading
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
@@ -227,7 +228,7 @@ class _Staged:
             except EngineError:
                 raise  # a server's failure is a RewardError too, and this one was the policy's
             except RewardError as error:
-                advice = self._without_prm(advice, error)
+                advice = await self._without_prm(advice, error)
                 continue
             paid = self._before
             self._record(advice)
@@ -238,7 +239,7 @@ class _Staged:
             self._desk.tell(Looked(look, len(candidates), self._desk.spend))
             # others run while a decision is made on the loop's own thread
             await asyncio.sleep(0)
-            advice = self._next(candidates)
+            advice = await self._next(candidates)
 
     # ---- deciding
 
@@ -256,9 +257,10 @@ class _Staged:
         )
         return self._told(advice)
 
-    def _next(self, candidates: Sequence[Candidate]) -> Recommendation:
-        asked = self._asked
+    async def _next(self, candidates: Sequence[Candidate]) -> Recommendation:
+        asked, reader = self._asked, grading(self._asked.problem.domain)
         answers = [candidate.answer for candidate in candidates]
+        groups = await aside(reader, group, asked.problem, reader, answers)
         advice = self._planner.decide(
             asked.problem.question,
             self._look,
@@ -266,7 +268,7 @@ class _Staged:
             objective=asked.objective,
             cap=asked.cap,
             spent=self._desk.spend,
-            groups=group(asked.problem, grading(asked.problem.domain), answers),
+            groups=groups,
             domain=asked.problem.domain,
             abstain_below=asked.abstain_below,
             steering=self._steering,
@@ -277,7 +279,7 @@ class _Staged:
         self._desk.tell(Decided(len(self._records), self._look, advice, self._desk.spend))
         return advice
 
-    def _without_prm(self, advice: Recommendation, error: RewardError) -> Recommendation:
+    async def _without_prm(self, advice: Recommendation, error: RewardError) -> Recommendation:
         """Decide again as if the PRM that failed were not there; its samples stay."""
         prm = advice.choice.prm if advice.look is None else advice.look.prm
         if prm is None or prm in self._lost:
@@ -287,7 +289,7 @@ class _Staged:
         self._desk.tell(Lost(prm, self._desk.spend))
         self._steering = Barring(prms=self._lost, then=self._asked.steering)
         if self._look.samples:
-            return self._next(self._desk.candidates)
+            return await self._next(self._desk.candidates)
         return self._first()
 
     def _record(self, advice: Recommendation) -> None:

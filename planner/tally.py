@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from planner.events import Drawn, Ended, Grown, Listener, Pruned, Vote, Why
 from planner.stopping import Patience
 from search.cards import ModelCard
 from search.errors import EngineError
+from search.grading.aside import aside
 from search.grading.registry import domain
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Spend
 from search.scores import score
 from search.strategies.watcher import Sprout, Watcher
+from search.votes import group
 
 __all__ = ["Tally", "vote_of"]
 
@@ -68,13 +71,18 @@ class Tally(Watcher):
         self._places: dict[str, int] = {}  # answer -> group
         self._answers: list[str] = []  # the earliest answer of each group stands for it
         self._beams: dict[int, tuple[str, tuple[float, ...]]] = {}
+        self._turn = asyncio.Lock()  # comparing may wait: events come in the order of what they tell
 
-    def drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
+    async def drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
         if self._listener is None and self._patience is None:
             return False
+        async with self._turn:
+            return await self._drawn(draw, candidate, missing)
+
+    async def _drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
         is_news = self._candidates.get(draw) != candidate
         self._candidates[draw] = candidate
-        votes = self._votes()
+        votes = await self._votes()
         if self._listener is not None and is_news:
             self._listener(Drawn(draw, candidate, votes, missing, self._spend()))
         if self._patience is None or self._why is not None:
@@ -93,9 +101,12 @@ class Tally(Watcher):
         self.failure = error
         return True
 
-    def grown(self, sprout: Sprout) -> None:
-        if self._listener is None:
-            return
+    async def grown(self, sprout: Sprout) -> None:
+        if self._listener is not None:
+            async with self._turn:
+                self._listener(await self._grown(sprout))
+
+    async def _grown(self, sprout: Sprout) -> Grown:
         text, rewards = self._beams.get(sprout.parent, ("", ()))
         text += sprout.text
         rewards = (*rewards, *(() if sprout.reward is None else (sprout.reward,)))[-sprout.steps or None :]
@@ -105,50 +116,51 @@ class Tally(Watcher):
             answer = self._domain.read(self._problem, text)
             finished = Candidate(text, answer, rewards, (sprout.tokens,), sprout.finish_reason)
             self._candidates[len(self._candidates)] = finished
-        self._listener(
-            Grown(
-                _name(sprout.node),
-                _name(sprout.parent),
-                sprout.steps,
-                sprout.text,
-                sprout.reward,
-                sprout.tokens,
-                sprout.finish_reason,
-                answer,
-                self._votes(),
-                self._spend(),
-            )
+        votes = await self._votes()
+        return Grown(
+            _name(sprout.node),
+            _name(sprout.parent),
+            sprout.steps,
+            sprout.text,
+            sprout.reward,
+            sprout.tokens,
+            sprout.finish_reason,
+            answer,
+            votes,
+            self._spend(),
         )
 
     def pruned(self, kept: Sequence[int], dropped: Sequence[int]) -> None:
         if self._listener is not None:
             self._listener(Pruned(tuple(map(_name, kept)), tuple(map(_name, dropped)), self._spend()))
 
-    def _votes(self) -> tuple[Vote, ...]:
+    async def _votes(self) -> tuple[Vote, ...]:
+        await self._compare()
         counts: dict[int, int] = {}
         weights: dict[int, float] = {}
         for draw in sorted(self._candidates):
             candidate = self._candidates[draw]
             if candidate.answer is None:
                 continue
-            place = self._place(candidate.answer)
+            place = self._places[candidate.answer]
             counts[place] = counts.get(place, 0) + 1
             weights[place] = weights.get(place, 0.0) + self._score(candidate)
         found = [Vote(self._answers[place], counts[place], weights[place]) for place in counts]
         heavy = self._vote != "majority"
         return tuple(sorted(found, key=lambda v: (-v.weight, -v.count) if heavy else (-v.count, -v.weight)))
 
-    def _place(self, answer: str) -> int:
-        known = self._places.get(answer)
-        if known is None:
-            known = next(
-                (i for i, one in enumerate(self._answers) if self._domain.equal(self._problem, one, answer)),
-                len(self._answers),
-            )
-            if known == len(self._answers):
+    async def _compare(self) -> None:
+        """Give every answer its group, new ones in draw order: as ``search.votes.group`` would."""
+        every = [self._candidates[draw].answer for draw in sorted(self._candidates)]
+        new = list(dict.fromkeys(one for one in every if one is not None and one not in self._places))
+        if not new:
+            return
+        known = tuple(self._answers)
+        numbers = await aside(self._domain, group, self._problem, self._domain, new, known)
+        for answer, number in zip(new, numbers, strict=True):
+            if number == len(self._answers):
                 self._answers.append(answer)
-            self._places[answer] = known
-        return known
+            self._places[answer] = number
 
     def _score(self, candidate: Candidate) -> float:
         if self._plan.score is None or not candidate.step_rewards:

@@ -24,21 +24,24 @@ from search.problem import Problem
 __all__ = ["group", "pick"]
 
 
-def group(problem: Problem, domain: Domain, answers: Sequence[str | None]) -> list[int]:
+def group(
+    problem: Problem, domain: Domain, answers: Sequence[str | None], known: Sequence[str] = ()
+) -> list[int]:
     """Group numbers, one per answer, in the order of first appearance; -1 for an unreadable one.
 
     Equal texts share a group without asking. Another answer joins the first group whose earliest
     answer the domain finds equal to it: an equality with a tolerance is not transitive, so the
-    earliest answer stands for its group.
+    earliest answer stands for its group. ``known``: the earliest answers of groups 0, 1, ... that there
+    are already.
     """
-    known: dict[str, int] = {}
-    representatives: list[str] = []
+    numbered = {answer: number for number, answer in enumerate(known)}
+    representatives = list(known)
     numbers: list[int] = []
     for answer in answers:
         if answer is None:
             numbers.append(-1)
             continue
-        number = known.get(answer)
+        number = numbered.get(answer)
         if number is None:
             others = () if domain.exact else representatives
             number = next(
@@ -47,7 +50,7 @@ def group(problem: Problem, domain: Domain, answers: Sequence[str | None]) -> li
             )
             if number == len(representatives):
                 representatives.append(answer)
-            known[answer] = number
+            numbered[answer] = number
         numbers.append(number)
     return numbers
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from search.budget import Ledger
 from search.engines.protocol import FinishReason
 from search.errors import EngineError
+from search.grading.aside import aside
 from search.grading.registry import domain
 from search.plan import Plan
 from search.problem import Problem
@@ -83,8 +83,15 @@ async def concluded(
     failure: EngineError | None = None,
 ) -> Result:
     """``conclude`` for an event loop: on a thread where comparing answers waits for other processes."""
-    if not domain(problem.domain).waits:
-        return conclude(problem, plan, vote, candidates, ledger, before, is_over=is_over, failure=failure)
-    return await asyncio.to_thread(
-        conclude, problem, plan, vote, candidates, ledger, before, is_over=is_over, failure=failure
+    return await aside(
+        domain(problem.domain),
+        conclude,
+        problem,
+        plan,
+        vote,
+        candidates,
+        ledger,
+        before,
+        is_over=is_over,
+        failure=failure,
     )

@@ -200,7 +200,7 @@ class Grower:
             beam = replace(beam, step_rewards=parent.step_rewards + scored.rewards, handle=scored.handle)
         grown = beam.is_finished or beam.is_scored
         if grown and self._setting.watcher is not None:
-            self._setting.watcher.grown(
+            await self._setting.watcher.grown(
                 Sprout(
                     beam.seed,
                     parent.seed,

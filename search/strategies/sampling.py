@@ -118,15 +118,15 @@ class _Telling:
             self._watcher.cut(self._session.cut)
 
     async def prior(self, place: int, work: asyncio.Task[Candidate]) -> Candidate:
-        return self._told(place, await work)
+        return await self._told(place, await work)
 
     async def drawn(self, place: int, work: Coroutine[Any, Any, Candidate]) -> Candidate:
         candidate = await work
         self._missing -= 1
-        return self._told(place, candidate)
+        return await self._told(place, candidate)
 
-    def _told(self, place: int, candidate: Candidate) -> Candidate:
-        if self._watcher.drawn(place, candidate, self._missing):
+    async def _told(self, place: int, candidate: Candidate) -> Candidate:
+        if await self._watcher.drawn(place, candidate, self._missing):
             self._is_ended = True
             self._session.end_drawing()
         return candidate

@@ -1,7 +1,9 @@
 """A watcher: hears how a run goes, and may end its drawing early or let it do without a policy that failed.
 
 ``Setting.watcher`` carries one; None costs nothing. A watcher changes nothing else: what it does not end
-runs as without it. Its methods are called on the event loop's thread, return at once and never raise.
+runs as without it. Its methods are called on the event loop's thread and never raise. ``drawn`` and
+``grown`` may wait, for graders' processes say, and are told in the order in which things happened; the
+others return at once.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ class Sprout:
 class Watcher:
     """Hears nothing and ends nothing. Override what matters."""
 
-    def drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
+    async def drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
         """A whole solution is there, scored where the plan asks a PRM.
 
         Parameters
@@ -75,7 +77,7 @@ class Watcher:
         """
         return False
 
-    def grown(self, sprout: Sprout) -> None:
+    async def grown(self, sprout: Sprout) -> None:
         """A tree has grown by one beam."""
 
     def pruned(self, kept: Sequence[int], dropped: Sequence[int]) -> None:

@@ -49,6 +49,15 @@ def test_the_earliest_answer_stands_for_its_group() -> None:
     assert group(PROBLEM, Near(), ["1", "2", "3", "1.5", "2.2"]) == [0, 0, 1, 0, 1]
 
 
+def test_groups_go_on_from_those_that_there_are() -> None:
+    answers = ["1", "3", None, "1.5", "2.2", "9", "8.5"]
+    near, whole = Near(), group(PROBLEM, Near(), answers)
+    assert group(PROBLEM, near, answers[3:], known=("1", "3")) == whole[3:] == [0, 1, 2, 2]
+    asked = near.asked
+    assert group(PROBLEM, near, ["1", "3"], known=("1", "3")) == [0, 1]
+    assert near.asked == asked  # those that there are stay apart
+
+
 def test_equal_texts_are_not_compared_again() -> None:
     domain = Near()
     assert group(PROBLEM, domain, ["1", "5"] * 500) == [0, 1] * 500

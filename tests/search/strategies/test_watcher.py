@@ -24,7 +24,7 @@ class Ear(Watcher):
         self.cuts: list[tuple[Sequence[int], Sequence[int]]] = []
         self.saved: list[int] = []
 
-    def drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
+    async def drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
         self.candidates[draw] = candidate
         self.missing.append(missing)
         return len(self.candidates) >= self.enough
@@ -32,7 +32,7 @@ class Ear(Watcher):
     def cut(self, missing: int) -> None:
         self.saved.append(missing)
 
-    def grown(self, sprout: Sprout) -> None:
+    async def grown(self, sprout: Sprout) -> None:
         self.sprouts.append(sprout)
 
     def pruned(self, kept: Sequence[int], dropped: Sequence[int]) -> None:
