@@ -1,0 +1,18 @@
+"""The heap of a server: what is there once it has started stays, and need not be looked through again.
+
+Python's collector of cycles stops everything while it looks through all objects: models, libraries and the
+planner are 300,000 of them, which took 0.3 to 0.45 s every 12 s under load, as long as a whole deadline. What
+has been frozen is left out, and a collection looks at what requests have made since.
+"""
+
+from __future__ import annotations
+
+import gc
+
+__all__ = ["settle"]
+
+
+def settle() -> None:
+    """Collect once, then set all that is left apart from later collections."""
+    gc.collect()
+    gc.freeze()
