@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +55,12 @@ def feature_groups(look: Look, ngrams: int) -> tuple[str, ...]:
     )
 
 
+@lru_cache(maxsize=256)  # every stage of a request sees its question again
 def question_features(question: str, encoder: NgramEncoder) -> Floats:
-    """(features,) of one question."""
-    return np.concatenate([surface(question), encoder.encode(question)])
+    """(features,) of one question, to be read only."""
+    found = np.concatenate([surface(question), encoder.encode(question)])
+    found.flags.writeable = False
+    return found
 
 
 def probe_features(probe: Probe, scored: bool) -> Floats:

@@ -139,7 +139,7 @@ def surface(question: str) -> Floats:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class NgramEncoder:
     """Hashed character 3- and 4-grams, words and word pairs, reduced to a few dimensions.
 

@@ -51,7 +51,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Caps, and perhaps an accuracy to reach at the least cost within them. At least one is given."""
+    """Caps, and perhaps an accuracy to reach at the least cost within them. None at all caps nothing."""
 
     samples: int | None = None
     tokens: int | None = None
@@ -61,8 +61,6 @@ class Allowance:
     target_accuracy: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.asked:
-            raise Refusal(f"a budget has one of {', '.join(_NAMES)}, got none", param="budget")
         for name, value in self.asked.items():
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise Refusal(f"a budget is made of numbers, got {_brief(value)} for {name}", param="budget")
@@ -83,6 +81,8 @@ class Allowance:
         if not isinstance(said, Mapping):
             raise Refusal(f"a budget is a whole number or an object, got {_brief(said)}", param="budget")
         given = {name: value for name, value in said.items() if value is not None}
+        if not given:
+            raise Refusal(f"a budget has one of {', '.join(_NAMES)}, got none", param="budget")
         for name in given:
             if name not in _NAMES:
                 raise Refusal(
@@ -170,7 +170,7 @@ def grant(
     ----------
     model:
         ``planner``, ``planner-low`` (or another preset), ``planner/<plan>``, or one of ``policies``, which
-        means that policy's single greedy answer.
+        means that policy's single greedy answer. A plan says itself what it takes: no default caps it.
     header, body:
         The header's text and the body's value, None where there is none.
 
@@ -198,6 +198,8 @@ def grant(
         return Granted(Allowance.read(header), Source.HEADER, plan, policy)
     if body is not None:
         return Granted(Allowance.parse(body), Source.BODY, plan, policy)
+    if plan is not None:  # says itself what it takes
+        named = Allowance()
     if named is not None:
         return Granted(named, Source.MODEL, plan, policy)
     return Granted(default, Source.DEFAULT, plan, policy)

@@ -1,20 +1,26 @@
-"""A connection that must say what it wants in time: uvicorn's own, which waits for headers for ever."""
+"""A connection that must say what it wants in time and in few words: uvicorn's own waits for ever, and takes
+headers of any length.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 __all__ = ["patient"]
 
 
-def patient(seconds: float) -> type[asyncio.Protocol]:
-    """A protocol class whose connections are closed when a request's headers take longer than this."""
+def patient(seconds: float, header: int) -> type[asyncio.Protocol]:
+    """A protocol class whose connections are closed when a request's head takes longer than ``seconds``.
 
-    class Patient(H11Protocol):
+    A head of more than ``header`` bytes is answered with 431 as soon as so many have come.
+    """
+
+    class Patient(HttpToolsProtocol):
         _hasty: asyncio.TimerHandle | None = None
+        _in_head = False
+        _head_bytes = 0
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -22,11 +28,22 @@ def patient(seconds: float) -> type[asyncio.Protocol]:
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            # between requests uvicorn's own timer runs; in the middle of headers none does
-            if self.conn.their_state is h11.IDLE:
-                self._begin()
-            else:
-                self._end()
+            if self._in_head:
+                # what came with the end of another request counts too: at most one read of it
+                self._head_bytes += len(data)
+                if self._head_bytes > header and not self.transport.is_closing():
+                    self.transport.write(STATUS_LINE[431] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+                    self.transport.close()
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self._in_head, self._head_bytes = True, 0
+            self._begin()
+
+        def on_headers_complete(self) -> None:
+            self._in_head = False
+            self._end()
+            super().on_headers_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._end()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import nullcontext
+from typing import Any
 
 from pydantic_core import from_json
 from starlette.responses import JSONResponse
@@ -19,10 +20,12 @@ from planner.server.limits import Sizes
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.window import Window
 
-__all__ = ["ASKING", "Gate"]
+__all__ = ["ASKING", "JSON", "Gate"]
 
 #: paths of requests that are counted where they are turned away
 ASKING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/plan"})
+#: where the scope of a request holds what its body says
+JSON = "planner.json"
 
 _LOGGER = logging.getLogger("planner.server")
 
@@ -49,9 +52,10 @@ class Gate:
         try:
             with self._window.refusing() if scope["path"] in ASKING else nullcontext():
                 body = await self._body(scope, receive)
+                said = _read(body) if body else None
             if body is None:
                 return  # the client left before it had asked
-            await self._app(scope, _replayed(body, receive), watched)
+            await self._app({**scope, JSON: said}, _replayed(body, receive), watched)
         except Exception as error:
             refusal = refusal_of(error)
             if refusal.status >= 500 and not isinstance(error, Refusal):
@@ -91,13 +95,15 @@ class Gate:
             raise Refusal(
                 f"a body arrives within {sizes.seconds:g} s, got one that did not", 408, code="slow_body"
             ) from None
-        body = b"".join(pieces)
-        if body:
-            try:
-                from_json(body, allow_inf_nan=False)
-            except ValueError as error:
-                raise Refusal(f"a body is JSON, got: {_where(error)}", code="invalid_json") from None
-        return body
+        return b"".join(pieces)
+
+
+def _read(body: bytes) -> Any:
+    """What the body says."""
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise Refusal(f"a body is JSON, got: {_where(error)}", code="invalid_json") from None
 
 
 def _place(error: Exception) -> str:

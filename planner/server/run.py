@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 
 from planner.server.connection import patient
@@ -49,13 +50,14 @@ def run(
     config = settings(app, service, grace=grace)
     server = uvicorn.Server(config)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sends at once (TCP_NODELAY) only where a socket says that it is TCP; else answers wait 40 ms
+    # a loop sends at once (TCP_NODELAY) only where a socket says that it is TCP; else answers wait 40 ms
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
         shown = f"[{host}]" if family == socket.AF_INET6 else host
         address = f"http://{shown}:{bound.getsockname()[1]}"
-        asyncio.run(_serve(server, service, bound, address, on_ready))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(server, service, bound, address, on_ready))
 
 
 def settings(app: FastAPI, service: Service, *, grace: float = 30.0) -> uvicorn.Config:
@@ -63,13 +65,12 @@ def settings(app: FastAPI, service: Service, *, grace: float = 30.0) -> uvicorn.
     sizes = service.rules.sizes
     return uvicorn.Config(
         app,
-        http=patient(sizes.seconds),
+        http=patient(sizes.seconds, sizes.header + 4096),
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="on",
-        h11_max_incomplete_event_size=sizes.header + 4096,
         timeout_keep_alive=int(max(1, min(30, sizes.seconds))),
         timeout_graceful_shutdown=int(grace),
         proxy_headers=False,

@@ -6,22 +6,22 @@ receipt; their ``usage`` is the server's.
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
+import aiohttp
 
 from planner.server.refusal import Refusal
+from search.errors import EngineError, UnreachableError
+from search.remote.events import Events
+from search.remote.pool import Pool
 
 __all__ = ["OURS", "Upstream"]
 
 #: fields of a request that are ours, not the policy server's
 OURS = frozenset({"budget", "domain", "abstain_below", "include", "policy", "prm"})
-
-#: pools of connections that requests go to in turn: one pool walks all its connections at every request
-_POOLS = 16
 
 _KNOWN = (400, 401, 403, 404, 408, 409, 413, 422, 429)
 
@@ -46,84 +46,55 @@ class Upstream:
     ) -> None:
         self.model = model
         self.policy = policy
-        self._url = base_url.rstrip("/").removesuffix("/v1") + "/v1"
-        verify = httpx.create_ssl_context(trust_env=False)  # once for all
-        self._clients = tuple(
-            httpx.AsyncClient(
-                headers={} if api_key is None else {"Authorization": f"Bearer {api_key}"},
-                timeout=httpx.Timeout(silence, connect=5.0),
-                limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=4.0),
-                verify=verify,
-                # no proxy of the environment's: this is the operator's own address
-                trust_env=False,
-            )
-            for _ in range(_POOLS)
-        )
-        self._turns = itertools.cycle(self._clients)
+        self._pool = Pool(base_url, api_key=api_key, silence=silence, connections=1024)
 
     async def ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request and wait for the whole answer. Raises Refusal."""
-        response = await self._send(path, body)
-        try:
-            content = await response.aread()
-        except httpx.HTTPError as error:
-            raise _failed(error) from error
-        finally:
-            await response.aclose()
-        return _object(content)
+        async with self._answer(path, body) as answer:
+            return _object(await answer.read())
 
     async def stream(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """Send a request and yield its chunks. Raises Refusal."""
-        response = await self._send(path, body)
-        try:
-            async for line in response.aiter_lines():
-                if not line.startswith("data:"):
-                    continue
-                content = line[5:].strip()
-                if content == "[DONE]":
-                    return
-                yield _object(content.encode())
-        except httpx.HTTPError as error:
-            raise _failed(error) from error
-        finally:
-            await response.aclose()
+        async with self._answer(path, body) as answer:
+            async for chunk in Events(answer):
+                yield _checked(chunk)
 
     async def close(self) -> None:
         """Close all connections."""
-        for client in self._clients:
-            await client.aclose()
+        await self._pool.close()
 
-    async def _send(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
-        content = json.dumps({**{k: v for k, v in body.items() if k not in OURS}, "model": self.model})
-        client = next(self._turns)
-        request = client.build_request(
-            "POST", f"{self._url}{path}", content=content, headers={"Content-Type": "application/json"}
-        )
+    @asynccontextmanager
+    async def _answer(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to our own words, if it is one. Raises Refusal for whatever goes wrong."""
+        said = {name: value for name, value in body.items() if name not in OURS} | {"model": self.model}
         for last in (False, True):
             try:
-                response = await client.send(request, stream=True)
-                break
-            except httpx.ConnectError as error:  # nothing was accepted, so nothing is charged twice
+                async with self._pool.answer(f"/v1{path}", said) as answer:
+                    await _check(answer)
+                    yield answer
+                    return
+            except UnreachableError as error:  # nothing was accepted, so nothing is charged twice
                 if last:
                     raise _failed(error) from error
-            except httpx.HTTPError as error:
+            except EngineError as error:
                 raise _failed(error) from error
-        if response.status_code == 200:
-            return response
-        try:
-            said = _message(await response.aread())
-        except httpx.HTTPError:
-            said = ""
-        finally:
-            await response.aclose()
-        status = response.status_code if response.status_code in _KNOWN else 502
-        wait = response.headers.get("retry-after", "")
-        raise Refusal(
-            f"the policy's server must answer, got {response.status_code}: {said}",
-            status if status not in (401, 403) else 502,  # those are about our key, not the client's
-            code="policy_refused" if status < 500 else "policy_failed",
-            retry_after=float(wait) if wait.isdigit() else None,
-        )
+
+
+async def _check(answer: aiohttp.ClientResponse) -> None:
+    if answer.status == 200:
+        return
+    try:
+        said = _message(await answer.read())
+    except aiohttp.ClientError:
+        said = ""
+    status = answer.status if answer.status in _KNOWN else 502
+    wait = answer.headers.get("Retry-After", "")
+    raise Refusal(
+        f"the policy's server must answer, got {answer.status}: {said}",
+        status if status not in (401, 403) else 502,  # those are about our key, not the client's
+        code="policy_refused" if status < 500 else "policy_failed",
+        retry_after=float(wait) if wait.isdigit() else None,
+    )
 
 
 def _object(content: bytes) -> dict[str, Any]:
@@ -131,6 +102,10 @@ def _object(content: bytes) -> dict[str, Any]:
         found = json.loads(content)
     except ValueError:
         found = None
+    return _checked(found)
+
+
+def _checked(found: Any) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refusal(
             "the policy's server must answer with JSON, got something else", 502, code="policy_failed"

@@ -71,7 +71,7 @@ def load_vllm(path: str | Path, **options: Any) -> VllmEngine:
 
 
 def connect_openai(base_url: str, model: str | None = None, **options: Any) -> OpenAIEngine:
-    """``OpenAIEngine.connect``, importing httpx only now. Raises MissingExtraError without it."""
+    """``OpenAIEngine.connect``, importing aiohttp only now. Raises MissingExtraError without it."""
     try:
         from search.engines.openai.engine import OpenAIEngine
     except ModuleNotFoundError as error:

@@ -234,6 +234,9 @@ class FakeServer:
             writer.write(_chunk(b"data: [DONE]\n\n") + _chunk(b""))
             await writer.drain()
             return False
+        except ConnectionError:
+            self.left += 1
+            raise
         finally:
             await answer.events.aclose()
             gone.cancel()

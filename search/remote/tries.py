@@ -28,11 +28,6 @@ class Tries:
         while (seconds := self._check()) > 0.0:
             await asyncio.sleep(seconds)
 
-    def enter_now(self) -> None:
-        """``enter`` for those who are on no event loop."""
-        while (seconds := self._check()) > 0.0:
-            time.sleep(seconds)
-
     def succeeded(self) -> None:
         """The server answers: patience is whole again."""
         self._circuit.succeeded()

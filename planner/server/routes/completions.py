@@ -15,6 +15,7 @@ from planner.server.keys import Key
 from planner.server.refusal import Refusal
 from planner.server.respond import respond, while_connected
 from planner.server.routes.access import Here, Inferrer
+from planner.server.routes.direct import Direct
 from planner.server.schema import ChatBody, CompletionBody
 from planner.server.service import Service
 from planner.server.shapes import CHAT, COMPLETION, Shape
@@ -25,7 +26,7 @@ from search.grading.registry import guess_domain
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=Direct)
 
 
 @router.post("/v1/chat/completions")

@@ -10,12 +10,13 @@ from fastapi import APIRouter
 from planner.server.recorder import Feedback, Record
 from planner.server.refusal import Refusal
 from planner.server.routes.access import Feedbacker, Here
+from planner.server.routes.direct import Direct
 from planner.server.schema import FeedbackBody
 from search.errors import DecisionLogError
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=Direct)
 
 
 @router.post("/v1/feedback")

@@ -18,6 +18,7 @@ from planner.server.choosing import barring, first_policy, forced
 from planner.server.receipt import Reason
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.routes.access import Here, Inferrer
+from planner.server.routes.direct import Direct
 from planner.server.schema import PlanBody
 from planner.server.service import Service
 from planner.server.terms import Terms
@@ -28,7 +29,7 @@ from search.grading.registry import DOMAINS, guess_domain
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=Direct)
 
 _OPEN = Reason("open_ended", "no domain claims this question: the policy answers once")
 

@@ -1,1 +1,1 @@
-"""The OpenAI engine: a policy behind any OpenAI-compatible server. Needs the extra ``openai`` (httpx)."""
+"""The OpenAI engine: a policy behind any OpenAI-compatible server. Needs the extra ``openai`` (aiohttp)."""

@@ -96,6 +96,8 @@ def test_header_over_body_over_model_over_default() -> None:
 
     assert ask("planner") == (DEFAULT, Source.DEFAULT)
     assert ask("planner-low") == (PRESETS["low"], Source.MODEL)
+    assert ask("planner/majority(n=64)") == (Allowance(), Source.MODEL)  # no default cuts a forced plan
+    assert ask("planner/cot", body=3) == (Allowance(samples=3), Source.BODY)
     assert ask("planner-low", body=3) == (Allowance(samples=3), Source.BODY)
     assert ask("planner-low", '{"usd": 0.1}', 3) == (Allowance(usd=0.1), Source.HEADER)
 

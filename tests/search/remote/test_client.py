@@ -57,7 +57,7 @@ def test_one_server_may_be_named_in_several_ways(end: str) -> None:
 async def test_questions_are_asked_again(client: Client, server: FakeServer) -> None:
     server.fail("/a", Fault.busy(), Fault.drop(), Fault.answer(500), Fault.busy(0.01, 503))
     lost: list[int] = []
-    assert (await client.ask("/a", None, lambda: lost.append(1)))["path"] == "/a"
+    assert (await client.ask("/a", {}, lambda: lost.append(1)))["path"] == "/a"
     assert len(server.asked) == 5
     assert len(lost) == 2
     server.fail("/a", *[Fault.drop()] * 4)

@@ -1,0 +1,152 @@
+"""Pooled connections to one server: JSON goes out, an answer comes back, failures have names.
+
+Asks once. Who may ask again, and what a lost answer costs, is decided above.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.request
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from search.errors import BrokenError, RefusedError, UnreachableError
+
+__all__ = ["Pool"]
+
+#: nothing was sent, so nothing was computed
+_UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+#: seconds that an unused connection is kept; servers close theirs after five
+_IDLE = 4.0
+
+
+class Pool:
+    """Connections to one server. Serves one event loop after another; close it on the last one.
+
+    Proxies are the environment's (``HTTPS_PROXY``, ``NO_PROXY``), read once.
+
+    Parameters
+    ----------
+    base_url:
+        ``http://host:8000`` or ``http://host:8000/v1``: both mean the same server.
+    api_key:
+        Sent as a bearer token; in no message.
+    silence:
+        Most seconds without a byte of an answer.
+    connections:
+        Most connections at a time; more requests wait for one.
+
+    Raises
+    ------
+    RefusedError
+        The URL is none.
+    ValueError
+        A number is out of its range.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        silence: float = 120.0,
+        connections: int = 512,
+    ) -> None:
+        try:
+            url = URL(base_url)
+        except ValueError as error:
+            raise RefusedError(f"a base URL must be a URL, got {base_url!r}: {error}") from error
+        if url.scheme not in ("http", "https") or not url.host:
+            raise RefusedError(f"a base URL must begin with http:// or https://, got {base_url!r}")
+        if not silence > 0.0:
+            raise ValueError(f"silence must be positive, got {silence}")
+        if connections < 1:
+            raise ValueError(f"connections must be at least 1, got {connections}")
+        self.root = base_url.rstrip("/").removesuffix("/v1")
+        self._headers = {
+            # packing costs time on both sides, and answers are short
+            "Accept-Encoding": "identity",
+            **({} if api_key is None else {"Authorization": f"Bearer {api_key}"}),
+        }
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=min(silence, 10.0), sock_read=silence)
+        self._proxy = None if urllib.request.proxy_bypass(url.host) else _proxy(url.scheme)
+        self._connections = connections
+        self._urls: dict[str, URL] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @asynccontextmanager
+    async def answer(
+        self, path: str, body: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a GET, or to a POST of ``body``, of whatever status, its content unread.
+
+        Leaving the context before all is read closes the connection, which is how a server hears that
+        nobody listens. Raises UnreachableError (nothing was sent), BrokenError, RefusedError.
+        """
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = URL(self.root + path)
+        with _named(url):
+            session = await self._open()
+            if body is None:
+                asked = session.get(url, allow_redirects=False)
+            else:
+                asked = session.post(
+                    url,
+                    data=json.dumps(body, separators=(",", ":")).encode(),
+                    headers={"Content-Type": "application/json"},
+                    allow_redirects=False,
+                )
+            async with asked as answer:
+                yield answer
+
+    async def close(self) -> None:
+        """Close the connections. Safe to call twice."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _open(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        if self._session is None or loop is not self._loop:  # connections belong to a loop
+            await self.close()
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE),
+                headers=self._headers,
+                timeout=self._timeout,
+                proxy=self._proxy,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            )
+            self._loop = loop
+        return self._session
+
+
+def _proxy(scheme: str) -> str | None:
+    found = urllib.request.getproxies()
+    return found.get(scheme, found.get("all"))
+
+
+@contextmanager
+def _named(url: URL) -> Iterator[None]:
+    """Failures of the transport as errors of ours."""
+    try:
+        yield
+    except _UNSENT as error:
+        raise UnreachableError(f"a server must be reachable, got {_said(error)} from {url}") from error
+    except aiohttp.ServerTimeoutError as error:
+        raise BrokenError(f"a server must not fall silent, got nothing for too long from {url}") from error
+    except aiohttp.InvalidURL as error:
+        raise RefusedError(f"a base URL must be a URL, got {str(url)!r}: {error}") from error
+    except (aiohttp.ClientError, ConnectionError) as error:
+        raise BrokenError(f"an answer must not break off, got {_said(error)} from {url}") from error
+
+
+def _said(error: Exception) -> str:
+    return repr(str(error) or type(error).__name__)
