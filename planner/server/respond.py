@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -28,6 +28,8 @@ __all__ = ["respond", "while_connected"]
 
 #: seconds of silence after which a stream says that it lives
 _SILENCE = 10.0
+
+T = TypeVar("T")
 
 _Line = bytes | Answers | Exception
 
@@ -59,19 +61,29 @@ async def respond(
     )
 
 
-async def while_connected(work: Any, request: Request) -> Any:
-    """What the work returns; it is cancelled, and CancelledError raised, when the client leaves."""
-    task = asyncio.ensure_future(work)
-    left = asyncio.ensure_future(gone(request.receive))
+async def while_connected(work: Awaitable[T], request: Request) -> T:
+    """What the work returns. It is cancelled, and Refusal (499) raised, when the client leaves."""
+    task = asyncio.current_task()
+    assert task is not None
+    has_left = False
+
+    async def watch() -> None:
+        nonlocal has_left
+        await gone(request.receive)
+        has_left = True
+        task.cancel()
+
+    watching = asyncio.create_task(watch())
     try:
-        await asyncio.wait((task, left), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise Refusal("a client waits for its answer, got one that left", 499, code="client_left")
-        return task.result()
+        return await work
+    except asyncio.CancelledError:
+        if has_left and task.uncancel() == 0:
+            raise Refusal(
+                "a client waits for its answer, got one that left", 499, code="client_left"
+            ) from None
+        raise
     finally:
-        for one in (task, left):
-            one.cancel()
-        await asyncio.gather(task, left, return_exceptions=True)
+        watching.cancel()
 
 
 class _Sender:

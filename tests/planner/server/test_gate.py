@@ -109,7 +109,7 @@ def test_nothing_is_said_to_other_origins(small: House) -> None:
     )
     assert found.status_code == 405
     assert not any(name.startswith("access-control") for name in found.headers)
-    assert httpx.get(f"{small.url}/docs").status_code == 404
+    assert httpx.get(f"{small.url}/redoc").status_code == 404
 
 
 def test_keys_open_what_their_scopes_say(
