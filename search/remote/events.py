@@ -68,10 +68,12 @@ class Events(AsyncIterator[Any]):
         self._lines.extend(line for line in lines if line)
 
     async def _drain(self) -> None:
+        if self._content.at_eof():  # it mostly comes with the last event
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(_LINGER):
-                while not self._content.at_eof():
-                    await self._content.readany()
+                while await self._content.readany():
+                    pass
 
     def _data(self, line: bytes) -> bytes | None:
         field, _, data = line.removesuffix(b"\r").partition(b":")
