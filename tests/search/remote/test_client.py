@@ -62,7 +62,7 @@ async def test_questions_are_asked_again(client: Client, server: FakeServer) -> 
     assert len(lost) == 2
     server.fail("/a", *[Fault.drop()] * 4)
     with pytest.raises(BrokenError, match="an answer must not break off"):
-        await asyncio.to_thread(client.ask_now, "/a")
+        await asyncio.to_thread(client.ask_now, "/a", {})
 
 
 async def test_a_stream_is_its_events(client: Client) -> None:
