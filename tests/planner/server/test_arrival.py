@@ -10,6 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 from planner.server.arrival import Arrival
 from planner.server.gate import Gate
 from planner.server.limits import Sizes
+from planner.server.window import Window
 
 
 class Clock:
@@ -65,5 +66,5 @@ async def test_the_gate_begins_it_and_ends_it_after_the_answer(fails: bool) -> N
         happened.append(str(message["type"]))
 
     scope = {"type": "http", "method": "POST", "path": "/v1/feedback", "headers": []}
-    await Gate(app, Sizes())(scope, receive, send)
+    await Gate(app, Sizes(), Window())(scope, receive, send)
     assert happened == ["http.response.start", "http.response.body", "left"]
