@@ -655,8 +655,8 @@ def written(figures: dict[str, Any]) -> str:
             "",
             f"## Memory ({part['at']})",
             "",
-            f"Resident MiB after every tenth of {part['rows'][-1]['requests']:,} requests (`--requests`), half",
-            f"answers and half plans: {told}.",
+            f"Resident MiB after every tenth of {part['rows'][-1]['requests']:,} requests (`--requests`),",
+            f"half answers and half plans: {told}.",
         ]
     if "deadlines" in figures:
         part = figures["deadlines"]
