@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from planner.events import Decided, Event, Left, Started, Why
 from planner.executor import Solution
@@ -24,35 +24,50 @@ from search.result import Spend
 __all__ = ["Diary"]
 
 
+@dataclass(slots=True)
+class _Page:
+    """One answer of the request, so far."""
+
+    choice: Choice | None
+    advice: list[tuple[Decided, Spend]] = field(default_factory=list)
+    latest: Spend = field(default_factory=Spend)
+    solution: Solution | None = None
+
+
 class Diary:
-    """Hears of events and solutions; ``write`` tells the log, the rates, the figures."""
+    """Hears of events and solutions, each of one answer; ``write`` tells the log, the rates, the figures.
+
+    A decision that is written down counts what all answers spent, and tells how the first of them came about
+    that is there.
+    """
 
     def __init__(self, service: Service, brief: Brief) -> None:
         self.spend = Spend()  # of answers that have ended
-        self.choice: Choice | None = brief.choice
         self._service = service
         self._brief = brief
         self._arrival = Arrival.now()
         self._came = time.time() - self._arrival.seconds
-        self._advice: list[tuple[Decided, Spend]] = []
-        self._latest = Spend()
-        self._solution: Solution | None = None  # the first
+        self._pages = [_Page(brief.choice) for _ in range(brief.ask.n)]
 
-    def hear(self, event: Event) -> None:
-        """Something happened."""
-        self._latest = event.spend
+    def choice(self, place: int) -> Choice | None:
+        """What was begun last for an answer."""
+        return self._pages[place].choice
+
+    def hear(self, event: Event, place: int) -> None:
+        """Something happened for an answer."""
+        page = self._pages[place]
+        page.latest = event.spend
         if isinstance(event, Decided):
-            self._advice.append((event, event.spend))
+            page.advice.append((event, event.spend))
         elif isinstance(event, Started):
-            self.choice = event.choice
+            page.choice = event.choice
         elif isinstance(event, Left):
             self.spend = self.spend + event.spend
 
-    def solved(self, solution: Solution) -> None:
+    def solved(self, solution: Solution, place: int) -> None:
         """An answer is there."""
         self.spend = self.spend + solution.spend
-        if self._solution is None:
-            self._solution = solution
+        self._pages[place].solution = solution
 
     def write(self, outcome: str, error: Exception | None) -> None:
         """Write down how it ended. A request that was refused and spent nothing is only counted."""
@@ -66,12 +81,25 @@ class Diary:
         service.metrics.finish(decision)
         service.window.finish(self._finished(decision))
 
+    @property
+    def _page(self) -> _Page:
+        """What is told of: the first answer that is there, or would have been."""
+        return next((page for page in self._pages if page.solution is not None), self._pages[0])
+
+    @property
+    def _usd(self) -> float | None:
+        """Money that the answers took that are there; None without prices or any of them."""
+        solutions = [page.solution for page in self._pages if page.solution is not None]
+        money = [solution.usd for solution in solutions if solution.usd is not None]
+        return sum(money) if money else None
+
     def _decision(self, outcome: str, error: Exception | None) -> Decision:
-        brief, solution = self._brief, self._solution
-        choice = self.choice if solution is None else solution.choice
+        brief, page = self._brief, self._page
+        solution = page.solution
+        choice = page.choice if solution is None else solution.choice
         if choice is None:
             choice = Choice(brief.first, None, Plan.of("cot"))
-        steps = self._steps()
+        steps = _steps(page)
         propensity = 1.0
         for step in steps:
             propensity *= step.propensity
@@ -94,34 +122,19 @@ class Diary:
             accuracy=None if solution is None else known(solution.accuracy),
             tokens=None if solution is None else known(solution.tokens),
             flops=None if solution is None else known(solution.flops),
-            seconds=None if solution is None else expected_seconds(self._service, solution),
+            seconds=None if solution is None else expected_seconds(self._service, brief, solution),
             usd=None,
             propensity=propensity,
             steps=steps,
             candidates=() if solution is None else solution.candidates,
             chosen=None if solution is None else solution.chosen,
             spend=replace(self.spend, seconds=self._arrival.seconds),
-            spent_usd=None if solution is None else solution.usd,
+            spent_usd=self._usd,
             error=_failure(error, solution),
         )
 
-    def _steps(self) -> tuple[Step, ...]:
-        if self._solution is not None:
-            return tuple(_step(str(r.look), r.advice, r.spend) for r in self._solution.stages)
-        out: list[Step] = []
-        for place, (event, before) in enumerate(self._advice):
-            after = self._advice[place + 1][1] if place + 1 < len(self._advice) else self._latest
-            spent = Spend(
-                after.policy_tokens - before.policy_tokens,
-                after.prm_tokens - before.prm_tokens,
-                flops=after.flops - before.flops,
-                seconds=after.seconds - before.seconds,
-            )
-            out.append(_step(str(event.look), event.advice, spent))
-        return tuple(out)
-
     def _finished(self, decision: Decision) -> Finished:
-        brief, solution = self._brief, self._solution
+        brief, solution = self._brief, self._page.solution
         majority, never = None, False
         if solution is not None and solution.stages:
             found = options(brief.planner, brief.ask.question)
@@ -143,6 +156,23 @@ class Diary:
             never=never,
             deadline=brief.allowance.seconds,
         )
+
+
+def _steps(page: _Page) -> tuple[Step, ...]:
+    """The stages of an answer, and what each of them took."""
+    if page.solution is not None:
+        return tuple(_step(str(r.look), r.advice, r.spend) for r in page.solution.stages)
+    out: list[Step] = []
+    for place, (event, before) in enumerate(page.advice):
+        after = page.advice[place + 1][1] if place + 1 < len(page.advice) else page.latest
+        spent = Spend(
+            after.policy_tokens - before.policy_tokens,
+            after.prm_tokens - before.prm_tokens,
+            flops=after.flops - before.flops,
+            seconds=after.seconds - before.seconds,
+        )
+        out.append(_step(str(event.look), event.advice, spent))
+    return tuple(out)
 
 
 def _failure(error: Exception | None, solution: Solution | None) -> str | None:

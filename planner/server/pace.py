@@ -17,7 +17,12 @@ from planner.server.service import Service
 from planner.server.terms import Terms
 from planner.steering import Steering
 
-__all__ = ["expected_seconds", "learn", "steering"]
+__all__ = ["expected_seconds", "learn", "load", "steering"]
+
+
+def load(service: Service, brief: Brief) -> int:
+    """How much is worked on at a time: requests, and the other answers of this one."""
+    return service.admission.running + brief.ask.n - 1
 
 
 def steering(service: Service, brief: Brief, terms: Terms) -> Steering:
@@ -31,24 +36,24 @@ def steering(service: Service, brief: Brief, terms: Terms) -> Steering:
         def left() -> float:
             return max(0.0, ends - time.monotonic())
 
-        bent = Hurry(service.latency, left, lambda: service.admission.running, bent)
+        bent = Hurry(service.latency, left, lambda: load(service, brief), bent)
     return brief.bars.wrapping(bent)
 
 
-def expected_seconds(service: Service, solution: Solution) -> float | None:
+def expected_seconds(service: Service, brief: Brief, solution: Solution) -> float | None:
     """What the first decision takes by what is known of latencies; None where that is nothing."""
     if not solution.stages:
         return None
     advice = solution.stages[0].advice
-    found = service.latency.predict(Work.of(advice.choice), advice.tokens, service.admission.running)
+    found = service.latency.predict(Work.of(advice.choice), advice.tokens, load(service, brief))
     return None if found is None else found.mean
 
 
-def learn(service: Service, solution: Solution, terms: Terms) -> None:
+def learn(service: Service, brief: Brief, solution: Solution, terms: Terms) -> None:
     """Let the latency model see what each stage took."""
     if solution.ended == Why.POLICY_FAILED:
         return  # it was waited for, not worked with
-    latency, load = service.latency, service.admission.running
+    latency, beside = service.latency, load(service, brief)
     for record in solution.stages:
         look, drawn = record.advice.look, record.look.samples
         if look is None:
@@ -56,7 +61,7 @@ def learn(service: Service, solution: Solution, terms: Terms) -> None:
         else:
             ran = Work(look.policy, look.prm, max(1, look.samples - drawn), False)
         # what was cut off tells too: so many tokens took so long
-        latency.observe(ran, record.spend.tokens, record.spend.seconds, load)
+        latency.observe(ran, record.spend.tokens, record.spend.seconds, beside)
     if solution.ended == Why.DEADLINE and terms.budget.seconds is not None:
         arrival = Arrival.now()
         told = arrival.seconds - (solution.spend.seconds - terms.budget.seconds)  # when to end

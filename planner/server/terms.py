@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -32,10 +32,6 @@ class Terms:
     cap: HardCap | None
     budget: Budget
 
-    def within(self, seconds: float) -> Terms:
-        """The same, to end within so many seconds."""
-        return replace(self, budget=replace(self.budget, seconds=max(0.0, seconds)))
-
     @classmethod
     def of(
         cls,
@@ -57,7 +53,8 @@ class Terms:
         waited:
             Seconds that have passed of the deadline.
         shares:
-            Answers that share the allowance: each gets an equal part of everything but time.
+            Answers that share the allowance: each gets an equal part of everything but time, which all of
+            them have at once.
 
         Raises Refusal for money without prices.
         """

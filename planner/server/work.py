@@ -31,6 +31,7 @@ from planner.stopping import Patience
 from search.engines.prompted import PromptedEngine
 from search.errors import ContextError, EngineError, RewardError
 from search.result import Outcome
+from search.scoring import together
 
 __all__ = ["Answer", "Answers", "Work"]
 
@@ -71,6 +72,9 @@ class Answers:
 class Work:
     """One request's work. Raises Refusal for what can be known to be wrong before it.
 
+    Several answers are worked on at the same time, each under an equal part of what is granted and all under
+    its deadline. When one of them fails the others are cancelled, and what they had spent counts.
+
     Parameters
     ----------
     listener:
@@ -107,6 +111,7 @@ class Work:
         self._share = 1.0
         self._behind, self._began = Arrival.now().seconds, time.monotonic()
         self._meters: list[Meter] = []
+        self._failed: set[str] = set()
 
     async def run(self) -> Answers:
         """Wait for a place, work, and write it down whatever comes."""
@@ -165,23 +170,8 @@ class Work:
 
     async def _work(self) -> Answers:
         service, brief = self._service, self._brief
-        wide = terms = brief.terms(service, self._allowance, self._elapsed)
-        began = time.monotonic()
-        answers: list[Answer] = []
-        for place in range(brief.ask.n):
-            if wide.budget.seconds is not None:  # answers come one after another and share what is left
-                left = wide.budget.seconds - (time.monotonic() - began)
-                terms = wide.within(left / (brief.ask.n - place))
-            solution = await self._solution(place, terms)
-            self._diary.solved(solution)
-            learn(service, solution, terms)
-            if solution.outcome == Outcome.DEADLINE:
-                raise Refusal(
-                    f"a solution must end within {terms.budget.seconds:.3g} s of work, got none",
-                    504,
-                    code="deadline",
-                )
-            answers.append(Answer.of(solution))
+        terms = brief.terms(service, self._allowance, self._elapsed)
+        answers = await together([self._answer(place, terms) for place in range(brief.ask.n)])
         spend = self._diary.spend
         receipt = Receipt(
             brief.response_id,
@@ -191,7 +181,7 @@ class Work:
             brief.reason,
             brief.down,
             brief.first,
-            expected_seconds(service, answers[0].solution),
+            expected_seconds(service, brief, answers[0].solution),
         )
         if len(answers) == 1:
             told = receipt.of(answers[0].solution, brief.ask.include)
@@ -205,12 +195,24 @@ class Work:
         shown = sum(answer.tokens for answer in answers)
         return Answers(tuple(answers), usage_told(spend, self._meters, prompts, shown), told)
 
+    async def _answer(self, place: int, terms: Terms) -> Answer:
+        solution = await self._solution(place, terms)
+        self._diary.solved(solution, place)
+        learn(self._service, self._brief, solution, terms)
+        if solution.outcome == Outcome.DEADLINE:
+            raise Refusal(
+                f"a solution must end within {terms.budget.seconds:.3g} s of work, got none",
+                504,
+                code="deadline",
+            )
+        return Answer.of(solution)
+
     async def _solution(self, place: int, terms: Terms) -> Solution:
         service, brief, ask = self._service, self._brief, self._brief.ask
         settings, engines = self._settings(place)
 
         def hear(event: Event) -> None:
-            self._diary.hear(event)
+            self._diary.hear(event, place)
             if isinstance(event, Started):
                 is_final = event.look is None and event.choice.plan.strategy == "cot"
                 for name, engine in engines.items():
@@ -252,16 +254,22 @@ class Work:
         except ContextError:  # the request's fault
             raise
         except (EngineError, RewardError) as error:  # a policy's server fails as both, a PRM as the latter
-            ran = self._diary.choice
+            ran = self._diary.choice(place)
             failed = None if ran is None else ran.policy if isinstance(error, EngineError) else ran.prm
             if failed is not None:
-                models.failed(failed)
+                self._fail(failed)
             raise
         for gone in solution.lost:
-            models.failed(gone)
+            self._fail(gone)
         for name in {solution.choice.policy, solution.choice.prm} - {None, *solution.lost}:
             models.answered(str(name))
         return solution
+
+    def _fail(self, model: str) -> None:
+        """A model did not answer: one failure, however many answers of the request met it."""
+        if model not in self._failed:
+            self._failed.add(model)
+            self._service.models.failed(model)
 
     def _settings(self, place: int) -> tuple[Settings, dict[str, ShapedEngine]]:
         """This request's view of the models."""
