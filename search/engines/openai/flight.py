@@ -71,6 +71,7 @@ class Flight:
         self._live = {number: _Child(number) for number in range(request.n)}
         self._seen = 0  # tokens, of children that ended here too
         self._is_left = False  # whether the server goes on with a child that ended here
+        self._is_sent = False  # whether a server may be at work
         self._told: Told | None = None
         self.is_over = False
         self._on_end = on_end
@@ -116,6 +117,7 @@ class Flight:
         tries = self._line.client.tries()
         while True:
             await tries.enter()
+            self._is_sent = True
             try:
                 async with self._line.client.events(self._line.dialect.path, self._body) as events:
                     async for event in events:
@@ -124,6 +126,7 @@ class Flight:
                         if self.is_over:
                             return
             except UnreachableError as error:
+                self._is_sent = False
                 await asyncio.sleep(tries.pause(error))
             except BrokenError:
                 tries.broke()
@@ -192,7 +195,7 @@ class Flight:
                 logprobs = ()  # the server counts other tokens: whose probabilities these are is unknown
             self._seen += len(ids)
         lost = 0
-        if reason in (FinishReason.CANCELLED, FinishReason.LOST):
+        if reason in (FinishReason.CANCELLED, FinishReason.LOST) and self._is_sent:
             left = max(0, self._most - len(ids))
             lag = 1 if self.request.stream else self._line.dialect.lag
             lost = left if alone and self._live else min(left, lag)

@@ -279,6 +279,21 @@ async def test_cancelling_closes_the_connection_and_the_server_stops(
     assert app.streamed < 2 * 20
 
 
+async def test_cancelling_what_no_server_has_taken_costs_nothing(connect: Any, server: FakeServer) -> None:
+    engine = connect(patience=60.0)
+    asked = request(engine)
+    server.fail(COMPLETIONS, Fault.busy(retry_after=30.0))
+    waiting = asyncio.create_task(children(engine, asked))
+    async with asyncio.timeout(10):
+        while engine._flights.get(asked.request_id) is None or server.asked[-1].path != COMPLETIONS:
+            await asyncio.sleep(0.01)
+        while engine._flights[asked.request_id]._is_sent:  # until the refusal has been read
+            await asyncio.sleep(0.01)
+    await engine.cancel(asked.request_id)
+    ended = [(child.finish_reason, child.token_ids, child.lost_tokens) for child in await waiting]
+    assert ended == [(FinishReason.CANCELLED, (), 0)] * 2
+
+
 async def test_a_single_child_is_charged_to_its_limit_since_the_server_goes_on_with_it(
     connect: Any, app: Any
 ) -> None:
