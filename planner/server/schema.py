@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 _INT64 = 2**63 - 1
+_MODEL = "``planner`` or ``planner-low|medium|high`` decides, ``planner/<plan>`` forces a plan; or a policy."
 
 
 class _Body(BaseModel):
@@ -35,12 +36,24 @@ class BudgetBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-    samples: Annotated[int, Field(ge=1, le=10**18)] | None = None
-    tokens: Annotated[int, Field(ge=1, le=10**18)] | None = None
-    flops: Annotated[float, Field(gt=0, le=1e18)] | None = None
-    seconds: Annotated[float, Field(gt=0, le=1e18)] | None = None
-    usd: Annotated[float, Field(gt=0, le=1e18)] | None = None
-    target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = None
+    samples: Annotated[int, Field(ge=1, le=10**18)] | None = Field(
+        None, description="As much compute as so many samples of the main policy take."
+    )
+    tokens: Annotated[int, Field(ge=1, le=10**18)] | None = Field(
+        None, description="Tokens of policy and PRM, prompts included."
+    )
+    flops: Annotated[float, Field(gt=0, le=1e18)] | None = Field(
+        None, description="Forward FLOPs of all models."
+    )
+    seconds: Annotated[float, Field(gt=0, le=1e18)] | None = Field(
+        None, description="From the arrival to the answer; at the end the best answer so far."
+    )
+    usd: Annotated[float, Field(gt=0, le=1e18)] | None = Field(
+        None, description="Money, at the server's prices."
+    )
+    target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="Reach this chance of being right at the least cost."
+    )
 
 
 class Part(_Body):
@@ -66,7 +79,10 @@ class StreamOptions(_Body):
 class Wishes(_Body):
     """What a request may say about the search, beside OpenAI's fields (``extra_body``)."""
 
-    budget: Annotated[int, Field(ge=1, le=10**18)] | BudgetBody | None = None
+    budget: Annotated[int, Field(ge=1, le=10**18)] | BudgetBody | None = Field(
+        None,
+        description="What may be spent: samples, or caps. Default: the model's name's, else the server's.",
+    )
     domain: str | None = Field(
         None, max_length=64, description="What reads and compares answers; default: the server's."
     )
@@ -85,15 +101,21 @@ class Wishes(_Body):
 class _Sampling(Wishes):
     """Fields that chat and completions share."""
 
-    model: str = Field("planner", max_length=1024)
-    n: int | None = Field(None, ge=1)
-    temperature: float | None = Field(None, ge=0, le=2)
+    model: str = Field("planner", max_length=1024, description=_MODEL)
+    n: int | None = Field(
+        None, ge=1, description="Answers, worked on at the same time, each under an equal part of the budget."
+    )
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="Of single answers; a search draws as the planner was fitted."
+    )
     top_p: float | None = Field(None, gt=0, le=1)
     top_k: int | None = Field(None, ge=-1, le=_INT64)
-    max_tokens: int | None = Field(None, ge=1, le=_INT64)
+    max_tokens: int | None = Field(None, ge=1, le=_INT64, description="Of each solution, not of all.")
     stop: str | list[str] | None = None
     seed: int | None = Field(None, ge=-_INT64 - 1, le=_INT64)
-    stream: bool | None = None
+    stream: bool | None = Field(
+        None, description="Progress as SSE comments, then the answer as chunks, the receipt in the last."
+    )
     stream_options: StreamOptions | None = None
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
@@ -110,11 +132,13 @@ class _Sampling(Wishes):
 class ChatBody(_Sampling):
     """``POST /v1/chat/completions``."""
 
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(
+        min_length=1, description="The last thing that the user says is the question."
+    )
     max_completion_tokens: int | None = Field(None, ge=1, le=_INT64)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
-    tools: list[dict[str, Any]] | None = None
+    tools: list[dict[str, Any]] | None = Field(None, description="With tools the policy answers once.")
     tool_choice: str | dict[str, Any] | None = None
     functions: list[dict[str, Any]] | None = None
     response_format: dict[str, Any] | None = None
@@ -123,7 +147,7 @@ class ChatBody(_Sampling):
 class CompletionBody(_Sampling):
     """``POST /v1/completions``. The prompt is a question: the policy sees it as a user's turn."""
 
-    prompt: str | list[str]
+    prompt: str | list[str] = Field(description="A question, or several, each with a budget of its own.")
     logprobs: int | None = Field(None, ge=0, le=20)
     echo: bool | None = None
     suffix: str | None = None
@@ -133,15 +157,17 @@ class CompletionBody(_Sampling):
 class PlanBody(Wishes):
     """``POST /v1/plan``: one question or several; no token is spent."""
 
-    model: str = Field("planner", max_length=1024)
-    question: str | None = None
-    questions: list[str] | None = None
+    model: str = Field("planner", max_length=1024, description=_MODEL)
+    question: str | None = Field(None, description="One question, or else questions.")
+    questions: list[str] | None = Field(None, description="Several: a plan each, in order.")
 
 
 class FeedbackBody(_Body):
     """``POST /v1/feedback``: what came of the answered request ``id``. At least one outcome is given."""
 
-    id: str = Field(min_length=1, max_length=128)
-    correct: bool | None = None
-    score: float | None = Field(None, ge=0, le=1)
-    candidate: int | None = Field(None, ge=0, le=_INT64)
+    id: str = Field(min_length=1, max_length=128, description="Of the response.")
+    correct: bool | None = Field(None, description="Whether its answer was right.")
+    score: float | None = Field(None, ge=0, le=1, description="How good it was.")
+    candidate: int | None = Field(
+        None, ge=0, le=_INT64, description="Which of its candidates was right, counted from 0."
+    )
