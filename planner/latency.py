@@ -41,7 +41,7 @@ _Z90 = 1.2816
 _SCALE = 100.0
 _SHORTEST = 1e-4
 #: the newest endings that the margin is taken from, which quantile of them, and the most of a deadline
-_ENDINGS, _LATEST, _LARGEST = 64, 0.95, 0.5
+_ENDINGS, _LATEST, _LARGEST = 64, 0.95, 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,8 @@ class Latency:
     def margin(self, seconds: float) -> float:
         """How long before a deadline, ``seconds`` from its request, work must be told to end.
 
-        What 95% of the newest answers needed, but no more than half of the time: a few that came very late
-        must not leave those after them none to work in.
+        What 95% of the newest answers needed, but no more than a third of the time: a few that came very
+        late must not leave those after them none to work in.
         """
         ranked = sorted(self._late)
         return min(ranked[int(_LATEST * len(ranked))], _LARGEST * seconds)

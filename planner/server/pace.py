@@ -62,7 +62,7 @@ def learn(service: Service, brief: Brief, solution: Solution, terms: Terms) -> N
             ran = Work(look.policy, look.prm, max(1, look.samples - drawn), False)
         # what was cut off tells too: so many tokens took so long
         latency.observe(ran, record.spend.tokens, record.spend.seconds, beside)
-    if solution.ended == Why.DEADLINE and terms.budget.seconds is not None:
+    if terms.budget.seconds is not None and solution.spend.seconds >= terms.budget.seconds:
         arrival = Arrival.now()
         told = arrival.seconds - (solution.spend.seconds - terms.budget.seconds)  # when to end
         arrival.then(lambda left: latency.overran(left - told))
