@@ -1,8 +1,8 @@
 """A backbone: the decoder under a reward model, run over many prefixes at once with kept keys and values.
 
-Two members: ``EmbeddedBackbone`` is the project's own decoder (float32, CPU; a row's bits do not depend
-on its neighbours), ``search.rewards.transformer`` wraps the models of transformers for everything that
-one does not compute: other rotary scalings, half precision, accelerators.
+Two members: ``search.rewards.embedded`` is the project's own decoder (float32, CPU; a row's bits do not
+depend on its neighbours), ``search.rewards.transformer`` wraps the models of transformers for everything
+that one does not compute: other rotary scalings, half precision, accelerators.
 """
 
 from __future__ import annotations
@@ -12,15 +12,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from search.checkpoint import Checkpoint
-from search.engines.cache import Prefix, extend
-from search.engines.decoder import Decoder, Shape, load_tensors
-from search.errors import CheckpointError
+from search.engines.cache import Prefix
 
-__all__ = ["Backbone", "EmbeddedBackbone", "open_backbone"]
-
-#: model types whose layers the embedded decoder computes
-_EMBEDDED = ("llama", "mistral", "qwen2")
+__all__ = ["Backbone"]
 
 
 class Backbone(ABC):
@@ -38,41 +32,3 @@ class Backbone(ABC):
     @abstractmethod
     def final(self, states: Tensor) -> Tensor:
         """What transformers calls the last hidden state [S, hidden], float32 on the CPU."""
-
-
-class EmbeddedBackbone(Backbone):
-    """The embedded engine's decoder without its language head."""
-
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        shape = Shape.of(checkpoint.config)
-        self._decoder = Decoder(shape, load_tensors(checkpoint), head=False)
-
-    def extend(
-        self, prefixes: Sequence[Prefix | None], tokens: Sequence[Sequence[int]]
-    ) -> tuple[list[Prefix], list[Tensor]]:
-        return extend(self._decoder, prefixes, tokens)
-
-    def final(self, states: Tensor) -> Tensor:
-        return self._decoder.final(states)
-
-
-def open_backbone(checkpoint: Checkpoint, device: str = "cpu") -> Backbone:
-    """The embedded decoder where it computes this checkpoint, transformers' model where it does not.
-
-    Raises CheckpointError when the weights do not fit the config.
-    """
-    if device == "cpu" and _is_embedded(checkpoint):
-        return EmbeddedBackbone(checkpoint)
-    from search.rewards.transformer import TransformerBackbone
-
-    return TransformerBackbone(checkpoint, device)
-
-
-def _is_embedded(checkpoint: Checkpoint) -> bool:
-    if checkpoint.config.get("model_type") not in _EMBEDDED or checkpoint.config.get("mlp_bias"):
-        return False
-    try:
-        Shape.of(checkpoint.config)
-    except CheckpointError:
-        return False
-    return True

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from search.checkpoint import Checkpoint
 from search.errors import CheckpointError
-from search.rewards.backbone import open_backbone
 from search.rewards.cached import CachedReward
 from search.rewards.convention import Convention, Piece
+from search.rewards.embedded import open_backbone
 from search.rewards.heads import ChoiceHead
 from search.rewards.pieces import Pieces
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from search.checkpoint import read_checkpoint
 from search.errors import CheckpointError
-from search.rewards.backbone import open_backbone
 from search.rewards.cached import CachedReward
 from search.rewards.convention import Convention, Piece
+from search.rewards.embedded import open_backbone
 from search.rewards.heads import ClassifierHead
 from search.rewards.pieces import Pieces
 

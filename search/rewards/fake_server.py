@@ -14,9 +14,9 @@ import torch
 
 from search.checkpoint import Checkpoint
 from search.remote.fake_server import Asked, Json
-from search.rewards.backbone import open_backbone
 from search.rewards.causal import Chat, Tagged
 from search.rewards.classifier import SEPARATOR
+from search.rewards.embedded import open_backbone
 from search.rewards.families import family_of, read_prm
 from search.rewards.heads import ChoiceHead, ClassifierHead, Head
 from search.rewards.pieces import Pieces
