@@ -133,7 +133,7 @@ class Desk:
         except EngineError:
             if self.last is None or self.last.answer is None:
                 raise
-            self._do_without(choice, choice.plan.n - len(prior))
+            self._do_without(choice, max(1, choice.plan.n - len(prior)))
             return self.last
         if result.outcome in _CUT_OFF and self.last is not None and self.last.answer is not None:
             return self.last
