@@ -81,6 +81,7 @@ class Session:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()  # they hold this session, and all of a run would wait for the collector of cycles
         self._holdings.give_all_back()
 
     @property

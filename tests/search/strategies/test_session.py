@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -65,6 +67,23 @@ async def test_spawned_work_ends_with_the_session(bench: Any) -> None:
     async with session(b, MAJORITY, Budget(seconds=1000)) as s:
         task = s.spawn(asyncio.Event().wait())
     assert task.cancelled()
+
+
+async def test_nothing_is_left_to_the_collector_of_cycles(bench: Any) -> None:
+    """A server's collector stops every request while it looks for what is left."""
+    b = bench()
+
+    async def run() -> weakref.ref[Session]:
+        async with session(b, MAJORITY, Budget(seconds=1000)) as s:
+            await s.draw((), 2, 1, lambda i, child, held: s.give_back(held), sampling=Sampling())
+        return weakref.ref(s)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert (await run())() is None
+    finally:
+        gc.enable()
 
 
 async def test_an_error_inside_ends_the_session_too(bench: Any) -> None:
