@@ -63,6 +63,7 @@ class Untouched:
         self._came, self._clock = time.time(), time.monotonic()
         self._allowance = granted.allowance.under(service.rules.ceiling)
         self._usage: dict[str, Any] | None = None
+        self._pieces = 0
         self._share = 1.0
 
     async def run(self) -> dict[str, Any]:
@@ -82,26 +83,37 @@ class Untouched:
             self._finish(outcome, error)
 
     async def lines(self) -> AsyncGenerator[bytes]:
-        """The lines of a stream; the chunk with a finish reason carries the receipt."""
+        """The lines of a stream; the last chunk with a finish reason carries the receipt.
+
+        That chunk waits for the usage, which servers send after it.
+        """
         outcome, error = "cancelled", None
         try:
             async with self._service.admission.enter(self._key.name) as ticket:
                 self._share = ticket.share
-                wanted = self._ask.include_usage
                 body = {**self._body(), "stream_options": {"include_usage": True}}
+                held: dict[str, Any] | None = None
                 last: dict[str, Any] | None = None
                 async with aclosing(self._upstream.stream(self._shape.path, body)) as chunks:
                     async for chunk in chunks:
                         chunk = {**chunk, "id": self._id, "model": self._ask.model}
                         if chunk.get("usage") is not None:
                             self._usage = chunk["usage"]
-                        if not chunk.get("choices"):
+                        choices = chunk.get("choices")
+                        if not choices:
                             last = chunk
                             continue
-                        if any(choice.get("finish_reason") for choice in chunk["choices"]):
-                            chunk["planner"] = self._receipt()
-                        yield data(chunk)
-                if wanted and last is not None:
+                        if held is not None:
+                            yield data(held)
+                            held = None
+                        self._pieces += len(choices)
+                        if any(choice.get("finish_reason") for choice in choices):
+                            held = chunk
+                        else:
+                            yield data(chunk)
+                if held is not None:
+                    yield data({**held, "planner": self._receipt()})
+                if self._ask.include_usage and last is not None:
                     yield data({**last, "planner": self._receipt()})
                 outcome = str(Outcome.ANSWERED)
                 yield DONE
@@ -123,7 +135,8 @@ class Untouched:
 
     @property
     def _spend(self) -> Spend:
-        usage = self._usage or {}
+        """What the server says was spent; a token for each piece that came where it never said."""
+        usage = self._usage or {"completion_tokens": self._pieces}
         tokens = int(usage.get("prompt_tokens") or 0) + int(usage.get("completion_tokens") or 0)
         card = self._service.models.known[self._upstream.policy].card
         return Spend(tokens, 0, tokens, 0, card.flops(tokens), time.monotonic() - self._clock)

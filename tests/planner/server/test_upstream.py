@@ -89,7 +89,8 @@ def test_open_ended_chat_passes_through(behind: House, policy: FakeServer) -> No
     assert {c.id for c in chunks} == {chunks[0].id}
     assert chunks[0].id.startswith("chatcmpl-")
     assert chunks[-1].usage is not None
-    assert any((c.model_extra or {}).get("planner") for c in chunks)
+    told = [c.model_extra["planner"] for c in chunks if (c.model_extra or {}).get("planner")]
+    assert [each["spend"]["tokens"] for each in told] == [12, 12]  # with the finish reason, with the usage
     recorder: Any = behind.service.recorder
     assert [r.decision.reason for r in recorder._records.values()] == ["open_ended"] * 2
 
@@ -131,3 +132,12 @@ def test_a_policy_server_that_fails_or_refuses(behind: House, policy: FakeServer
             ask.chat.completions.create(model="planner", messages=SEA)
         policy.start()
         assert ask.chat.completions.create(model="planner", messages=SEA).choices
+
+
+def test_a_stream_that_breaks_off_is_charged_as_far_as_it_came(behind: House, policy: FakeServer) -> None:
+    policy.fail("/v1/chat/completions", Fault.end(after=2))
+    with client(behind) as ask, pytest.raises(openai.APIError, match="the policy's server must answer"):
+        list(ask.chat.completions.create(model="planner", messages=SEA, stream=True))
+    recorder: Any = behind.service.recorder
+    (kept,) = recorder._records.values()
+    assert (kept.decision.outcome, kept.decision.spend.tokens) == ("failed", 2)
