@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import httpx
@@ -114,7 +115,8 @@ def fuzzed(service_of: Callable[..., Service], serving: Callable[[Service], Hous
 def aimed(draw: st.DrawFn, cases: st.SearchStrategy[Case], known: str) -> Case:
     """A case whose texts are, more often than chance would have it, ones that the server knows."""
     case = draw(cases)
-    body = case.body
+    # a copy: the body may be one that is drawn again
+    body = case.body = deepcopy(case.body) if isinstance(case.body, dict) else case.body
     if isinstance(body, dict):
         for name, texts in TEXTS.items():
             if isinstance(body.get(name), str) and draw(st.integers(0, 3)):
