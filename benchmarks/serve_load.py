@@ -667,7 +667,7 @@ def written(figures: dict[str, Any]) -> str:
             f"half answers and half plans: {told}.",
         ]
     if "deadlines" in figures:
-        part = figures["deadlines"]
+        part, stretch = figures["deadlines"], figures["deadlines"]["stretch"]
         columns = ["clients", "seconds", "requests", "kept", "late", "504", "p50 s", "p99 s", "used", "right"]
         lines += [
             "",
@@ -676,6 +676,7 @@ def written(figures: dict[str, Any]) -> str:
             "Kept: answered whole within the seconds asked for, by the client's clock. Used: the median",
             f"answer's share of them. Clients wait {part['pause']:g} s (mean) between requests. The",
             f"upstream's time grows with the children that it writes (`{part['pace']}`).",
+            *([f"All times are {stretch:g} times as long (`--stretch`)."] if stretch != 1 else []),
             "",
             f"| {' | '.join(columns)} | server CPU |",
             f"|{'---|' * (len(columns) + 1)}",
