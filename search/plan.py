@@ -43,6 +43,8 @@ GRAMMAR: Mapping[str, Mapping[str, int | str]] = MappingProxyType(
 
 #: largest n and width that parse: a plan beyond it is a slip of the keyboard
 _LARGEST = 65536
+#: characters of a plan: what was read is kept, and clients of a server write plans
+_LONGEST = 500
 _CALL = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _ALLOWED: Mapping[str, tuple[str, ...]] = {"score": SCORES, "prune": SCORES, "vote": VOTES}
 
@@ -145,6 +147,8 @@ def _check(name: str, value: int | str) -> None:
 
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Plan:
+    if len(text) > _LONGEST:
+        raise PlanError(f"a plan is written in at most {_LONGEST} characters, got {len(text)}")
     match = _CALL.fullmatch(text)
     if match is None:
         raise PlanError(f"a plan is written strategy(name=value, ...), got {text!r}")

@@ -25,6 +25,7 @@ from torch import Tensor
 from search.cards import ModelCard
 from search.engines.cache import Prefix, PrefixStore
 from search.errors import RewardError
+from search.remembered import Remembered
 from search.rewards.backbone import Backbone
 from search.rewards.convention import Convention, Piece
 from search.rewards.heads import Head
@@ -102,7 +103,7 @@ class CachedReward(Reward):
         self._prompts = PrefixStore(prompt_bytes)
         self._live: WeakValueDictionary[tuple[str, tuple[str, ...]], _State] = WeakValueDictionary()
         # the same questions and steps are asked for again and again, by budgets first of all
-        self._prompt = lru_cache(maxsize=4096)(convention.prompt)
+        self._prompt = Remembered(convention.prompt)
         self._step = lru_cache(maxsize=16384)(convention.step)
         self._worker = ThreadPoolExecutor(1, f"{name}-reward", torch.set_num_threads, (threads,))
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -26,6 +26,7 @@ from search.cards import ModelCard
 from search.checkpoint import Checkpoint
 from search.engines.openai.probe import find_model
 from search.errors import CheckpointError, ContextError, RewardError
+from search.remembered import Remembered
 from search.remote.circuit import Circuit
 from search.remote.client import Client
 from search.remote.retry import Retry
@@ -65,7 +66,7 @@ class HttpReward(Reward):
         self.card = card
         self._convention, self._judge, self._client, self._model = convention, judge, client, model
         # the same questions and steps are asked for again and again, by budgets first of all
-        self._prompt = lru_cache(maxsize=4096)(convention.prompt)
+        self._prompt = Remembered(convention.prompt)
         self._step = lru_cache(maxsize=16384)(convention.step)
         self._live: WeakValueDictionary[_Key, _State] = WeakValueDictionary()
         self._asked: dict[_Key, _Ask] = {}

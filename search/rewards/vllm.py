@@ -24,6 +24,7 @@ from weakref import WeakValueDictionary
 from search.checkpoint import Checkpoint
 from search.engines.vllm_host import VllmHost, require_vllm
 from search.errors import CheckpointError, RewardError
+from search.remembered import Remembered
 from search.rewards.convention import Convention
 from search.rewards.families import family_of, read_prm
 from search.rewards.protocol import Handle, Reward, RewardUsage, Scored
@@ -50,7 +51,7 @@ class VllmReward(Reward):
         self._convention = convention
         self._judge = judge
         self._host = host
-        self._prompt = lru_cache(maxsize=4096)(convention.prompt)
+        self._prompt = Remembered(convention.prompt)
         self._step = lru_cache(maxsize=16384)(convention.step)
         self._live: WeakValueDictionary[_Key, _State] = WeakValueDictionary()
         self._asked: dict[_Key, asyncio.Future[float]] = {}

@@ -119,3 +119,9 @@ def test_a_plan_built_by_hand_is_checked_too() -> None:
 def test_every_strategy_of_the_grammar_can_be_run() -> None:
     assert list(STRATEGIES) == list(GRAMMAR)
     assert {name: strategy.name for name, strategy in STRATEGIES.items()} == {name: name for name in GRAMMAR}
+
+
+def test_a_plan_is_not_written_at_length() -> None:
+    assert Plan.parse(f"majority(n={' ' * 400}4)") == Plan.of("majority", n=4)
+    with pytest.raises(PlanError, match="at most 500 characters, got 1012"):
+        Plan.parse(f"majority(n={' ' * 999}4)")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.errors import CheckpointError, GarbledError, MissingExtraError
+from search.remembered import Remembered
 
 if TYPE_CHECKING:
     from search.remote.client import Client
@@ -22,8 +22,6 @@ __all__ = ["FolderTokenizer", "ServerTokenizer", "Tokenizer"]
 
 #: whatever of these exists makes the fingerprint
 _FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
-#: questions and texts whose tokens are kept
-_KEPT = 4096
 
 
 class Tokenizer(ABC):
@@ -77,7 +75,7 @@ class FolderTokenizer(Tokenizer):
                 content = (path / name).read_bytes()
                 digest.update(name.encode() + b"\0" + len(content).to_bytes(8, "little") + content)
         self.fingerprint = digest.hexdigest()
-        self._prompt = lru_cache(maxsize=_KEPT)(self._make_prompt)
+        self._prompt = Remembered(self._make_prompt)
 
     def prompt(self, question: str) -> tuple[int, ...]:
         return self._prompt(question)
@@ -104,8 +102,8 @@ class ServerTokenizer(Tokenizer):
 
     def __init__(self, client: Client, model: str) -> None:
         self._client, self._model = client, model
-        self._prompt = lru_cache(maxsize=_KEPT)(self._make_prompt)
-        self._encode = lru_cache(maxsize=_KEPT)(self._make_ids)
+        self._prompt = Remembered(self._make_prompt)
+        self._encode = Remembered(self._make_ids)
 
     def prompt(self, question: str) -> tuple[int, ...]:
         return self._prompt(question)
