@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gc
 
-__all__ = ["settle"]
+__all__ = ["settle", "settle_again"]
 
 #: objects, and collections of the next younger generation, between two collections of one
 _YOUNG, _MIDDLE, _OLD = 700, 10, 2
@@ -21,3 +21,9 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, _MIDDLE, _OLD)
+
+
+def settle_again() -> None:
+    """Set apart what has been loaded since, a new planner say; nothing where nothing was set apart."""
+    if gc.get_freeze_count():
+        settle()

@@ -9,6 +9,7 @@ from planner.latency import Latency
 from planner.server.admission import Admission
 from planner.server.current import Current, Served
 from planner.server.decisions.log import DecisionLog
+from planner.server.heap import settle_again
 from planner.server.keys import Keys
 from planner.server.metrics import Metrics
 from planner.server.models import Models
@@ -81,6 +82,7 @@ class Service:
             _LOGGER.error("the planner at %s is refused, the old one stays: %s", self.current.folder, error)
             raise
         self.metrics.reloaded(True)
+        settle_again()
         _LOGGER.info("planner %s is in use", served.fingerprint[:12])
         return served
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from planner.server.heap import settle
+from planner.server.heap import settle, settle_again
 
 
 class Ring:
@@ -20,10 +20,11 @@ class Ring:
 
 @pytest.fixture
 def settled() -> Iterator[weakref.ref[Ring]]:
-    garbage = weakref.ref(Ring())
+    garbage, before = weakref.ref(Ring()), gc.get_threshold()
     settle()
     yield garbage
     gc.unfreeze()
+    gc.set_threshold(*before)
 
 
 def test_only_what_came_after_is_looked_through(settled: weakref.ref[Ring]) -> None:
@@ -33,3 +34,12 @@ def test_only_what_came_after_is_looked_through(settled: weakref.ref[Ring]) -> N
     later = weakref.ref(Ring())
     gc.collect()
     assert later() is None
+
+
+def test_what_was_loaded_since_is_set_apart_where_anything_was(settled: weakref.ref[Ring]) -> None:
+    before, loaded = gc.get_freeze_count(), [Ring() for _ in range(1000)]
+    settle_again()
+    assert gc.get_freeze_count() >= before + len(loaded)
+    gc.unfreeze()
+    settle_again()
+    assert gc.get_freeze_count() == 0
