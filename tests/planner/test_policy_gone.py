@@ -143,14 +143,16 @@ async def test_a_policy_that_goes_in_the_midst_of_a_vote(street: Street) -> None
     """Some of eight samples have come, the others are cut off, and nobody takes them up again."""
     server, app = street.servers["small"], street.apps["small"]
     settings = street.settings()
-    server.fail(PATH, Fault.drop(after=20), *[Fault.answer(404)] * 9)
+    server.fail(PATH, Fault.end(after=20), *[Fault.answer(404)] * 9)
     found = await closed(street, perform(PROBLEM, VOTE, settings, seed=5))
     assert (found.outcome, found.ended, found.lost) == (Outcome.ANSWERED, Why.POLICY_FAILED, ("small",))
     came = len(found.candidates)
     assert 1 <= came < 8
     # all that was sent, and what each child that was cut off may have been ahead of that
     lag = street.engines["small"]._dialect.lag
-    assert found.spend.policy_tokens == len(PROBLEM.question) + 1 + app.sent + (8 - came) * lag
+    known = len(PROBLEM.question) + 1 + app.sent + (8 - came) * lag
+    # the rest was asked for by two requests: one may be called off before its refusal is heard
+    assert found.spend.policy_tokens in (known, known + lag)
     assert sum(asked.path == PATH for asked in server.asked) >= 2
 
 
