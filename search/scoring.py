@@ -36,6 +36,8 @@ async def score_solution(
 
 async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """All at once; when one fails the others are cancelled and awaited before its error goes on."""
+    if len(work) == 1:
+        return [await work[0]]
     tasks = [asyncio.ensure_future(each) for each in work]
     try:
         return await asyncio.gather(*tasks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from itertools import chain
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,11 +12,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from planner.server.console import mount
-from planner.server.gate import ASKING, Gate
+from planner.server.gate import Gate
 from planner.server.openapi import document
-from planner.server.refusal import Refusal, refusal_of
+from planner.server.refusal import Refusal, invalid, refusal_of
 from planner.server.routes import admin, completions, decisions, feedback, health, models, now, plan
-from planner.server.routes.access import service_of
+from planner.server.routes.direct import handlers
 from planner.server.service import Service
 from planner.version import __version__
 from search.errors import PlannerError
@@ -51,7 +51,8 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
-    app.add_middleware(Gate, sizes=service.rules.sizes, window=service.window)
+    direct = chain.from_iterable(handlers(each.router) for each in (completions, plan, feedback))
+    app.add_middleware(Gate, sizes=service.rules.sizes, window=service.window, straight=dict(direct))
     return app
 
 
@@ -71,10 +72,5 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """A body that breaks its schema: 400, as OpenAI's API has it, with the first field that does."""
     assert isinstance(error, RequestValidationError)
-    if request.url.path in ASKING:
-        service_of(request).window.refuse()
-    first: Any = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
-    return _respond(Refusal(f"{place or 'body'}: {first['msg']}"[:300], param=place or None))
+    return _respond(invalid(error.errors()))

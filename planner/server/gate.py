@@ -1,26 +1,31 @@
 """The gate before all routes: sizes, time and sanity of a request, as plain ASGI.
 
 A body is read whole here, within its limits of bytes and seconds, and must be JSON that any JSON reader
-takes: valid UTF-8, no NaN, not too deep. Behind the gate nothing about reading can fail.
+takes: valid UTF-8, no NaN, not too deep. Behind the gate nothing about reading can fail. Routes that know how
+to read for themselves (``planner.server.routes.direct``) are asked from here, past the layers of a framework.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
+from types import MappingProxyType
 from typing import Any
 
 from pydantic_core import from_json
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from planner.server.arrival import Arrival
 from planner.server.limits import Sizes
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.window import Window
+from search.errors import PlannerError
 
-__all__ = ["ASKING", "JSON", "Gate"]
+__all__ = ["ASKING", "JSON", "Gate", "Handler"]
 
 #: paths of requests that are counted where they are turned away
 ASKING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/plan"})
@@ -30,13 +35,27 @@ JSON = "planner.json"
 _LOGGER = logging.getLogger("planner.server")
 
 
-class Gate:
-    """Wraps an application."""
+#: answers a request; raises errors of ours, which become the answer
+Handler = Callable[[Request], Awaitable[Response]]
 
-    def __init__(self, app: ASGIApp, sizes: Sizes, window: Window) -> None:
+
+class Gate:
+    """Wraps an application.
+
+    ``straight``: who answers a method and a path, instead of the application.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        sizes: Sizes,
+        window: Window,
+        straight: Mapping[tuple[str, str], Handler] = MappingProxyType({}),
+    ) -> None:
         self._app = app
         self._sizes = sizes
         self._window = window
+        self._straight = straight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,10 +74,16 @@ class Gate:
                 said = _read(body) if body else None
             if body is None:
                 return  # the client left before it had asked
-            await self._app({**scope, JSON: said}, _replayed(body, receive), watched)
+            inner, replay = {**scope, JSON: said}, _replayed(body, receive)
+            handle = self._straight.get((scope["method"], scope["path"]))
+            if handle is None:
+                await self._app(inner, replay, watched)
+            else:
+                response = await handle(Request(inner, replay))
+                await response(inner, replay, watched)
         except Exception as error:
             refusal = refusal_of(error)
-            if refusal.status >= 500 and not isinstance(error, Refusal):
+            if refusal.status >= 500 and not isinstance(error, PlannerError):
                 _LOGGER.error("%s %s failed: %s", scope["method"], scope["path"], _place(error))
             if started:
                 raise  # the server ends the connection

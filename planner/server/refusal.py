@@ -8,6 +8,7 @@ It knows no web framework.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search.errors import (
@@ -23,7 +24,7 @@ from search.errors import (
     ServeError,
 )
 
-__all__ = ["Refusal", "busy", "refusal_of"]
+__all__ = ["Refusal", "busy", "invalid", "refusal_of"]
 
 _TYPES = {
     400: "invalid_request_error",
@@ -96,6 +97,13 @@ class Refusal(ServeError):
 def busy(message: str, retry_after: float, code: str) -> Refusal:
     """429: there is more work than is taken in."""
     return Refusal(message, 429, code=code, retry_after=retry_after)
+
+
+def invalid(errors: Sequence[Mapping[str, Any]]) -> Refusal:
+    """What breaks its schema: 400, as OpenAI's API has it, with the first field that does."""
+    first = errors[0]
+    place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+    return Refusal(f"{place or 'body'}: {first['msg']}"[:300], param=place or None)
 
 
 def refusal_of(error: BaseException) -> Refusal:

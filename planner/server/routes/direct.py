@@ -1,25 +1,27 @@
 """Routes that read their body and their key themselves.
 
 FastAPI documents them like any other, but its own handler solves every dependency anew, opens two exit stacks
-and reads the body's type as an e-mail's for each request, which takes longer than deciding does.
+and reads the body's type as an e-mail's for each request, which takes longer than deciding does. The gate
+asks ``handlers`` straight.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from fastapi import Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, Request
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from planner.server.gate import JSON
+from planner.server.gate import ASKING, JSON, Handler
+from planner.server.refusal import invalid
+from planner.server.routes.access import service_of
 
-__all__ = ["Direct"]
+__all__ = ["Direct", "handlers"]
 
 _Part = Callable[[Request], Awaitable[Any]]
 
@@ -40,6 +42,14 @@ class Direct(APIRoute):
             return found if isinstance(found, Response) else JSONResponse(found)
 
         return handle
+
+
+def handlers(router: APIRouter) -> Iterator[tuple[tuple[str, str], Handler]]:
+    """(method, path) of a router's direct routes whose paths are fixed, and what answers there."""
+    for route in router.routes:
+        if isinstance(route, Direct) and not route.param_convertors:
+            for method in route.methods or ():
+                yield (method, route.path), route.get_route_handler()
 
 
 def _parts(endpoint: Callable[..., Any]) -> dict[str, _Part]:
@@ -70,8 +80,9 @@ def _body(model: type[BaseModel]) -> _Part:
         try:
             return model.model_validate(_content(request))
         except ValidationError as error:
-            wrong = [{**each, "loc": ("body", *each["loc"])} for each in error.errors(include_url=False)]
-            raise RequestValidationError(wrong) from None
+            if request.scope["path"] in ASKING:
+                service_of(request).window.refuse()
+            raise invalid(error.errors(include_url=False)) from None
 
     return read
 
