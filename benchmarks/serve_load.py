@@ -208,13 +208,24 @@ class Load:
 
 
 async def closed(
-    port: int, path: str, body: Callable[[int], Any], clients: int, count: int, first: int
+    port: int,
+    path: str,
+    body: Callable[[int], Any],
+    clients: int,
+    count: int,
+    first: int,
+    ramp: float = 0.0,
 ) -> Load:
-    """``clients`` that ask one after another, ``count`` requests in all."""
+    """``clients`` that ask one after another, ``count`` requests in all.
+
+    They begin one after another within ``ramp`` seconds: clients that begin together stay together, and
+    what is measured then is a herd.
+    """
     load, numbers = Load(), iter(range(first, first + count))
 
-    async def one() -> None:
+    async def one(place: int) -> None:
         client = Client(port)
+        await asyncio.sleep(ramp * place / clients)
         for number in numbers:
             began = time.perf_counter()
             status, _ = await client.ask(path, body(number))
@@ -223,7 +234,7 @@ async def closed(
         client.close()
 
     began = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(clients)))
+    await asyncio.gather(*map(one, range(clients)))
     load.seconds = time.perf_counter() - began
     return load
 
@@ -264,10 +275,12 @@ async def overhead(latency: float, each: float) -> dict[str, Any]:
             for clients in (1, 8, 64):
                 count = max(20, int(clients * each / latency))
                 alone = await closed(
-                    there.policy_port, path, lambda n: chat(n, POLICY), clients, count, 10**6
+                    there.policy_port, path, lambda n: chat(n, POLICY), clients, count, 10**6, latency
                 )
                 cpu = there.server.cpu
-                load = await closed(there.port, path, lambda n, m=model: chat(n, m), clients, count, first)
+                load = await closed(
+                    there.port, path, lambda n, m=model: chat(n, m), clients, count, first, latency
+                )
                 cpu = there.server.cpu - cpu
                 first += count
                 added = (load.quantile(0.5) - alone.quantile(0.5)) * 1e3
@@ -635,6 +648,7 @@ def written(figures: dict[str, Any]) -> str:
             "",
             f"The upstream answers after {part['latency'] * 1e3:g} ms. Passed on: the model's name is the",
             "policy's; planned: `planner/cot()`. Throughput as a share of the upstream's, as many clients.",
+            "Clients begin one after another within the first 250 ms, and each asks again at once.",
             "",
             "| way | clients | upstream p50 ms | added p50 ms | added p99 ms | throughput | server CPU ms |",
             "|---|---|---|---|---|---|---|",
