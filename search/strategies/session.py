@@ -142,10 +142,8 @@ class Session:
         room = self.room(len(generated))
         while drawn < most and not self._halted.done() and room > 0:
             count = self._fitting(most - drawn, self._usual(room))
-            if (
-                count == 0 and not self._holdings.is_empty
-            ):  # others will give something back: no need to cut or to stop
-                await self._holdings.change()
+            if count == 0 and not self._holdings.is_empty:
+                await self._holdings.change()  # others will give something back: no need to cut or to stop
                 continue
             tokens = self._longest(max(count, 1), room)
             if tokens < self._least(room):
@@ -202,7 +200,9 @@ class Session:
 
     def _longest(self, count: int, room: int) -> int:
         """Most tokens, up to ``room``, that ``count`` children can have each."""
-        low, high = 0, room
+        if self._fitting(count, room) == count:
+            return room
+        low, high = 0, room - 1
         while low < high:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if self._fitting(count, middle) == count else (low, middle - 1)
