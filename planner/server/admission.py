@@ -25,7 +25,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from planner.server.refusal import busy
+from planner.server.refusal import Refusal, busy
 from search.errors import ServeError
 
 __all__ = ["Admission", "Ticket"]
@@ -104,10 +104,19 @@ class Admission:
         return max(1.0, self._seconds * (self.waiting + 1) / self._most)
 
     @asynccontextmanager
-    async def enter(self, key: str) -> AsyncIterator[Ticket]:
-        """Wait for a place and hold it. Raises Refusal (429) when the queue is full."""
+    async def enter(self, key: str, within: float | None = None) -> AsyncIterator[Ticket]:
+        """Wait for a place and hold it.
+
+        Raises Refusal: 429 when the queue is full, 504 when no place is free ``within`` so many seconds.
+        """
         came = self._clock()
-        await self._wait(key)
+        try:
+            async with asyncio.timeout(within):
+                await self._wait(key)
+        except TimeoutError as error:
+            raise Refusal(
+                f"a place must be free within {within:g} s, got none", 504, code="deadline"
+            ) from error
         began = self._clock()
         try:
             yield Ticket(self.share, began - came)

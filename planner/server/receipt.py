@@ -112,8 +112,11 @@ class Receipt:
             "choices": [self.of(solution, include) for solution in solutions],
         }
 
-    def untouched(self, policy: str, spend: Spend) -> _Json:
-        """The receipt of an answer by the policy's own server, which planned nothing."""
+    def untouched(self, policy: str, spend: Spend, ended: str | None) -> _Json:
+        """The receipt of an answer by the policy's own server, which planned nothing.
+
+        ``ended``: why it was cut off, None where it was not.
+        """
         return {
             **self._head(),
             "policy": policy,
@@ -127,7 +130,7 @@ class Receipt:
             "agreement": None,
             "abstained": False,
             "escalated": False,
-            "ended": None,
+            "ended": ended,
             "without": list(self.without),
             "warnings": [],
         }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+from planner.events import Why
+from planner.server.arrival import Arrival
 from planner.server.ask import Ask
 from planner.server.budget import Granted
 from planner.server.keys import Key
@@ -60,22 +63,30 @@ class Untouched:
         self._key = key
         self._id = response_id
         self._reason = untouched_reason(code)
+        self._arrival = Arrival.now()
         self._came, self._clock = time.time(), time.monotonic()
         self._allowance = granted.allowance.under(service.rules.ceiling)
         self._usage: dict[str, Any] | None = None
         self._pieces = 0
+        self._open = set(range(ask.n))  # choices that have not ended
+        self._is_late = False
         self._share = 1.0
 
     async def run(self) -> dict[str, Any]:
-        """The whole response."""
-        outcome, error = "cancelled", None
+        """The whole response. Raises Refusal: 504 at the deadline."""
+        outcome: str = "cancelled"
+        error: Exception | None = None
         try:
-            async with self._service.admission.enter(self._key.name) as ticket:
+            async with self._service.admission.enter(self._key.name, self._left) as ticket:
                 self._share = ticket.share
-                found = await self._upstream.ask(self._shape.path, self._body())
+                async with asyncio.timeout(self._left):
+                    found = await self._upstream.ask(self._shape.path, self._body())
             self._usage = found.get("usage")
             outcome = str(Outcome.ANSWERED)
             return {**found, "id": self._id, "model": self._ask.model, "planner": self._receipt()}
+        except TimeoutError as late:
+            outcome, error = "failed", late
+            raise self._late from late
         except Exception as failure:
             outcome, error = "failed", failure
             raise
@@ -85,17 +96,18 @@ class Untouched:
     async def lines(self) -> AsyncGenerator[bytes]:
         """The lines of a stream; the last chunk with a finish reason carries the receipt.
 
-        That chunk waits for the usage, which servers send after it.
+        That chunk waits for the usage, which servers send after it. At the deadline what has come ends with
+        the reason ``length``.
         """
         outcome, error = "cancelled", None
         try:
-            async with self._service.admission.enter(self._key.name) as ticket:
+            async with self._service.admission.enter(self._key.name, self._left) as ticket:
                 self._share = ticket.share
                 body = {**self._body(), "stream_options": {"include_usage": True}}
                 held: dict[str, Any] | None = None
                 last: dict[str, Any] | None = None
                 async with aclosing(self._upstream.stream(self._shape.path, body)) as chunks:
-                    async for chunk in chunks:
+                    while (chunk := await self._next(chunks)) is not None:
                         chunk = {**chunk, "id": self._id, "model": self._ask.model}
                         if chunk.get("usage") is not None:
                             self._usage = chunk["usage"]
@@ -107,10 +119,20 @@ class Untouched:
                             yield data(held)
                             held = None
                         self._pieces += len(choices)
-                        if any(choice.get("finish_reason") for choice in choices):
+                        ended = [choice["index"] for choice in choices if choice.get("finish_reason")]
+                        self._open.difference_update(ended)
+                        if ended:
                             held = chunk
                         else:
                             yield data(chunk)
+                if self._is_late and self._open:
+                    if not self._pieces:
+                        raise self._late
+                    if held is not None:
+                        yield data(held)
+                    *others, held = self._cut_off()
+                    for each in others:
+                        yield data(each)
                 if held is not None:
                     yield data({**held, "planner": self._receipt()})
                 if self._ask.include_usage and last is not None:
@@ -122,6 +144,39 @@ class Untouched:
             yield data(refusal_of(failure).body)
         finally:
             self._finish(outcome, error)
+
+    async def _next(self, chunks: AsyncGenerator[dict[str, Any]]) -> dict[str, Any] | None:
+        """The next chunk; None at the end, and at the deadline."""
+        try:
+            async with asyncio.timeout(self._left):
+                return await anext(chunks)
+        except StopAsyncIteration:
+            return None
+        except TimeoutError:
+            self._is_late = True
+            return None
+
+    def _cut_off(self) -> list[dict[str, Any]]:
+        """Chunks that end the choices which are open."""
+        head = self._id, int(self._came), self._ask.model
+        return [self._shape.piece(*head, place, finish_reason="length") for place in sorted(self._open)]
+
+    @property
+    def _left(self) -> float | None:
+        """Seconds until the answer must leave; None without a deadline."""
+        seconds = self._allowance.seconds
+        if seconds is None:
+            return None
+        margin = self._service.latency.margin(seconds)
+        return max(0.0, seconds - margin - self._arrival.seconds)
+
+    @property
+    def _late(self) -> Refusal:
+        return Refusal(
+            f"the policy's server must answer within {self._allowance.seconds:g} s, got no whole answer",
+            504,
+            code="deadline",
+        )
 
     def _body(self) -> dict[str, Any]:
         """The client's own words, within the allowance of tokens."""
@@ -143,7 +198,8 @@ class Untouched:
 
     def _receipt(self) -> dict[str, Any]:
         head = Receipt(self._id, self._granted, self._allowance, self._share, self._reason)
-        return head.untouched(self._upstream.policy, self._spend)
+        ended = str(Why.DEADLINE) if self._is_late and self._open else None
+        return head.untouched(self._upstream.policy, self._spend, ended)
 
     def _finish(self, outcome: str, error: Exception | None) -> None:
         service, spend = self._service, self._spend
@@ -184,6 +240,14 @@ class Untouched:
         service.metrics.finish(decision)
         service.window.finish(
             Finished(
-                time.time(), outcome, decision.policy, None, "cot()", spend.seconds, spend.tokens, spend.flops
+                time.time(),
+                outcome,
+                decision.policy,
+                None,
+                "cot()",
+                spend.seconds,
+                spend.tokens,
+                spend.flops,
+                deadline=self._allowance.seconds,
             )
         )

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from planner.events import Event, Started
 from planner.executor import Settings, Solution, perform, solve
-from planner.server.admission import Ticket
 from planner.server.arrival import Arrival
 from planner.server.ask import Ask
 from planner.server.brief import Brief
@@ -122,7 +120,9 @@ class Work:
         try:
             if self._on_queue is not None and service.admission.is_full:
                 self._on_queue(service.admission.waiting)
-            async with self._place() as ticket:
+            seconds = self._allowance.seconds
+            within = None if seconds is None else seconds - self._elapsed
+            async with service.admission.enter(self._brief.key.name, within) as ticket:
                 self._share = ticket.share
                 self._allowance = self._allowance.shrunk(ticket.share)
                 answers = await self._within_time()
@@ -141,21 +141,6 @@ class Work:
     def _elapsed(self) -> float:
         """Seconds of a deadline that have passed: from the arrival to the work's making, and in it."""
         return self._behind + time.monotonic() - self._began
-
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[Ticket]:
-        """A place among the running requests. Raises Refusal: 429 beyond the queue, 504 at the deadline."""
-        seconds = self._allowance.seconds
-        async with AsyncExitStack() as stack:
-            try:
-                async with asyncio.timeout(None if seconds is None else seconds - self._elapsed):
-                    entering = self._service.admission.enter(self._brief.key.name)
-                    ticket = await stack.enter_async_context(entering)
-            except TimeoutError as error:
-                raise Refusal(
-                    f"a place must be free within {seconds:g} s, got none", 504, code="deadline"
-                ) from error
-            yield ticket
 
     async def _within_time(self) -> Answers:
         seconds = self._allowance.seconds

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -23,6 +22,7 @@ from planner.server.stream import EventStream
 from planner.server.untouched import Untouched
 from planner.server.work import Work
 from search.grading.registry import guess_domain
+from search.scoring import together
 
 __all__ = ["router"]
 
@@ -85,11 +85,7 @@ async def _several(
         Work(service, ask, granted, key, "completions", f"{response_id}-{place}")
         for place, (ask, granted) in enumerate(zip(asks, grants, strict=True))
     ]
-
-    async def all_of_them() -> list[Any]:
-        return [await work.run() for work in works]
-
-    done = await while_connected(all_of_them(), request)
+    done = await while_connected(together([work.run() for work in works]), request)
     usage = {
         name: sum(answers.usage[name] for answers in done)
         for name in ("prompt_tokens", "completion_tokens", "total_tokens")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from planner.server.upstream import Upstream
 from search.remote.fake_server import Asked, FakeServer, Fault, Json, Stream
 
 SEA: list[Any] = [{"role": "user", "content": "tell me about the sea"}]
+SLOWLY: list[Any] = [{"role": "user", "content": "tell me slowly about the sea"}]
 TOOL: Any = {"type": "function", "function": {"name": "f", "parameters": {}}}
 
 
@@ -29,6 +31,10 @@ async def says(asked: Asked) -> Json | Stream:
         return Json({**head, "object": "chat.completion", "choices": [choice], "usage": USAGE})
 
     async def chunks() -> AsyncGenerator[Any]:
+        if asked.body["messages"] == SLOWLY:
+            choice = {"index": 0, "delta": {"content": "It"}, "finish_reason": None}
+            yield {**head, "object": "chat.completion.chunk", "choices": [choice]}
+            await asyncio.sleep(30.0)
         for text, reason in (("It is ", None), ("wide.", None), ("", "stop")):
             choice = {"index": 0, "delta": {"content": text}, "finish_reason": reason}
             yield {**head, "object": "chat.completion.chunk", "choices": [choice]}
@@ -141,3 +147,28 @@ def test_a_stream_that_breaks_off_is_charged_as_far_as_it_came(behind: House, po
     recorder: Any = behind.service.recorder
     (kept,) = recorder._records.values()
     assert (kept.decision.outcome, kept.decision.spend.tokens) == ("failed", 2)
+
+
+def test_a_deadline_is_kept(behind: House, policy: FakeServer) -> None:
+    soon = {"budget": {"seconds": 0.5}}
+    with client(behind) as ask:
+        policy.fail("/v1/chat/completions", Fault.slow(30.0))
+        with pytest.raises(openai.InternalServerError, match=r"must answer within 0\.5 s") as late:
+            ask.chat.completions.create(model="planner", messages=SEA, extra_body=soon)
+        assert (late.value.status_code, late.value.code) == (504, "deadline")
+        whole = ask.chat.completions.create(
+            model="planner", messages=SEA, extra_body={"budget": {"seconds": 60}}
+        )
+        chunks = list(
+            ask.chat.completions.create(model="planner", messages=SLOWLY, stream=True, extra_body=soon)
+        )
+        policy.fail("/v1/chat/completions", Fault.slow(30.0))
+        with pytest.raises(openai.APIError, match=r"must answer within 0\.5 s"):
+            list(ask.chat.completions.create(model="planner", messages=SEA, stream=True, extra_body=soon))
+    assert whole.choices[0].finish_reason == "stop"
+    assert [(c.choices[0].delta.content, c.choices[0].finish_reason) for c in chunks] == [
+        ("It", None),
+        (None, "length"),
+    ]
+    receipt: Any = chunks[-1].model_extra["planner"]  # type: ignore[index]
+    assert (receipt["ended"], receipt["spend"]["tokens"]) == ("deadline", 1)
