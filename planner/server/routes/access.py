@@ -28,7 +28,7 @@ async def _here(request: Request) -> Service:
 def _allowed(scope: Scope) -> Callable[[Request], Awaitable[Key]]:
     async def allow(request: Request) -> Key:
         service = service_of(request)
-        with service.window.refusing() if request.url.path in ASKING else nullcontext():
+        with service.window.refusing() if request.scope["path"] in ASKING else nullcontext():
             return service.keys.who(request.headers.get("authorization"), scope)
 
     return allow
