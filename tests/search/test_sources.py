@@ -98,7 +98,7 @@ def test_vllm_says_what_to_install(policy: Path) -> None:
 @pytest.mark.parametrize("source", ["ServedPolicy('http://h')", "ServedPrm('http://h', 'folder')"])
 def test_a_missing_package_is_named_with_what_to_install(source: str) -> None:
     script = (
-        "import sys; sys.modules['httpx'] = None\n"
+        "import sys; sys.modules['aiohttp'] = None\n"
         "from search.errors import MissingExtraError\n"
         "from search.sources import ServedPolicy, ServedPrm\n"
         f"try: {source}.card()\n"
@@ -106,4 +106,4 @@ def test_a_missing_package_is_named_with_what_to_install(source: str) -> None:
     )
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert said.startswith("the openai engine needs the openai")
-    assert "got no httpx: pip install 'test-time-planner[openai" in said
+    assert "got no aiohttp: pip install 'test-time-planner[openai" in said
