@@ -2,9 +2,11 @@
 
 For each kind of work (policy, PRM or none, sampled or grown) seconds are linear in four figures: one, the
 depth (tokens written one after another: all tokens over n), the depth times the requests beside it, and all
-tokens. Weights are fitted by recursive least squares with forgetting (Ljung, System Identification, 1999,
-section 11.2). On top a factor follows the ratio of actual to predicted of the newest runs, which is how the
-present load shows before the weights have moved.
+tokens. Weights are fitted by recursive least squares on relative figures, with exponential resetting and
+forgetting (Salgado, Goodwin and Middleton, International Journal of Control 47(2), 1988): the information
+about a direction that nothing is seen of (the load when it never changes) falls back to what it was at the
+start and no lower, where plain forgetting would lose it all and diverge. On top a factor follows the ratio of
+actual to predicted of the newest runs, which is how the present load shows before the weights have moved.
 
     >>> latency = Latency()
     >>> for tokens in range(100, 1100, 100):
@@ -39,7 +41,11 @@ _ENOUGH = 5
 _Z90 = 1.2816
 #: the depth and the tokens are told in hundreds, so that weights are alike in size
 _SCALE = 100.0
-_SHORTEST = 1e-4
+#: information about each weight at the start, and at least
+_START = 0.01 * np.eye(4)
+#: seconds that are told apart, and the most tokens that are
+_SHORTEST, _LONGEST = 1e-4, 1e6
+_MOST = 2**53
 #: the newest endings that the margin is taken from, which quantile of them, and the most of a deadline
 _ENDINGS, _LATEST, _LARGEST = 64, 0.95, 1 / 3
 
@@ -72,15 +78,16 @@ class Seconds:
 @dataclass(slots=True, eq=False)
 class _Kind:
     weights: Floats = field(default_factory=lambda: np.zeros(4))
-    inverse: Floats = field(default_factory=lambda: np.eye(4) * 100.0)
+    information: Floats = field(default_factory=_START.copy)
     seen: int = 0
     spread: float = 0.1  # mean square of log ratios
 
     def learn(self, x: Floats, seconds: float) -> None:
-        gain = self.inverse @ x / (_FORGET + x @ self.inverse @ x)
+        size = float(np.linalg.norm(x))  # noise grows with what is done, and information stays bounded
+        x, seconds = x / size, seconds / size
+        self.information = _FORGET * self.information + (1.0 - _FORGET) * _START + np.outer(x, x)
+        gain = np.linalg.solve(self.information, x)
         self.weights = self.weights + gain * (seconds - float(self.weights @ x))
-        inverse = (self.inverse - np.outer(gain, x @ self.inverse)) / _FORGET
-        self.inverse = (inverse + inverse.T) / 2.0  # stays symmetric whatever rounding does
         self.seen += 1
 
 
@@ -99,10 +106,10 @@ class Latency:
         kind = self._kinds.setdefault((work.policy, work.prm, work.is_tree), _Kind())
         x = _figures(work, tokens, load)
         if kind.seen >= _ENOUGH:
-            ratio = math.log(max(seconds, _SHORTEST) / self._plain(kind, x))
+            ratio = math.log(_told_apart(seconds) / self._plain(kind, x))
             kind.spread += _NEWEST * ((ratio - self._factor) ** 2 - kind.spread)
             self._factor += _NEWEST * (ratio - self._factor)
-        kind.learn(x, seconds)
+        kind.learn(x, min(seconds, _LONGEST))
 
     def predict(self, work: Work, tokens: float, load: int) -> Seconds | None:
         """Seconds for so many tokens under so many requests.
@@ -143,9 +150,14 @@ class Latency:
 
     @staticmethod
     def _plain(kind: _Kind, x: Floats) -> float:
-        return max(_SHORTEST, float(kind.weights @ x))
+        return _told_apart(float(kind.weights @ x))
+
+
+def _told_apart(seconds: float) -> float:
+    return min(max(seconds, _SHORTEST), _LONGEST)
 
 
 def _figures(work: Work, tokens: float, load: int) -> Floats:
+    tokens, load = min(tokens, _MOST), min(load, _MOST)
     depth = tokens / max(1, work.n) / _SCALE
     return np.array([1.0, depth, depth * load, tokens / _SCALE])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from planner.latency import Latency, Work
 from search.choice import Choice
@@ -60,6 +63,66 @@ def test_what_cannot_be_learned_from_is_passed_over() -> None:
     for tokens, seconds in ((0, 1.0), (10, 0.0), (10, float("nan")), (10, float("inf"))):
         latency.observe(VOTE, tokens, seconds, 1)
     assert latency.predict(VOTE, 400, 1) == before
+
+
+@pytest.mark.parametrize(
+    ("ns", "loads"),
+    [([1, 4, 16], [1]), ([1, 4, 16], [32]), ([4], [1]), ([4], range(1, 33)), ([4], [32])],
+    ids=["load 1", "load 32", "n=4, load 1", "n=4", "n=4, load 32"],
+)
+def test_traffic_that_never_changes_can_go_on_for_ever(ns: list[int], loads: list[int]) -> None:
+    """The figures are collinear: nothing tells the constant part of a load from the tokens'."""
+    latency, rng = Latency(), Random(0)
+
+    def truth(n: int, tokens: int, load: int) -> float:
+        return 0.05 + 0.001 * tokens / n * (1 + 0.5 * (load - 1)) + 2e-5 * tokens
+
+    def run(runs: int, slower: float = 1.0) -> None:
+        for _ in range(runs):
+            n, load = rng.choice(ns), rng.choice(loads)
+            tokens = n * rng.randint(40, 1000)
+            seconds = slower * truth(n, tokens, load) * rng.lognormvariate(0.0, 0.05)
+            latency.observe(Work("policy", None, n, False), tokens, seconds, load)
+
+    def ratios() -> list[float]:
+        found = []
+        for n in ns:
+            for load in (loads[0], loads[-1]):
+                for tokens in (100 * n, 1000 * n):
+                    seconds = latency.predict(Work("policy", None, n, False), tokens, load)
+                    assert seconds is not None
+                    found.append(seconds.mean / truth(n, tokens, load))
+        return found
+
+    run(20_000)
+    assert ratios() == pytest.approx(np.ones(len(ratios())), rel=0.1)
+    run(30, slower=2.0)
+    assert ratios() == pytest.approx(2.0 * np.ones(len(ratios())), rel=0.35)
+    run(500, slower=2.0)
+    assert ratios() == pytest.approx(2.0 * np.ones(len(ratios())), rel=0.1)
+
+
+ANY = st.tuples(
+    st.integers(1, 2**63),
+    st.integers(0, 10**320),
+    st.floats(0.0, allow_infinity=False),
+    st.integers(0, 10**320),
+)
+
+
+@given(seen=st.lists(st.lists(ANY, min_size=1, max_size=3), max_size=12), asked=ANY)
+def test_nothing_that_ran_raises(
+    seen: list[list[tuple[int, int, float, int]]], asked: tuple[int, int, float, int]
+) -> None:
+    latency = Latency()
+    for runs in seen:
+        for _ in range(4):
+            latency.learn([(Work("policy", None, n, False), *rest) for n, *rest in runs[:1]])  # type: ignore[misc]
+            for n, tokens, seconds, load in runs:
+                latency.observe(Work("policy", None, n, False), tokens, seconds, load)
+    n, tokens, _, load = asked
+    found = latency.predict(Work("policy", None, n, False), tokens, load)
+    assert found is None or 0.0 <= found.mean <= found.p90 < float("inf")
 
 
 def test_the_margin_follows_how_late_answers_are() -> None:
