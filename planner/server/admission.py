@@ -77,6 +77,11 @@ class Admission:
         self._seconds = 1.0  # mean duration of a request
 
     @property
+    def most(self) -> int:
+        """Requests that may be worked on at a time."""
+        return self._most
+
+    @property
     def running(self) -> int:
         """Requests being worked on."""
         return self._running

@@ -13,7 +13,10 @@ from planner.server.budget import Allowance
 from planner.server.refusal import Refusal
 from search.budget import UNLIMITED, Budget, Prices
 
-__all__ = ["Terms"]
+__all__ = ["Terms", "tokens_for"]
+
+#: characters of questions whose costs are kept
+_LONGEST = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Terms:
             usd = None if usd is None else usd / shares
         capped = tokens
         if usd is not None and prices is not None:
-            affordable = _tokens_for(usd, prices)
+            affordable = tokens_for(usd, prices)
             if affordable is not None:
                 capped = affordable if tokens is None else min(tokens, affordable)
         cap = None if capped is None and flops is None else HardCap(capped, flops)
@@ -87,9 +90,12 @@ class Terms:
         return cls(objective, cap, Budget(tokens, flops, seconds, usd))
 
 
-@lru_cache(maxsize=256)  # asked before a request waits and after it
 def _sample_flops(planner: Planner, question: str) -> float:
     """The 90% quantile of what one sample of the policy that is looked with costs."""
+    return (_kept if len(question) <= _LONGEST else _count)(planner, question)
+
+
+def _count(planner: Planner, question: str) -> float:
     stage = planner.stages[0]
     menu = stage.menu(planner.features(stage, question, None), np.array([float(len(question))]))
     first = stage.terms.next_look
@@ -100,7 +106,10 @@ def _sample_flops(planner: Planner, question: str) -> float:
     return float(menu.costs.flops_p90[0, greedy].min())
 
 
-def _tokens_for(usd: float, prices: Prices) -> int | None:
+_kept = lru_cache(maxsize=256)(_count)  # asked before a request waits and after it
+
+
+def tokens_for(usd: float, prices: Prices) -> int | None:
     """Tokens that the money surely buys; None where all are free."""
     dearest = max(prices.prompt, prices.generated, prices.prm)
     return None if dearest == 0.0 else int(min(usd * 1e6 / dearest, 10**18))

@@ -12,6 +12,7 @@ from planner.events import Why
 from planner.server.arrival import Arrival
 from planner.server.ask import Ask
 from planner.server.budget import Granted
+from planner.server.fare import Fare, usage_of
 from planner.server.keys import Key
 from planner.server.receipt import Reason, Receipt
 from planner.server.recorder import Decision
@@ -64,13 +65,16 @@ class Untouched:
         self._id = response_id
         self._reason = untouched_reason(code)
         self._arrival = Arrival.now()
-        self._came, self._clock = time.time(), time.monotonic()
+        self._came = time.time() - self._arrival.seconds
         self._allowance = granted.allowance.under(service.rules.ceiling)
-        self._usage: dict[str, Any] | None = None
+        self._usage: dict[str, int] | None = None
         self._pieces = 0
         self._open = set(range(ask.n))  # choices that have not ended
         self._is_late = False
+        self._is_sent = False
         self._share = 1.0
+        # refused before it waits, where that can be known
+        self._fare = Fare(ask, self._allowance, service, self._upstream.policy)
 
     async def run(self) -> dict[str, Any]:
         """The whole response. Raises Refusal: 504 at the deadline."""
@@ -79,13 +83,16 @@ class Untouched:
         try:
             async with self._service.admission.enter(self._key.name, self._left) as ticket:
                 self._share = ticket.share
+                body, self._is_sent = self._fare.body(self._share), True
                 async with asyncio.timeout(self._left):
-                    found = await self._upstream.ask(self._shape.path, self._body())
-            self._usage = found.get("usage")
+                    found = await self._upstream.ask(self._shape.path, body)
+            self._usage = usage_of(found) or self._fare.estimate(self._pieces, self._share)
             outcome = str(Outcome.ANSWERED)
             return {**found, "id": self._id, "model": self._ask.model, "planner": self._receipt()}
         except TimeoutError as late:
             outcome, error = "failed", late
+            if self._allowance.seconds is None:
+                raise
             raise self._late from late
         except Exception as failure:
             outcome, error = "failed", failure
@@ -103,14 +110,16 @@ class Untouched:
         try:
             async with self._service.admission.enter(self._key.name, self._left) as ticket:
                 self._share = ticket.share
-                body = {**self._body(), "stream_options": {"include_usage": True}}
+                body, self._is_sent = (
+                    {**self._fare.body(self._share), "stream_options": {"include_usage": True}},
+                    True,
+                )
                 held: dict[str, Any] | None = None
                 last: dict[str, Any] | None = None
                 async with aclosing(self._upstream.stream(self._shape.path, body)) as chunks:
                     while (chunk := await self._next(chunks)) is not None:
                         chunk = {**chunk, "id": self._id, "model": self._ask.model}
-                        if chunk.get("usage") is not None:
-                            self._usage = chunk["usage"]
+                        self._usage = usage_of(chunk) or self._usage
                         choices = chunk.get("choices")
                         if not choices:
                             last = chunk
@@ -119,12 +128,13 @@ class Untouched:
                             yield data(held)
                             held = None
                         self._pieces += len(choices)
-                        ended = [choice["index"] for choice in choices if choice.get("finish_reason")]
+                        ended = [choice.get("index", 0) for choice in choices if choice.get("finish_reason")]
                         self._open.difference_update(ended)
                         if ended:
                             held = chunk
                         else:
                             yield data(chunk)
+                self._usage = self._usage or self._fare.estimate(self._pieces, self._share)
                 if self._is_late and self._open:
                     if not self._pieces:
                         raise self._late
@@ -178,23 +188,10 @@ class Untouched:
             code="deadline",
         )
 
-    def _body(self) -> dict[str, Any]:
-        """The client's own words, within the allowance of tokens."""
-        body = dict(self._ask.raw)
-        cap = self._allowance.shrunk(self._share).tokens
-        if cap is not None:
-            name = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
-            each = max(1, cap // self._ask.n)
-            body[name] = min(each, body.get(name) or each)
-        return body
-
     @property
     def _spend(self) -> Spend:
-        """What the server says was spent; a token for each piece that came where it never said."""
-        usage = self._usage or {"completion_tokens": self._pieces}
-        tokens = int(usage.get("prompt_tokens") or 0) + int(usage.get("completion_tokens") or 0)
-        card = self._service.models.known[self._upstream.policy].card
-        return Spend(tokens, 0, tokens, 0, card.flops(tokens), time.monotonic() - self._clock)
+        tokens = sum((self._usage or {}).values())
+        return Spend(tokens, 0, tokens, 0, self._fare.card.flops(tokens), self._arrival.seconds)
 
     def _receipt(self) -> dict[str, Any]:
         head = Receipt(self._id, self._granted, self._allowance, self._share, self._reason)
@@ -202,6 +199,9 @@ class Untouched:
         return head.untouched(self._upstream.policy, self._spend, ended)
 
     def _finish(self, outcome: str, error: Exception | None) -> None:
+        is_refused = isinstance(error, Refusal) and not self._pieces and not self._is_late
+        if self._is_sent and self._usage is None and not is_refused:
+            self._usage = self._fare.estimate(self._pieces, self._share)  # it was cut off
         service, spend = self._service, self._spend
         service.rates.spent(self._key, spend.tokens)
         if isinstance(error, Refusal) and error.status == 429 and not spend.tokens:

@@ -149,6 +149,8 @@ class Work:
             async with asyncio.timeout(limit):
                 return await self._work()
         except TimeoutError as error:
+            if limit is None:
+                raise
             raise Refusal(
                 f"a backend must end within {limit:g} s of work, got none that did", 504, code="deadline"
             ) from error

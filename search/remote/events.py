@@ -70,7 +70,7 @@ class Events(AsyncIterator[Any]):
     async def _drain(self) -> None:
         if self._content.at_eof():  # it mostly comes with the last event
             return
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, aiohttp.ClientError, ConnectionError):  # all that matters has come
             async with asyncio.timeout(_LINGER):
                 while await self._content.readany():
                     pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 
@@ -20,7 +21,7 @@ from planner.server.service import Service
 from planner.server.shapes import CHAT, COMPLETION, Shape
 from planner.server.stream import EventStream
 from planner.server.untouched import Untouched
-from planner.server.work import Work
+from planner.server.work import Answers, Work
 from search.grading.registry import guess_domain
 from search.scoring import together
 
@@ -85,7 +86,14 @@ async def _several(
         Work(service, ask, granted, key, "completions", f"{response_id}-{place}")
         for place, (ask, granted) in enumerate(zip(asks, grants, strict=True))
     ]
-    done = await while_connected(together([work.run() for work in works]), request)
+    # they take turns here: all at once they would fill the queue, before others and before each other
+    turns = asyncio.Semaphore(max(1, service.admission.most // 4))
+
+    async def in_turn(work: Work) -> Answers:
+        async with turns:
+            return await work.run()
+
+    done = await while_connected(together([in_turn(work) for work in works]), request)
     usage = {
         name: sum(answers.usage[name] for answers in done)
         for name in ("prompt_tokens", "completion_tokens", "total_tokens")

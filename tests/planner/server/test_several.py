@@ -12,6 +12,7 @@ import httpx
 import pytest
 from houses import QUESTION, House, writes
 
+from planner.server.admission import Admission
 from planner.server.rules import Rules
 from planner.server.service import Service
 from search.budget import Prices
@@ -205,3 +206,12 @@ def test_events_and_texts_carry_their_place(service_of: Make, serving: Serve) ->
             if choice["index"] == place
         )
         assert text == whole["choices"][place]["message"]["content"]
+
+
+async def test_more_prompts_than_may_wait_take_turns(service_of: Make, serving: Serve) -> None:
+    house = serving(service_of(admission=Admission(running=4, waiting=1)))
+    prompts = [f"work out the sum of 3 + 41 + {number}" for number in range(9)]
+    async with httpx.AsyncClient(base_url=house.url, timeout=60.0) as ask:
+        found = await ask.post("/v1/completions", json={"model": "planner/cot()", "prompt": prompts})
+    assert found.status_code == 200, found.text
+    assert [choice["index"] for choice in found.json()["choices"]] == list(range(9))

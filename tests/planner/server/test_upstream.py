@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from houses import House
 
 from planner.server.service import Service
 from planner.server.upstream import Upstream
+from search.engines.scripted import TURN
 from search.remote.fake_server import Asked, FakeServer, Fault, Json, Stream
 
 SEA: list[Any] = [{"role": "user", "content": "tell me about the sea"}]
@@ -19,6 +22,8 @@ SLOWLY: list[Any] = [{"role": "user", "content": "tell me slowly about the sea"}
 TOOL: Any = {"type": "function", "function": {"name": "f", "parameters": {}}}
 
 
+#: tokens of SEA, as the policy's engine counts them: characters, and the turn
+PROMPT = len(SEA[0]["content"]) + len(TURN)
 USAGE = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
 
 
@@ -87,7 +92,7 @@ def test_open_ended_chat_passes_through(behind: House, policy: FakeServer) -> No
         "served",
         0.5,
         5,
-        50,
+        50 - PROMPT,
     )
     assert "budget" not in first
     assert body["stream"] is True
@@ -146,7 +151,7 @@ def test_a_stream_that_breaks_off_is_charged_as_far_as_it_came(behind: House, po
         list(ask.chat.completions.create(model="planner", messages=SEA, stream=True))
     recorder: Any = behind.service.recorder
     (kept,) = recorder._records.values()
-    assert (kept.decision.outcome, kept.decision.spend.tokens) == ("failed", 2)
+    assert (kept.decision.outcome, kept.decision.spend.tokens) == ("failed", PROMPT + 2)
 
 
 def test_a_deadline_is_kept(behind: House, policy: FakeServer) -> None:
@@ -154,7 +159,7 @@ def test_a_deadline_is_kept(behind: House, policy: FakeServer) -> None:
     with client(behind) as ask:
         policy.fail("/v1/chat/completions", Fault.slow(30.0))
         with pytest.raises(openai.InternalServerError, match=r"must answer within 0\.5 s") as late:
-            ask.chat.completions.create(model="planner", messages=SEA, extra_body=soon)
+            ask.chat.completions.create(model="planner", messages=SEA, max_tokens=9, extra_body=soon)
         assert (late.value.status_code, late.value.code) == (504, "deadline")
         whole = ask.chat.completions.create(
             model="planner", messages=SEA, extra_body={"budget": {"seconds": 60}}
@@ -171,4 +176,39 @@ def test_a_deadline_is_kept(behind: House, policy: FakeServer) -> None:
         (None, "length"),
     ]
     receipt: Any = chunks[-1].model_extra["planner"]  # type: ignore[index]
-    assert (receipt["ended"], receipt["spend"]["tokens"]) == ("deadline", 1)
+    assert (receipt["ended"], receipt["spend"]["tokens"]) == ("deadline", PROMPT + len("slowly ") + 1)
+    spent = [r.decision.spend.tokens for r in behind.service.recorder._records.values()]  # type: ignore[attr-defined]
+    assert (spent[0], spent[-1]) == (PROMPT + 9, PROMPT)  # all that a whole answer might have had
+
+
+@pytest.mark.parametrize(
+    ("budget", "more", "words"),
+    [
+        ({"usd": 0.01}, {}, "a budget in money needs the server's prices"),
+        (
+            {"tokens": PROMPT},
+            {},
+            f"a budget must hold the prompt .* a prompt of {PROMPT} and n=1",
+        ),
+        ({"tokens": PROMPT + 3}, {"n": 4}, "and n=4"),
+        ({"flops": 1.0}, {}, "got 0 tokens"),
+        (2, {"n": 3}, "a budget of 2 samples holds as many answers, got n=3"),
+        ({"tokens": 40}, {"tools": [{**TOOL, "function": {"name": "f" * 200}}]}, "a prompt of [5-9][0-9]"),
+    ],
+)
+def test_what_no_budget_holds_is_not_sent(
+    behind: House, policy: FakeServer, budget: Any, more: dict[str, Any], words: str
+) -> None:
+    with client(behind) as ask, pytest.raises(openai.BadRequestError, match=words):
+        ask.chat.completions.create(model="planner", messages=SEA, extra_body={"budget": budget}, **more)
+    assert not [asked for asked in policy.asked if asked.path == "/v1/chat/completions"]
+
+
+@pytest.mark.parametrize("usage", ["many", {"prompt_tokens": "7"}, {"prompt_tokens": -1}, None])
+def test_a_server_that_counts_oddly_is_counted_for(behind: House, policy: FakeServer, usage: Any) -> None:
+    message = {"role": "assistant", "content": "It is wide."}
+    said = {"choices": [{"finish_reason": "stop", "message": message}], "usage": usage}
+    policy.fail("/v1/chat/completions", Fault.answer(200, json.dumps(said).encode(), "application/json"))
+    body = {"model": "planner", "messages": SEA, "max_tokens": 5}
+    found = httpx.post(f"{behind.v1}/chat/completions", json=body)
+    assert (found.status_code, found.json()["planner"]["spend"]["tokens"]) == (200, PROMPT + 5)
