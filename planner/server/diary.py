@@ -73,7 +73,7 @@ class Diary:
         """Write down how it ended. A request that was refused and spent nothing is only counted."""
         service = self._service
         service.rates.spent(self._brief.key, self.spend.tokens)
-        if outcome == "refused" and self.spend == Spend():
+        if outcome == "refused" and not self.spend.tokens:  # whatever time it took
             service.window.refuse()
             return
         decision = self._decision(outcome, error)

@@ -71,10 +71,12 @@ class _Slice:
     never: int = 0
 
     def add(self, done: Finished) -> None:
-        """Count a request."""
-        self.requests += 1
+        """Count a request; of one that was refused on the way only what it took."""
         self.tokens += done.tokens
         self.flops += done.flops
+        if done.outcome == "refused":
+            return
+        self.requests += 1
         answered = done.outcome not in ("failed", "cancelled")
         if done.deadline is not None:
             self.timed += 1
@@ -108,8 +110,11 @@ class Window:
 
     def finish(self, done: Finished) -> None:
         """Count a request."""
-        self.counts["total"] += 1
-        self.counts[done.outcome if done.outcome in ("failed", "cancelled") else "answered"] += 1
+        if done.outcome == "refused":
+            self.refuse()
+        else:
+            self.counts["total"] += 1
+            self.counts[done.outcome if done.outcome in ("failed", "cancelled") else "answered"] += 1
         place = int(done.at // _SLICE)
         piece = self._slices.get(place)
         if piece is None:
@@ -119,7 +124,7 @@ class Window:
         piece.add(done)
 
     def refuse(self) -> None:
-        """Count a request that was turned away before any work."""
+        """Count a request that was turned away, mostly before any work."""
         self.counts["refused"] += 1
 
     @contextmanager
@@ -139,8 +144,9 @@ class Window:
         """Figures in JSON.
 
         ``requests``: ``total`` is the sum of ``answered``, ``failed`` and ``cancelled``; ``refused`` ones
-        were turned away before that. ``majority``: what answers took (``flops``) against plain votes of equal
-        expected accuracy; ``ratio`` is ``flops`` over ``majority_flops``, below 1 where planning saved.
+        were turned away, and only their tokens and FLOPs are told. ``majority``: what answers took
+        (``flops``) against plain votes of equal expected accuracy; ``ratio`` is ``flops`` over
+        ``majority_flops``, below 1 where planning saved.
         """
         now = self._clock()
         last = int(now // _SLICE)

@@ -17,6 +17,7 @@ from stuck import Broken, Dead, Deaf, Fading, Stuck
 from planner.server.admission import Admission
 from planner.server.keys import Key, Keys, Scope
 from planner.server.ran import ran
+from planner.server.refusal import Refusal
 from planner.server.rules import Rules
 from planner.server.service import Service
 
@@ -218,6 +219,26 @@ def test_whoever_is_turned_away_is_counted(service_of: Make, serving: Serve) -> 
     until(lambda: service.window.counts["total"] == 1)
     now = httpx.get(f"{house.v1}/now", headers={"Authorization": f"Bearer {'c' * 32}"}).json()["requests"]
     assert (now["refused"], now["total"], now["answered"]) == (turned_away, 1, 1)
+
+
+def test_what_a_chat_template_refuses_is_turned_away(service_of: Make, serving: Serve) -> None:
+    """Known only once work has begun, but it is no answer all the same, and kept no deadline."""
+    service = service_of()
+    house = serving(service)
+
+    def render(turns: Any) -> tuple[int, ...]:
+        raise Refusal("a chat template takes roles in turn, got two of one", param="messages")
+
+    templates: Any = service.models.renders
+    templates.update(dict.fromkeys(templates, render))
+    talk = [{"role": "user", "content": text} for text in ("What is 1 + 1?", QUESTION)]
+    body = asked(budget={"seconds": 30.0}) | {"messages": talk}
+    found = httpx.post(f"{house.v1}/chat/completions", json=body, timeout=20.0)
+    assert (found.status_code, found.json()["error"]["param"]) == (400, "messages")
+    until(lambda: service.window.counts["refused"] == 1)
+    now = httpx.get(f"{house.v1}/now").json()
+    assert (now["requests"]["total"], now["requests"]["answered"]) == (0, 0)
+    assert now["promised"]["seconds"] == {"requests": 0, "kept": None}
 
 
 def test_a_backend_that_never_ends_is_given_up(service_of: Make, serving: Serve) -> None:

@@ -80,6 +80,20 @@ def test_what_is_turned_away_is_counted_apart(window: Window) -> None:
     assert (window.counts["refused"], window.counts["total"]) == (1, 0)
 
 
+def test_what_is_turned_away_on_the_way_counts_for_what_it_took(window: Window, clock: Clock) -> None:
+    window.finish(done(clock.now, outcome="refused", deadline=1.0, expected=8.0, majority=15.0))
+    told = window.told()
+    named = {name: told["requests"][name] for name in ("total", "answered", "refused")}
+    assert named == {"total": 0, "answered": 0, "refused": 1}
+    assert (told["promised"]["seconds"]["requests"], told["majority"]["requests"]) == (0, 0)
+    assert (told["latency"]["p50"], told["plans"]) == (None, [])
+    assert {name: told["series"][-1][name] for name in ("requests", "tokens", "flops")} == {
+        "requests": 0,
+        "tokens": 10,
+        "flops": 5.0,
+    }
+
+
 def test_the_rate_is_of_the_last_ten_seconds(window: Window, clock: Clock) -> None:
     clock.now += 100.0
     for _ in range(20):
