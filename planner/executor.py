@@ -108,11 +108,11 @@ async def solve(
     listener:
         Hears of everything as it happens, and of ``Left`` where this raises.
 
-    A PRM that fails on the way is left out of what follows. A policy that fails is asked again where that
-    charges nothing twice, within the deadline. At the deadline, and when the policy stays away, the best
-    answer so far is returned (``Solution.ended``). Raises ArtefactError for models that the planner was not
-    learned from or a pair that is missing, BudgetError when not even the cheapest choice fits a cap,
-    EngineError when the policy fails before any answer can be read.
+    A PRM that fails on the way ends the drawing for it, and is left out of what follows. A policy that fails
+    is asked again where that charges nothing twice, within the deadline. At the deadline, and when the policy
+    stays away, the best answer so far is returned (``Solution.ended``). Raises ArtefactError for models that
+    the planner was not learned from or a pair that is missing, BudgetError when not even the cheapest choice
+    fits a cap, EngineError when the policy fails before any answer can be read.
     """
     problem = question if isinstance(question, Problem) else Problem("request", "", domain, question)
     planner.check(_cards(settings), allow_foreign=allow_foreign)
@@ -280,7 +280,8 @@ class _Staged:
         return advice
 
     async def _without_prm(self, advice: Recommendation, error: RewardError) -> Recommendation:
-        """Decide again as if the PRM that failed were not there; its samples stay."""
+        """Decide again as if the PRM that failed were not there. The last look's samples stay; what was drawn
+        for the PRM since then is paid for and gone."""
         prm = advice.choice.prm if advice.look is None else advice.look.prm
         if prm is None or prm in self._lost:
             raise error

@@ -49,7 +49,8 @@ def candidate_of(problem: Problem, child: ChildFinished, delimiter: str) -> Cand
 class SamplingStrategy(Strategy):
     """Draws n solutions with one request, prior candidates counted in, and votes.
 
-    A budget that does not hold n samples gives fewer candidates; ``len(result.candidates)`` tells.
+    A budget that does not hold n samples gives fewer candidates; ``len(result.candidates)`` tells. A PRM that
+    fails ends the run, and with it the drawing: what is still being written is charged as far as it came.
     ``Limits.max_steps`` does not bind here: nothing stops a sample between steps.
     """
 

@@ -1,10 +1,10 @@
 """A session: everything that one run sends to the engine and to the PRM, within its ledger.
 
 Each piece of work is reserved before it is sent and settled as it ends. When drawing ends, because time
-is up, the vote is settled or whoever asked has left, what is under way is cancelled and charged as far as
-it was generated; what the engine does not end soon is charged in full, since nobody knows what it took.
-When the engine fails, what had arrived is charged and gone on with (``search.strategies.again``). It knows
-nothing of trees, votes or answers.
+is up, the vote is settled, the PRM fails or whoever asked has left, what is under way is cancelled and
+charged as far as it was generated; what the engine does not end soon is charged in full, since nobody knows
+what it took. When the engine fails, what had arrived is charged and gone on with
+(``search.strategies.again``). It knows nothing of trees, votes or answers.
 """
 
 from __future__ import annotations
@@ -311,7 +311,8 @@ class Session:
     async def score(self, handle: Handle, steps: Sequence[str], held: Reservation) -> Scored:
         """Rewards of new steps, paid from ``held``, which is settled whatever comes.
 
-        The same handle and no rewards when the steps were not scored: no budget or no time left.
+        The same handle and no rewards when the steps were not scored: no budget or no time left. Raises
+        RewardError where the PRM fails, and draws no more: nobody would score it.
         """
         unscored = Scored((), handle, RewardUsage(0, 0, 0))
         self.give_back(held)
@@ -327,8 +328,13 @@ class Session:
                 return unscored
             try:
                 scored = work.result()
-            except RemoteError as error:  # an EngineError too: whose server failed is known here only
-                raise RewardError(str(error)) from error
+            except RewardError as error:
+                self.end_drawing()
+                if isinstance(
+                    error, RemoteError
+                ):  # an EngineError too: only here is known whose server failed
+                    raise RewardError(str(error)) from error
+                raise
             self.ledger.record_work(prm_tokens=scored.usage.physical_tokens)
             self._holdings.settle(exact, prm_tokens=scored.usage.logical_tokens)
             return scored

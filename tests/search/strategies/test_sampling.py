@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from search.budget import Budget
+import pytest
+
+from search.budget import Budget, Ledger
 from search.engines.protocol import FinishReason
+from search.errors import RewardError
 from search.plan import Plan
 from search.rewards.protocol import Handle, Scored
 from search.rewards.scripted import ScriptedReward
@@ -103,6 +106,29 @@ async def test_a_problem_of_one_run_does_not_wait_for_another(bench: Any) -> Non
     await run_plan(fast.problem, BEST, fast.setting, seed=1)
     assert not first.done()
     await first
+
+
+@pytest.mark.parametrize("plan", [BEST, Plan.parse("weighted_vote(n=8)")], ids=str)
+async def test_nothing_is_drawn_for_a_prm_that_has_failed(bench: Any, plan: Plan) -> None:
+    """Solutions are a line or 9,000 characters long: the first line that nobody scores ends the others."""
+    b = bench(lambda text, rng: f"# {rng.random()}" if rng.random() < 0.5 else "x" * 9000, max_tokens=10_000)
+    asked: list[int] = []
+
+    async def extend(handle: Handle, steps: Sequence[str]) -> Scored:
+        asked.append(b.reward.count("", tuple(steps))[1])
+        raise RewardError("a PRM must answer, got a refused connection")
+
+    b.reward.extend = extend
+    ledger = Ledger(Budget.unlimited(), b.engine.card, b.reward.card)
+    with pytest.raises(RewardError, match="a PRM must answer"):
+        await run_plan(b.problem, plan, b.setting, seed=1, ledger=ledger)
+    reasons = {child.finish_reason for child in b.engine.children}
+    assert (reasons, len(b.engine.requests)) == ({FinishReason.END, FinishReason.CANCELLED}, 1)
+    assert b.engine.generated < 8 * 60
+    assert ledger.committed_tokens == ledger.spend.tokens
+    assert ledger.spend.policy_tokens == b.prompt + b.engine.generated
+    assert ledger.spend.prm_tokens == b.prm_prompt + sum(asked)
+    assert not b.engine._flights
 
 
 async def test_the_limit_is_asked_of_the_engine(bench: Any) -> None:
