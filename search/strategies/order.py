@@ -132,6 +132,7 @@ class Order:
         error = reading.exception() if reading.done() and not reading.cancelled() else None
         if isinstance(error, _UNSENT) and not self._arrived:
             return error
+        unheard = len(self.open)
         if isinstance(error, BrokenError) and error.partial:
             self._charge_partial(error.partial)
         lost, count = self.open, self.request.n
@@ -139,7 +140,7 @@ class Order:
             self._holdings.forfeit(self._drawing[child])
             self._holdings.give_back(self._scoring[child])
         if self._halted.done() and (error is None or isinstance(error, EngineError)):
-            self.cut += len(lost)
+            self.cut += unheard
             return None
         if lost and isinstance(error, BrokenError):
             return BrokenError(str(error))  # not all that was lost is known: nothing to go on with

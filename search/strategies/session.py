@@ -330,9 +330,7 @@ class Session:
                 scored = work.result()
             except RewardError as error:
                 self.end_drawing()
-                if isinstance(
-                    error, RemoteError
-                ):  # an EngineError too: only here is known whose server failed
+                if isinstance(error, RemoteError):  # a policy's error too: whose it is, is known here only
                     raise RewardError(str(error)) from error
                 raise
             self.ledger.record_work(prm_tokens=scored.usage.physical_tokens)

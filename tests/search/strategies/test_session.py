@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from search.budget import Budget, Ledger, Reservation
-from search.engines.protocol import ChildFinished, Event, Request, Sampling
+from search.engines.protocol import ChildFinished, Event, FinishReason, Request, Sampling
 from search.engines.scripted import ScriptedEngine
+from search.errors import BrokenError
 from search.plan import Plan
 from search.strategies.session import Session
 
@@ -149,6 +150,26 @@ async def test_it_is_left_alone_at_the_deadline_too(bench: Any) -> None:
         assert await s.draw((), 3, 1, lambda i, child, held: s.give_back(held), sampling=Sampling()) == 3
         assert s.is_over
         assert s.ledger.committed_tokens == s.ledger.spend.tokens == b.prompt + 4 + 2 * 20
+
+
+@pytest.mark.parametrize("known", [0, 1, 2])
+async def test_a_break_while_halting_cuts_as_many(bench: Any, known: int) -> None:
+    """Of two children that are called off so many are told of by a connection that breaks meanwhile."""
+
+    class Breaking(ScriptedEngine):
+        async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+            yield ChildFinished(0, "# 5", tuple(map(ord, "# 5")), (0.0,) * 3, FinishReason.END)
+            while not flight.cancelled:
+                await asyncio.sleep(0)
+            lost = [ChildFinished(i, "#", (35,), (0.0,), FinishReason.LOST) for i in range(1, 1 + known)]
+            raise BrokenError("cut", tuple(lost))
+
+    b = bench(max_tokens=20)
+    b.setting = replace(b.setting, engine=Breaking(lambda text, rng: "# 5"))
+    async with session(b, MAJORITY, Budget.unlimited()) as s:
+        assert [child.text for child in await deaf(b, s)] == ["# 5"]
+        assert s.cut == 2
+        assert s.ledger.committed_tokens == s.ledger.spend.tokens == b.prompt + 3 + known + (2 - known) * 20
 
 
 @pytest.mark.parametrize("plan", [MAJORITY, BEST])
