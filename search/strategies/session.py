@@ -80,9 +80,11 @@ class Session:
     async def __aexit__(self, *_: object) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()  # they hold this session, and all of a run would wait for the collector of cycles
-        self._holdings.give_all_back()
+        try:
+            await asyncio.gather(*self._tasks, return_exceptions=True)  # ends after them, even when cancelled
+        finally:
+            self._tasks.clear()  # they hold this session: a run would wait for the collector of cycles
+            self._holdings.give_all_back()
 
     @property
     def is_over(self) -> bool:

@@ -103,6 +103,43 @@ async def test_an_error_inside_ends_the_session_too(bench: Any) -> None:
     assert tasks[0].cancelled()
 
 
+async def test_who_leaves_twice_leaves_nothing_behind(bench: Any) -> None:
+    """The second time while what was begun is still being ended."""
+    b, ending = bench(), asyncio.Event()
+    left: list[Session] = []
+    ended: list[str] = []
+
+    async def linger() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ending.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append("before the session")
+
+    async def work() -> None:
+        async with session(b, BEST, Budget.unlimited()) as s:
+            left.append(s)
+            s.hold_scoring(("abc",))
+            s.spawn(linger())
+            await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(work())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert left[0].ledger.committed_tokens > 0
+    task.cancel()
+    await ending.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == ["before the session"]
+    assert left[0].ledger.committed_tokens == 0
+    assert not left[0]._tasks
+
+
 class Deaf(ScriptedEngine):
     """Writes one child to its end, then hangs, and hears no cancellation."""
 
