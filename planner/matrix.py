@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from planner.features.question import SURFACE, NgramEncoder, surface
 from planner.labels import Draws, Look, costs_of, draw_probes, paid_for, values_of_all
 from search.choice import Choice
 from search.plan import Plan
+from search.remembered import Remembered
 
 __all__ = [
     "Matrices",
@@ -55,9 +56,18 @@ def feature_groups(look: Look, ngrams: int) -> tuple[str, ...]:
     )
 
 
-@lru_cache(maxsize=256)  # every stage of a request sees its question again
 def question_features(question: str, encoder: NgramEncoder) -> Floats:
-    """(features,) of one question, to be read only."""
+    """(features,) of one question, to be read only. Those of the newest questions are kept."""
+    return _remembering(encoder)(question)
+
+
+@lru_cache(maxsize=4)  # a planner, and the one that takes its place
+def _remembering(encoder: NgramEncoder) -> Remembered[Floats]:
+    """Every stage of a request sees its question again, and questions come as long as a server lets them."""
+    return Remembered(partial(_features, encoder), entries=256, characters=1 << 20)
+
+
+def _features(encoder: NgramEncoder, question: str) -> Floats:
     found = np.concatenate([surface(question), encoder.encode(question)])
     found.flags.writeable = False
     return found
