@@ -13,7 +13,10 @@ from planner.server.budget import Allowance
 from planner.server.refusal import Refusal
 from search.budget import UNLIMITED, Budget, Prices
 
-__all__ = ["Terms", "tokens_for"]
+__all__ = ["Terms", "check_time", "tokens_for"]
+
+#: seconds below which no work is begun
+_LEAST = 0.005
 
 #: characters of questions whose costs are kept
 _LONGEST = 4000
@@ -107,6 +110,16 @@ def _count(planner: Planner, question: str) -> float:
 
 
 _kept = lru_cache(maxsize=256)(_count)  # asked before a request waits and after it
+
+
+def check_time(seconds: float | None, passed: float) -> None:
+    """Raise Refusal (400) for a deadline, ``passed`` seconds after arrival, that leaves no time for work."""
+    if seconds is not None and seconds - passed < _LEAST:
+        raise Refusal(
+            f"a budget must leave {_LEAST:g} s for the work, got {seconds:.3g} s and {passed:.3g} s passed",
+            param="budget",
+            code="budget",
+        )
 
 
 def tokens_for(usd: float, prices: Prices) -> int | None:

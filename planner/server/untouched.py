@@ -20,6 +20,7 @@ from planner.server.refusal import Refusal, refusal_of
 from planner.server.service import Service
 from planner.server.shapes import Shape
 from planner.server.stream import DONE, data
+from planner.server.terms import check_time
 from planner.server.window import Finished
 from search.result import Outcome, Spend
 
@@ -74,6 +75,7 @@ class Untouched:
         self._is_sent = False
         self._share = 1.0
         # refused before it waits, where that can be known
+        check_time(self._allowance.seconds, self._arrival.seconds)
         self._fare = Fare(ask, self._allowance, service, self._upstream.policy)
 
     async def run(self) -> dict[str, Any]:

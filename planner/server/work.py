@@ -24,7 +24,7 @@ from planner.server.receipt import Receipt, usage_told
 from planner.server.refusal import Refusal
 from planner.server.service import Service
 from planner.server.shaping import Meter, ShapedEngine
-from planner.server.terms import Terms
+from planner.server.terms import Terms, check_time
 from planner.stopping import Patience
 from search.engines.prompted import PromptedEngine
 from search.errors import ContextError, EngineError, RewardError
@@ -100,6 +100,7 @@ class Work:
         with service.window.refusing():
             self._brief = Brief.of(service, ask, granted, key, endpoint, response_id)
             # refused before it waits, where that can be known
+            check_time(self._brief.allowance.seconds, Arrival.now().seconds)
             self._brief.terms(service, self._brief.allowance)
         self._diary = Diary(service, self._brief)
         self._listener = listener

@@ -89,7 +89,9 @@ def test_at_its_deadline_a_request_has_the_best_answer_so_far(service_of: Make, 
 def test_a_deadline_that_lets_nothing_finish_is_an_error(service_of: Make, serving: Serve) -> None:
     service = service_of(stuck(), admission=Admission(running=1, waiting=4))
     house = serving(service)
-    url, soon = f"{house.v1}/chat/completions", {"seconds": 0.001}
+    url, soon = f"{house.v1}/chat/completions", {"seconds": 0.1}
+    never = httpx.post(url, json=asked(FORCED, budget={"seconds": 0.001}), timeout=20.0)
+    assert (never.status_code, never.json()["error"]["param"]) == (400, "budget")
     found = httpx.post(url, json=asked(FORCED, budget=soon), timeout=20.0)
     assert (found.status_code, found.json()["error"]["code"]) == (504, "deadline")
     held = threading.Thread(

@@ -192,6 +192,7 @@ def test_a_deadline_is_kept(behind: House, policy: FakeServer) -> None:
         ),
         ({"tokens": PROMPT + 3}, {"n": 4}, "and n=4"),
         ({"flops": 1.0}, {}, "got 0 tokens"),
+        ({"seconds": 1e-9}, {}, r"a budget must leave 0\.005 s for the work, got 1e-09 s"),
         (2, {"n": 3}, "a budget of 2 samples holds as many answers, got n=3"),
         ({"tokens": 40}, {"tools": [{**TOOL, "function": {"name": "f" * 200}}]}, "a prompt of [5-9][0-9]"),
     ],
