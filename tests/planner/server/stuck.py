@@ -33,6 +33,16 @@ class Stuck(ScriptedEngine):
                 await asyncio.sleep(0.001)
 
 
+class Mute(Stuck):
+    """Writes nothing until it is cancelled."""
+
+    async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+        while flight.active and not flight.cancelled:
+            await asyncio.sleep(0.001)
+        async for event in super()._events(request, flight):
+            yield event
+
+
 class Deaf(Stuck):
     """Hears no cancellation: its requests of several children never end."""
 
