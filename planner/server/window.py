@@ -32,7 +32,7 @@ class Finished:
 
     ``promised`` (accuracy) and ``expected`` (tokens) are None where nothing was promised. ``majority`` is
     what a plain vote of equal expected accuracy would have cost in FLOPs, None where that is unknown;
-    ``never``: no vote is expected to get there, and ``majority`` is the largest one's.
+    ``never``: no vote is expected to get there, so that there is nothing to compare.
     ``deadline`` in seconds from its arrival, None without one.
     """
 
@@ -91,11 +91,12 @@ class _Slice:
             self.promised += 1
             self.promised_tokens += done.expected
             self.spent_tokens += done.tokens
-        if done.majority is not None:
+        if done.never:
+            self.never += 1
+        elif done.majority is not None:
             self.compared += 1
             self.compared_flops += done.flops
             self.majority_flops += done.majority
-            self.never += done.never
 
 
 class Window:
@@ -146,7 +147,8 @@ class Window:
         ``requests``: ``total`` is the sum of ``answered``, ``failed`` and ``cancelled``; ``refused`` ones
         were turned away, and only their tokens and FLOPs are told. ``majority``: what answers took
         (``flops``) against plain votes of equal expected accuracy; ``ratio`` is ``flops`` over
-        ``majority_flops``, below 1 where planning saved.
+        ``majority_flops``, below 1 where planning saved. Answers that no vote is expected to equal are in
+        ``never`` only.
         """
         now = self._clock()
         last = int(now // _SLICE)

@@ -56,10 +56,11 @@ def test_sums_of_the_last_ten_minutes(window: Window, clock: Clock) -> None:
     clock.now += 599.0
     for late, outcome in ((0.1, "answered"), (3.0, "answered"), (0.1, "failed")):
         window.finish(done(clock.now, seconds=late, outcome=outcome, deadline=1.0))
-    window.finish(done(clock.now, expected=8.0, majority=15.0, never=True))
+    window.finish(done(clock.now, expected=8.0, majority=15.0))
+    window.finish(done(clock.now, majority=1.0, never=True))  # nothing to compare it with
     told = window.told()
-    assert told["requests"]["total"] == 5
-    assert told["plans"][0] == {"policy": "p", "prm": None, "plan": "cot()", "requests": 3, "share": 1.0}
+    assert told["requests"]["total"] == 6
+    assert told["plans"][0] == {"policy": "p", "prm": None, "plan": "cot()", "requests": 4, "share": 1.0}
     assert told["promised"]["seconds"] == {"requests": 3, "kept": pytest.approx(1 / 3)}
     assert told["promised"]["tokens"] == {"requests": 1, "promised": 8.0, "spent": 10}
     assert told["majority"] == {
@@ -69,7 +70,7 @@ def test_sums_of_the_last_ten_minutes(window: Window, clock: Clock) -> None:
         "ratio": pytest.approx(1 / 3),  # a third of what the vote would have cost
         "never": 1,
     }
-    assert told["series"][-1]["requests"] == 4
+    assert told["series"][-1]["requests"] == 5
 
 
 def test_what_is_turned_away_is_counted_apart(window: Window) -> None:

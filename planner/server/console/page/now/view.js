@@ -121,15 +121,18 @@ function requests({ requests: all, series }) {
 }
 
 function majority({ count: number, flops: spent, majorityFlops, never }) {
+  const beyond = never
+    ? `on ${count(never)} ${never === 1 ? "request" : "requests"} no majority is expected to be right as often`
+    : "";
   if (!(spent > 0 && majorityFlops > 0)) {
-    return tile("Spend against plain majority", "–", "no request of late that can be compared");
+    return tile("Spend against plain majority", "–", beyond || "no request of late that can be compared");
   }
   const saved = 1 - spent / majorityFlops;
   return tile(
     "Spend against plain majority",
     `${percent(Math.abs(saved))} ${saved < 0 ? "more" : "less"}`,
     `compute at equal expected accuracy, over ${count(number)} ${number === 1 ? "request" : "requests"}` +
-      (never ? `; on ${count(never)} the largest majority is expected to be right less often` : ""),
+      (beyond && `; ${beyond}`),
     versus(
       [
         ["planner", spent],
