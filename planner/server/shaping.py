@@ -149,13 +149,15 @@ class ShapedEngine(Engine):
 
 
 def cut(text: str, stops: Sequence[str]) -> str:
-    """A text up to the first of the stop strings.
+    """A text up to the stop string that ends first, where a policy that writes on would have been stopped.
 
-    >>> cut("one, two; three", (";", ","))
-    'one'
+    Of those that end there, the longest.
+
+    >>> cut("one, two; three", (";", ",")), cut("abc", ("abc", "b")), cut("abc", ("c", "bc"))
+    ('one', 'a', 'a')
     """
-    found = [at for stop in stops if (at := text.find(stop)) >= 0]
-    return text[: min(found)] if found else text
+    found = [(at + len(stop), at) for stop in stops if (at := text.find(stop)) >= 0]
+    return text[: min(found)[1]] if found else text
 
 
 class StopFilter:

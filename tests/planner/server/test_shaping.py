@@ -93,6 +93,12 @@ def test_a_conversation_needs_a_question() -> None:
     assert Conversation((Turn("user", "a"), Turn("assistant", "b"), Turn("user", ""))).question == "a"
 
 
+def test_the_stop_that_ends_first_stops() -> None:
+    for pieces in (("bca",), ("b", "ca"), ("bc", "a"), ("b", "c", "a")):
+        filtering = StopFilter(("bca", "c"))
+        assert "".join([*map(filtering.feed, pieces), filtering.rest()]) == "b"
+
+
 @given(st.text("abc", max_size=30), st.lists(st.text("abc", min_size=1, max_size=4), max_size=3), st.data())
 def test_a_text_in_pieces_is_cut_like_the_whole(text: str, stops: list[str], data: st.DataObject) -> None:
     filtering, out, at = StopFilter(stops), [], 0
