@@ -1,11 +1,10 @@
 """The heap of a server: what is there once it has started stays, and need not be looked through again.
 
-Python's collector of cycles stops everything while it looks through all objects: models, libraries and the
-planner are 300,000 of them, which took 0.3 to 0.45 s every 12 s under load, as long as a whole deadline. What
-has been frozen is left out, and a collection looks at what requests have made since. Nearly all of that goes
-without a collector, as the request ends, so it is only looked for once tens of thousands of objects are left
-over: at Python's 700, requests under way were looked through again and again, a tenth of all time at 64
-clients.
+Python's collector of cycles stops everything while it looks through all objects, and models, libraries and
+the planner are so many that this takes as long as a short deadline. What has been frozen is left out, and a
+collection looks at what requests have made since. Nearly all of that goes without a collector, as the request
+ends, so it is only looked for once tens of thousands of objects are left over: at Python's 700, requests under
+way would be looked through again and again.
 """
 
 from __future__ import annotations

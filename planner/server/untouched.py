@@ -85,7 +85,8 @@ class Untouched:
         try:
             async with self._service.admission.enter(self._key.name, self._left) as ticket:
                 self._share = ticket.share
-                body, self._is_sent = self._fare.body(self._share), True
+                body = self._fare.body(self._share)
+                self._is_sent = True
                 async with asyncio.timeout(self._left):
                     found = await self._upstream.ask(self._shape.path, body)
             self._usage = usage_of(found) or self._fare.estimate(self._pieces, self._share)
@@ -112,10 +113,8 @@ class Untouched:
         try:
             async with self._service.admission.enter(self._key.name, self._left) as ticket:
                 self._share = ticket.share
-                body, self._is_sent = (
-                    {**self._fare.body(self._share), "stream_options": {"include_usage": True}},
-                    True,
-                )
+                body = {**self._fare.body(self._share), "stream_options": {"include_usage": True}}
+                self._is_sent = True
                 held: dict[str, Any] | None = None
                 last: dict[str, Any] | None = None
                 async with aclosing(self._upstream.stream(self._shape.path, body)) as chunks:
