@@ -3,8 +3,8 @@
 Python's collector of cycles stops everything while it looks through all objects, and models, libraries and
 the planner are so many that this takes as long as a short deadline. What has been frozen is left out, and a
 collection looks at what requests have made since. Nearly all of that goes without a collector, as the request
-ends, so it is only looked for once tens of thousands of objects are left over: at Python's 700, requests under
-way would be looked through again and again.
+ends, so it is only looked for once tens of thousands of objects are left over: at Python's 700, requests
+under way would be looked through again and again.
 """
 
 from __future__ import annotations
