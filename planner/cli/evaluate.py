@@ -59,8 +59,8 @@ def evaluate(
     """Compare a planner with every baseline at equal mean compute."""
     multiples = _budgets(budgets)
     from planner.evaluation.evaluate import evaluate as compare
-    from planner.experience import read_experience
     from planner.planner import Planner
+    from planner.training_data import read_training_data
     from search.log.store import SearchLog
 
     logs = [SearchLog.open(path) for path in (log, training) if path is not None]
@@ -76,7 +76,7 @@ def evaluate(
     for policies, prms in known:
         decider.check([*policies.values(), *prms.values()])
     with error_console().status("comparing with the baselines"):
-        read = [read_experience(one, *models) for one, models in zip(logs, known, strict=True)]
+        read = [read_training_data(one, *models) for one, models in zip(logs, known, strict=True)]
         found = compare(
             decider,
             read[0],
