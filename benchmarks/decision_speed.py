@@ -45,7 +45,7 @@ def question(size: int, rng: np.random.Generator) -> str:
 
 
 def widened(planner: Planner, count: int) -> Planner:
-    """The same with ``count`` choices at the first probe: its own again and again, as votes of other sizes."""
+    """The same with ``count`` choices at the first probe: its own repeated, as votes of other sizes."""
     stage = planner.stages[0]
     actions, own = stage.actions, len(stage.choices)
     places = [i % own for i in range(count)]

@@ -1,4 +1,4 @@
-"""Turns a decision into advice: what it promises, the runner-up, and why on demand."""
+"""Turns a decision into advice: what it is expected to give, the runner-up, and why on demand."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Solves a question as a planner advises: probes, decides again, runs the chosen plan, answers.
 
 It grades nothing. What was spent on a probe stays spent, and its samples stay candidates of every plan of
-the same policy. Hard caps are kept by the ledger whatever the planner expects. ``planner.request_run`` does the
-work, and a listener hears of it as it goes (``planner.events``).
+the same policy. Hard caps are kept by the ledger whatever the planner expects. ``planner.request_run``
+does the work and tells a listener about it (``planner.events``).
 """
 
 from __future__ import annotations
@@ -284,8 +284,8 @@ class _Staged:
         return advice
 
     async def _without_prm(self, advice: Recommendation, error: RewardError) -> Recommendation:
-        """Decide again as if the PRM that failed were not there. The last probe's samples stay; what was drawn
-        for the PRM since then is paid for and gone."""
+        """Decide again as if the PRM that failed were not there. The last probe's samples stay; what was
+        drawn for the PRM since then is paid for and gone."""
         prm = advice.choice.prm if advice.probe is None else advice.probe.prm
         if prm is None or prm in self._lost:
             raise error

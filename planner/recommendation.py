@@ -1,4 +1,4 @@
-"""What a planner answers: the choice, what it promises, the runner-up, and why (on demand)."""
+"""What a planner answers: the choice, what to expect of it, the runner-up, and why (on demand)."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 A trial climbs as long as it is among the best third of those that reached a fidelity before it (successive
 halving: Jamieson and Talwalkar 2016, in the asynchronous form of Li et al. 2018, arXiv 1810.05934). The last
-fidelity is all problems of a small log and a sample of a large one, which is enough to tell designs apart; what
-is kept is fitted on all of them.
+fidelity is all problems of a small log and a sample of a large one, which is enough to tell designs apart;
+the chosen design is fitted on all of them.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def print_evaluation(found: Evaluation) -> None:
 
 
 def print_measures(found: Evaluation) -> None:
-    """Compute at equal accuracy, the headline figures, the gap, and how promises held."""
+    """Compute at equal accuracy, the headline figures, the gap, and expected against actual values."""
     print_table(
         "Compute: how many times the planner's the others need at their best accuracy",
         ["", "accuracy %", "times the compute", "[95%]"],

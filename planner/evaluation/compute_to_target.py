@@ -1,4 +1,5 @@
-"""Compute to target: the least compute at which a method is as accurate as asked, and how many times as much its rival needs.
+"""Compute to target: the least compute at which a method is as accurate as asked, and how many times as
+much its rival needs.
 
 A method reaches every point on the line between two neighbouring settings of its track (it may split its
 requests at random), so least compute is read off the line through its means, and where the first setting is

@@ -56,7 +56,7 @@ BUDGETS = (4.0, 16.0, 64.0, 256.0)
 #: accuracy per sample at which everything that has settings picks one, from nearly free to dearer than any
 _PRICES = np.geomspace(1e-5, 5.0, 48)
 
-#: promises before any token are taken from so many problems at most
+#: expectations before any token are taken from so many problems at most
 _ASKED = 400
 
 

@@ -87,7 +87,7 @@ class Evaluation:
     gap_closed_steady:
         The same against the oracle that discounts luck: a harder yardstick, as a rule.
     calibration:
-        Of the promises on choices that were made: ``ece``, ``resolution``, ``brier``, with their intervals.
+        Of expected accuracies of the choices made: ``ece``, ``resolution``, ``brier``, with their intervals.
     budget_error_percent, budget_error_untended_percent:
         How far mean budgets were missed over a stream of the held-out problems, over the budgets that the
         planner can spend at all (NaN without one): with the price re-estimated after every request, and as

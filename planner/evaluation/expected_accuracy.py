@@ -1,8 +1,9 @@
 """Expected against actual accuracy, over the choices that were made: calibration, resolution, Brier score.
 
-With y the chance that the answer was right and p the expected accuracy, over ten equal bins of p (Murphy 1973): ECE
-is the mean distance of expectation and outcome in a bin, resolution the spread of the bins' outcomes around the
-mean, the Brier score that of an answer drawn with chance y. Each problem weighs the same at each budget.
+With y the chance that the answer was right and p the expected accuracy, over ten equal bins of p (Murphy
+1973): ECE is the mean distance of expectation and outcome in a bin, resolution the spread of the bins'
+outcomes around the mean, the Brier score that of an answer drawn with chance y. Each problem weighs the same
+at each budget.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ Reached = tuple[Floats, Floats, Floats]
 
 @dataclass(frozen=True, slots=True)
 class ComparisonSpec:
-    """How a comparison is made: mean ``budgets`` in samples of the held-out log's main policy, continuations of
-    each probe, resamples of the bootstrap, and the seed of all."""
+    """How a comparison is made: mean ``budgets`` in samples of the held-out log's main policy, continuations
+    of each probe, resamples of the bootstrap, and the seed of all."""
 
     budgets: tuple[float, ...]
     seed: int = 0

@@ -46,14 +46,14 @@ CAPTIONS: Mapping[str, Caption] = {
         "When the planner says 70%, is it right 70% of the time?",
         "Decisions under the mean budgets of the table, by the accuracy that was expected when a plan was "
         "chosen. Upright rules: "
-        "95% intervals over problems. Dashed: promises kept. Large marks, and below: many decisions.",
+        "95% intervals over problems. Dashed: expected equals actual. Large marks: many decisions.",
     ),
     "cost": Caption(
         "Expected against actual cost",
         "What was expected before the first token, and what the log charges.",
         "Circles: requests expected to cost about this much, at all prices; the band holds the middle 80% "
         "of what single requests took. Diamonds: mean budgets, met with prices learned in training. Dashed: "
-        "promises kept.",
+        "expected equals actual.",
     ),
     "endings": Caption(
         "What was chosen as the budget grows",

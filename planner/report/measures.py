@@ -1,4 +1,4 @@
-"""The planner's own figures: what others need for the same accuracy, the gap closed, how promises held."""
+"""The planner's own figures: compute of others at equal accuracy, the gap closed, expected against actual."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Freezes the objects of a started server, so that the garbage collector does not scan them again.
 
-Python's collector of cycles stops everything while it looks through all objects, and models, libraries and
-the planner are so many that this takes as long as a short deadline. What has been frozen is left out, and a
-collection looks at what requests have made since. Nearly all of that goes without a collector, as the request
-ends, so it is only looked for once tens of thousands of objects are left over: at Python's 700, requests
-under way would be looked through again and again.
+Python's collector of reference cycles stops everything while it scans all objects. Models, libraries and
+the planner hold so many that a scan takes as long as a short deadline. Frozen objects are left out, so that
+a collection scans only what requests have created since. Nearly all of that is freed by reference counting
+when a request ends, so the threshold is tens of thousands of objects: at Python's default of 700, objects
+of running requests would be scanned again and again.
 """
 
 from __future__ import annotations

@@ -30,9 +30,9 @@ _SHORTEST, _STEP, _LAST = 1e-4, math.log(1.05), 385
 class Finished:
     """A request that has ended.
 
-    ``expected_accuracy`` (accuracy) and ``expected_tokens`` (tokens) are None where nothing was expected. ``majority`` is
-    what a plain vote of equal expected accuracy would have cost in FLOPs, None where that is unknown;
-    ``never``: no vote is expected to get there, so that there is nothing to compare.
+    ``expected_accuracy`` and ``expected_tokens`` are None where nothing was expected. ``majority`` is what a
+    plain vote of equal expected accuracy would have cost in FLOPs, None where that is unknown; ``never``: no
+    vote is expected to get there, so that there is nothing to compare.
     ``deadline`` in seconds from its arrival, None without one.
     """
 

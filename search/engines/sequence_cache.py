@@ -1,4 +1,4 @@
-"""Branches: keys and values of what each child of a batch has been fed since its prompt.
+"""Per-sequence KV cache: keys and values of what each child of a batch has been fed since its prompt.
 
 Each row has its own, in columns from 0 on. Rows stand in blocks, each as wide as its longest row
 needs. Rows that begin together share a block and so are equally long; others join it only where the

@@ -1,7 +1,7 @@
-"""Trunks: keys and values of the prompts in flight, each held once for all children of its request.
+"""Shared-prefix KV cache: keys and values of prompts in flight, once for all children of a request.
 
 A query of many children against one prompt is a matrix product, where the same keys copied to every
-child would be read from memory once per child. Trunks of like length and like number of children
+child would be read from memory once per child. Prefixes of like length and like number of children
 stand side by side in a shelf and are attended in one call. Knows nothing of requests.
 
 A child's bits do not depend on what else stands in its shelf: columns go by the shared prefix's own length,
@@ -35,7 +35,7 @@ class _Place:
 
 
 class SharedPrefixCache:
-    """The prompts of all requests that have children in the batch. ``add`` gives a shared prefix its number."""
+    """The prompts of all requests that have children in the batch. ``add`` numbers a shared prefix."""
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
@@ -120,7 +120,7 @@ class SharedPrefixCache:
 
 
 class _Shelf:
-    """Trunks side by side, padded to the same number of columns; slots are kept dense."""
+    """Prefixes side by side, padded to the same number of columns; slots are kept dense."""
 
     def __init__(self, shape: Shape, number: int, columns: int) -> None:
         self.number = number
@@ -133,7 +133,7 @@ class _Shelf:
 
     @property
     def count(self) -> int:
-        """Trunks in it."""
+        """Prefixes in it."""
         return len(self._numbers)
 
     def add(self, prefix: Prefix | None, number: int) -> int:

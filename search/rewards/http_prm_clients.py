@@ -1,4 +1,4 @@
-"""Judges over HTTP: how ``vllm serve`` is asked for the rewards of prefixes.
+"""PRM clients over HTTP: how ``vllm serve`` is asked for the rewards of prefixes.
 
 ``PoolingPrmClient`` asks ``/pooling`` of a server that runs a token-classification PRM, one of
 
@@ -9,8 +9,8 @@ ALL pooling gives a row per token (of cached tokens it would give none, hence th
 per separator, which is less to send, ID being that of ``<extra_0>``. Without an ID it gives none at all.
 Either way the whole prefix is processed again at each call.
 
-``ChoicePrmClient`` asks ``/v1/completions`` of a server that runs a causal PRM, for one token per step and the
-logprobs of the two answers. There prefix caching works.
+``ChoicePrmClient`` asks ``/v1/completions`` of a server that runs a causal PRM, for one token per step and
+the logprobs of the two answers. There prefix caching works.
 """
 
 from __future__ import annotations

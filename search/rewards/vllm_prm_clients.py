@@ -1,4 +1,4 @@
-"""Judges: how vLLM is asked for the rewards of a prefix, on the host's loop.
+"""PRM clients in process: how vLLM is asked for the rewards of a prefix, on the host's loop.
 
 Both lean on vLLM's prefix caching: what is processed is what no block of an earlier prefix holds.
 """

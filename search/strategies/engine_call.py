@@ -1,7 +1,8 @@
-"""An order: one request to the engine, and what is held for drawing and for scoring each of its children.
+"""An engine call: one request to the engine, with reservations for drawing and scoring its children.
 
-Each child is paid for as it ends. An order that is halted or whose owner is cancelled is cancelled at the
-engine and paid for as far as that says it came; what it does not say soon is charged in full.
+Each child is paid for as it ends. A call that is halted, or whose owner is cancelled, is cancelled at the
+engine and charged for the tokens that the engine confirms; without a confirmation in time it is charged in
+full.
 """
 
 from __future__ import annotations

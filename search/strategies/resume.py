@@ -1,7 +1,7 @@
 """Resume: what is left to ask for when a backend broke off in the middle of a request.
 
-Generation of each child resumes after the last token received; it is not drawn anew: a child that was cut off is
-likelier a long one, so drawing anew would make solutions shorter than the policy's. What is drawn this way
+Generation of each child resumes after the last token received. Drawing the child anew would make solutions
+shorter than the policy's, since a child that was cut off is more likely a long one. What is drawn this way
 has the policy's distribution, but other bits than an unbroken request would have had.
 """
 

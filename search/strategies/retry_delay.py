@@ -1,8 +1,9 @@
 """Retry delay: whether a request that failed at the engine is sent again, and when.
 
-Only where nothing is charged twice: nothing was computed (UnreachableError), or what was lost is known child
-by child and has been charged (BrokenError with its children, which ``search.strategies.resume`` resumes). Within a deadline that happens as often as time lasts. Without one a broken request is asked again a
-few times, and an unreachable server not at all: its engine has waited its own patience.
+Only where nothing is charged twice: nothing was computed (UnreachableError), or what was lost is known
+child by child and has been charged (BrokenError with its children, which ``search.strategies.resume``
+continues). Within a deadline a request is retried as often as time allows. Without one a broken request is
+retried a few times, and an unreachable server not at all: its engine has waited long enough itself.
 
     >>> retry_delay(UnreachableError("a server must be reachable"), 0, math.inf) is None
     True

@@ -1,10 +1,10 @@
-"""A session: everything that one run sends to the engine and to the PRM, within its ledger.
+"""Runs one plan's requests against the engine and the PRM, inside a budget ledger.
 
-Each piece of work is reserved before it is sent and settled as it ends. When drawing ends, because time
-is up, the vote is settled, the PRM fails or whoever asked has left, what is under way is cancelled and
-charged as far as it was generated; what the engine does not end soon is charged in full, since nobody knows
-what it took. When the engine fails, what had arrived is charged and gone on with
-(``search.strategies.retry_delay``). It knows nothing of trees, votes or answers.
+Each request reserves its worst-case cost before it is sent and settles the actual cost when it finishes.
+Generation stops early on a deadline, a decided vote, a PRM failure or a client disconnect: requests in
+flight are cancelled and charged for the tokens generated so far, or for their full reservation if the
+engine does not confirm the cancellation in time. When the engine fails mid-answer, generation resumes after
+the last token received (``search.strategies.resume``). A session knows nothing of trees, votes or answers.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ _SINGLE, _MEAN = "requests: mean, and the middle 80%", "a mean budget: asked, an
 
 
 def cost_chart(findings: Findings, layout: Layout) -> Spec:
-    """Both axes are logarithmic; marks on the diagonal mean that promises were kept."""
+    """Both axes are logarithmic; marks on the diagonal mean that expected and actual cost agree."""
     rows: list[dict[str, object]] = [
         {
             "what": _SINGLE,

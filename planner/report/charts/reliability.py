@@ -1,4 +1,4 @@
-"""Reliability diagram: expected against met accuracy, and how often each promise was made."""
+"""Reliability diagram: expected against met accuracy, and how often each was expected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["reliability_chart"]
 
 
 def reliability_chart(findings: Findings, layout: Layout) -> Spec:
-    """Marks on the diagonal mean that promises were kept."""
+    """Marks on the diagonal mean that expected and actual accuracy agree."""
     rows = [
         {
             "promised": 100 * one.expected,

@@ -1,4 +1,4 @@
-"""An observer hears of everything, changes nothing unless it ends the drawing, and that is charged exactly."""
+"""An observer hears of everything and changes nothing unless it ends the drawing, charged exactly."""
 
 from __future__ import annotations
 
