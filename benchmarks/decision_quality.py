@@ -11,7 +11,7 @@ that is not there is made first, by the lab's campaigns on the locked problems, 
   which of their greedy answers is right stands far above anyone;
 - ``cells``: the headline figures of planners learned for one policy and one PRM each;
 - ``parity``: replayed decisions against live ones on the same samples, one by one;
-- ``live``: problems solved by the shipped models, against the accuracy that the replay promised for them;
+- ``live``: problems solved by the shipped models, against the accuracy that the replay expected for them;
 - ``safety``: PRMs replaced by random, length-biased and over-critical ones, the planner untold, or made anew
   from a hundred problems;
 - ``transfer``: families, a domain, a policy or a PRM left out, then (but for families) 200 problems of it.
@@ -37,11 +37,11 @@ from typing import Any
 import numpy as np
 
 from planner.cli.printing import json_text
-from planner.evaluation.conduct import conduct
-from planner.evaluation.duel import Bout
-from planner.evaluation.evaluate import contest_of, evaluate
+from planner.evaluation.budget_adherence import budget_adherence
+from planner.evaluation.evaluate import context_of, evaluate
 from planner.evaluation.live import live
 from planner.evaluation.page import page
+from planner.evaluation.paired_comparison import ComparisonSpec
 from planner.evaluation.parity import parity
 from planner.evaluation.safety import safety
 from planner.evaluation.slices import only
@@ -54,17 +54,17 @@ from planner.evaluation.transfer import (
     left_out_policy,
     left_out_prm,
 )
-from planner.experience import Experience, read_experience
 from planner.models import find_model, shipped
 from planner.planner import Planner
 from planner.settings import settings_of
+from planner.training_data import TrainingData, read_training_data
 from search.errors import TooLittleDataError
 from search.loader import FolderLoader
 from search.log.manifest import MANIFEST_NAME
 from search.log.store import SearchLog
 from search.problem import Problem
 from search.sync import run_sync
-from training.study import fit_experience
+from training.study import fit_training_data
 
 HERE = Path(__file__).resolve().parent
 PARTS = ("evaluation", "alone", "cells", "parity", "live", "safety", "transfer")
@@ -81,7 +81,7 @@ CURVES = ("curves", "fixed", "made", "reliability")
 #: decisions that are timed
 TIMED = 1000
 
-Fit = Callable[[Experience], Planner]
+Fit = Callable[[TrainingData], Planner]
 Found = dict[str, Any]
 
 
@@ -110,22 +110,22 @@ def learning_problems(folder: Path) -> Path:
     return path
 
 
-def read_all(log: SearchLog) -> Experience:
+def read_all(log: SearchLog) -> TrainingData:
     """A log with every model that it holds."""
-    return read_experience(log, log.manifest.policies, log.manifest.prms)
+    return read_training_data(log, log.manifest.policies, log.manifest.prms)
 
 
-def read(log: SearchLog, planner: Planner) -> Experience:
+def read(log: SearchLog, planner: Planner) -> TrainingData:
     """A log as far as the planner knows its models."""
     manifest = log.manifest
     policies = {name: card for name, card in manifest.policies.items() if name in planner.policies}
     prms = {name: card for name, card in manifest.prms.items() if name in planner.prms}
     planner.check([*policies.values(), *prms.values()])
-    return read_experience(log, policies, prms)
+    return read_training_data(log, policies, prms)
 
 
 def evaluations(
-    planner: Planner, test: Experience, learned: Experience, budgets: Sequence[float], seeds: int
+    planner: Planner, test: TrainingData, learned: TrainingData, budgets: Sequence[float], seeds: int
 ) -> list[Found]:
     """``planner evaluate`` under several seeds; decisions are timed once."""
     out = []
@@ -142,19 +142,19 @@ def evaluations(
     return out
 
 
-def alive(planner: Planner, log: SearchLog, test: Experience, count: int, seed: int = 0) -> Found:
+def alive(planner: Planner, log: SearchLog, test: TrainingData, count: int, seed: int = 0) -> Found:
     """Solve some of the test problems live, at a mean budget."""
     places = np.sort(np.random.default_rng(seed).permutation(len(test))[:count]).tolist()
     rows = {row["problem_id"]: row for row in log.read("problems").iter_rows(named=True)}
     problems = [problem_of(rows[test.problem_ids[place]]) for place in places]
-    promised = conduct(planner, contest_of(planner, test).test, LIVE * planner.sample_flops)
+    expected = budget_adherence(planner, context_of(planner, test).test, LIVE * planner.sample_flops)
     loader = FolderLoader(
         {name: find_model(name) for name in planner.policies},
         {name: find_model(name) for name in planner.prms},
     )
     try:
         settings = settings_of(planner, loader)
-        return asdict(live(planner, settings, problems, places, promised, seed=seed + 1))
+        return asdict(live(planner, settings, problems, places, expected, seed=seed + 1))
     finally:
         run_sync(loader.close())
 
@@ -165,7 +165,7 @@ def problem_of(row: Found) -> Problem:
     return Problem(*texts, row["answer"], json.loads(row["meta"] or "{}"))
 
 
-def alone(test: Experience, learned: Experience, budgets: Sequence[float], fit: Fit) -> dict[str, Found]:
+def alone(test: TrainingData, learned: TrainingData, budgets: Sequence[float], fit: Fit) -> dict[str, Found]:
     """``planner evaluate`` of a planner for each policy alone; without curves."""
     out = {}
     for name in test.policies:
@@ -175,26 +175,28 @@ def alone(test: Experience, learned: Experience, budgets: Sequence[float], fit: 
     return out
 
 
-def sabotages(planner: Planner, test: Experience, learned: Experience, bout: Bout, fit: Fit) -> list[Found]:
+def sabotages(
+    planner: Planner, test: TrainingData, learned: TrainingData, spec: ComparisonSpec, fit: Fit
+) -> list[Found]:
     """Every bad PRM, the planner told and untold."""
-    done = safety(planner, test, learned, bout, refit=fit)
+    done = safety(planner, test, learned, spec, refit=fit)
     return [asdict(trial) | {"safe": trial.safe} for trial in done]
 
 
-def moves(test: Experience, learned: Experience, bout: Bout, fit: Fit) -> list[Found]:
+def moves(test: TrainingData, learned: TrainingData, spec: ComparisonSpec, fit: Fit) -> list[Found]:
     """Families, and every domain, policy and PRM that can be left out."""
     tries: dict[str, Callable[[], tuple[Move, ...]]] = {
-        "families": partial(left_out_families, learned, test, fit, bout)
+        "families": partial(left_out_families, learned, test, fit, spec)
     }
     if len(set(learned.domains)) > 1:
         for name in sorted(set(test.domains)):
-            tries[name] = partial(left_out_domain, learned, test, name, fit, bout)
+            tries[name] = partial(left_out_domain, learned, test, name, fit, spec)
     if len(learned.policies) > 1:
         for name in sorted(test.policies):
-            tries[name] = partial(left_out_policy, learned, test, name, fit, bout)
+            tries[name] = partial(left_out_policy, learned, test, name, fit, spec)
     for name in sorted(test.prms):
         for other in sorted(set(learned.prms) - {name})[:1]:
-            tries[name] = partial(left_out_prm, learned, test, name, other, fit, bout)
+            tries[name] = partial(left_out_prm, learned, test, name, other, fit, spec)
     out = []
     for name, attempt in tries.items():
         began = time.perf_counter()
@@ -239,16 +241,16 @@ def main() -> None:
     log = log_of(asked.test, lambda: shipped("lab") / "test.jsonl.gz")
     test = read(log, planner)
     say(f"{len(test)} test problems, {len(learned)} to pick on, {len(test.choices)} choices")
-    bout = Bout(tuple(asked.budgets))
-    fit = partial(fit_experience, trials=asked.trials)
+    spec = ComparisonSpec(tuple(asked.budgets))
+    fit = partial(fit_training_data, trials=asked.trials)
     steps: dict[str, Callable[[], Any]] = {
         "evaluation": lambda: evaluations(planner, test, learned, asked.budgets, asked.seeds),
         "alone": lambda: alone(test, learned, asked.budgets, fit),
         "cells": lambda: asdict(specialists(read_all(learned_log), read_all(log), fit)),
         "parity": lambda: asdict(parity(planner, log)),
         "live": lambda: alive(planner, log, test, asked.live),
-        "safety": lambda: sabotages(planner, test, learned, bout, fit),
-        "transfer": lambda: moves(test, learned, bout, fit),
+        "safety": lambda: sabotages(planner, test, learned, spec, fit),
+        "transfer": lambda: moves(test, learned, spec, fit),
     }
     found: Found = {
         "about": {

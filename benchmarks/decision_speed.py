@@ -2,7 +2,7 @@
 
     python benchmarks/decision_speed.py [--planner MODEL] [--decisions 2000]
 
-Two planners: the shipped one, and one with 64 choices at its first look, put together from the shipped one
+Two planners: the shipped one, and one with 64 choices at its first probe, put together from the shipped one
 (what a choice is worth is irrelevant to speed). Questions of 20, 200 and 2,000 characters, each another text,
 so that nothing is remembered; ``HardCap`` and ``MeanBudget`` in turn. The whole of ``Planner.recommend`` is
 timed, the explanation is not asked for; then the explanation alone. Warm: the first tenth is not counted.
@@ -45,20 +45,20 @@ def question(size: int, rng: np.random.Generator) -> str:
 
 
 def widened(planner: Planner, count: int) -> Planner:
-    """The same with ``count`` choices at the first look: its own again and again, as votes of other sizes."""
+    """The same with ``count`` choices at the first probe: its own repeated, as votes of other sizes."""
     stage = planner.stages[0]
-    terms, own = stage.terms, len(stage.choices)
+    actions, own = stage.actions, len(stage.choices)
     places = [i % own for i in range(count)]
     choices = list(stage.choices)
     choices += [
-        replace(terms.choices[terms.reference], plan=Plan.of("majority", n=1000 + i))
+        replace(actions.choices[actions.reference], plan=Plan.of("majority", n=1000 + i))
         for i in range(own, count)
     ]
     columns = [*places, *range(own, len(stage.centre))]
     wide = replace(
         stage,
-        terms=replace(
-            terms, choices=tuple(choices), choice_costs=tuple(terms.choice_costs[i] for i in places)
+        actions=replace(
+            actions, choices=tuple(choices), choice_costs=tuple(actions.choice_costs[i] for i in places)
         ),
         centre=stage.centre[columns],
         loadings=stage.loadings[:, columns],

@@ -24,22 +24,22 @@ import polars as pl
 from numpy.typing import NDArray
 
 from planner.decision import Rule
+from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.baselines import BASELINES
-from planner.evaluation.contest import Contest
 from planner.evaluation.fixed import best_fixed
 from planner.evaluation.frontier import Track
-from planner.evaluation.halves import doubts
 from planner.evaluation.intervals import Interval, Resampler
 from planner.evaluation.overhead import with_overhead
-from planner.experience import Experience, read_experience
+from planner.evaluation.split_half import doubts
 from planner.matrix import Matrices
 from planner.replay import replay
+from planner.training_data import TrainingData, read_training_data
 from search.importing.registry import importer
 from search.importing.report import Report
 from search.importing.write import import_records
 from search.log.store import SearchLog
 from training.crossfit import folds_of
-from training.study import fit_experience
+from training.study import fit_training_data
 
 Floats = NDArray[np.float64]
 
@@ -99,15 +99,15 @@ class Part:
         return self.log.scan(table).filter(pl.col("problem_id").is_in(list(self.problems)))
 
 
-def read(log: SearchLog, problems: Iterable[str] | None = None) -> Experience:
+def read(log: SearchLog, problems: Iterable[str] | None = None) -> TrainingData:
     """A log, or some problems of it, as a planner reads it."""
     tables = log if problems is None else Part(log, tuple(problems))
-    return read_experience(tables, log.manifest.policies, log.manifest.prms)
+    return read_training_data(tables, log.manifest.policies, log.manifest.prms)
 
 
 def cross_validated(
     log: SearchLog, data: DataSet, *, trials: int, seed: int
-) -> tuple[Experience, float, list[dict[str, Floats]]]:
+) -> tuple[TrainingData, float, list[dict[str, Floats]]]:
     """The whole log, FLOPs of one answer of the unit, and per budget each method's accuracy (P,)."""
     whole = read(log)
     pool = whole.pools[data.unit]
@@ -119,12 +119,12 @@ def cross_validated(
         names = {whole.problem_ids[i] for i in held}
         training = read(log, [name for name in whole.problem_ids if name not in names])
         began = time.perf_counter()
-        planner = fit_experience(training, trials=trials, seed=seed)
+        planner = fit_training_data(training, trials=trials, seed=seed)
         prices = np.geomspace(1e-6, 50.0, 80) / unit
-        contest = Contest(read(log, names), training, planner.encoder, prices, seed=seed)
-        tracks = [_own(planner.stages, contest.test, prices), *_rivals(contest)]
+        context = BaselineContext(read(log, names), training, planner.encoder, prices, seed=seed)
+        tracks = [_own(planner.stages, context.test, prices), *_rivals(context)]
         for multiple, found in zip(data.budgets, reached, strict=True):
-            here = [*tracks, best_fixed(contest, multiple * unit)]
+            here = [*tracks, best_fixed(context, multiple * unit)]
             for track in here:
                 values = found.setdefault(track.name, np.full(len(whole), np.nan))
                 values[held] = track.at(multiple * unit)[0]
@@ -137,11 +137,11 @@ def _own(stages: Sequence[object], matrices: Matrices, prices: Floats) -> Track:
     return Track("planner", done.met.accuracy, done.met.tokens, with_overhead(done, matrices))
 
 
-def _rivals(contest: Contest) -> list[Track]:
+def _rivals(context: BaselineContext) -> list[Track]:
     names = ["best_of_n", "mixture", "oracle", "oracle_steady"]
-    if any(pool.draws > 1 for pool in contest.experience.pools.values()):
+    if any(pool.draws > 1 for pool in context.data.pools.values()):
         names.append("majority")
-    made = [BASELINES[name](contest) for name in names]
+    made = [BASELINES[name](context) for name in names]
     return [track for track in made if track is not None]
 
 
@@ -204,7 +204,7 @@ def section(
     return lines, summary
 
 
-def _caveats(whole: Experience) -> list[str]:
+def _caveats(whole: TrainingData) -> list[str]:
     """Where the oracle's figure is an upper bound, and why."""
     lines = [
         f"- Problems that {name} solves in some samples only: {_mixed(whole, name)} of {len(whole)}; "
@@ -223,12 +223,12 @@ def _caveats(whole: Experience) -> list[str]:
     return lines
 
 
-def _mixed(whole: Experience, policy: str) -> int:
+def _mixed(whole: TrainingData, policy: str) -> int:
     rates = whole.graded(whole.pools[policy].codes).mean(axis=1)
     return int(((rates > 0) & (rates < 1)).sum())
 
 
-def _choices(log: SearchLog, whole: Experience) -> list[tuple[str, float, float]]:
+def _choices(log: SearchLog, whole: TrainingData) -> list[tuple[str, float, float]]:
     """Every choice that the planner picks among, by cost: name, mean accuracy, mean FLOPs."""
     known = {(c.policy, c.prm or "", str(c.plan)) for c in whole.choices}
     means = (

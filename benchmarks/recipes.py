@@ -21,33 +21,33 @@ import numpy as np
 from planner.decision import Rule
 from planner.evaluation.frontier import Track
 from planner.evaluation.intervals import Resampler
-from planner.experience import Experience, read_experience
 from planner.matrix import Matrices
 from planner.models import find_model
 from planner.planner import Planner
 from planner.replay import replay
+from planner.training_data import TrainingData, read_training_data
 from search.log.store import SearchLog
 from training.imitation import imitate
 
 BUDGETS = (2.0, 4.0, 8.0, 16.0, 64.0)
 
 
-def read(path: Path, planner: Planner) -> Experience:
+def read(path: Path, planner: Planner) -> TrainingData:
     """A log as far as the planner knows its models."""
     log = SearchLog.open(path)
     policies = {name: card for name, card in log.manifest.policies.items() if name in planner.policies}
     prms = {name: card for name, card in log.manifest.prms.items() if name in planner.prms}
-    return read_experience(log, policies, prms)
+    return read_training_data(log, policies, prms)
 
 
-def tracks(planner: Planner, learned: Experience, asked: Experience, count: int) -> list[Track]:
+def tracks(planner: Planner, learned: TrainingData, asked: TrainingData, count: int) -> list[Track]:
     """Every recipe at ``count`` prices."""
     prices = np.geomspace(1e-4, 1.0, count) / planner.sample_flops
     test = Matrices(asked, planner.encoder)
     training = Matrices(learned, planner.encoder)
     met = replay(planner.stages, test, [Rule(price=float(price)) for price in prices]).met
     out = [Track("planner", met.accuracy, met.tokens, met.flops)]
-    chains = [[side.at(stage.look, stage.choices) for stage in planner.stages] for side in (training, test)]
+    chains = [[side.at(stage.probe, stage.choices) for stage in planner.stages] for side in (training, test)]
     for staged in (False, True):
         there, here = chains if staged else (chains[0][:1], chains[1][:1])
         for weighed in (False, True):

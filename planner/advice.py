@@ -1,4 +1,4 @@
-"""Turns a decision into advice: what it promises, the runner-up, and why on demand."""
+"""Turns a decision into advice: what it is expected to give, the runner-up, and why on demand."""
 
 from __future__ import annotations
 
@@ -49,24 +49,24 @@ def advise(
     menu:
         One row; calibrated already where the rule has a target.
     option:
-        A choice of the stage, or their number to look further.
+        A choice of the stage, or their number to probe further.
     features:
         (1, F) what the stage saw.
     abstain_below:
         Advise to abstain where no option that fits is expected to be right this often.
     """
     count = len(stage.choices)
-    looks = option == count
-    allowed = stage.terms.allows if looks else np.ones(count, bool)
+    probes = option == count
+    allowed = stage.actions.allows if probes else np.ones(count, bool)
     order = _ranked(menu, rule, allowed)
-    best = order[0] if looks else option
+    best = order[0] if probes else option
     others = [c for c in order if c != best]
     accuracies = stage.accuracy(menu)[0] if rule.target is None else menu.level[0] + menu.advantage[0]
     accuracy, costs = float(accuracies[best]), menu.costs
     tokens, flops = float(costs.tokens[0, best]), float(costs.flops[0, best])
     tokens_p90, flops_p90 = float(costs.tokens_p90[0, best]), float(costs.flops_p90[0, best])
-    if looks and np.isinf(rule.tokens_left) and np.isinf(rule.flops_left):
-        accuracy, flops = _by_looking(stage, menu, rule)
+    if probes and np.isinf(rule.tokens_left) and np.isinf(rule.flops_left):
+        accuracy, flops = _by_probing(stage, menu, rule)
         tokens = flops * rule.tokens_per_flop
     runner = None
     if others:
@@ -77,11 +77,11 @@ def advise(
             float(costs.tokens[0, second]),
             float(costs.flops[0, second]),
         )
-    other = others[0] if others else stage.terms.reference
+    other = others[0] if others else stage.actions.reference
     hopeful = max(accuracy, float(np.where(_fits(menu, rule), accuracies, -np.inf).max()))
     return Recommendation(
         stage.choices[best],
-        stage.terms.next_look if looks else None,
+        stage.actions.next_probe if probes else None,
         accuracy,
         stage.reliability.interval(accuracy),
         tokens,
@@ -96,15 +96,15 @@ def advise(
     )
 
 
-def _by_looking(stage: Stage, menu: Menu, rule: Rule) -> tuple[float, float]:
-    """The accuracy and the FLOPs that looking further leads to, on average, without a cap."""
+def _by_probing(stage: Stage, menu: Menu, rule: Rule) -> tuple[float, float]:
+    """The accuracy and the FLOPs that probing further leads to, on average, without a cap."""
     cost = menu.advance_cost[0]
-    gained = menu.level[0] + menu.advance_net[0] + stage.terms.prices * cost
+    gained = menu.level[0] + menu.advance_net[0] + stage.actions.prices * cost
     if rule.target is not None:  # the menu is calibrated
         reached = gained >= rule.target
         at = int(np.where(reached, cost, np.inf).argmin() if reached.any() else gained.argmax())
         return float(gained[at]), float(cost[at])
-    at = int(np.abs(np.log(stage.terms.prices / max(rule.price_per_flop, 1e-300))).argmin())
+    at = int(np.abs(np.log(stage.actions.prices / max(rule.price_per_flop, 1e-300))).argmin())
     return float(stage.calibration.apply(gained[at : at + 1])[0]), float(cost[at])
 
 
@@ -140,8 +140,8 @@ def one_greedy_answer(stage: Stage, menu: Menu) -> Recommendation:
 def _why(stage: Stage, features: Floats, best: int, other: int) -> tuple[Reason, ...]:
     credited = stage.contributions(features)
     effect = credited[best] - credited[other]
-    ngrams = len(features) - len(feature_names(stage.look, 0))
-    names = feature_names(stage.look, ngrams)
+    ngrams = len(features) - len(feature_names(stage.probe, 0))
+    names = feature_names(stage.probe, ngrams)
     loudest = np.argsort(-np.abs(effect), kind="stable")[:5]
     return tuple(Reason(names[f], float(features[f]), float(effect[f])) for f in loudest if effect[f])
 

@@ -1,7 +1,7 @@
 """A planner on disk, safe to load from a stranger: JSON, safetensors and LightGBM text; no pickle.
 
     MODEL/manifest.json        kind, version, and size and sha256 of every other file
-    MODEL/planner.json         looks, choices, costs, calibration, cards
+    MODEL/planner.json         probes, choices, costs, calibration, cards
     MODEL/arrays.safetensors   n-gram reduction, factors, feature ranges, frontier
     MODEL/stage0-model0.txt    boosted models, checked by planner.trees (LightGBM never reads them)
 
@@ -29,8 +29,8 @@ from planner.cost import ChoiceCost
 from planner.features.question import NgramEncoder
 from planner.fitted import Fitted
 from planner.frontier import Frontier
-from planner.labels import Look
-from planner.stages import Stage, Terms
+from planner.labels import Probe
+from planner.stages import ActionSpec, Stage
 from search.cards import ModelCard
 from search.choice import Choice
 from search.errors import ArtefactError, GridError
@@ -71,7 +71,7 @@ def save(planner: Fitted, path: Path) -> None:
         for name in ("centre", "loadings", "lowest", "highest"):
             arrays[f"stage{number}.{name}"] = getattr(stage, name)
         for name in ("prices", "advance_cost"):
-            arrays[f"stage{number}.{name}"] = getattr(stage.terms, name)
+            arrays[f"stage{number}.{name}"] = getattr(stage.actions, name)
         for place, text in enumerate(stage.models):
             files[f"stage{number}-model{place}.txt"] = text.encode()
         stages.append(_stage_json(stage))
@@ -197,21 +197,21 @@ def _fitted(
         float(body["sample_flops"]),
         dict(body["card"]),
         # planners from before this was told have none: where it matters, their policies' fingerprints differ
-        {str(name): _prompting(told) for name, told in body.get("promptings", {}).items()},
+        {str(name): _prompting(value) for name, value in body.get("promptings", {}).items()},
     )
 
 
 def _stage_json(stage: Stage) -> dict[str, Any]:
-    terms = stage.terms
+    actions = stage.actions
     return {
-        "look": asdict(terms.look),
-        "next_look": None if terms.next_look is None else asdict(terms.next_look),
-        "choices": [[c.policy, c.prm, str(c.plan)] for c in terms.choices],
-        "reference": terms.reference,
-        "policies": list(terms.policies),
-        "choice_costs": [cost.to_json() for cost in terms.choice_costs],
-        "look_costs": None if terms.look_costs is None else terms.look_costs.to_json(),
-        "mean_length": terms.mean_length,
+        "look": asdict(actions.probe),
+        "next_look": None if actions.next_probe is None else asdict(actions.next_probe),
+        "choices": [[c.policy, c.prm, str(c.plan)] for c in actions.choices],
+        "reference": actions.reference,
+        "policies": list(actions.policies),
+        "choice_costs": [cost.to_json() for cost in actions.choice_costs],
+        "look_costs": None if actions.probe_costs is None else actions.probe_costs.to_json(),
+        "mean_length": actions.mean_length,
         "models": len(stage.models),
         "calibration": stage.calibration.to_json(),
         "reliability": stage.reliability.to_json(),
@@ -227,8 +227,8 @@ def _stage(
     count = entry["models"]
     if not isinstance(count, int) or not 1 <= count <= _MOST_MODELS:
         raise ArtefactError(f"a stage holds 1 to {_MOST_MODELS} models, got {str(count)[:40]}")
-    terms = Terms(
-        _look(entry["look"]),
+    actions = ActionSpec(
+        _probe(entry["look"]),
         tuple(
             Choice(str(policy), _name(prm), Plan.parse(str(plan))) for policy, prm, plan in entry["choices"]
         ),
@@ -236,13 +236,13 @@ def _stage(
         tuple(str(name) for name in entry["policies"]),
         tuple(ChoiceCost.from_json(cost) for cost in entry["choice_costs"]),
         None if entry["look_costs"] is None else ChoiceCost.from_json(entry["look_costs"]),
-        None if entry["next_look"] is None else _look(entry["next_look"]),
+        None if entry["next_look"] is None else _probe(entry["next_look"]),
         arrays[f"stage{number}.prices"],
         arrays[f"stage{number}.advance_cost"],
         float(entry["mean_length"]),
     )
     return Stage(
-        terms,
+        actions,
         arrays[f"stage{number}.centre"],
         arrays[f"stage{number}.loadings"],
         tuple(files[f"stage{number}-model{place}.txt"].decode() for place in range(count)),
@@ -253,8 +253,8 @@ def _stage(
     )
 
 
-def _look(value: Mapping[str, Any]) -> Look:
-    return Look(str(value["policy"]), int(value["samples"]), _name(value["prm"]))
+def _probe(value: Mapping[str, Any]) -> Probe:
+    return Probe(str(value["policy"]), int(value["samples"]), _name(value["prm"]))
 
 
 def _name(value: object) -> str | None:

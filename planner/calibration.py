@@ -2,7 +2,7 @@
 
 ``Calibration`` is Platt's logistic map (Platt 1999) between predicted and met accuracy, monotone, so
 that it changes no order. ``Reliability`` holds, per bin of predicted value, the accuracy that was met
-and a 95% interval of it, resampled by problem family: the interval says how far the promised mean
+and a 95% interval of it, resampled by problem family: the interval says how far the expected mean
 may be off for requests like those of the log, not whether one answer is right.
 """
 

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.decision import Costs
-from planner.experience import Experience
-from planner.labels import Look
+from planner.labels import Probe
+from planner.training_data import TrainingData
 from search.choice import Choice
 from search.errors import ArtefactError
 
-__all__ = ["ChoiceCost", "CostTable", "cost_table", "costs", "fit_costs", "look_cost"]
+__all__ = ["ChoiceCost", "CostTable", "cost_table", "costs", "fit_costs", "probe_cost"]
 
 Floats = NDArray[np.float64]
 
@@ -131,9 +131,9 @@ def costs(table: CostTable, lengths: Floats, characters: Floats) -> Costs:
 
 
 def fit_costs(
-    experience: Experience,
+    data: TrainingData,
     choices: Sequence[Choice],
-    look: Look,
+    probe: Probe,
     errors: Mapping[str, float],
     rows: NDArray[np.int64],
 ) -> tuple[ChoiceCost, ...]:
@@ -141,37 +141,37 @@ def fit_costs(
 
     ``errors``: policy -> relative error of its length predictions on left-out folds.
     """
-    characters = np.array([len(experience.questions[i]) for i in rows], np.float64)
-    names = list(experience.pools)
+    characters = np.array([len(data.questions[i]) for i in rows], np.float64)
+    names = list(data.pools)
     out = []
     for choice in choices:
-        pool = experience.pools[choice.policy]
+        pool = data.pools[choice.policy]
         mean = float(pool.tokens[rows].mean())
         within = float(pool.tokens[rows].std(axis=1).mean()) / max(mean, 1.0)
-        same = bool(look.samples) and look.policy == choice.policy
-        drawn = look.samples if look.joins(choice) else 0
+        same = bool(probe.samples) and probe.policy == choice.policy
+        drawn = probe.samples if probe.joins(choice) else 0
         prompt = (0.0, 0.0) if same else _line(characters, pool.prompt[rows])
         prm_prompt, prm_rate, prm_flops = (0.0, 0.0), 0.0, 0.0
         ratio = 0.0
         if choice.prm is not None:
             scored = pool.prms.get(choice.prm)
             if scored is not None:
-                known = look.prm == choice.prm
+                known = probe.prm == choice.prm
                 prm_prompt = (0.0, 0.0) if known else _line(characters, scored.prompt[rows])
                 ratio = float(scored.tokens[rows].mean()) / max(mean, 1.0)
-            prm_flops = experience.prms[choice.prm].flops(1.0)
+            prm_flops = data.prms[choice.prm].flops(1.0)
         if choice.plan.is_tree:
-            policy_rate, tree_prm_rate = _tree_rates(experience, choice, rows)
-            prm_rate = tree_prm_rate + (ratio * drawn if look.prm != choice.prm else 0.0)
+            policy_rate, tree_prm_rate = _tree_rates(data, choice, rows)
+            prm_rate = tree_prm_rate + (ratio * drawn if probe.prm != choice.prm else 0.0)
             effective = float(choice.plan.n)
         elif choice.plan.strategy == "cot":
             assert pool.greedy_tokens is not None
             policy_rate, effective = float(pool.greedy_tokens[rows].mean()) / max(mean, 1.0), 1.0
         else:
             policy_rate = float(choice.plan.n - drawn)
-            prm_rate = ratio * (choice.plan.n - (drawn if look.prm == choice.prm else 0))
+            prm_rate = ratio * (choice.plan.n - (drawn if probe.prm == choice.prm else 0))
             effective = max(policy_rate, 1.0)
-        flops = experience.policies[choice.policy].flops(1.0)
+        flops = data.policies[choice.policy].flops(1.0)
         out.append(
             ChoiceCost(
                 names.index(choice.policy),
@@ -189,54 +189,54 @@ def fit_costs(
     return tuple(out)
 
 
-def look_cost(
-    experience: Experience, look: Look, before: Look, errors: Mapping[str, float], rows: NDArray[np.int64]
+def probe_cost(
+    data: TrainingData, probe: Probe, before: Probe, errors: Mapping[str, float], rows: NDArray[np.int64]
 ) -> ChoiceCost:
-    """What going on from ``before`` to ``look`` costs."""
-    pool = experience.pools[look.policy]
-    characters = np.array([len(experience.questions[i]) for i in rows], np.float64)
+    """What going on from ``before`` to ``probe`` costs."""
+    pool = data.pools[probe.policy]
+    characters = np.array([len(data.questions[i]) for i in rows], np.float64)
     mean = float(pool.tokens[rows].mean())
-    fresh = look.samples - before.samples
+    fresh = probe.samples - before.samples
     prompt = (0.0, 0.0) if before.samples else _line(characters, pool.prompt[rows])
     prm_prompt, prm_rate, prm_flops = (0.0, 0.0), 0.0, 0.0
-    if look.prm is not None:
-        scored = pool.prms[look.prm]
-        known = before.prm == look.prm
+    if probe.prm is not None:
+        scored = pool.prms[probe.prm]
+        known = before.prm == probe.prm
         prm_prompt = (0.0, 0.0) if known else _line(characters, scored.prompt[rows])
-        prm_rate = float(scored.tokens[rows].mean()) / max(mean, 1.0) * (fresh if known else look.samples)
-        prm_flops = experience.prms[look.prm].flops(1.0)
+        prm_rate = float(scored.tokens[rows].mean()) / max(mean, 1.0) * (fresh if known else probe.samples)
+        prm_flops = data.prms[probe.prm].flops(1.0)
     within = float(pool.tokens[rows].std(axis=1).mean()) / max(mean, 1.0)
     return ChoiceCost(
-        list(experience.pools).index(look.policy),
+        list(data.pools).index(probe.policy),
         float(fresh),
         prm_rate,
         *prompt,
         *prm_prompt,
-        experience.policies[look.policy].flops(1.0),
+        data.policies[probe.policy].flops(1.0),
         prm_flops,
         within,
-        errors[look.policy],
+        errors[probe.policy],
         float(max(fresh, 1)),
     )
 
 
-def _tree_rates(experience: Experience, choice: Choice, rows: NDArray[np.int64]) -> tuple[float, float]:
+def _tree_rates(data: TrainingData, choice: Choice, rows: NDArray[np.int64]) -> tuple[float, float]:
     """Generated and scored tokens of a tree search per token of one sample, not below smaller n."""
     siblings = [
         other
-        for other in experience.trees
+        for other in data.trees
         if (other.policy, other.prm, other.plan.strategy) == (choice.policy, choice.prm, choice.plan.strategy)
         and _but_n(other) == _but_n(choice)
         and other.plan.n <= choice.plan.n
     ]
-    pool = experience.pools[choice.policy]
+    pool = data.pools[choice.policy]
     scored = pool.prms.get(str(choice.prm))
     # a PRM that scored no pool: its prompts are inside the rate
     prompt = 0.0 if scored is None else scored.prompt[rows, None]
     mean = max(float(pool.tokens[rows].mean()), 1.0)
     policy, prm = 0.0, 0.0
     for other in sorted(siblings, key=lambda c: c.plan.n):
-        runs = experience.trees[other]
+        runs = data.trees[other]
         policy = max(policy, float((runs.policy_tokens[rows] - pool.prompt[rows, None]).mean()) / mean)
         prm = max(prm, float((runs.prm_tokens[rows] - prompt).mean()) / mean)
     return max(policy, 0.0), max(prm, 0.0)

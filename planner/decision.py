@@ -1,6 +1,6 @@
 """The decision rule: predicted values and costs in, one option out. Pure, and the same on line and off.
 
-An option is a choice to commit to, or, as the last column, looking further (``Menu.advance_net``).
+An option is a choice to commit to, or, as the last column, probing further (``Menu.advance_net``).
 It knows nothing of features or models, and works on many menus (rows) at once.
 """
 
@@ -39,10 +39,10 @@ class Menu:
 
     ``advantage`` (rows, C) is the accuracy of each choice above a common reference. ``level`` (rows,)
     is the reference's own. ``advance_net`` (rows, J) is the accuracy above the reference, less its
-    price, of looking further at each of the ``prices`` (J,) per FLOP; J = 0 where this is the last
-    look. ``advance_cost`` (rows, J) is the mean FLOPs that follow; ``look`` holds the cost of the next
-    look alone, (rows, 1). ``allows`` (C,) marks choices that can still follow the look, ``keeps``
-    (C,) those whose n its samples count towards, so that going there by way of the look costs no more.
+    price, of probing further at each of the ``prices`` (J,) per FLOP; J = 0 where this is the last
+    look. ``advance_cost`` (rows, J) is the mean FLOPs that follow; ``probe`` holds the cost of the next
+    look alone, (rows, 1). ``allows`` (C,) marks choices that can still follow the probe, ``keeps``
+    (C,) those whose n its samples count towards, so that going there by way of the probe costs no more.
     """
 
     advantage: Floats
@@ -51,7 +51,7 @@ class Menu:
     prices: Floats
     advance_net: Floats
     advance_cost: Floats
-    look: Costs | None = None
+    probe: Costs | None = None
     keeps: NDArray[np.bool_] | None = None
     allows: NDArray[np.bool_] | None = None
 
@@ -60,7 +60,7 @@ class Menu:
 class Rule:
     """An objective in the terms of the rule.
 
-    ``price`` per FLOP or per token (``unit``), ``tokens_per_flop`` converts between them where a look
+    ``price`` per FLOP or per token (``unit``), ``tokens_per_flop`` converts between them where a probe
     is priced; caps are what is left of them; ``target`` is an accuracy or None.
     """
 
@@ -78,10 +78,10 @@ class Rule:
 
 
 def decide(menu: Menu, rule: Rule) -> Ints:
-    """The option for each row: a column of ``advantage``, or C to look further, or -1 if none fits.
+    """The option for each row: a column of ``advantage``, or C to probe further, or -1 if none fits.
 
     Accuracy above the reference less the price of what it costs, the largest wins; ties go to
-    looking further (what was seen is never lost), then to the cheaper and then to the earlier choice.
+    probing further (what was seen is never lost), then to the cheaper and then to the earlier choice.
     Options whose 90% quantile of cost exceeds a cap are no options. With a target, the cheapest option
     that reaches it wins; where none does, the most accurate one.
     """
@@ -99,23 +99,23 @@ def decide(menu: Menu, rule: Rule) -> Ints:
 
 
 def _further(menu: Menu, rule: Rule) -> Floats:
-    """(rows,) the net value of looking further; -inf where that is no option."""
+    """(rows,) the net value of probing further; -inf where that is no option."""
     none = np.full(len(menu.advantage), -np.inf)
-    if menu.look is None or menu.keeps is None or menu.allows is None:
+    if menu.probe is None or menu.keeps is None or menu.allows is None:
         return none
-    fits = (menu.look.tokens_p90[:, 0] <= rule.tokens_left) & (menu.look.flops_p90[:, 0] <= rule.flops_left)
+    fits = (menu.probe.tokens_p90[:, 0] <= rule.tokens_left) & (menu.probe.flops_p90[:, 0] <= rule.flops_left)
     if math.isinf(rule.tokens_left) and math.isinf(rule.flops_left):
         return np.where(fits, _interpolate(menu.prices, menu.advance_net, rule.price_per_flop), none)
     # Under a cap what looking was worth in training, without one, says little. Whatever stays open
     # afterwards bounds it from below: a vote that keeps the samples costs what it costs now, and a
-    # plan that starts anew costs the look on top.
+    # plan that starts anew costs the probe on top.
     anew = np.where(menu.keeps, 0.0, 1.0)
-    tokens = menu.costs.tokens_p90 + anew * menu.look.tokens_p90
-    flops = menu.costs.flops_p90 + anew * menu.look.flops_p90
+    tokens = menu.costs.tokens_p90 + anew * menu.probe.tokens_p90
+    flops = menu.costs.flops_p90 + anew * menu.probe.flops_p90
     open_still = menu.allows & (tokens <= rule.tokens_left) & (flops <= rule.flops_left)
-    paid = menu.costs.flops + anew * menu.look.flops
+    paid = menu.costs.flops + anew * menu.probe.flops
     if rule.unit == "tokens":
-        paid = menu.costs.tokens + anew * menu.look.tokens
+        paid = menu.costs.tokens + anew * menu.probe.tokens
     net = np.where(open_still, menu.advantage - rule.price * paid, -np.inf)
     return np.where(fits, net.max(axis=1), none)
 
@@ -123,7 +123,7 @@ def _further(menu: Menu, rule: Rule) -> Floats:
 def _cheapest(menu: Menu, target: float, fits: NDArray[np.bool_], further: Floats) -> Ints:
     accuracy = np.where(fits, menu.level[:, None] + menu.advantage, -np.inf)
     cost = menu.costs.flops
-    if menu.look is not None and menu.advance_net.shape[1]:
+    if menu.probe is not None and menu.advance_net.shape[1]:
         gained = menu.level[:, None] + menu.advance_net + menu.prices * menu.advance_cost
         open_still = np.isfinite(further)[:, None]
         accuracy = np.concatenate([accuracy, np.where(open_still, gained, -np.inf)], axis=1)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from planner.labels import Look
+from planner.labels import Probe
 from planner.recommendation import Recommendation
 from search.choice import Choice
 from search.result import Candidate, Spend
@@ -18,21 +18,21 @@ from search.result import Candidate, Spend
 __all__ = [
     "Decided",
     "Drawn",
+    "EndReason",
     "Ended",
     "Event",
     "Grown",
     "Left",
     "Listener",
-    "Looked",
     "Lost",
+    "Probed",
     "Pruned",
     "Started",
     "Vote",
-    "Why",
 ]
 
 
-class Why(StrEnum):
+class EndReason(StrEnum):
     """Why drawing ended before all was drawn."""
 
     SETTLED = "settled"  # what is missing cannot change the vote any more
@@ -43,20 +43,20 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A stage decided: ``advice`` follows from what ``look`` showed. ``stage`` counts from 0."""
+    """A stage decided: ``advice`` follows from what ``probe`` showed. ``stage`` counts from 0."""
 
     stage: int
-    look: Look
+    probe: Probe
     advice: Recommendation
     spend: Spend
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A plan begins to run: a look (``look`` is set) or the choice that answers."""
+    """A plan begins to run: a probe (``probe`` is set) or the choice that answers."""
 
     choice: Choice
-    look: Look | None
+    probe: Probe | None
     spend: Spend
 
 
@@ -116,16 +116,16 @@ class Pruned:
 class Ended:
     """Drawing ended early; ``missing`` samples, 1 at least, were cancelled or never sent."""
 
-    why: Why
+    why: EndReason
     missing: int
     spend: Spend
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """What a look showed is complete: so many candidates."""
+class Probed:
+    """What a probe showed is complete: so many candidates."""
 
-    look: Look
+    probe: Probe
     candidates: int
     spend: Spend
 
@@ -145,6 +145,6 @@ class Left:
     spend: Spend
 
 
-Event = Decided | Started | Drawn | Grown | Pruned | Ended | Looked | Lost | Left
+Event = Decided | Started | Drawn | Grown | Pruned | Ended | Probed | Lost | Left
 
 Listener = Callable[[Event], None]

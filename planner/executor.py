@@ -1,8 +1,8 @@
-"""Solves a question as a planner advises: looks, decides again, runs the chosen plan, answers.
+"""Solves a question as a planner advises: probes, decides again, runs the chosen plan, answers.
 
-It grades nothing. What was spent on a look stays spent, and its samples stay candidates of every plan of
-the same policy. Hard caps are kept by the ledger whatever the planner expects. ``planner.desk`` does the
-work, and a listener hears of it as it goes (``planner.events``).
+It grades nothing. What was spent on a probe stays spent, and its samples stay candidates of every plan of
+the same policy. Hard caps are kept by the ledger whatever the planner expects. ``planner.request_run``
+does the work and tells a listener about it (``planner.events``).
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from planner.barring import Barring
-from planner.desk import Desk, Settings
-from planner.events import Decided, Left, Listener, Looked, Lost, Why
-from planner.labels import Look
+from planner.availability_filter import AvailabilityFilter
+from planner.decision_filter import DecisionFilter
+from planner.events import Decided, EndReason, Left, Listener, Lost, Probed
+from planner.labels import Probe
 from planner.objective import HardCap, Objective
 from planner.planner import Planner
 from planner.recommendation import Recommendation
-from planner.steering import Steering
-from planner.stopping import Patience
+from planner.request_run import RequestRun, Settings
+from planner.stopping import EarlyStopping
 from search.budget import UNLIMITED, Budget, Prices
 from search.cards import ModelCard
 from search.choice import Choice
@@ -38,7 +38,7 @@ __all__ = ["Settings", "Solution", "StageRecord", "perform", "solve", "solve_syn
 class StageRecord:
     """One decision: what was known, what was advised, and what following it cost until the next one."""
 
-    look: Look
+    probe: Probe
     advice: Recommendation
     spend: Spend
 
@@ -47,7 +47,7 @@ class StageRecord:
 class Solution:
     """The answer to one question, how it came about, and what was expected and spent.
 
-    ``accuracy``, ``tokens`` and ``flops`` are what the last decision promised, with everything spent
+    ``accuracy``, ``tokens`` and ``flops`` are what the last decision expected, with everything spent
     before it counted in; ``spend`` is what it took, ``usd`` in money where there are prices. ``chosen``
     indexes ``candidates``. ``ended`` says why drawing ended early, ``lost`` which models failed on the way.
     """
@@ -63,7 +63,7 @@ class Solution:
     spend: Spend
     chosen: int | None = None
     usd: float | None = None
-    ended: Why | None = None
+    ended: EndReason | None = None
     lost: tuple[str, ...] = ()
 
 
@@ -81,8 +81,8 @@ async def solve(
     voteable: bool = True,
     abstain_below: float = 0.0,
     allow_foreign: bool = False,
-    steering: Steering | None = None,
-    patience: Patience | None = None,
+    decision_filter: DecisionFilter | None = None,
+    early_stopping: EarlyStopping | None = None,
     listener: Listener | None = None,
 ) -> Solution:
     """Answer a question.
@@ -100,11 +100,11 @@ async def solve(
         Determines every draw where the engine promises so.
     abstain_below:
         Stop where no affordable plan is expected to be right this often; the answer is then the vote over
-        what a look showed, if there was one.
-    steering:
-        Bends decisions (``planner.steering``).
-    patience:
-        When the drawing of the final vote ends early. None draws all, so that a run repeats exactly.
+        what a probe showed, if there was one.
+    decision_filter:
+        Filters decisions (``planner.decision_filter``).
+    early_stopping:
+        When drawing for the final vote stops early. None draws all, so that a run repeats exactly.
     listener:
         Hears of everything as it happens, and of ``Left`` where this raises.
 
@@ -120,12 +120,14 @@ async def solve(
         limit for limit in (objective if isinstance(objective, HardCap) else None, cap) if limit is not None
     ]
     whole = _budget(limits, budget)
-    desk = Desk(problem, settings, whole, seed, prices=prices, listener=listener, patience=patience)
-    asked = _Asked(problem, objective, cap, voteable, abstain_below, steering)
+    run = RequestRun(
+        problem, settings, whole, seed, prices=prices, listener=listener, early_stopping=early_stopping
+    )
+    asked = _Asked(problem, objective, cap, voteable, abstain_below, decision_filter)
     try:
-        return await _Staged(desk, planner, asked).solve()
+        return await _Staged(run, planner, asked).solve()
     except BaseException:
-        desk.tell(Left(desk.spend))
+        run.tell(Left(run.spend))
         raise
 
 
@@ -138,22 +140,24 @@ async def perform(
     prices: Prices | None = None,
     domain: str = "text",
     seed: int = 0,
-    patience: Patience | None = None,
+    early_stopping: EarlyStopping | None = None,
     listener: Listener | None = None,
 ) -> Solution:
-    """Answer a question by a choice that is given, with no planner: nothing is promised (NaN).
+    """Answer a question by a choice that is given, with no planner: nothing is expected (NaN).
 
     Parameters and errors as ``solve`` has them; a PRM that fails raises RewardError.
     """
     problem = question if isinstance(question, Problem) else Problem("request", "", domain, question)
-    desk = Desk(problem, settings, budget, seed, prices=prices, listener=listener, patience=patience)
+    run = RequestRun(
+        problem, settings, budget, seed, prices=prices, listener=listener, early_stopping=early_stopping
+    )
     try:
-        result = await desk.run(choice, Look(choice.policy, 0))
+        result = await run.run(choice, Probe(choice.policy, 0))
     except BaseException:
-        desk.tell(Left(desk.spend))
+        run.tell(Left(run.spend))
         raise
     unknown = float("nan")
-    return _solution(desk, result, choice, (), (unknown, unknown, unknown), ())
+    return _solution(run, result, choice, (), (unknown, unknown, unknown), ())
 
 
 def solve_sync(
@@ -195,36 +199,36 @@ class _Asked:
     cap: HardCap | None
     voteable: bool
     abstain_below: float
-    steering: Steering | None
+    decision_filter: DecisionFilter | None
 
 
 class _Staged:
     """The decisions of one request, in stages."""
 
-    def __init__(self, desk: Desk, planner: Planner, asked: _Asked) -> None:
-        self._desk = desk
+    def __init__(self, run: RequestRun, planner: Planner, asked: _Asked) -> None:
+        self._run = run
         self._planner = planner
         self._asked = asked
-        self._look = Look(planner.stages[0].look.policy, 0)
+        self._probe = Probe(planner.stages[0].probe.policy, 0)
         self._before = Spend()
         self._records: list[StageRecord] = []
         self._lost: tuple[str, ...] = ()
-        self._steering = asked.steering
+        self._decision_filter = asked.decision_filter
 
     async def solve(self) -> Solution:
-        """Look and decide until a decision is final, then follow it."""
+        """Probe and decide until a decision is final, then follow it."""
         advice = self._first()
         while True:
             try:
                 if advice.abstain:
                     self._record(advice)
                     return self._abstained(advice)
-                if advice.look is None:
-                    result = await self._desk.run(advice.choice, self._look)
+                if advice.probe is None:
+                    result = await self._run.run(advice.choice, self._probe)
                     self._record(advice)
                     return self._done(result, advice)
-                look = advice.look
-                candidates = await self._desk.look(look)
+                probe = advice.probe
+                candidates = await self._run.probe(probe)
             except EngineError:
                 raise  # a server's failure is a RewardError too, and this one was the policy's
             except RewardError as error:
@@ -232,11 +236,11 @@ class _Staged:
                 continue
             paid = self._before
             self._record(advice)
-            if len(candidates) < look.samples:
+            if len(candidates) < probe.samples:
                 # fewer finished than asked for, since the cap, the time or the policy ended: they must do
-                return self._cut_short(look, advice, paid)
-            self._look = look
-            self._desk.tell(Looked(look, len(candidates), self._desk.spend))
+                return self._cut_short(probe, advice, paid)
+            self._probe = probe
+            self._run.tell(Probed(probe, len(candidates), self._run.spend))
             # others run while a decision is made on the loop's own thread
             await asyncio.sleep(0)
             advice = await self._next(candidates)
@@ -253,9 +257,9 @@ class _Staged:
             domain=asked.problem.domain,
             voteable=asked.voteable,
             abstain_below=asked.abstain_below,
-            steering=self._steering,
+            decision_filter=self._decision_filter,
         )
-        return self._told(advice)
+        return self._announce(advice)
 
     async def _next(self, candidates: Sequence[Candidate]) -> Recommendation:
         asked, reader = self._asked, grading(self._asked.problem.domain)
@@ -263,108 +267,108 @@ class _Staged:
         groups = await aside(reader, group, asked.problem, reader, answers)
         advice = self._planner.decide(
             asked.problem.question,
-            self._look,
+            self._probe,
             candidates,
             objective=asked.objective,
             cap=asked.cap,
-            spent=self._desk.spend,
+            spent=self._run.spend,
             groups=groups,
             domain=asked.problem.domain,
             abstain_below=asked.abstain_below,
-            steering=self._steering,
+            decision_filter=self._decision_filter,
         )
-        return self._told(advice)
+        return self._announce(advice)
 
-    def _told(self, advice: Recommendation) -> Recommendation:
-        self._desk.tell(Decided(len(self._records), self._look, advice, self._desk.spend))
+    def _announce(self, advice: Recommendation) -> Recommendation:
+        self._run.tell(Decided(len(self._records), self._probe, advice, self._run.spend))
         return advice
 
     async def _without_prm(self, advice: Recommendation, error: RewardError) -> Recommendation:
-        """Decide again as if the PRM that failed were not there. The last look's samples stay; what was drawn
-        for the PRM since then is paid for and gone."""
-        prm = advice.choice.prm if advice.look is None else advice.look.prm
+        """Decide again as if the PRM that failed were not there. The last probe's samples stay; what was
+        drawn for the PRM since then is paid for and gone."""
+        prm = advice.choice.prm if advice.probe is None else advice.probe.prm
         if prm is None or prm in self._lost:
             raise error
         self._lost = (*self._lost, prm)
         self._record(advice)
-        self._desk.tell(Lost(prm, self._desk.spend))
-        self._steering = Barring(prms=self._lost, then=self._asked.steering)
-        if self._look.samples:
-            return await self._next(self._desk.candidates)
+        self._run.tell(Lost(prm, self._run.spend))
+        self._decision_filter = AvailabilityFilter(prms=self._lost, then=self._asked.decision_filter)
+        if self._probe.samples:
+            return await self._next(self._run.candidates)
         return self._first()
 
     def _record(self, advice: Recommendation) -> None:
-        spent = self._desk.spend
-        self._records.append(StageRecord(self._look, advice, _minus(spent, self._before)))
+        spent = self._run.spend
+        self._records.append(StageRecord(self._probe, advice, _minus(spent, self._before)))
         self._before = spent
 
     # ---- answering
 
     def _done(self, result: Result, advice: Recommendation) -> Solution:
-        desk, last = self._desk, self._records[-1]
+        run, last = self._run, self._records[-1]
         before = _minus(self._before, last.spend)
         ran = advice.choice
-        if result is desk.last:  # the answer so far
-            ran = Choice(self._look.policy, self._look.prm, result.plan)
-        promised = advice.accuracy, before.tokens + advice.tokens, before.flops + advice.flops
-        return _solution(desk, result, ran, self._records, promised, self._lost)
+        if result is run.last:  # the answer so far
+            ran = Choice(self._probe.policy, self._probe.prm, result.plan)
+        expected = advice.accuracy, before.tokens + advice.tokens, before.flops + advice.flops
+        return _solution(run, result, ran, self._records, expected, self._lost)
 
-    def _cut_short(self, look: Look, advice: Recommendation, paid: Spend) -> Solution:
-        """The answer of a look that the budget, the deadline or the policy's failure cut short."""
-        assert self._desk.last is not None
-        choice = Choice(look.policy, look.prm, self._desk.last.plan)
-        promised = advice.accuracy, paid.tokens + advice.tokens, paid.flops + advice.flops
-        return _solution(self._desk, self._desk.last, choice, self._records, promised, self._lost)
+    def _cut_short(self, probe: Probe, advice: Recommendation, paid: Spend) -> Solution:
+        """The answer of a probe that the budget, the deadline or the policy's failure cut short."""
+        assert self._run.last is not None
+        choice = Choice(probe.policy, probe.prm, self._run.last.plan)
+        expected = advice.accuracy, paid.tokens + advice.tokens, paid.flops + advice.flops
+        return _solution(self._run, self._run.last, choice, self._records, expected, self._lost)
 
     def _abstained(self, advice: Recommendation) -> Solution:
         """What there is where nothing more is worth trying."""
-        desk, spent = self._desk, self._desk.spend
-        last = desk.last
-        choice = advice.choice if last is None else Choice(self._look.policy, self._look.prm, last.plan)
+        run, spent = self._run, self._run.spend
+        last = run.last
+        choice = advice.choice if last is None else Choice(self._probe.policy, self._probe.prm, last.plan)
         return Solution(
             None if last is None else last.answer,
             Outcome.ABSTAINED,
             choice,
-            desk.candidates,
+            run.candidates,
             tuple(self._records),
             advice.accuracy,
             float(spent.tokens),
             spent.flops,
             spent,
             None if last is None else last.chosen,
-            desk.usd,
-            desk.ended,
-            _gone(desk, self._lost),
+            run.usd,
+            run.ended,
+            _gone(run, self._lost),
         )
 
 
 def _solution(
-    desk: Desk,
+    run: RequestRun,
     result: Result,
     choice: Choice,
     records: Sequence[StageRecord],
-    promised: tuple[float, float, float],
+    expected: tuple[float, float, float],
     lost: tuple[str, ...],
 ) -> Solution:
-    """``promised``: accuracy, tokens and FLOPs."""
+    """``expected``: accuracy, tokens and FLOPs."""
     return Solution(
         result.answer,
         result.outcome,
         choice,
         result.candidates,
         tuple(records),
-        *promised,
-        desk.spend,
+        *expected,
+        run.spend,
         result.chosen,
-        desk.usd,
-        desk.ended,
-        _gone(desk, lost),
+        run.usd,
+        run.ended,
+        _gone(run, lost),
     )
 
 
-def _gone(desk: Desk, prms: tuple[str, ...]) -> tuple[str, ...]:
+def _gone(run: RequestRun, prms: tuple[str, ...]) -> tuple[str, ...]:
     """The models that failed: these PRMs, and the policy."""
-    return prms if desk.failed is None else (*prms, desk.failed)
+    return prms if run.failed is None else (*prms, run.failed)
 
 
 def _budget(limits: Sequence[HardCap], beside: Budget | None) -> Budget:

@@ -13,14 +13,14 @@ from random import Random
 import numpy as np
 
 from planner.decision import Menu, Rule
+from planner.decision_filter import DecisionFilter
 from planner.stages import Stage
-from planner.steering import Steering
 from search.errors import ServeError
 
 __all__ = ["Exploration"]
 
 
-class Exploration(Steering):
+class Exploration(DecisionFilter):
     """Explores in at most ``share`` of the requests of a planner with so many ``stages``."""
 
     def __init__(self, share: float, stages: int, rng: Random) -> None:
@@ -46,16 +46,16 @@ class Exploration(Steering):
         tokens, flops = menu.costs.tokens_p90[0], menu.costs.flops_p90[0]
         most_tokens, most_flops = rule.tokens_left, rule.flops_left
         if np.isinf(most_tokens) and np.isinf(most_flops):
-            # an option to look further has no cost of its own: what the cheapest plan costs bounds it
+            # an option to probe further has no cost of its own: what the cheapest plan costs bounds it
             most_flops = float(flops[option]) if option < count else float(flops.min())
         fits = np.isfinite(tokens) & (tokens <= most_tokens) & (flops <= most_flops)
         options = {int(i) for i in np.flatnonzero(fits)} | {option}
-        look = menu.look
+        probe = menu.probe
         if (
-            look is not None
-            and np.isfinite(look.tokens_p90[0, 0])
-            and look.tokens_p90[0, 0] <= most_tokens
-            and look.flops_p90[0, 0] <= most_flops
+            probe is not None
+            and np.isfinite(probe.tokens_p90[0, 0])
+            and probe.tokens_p90[0, 0] <= most_tokens
+            and probe.flops_p90[0, 0] <= most_flops
             and menu.allows is not None
             and bool((fits & menu.allows).any())
         ):

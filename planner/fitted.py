@@ -26,7 +26,7 @@ class Fitted:
     Parameters
     ----------
     stages:
-        Question first, then each look in turn.
+        Question first, then each probe in turn.
     encoder:
         Of the question's n-grams.
     frontier:
@@ -56,7 +56,7 @@ class Fitted:
     promptings: Mapping[str, Prompting] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.stages or self.stages[0].look.samples:
+        if not self.stages or self.stages[0].probe.samples:
             raise ArtefactError("a planner's first stage sees the question only, got another")
         if not (np.isfinite(self.sample_flops) and self.sample_flops > 0):
             raise ArtefactError(f"a sample-equivalent must be above 0 FLOPs, got {self.sample_flops}")
@@ -66,21 +66,21 @@ class Fitted:
                 f"got {', '.join(sorted(self.promptings.keys() - self.policies.keys()))}"
             )
         for stage, following in zip(self.stages, (*self.stages[1:], None), strict=True):
-            if stage.terms.next_look != (following.look if following else None):
+            if stage.actions.next_probe != (following.probe if following else None):
                 raise ArtefactError(
-                    f"stages must follow one another, got {stage.terms.next_look} after {stage.look}"
+                    f"stages must follow one another, got {stage.actions.next_probe} after {stage.probe}"
                 )
-            names = feature_names(stage.look, self.encoder.dimensions)
+            names = feature_names(stage.probe, self.encoder.dimensions)
             if stage.forest.features != len(names):
                 raise ArtefactError(
-                    f"the stage at {stage.look} takes {len(names)} features, got {stage.forest.features}"
+                    f"the stage at {stage.probe} takes {len(names)} features, got {stage.forest.features}"
                 )
             for choice in stage.choices:
                 known = choice.policy in self.policies and (choice.prm is None or choice.prm in self.prms)
                 if not known:
                     raise ArtefactError(f"a choice names models that have a card, got {choice}")
-            if not set(stage.terms.policies) <= set(self.policies):
-                raise ArtefactError(f"policies must have a card, got {stage.terms.policies}")
+            if not set(stage.actions.policies) <= set(self.policies):
+                raise ArtefactError(f"policies must have a card, got {stage.actions.policies}")
 
     def prompting(self, policy: str) -> Prompting:
         """How a policy was asked when this was learned, and is asked where this decides."""

@@ -18,13 +18,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.experience import Experience, PolicyPool
+from planner.training_data import PolicyPool, TrainingData
 from search.choice import Choice
 
 __all__ = [
     "Ballots",
     "Draws",
-    "Look",
+    "Probe",
     "costs_of",
     "draw_probes",
     "paid_for",
@@ -44,7 +44,7 @@ _RULES = {"majority": "majority", "best_of_n": "max", "weighted_vote": "weighted
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Look:
+class Probe:
     """What has been seen when a decision is made: ``samples`` of ``policy``, scored by ``prm`` if not None.
 
     ``samples=0`` sees the question only.
@@ -122,7 +122,7 @@ def draw_probes(
     return Draws(out, held)
 
 
-def values_of(experience: Experience, choice: Choice, look: Look, draws: Draws) -> Floats:
+def values_of(data: TrainingData, choice: Choice, probe: Probe, draws: Draws) -> Floats:
     """(P, probes) expected correctness of the final answer of ``choice``, given each probe.
 
     ``draws`` are orders of the pool of the choice's policy; where the probe does not join they only
@@ -130,40 +130,40 @@ def values_of(experience: Experience, choice: Choice, look: Look, draws: Draws) 
 
     Raises ValueError if the orders hold fewer draws than the choice takes.
     """
-    return values_of_all(experience, [choice], look, draws)[choice]
+    return values_of_all(data, [choice], probe, draws)[choice]
 
 
 def values_of_all(
-    experience: Experience, choices: Sequence[Choice], look: Look, draws: Draws
+    data: TrainingData, choices: Sequence[Choice], probe: Probe, draws: Draws
 ) -> dict[Choice, Floats]:
     """``values_of`` many choices of one policy: what they draw is looked up and counted once for all."""
     out: dict[Choice, Floats] = {}
     voted: dict[int, list[Choice]] = {}
     for choice in choices:
-        pool = experience.pools[choice.policy]
+        pool = data.pools[choice.policy]
         if choice.plan.strategy == "cot":
             assert pool.greedy_code is not None
-            right = experience.graded(pool.greedy_code)[:, None].astype(np.float64)
+            right = data.graded(pool.greedy_code)[:, None].astype(np.float64)
             out[choice] = np.repeat(right, draws.probes, axis=1)
         elif choice.plan.is_tree:
-            out[choice] = _tree_values(experience, choice, look, draws, pool)
+            out[choice] = _tree_values(data, choice, probe, draws, pool)
         else:
             if choice.plan.n > draws.length:
                 raise ValueError(f"{choice.plan} takes {choice.plan.n} draws, got orders of {draws.length}")
             voted.setdefault(choice.plan.n, []).append(choice)
     for n, together in voted.items():
-        out |= dict(zip(together, _pool_values(experience, together, n, draws), strict=True))
+        out |= dict(zip(together, _pool_values(data, together, n, draws), strict=True))
     return out
 
 
-def _pool_values(experience: Experience, choices: Sequence[Choice], n: int, draws: Draws) -> list[Floats]:
+def _pool_values(data: TrainingData, choices: Sequence[Choice], n: int, draws: Draws) -> list[Floats]:
     """Values of plans that take ``n`` draws of one pool."""
-    pool = experience.pools[choices[0].policy]
+    pool = data.pools[choices[0].policy]
     out = [np.empty(draws.order.shape[:2]) for _ in choices]
     # a vote over exactly the probe is the same in every resample
     order = draws.order[:, :, :1, :n] if n <= draws.held else draws.order[:, :, :, :n]
     each = order.shape[1] * order.shape[2]
-    right = experience.right
+    right = data.right
     step = max(1, _CHUNK // (each * max(n, right.shape[1])))
     for begin in range(0, len(order), step):
         part = order[begin : begin + step]
@@ -182,27 +182,25 @@ def _pool_values(experience: Experience, choices: Sequence[Choice], n: int, draw
     return out
 
 
-def _tree_values(
-    experience: Experience, choice: Choice, look: Look, draws: Draws, pool: PolicyPool
-) -> Floats:
-    runs = experience.trees[choice]
-    if not look.joins(choice) or choice.prm not in pool.prms:
+def _tree_values(data: TrainingData, choice: Choice, probe: Probe, draws: Draws, pool: PolicyPool) -> Floats:
+    runs = data.trees[choice]
+    if not probe.joins(choice) or choice.prm not in pool.prms:
         # an unscored probe cannot join the vote: the tree answers alone
-        alone = experience.graded(runs.code).mean(axis=1)
+        alone = data.graded(runs.code).mean(axis=1)
         return np.repeat(alone[:, None], draws.probes, axis=1)
     problems, count, _ = runs.codes.shape
     at = np.arange(problems)[:, None, None]
-    probe = draws.probe(look.samples)
+    shown = draws.probe(probe.samples)
     shape = (problems, draws.probes, count)
-    prior = np.broadcast_to(pool.codes[at, probe][:, :, None], (*shape, look.samples))
-    scores = pool.prms[str(choice.prm)].score(str(choice.plan.score))[at, probe]
-    prior_scores = np.broadcast_to(scores[:, :, None], (*shape, look.samples))
+    prior = np.broadcast_to(pool.codes[at, shown][:, :, None], (*shape, probe.samples))
+    scores = pool.prms[str(choice.prm)].score(str(choice.plan.score))[at, shown]
+    prior_scores = np.broadcast_to(scores[:, :, None], (*shape, probe.samples))
     width = runs.codes.shape[2]
     codes = np.concatenate([prior, np.broadcast_to(runs.codes[:, None], (*shape, width))], axis=3)
     both = np.concatenate([prior_scores, np.broadcast_to(runs.scores[:, None], (*shape, width))], axis=3)
-    size = look.samples + width
+    size = probe.samples + width
     won = winners(codes.reshape(-1, size), both.reshape(-1, size), str(choice.plan.vote)).reshape(shape)
-    return np.asarray(experience.graded(won).mean(axis=2))
+    return np.asarray(data.graded(won).mean(axis=2))
 
 
 def winners(codes: Ints, scores: NDArray[np.floating] | None, rule: str) -> Ints:
@@ -289,61 +287,61 @@ def _tied(
     return np.where(readable.any(axis=1), chosen, -1)
 
 
-def paid_for(experience: Experience, look: Look, draws: Draws) -> tuple[Floats, Floats]:
-    """(tokens, FLOPs), each (P, probes), that ``look`` has cost, logically."""
-    if not look.samples:
+def paid_for(data: TrainingData, probe: Probe, draws: Draws) -> tuple[Floats, Floats]:
+    """(tokens, FLOPs), each (P, probes), that ``probe`` has cost, logically."""
+    if not probe.samples:
         zero = np.zeros(draws.order.shape[:2])
         return zero, zero
-    pool = experience.pools[look.policy]
-    at = np.arange(len(experience))[:, None, None]
-    probe = draws.probe(look.samples)
-    policy = pool.prompt[:, None] + pool.tokens[at, probe].sum(axis=2)
-    flops = policy * experience.policies[look.policy].flops(1.0)
-    if look.prm is None:
+    pool = data.pools[probe.policy]
+    at = np.arange(len(data))[:, None, None]
+    shown = draws.probe(probe.samples)
+    policy = pool.prompt[:, None] + pool.tokens[at, shown].sum(axis=2)
+    flops = policy * data.policies[probe.policy].flops(1.0)
+    if probe.prm is None:
         return policy, flops
-    scored = pool.prms[look.prm]
-    prm = scored.prompt[:, None] + scored.tokens[at, probe].sum(axis=2)
-    return policy + prm, flops + prm * experience.prms[look.prm].flops(1.0)
+    scored = pool.prms[probe.prm]
+    prm = scored.prompt[:, None] + scored.tokens[at, shown].sum(axis=2)
+    return policy + prm, flops + prm * data.prms[probe.prm].flops(1.0)
 
 
-def costs_of(experience: Experience, choice: Choice, look: Look, draws: Draws) -> tuple[Floats, Floats]:
-    """(tokens, FLOPs), each (P, probes), that ``choice`` costs beyond what ``look`` has paid."""
-    pool = experience.pools[choice.policy]
-    joins, same = look.joins(choice), bool(look.samples) and choice.policy == look.policy
+def costs_of(data: TrainingData, choice: Choice, probe: Probe, draws: Draws) -> tuple[Floats, Floats]:
+    """(tokens, FLOPs), each (P, probes), that ``choice`` costs beyond what ``probe`` has paid."""
+    pool = data.pools[choice.policy]
+    joins, same = probe.joins(choice), bool(probe.samples) and choice.policy == probe.policy
     prompt = 0.0 if same else pool.prompt[:, None]
-    drawn = look.samples if joins else 0
+    drawn = probe.samples if joins else 0
     shape = draws.order.shape[:2]
-    at = np.arange(len(experience))[:, None, None]
-    probe = draws.probe(drawn) if drawn else None
+    at = np.arange(len(data))[:, None, None]
+    shown = draws.probe(drawn) if drawn else None
     rest = pool.draws - drawn
     prm: Floats | float = 0.0
     if choice.plan.is_tree:
-        runs = experience.trees[choice]
+        runs = data.trees[choice]
         policy = runs.policy_tokens.mean(axis=1)[:, None] - (pool.prompt[:, None] if same else 0.0)
         prm = runs.prm_tokens.mean(axis=1)[:, None]
-        if probe is not None and choice.prm in pool.prms:
+        if shown is not None and choice.prm in pool.prms:
             scored = pool.prms[str(choice.prm)]
             # scoring the probe for the final vote; its PRM prompt is in the run's own tokens already
             prm = (
                 prm - scored.prompt[:, None]
-                if look.prm == choice.prm
-                else prm + scored.tokens[at, probe].sum(axis=2)
+                if probe.prm == choice.prm
+                else prm + scored.tokens[at, shown].sum(axis=2)
             )
     elif choice.plan.strategy == "cot":
         assert pool.greedy_tokens is not None
         policy = prompt + pool.greedy_tokens[:, None]
     else:
         fresh = choice.plan.n - drawn
-        seen = 0.0 if probe is None else pool.tokens[at, probe].sum(axis=2)
+        seen = 0.0 if shown is None else pool.tokens[at, shown].sum(axis=2)
         policy = prompt + fresh * (pool.tokens.sum(axis=1)[:, None] - seen) / max(rest, 1)
         if choice.prm is not None:
             scored = pool.prms[choice.prm]
-            of_probe = 0.0 if probe is None else scored.tokens[at, probe].sum(axis=2)
+            of_probe = 0.0 if shown is None else scored.tokens[at, shown].sum(axis=2)
             prm = fresh * (scored.tokens.sum(axis=1)[:, None] - of_probe) / max(rest, 1)
-            if look.prm != choice.prm or probe is None:
+            if probe.prm != choice.prm or shown is None:
                 prm = prm + scored.prompt[:, None] + of_probe
     policy, prm = np.broadcast_to(policy, shape), np.broadcast_to(prm, shape)
-    flops = policy * experience.policies[choice.policy].flops(1.0)
+    flops = policy * data.policies[choice.policy].flops(1.0)
     if choice.prm is not None:
-        flops = flops + prm * experience.prms[choice.prm].flops(1.0)
+        flops = flops + prm * data.prms[choice.prm].flops(1.0)
     return policy + prm, flops

@@ -106,7 +106,7 @@ class Latency:
         kind = self._kinds.setdefault((work.policy, work.prm, work.is_tree), _Kind())
         x = _figures(work, tokens, load)
         if kind.seen >= _ENOUGH:
-            ratio = math.log(_told_apart(seconds) / self._plain(kind, x))
+            ratio = math.log(_measurable(seconds) / self._plain(kind, x))
             kind.spread += _NEWEST * ((ratio - self._factor) ** 2 - kind.spread)
             self._factor += _NEWEST * (ratio - self._factor)
         kind.learn(x, min(seconds, _LONGEST))
@@ -150,10 +150,10 @@ class Latency:
 
     @staticmethod
     def _plain(kind: _Kind, x: Floats) -> float:
-        return _told_apart(float(kind.weights @ x))
+        return _measurable(float(kind.weights @ x))
 
 
-def _told_apart(seconds: float) -> float:
+def _measurable(seconds: float) -> float:
     return min(max(seconds, _SHORTEST), _LONGEST)
 
 

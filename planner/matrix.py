@@ -1,4 +1,4 @@
-"""The matrix of one look: what the planner sees there, what every choice is worth and what it costs.
+"""The matrix of one probe: what the planner sees there, what every choice is worth and what it costs.
 
 One row per problem (question only) or per problem x probe. Fitting learns from these, evaluation
 replays decisions on them; both read them through the same features. It knows nothing of models.
@@ -13,10 +13,10 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.experience import Experience
-from planner.features.probe import AGREEMENT, REWARDS, Probe, agreement, rewards
+from planner.features.probe import AGREEMENT, REWARDS, ProbeSamples, agreement, rewards
 from planner.features.question import SURFACE, NgramEncoder, surface
-from planner.labels import Draws, Look, costs_of, draw_probes, paid_for, values_of_all
+from planner.labels import Draws, Probe, costs_of, draw_probes, paid_for, values_of_all
+from planner.training_data import TrainingData
 from search.choice import Choice
 from search.plan import Plan
 from search.remembered import Remembered
@@ -38,21 +38,21 @@ Ints = NDArray[np.int64]
 _KEPT_BYTES = 2**28
 
 
-def feature_names(look: Look, ngrams: int) -> tuple[str, ...]:
-    """Names of the features that a look gives, in order."""
+def feature_names(probe: Probe, ngrams: int) -> tuple[str, ...]:
+    """Names of the features that a probe gives, in order."""
     question = (*SURFACE, *(f"ngram_{i}" for i in range(ngrams)))
-    probe = AGREEMENT if look.samples else ()
-    return (*question, *probe, *(REWARDS if look.prm else ()))
+    sampled = AGREEMENT if probe.samples else ()
+    return (*question, *sampled, *(REWARDS if probe.prm else ()))
 
 
-def feature_groups(look: Look, ngrams: int) -> tuple[str, ...]:
+def feature_groups(probe: Probe, ngrams: int) -> tuple[str, ...]:
     """The group of each feature: ``surface``, ``ngrams``, ``agreement``, ``logprobs`` or ``rewards``."""
-    probe = tuple("logprobs" if "logprob" in name else "agreement" for name in AGREEMENT)
+    sampled = tuple("logprobs" if "logprob" in name else "agreement" for name in AGREEMENT)
     return (
         *("surface" for _ in SURFACE),
         *("ngrams" for _ in range(ngrams)),
-        *(probe if look.samples else ()),
-        *("rewards" for _ in (REWARDS if look.prm else ())),
+        *(sampled if probe.samples else ()),
+        *("rewards" for _ in (REWARDS if probe.prm else ())),
     )
 
 
@@ -73,33 +73,33 @@ def _features(encoder: NgramEncoder, question: str) -> Floats:
     return found
 
 
-def probe_features(probe: Probe, scored: bool) -> Floats:
+def probe_features(samples: ProbeSamples, scored: bool) -> Floats:
     """(probes, features) of probes, rewards included where ``scored``."""
-    return np.concatenate([agreement(probe), rewards(probe)], axis=1) if scored else agreement(probe)
+    return np.concatenate([agreement(samples), rewards(samples)], axis=1) if scored else agreement(samples)
 
 
-def open_choices(experience: Experience, look: Look) -> tuple[Choice, ...]:
-    """Choices that can follow a look: the log's, and answering from the probe as it is (by vote, or by
+def open_choices(data: TrainingData, probe: Probe) -> tuple[Choice, ...]:
+    """Choices that can follow a probe: the log's, and answering from the probe as it is (by vote, or by
     any PRM of the log, with the scores that the log's plans use)."""
-    known = {choice for choice in experience.choices if look.allows(choice)}
-    if look.samples:
-        known.add(Choice(look.policy, None, Plan.of("majority", n=look.samples)))
-        for choice in experience.choices:
-            if choice.policy == look.policy and choice.plan.strategy in ("best_of_n", "weighted_vote"):
-                numbers = dict(choice.plan.parameters) | {"n": look.samples}
+    known = {choice for choice in data.choices if probe.allows(choice)}
+    if probe.samples:
+        known.add(Choice(probe.policy, None, Plan.of("majority", n=probe.samples)))
+        for choice in data.choices:
+            if choice.policy == probe.policy and choice.plan.strategy in ("best_of_n", "weighted_vote"):
+                numbers = dict(choice.plan.parameters) | {"n": probe.samples}
                 known.add(replace(choice, plan=Plan.of(choice.plan.strategy, **numbers)))
     return tuple(sorted(known, key=str))
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """What is known at one look. N rows, C choices, F features.
+    """What is known at one probe. N rows, C choices, F features.
 
     ``problem`` (N,) is each row's problem; ``features`` (N, F); ``values``, ``tokens``, ``flops`` (N, C):
     expected correctness, and cost beyond what has been paid; ``paid_tokens``, ``paid_flops`` (N,).
     """
 
-    look: Look
+    probe: Probe
     choices: tuple[Choice, ...]
     problem: Ints
     features: Floats
@@ -128,7 +128,7 @@ class Matrix:
 
 
 class Matrices:
-    """Builds and keeps the matrices of an experience. The same seed gives the same draws.
+    """Builds and keeps the matrices of a log's data. The same seed gives the same draws.
 
     Parameters
     ----------
@@ -140,56 +140,56 @@ class Matrices:
 
     def __init__(
         self,
-        experience: Experience,
+        data: TrainingData,
         encoder: NgramEncoder,
         *,
         probes: int = 4,
         resamples: int = 16,
         seed: int = 0,
     ) -> None:
-        self.experience = experience
+        self.data = data
         self.encoder = encoder
         self.probes = probes
         self.resamples = resamples
         self.seed = seed
-        self._matrices: dict[Look, Matrix] = {}
-        self._values: dict[tuple[Choice, Look], Floats] = {}
+        self._matrices: dict[Probe, Matrix] = {}
+        self._values: dict[tuple[Choice, Probe], Floats] = {}
         self._draws: dict[tuple[str, int], Draws] = {}
-        self._questions = np.stack([question_features(q, encoder) for q in experience.questions])
-        self._characters = np.array([len(q) for q in experience.questions], np.float64)
+        self._questions = np.stack([question_features(q, encoder) for q in data.questions])
+        self._characters = np.array([len(q) for q in data.questions], np.float64)
 
-    def at(self, look: Look, choices: Sequence[Choice] | None = None) -> Matrix:
-        """The matrix of one look, with these choices or all that are open."""
-        wanted = open_choices(self.experience, look) if choices is None else tuple(choices)
-        known = self._matrices.get(look)
+    def at(self, probe: Probe, choices: Sequence[Choice] | None = None) -> Matrix:
+        """The matrix of one probe, with these choices or all that are open."""
+        wanted = open_choices(self.data, probe) if choices is None else tuple(choices)
+        known = self._matrices.get(probe)
         if known is None or not set(wanted) <= set(known.choices):
-            known = self._matrices[look] = self._build(look, wanted)
+            known = self._matrices[probe] = self._build(probe, wanted)
         return known.only(wanted)
 
-    def _build(self, look: Look, choices: tuple[Choice, ...]) -> Matrix:
-        experience = self.experience
+    def _build(self, probe: Probe, choices: tuple[Choice, ...]) -> Matrix:
+        data = self.data
         for choice in choices:
-            experience.require(choice)
-        if look.samples:
-            experience.require(Choice(look.policy, None, Plan.of("majority", n=look.samples)))
-        draws = self._orders(look.policy, look.samples, look.samples)
-        problems = len(experience)
+            data.require(choice)
+        if probe.samples:
+            data.require(Choice(probe.policy, None, Plan.of("majority", n=probe.samples)))
+        draws = self._orders(probe.policy, probe.samples, probe.samples)
+        problems = len(data)
         problem = np.repeat(np.arange(problems), draws.probes)
         features = self._questions[problem]
-        if look.samples:
+        if probe.samples:
             features = np.concatenate(
-                [features, probe_features(self._probe(look, draws), look.prm is not None)], axis=1
+                [features, probe_features(self._probe(probe, draws), probe.prm is not None)], axis=1
             )
-        values = np.stack(self._values_at(choices, look), axis=-1)
-        spent = [costs_of(experience, choice, look, draws) for choice in choices]
-        tokens, flops = paid_for(experience, look, draws)
-        # orders are the largest arrays of all; later looks of as many samples ask for the probe alone
+        values = np.stack(self._values_at(choices, probe), axis=-1)
+        spent = [costs_of(data, choice, probe, draws) for choice in choices]
+        tokens, flops = paid_for(data, probe, draws)
+        # orders are the largest arrays of all; later probes of as many samples ask for the probe alone
         self._draws = {key: held.probes_alone() for key, held in self._draws.items() if key[1]} | {
             key: held for key, held in self._draws.items() if not key[1] and held.order.nbytes <= _KEPT_BYTES
         }
         flat = (problems * draws.probes, len(choices))
         return Matrix(
-            look,
+            probe,
             choices,
             problem,
             features,
@@ -202,21 +202,21 @@ class Matrices:
             draws.probes,
         )
 
-    def _values_at(self, choices: Sequence[Choice], look: Look) -> list[Floats]:
+    def _values_at(self, choices: Sequence[Choice], probe: Probe) -> list[Floats]:
         """(P, probes) of each choice; what does not depend on the probe is computed once."""
-        probes = self.probes if look.samples else 1
+        probes = self.probes if probe.samples else 1
         keys = []
-        missing: dict[Look, list[Choice]] = {}
+        missing: dict[Probe, list[Choice]] = {}
         for choice in choices:
-            # the policy's own pool in fresh orders: this look has not seen it, or its samples are not taken
-            seen = Look(look.policy, look.samples) if look.joins(choice) else Look(choice.policy, 0)
+            # the policy's own pool in fresh orders: this probe has not seen it, or its samples are not taken
+            seen = Probe(probe.policy, probe.samples) if probe.joins(choice) else Probe(choice.policy, 0)
             keys.append((choice, seen))
             if keys[-1] not in self._values:
                 missing.setdefault(seen, []).append(choice)
         for seen, wanted in missing.items():
             orders = self._orders(seen.policy, seen.samples, max(choice.plan.n for choice in wanted))
-            at = look if seen.samples else seen
-            for choice, value in values_of_all(self.experience, wanted, at, orders).items():
+            at = probe if seen.samples else seen
+            for choice, value in values_of_all(self.data, wanted, at, orders).items():
                 self._values[choice, seen] = value
         return [
             self._values[key] if key[1].samples else np.repeat(self._values[key], probes, axis=1)
@@ -227,10 +227,10 @@ class Matrices:
         """Orders of at least ``n`` draws; longer ones begin with the same draws."""
         known = self._draws.get((policy, held))
         if known is None or known.length < n:
-            logged = max([c.plan.n for c in self.experience.choices if c.policy == policy], default=1)
+            logged = max([c.plan.n for c in self.data.choices if c.policy == policy], default=1)
             known = self._draws[policy, held] = draw_probes(
-                len(self.experience),
-                self.experience.pools[policy].draws,
+                len(self.data),
+                self.data.pools[policy].draws,
                 held=held,
                 probes=self.probes if held else 1,
                 resamples=self.resamples if held else 4 * self.resamples,
@@ -239,16 +239,16 @@ class Matrices:
             )
         return known
 
-    def _probe(self, look: Look, draws: Draws) -> Probe:
-        pool = self.experience.pools[look.policy]
-        at, probe = np.arange(len(self.experience))[:, None, None], draws.probe(look.samples)
+    def _probe(self, probe: Probe, draws: Draws) -> ProbeSamples:
+        pool = self.data.pools[probe.policy]
+        at, shown = np.arange(len(self.data))[:, None, None], draws.probe(probe.samples)
 
         def rows(values: NDArray[np.generic]) -> Floats:
-            picked = values[at, probe]
+            picked = values[at, shown]
             return picked.reshape(-1, *picked.shape[2:]).astype(np.float64)
 
-        summary = rows(pool.prms[look.prm].summary) if look.prm else None
-        return Probe(
+        summary = rows(pool.prms[probe.prm].summary) if probe.prm else None
+        return ProbeSamples(
             rows(pool.codes).astype(np.int64),
             rows(pool.tokens),
             rows(pool.steps),

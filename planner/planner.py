@@ -1,4 +1,4 @@
-"""The planner: decides before any token is spent, and again after each look.
+"""The planner: decides before any token is spent, and again after each probe.
 
     Planner.load("models/lab-planner").recommend("What is 3 + 4 * 2?", objective=HardCap(tokens=500))
 
@@ -19,14 +19,14 @@ from planner import artefact
 from planner.advice import advise, calibrated, one_greedy_answer, unaffordable
 from planner.allocation import Allocation, allocate
 from planner.decision import Rule, decide
-from planner.features.probe import Probe
+from planner.decision_filter import DecisionFilter
+from planner.features.probe import ProbeSamples
 from planner.fitted import Fitted
-from planner.labels import Look
+from planner.labels import Probe
 from planner.matrix import probe_features, question_features
 from planner.objective import HardCap, MeanBudget, Objective, Price, TargetAccuracy, Unit
 from planner.recommendation import Recommendation
 from planner.stages import Stage
-from planner.steering import Steering
 from search.cards import ModelCard
 from search.errors import ArtefactError
 from search.result import Candidate, Spend
@@ -86,7 +86,7 @@ class Planner(Fitted):
         domain: str | None = None,
         voteable: bool = True,
         abstain_below: float = 0.0,
-        steering: Steering | None = None,
+        decision_filter: DecisionFilter | None = None,
     ) -> Recommendation:
         """Advice before any token is spent.
 
@@ -100,8 +100,8 @@ class Planner(Fitted):
             False where answers cannot be compared (open-ended chat): then the advice is ``cot()``.
         abstain_below:
             Advise to abstain where no affordable plan is expected to be right this often.
-        steering:
-            Bends the decision (``planner.steering``).
+        decision_filter:
+            Bends the decision (``planner.decision_filter``).
 
         Raises BudgetError when not even the cheapest choice fits a cap.
         """
@@ -109,12 +109,14 @@ class Planner(Fitted):
             stage = self.stages[0]
             return one_greedy_answer(stage, stage.menu(self.features(stage, question, None), _size(question)))
         first, paid = self.stages[0], Spend()
-        return self._decide(first, question, None, objective, cap, paid, domain, abstain_below, steering)
+        return self._decide(
+            first, question, None, objective, cap, paid, domain, abstain_below, decision_filter
+        )
 
     def decide(
         self,
         question: str,
-        look: Look,
+        probe: Probe,
         candidates: Sequence[Candidate],
         *,
         objective: Objective,
@@ -123,45 +125,49 @@ class Planner(Fitted):
         groups: Sequence[int] | None = None,
         domain: str | None = None,
         abstain_below: float = 0.0,
-        steering: Steering | None = None,
+        decision_filter: DecisionFilter | None = None,
     ) -> Recommendation:
-        """Advice after a look.
+        """Advice after a probe.
 
         Parameters
         ----------
         candidates:
-            What the look showed.
+            What the probe showed.
         spent:
             What has been paid, out of the cap too.
         groups:
             Which answers are equal (``search.votes.group``); None: equal texts are.
-        steering:
+        decision_filter:
             As ``recommend`` takes it.
         """
-        stage = self.stage(look)
-        if len(candidates) != look.samples:
-            raise ValueError(f"a look at {look} shows {look.samples} candidates, got {len(candidates)}")
-        probe = Probe.of(candidates, groups=groups, scored=look.prm is not None)
+        stage = self.stage(probe)
+        if len(candidates) != probe.samples:
+            raise ValueError(f"a probe of {probe} shows {probe.samples} candidates, got {len(candidates)}")
+        samples = ProbeSamples.of(candidates, groups=groups, scored=probe.prm is not None)
         paid = spent or Spend()
-        return self._decide(stage, question, probe, objective, cap, paid, domain, abstain_below, steering)
+        return self._decide(
+            stage, question, samples, objective, cap, paid, domain, abstain_below, decision_filter
+        )
 
     def allocate(self, questions: Sequence[str], budget: float, unit: Unit = "flops") -> Allocation:
         """Spread one budget over a batch by marginal gain; see ``planner.allocation``."""
         return allocate(self, questions, budget, unit)
 
-    def stage(self, look: Look) -> Stage:
-        """The stage that decides after ``look``. Raises ValueError for a look it was not fitted for."""
+    def stage(self, probe: Probe) -> Stage:
+        """The stage that decides after ``probe``. Raises ValueError for a probe it was not fitted for."""
         for stage in self.stages:
-            if stage.look == look:
+            if stage.probe == probe:
                 return stage
-        raise ValueError(f"a look must be one of {', '.join(str(s.look) for s in self.stages)}, got {look}")
+        raise ValueError(
+            f"a probe must be one of {', '.join(str(s.probe) for s in self.stages)}, got {probe}"
+        )
 
-    def features(self, stage: Stage, question: str, probe: Probe | None) -> Floats:
+    def features(self, stage: Stage, question: str, samples: ProbeSamples | None) -> Floats:
         """(1, F) what a stage sees."""
         known = question_features(question, self.encoder)[None]
-        if probe is None:
+        if samples is None:
             return known
-        return np.concatenate([known, probe_features(probe, stage.look.prm is not None)], axis=1)
+        return np.concatenate([known, probe_features(samples, stage.probe.prm is not None)], axis=1)
 
     def rule(self, objective: Objective, cap: HardCap | None, spent: Spend, question: str) -> Rule:
         """An objective in the terms of the decision rule."""
@@ -194,18 +200,18 @@ class Planner(Fitted):
         self,
         stage: Stage,
         question: str,
-        probe: Probe | None,
+        samples: ProbeSamples | None,
         objective: Objective,
         cap: HardCap | None,
         spent: Spend,
         domain: str | None,
         abstain_below: float,
-        steering: Steering | None,
+        decision_filter: DecisionFilter | None,
     ) -> Recommendation:
-        features = self.features(stage, question, probe)
+        features = self.features(stage, question, samples)
         menu = stage.menu(features, _size(question))
-        if steering is not None:
-            menu = steering.menu(stage, menu)
+        if decision_filter is not None:
+            menu = decision_filter.menu(stage, menu)
         rule = self.rule(objective, cap, spent, question)
         if rule.target is not None:
             menu = calibrated(stage, menu)
@@ -213,8 +219,8 @@ class Planner(Fitted):
         if option < 0:
             raise unaffordable(stage, menu, rule)
         propensity = 1.0
-        if steering is not None:
-            option, propensity = steering.pick(stage, menu, rule, option)
+        if decision_filter is not None:
+            option, propensity = decision_filter.pick(stage, menu, rule, option)
         warnings = self._warn(stage, features, domain)
         advice = advise(stage, menu, rule, option, features, warnings=warnings, abstain_below=abstain_below)
         return advice if propensity == 1.0 else replace(advice, propensity=propensity)

@@ -1,4 +1,4 @@
-"""What a planner answers: the choice, what it promises, the runner-up, and why (on demand)."""
+"""What a planner answers: the choice, what to expect of it, the runner-up, and why (on demand)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.labels import Look
+from planner.labels import Probe
 from search.choice import Choice
 
 __all__ = ["Reason", "Recommendation", "RunnerUp"]
@@ -35,18 +35,18 @@ class RunnerUp:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """A decision before or after a look.
+    """A decision before or after a probe.
 
     Parameters
     ----------
     choice:
-        The best choice by what is known now. With ``look`` it is where the probe most likely leads.
-    look:
+        The best choice by what is known now. With ``probe`` it is where the probe most likely leads.
+    probe:
         What to look at before deciding again; None: commit to ``choice``.
     accuracy, interval:
         Expected accuracy of following this advice, calibrated, and a 95% interval of that mean.
     tokens, flops:
-        Expected cost beyond what has been spent already, looking included, and p90 of it.
+        Expected cost beyond what has been spent already, probing included, and p90 of it.
     warnings:
         Why the advice may be less sure than it says.
     abstain:
@@ -58,7 +58,7 @@ class Recommendation:
     """
 
     choice: Choice
-    look: Look | None
+    probe: Probe | None
     accuracy: float
     interval: tuple[float, float]
     tokens: float
@@ -74,5 +74,5 @@ class Recommendation:
 
     @property
     def why(self) -> tuple[Reason, ...]:
-        """The features that spoke loudest, computed when asked for."""
+        """The main factors, computed when asked for."""
         return self.explain()

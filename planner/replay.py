@@ -1,4 +1,4 @@
-"""Replays staged decisions on matrices: what they meet, looks and all, as a log lets one know it.
+"""Replays staged decisions on matrices: what they meet, probes and all, as a log lets one know it.
 
 The rule is ``planner.decision.decide``, the one that decides live. It knows nothing of how menus came about.
 """
@@ -15,14 +15,14 @@ from planner.decision import Menu, Rule, decide
 from planner.matrix import Matrices, Matrix
 from planner.stages import Stage
 
-__all__ = ["Met", "Replay", "aligned", "follow", "follow_prices", "replay"]
+__all__ = ["Replay", "ReplayOutcome", "aligned", "follow", "follow_prices", "replay"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
+class ReplayOutcome:
     """Accuracy, tokens and FLOPs, (rows, J) each, that deciding at each of J rules met; costs are those
     beyond what had been paid."""
 
@@ -31,25 +31,25 @@ class Met:
     flops: Floats
 
 
-def aligned(met: Met, matrix: Matrix, following: Matrix) -> Met:
-    """What follows the next look, per row of this one, with the cost of that look added."""
+def aligned(met: ReplayOutcome, matrix: Matrix, following: Matrix) -> ReplayOutcome:
+    """What follows the next probe, per row of this one, with the cost of that probe added."""
     if matrix.probes == following.probes:
         tokens = following.paid_tokens - matrix.paid_tokens
         flops = following.paid_flops - matrix.paid_flops
-        return Met(met.accuracy, met.tokens + tokens[:, None], met.flops + flops[:, None])
-    return Met(
+        return ReplayOutcome(met.accuracy, met.tokens + tokens[:, None], met.flops + flops[:, None])
+    return ReplayOutcome(
         following.per_problem(met.accuracy),
         following.per_problem(met.tokens + following.paid_tokens[:, None]),
         following.per_problem(met.flops + following.paid_flops[:, None]),
     )
 
 
-def follow_prices(matrix: Matrix, menu: Menu, after: Met | None, prices: Floats) -> Met:
-    """What deciding at each price meets; ``after`` is what looking further meets, None at the last look."""
+def follow_prices(matrix: Matrix, menu: Menu, after: ReplayOutcome | None, prices: Floats) -> ReplayOutcome:
+    """What deciding at each price meets; ``after`` is what probing further meets, None at the last probe."""
     return follow(matrix, [decide(menu, Rule(price=float(price))) for price in prices], after)
 
 
-def follow(matrix: Matrix, chosen: Sequence[Ints], after: Met | None) -> Met:
+def follow(matrix: Matrix, chosen: Sequence[Ints], after: ReplayOutcome | None) -> ReplayOutcome:
     """What options (as ``decide`` returns them, one array per rule) meet."""
     rows, count = np.arange(len(matrix.problem)), len(matrix.choices)
     out = np.empty((3, len(rows), len(chosen)))
@@ -59,42 +59,42 @@ def follow(matrix: Matrix, chosen: Sequence[Ints], after: Met | None) -> Met:
         for part, values in enumerate((matrix.values, matrix.tokens, matrix.flops)):
             now = values[rows, at]
             out[part, :, j] = now if later is None else np.where(options == count, later[part][:, j], now)
-    return Met(*out)
+    return ReplayOutcome(*out)
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
     """What a planner's decisions met, (P, J), and what the decisions were.
 
-    ``made`` has, per stage, options (rows, J) and ``promised`` their calibrated accuracies;
-    ``reached`` (rows, J) says whether the row got there. ``expected`` (P, J) FLOPs were promised.
+    ``made`` has, per stage, options (rows, J) and ``expected`` their calibrated accuracies;
+    ``reached`` (rows, J) says whether the row got there. ``expected`` (P, J) FLOPs were expected.
     """
 
-    met: Met
+    met: ReplayOutcome
     matrices: tuple[Matrix, ...]
     made: tuple[Ints, ...]
-    promised: tuple[Floats, ...]
-    happened: tuple[Floats, ...]
+    expected: tuple[Floats, ...]
+    actual: tuple[Floats, ...]
     reached: tuple[NDArray[np.bool_], ...]
 
 
 def replay(
     stages: Sequence[Stage], matrices: Matrices, rules: Sequence[Rule] | Callable[[int], Rule]
 ) -> Replay:
-    """Follow the stages of a planner on an experience, under each of J rules (without caps).
+    """Follow the stages of a planner on a log's data, under each of J rules (without caps).
 
     ``rules`` may also be a function of the problem's index, for one rule per problem.
     """
-    tables = [matrices.at(stage.look, stage.choices) for stage in stages]
+    tables = [matrices.at(stage.probe, stage.choices) for stage in stages]
     menus = [
         stage.menu(table.features, table.characters) for stage, table in zip(stages, tables, strict=True)
     ]
     if callable(rules):
-        per_problem = [rules(i) for i in range(len(matrices.experience))]
+        per_problem = [rules(i) for i in range(len(matrices.data))]
         made = [_row_by_row(menu, table, per_problem) for menu, table in zip(menus, tables, strict=True)]
     else:
         made = [np.stack([decide(menu, rule) for rule in rules], axis=1) for menu in menus]
-    after: Met | None = None
+    after: ReplayOutcome | None = None
     for place in range(len(tables) - 1, -1, -1):
         following = None if after is None else aligned(after, tables[place], tables[place + 1])
         after = follow(tables[place], list(made[place].T), following)
@@ -104,12 +104,12 @@ def replay(
         went = reached[-1] & (made[place - 1] == len(tables[place - 1].choices))
         again = tables[place].probes // tables[place - 1].probes
         reached.append(np.repeat(went, again, axis=0))
-    promised, happened = [], []
+    expected, actual = [], []
     for stage, table, menu, options in zip(stages, tables, menus, made, strict=True):
         at = np.minimum(options, len(table.choices) - 1)
-        promised.append(np.take_along_axis(stage.accuracy(menu), at, axis=1))
-        happened.append(np.take_along_axis(table.values, at, axis=1))
-    return Replay(after, tuple(tables), tuple(made), tuple(promised), tuple(happened), tuple(reached))
+        expected.append(np.take_along_axis(stage.accuracy(menu), at, axis=1))
+        actual.append(np.take_along_axis(table.values, at, axis=1))
+    return Replay(after, tuple(tables), tuple(made), tuple(expected), tuple(actual), tuple(reached))
 
 
 def _row_by_row(menu: Menu, table: Matrix, rules: Sequence[Rule]) -> Ints:

@@ -13,14 +13,14 @@ __all__ = ["asked", "settings_of"]
 
 
 def settings_of(planner: Planner, loader: Loader) -> dict[tuple[str, str | None], Setting]:
-    """A setting for every pair that the planner may choose or look with. Loads the models.
+    """A setting for every pair that the planner may choose or probe with. Loads the models.
 
     Policies are asked as they were when the planner was learned (``Fitted.prompting``): ``loader`` gives
     them as they are. Sampling and limits are those of ``Setting``, which are the default grid's too. Raises
     CheckpointError for a model that the loader does not know.
     """
     pairs = {(choice.policy, choice.prm) for stage in planner.stages for choice in stage.choices}
-    pairs |= {(stage.look.policy, stage.look.prm) for stage in planner.stages}
+    pairs |= {(stage.probe.policy, stage.probe.prm) for stage in planner.stages}
     engines = {policy: asked(planner, loader.engine(policy)) for policy in sorted({one for one, _ in pairs})}
     return {
         (policy, prm): Setting(

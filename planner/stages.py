@@ -1,4 +1,4 @@
-"""One stage of the planner: a look, the choices that may follow, and what it predicts of them.
+"""One stage of the planner: a probe, the choices that may follow, and what it predicts of them.
 
 Advantages over answering at once are predicted in a few common factors (reduced-rank regression:
 every choice is a fixed mix of factors that boosted models predict from the features), each factor shrunk
@@ -17,43 +17,43 @@ from numpy.typing import NDArray
 from planner.calibration import Calibration, Reliability
 from planner.cost import ChoiceCost, CostTable, cost_table, costs
 from planner.decision import Menu
-from planner.labels import Look
+from planner.labels import Probe
 from planner.trees import Forest, parse
 from search.choice import Choice
 from search.errors import ArtefactError
 
-__all__ = ["Stage", "Terms"]
+__all__ = ["ActionSpec", "Stage"]
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Terms:
-    """What a decision at a look is between, and what it costs: all of a stage but its predictions.
+class ActionSpec:
+    """What a decision at a probe is between, and what it costs: all of a stage but its predictions.
 
     Parameters
     ----------
-    look, choices, reference:
+    probe, choices, reference:
         What has been seen; what may follow; the index of the choice that advantages are over.
     policies:
         Names, in the order of predicted lengths.
-    choice_costs, look_costs, next_look:
-        One per choice; the next look and what it costs, None where this is the last one.
+    choice_costs, probe_costs, next_probe:
+        One per choice; the next probe and what it costs, None where this is the last one.
     prices, advance_cost:
-        (J,) accuracy per FLOP, and the mean FLOPs that follow looking further at each of them.
+        (J,) accuracy per FLOP, and the mean FLOPs that follow probing further at each of them.
     mean_length:
         Tokens of a sample of the probing policy on the training problems.
     allows:
-        (C,) choices that can still follow the next look.
+        (C,) choices that can still follow the next probe.
     """
 
-    look: Look
+    probe: Probe
     choices: tuple[Choice, ...]
     reference: int
     policies: tuple[str, ...]
     choice_costs: tuple[ChoiceCost, ...]
-    look_costs: ChoiceCost | None
-    next_look: Look | None
+    probe_costs: ChoiceCost | None
+    next_probe: Probe | None
     prices: Floats
     advance_cost: Floats
     mean_length: float
@@ -69,25 +69,25 @@ class Terms:
             )
         if self.prices.shape != (prices,) or self.advance_cost.shape != (prices,):
             raise ArtefactError(
-                f"a further look needs costs at {prices} prices, got {self.advance_cost.shape}"
+                f"a further probe needs costs at {prices} prices, got {self.advance_cost.shape}"
             )
-        if (self.look_costs is None) != (self.next_look is None) or (self.look_costs is None) != (
+        if (self.probe_costs is None) != (self.next_probe is None) or (self.probe_costs is None) != (
             prices == 0
         ):
             raise ArtefactError(
-                f"prices, next look and its cost come together, got {prices} prices, {self.next_look}"
+                f"prices, next probe and its cost come together, got {prices} prices, {self.next_probe}"
             )
         finite = np.isfinite(self.prices).all() and np.isfinite(self.advance_cost).all()
         if not (finite and np.isfinite(self.mean_length) and self.mean_length > 0):
             raise ArtefactError("prices, costs and lengths must be finite and lengths above 0, got others")
         if prices and ((np.diff(self.prices) <= 0).any() or self.prices[0] <= 0):
             raise ArtefactError(f"prices must ascend from above 0, got {self.prices}")
-        every = (*self.choice_costs, *(() if self.look_costs is None else (self.look_costs,)))
+        every = (*self.choice_costs, *(() if self.probe_costs is None else (self.probe_costs,)))
         if any(cost.policy >= len(self.policies) for cost in every):
             raise ArtefactError(f"a cost names one of {len(self.policies)} policies, got another")
-        if not all(self.look.allows(choice) for choice in self.choices):
-            raise ArtefactError(f"a stage's choices must be able to follow {self.look}, got others")
-        following = self.next_look or self.look
+        if not all(self.probe.allows(choice) for choice in self.choices):
+            raise ArtefactError(f"a stage's choices must be able to follow {self.probe}, got others")
+        following = self.next_probe or self.probe
         object.__setattr__(self, "_table", cost_table(every))
         object.__setattr__(
             self, "_keeps", np.array([following.joins(c) and not c.plan.is_tree for c in self.choices])
@@ -101,9 +101,9 @@ class Terms:
         ``characters`` (rows,) of the question.
         """
         count = len(self.choices)
-        # the look's are the last column, where there is one
-        paid, look = costs(self._table, lengths, characters).parted(count)
-        probing = 0 if self.look_costs is None else self.look_costs.policy
+        # the probe's are the last column, where there is one
+        paid, probe = costs(self._table, lengths, characters).parted(count)
+        probing = 0 if self.probe_costs is None else self.probe_costs.policy
         return Menu(
             columns[:, :count] - columns[:, self.reference, None],
             level,
@@ -111,7 +111,7 @@ class Terms:
             self.prices,
             columns[:, count:] - columns[:, self.reference, None],
             self.advance_cost * (lengths[:, probing, None] / self.mean_length),
-            None if self.look_costs is None else look,
+            None if self.probe_costs is None else probe,
             self._keeps,
             self.allows,
         )
@@ -123,7 +123,7 @@ class Stage:
 
     Parameters
     ----------
-    terms:
+    actions:
         What there is to decide between, C choices and J prices.
     centre, loadings:
         (K,) and (R, K) with K = C + J: advantages of the choices, then net advantages of looking
@@ -133,10 +133,10 @@ class Stage:
     lowest, highest:
         (F,) range of each feature in training.
     calibration, reliability:
-        Of the accuracies that are promised.
+        Of the accuracies that are expected.
     """
 
-    terms: Terms
+    actions: ActionSpec
     centre: Floats
     loadings: Floats
     models: tuple[str, ...]
@@ -147,15 +147,15 @@ class Stage:
     forest: Forest = field(init=False)
 
     def __post_init__(self) -> None:
-        columns, rank = len(self.terms.choices) + len(self.terms.prices), len(self.loadings)
+        columns, rank = len(self.actions.choices) + len(self.actions.prices), len(self.loadings)
         if self.centre.shape != (columns,) or self.loadings.shape != (rank, columns):
             raise ArtefactError(
                 f"centre and loadings must hold {columns} columns, "
                 f"got {self.centre.shape}, {self.loadings.shape}"
             )
-        if len(self.models) != 1 + rank + len(self.terms.policies):
+        if len(self.models) != 1 + rank + len(self.actions.policies):
             raise ArtefactError(
-                f"a stage holds {1 + rank + len(self.terms.policies)} models, got {len(self.models)}"
+                f"a stage holds {1 + rank + len(self.actions.policies)} models, got {len(self.models)}"
             )
         if not all(np.isfinite(n).all() for n in (self.centre, self.loadings, self.lowest, self.highest)):
             raise ArtefactError("the numbers of a stage must be finite, got NaN or infinity")
@@ -170,14 +170,14 @@ class Stage:
         object.__setattr__(self, "forest", forest)
 
     @property
-    def look(self) -> Look:
+    def probe(self) -> Probe:
         """What has been seen."""
-        return self.terms.look
+        return self.actions.probe
 
     @property
     def choices(self) -> tuple[Choice, ...]:
         """What may follow."""
-        return self.terms.choices
+        return self.actions.choices
 
     def menu(self, features: Floats, characters: Floats) -> Menu:
         """What there is to decide between, for rows of features (rows, F) and question lengths (rows,)."""
@@ -190,7 +190,7 @@ class Stage:
         if len(columns) < len(out):
             columns = np.repeat(columns, len(out), axis=0)
         lengths = np.exp(_within(out[:, 1 + rank :], 0.0, 14.0))
-        return self.terms.menu(level, columns, lengths, characters)
+        return self.actions.menu(level, columns, lengths, characters)
 
     def accuracy(self, menu: Menu) -> Floats:
         """(rows, C) calibrated accuracy of every choice."""

@@ -17,18 +17,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, exp, lgamma
 
-from planner.events import Why
+from planner.events import EndReason
 
-__all__ = ["Patience", "chance_of_change", "is_settled"]
+__all__ = ["EarlyStopping", "chance_of_change", "is_settled"]
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class EarlyStopping:
     """When drawing ends. ``price``: accuracy (1.0 is 100 points) that a FLOP must add; 0: when settled."""
 
     price: float = 0.0
 
-    def ends(self, vote: str, weights: Sequence[float], missing: int, flops: float) -> Why | None:
+    def ends(self, vote: str, weights: Sequence[float], missing: int, flops: float) -> EndReason | None:
         """Why drawing ends now; None to go on.
 
         Parameters
@@ -43,11 +43,11 @@ class Patience:
         if missing < 1 or not weights:
             return None
         if is_settled(vote, weights, missing):
-            return Why.SETTLED
+            return EndReason.SETTLED
         if self.price > 0.0 and vote != "max":
             first, second = _leaders(weights)
             if chance_of_change(first, second, missing) < self.price * missing * flops:
-                return Why.PRICE
+                return EndReason.PRICE
         return None
 
 

@@ -1,7 +1,7 @@
-"""Binned features of every look and fold, made when first needed and shared by all trials of a study.
+"""Binned features of every probe and fold, made when first needed and shared by all trials of a study.
 
 Trials differ in labels and shapes, hardly ever in rows: LightGBM's binning of them is done once for
-each look, fold and set of feature groups. Folds are fitted at the same time, each by one thread, so that the
+each probe, fold and set of feature groups. Folds are fitted at the same time, each by one thread, so that the
 models do not depend on how many threads there are.
 """
 
@@ -27,14 +27,14 @@ U = TypeVar("U")
 
 
 class Bins:
-    """The rows of an experience as LightGBM wants them.
+    """The rows of a log's data as LightGBM wants them.
 
     Parameters
     ----------
     folds:
         (P,) the fold of each problem.
     threads:
-        How many folds or looks are fitted at the same time.
+        How many folds or probes are fitted at the same time.
     """
 
     def __init__(self, folds: Ints, threads: int = 1) -> None:
@@ -50,10 +50,10 @@ class Bins:
         return out, rest if len(rest) else out
 
     def at(self, matrix: Matrix, groups: Sequence[str] | None = None, fold: int | None = None) -> Binned:
-        """The rows of a look outside ``fold`` (None: all of them). Features of other groups than these
+        """The rows of a probe outside ``fold`` (None: all of them). Features of other groups than these
         (None: all are used) are held at 0: no tree splits on them."""
         used = _used(matrix, groups)
-        key = (matrix.look, None if used.all() else used.tobytes(), fold)
+        key = (matrix.probe, None if used.all() else used.tobytes(), fold)
         if key not in self._binned:
             rows = matrix.features if fold is None else matrix.features[self.split(matrix, fold)[1]]
             self._binned[key] = Binned(rows if used.all() else np.where(used, rows, 0.0))
@@ -72,5 +72,5 @@ def _used(matrix: Matrix, groups: Sequence[str] | None) -> NDArray[np.bool_]:
     width = matrix.features.shape[1]
     if groups is None:
         return np.ones(width, np.bool_)
-    ngrams = width - len(feature_groups(matrix.look, 0))
-    return np.array([group in groups for group in feature_groups(matrix.look, ngrams)])
+    ngrams = width - len(feature_groups(matrix.probe, 0))
+    return np.array([group in groups for group in feature_groups(matrix.probe, ngrams)])

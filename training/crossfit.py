@@ -1,6 +1,6 @@
-"""Fits the stages of a planner backwards, the last look first, and always with families left out.
+"""Fits the stages of a planner backwards, the last probe first, and always with families left out.
 
-What looking further is worth at a price is what the later stages' decisions met in training, made with
+What probing further is worth at a price is what the later stages' decisions met in training, made with
 models that had not seen the family (fitted Q-iteration; Longstaff and Schwartz 2001 for the stopping
 problem). ``crossfit`` predicts every row from the other folds; ``finish`` fits what is kept on all rows.
 """
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from planner.boosting import Shape
 from planner.calibration import Calibration, Reliability
-from planner.cost import fit_costs, look_cost
+from planner.cost import fit_costs, probe_cost
 from planner.decision import Rule, decide
-from planner.experience import Experience
-from planner.labels import Look
+from planner.labels import Probe
 from planner.matrix import Matrix
-from planner.replay import Met, aligned, follow_prices
-from planner.stages import Stage, Terms
+from planner.replay import ReplayOutcome, aligned, follow_prices
+from planner.stages import ActionSpec, Stage
+from planner.training_data import TrainingData
 from planner.trees import Forest, parse
 from training.bins import Bins
 
@@ -63,7 +63,7 @@ class StageFit:
     """A stage with predictions for rows whose fold was left out."""
 
     matrix: Matrix
-    terms: Terms
+    actions: ActionSpec
     targets: Floats
     columns: Floats
     shrink: Floats
@@ -99,12 +99,12 @@ def folds_of(families: Sequence[str], count: int, seed: int) -> Ints:
 
 
 def predict_lengths(
-    matrix: Matrix, experience: Experience, bins: Bins, *, seed: int
+    matrix: Matrix, data: TrainingData, bins: Bins, *, seed: int
 ) -> tuple[Floats, tuple[str, ...], dict[str, float]]:
     """Left-out predictions (N, policies) of the mean tokens of a sample, the final models' texts, and the
     relative error of each policy's."""
     out, texts, errors = [], [], {}
-    for name, pool in experience.pools.items():
+    for name, pool in data.pools.items():
         label = np.log(np.maximum(pool.tokens.mean(axis=1), 1.0))[matrix.problem]
         out.append(_left_out(matrix, label, _LENGTHS, bins, None, seed))
         texts.append(bins.at(matrix).boost(label, _LENGTHS, probability=False, seed=seed))
@@ -114,8 +114,8 @@ def predict_lengths(
 
 def crossfit(
     chain: Sequence[Matrix],
-    experience: Experience,
-    lengths: Mapping[Look, tuple[Floats, tuple[str, ...], dict[str, float]]],
+    data: TrainingData,
+    lengths: Mapping[Probe, tuple[Floats, tuple[str, ...], dict[str, float]]],
     bins: Bins,
     prices: Floats,
     settings: Settings,
@@ -124,10 +124,10 @@ def crossfit(
 ) -> Chain:
     """Predict every stage from the other folds and follow the decisions through.
 
-    ``chain``: matrices of the looks, question first. ``bins``: their rows in folds. ``prices`` per FLOP.
+    ``chain``: matrices of the probes, question first. ``bins``: their rows in folds. ``prices`` per FLOP.
     """
     fits: list[StageFit] = []
-    met: Met | None = None
+    met: ReplayOutcome | None = None
     for place in range(len(chain) - 1, -1, -1):
         matrix = chain[place]
         following = chain[place + 1] if met is not None else None
@@ -135,14 +135,14 @@ def crossfit(
             matrix,
             following,
             met,
-            experience,
-            lengths[matrix.look],
+            data,
+            lengths[matrix.probe],
             bins,
             prices,
             settings,
             seed=seed + place,
         )
-        met = _follow(fit, met, following, lengths[matrix.look][0], prices)
+        met = _follow(fit, met, following, lengths[matrix.probe][0], prices)
         fits.insert(0, fit)
     assert met is not None
     return Chain(
@@ -153,8 +153,8 @@ def crossfit(
 def _fit_stage(
     matrix: Matrix,
     following: Matrix | None,
-    met: Met | None,
-    experience: Experience,
+    met: ReplayOutcome | None,
+    data: TrainingData,
     lengths: tuple[Floats, tuple[str, ...], dict[str, float]],
     bins: Bins,
     prices: Floats,
@@ -164,7 +164,7 @@ def _fit_stage(
 ) -> StageFit:
     reference = reference_of(matrix)
     targets = matrix.values - matrix.values[:, reference, None]
-    rows = np.arange(len(experience))
+    rows = np.arange(len(data))
     advance_cost, grid, further = np.zeros(0), np.zeros(0), None
     if following is not None and met is not None:
         after = aligned(met, matrix, following)
@@ -172,22 +172,22 @@ def _fit_stage(
         net = after.accuracy - prices * flops - matrix.values[:, reference, None]
         targets = np.concatenate([targets, net], axis=1)
         advance_cost, grid = flops.mean(axis=0), prices
-        further = look_cost(experience, following.look, matrix.look, lengths[2], rows)
-    probing = following.look.policy if following is not None else matrix.look.policy
-    terms = Terms(
-        matrix.look,
+        further = probe_cost(data, following.probe, matrix.probe, lengths[2], rows)
+    probing = following.probe.policy if following is not None else matrix.probe.policy
+    actions = ActionSpec(
+        matrix.probe,
         matrix.choices,
         reference,
-        tuple(experience.pools),
-        fit_costs(experience, matrix.choices, matrix.look, lengths[2], rows),
+        tuple(data.pools),
+        fit_costs(data, matrix.choices, matrix.probe, lengths[2], rows),
         further,
-        following.look if following is not None else None,
+        following.probe if following is not None else None,
         grid,
         advance_cost,
-        float(experience.pools[probing].tokens.mean()),
+        float(data.pools[probing].tokens.mean()),
     )
     columns, shrink = _left_out_columns(matrix, targets, bins, settings, seed)
-    return StageFit(matrix, terms, targets, columns, shrink)
+    return StageFit(matrix, actions, targets, columns, shrink)
 
 
 def _left_out_columns(
@@ -229,12 +229,12 @@ def factors(targets: Floats, rank: int) -> tuple[Floats, Floats]:
 
 def reference_of(matrix: Matrix) -> int:
     """Answering at once: the vote over the probe, or without one the choice that costs least."""
-    if matrix.look.samples:
+    if matrix.probe.samples:
         for place, choice in enumerate(matrix.choices):
             if (
-                choice.policy == matrix.look.policy
+                choice.policy == matrix.probe.policy
                 and choice.plan.strategy == "majority"
-                and choice.plan.n == matrix.look.samples
+                and choice.plan.n == matrix.probe.samples
             ):
                 return place
     return int(matrix.flops.mean(axis=0).argmin())
@@ -242,21 +242,21 @@ def reference_of(matrix: Matrix) -> int:
 
 def _follow(
     fit: StageFit,
-    met: Met | None,
+    met: ReplayOutcome | None,
     following: Matrix | None,
     lengths: Floats,
     prices: Floats,
-) -> Met:
-    """(N, J) accuracy, tokens and FLOPs beyond this look that decisions at each price meet."""
+) -> ReplayOutcome:
+    """(N, J) accuracy, tokens and FLOPs beyond this probe that decisions at each price meet."""
     matrix = fit.matrix
-    menu = fit.terms.menu(np.zeros(len(matrix.problem)), fit.columns, lengths, matrix.characters)
+    menu = fit.actions.menu(np.zeros(len(matrix.problem)), fit.columns, lengths, matrix.characters)
     after = aligned(met, matrix, following) if met is not None and following is not None else None
     return follow_prices(matrix, menu, after, prices)
 
 
 def finish(
     chain: Chain,
-    lengths: Mapping[Look, tuple[Floats, tuple[str, ...], dict[str, float]]],
+    lengths: Mapping[Probe, tuple[Floats, tuple[str, ...], dict[str, float]]],
     bins: Bins,
     families: Sequence[str],
     settings: Settings,
@@ -269,7 +269,7 @@ def finish(
         return _finish_stage(
             chain.fits[place],
             chain.prices,
-            lengths[chain.fits[place].matrix.look],
+            lengths[chain.fits[place].matrix.probe],
             bins,
             families,
             settings,
@@ -298,28 +298,28 @@ def _finish_stage(
         everything.boost(labels[:, r], shape, probability=False, seed=seed + place)
         for r in range(len(loadings))
     ]
-    reference = matrix.values[:, fit.terms.reference]
+    reference = matrix.values[:, fit.actions.reference]
     level = everything.boost(reference, shape, probability=True, seed=seed + place)
     left_out = _left_out(matrix, reference, shape, bins, settings.groups, seed + place, True)
     out, texts, _ = lengths
-    menu = fit.terms.menu(left_out, fit.columns, out, matrix.characters)
+    menu = fit.actions.menu(left_out, fit.columns, out, matrix.characters)
     predicted, met = menu.level[:, None] + menu.advantage, matrix.values
     calibration = Calibration.fit(predicted.ravel(), met.ravel(), np.full(met.size, 1.0 / met.shape[1]))
     # the promise is about choices that are made: at each price of the grid
     rows = np.arange(len(matrix.problem))
     made = [np.minimum(decide(menu, Rule(price=float(p))), met.shape[1] - 1) for p in prices[::3]]
-    promised = np.concatenate([calibration.apply(predicted[rows, at]) for at in made])
-    happened = np.concatenate([met[rows, at] for at in made])
+    expected = np.concatenate([calibration.apply(predicted[rows, at]) for at in made])
+    actual = np.concatenate([met[rows, at] for at in made])
     family = np.tile(np.asarray(families)[matrix.problem], len(made))
     return Stage(
-        fit.terms,
+        fit.actions,
         centre,
         loadings * fit.shrink[:, None],
         (level, *models, *texts),
         matrix.features.min(axis=0),
         matrix.features.max(axis=0),
         calibration,
-        Reliability.fit(promised, happened, family.tolist(), seed=seed),
+        Reliability.fit(expected, actual, family.tolist(), seed=seed),
     )
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from planner.evaluation.evaluate import Evaluation, evaluate
 from planner.executor import Solution, solve_sync
-from planner.experience import read_experience
 from planner.objective import Price
 from planner.planner import Planner
 from planner.recommendation import Recommendation
 from planner.settings import settings_of
+from planner.training_data import read_training_data
 from search.campaign import Campaign, Progress
 from search.grading.registry import domain
 from search.grid import Grid
@@ -159,7 +159,7 @@ class Demo:
     def evaluate(self, planner: Planner, held_out: SearchLog, learned: SearchLog) -> Evaluation:
         """Compare on the held-out log; the baselines pick on the log that the planner learned from."""
         tested, training = (
-            read_experience(log, log.manifest.policies, log.manifest.prms) for log in (held_out, learned)
+            read_training_data(log, log.manifest.policies, log.manifest.prms) for log in (held_out, learned)
         )
         return evaluate(planner, tested, training=training, budgets=self.sizes.budgets, seed=self.seed)
 

@@ -1,4 +1,4 @@
-"""What a trial of the planner study decides: looks, features, and how advantages are modelled."""
+"""What a trial of the planner study decides: probes, features, and how advantages are modelled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from planner.boosting import Shape
-from planner.labels import Look
+from planner.labels import Probe
 from training.crossfit import Settings
 
 __all__ = ["Design", "plain", "possible", "starts"]
@@ -35,7 +35,7 @@ class Design:
     scored:
         From so many samples on a PRM may be asked; 0: never.
     choices:
-        How many are decided between at each look.
+        How many are decided between at each probe.
     """
 
     policy: str
@@ -44,15 +44,15 @@ class Design:
     choices: int
     settings: Settings
 
-    def looks(self, prm: str | None) -> tuple[Look, ...]:
+    def probe_sequence(self, prm: str | None) -> tuple[Probe, ...]:
         """The question, then each probe: first as it is, and where a PRM is asked, scored by it too."""
-        out = [Look(self.policy, 0)]
+        out = [Probe(self.policy, 0)]
         asked = False
         for samples in self.probes:
             if not asked:
-                out.append(Look(self.policy, samples))
+                out.append(Probe(self.policy, samples))
             if self.scored and prm is not None and samples >= self.scored:
-                out.append(Look(self.policy, samples, prm))
+                out.append(Probe(self.policy, samples, prm))
                 asked = True
         return tuple(out)
 
@@ -129,7 +129,7 @@ def plain(policy: str, largest: int, problems: int) -> dict[str, Any]:
 def starts(
     main: str, policies: Sequence[str], largest: int, problems: int, scorable: bool
 ) -> list[dict[str, Any]]:
-    """What a study tries first: the plain design, then for each policy, ``main`` first, few long looks and
+    """What a study tries first: the plain design, then for each policy, ``main`` first, few long probes and
     many short ones, with a PRM where there is one. From there on the sampler goes its own way."""
     out = [plain(main, largest, problems)]
     fitting = possible(largest)

@@ -7,7 +7,7 @@ What ``training.study`` is compared with (``benchmarks/recipes.py``):
 - cost-sensitive classification: the same, each example weighed by what a wrong option loses.
 
 Both can decide once, from the question, or in stages like the planner. Every price has classifiers of its
-own. Going back through the stages, what looking further is worth to a training problem is what
+own. Going back through the stages, what probing further is worth to a training problem is what
 classifiers made without its fold then meet.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.matrix import Matrix
-from planner.replay import Met, aligned, follow
+from planner.replay import ReplayOutcome, aligned, follow
 from training.crossfit import folds_of
 
 __all__ = ["imitate"]
@@ -40,29 +40,29 @@ def imitate(
     weighed: bool,
     seed: int = 0,
     threads: int = 1,
-) -> Met:
+) -> ReplayOutcome:
     """What classifiers learned on ``training`` meet on ``test``, (P, J) for J ``prices`` per FLOP.
 
     Parameters
     ----------
     training, test:
-        Matrices of the same looks and choices, the question first; one for a decision at once.
+        Matrices of the same probes and choices, the question first; one for a decision at once.
     groups:
         What is left out together when training rows are predicted, one name per training problem.
     weighed:
         Whether an example counts by what the mean option loses to the best one.
 
-    Raises ValueError where the looks or choices of the two differ.
+    Raises ValueError where the probes or choices of the two differ.
     """
     for one, other in zip(training, test, strict=True):
-        if (one.look, one.choices) != (other.look, other.choices):
-            raise ValueError(f"classifiers are tried at the looks they learned, got {other.look}")
+        if (one.probe, one.choices) != (other.probe, other.choices):
+            raise ValueError(f"classifiers are tried at the probes they learned, got {other.probe}")
     folds = folds_of(groups, _FOLDS, seed)
     met = [
         _at_price(training, test, float(price), folds, weighed=weighed, seed=seed, threads=threads)
         for price in prices
     ]
-    return Met(*(np.stack(column, axis=1) for column in zip(*met, strict=True)))
+    return ReplayOutcome(*(np.stack(column, axis=1) for column in zip(*met, strict=True)))
 
 
 def _at_price(
@@ -76,8 +76,8 @@ def _at_price(
     threads: int,
 ) -> tuple[Floats, Floats, Floats]:
     """Accuracy, tokens and FLOPs (P,) of the test problems."""
-    learned: Met | None = None
-    met: Met | None = None
+    learned: ReplayOutcome | None = None
+    met: ReplayOutcome | None = None
     for place in range(len(training) - 1, -1, -1):
         seen, asked = training[place], test[place]
         after = None if learned is None else aligned(learned, seen, training[place + 1])

@@ -1,13 +1,13 @@
 """The planner study: from a search log to a planner, tuned by the utility of its decisions.
 
-Optuna varies how advantages are modelled, which features and looks are used and how many choices are
+Optuna varies how advantages are modelled, which features and probes are used and how many choices are
 decided between. A trial is judged by what its decisions meet on families that its models have not seen:
 accuracy less the price of compute, averaged over prices (the area under accuracy against compute, seen from
-above). The fit of the values is never judged. A trial climbs rungs of ever more problems
-(``training.rungs``) and is pruned where others did better on as many.
+above). The fit of the values is never judged. A trial climbs fidelities of ever more problems
+(``training.fidelities``) and is pruned where others did better on as many.
 
 Everything is seeded and trials run in a fixed order, so that a study which was killed and is continued goes
-the way of an unbroken one: the trial that was running is taken up, with the rungs it had climbed.
+the way of an unbroken one: the trial that was running is taken up, with the fidelities it had climbed.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ import lightgbm
 import optuna
 from optuna.trial import TrialState
 
-from planner.experience import Experience, Tables, read_experience
 from planner.planner import Planner
+from planner.training_data import Tables, TrainingData, read_training_data
 from search.cards import ModelCard
 from search.errors import StudyError, TooLittleDataError
 from search.prompts import Prompting
 from training.design import Design, plain, starts
-from training.rungs import REDUCTION, Rung, rungs_of
-from training.workshop import FoldsBy, Workshop, digest
+from training.fidelities import REDUCTION, Fidelity, fidelities_of
+from training.study_cache import FoldsBy, StudyCache, digest
 
-__all__ = ["ENOUGH_FAMILIES", "ENOUGH_PROBLEMS", "fit", "fit_experience"]
+__all__ = ["ENOUGH_FAMILIES", "ENOUGH_PROBLEMS", "fit", "fit_training_data"]
 
 #: fewer than this say nothing about families that were left out
 ENOUGH_PROBLEMS = 60
@@ -85,9 +85,9 @@ def fit(
     Raises TooLittleDataError, saying how many problems would do; StudyError for a study that began with
     another log, seed or folds, and where every trial failed.
     """
-    experience = read_experience(tables, policies, prms)
-    planner = fit_experience(
-        experience,
+    data = read_training_data(tables, policies, prms)
+    planner = fit_training_data(
+        data,
         trials=trials,
         seed=seed,
         threads=threads,
@@ -102,8 +102,8 @@ def fit(
     return replace(planner, promptings=asked)
 
 
-def fit_experience(
-    experience: Experience,
+def fit_training_data(
+    data: TrainingData,
     *,
     trials: int = 20,
     seed: int = 0,
@@ -116,30 +116,30 @@ def fit_experience(
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Planner:
     """``fit`` on a log that has been read already."""
-    families = len(set(experience.families))
-    if len(experience) < ENOUGH_PROBLEMS or families < ENOUGH_FAMILIES:
+    families = len(set(data.families))
+    if len(data) < ENOUGH_PROBLEMS or families < ENOUGH_FAMILIES:
         raise TooLittleDataError(
             f"a planner is learned from at least {ENOUGH_PROBLEMS} complete problems "
             f"of {ENOUGH_FAMILIES} families, "
-            f"got {len(experience)} of {families}; a thousand would do well"
+            f"got {len(data)} of {families}; a thousand would do well"
         )
-    rungs = rungs_of(experience, seed=seed, threads=threads, folds=folds, reliability=reliability)
-    last = rungs[-1].workshop
+    fidelities = fidelities_of(data, seed=seed, threads=threads, folds=folds, reliability=reliability)
+    last = fidelities[-1].cache
     found, told = (
-        plain(last.main, last.largest, len(last.experience)),
+        plain(last.main, last.largest, len(last.data)),
         {"trials": 0, "pruned": 0, "failed": 0},
     )
     if trials:
-        study = _study(rungs, experience, storage, name)
-        _run(study, rungs, trials, progress)
+        study = _study(fidelities, data, storage, name)
+        _run(study, fidelities, trials, progress)
         found, told = study.best_params, _counts(study)
-    workshop = last
-    if len(last.experience) < len(experience):
-        workshop = Workshop(experience, seed, threads, folds, chosen_by=last)
-    return workshop.finished(_design(optuna.trial.FixedTrial(found), last), told, date)
+    cache = last
+    if len(last.data) < len(data):
+        cache = StudyCache(data, seed, threads, folds, chosen_by=last)
+    return cache.finished(_design(optuna.trial.FixedTrial(found), last), told, date)
 
 
-def _study(rungs: tuple[Rung, ...], experience: Experience, storage: Any, name: str) -> optuna.Study:
+def _study(fidelities: tuple[Fidelity, ...], data: TrainingData, storage: Any, name: str) -> optuna.Study:
     """A new study, or the one in ``storage`` where it began with the same."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
@@ -147,16 +147,16 @@ def _study(rungs: tuple[Rung, ...], experience: Experience, storage: Any, name: 
         study_name=name,
         storage=storage,
         load_if_exists=True,
-        # the first rung's step is 1; a pruned trial's value is that of the rung it reached
+        # the first fidelity's step is 1; a pruned trial's value is that of the fidelity it reached
         pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=REDUCTION),
     )
-    last = rungs[-1].workshop
+    last = fidelities[-1].cache
     began = {
-        "log": digest([*experience.questions, *map(str, experience.choices)]),
+        "log": digest([*data.questions, *map(str, data.choices)]),
         "seed": last.seed,
         "folds": last.folds_by,
         "reliability": dict(sorted(last.reliability.items())),
-        "rungs": [len(rung.workshop.experience) for rung in rungs],
+        "rungs": [len(fidelity.cache.data) for fidelity in fidelities],
     }
     for what, value in began.items():
         known = study.user_attrs.get(what, value)
@@ -168,16 +168,14 @@ def _study(rungs: tuple[Rung, ...], experience: Experience, storage: Any, name: 
             )
         study.set_user_attr(what, value)
     if not study.trials:
-        for start in starts(
-            last.main, list(experience.pools), last.largest, len(last.experience), last.scorable
-        ):
+        for start in starts(last.main, list(data.pools), last.largest, len(last.data), last.scorable):
             study.enqueue_trial(start)
     return study
 
 
 def _run(
     study: optuna.Study,
-    rungs: tuple[Rung, ...],
+    fidelities: tuple[Fidelity, ...],
     trials: int,
     progress: Callable[[int, int, float], None] | None,
 ) -> None:
@@ -185,12 +183,12 @@ def _run(
     failure: BaseException | None = None
     while (done := _counts(study)["trials"]) < trials:
         # a sampler of its own for each trial: a continued study goes the way of an unbroken one
-        seed = rungs[-1].workshop.seed + 7919 * done
+        seed = fidelities[-1].cache.seed + 7919 * done
         study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=8)
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         trial = optuna.Trial(study, running[0]._trial_id) if running else study.ask()
         try:
-            study.tell(trial, _climb(trial, rungs))
+            study.tell(trial, _climb(trial, fidelities))
         except optuna.TrialPruned:
             study.tell(trial, state=TrialState.PRUNED)
         except _FAILURES as error:
@@ -203,20 +201,20 @@ def _run(
         raise StudyError(f"a study needs one trial that comes to an end, got none of {trials}") from failure
 
 
-def _climb(trial: optuna.Trial, rungs: tuple[Rung, ...]) -> float:
-    """The utility on the last rung. Raises TrialPruned on the way there."""
-    design = _design(trial, rungs[-1].workshop)
+def _climb(trial: optuna.Trial, fidelities: tuple[Fidelity, ...]) -> float:
+    """The utility on the last fidelity. Raises TrialPruned on the way there."""
+    design = _design(trial, fidelities[-1].cache)
     climbed = _reported(trial)
-    for rung in rungs[:-1]:
-        if rung.step not in climbed:
-            trial.report(_utility(rung.workshop, design), rung.step)
+    for fidelity in fidelities[:-1]:
+        if fidelity.step not in climbed:
+            trial.report(_utility(fidelity.cache, design), fidelity.step)
         if trial.should_prune():
             raise optuna.TrialPruned
-    return _utility(rungs[-1].workshop, design)
+    return _utility(fidelities[-1].cache, design)
 
 
-def _utility(workshop: Workshop, design: Design) -> float:
-    return workshop.utility(workshop.chain(design, tuning=True))
+def _utility(cache: StudyCache, design: Design) -> float:
+    return cache.utility(cache.chain(design, tuning=True))
 
 
 def _reported(trial: optuna.Trial) -> Mapping[int, float]:
@@ -239,7 +237,5 @@ def _counts(study: optuna.Study) -> dict[str, int]:
     }
 
 
-def _design(trial: Any, workshop: Workshop) -> Design:
-    return Design.suggested(
-        trial, list(workshop.experience.pools), workshop.largest, scorable=workshop.scorable
-    )
+def _design(trial: Any, cache: StudyCache) -> Design:
+    return Design.suggested(trial, list(cache.data.pools), cache.largest, scorable=cache.scorable)

@@ -23,8 +23,8 @@ from planner.cli.printing import (
     print_table,
 )
 from planner.cli.progress import bar, campaign_progress
-from planner.cli.recommend import told
-from planner.cli.solve import solution_told
+from planner.cli.recommend import recommendation_to_dict
+from planner.cli.solve import solution_to_dict
 from planner.models import shipped
 from search.atomic import write_atomic
 from search.errors import LogError
@@ -115,8 +115,8 @@ def _loop(run: Demo, figures: dict[str, Any], *, silent: bool) -> None:
     figures["solved"] = [
         {
             "problem": asdict(one.problem) | {"meta": dict(one.problem.meta)},
-            "advice": told(one.advice),
-            "solution": solution_told(one.solution),
+            "advice": recommendation_to_dict(one.advice),
+            "solution": solution_to_dict(one.solution),
             "right": one.right,
         }
         for one in solved
@@ -155,7 +155,7 @@ def _print_best(cells: pl.DataFrame, folder: Path) -> None:
 
 def _print_solved(one: Solved) -> None:
     advice, found = one.advice, one.solution
-    first = "" if advice.look is None else f"look at {advice.look}, then "
+    first = "" if advice.probe is None else f"look at {advice.probe}, then "
     print_table(
         f"{one.problem.domain}: {one.problem.question}",
         ["", "plan", "accuracy %", "tokens", "MFLOPs"],

@@ -59,8 +59,8 @@ def evaluate(
     """Compare a planner with every baseline at equal mean compute."""
     multiples = _budgets(budgets)
     from planner.evaluation.evaluate import evaluate as compare
-    from planner.experience import read_experience
     from planner.planner import Planner
+    from planner.training_data import read_training_data
     from search.log.store import SearchLog
 
     logs = [SearchLog.open(path) for path in (log, training) if path is not None]
@@ -76,7 +76,7 @@ def evaluate(
     for policies, prms in known:
         decider.check([*policies.values(), *prms.values()])
     with error_console().status("comparing with the baselines"):
-        read = [read_experience(one, *models) for one, models in zip(logs, known, strict=True)]
+        read = [read_training_data(one, *models) for one, models in zip(logs, known, strict=True)]
         found = compare(
             decider,
             read[0],
@@ -128,7 +128,7 @@ def print_evaluation(found: Evaluation) -> None:
 
 
 def print_measures(found: Evaluation) -> None:
-    """Compute at equal accuracy, the headline figures, the gap, and how promises held."""
+    """Compute at equal accuracy, the headline figures, the gap, and expected against actual values."""
     print_table(
         "Compute: how many times the planner's the others need at their best accuracy",
         ["", "accuracy %", "times the compute", "[95%]"],

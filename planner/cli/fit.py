@@ -110,13 +110,13 @@ def _reliability(files: list[Path], prms: Mapping[str, ModelCard]) -> dict[str, 
 
     found = {}
     for file in files:
-        told = PrmReliability.read(file)
-        card = prms.get(told.prm)
-        if card is None or card.fingerprint != told.fingerprint:
+        measured = PrmReliability.read(file)
+        card = prms.get(measured.prm)
+        if card is None or card.fingerprint != measured.fingerprint:
             raise RecordError(
                 f"a reliability must be of a PRM of the log ({', '.join(prms) or 'none'}), "
-                f"got {told.prm!r} with fingerprint {told.fingerprint!r}"
+                f"got {measured.prm!r} with fingerprint {measured.fingerprint!r}"
             )
-        if math.isfinite(told.within):
-            found[told.prm] = told.within
+        if math.isfinite(measured.within):
+            found[measured.prm] = measured.within
     return found

@@ -35,7 +35,7 @@ class Commands(TyperGroup):
         except (PlannerError, OSError) as error:
             if ctx.params.get("debug") or _is_broken_pipe(error):
                 raise
-            raise Refused(_told(error)) from error
+            raise Refused(_message(error)) from error
 
     def main(
         self,
@@ -66,7 +66,7 @@ class Commands(TyperGroup):
 _INTERRUPTED = 130
 
 
-def _told(error: PlannerError | OSError) -> str:
+def _message(error: PlannerError | OSError) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.strerror}: {str(error.filename)!r}"
     return str(error)

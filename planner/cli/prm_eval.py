@@ -60,12 +60,12 @@ def prm_eval(
     if output is not None:
         found.reliability.write(output)
     if as_json:
-        print_json(_told(found))
+        print_json(_to_dict(found))
     else:
         _print(found, output)
 
 
-def _told(found: PrmEvaluation) -> dict[str, object]:
+def _to_dict(found: PrmEvaluation) -> dict[str, object]:
     bench = found.prmbench
     return {
         "processbench": {

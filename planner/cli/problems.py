@@ -48,12 +48,12 @@ def problems(
     if output is not None:
         write_problems(output, found)
     if as_json:
-        told = {
+        body = {
             "problems": len(found),
             "domains": _domains(found),
             "families": len({p.family for p in found}),
         }
-        print_json({**told, "output": None if output is None else str(output), **report.to_json()})
+        print_json({**body, "output": None if output is None else str(output), **report.to_json()})
         return
     first = found[0]
     print_table(

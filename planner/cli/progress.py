@@ -68,7 +68,7 @@ def bar(name: str) -> Iterator[Bar]:
 def campaign_progress(tell: Bar) -> Callable[[campaign.Progress], None]:
     """What a campaign calls, for a bar."""
 
-    def told(now: campaign.Progress) -> None:
+    def show(now: campaign.Progress) -> None:
         tell(now.done, now.total, f"{now.stage}, {now.tokens:,} tokens")
 
-    return told
+    return show

@@ -16,7 +16,14 @@ from planner.models import find_model, shipped
 if TYPE_CHECKING:
     from planner.recommendation import Recommendation, RunnerUp
 
-__all__ = ["PlannerFolder", "Question", "planner_folder", "print_advice", "recommend", "told"]
+__all__ = [
+    "PlannerFolder",
+    "Question",
+    "planner_folder",
+    "print_advice",
+    "recommend",
+    "recommendation_to_dict",
+]
 
 #: the planner that ships with the project
 _SHIPPED = "planner"
@@ -46,7 +53,7 @@ def recommend(
         asked, objective=wanted, abstain_below=abstain_below
     )
     if as_json:
-        print_json(told(advice))
+        print_json(recommendation_to_dict(advice))
         return
     print_advice(advice)
 
@@ -62,7 +69,7 @@ def print_advice(advice: Recommendation) -> None:
     if advice.runner_up is not None:
         rows.append(_row("next best", advice.runner_up))
     low, high = advice.interval
-    first = f"First draw {advice.look}, then decide again. " if advice.look is not None else ""
+    first = f"First draw {advice.probe}, then decide again. " if advice.probe is not None else ""
     reasons = [
         f"{why.feature} = {why.value:.4g}: {100 * why.effect:+.1f} points over the next best"
         for why in advice.why
@@ -85,14 +92,14 @@ def _row(name: str, option: Recommendation | RunnerUp) -> tuple[str, ...]:
     return (name, choice.policy, choice.prm or "-", brief(choice.plan), percent(option.accuracy), *cost)
 
 
-def told(advice: Recommendation) -> dict[str, Any]:
+def recommendation_to_dict(advice: Recommendation) -> dict[str, Any]:
     """A recommendation as JSON has it."""
     runner = advice.runner_up
     return {
         "policy": advice.choice.policy,
         "prm": advice.choice.prm,
         "plan": str(advice.choice.plan),
-        "look": None if advice.look is None else asdict(advice.look),
+        "look": None if advice.probe is None else asdict(advice.probe),
         "accuracy": advice.accuracy,
         "interval": advice.interval,
         "tokens": advice.tokens,

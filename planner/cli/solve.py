@@ -1,4 +1,4 @@
-"""``planner solve``: plans a question, looks, decides again, and answers."""
+"""``planner solve``: plans a question, probes, decides again, and answers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import typer
 from planner.cli.objective import AbstainBelow, Flops, Price, Target, Tokens, objective_of
 from planner.cli.printing import output_console, percent, print_json, print_table
 from planner.cli.question import read_question
-from planner.cli.recommend import PlannerFolder, Question, planner_folder, told
+from planner.cli.recommend import PlannerFolder, Question, planner_folder, recommendation_to_dict
 from planner.models import find_model
 
 if TYPE_CHECKING:
     from planner.executor import Solution
 
-__all__ = ["solution_told", "solve"]
+__all__ = ["solution_to_dict", "solve"]
 
 
 def solve(
@@ -70,7 +70,7 @@ def solve(
     finally:
         run_sync(loader.close())
     if as_json:
-        print_json(solution_told(found))
+        print_json(solution_to_dict(found))
         return
     console = output_console()
     if found.candidates:
@@ -91,7 +91,7 @@ def solve(
     )
 
 
-def solution_told(found: Solution) -> dict[str, Any]:
+def solution_to_dict(found: Solution) -> dict[str, Any]:
     """A solution as JSON has it."""
     return {
         "answer": found.answer,
@@ -102,7 +102,11 @@ def solution_told(found: Solution) -> dict[str, Any]:
         "expected": {"accuracy": found.accuracy, "tokens": found.tokens, "flops": found.flops},
         "spend": asdict(found.spend) | {"tokens": found.spend.tokens},
         "stages": [
-            {"look": asdict(stage.look), "advice": told(stage.advice), "spend": asdict(stage.spend)}
+            {
+                "look": asdict(stage.probe),
+                "advice": recommendation_to_dict(stage.advice),
+                "spend": asdict(stage.spend),
+            }
             for stage in found.stages
         ],
         "candidates": [asdict(candidate) for candidate in found.candidates],

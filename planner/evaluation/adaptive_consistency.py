@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc
 
-from planner.evaluation.board import Board
-from planner.evaluation.contest import Contest
+from planner.evaluation.baseline_context import BaselineContext
+from planner.evaluation.config_table import ConfigTable
 from planner.evaluation.fixed import sizes
 from planner.evaluation.frontier import Track
 from planner.evaluation.running import Running, stopped
@@ -30,15 +30,15 @@ Ints = NDArray[np.int64]
 THRESHOLDS = (0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
 
 
-def adaptive_consistency(contest: Contest) -> Track | None:
+def adaptive_consistency(context: BaselineContext) -> Track | None:
     """Any one policy's samples, under every threshold and cap."""
 
-    def board(side: Matrices, policy: str) -> Board:
-        running = contest.running(side, policy)
-        return stopped(running, rules(running, contest.largest(policy)))
+    def table(side: Matrices, policy: str) -> ConfigTable:
+        running = context.running(side, policy)
+        return stopped(running, rules(running, context.largest(policy)))
 
-    boards = [contest.both(partial(board, policy=policy)) for policy in contest.policies]
-    return contest.picked("adaptive_consistency", boards)
+    tables = [context.both(partial(table, policy=policy)) for policy in context.policies]
+    return context.picked("adaptive_consistency", tables)
 
 
 def sureness(largest: int) -> Floats:

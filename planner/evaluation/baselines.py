@@ -9,8 +9,8 @@ from functools import partial
 from types import MappingProxyType
 
 from planner.evaluation.adaptive_consistency import adaptive_consistency
+from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.bins import known_difficulty, predicted_difficulty
-from planner.evaluation.contest import Contest
 from planner.evaluation.early_stopping import early_stopping
 from planner.evaluation.fixed import best_of_n, majority, mixture, uniform
 from planner.evaluation.frontier import Track
@@ -22,7 +22,7 @@ __all__ = ["BASELINES"]
 
 #: name -> the baseline; None where a log has nothing for it to work with. ``best_fixed`` is made per budget
 #: and stands in ``planner.evaluation.fixed``
-BASELINES: Mapping[str, Callable[[Contest], Track | None]] = MappingProxyType(
+BASELINES: Mapping[str, Callable[[BaselineContext], Track | None]] = MappingProxyType(
     {
         "majority": majority,
         "best_of_n": best_of_n,

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evaluation.contest import Contest
+from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.frontier import Track
 from planner.evaluation.selection import Selection, families_apart
 
@@ -29,16 +29,16 @@ THRESHOLDS = (0.1, 0.5)
 QUANTILES = (2, 3, 4, 5, 8)
 
 
-def known_difficulty(contest: Contest, *, quantiles: bool) -> Track:
+def known_difficulty(context: BaselineContext, *, quantiles: bool) -> Track:
     """Pass@1 on one half of the samples picks the bin, the other half is scored, and back."""
-    test, training = contest.fixed
-    tested, trained = contest.halved
-    out = np.zeros((3, len(test), len(contest.prices)))
+    test, training = context.fixed
+    tested, trained = context.halved
+    out = np.zeros((3, len(test), len(context.prices)))
     for known, scored in ((0, 1), (1, 0)):
-        picks = np.empty((len(test), len(contest.prices)), np.int64)
-        for part in contest.selection:
+        picks = np.empty((len(test), len(context.prices)), np.int64)
+        for part in context.selection:
             picks[part.score] = _looked_up(
-                contest,
+                context,
                 part,
                 trained[known].pass_rate[part.pick],
                 tested[known].pass_rate[part.score],
@@ -52,19 +52,19 @@ def known_difficulty(contest: Contest, *, quantiles: bool) -> Track:
     return Track("bin_quantile" if quantiles else "bin_absolute", *out)
 
 
-def predicted_difficulty(contest: Contest, *, quantiles: bool) -> Track:
+def predicted_difficulty(context: BaselineContext, *, quantiles: bool) -> Track:
     """The same with difficulty as the question tells it: this one can be deployed."""
-    test, training = contest.fixed
-    picks = np.empty((len(test), len(contest.prices)), np.int64)
-    for part, (there, here) in zip(contest.selection, contest.difficulty, strict=True):
+    test, training = context.fixed
+    picks = np.empty((len(test), len(context.prices)), np.int64)
+    for part, (there, here) in zip(context.selection, context.difficulty, strict=True):
         picks[part.score] = _looked_up(
-            contest, part, there, here, training.values[part.pick], training.flops[part.pick], quantiles
+            context, part, there, here, training.values[part.pick], training.flops[part.pick], quantiles
         )
     return test.track("bin_quantile_predicted" if quantiles else "bin_absolute_predicted", picks)
 
 
 def _looked_up(
-    contest: Contest,
+    context: BaselineContext,
     part: Selection,
     there: Floats,
     here: Floats,
@@ -73,13 +73,13 @@ def _looked_up(
     quantiles: bool,
 ) -> Ints:
     """(problems scored, J) picks, from difficulties and outcomes of the problems picked on."""
-    prices = contest.prices
+    prices = context.prices
     if not quantiles:
         # a difficulty of exactly a threshold is of the easier bin
         return _lookup(np.asarray(THRESHOLDS), "right", there, here, values, flops, prices)
-    families = [contest.training.experience.families[i] for i in part.pick]
+    families = [context.training.data.families[i] for i in part.pick]
     utility = np.zeros((len(QUANTILES), len(prices)))
-    for inner in families_apart(families, contest.seed):
+    for inner in families_apart(families, context.seed):
         seen, asked = inner.pick, inner.score
         for place, count in enumerate(QUANTILES):
             picks = _by_quantiles(count, there[seen], there[asked], values[seen], flops[seen], prices)

@@ -13,8 +13,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evaluation.board import Board
-from planner.evaluation.contest import Contest
+from planner.evaluation.baseline_context import BaselineContext
+from planner.evaluation.config_table import ConfigTable
 from planner.evaluation.fixed import sizes
 from planner.evaluation.frontier import Track
 from planner.evaluation.running import Running, stopped
@@ -28,15 +28,15 @@ Ints = NDArray[np.int64]
 WINDOWS = (2, 3, 4, 5, 8)
 
 
-def early_stopping(contest: Contest) -> Track | None:
+def early_stopping(context: BaselineContext) -> Track | None:
     """Any one policy's samples, under every window and cap."""
 
-    def board(side: Matrices, policy: str) -> Board:
-        running = contest.running(side, policy)
-        return stopped(running, rules(running, contest.largest(policy)))
+    def table(side: Matrices, policy: str) -> ConfigTable:
+        running = context.running(side, policy)
+        return stopped(running, rules(running, context.largest(policy)))
 
-    boards = [contest.both(partial(board, policy=policy)) for policy in contest.policies]
-    return contest.picked("early_stopping", boards)
+    tables = [context.both(partial(table, policy=policy)) for policy in context.policies]
+    return context.picked("early_stopping", tables)
 
 
 def rules(running: Running, largest: int) -> Iterator[tuple[str, Ints]]:

@@ -16,24 +16,24 @@ from numpy.typing import NDArray
 
 from planner.decision import Rule
 from planner.evaluation.area import area
+from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.baselines import BASELINES
-from planner.evaluation.conduct import Conduct, conduct
-from planner.evaluation.contest import Contest
+from planner.evaluation.budget_adherence import BudgetAdherence, budget_adherence
+from planner.evaluation.compute_to_target import Multiple, multiple
 from planner.evaluation.evaluation import METHODS, BudgetRow, Curve, Evaluation, Point
+from planner.evaluation.expected_accuracy import calibration, reliability
 from planner.evaluation.fixed import best_fixed
 from planner.evaluation.frontier import Track
-from planner.evaluation.halves import doubts
 from planner.evaluation.headline import DEFINITIONS, geometric_mean, headlines
 from planner.evaluation.intervals import ENOUGH_FAMILIES, Resampler
 from planner.evaluation.overhead import with_overhead
-from planner.evaluation.promises import calibration, reliability
-from planner.evaluation.reach import Multiple, multiple
+from planner.evaluation.split_half import doubts
 from planner.evaluation.streaming import streamed
 from planner.evaluation.timing import decision_ms
-from planner.experience import Experience
 from planner.objective import MeanBudget
 from planner.planner import Planner
 from planner.replay import replay
+from planner.training_data import TrainingData
 from search.errors import BudgetError
 
 __all__ = [
@@ -42,7 +42,7 @@ __all__ = [
     "Curve",
     "Evaluation",
     "Point",
-    "contest_of",
+    "context_of",
     "evaluate",
     "planner_track",
     "point",
@@ -56,15 +56,15 @@ BUDGETS = (4.0, 16.0, 64.0, 256.0)
 #: accuracy per sample at which everything that has settings picks one, from nearly free to dearer than any
 _PRICES = np.geomspace(1e-5, 5.0, 48)
 
-#: promises before any token are taken from so many problems at most
+#: expectations before any token are taken from so many problems at most
 _ASKED = 400
 
 
 def evaluate(
     planner: Planner,
-    experience: Experience,
+    data: TrainingData,
     *,
-    training: Experience | None = None,
+    training: TrainingData | None = None,
     budgets: Sequence[float] = BUDGETS,
     seed: int = 0,
     probes: int = 4,
@@ -77,7 +77,7 @@ def evaluate(
 
     Parameters
     ----------
-    experience, training:
+    data, training:
         The held-out log, and the one that baselines pick on.
     budgets:
         Mean budgets in sample-equivalents of the planner's log.
@@ -98,19 +98,19 @@ def evaluate(
         A budget is not above 0, two are equal, or there is none.
     """
     _check(budgets)
-    contest = contest_of(planner, experience, training, seed=seed, probes=probes, resamples=resamples)
-    clusters = experience.families if clustered else None
-    resampler = Resampler(len(experience), clusters=clusters, resamples=bootstrap, seed=seed)
-    tracks = {"planner": planner_track(planner, contest)}
+    context = context_of(planner, data, training, seed=seed, probes=probes, resamples=resamples)
+    clusters = data.families if clustered else None
+    resampler = Resampler(len(data), clusters=clusters, resamples=bootstrap, seed=seed)
+    tracks = {"planner": planner_track(planner, context)}
     for name, make in BASELINES.items():
-        made = make(contest)
+        made = make(context)
         if made is not None:
             tracks[name] = made
     amounts = {f"{multiple:g} samples": multiple * planner.sample_flops for multiple in budgets}
     rows = []
     differences: dict[str, list[Floats]] = {"planner": [], "oracle": [], "oracle_steady": []}
     for name, budget in amounts.items():
-        here = tracks | {"best_fixed": best_fixed(contest, budget)}
+        here = tracks | {"best_fixed": best_fixed(context, budget)}
         met = {method: here[method].at(budget) for method in METHODS if method in here}
         ours = met["planner"][0]
         rows.append(
@@ -123,21 +123,21 @@ def evaluate(
         )
         for method, above in differences.items():
             above.append(met[method][0] - met["best_fixed"][0])
-    conducts = {name: conduct(planner, contest.test, budget) for name, budget in amounts.items()}
-    cells, drawn = headlines(planner, contest, resampler)
+    adherences = {name: budget_adherence(planner, context.test, budget) for name, budget in amounts.items()}
+    cells, drawn = headlines(planner, context, resampler)
     gap = _gap(differences["planner"], differences["oracle"], resampler)
     return Evaluation(
-        len(experience),
-        len(set(experience.families)),
+        len(data),
+        len(set(data.families)),
         planner.sample_flops,
         tuple(rows),
         tuple(_curve(track, resampler) for track in tracks.values()),
-        tuple(_curve(track, resampler) for track in _fixed(contest)),
+        tuple(_curve(track, resampler) for track in _fixed(context)),
         gap,
-        calibration(list(conducts.values()), len(experience), resampler),
-        _missed(planner, amounts.values(), streamed(planner, contest.test, [*amounts.values()], seed=seed)),
-        {name: one.ended for name, one in conducts.items()},
-        _notes(contest, gap, clustered),
+        calibration(list(adherences.values()), len(data), resampler),
+        _missed(planner, amounts.values(), streamed(planner, context.test, [*amounts.values()], seed=seed)),
+        {name: one.ended for name, one in adherences.items()},
+        _notes(context, gap, clustered),
         {
             name: area(track, tracks["planner"], [*amounts.values()], resampler)
             for name, track in tracks.items()
@@ -146,34 +146,34 @@ def evaluate(
         cells,
         asdict(geometric_mean(cells, drawn)),
         _gap(differences["planner"], differences["oracle_steady"], resampler),
-        {name: _promised(planner, contest, one) for name, one in conducts.items()},
-        tuple(reliability(list(conducts.values()), len(experience))),
-        _missed(planner, amounts.values(), [float(one.flops.mean()) for one in conducts.values()]),
-        decision_ms(planner, experience.questions, count=timed),
+        {name: _expected_and_actual(planner, context, one) for name, one in adherences.items()},
+        tuple(reliability(list(adherences.values()), len(data))),
+        _missed(planner, amounts.values(), [float(one.flops.mean()) for one in adherences.values()]),
+        decision_ms(planner, data.questions, count=timed),
         DEFINITIONS,
     )
 
 
-def contest_of(
+def context_of(
     planner: Planner,
-    experience: Experience,
-    training: Experience | None = None,
+    data: TrainingData,
+    training: TrainingData | None = None,
     *,
     seed: int = 0,
     probes: int = 4,
     resamples: int = 16,
-) -> Contest:
-    """What a planner and its baselines meet on: see ``planner.evaluation.contest``."""
+) -> BaselineContext:
+    """What a planner and its baselines meet on: see ``planner.evaluation.baseline_context``."""
     prices = _PRICES / planner.sample_flops
-    return Contest(
-        experience, training, planner.encoder, prices, probes=probes, resamples=resamples, seed=seed
+    return BaselineContext(
+        data, training, planner.encoder, prices, probes=probes, resamples=resamples, seed=seed
     )
 
 
-def planner_track(planner: Planner, contest: Contest) -> Track:
-    """The planner at every price of a contest, deciding included in its FLOPs."""
-    done = replay(planner.stages, contest.test, [Rule(price=float(price)) for price in contest.prices])
-    return Track("planner", done.met.accuracy, done.met.tokens, with_overhead(done, contest.test))
+def planner_track(planner: Planner, context: BaselineContext) -> Track:
+    """The planner at every price of a baseline context, deciding included in its FLOPs."""
+    done = replay(planner.stages, context.test, [Rule(price=float(price)) for price in context.prices])
+    return Track("planner", done.met.accuracy, done.met.tokens, with_overhead(done, context.test))
 
 
 def point(reached: tuple[Floats, Floats, Floats], ours: Floats, resampler: Resampler) -> Point:
@@ -226,10 +226,12 @@ def _missed(planner: Planner, budgets: Iterable[float], means: Iterable[float]) 
     return 100.0 * float(np.mean(missed)) if missed else float("nan")
 
 
-def _promised(planner: Planner, contest: Contest, one: Conduct) -> dict[str, float]:
-    """What advice before any token promised under a mean budget, and what was met on those problems."""
-    count = min(_ASKED, len(contest.experience))
-    questions = contest.experience.questions[:count]
+def _expected_and_actual(
+    planner: Planner, context: BaselineContext, one: BudgetAdherence
+) -> dict[str, float]:
+    """What advice before any token expected under a mean budget, and what was met on those problems."""
+    count = min(_ASKED, len(context.data))
+    questions = context.data.questions[:count]
     advice = [planner.recommend(question, objective=MeanBudget(one.budget)) for question in questions]
     flops, accuracy = np.mean([[said.flops, said.accuracy] for said in advice], axis=0)
     met = float(one.flops[:count].mean())
@@ -242,28 +244,28 @@ def _promised(planner: Planner, contest: Contest, one: Conduct) -> dict[str, flo
     }
 
 
-def _fixed(contest: Contest) -> list[Track]:
-    board = contest.fixed[0]
+def _fixed(context: BaselineContext) -> list[Track]:
+    table = context.fixed[0]
     return [
-        Track(name, board.values[:, [at]], board.tokens[:, [at]], board.flops[:, [at]])
-        for at, name in enumerate(board.settings)
+        Track(name, table.values[:, [at]], table.tokens[:, [at]], table.flops[:, [at]])
+        for at, name in enumerate(table.settings)
     ]
 
 
-def _notes(contest: Contest, gap: Mapping[str, float], clustered: bool) -> tuple[str, ...]:
-    experience = contest.experience
-    notes = list(doubts(experience))
-    if experience.left_out:
-        notes.append(f"{experience.left_out} incomplete problems were left out")
+def _notes(context: BaselineContext, gap: Mapping[str, float], clustered: bool) -> tuple[str, ...]:
+    data = context.data
+    notes = list(doubts(data))
+    if data.left_out:
+        notes.append(f"{data.left_out} incomplete problems were left out")
     if np.isnan(gap["value"]):
         notes.append("the oracle is not above the best fixed plan: there is no gap to close")
-    if contest.apart:
-        both = len(set(experience.problem_ids) & set(contest.training.experience.problem_ids))
+    if context.apart:
+        both = len(set(data.problem_ids) & set(context.training.data.problem_ids))
         if both:
             notes.append(
                 f"{both} problems are in both logs: baselines were picked on what they are scored on"
             )
-    families = len(set(experience.families))
+    families = len(set(data.families))
     if clustered and families < ENOUGH_FAMILIES:
         notes.append(f"{families} families are few to draw from: intervals may be too narrow")
     return tuple(notes)

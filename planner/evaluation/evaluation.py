@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from planner.evaluation.area import Area
+from planner.evaluation.compute_to_target import Multiple
 from planner.evaluation.headline import Headline
-from planner.evaluation.reach import Multiple
 
 __all__ = ["METHODS", "BudgetRow", "Curve", "Evaluation", "Point"]
 
@@ -87,7 +87,7 @@ class Evaluation:
     gap_closed_steady:
         The same against the oracle that discounts luck: a harder yardstick, as a rule.
     calibration:
-        Of the promises on choices that were made: ``ece``, ``resolution``, ``brier``, with their intervals.
+        Of expected accuracies of the choices made: ``ece``, ``resolution``, ``brier``, with their intervals.
     budget_error_percent, budget_error_untended_percent:
         How far mean budgets were missed over a stream of the held-out problems, over the budgets that the
         planner can spend at all (NaN without one): with the price re-estimated after every request, and as
@@ -102,10 +102,10 @@ class Evaluation:
     headline, headline_mean:
         Per policy x PRM, and the geometric mean of the multiples.
     promises:
-        Per budget: mean FLOPs ``promised`` before any token and ``met``, and the error in percent; the same
+        Per budget: mean FLOPs expected before any token and ``met``, and the error in percent; the same
         of accuracies.
     reliability:
-        Bins of promised accuracy over all budgets, for pictures.
+        Bins of expected accuracy over all budgets, for pictures.
     decision_ms:
         Measured ``p50`` and ``p99`` of a decision; NaN where it was not asked for.
     definitions:

@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evaluation.board import Board, selected
-from planner.evaluation.contest import Contest
+from planner.evaluation.baseline_context import BaselineContext
+from planner.evaluation.config_table import ConfigTable, selected
 from planner.evaluation.frontier import Track
 from planner.matrix import Matrices
 
@@ -22,16 +22,16 @@ Floats = NDArray[np.float64]
 _CHUNK = 8_000_000
 
 
-def mixture(contest: Contest) -> Track:
+def mixture(context: BaselineContext) -> Track:
     """The best mixture of two fixed choices at every mean budget: the hull that training shows."""
-    return selected("mixture", *contest.fixed, contest.selection, contest.prices)
+    return selected("mixture", *context.fixed, context.selection, context.prices)
 
 
-def best_fixed(contest: Contest, budget: float) -> Track:
+def best_fixed(context: BaselineContext, budget: float) -> Track:
     """The one fixed choice that training finds best among those within a mean budget. It never mixes."""
-    test, training = contest.fixed
+    test, training = context.fixed
     picks = np.empty((len(test), 1), np.int64)
-    for part in contest.selection:
+    for part in context.selection:
         seen = training.rows(part.pick)
         cost = seen.flops.mean(axis=0)
         fits = cost <= budget * (1.0 + 1e-9)
@@ -40,49 +40,49 @@ def best_fixed(contest: Contest, budget: float) -> Track:
     return replace(test.track("best_fixed", picks), mixes=False)
 
 
-def uniform(contest: Contest) -> Track:
+def uniform(context: BaselineContext) -> Track:
     """A choice drawn at random: among the j cheapest, for every j, so that every budget has its chance."""
-    test, training = contest.fixed
+    test, training = context.fixed
     count = len(test.settings)
     out = np.empty((3, len(test), count))
-    for part in contest.selection:
+    for part in context.selection:
         order = np.argsort(training.flops[part.pick].mean(axis=0), kind="stable")
         for target, values in zip(out, (test.values, test.tokens, test.flops), strict=True):
             target[part.score] = values[part.score][:, order].cumsum(axis=1) / np.arange(1, count + 1)
     return Track("random", *out)
 
 
-def majority(contest: Contest) -> Track | None:
+def majority(context: BaselineContext) -> Track | None:
     """A vote over n samples of any one policy, at every n up to the largest that was logged."""
-    boards = [
-        contest.both(partial(votes, contest, policy, sizes(contest.largest(policy))))
-        for policy in contest.policies
-        if any(c.policy == policy and c.plan.strategy == "majority" for c in contest.experience.choices)
+    tables = [
+        context.both(partial(votes, context, policy, sizes(context.largest(policy))))
+        for policy in context.policies
+        if any(c.policy == policy and c.plan.strategy == "majority" for c in context.data.choices)
     ]
-    return contest.picked("majority", boards)
+    return context.picked("majority", tables)
 
 
-def best_of_n(contest: Contest) -> Track | None:
+def best_of_n(context: BaselineContext) -> Track | None:
     """The best of n samples under any one PRM and score of a logged plan, at every n up to the largest."""
-    known = contest.experience.choices
+    known = context.data.choices
     kinds = sorted(
         {(c.policy, str(c.prm), str(c.plan.score)) for c in known if c.plan.strategy == "best_of_n"}
     )
-    boards = []
+    tables = []
     for kind in kinds:
         largest = max(
             c.plan.n
             for c in known
             if c.plan.strategy == "best_of_n" and (c.policy, str(c.prm), str(c.plan.score)) == kind
         )
-        ns = [n for n in sizes(min(largest, contest.largest(kind[0]))) if n > 1]
-        boards.append(contest.both(partial(_best, contest, kind, ns)))
+        ns = [n for n in sizes(min(largest, context.largest(kind[0]))) if n > 1]
+        tables.append(context.both(partial(_best, context, kind, ns)))
     singles = [
-        contest.both(partial(votes, contest, policy, [1]))
+        context.both(partial(votes, context, policy, [1]))
         for policy in dict.fromkeys(kind[0] for kind in kinds)
     ]
     # below two samples there is nothing to choose from: one sample, and no PRM to pay
-    return contest.picked("best_of_n", [*singles, *boards])
+    return context.picked("best_of_n", [*singles, *tables])
 
 
 def sizes(largest: int) -> list[int]:
@@ -95,25 +95,27 @@ def sizes(largest: int) -> list[int]:
     return sorted({size for size in steps if 1 <= size <= largest} | {largest})
 
 
-def votes(contest: Contest, policy: str, ns: Sequence[int], side: Matrices) -> Board:
+def votes(context: BaselineContext, policy: str, ns: Sequence[int], side: Matrices) -> ConfigTable:
     """Majority votes of one policy over each of ``ns`` samples."""
-    running = contest.running(side, policy)
+    running = context.running(side, policy)
     values = running.right[:, :, [n - 1 for n in ns]].mean(axis=1)
     tokens = _drawn(side, policy, ns)
-    return Board(tuple(f"majority of {n} {policy}" for n in ns), values, tokens, tokens * running.rate)
+    return ConfigTable(tuple(f"majority of {n} {policy}" for n in ns), values, tokens, tokens * running.rate)
 
 
-def _best(contest: Contest, kind: tuple[str, str, str], ns: Sequence[int], side: Matrices) -> Board:
+def _best(
+    context: BaselineContext, kind: tuple[str, str, str], ns: Sequence[int], side: Matrices
+) -> ConfigTable:
     """Best of each of ``ns`` samples of a policy under a PRM's score: candidates compete, not answers."""
     policy, prm, score = kind
-    experience = side.experience
-    pool, scored = experience.pools[policy], experience.pools[policy].prms[prm]
+    data = side.data
+    pool, scored = data.pools[policy], data.pools[policy].prms[prm]
     scores = np.where(pool.codes >= 0, scored.score(score), -np.inf)
-    good = experience.graded(pool.codes) & (pool.codes >= 0)
-    order = contest.running(side, policy).order[:, :, : max(ns)]
-    values = np.empty((len(experience), len(ns)))
+    good = data.graded(pool.codes) & (pool.codes >= 0)
+    order = context.running(side, policy).order[:, :, : max(ns)]
+    values = np.empty((len(data), len(ns)))
     step = max(1, _CHUNK // order[0].size)
-    for begin in range(0, len(experience), step):
+    for begin in range(0, len(data), step):
         drawn = order[begin : begin + step].astype(np.int64)
         at = np.arange(begin, begin + len(drawn))[:, None, None]
         met = scores[at, drawn]
@@ -125,12 +127,12 @@ def _best(contest: Contest, kind: tuple[str, str, str], ns: Sequence[int], side:
         values[begin : begin + step] = good[at, chosen].mean(axis=1)
     drawn_tokens = _drawn(side, policy, ns)
     judged = scored.prompt[:, None] + scored.tokens.mean(axis=1)[:, None] * np.asarray(ns, np.float64)
-    flops = drawn_tokens * experience.policies[policy].flops(1.0) + judged * experience.prms[prm].flops(1.0)
+    flops = drawn_tokens * data.policies[policy].flops(1.0) + judged * data.prms[prm].flops(1.0)
     names = tuple(f"best of {n} {policy} by {score} of {prm}" for n in ns)
-    return Board(names, values, drawn_tokens + judged, flops)
+    return ConfigTable(names, values, drawn_tokens + judged, flops)
 
 
 def _drawn(side: Matrices, policy: str, ns: Sequence[int]) -> Floats:
     """(P, len(ns)) expected tokens of n samples, the prompt once."""
-    pool = side.experience.pools[policy]
+    pool = side.data.pools[policy]
     return np.asarray(pool.prompt[:, None] + pool.tokens.mean(axis=1)[:, None] * np.asarray(ns, np.float64))

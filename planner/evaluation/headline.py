@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.decision import Rule
-from planner.evaluation.cell import confined
-from planner.evaluation.contest import Contest
+from planner.evaluation.baseline_context import BaselineContext
+from planner.evaluation.compute_to_target import least
 from planner.evaluation.fixed import sizes, votes
 from planner.evaluation.intervals import Interval, Resampler
 from planner.evaluation.overhead import with_overhead
-from planner.evaluation.reach import least
+from planner.evaluation.restricted_planner import restricted
 from planner.planner import Planner
 from planner.replay import replay
 
@@ -65,17 +65,17 @@ class Headline:
 
 
 def headlines(
-    planner: Planner, contest: Contest, resampler: Resampler
+    planner: Planner, context: BaselineContext, resampler: Resampler
 ) -> tuple[tuple[Headline, ...], tuple[Floats, ...]]:
     """Every policy x PRM that planner and log know, and the resampled multiples (resamples,) of each.
 
     A cell in which the planner has no plan is left out.
     """
     cells, drawn = [], []
-    for policy in contest.policies:
-        known = [prm for prm in contest.experience.pools[policy].prms if prm in planner.prms]
+    for policy in context.policies:
+        known = [prm for prm in context.data.pools[policy].prms if prm in planner.prms]
         for prm in (*known, *(() if known else (None,))):
-            found = _cell(planner, contest, resampler, policy, prm) if policy in planner.policies else None
+            found = _cell(planner, context, resampler, policy, prm) if policy in planner.policies else None
             if found is not None:
                 cells.append(found[0])
                 drawn.append(found[1])
@@ -92,17 +92,17 @@ def geometric_mean(cells: tuple[Headline, ...], drawn: tuple[Floats, ...]) -> In
 
 
 def _cell(
-    planner: Planner, contest: Contest, resampler: Resampler, policy: str, prm: str | None
+    planner: Planner, context: BaselineContext, resampler: Resampler, policy: str, prm: str | None
 ) -> tuple[Headline, Floats] | None:
-    stages = confined(planner.stages, policy, prm)
+    stages = restricted(planner.stages, policy, prm)
     if not stages:
         return None
-    done = replay(stages, contest.test, [Rule(price=float(price)) for price in contest.prices])  # type: ignore[arg-type]
-    flops = with_overhead(done, contest.test)
-    board = votes(contest, policy, sizes(contest.experience.pools[policy].draws), contest.test)
+    done = replay(stages, context.test, [Rule(price=float(price)) for price in context.prices])  # type: ignore[arg-type]
+    flops = with_overhead(done, context.test)
+    table = votes(context, policy, sizes(context.data.pools[policy].draws), context.test)
 
     def curves(mean: Resampler | None) -> tuple[Floats, Floats, Floats, Floats]:
-        parts = (done.met.accuracy, flops, board.values, board.flops)
+        parts = (done.met.accuracy, flops, table.values, table.flops)
         one, two, three, four = (
             part.mean(axis=0)[None] if mean is None else mean.means(part) for part in parts
         )
@@ -110,7 +110,7 @@ def _cell(
 
     point, many = _compared(*curves(None)), _compared(*curves(resampler))
     low, high = np.quantile(many.value, [0.025, 0.975])
-    gain = _gain(contest, resampler, policy, done.met.accuracy[:, 0])
+    gain = _gain(context, resampler, policy, done.met.accuracy[:, 0])
     return (
         Headline(
             policy,
@@ -159,11 +159,11 @@ def _compared(ours: Floats, flops: Floats, theirs: Floats, paid: Floats) -> _Com
     return _Compared(value, censored, asked, needed, at_best, at_best_censored)
 
 
-def _gain(contest: Contest, resampler: Resampler, policy: str, ours: Floats) -> Interval:
+def _gain(context: BaselineContext, resampler: Resampler, policy: str, ours: Floats) -> Interval:
     """In percent, of the planner's most accurate setting over one greedy answer."""
-    code = contest.experience.pools[policy].greedy_code
+    code = context.data.pools[policy].greedy_code
     if code is None:
         return Interval(float("nan"), float("nan"), float("nan"))
-    cot = contest.experience.graded(code).astype(np.float64)
+    cot = context.data.graded(code).astype(np.float64)
     closed = resampler.ratio(ours - cot, cot)
     return Interval(100.0 * closed.value, 100.0 * closed.low, 100.0 * closed.high)

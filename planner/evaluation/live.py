@@ -1,4 +1,4 @@
-"""Live runs against what the evaluation promised: the same problems, the same budget, real samples."""
+"""Live runs against what the evaluation expected: the same problems, the same budget, real samples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evaluation.conduct import Conduct
+from planner.evaluation.budget_adherence import BudgetAdherence
 from planner.evaluation.intervals import Interval
 from planner.executor import solve_sync
 from planner.objective import MeanBudget
@@ -27,8 +27,8 @@ Floats = NDArray[np.float64]
 class Live:
     """So many problems solved at a mean ``budget`` (FLOPs).
 
-    ``accuracy`` and ``flops`` were met, the others promised by the replay; ``difference`` of accuracies and
-    ``flops_ratio`` (met over promised) are paired by problem, with normal 95% intervals.
+    ``accuracy`` and ``flops`` were met, the others expected by the replay; ``difference`` of accuracies and
+    ``flops_ratio`` (met over expected) are paired by problem, with normal 95% intervals.
     """
 
     problems: int
@@ -51,12 +51,12 @@ def live(
     settings: Mapping[tuple[str, str | None], Setting],
     problems: Sequence[Problem],
     places: Sequence[int],
-    promised: Conduct,
+    expected: BudgetAdherence,
     *,
     seed: int = 0,
     allow_foreign: bool = False,
 ) -> Live:
-    """Solve ``problems``, which stand at ``places`` of the log that ``promised`` was replayed on.
+    """Solve ``problems``, which stand at ``places`` of the log that ``expected`` was replayed on.
 
     Draws are fresh: a live run shares no sample with the log. Raises LogError for fewer than two problems.
     """
@@ -68,17 +68,17 @@ def live(
             problem,
             planner,
             settings,
-            objective=MeanBudget(promised.budget),
+            objective=MeanBudget(expected.budget),
             seed=seed,
             allow_foreign=allow_foreign,
         )
         right[at] = domain(problem.domain).grade(problem, found.answer)
         spent[at] = found.spend.flops
     where = np.asarray(places)
-    accuracy, flops = promised.accuracy[where], promised.flops[where]
+    accuracy, flops = expected.accuracy[where], expected.flops[where]
     return Live(
         len(problems),
-        promised.budget,
+        expected.budget,
         _normal(right),
         float(accuracy.mean()),
         _normal(right - accuracy),

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evaluation.board import Board
-from planner.evaluation.contest import Contest
+from planner.evaluation.baseline_context import BaselineContext
+from planner.evaluation.config_table import ConfigTable
 from planner.evaluation.frontier import Track
 
 __all__ = ["COUNTS", "neighbours"]
@@ -29,24 +29,24 @@ COUNTS = (1, 3, 5, 10, 20, 40, 80, 160)
 _CHUNK = 256
 
 
-def neighbours(contest: Contest) -> Track:
+def neighbours(context: BaselineContext) -> Track:
     """At each price the choice of best mean accuracy less its price over the nearest neighbours."""
-    test, training = contest.fixed
-    here, there = contest.questions
-    families = np.unique(np.asarray(contest.training.experience.families), return_inverse=True)[1]
-    picks = np.empty((len(test), len(contest.prices)), np.int64)
-    for part in contest.selection:
+    test, training = context.fixed
+    here, there = context.questions
+    families = np.unique(np.asarray(context.training.data.families), return_inverse=True)[1]
+    picks = np.empty((len(test), len(context.prices)), np.int64)
+    for part in context.selection:
         seen = training.rows(part.pick)
         centre, scale = there[part.pick].mean(axis=0), there[part.pick].std(axis=0)
         scale = np.where(scale > 1e-9, scale, np.inf)  # what never varies tells nothing
         known, asked = (there[part.pick] - centre) / scale, (here[part.score] - centre) / scale
         counts = [k for k in COUNTS if k <= len(known)]
         own = families[part.pick]
-        tried = _picks(known, known, seen, counts, contest.prices, (own, own))
+        tried = _picks(known, known, seen, counts, context.prices, (own, own))
         rows = np.arange(len(seen))[:, None, None]
-        utility = seen.values[rows, tried] - contest.prices[:, None] * seen.flops[rows, tried]
+        utility = seen.values[rows, tried] - context.prices[:, None] * seen.flops[rows, tried]
         best = utility.mean(axis=0).argmax(axis=1)
-        found = _picks(asked, known, seen, counts, contest.prices, None)
+        found = _picks(asked, known, seen, counts, context.prices, None)
         picks[part.score] = found[:, np.arange(len(best)), best]
     return test.track("knn", picks)
 
@@ -54,7 +54,7 @@ def neighbours(contest: Contest) -> Track:
 def _picks(
     asked: Floats,
     known: Floats,
-    seen: Board,
+    seen: ConfigTable,
     counts: Sequence[int],
     prices: Floats,
     families: tuple[Ints, Ints] | None,

@@ -13,9 +13,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evaluation.contest import Contest
+from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.frontier import Track
-from planner.evaluation.halves import Half
+from planner.evaluation.split_half import SplitHalf
 
 __all__ = ["WEIGHTS", "oracle"]
 
@@ -27,27 +27,27 @@ Ints = NDArray[np.int64]
 WEIGHTS = (0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 1.0 - 1e-6)
 
 
-def oracle(contest: Contest, *, steady: bool) -> Track:
+def oracle(context: BaselineContext, *, steady: bool) -> Track:
     """Pick on one half, score on the other; costs are those of the choice, as for anyone."""
-    test, training = contest.fixed
-    tested, trained = contest.halved
+    test, training = context.fixed
+    tested, trained = context.halved
     weights = WEIGHTS if steady else WEIGHTS[-1:]
-    out = np.zeros((3, len(test), len(contest.prices)))
-    for part in contest.selection:
+    out = np.zeros((3, len(test), len(context.prices)))
+    for part in context.selection:
         means = training.values[part.pick].mean(axis=0)
         flops = training.flops[part.pick]
-        seen = [Half(half.values[part.pick], half.pass_rate[part.pick]) for half in trained]
-        asked = [Half(half.values[part.score], half.pass_rate[part.score]) for half in tested]
+        seen = [SplitHalf(half.values[part.pick], half.pass_rate[part.pick]) for half in trained]
+        asked = [SplitHalf(half.values[part.score], half.pass_rate[part.score]) for half in tested]
         rows = np.arange(len(part.score))[:, None]
         for known, scored in ((0, 1), (1, 0)):
             utility = np.stack(
                 [
-                    _utility(seen[known], seen[scored], means, flops, contest.prices, weight)
+                    _utility(seen[known], seen[scored], means, flops, context.prices, weight)
                     for weight in weights
                 ]
             )
             best = np.asarray(weights)[utility.argmax(axis=0)]
-            picks = _picks(asked[known], means, test.flops[part.score], contest.prices, best)
+            picks = _picks(asked[known], means, test.flops[part.score], context.prices, best)
             for target, values in zip(
                 out, (asked[scored].values, test.tokens[part.score], test.flops[part.score]), strict=True
             ):
@@ -55,7 +55,7 @@ def oracle(contest: Contest, *, steady: bool) -> Track:
     return Track("oracle_steady" if steady else "oracle", *out)
 
 
-def _picks(half: Half, means: Floats, flops: Floats, prices: Floats, weights: Floats) -> Ints:
+def _picks(half: SplitHalf, means: Floats, flops: Floats, prices: Floats, weights: Floats) -> Ints:
     """(P, J) choices, with the weight (J,) of each price."""
     picks = np.empty((len(flops), len(prices)), np.int64)
     for j, (price, weight) in enumerate(zip(prices, weights, strict=True)):
@@ -64,7 +64,7 @@ def _picks(half: Half, means: Floats, flops: Floats, prices: Floats, weights: Fl
 
 
 def _utility(
-    known: Half, scored: Half, means: Floats, flops: Floats, prices: Floats, weight: float
+    known: SplitHalf, scored: SplitHalf, means: Floats, flops: Floats, prices: Floats, weight: float
 ) -> Floats:
     """(J,) mean accuracy on the other half less its price."""
     picks = _picks(known, means, flops, prices, np.full(len(prices), weight))

@@ -27,7 +27,7 @@ PER_CHARACTER = 100.0
 
 def with_overhead(done: Replay, matrices: Matrices) -> Floats:
     """(P, J) FLOPs that the replayed decisions met, deciding included."""
-    characters = np.array([len(question) for question in matrices.experience.questions], np.float64)
+    characters = np.array([len(question) for question in matrices.data.questions], np.float64)
     spent = done.met.flops + PER_CHARACTER * characters[:, None]
     for matrix, reached in zip(done.matrices, done.reached, strict=True):
         spent = spent + PER_DECISION * matrix.per_problem(reached.astype(np.float64))

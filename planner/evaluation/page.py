@@ -85,7 +85,7 @@ def _evaluation(one: _Figures) -> list[str]:
         "Before any token, with the price as it came from training:",
         "",
         *_table(
-            ("mean budget", "FLOPs promised", "met", "off by %", "accuracy promised, %", "met, %"),
+            ("mean budget", "FLOPs expected", "met", "off by %", "accuracy expected, %", "met, %"),
             (
                 (
                     name,
@@ -227,15 +227,15 @@ def _live(one: _Figures) -> list[str]:
         "## Live",
         "",
         f"{one['problems']} problems solved by the models: {100 * right['value']:.1f}% right, "
-        f"{100 * one['accuracy_promised']:.1f}% promised by the replay,",
-        f"a difference of {points['value']:+.1f} points ({_ends(points)}). FLOPs over those promised: "
+        f"{100 * one['accuracy_promised']:.1f}% expected by the replay,",
+        f"a difference of {points['value']:+.1f} points ({_ends(points)}). FLOPs over those expected: "
         f"{ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}).",
         "",
     ]
 
 
 def _safety(trials: Sequence[_Figures]) -> list[str]:
-    budgets = [f"{duel['samples']:g} samples" for duel in trials[0]["duels"]]
+    budgets = [f"{paired_comparison['samples']:g} samples" for paired_comparison in trials[0]["duels"]]
     return [
         "## Bad PRMs",
         "",
@@ -248,7 +248,7 @@ def _safety(trials: Sequence[_Figures]) -> list[str]:
                 (
                     trial["prm"],
                     trial["told"],
-                    *map(_duel, trial["duels"]),
+                    *map(_comparison, trial["duels"]),
                     "yes" if trial["safe"] else "**no**",
                 )
                 for trial in trials
@@ -260,7 +260,14 @@ def _safety(trials: Sequence[_Figures]) -> list[str]:
 
 def _transfer(found: Sequence[_Figures]) -> list[str]:
     rows = [
-        (move["kind"], f"`{move['name']}`", move["told"], str(move["problems"]), rival, *map(_duel, duels))
+        (
+            move["kind"],
+            f"`{move['name']}`",
+            move["told"],
+            str(move["problems"]),
+            rival,
+            *map(_comparison, duels),
+        )
         for move in found
         for rival, duels in move["duels"].items()
         if duels
@@ -273,14 +280,21 @@ def _transfer(found: Sequence[_Figures]) -> list[str]:
         "of it or by calibration problems. The rival picks on what the planner was learned from.",
         "",
         *_table(
-            ("", "left out", "told", "problems", "rival", *(f"{duel['samples']:g} samples" for duel in held)),
+            (
+                "",
+                "left out",
+                "told",
+                "problems",
+                "rival",
+                *(f"{paired_comparison['samples']:g} samples" for paired_comparison in held),
+            ),
             rows,
         ),
         "",
     ]
 
 
-def _duel(one: _Figures) -> str:
+def _comparison(one: _Figures) -> str:
     return f"{100 * one['above']:+.1f} ({100 * one['low']:.1f} to {100 * one['high']:.1f})"
 
 

@@ -17,14 +17,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from planner.evaluation.slices import rows_of
-from planner.experience import Experience, Tables, read_experience
-from planner.labels import Look, draw_probes
+from planner.labels import Probe, draw_probes
 from planner.matrix import Matrices
 from planner.objective import MeanBudget, Objective, Price
 from planner.planner import Planner
 from planner.recommendation import Recommendation
 from planner.replay import replay
 from planner.stages import Stage
+from planner.training_data import Tables, TrainingData, read_training_data
 from search.grading.registry import domain
 from search.problem import Problem
 from search.result import Candidate, Spend
@@ -34,7 +34,7 @@ __all__ = ["Parity", "draws_of", "parity"]
 
 Ints = NDArray[np.int64]
 
-#: accuracy per sample: cheap enough to look far, and dear enough to stop early
+#: accuracy per sample: cheap enough to probe far, and dear enough to stop early
 _PRICES = (1e-3, 3e-2)
 
 
@@ -65,51 +65,51 @@ def parity(
 
     Every stage that a replay reaches is asked, for each of ``probes`` random probes.
     """
-    whole = read_experience(tables, planner.policies, planner.prms)
-    experience = rows_of(whole, np.arange(min(problems, len(whole))))
-    matrices = Matrices(experience, planner.encoder, probes=probes, resamples=1, seed=seed)
-    desk = _Desk(planner, tables, experience)
+    whole = read_training_data(tables, planner.policies, planner.prms)
+    data = rows_of(whole, np.arange(min(problems, len(whole))))
+    matrices = Matrices(data, planner.encoder, probes=probes, resamples=1, seed=seed)
+    run = _ReplayedRun(planner, tables, data)
     unit = planner.sample_flops
     aims: list[Objective] = [MeanBudget(budget * unit) for budget in budgets]
     aims += [Price(price / unit) for price in _PRICES]
     compared = agreed = 0
     first: str | None = None
     for aim in aims:
-        rules = [planner.rule(aim, None, Spend(), question) for question in experience.questions]
+        rules = [planner.rule(aim, None, Spend(), question) for question in data.questions]
         done = replay(planner.stages, matrices, rules.__getitem__)
         for stage, matrix, options, reached in zip(
             planner.stages, done.matrices, done.made, done.reached, strict=True
         ):
-            drawn = draws_of(experience, stage.look, probes, seed)
+            drawn = draws_of(data, stage.probe, probes, seed)
             for row in np.flatnonzero(reached[:, 0]):
                 place = int(matrix.problem[row])
-                live = desk.advice(stage.look, place, drawn[place, row % matrix.probes], aim)
+                live = run.advice(stage.probe, place, drawn[place, row % matrix.probes], aim)
                 same = _same(stage, int(options[row, 0]), live)
                 compared += 1
                 agreed += same
                 if not same and first is None:
-                    name, said = experience.problem_ids[place], live.look or live.choice
-                    first = f"{name} after {stage.look} under {aim}: live says {said}"
+                    name, said = data.problem_ids[place], live.probe or live.choice
+                    first = f"{name} after {stage.probe} under {aim}: live says {said}"
     return Parity(compared, agreed, first)
 
 
-def draws_of(experience: Experience, look: Look, probes: int, seed: int) -> Ints:
-    """(P, probes, samples) the draws that a replay of so many probes shows at a look."""
-    pool = experience.pools[look.policy]
-    held = look.samples
+def draws_of(data: TrainingData, probe: Probe, probes: int, seed: int) -> Ints:
+    """(P, probes, samples) the draws that a replay of so many probes shows at a probe."""
+    pool = data.pools[probe.policy]
+    held = probe.samples
     return draw_probes(
-        len(experience), pool.draws, held=held, probes=probes, resamples=1, seed=seed, longest=max(held, 1)
+        len(data), pool.draws, held=held, probes=probes, resamples=1, seed=seed, longest=max(held, 1)
     ).probe(held)
 
 
-class _Desk:
+class _ReplayedRun:
     """Hands the samples of a log to a planner as an engine would have returned them."""
 
-    def __init__(self, planner: Planner, tables: Tables, experience: Experience) -> None:
+    def __init__(self, planner: Planner, tables: Tables, data: TrainingData) -> None:
         self._planner = planner
-        self._questions = experience.questions
-        self._ids = experience.problem_ids
-        wanted = pl.col("problem_id").is_in(list(experience.problem_ids))
+        self._questions = data.questions
+        self._ids = data.problem_ids
+        wanted = pl.col("problem_id").is_in(list(data.problem_ids))
         self._problems = {
             row["problem_id"]: Problem(
                 row["problem_id"],
@@ -131,19 +131,19 @@ class _Desk:
             for row in tables.scan("scores").filter(pooled).collect().iter_rows(named=True)
         }
 
-    def advice(self, look: Look, place: int, draws: Ints, aim: Objective) -> Recommendation:
+    def advice(self, probe: Probe, place: int, draws: Ints, aim: Objective) -> Recommendation:
         """What the live planner says of a problem once these draws of its pool are there."""
         question, name = self._questions[place], self._ids[place]
-        if not look.samples:
+        if not probe.samples:
             return self._planner.recommend(question, objective=aim)
-        candidates = [self._candidate(name, look, int(draw)) for draw in draws]
+        candidates = [self._candidate(name, probe, int(draw)) for draw in draws]
         problem = self._problems[name]
         groups = group(problem, domain(problem.domain), [candidate.answer for candidate in candidates])
-        return self._planner.decide(question, look, candidates, objective=aim, groups=groups)
+        return self._planner.decide(question, probe, candidates, objective=aim, groups=groups)
 
-    def _candidate(self, name: str, look: Look, draw: int) -> Candidate:
-        row = self._samples[name, look.policy][draw]
-        rewards = () if look.prm is None else self._rewards[name, look.policy, look.prm, row["draw"]]
+    def _candidate(self, name: str, probe: Probe, draw: int) -> Candidate:
+        row = self._samples[name, probe.policy][draw]
+        rewards = () if probe.prm is None else self._rewards[name, probe.policy, probe.prm, row["draw"]]
         return Candidate(
             row["text"],
             row["answer"],
@@ -156,6 +156,6 @@ class _Desk:
 
 
 def _same(stage: Stage, option: int, live: Recommendation) -> bool:
-    """Whether the live advice is the option of a replay: a choice, or looking further."""
-    looks = option >= len(stage.choices)
-    return live.look is not None if looks else live.look is None and live.choice == stage.choices[option]
+    """Whether the live advice is the option of a replay: a choice, or probing further."""
+    probes = option >= len(stage.choices)
+    return live.probe is not None if probes else live.probe is None and live.choice == stage.choices[option]

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evaluation.board import Board
-from planner.experience import Experience
+from planner.evaluation.config_table import ConfigTable
 from planner.labels import draw_probes
+from planner.training_data import TrainingData
 
 __all__ = ["Running", "run_votes", "stopped"]
 
@@ -63,9 +63,9 @@ class Running:
         return int(self.right.shape[2])
 
 
-def run_votes(experience: Experience, policy: str, *, seed: int, orders: int) -> Running:
+def run_votes(data: TrainingData, policy: str, *, seed: int, orders: int) -> Running:
     """Replay a policy's pool in as many random ``orders``."""
-    pool = experience.pools[policy]
+    pool = data.pools[policy]
     problems, length = pool.codes.shape
     drawn = draw_probes(
         problems, length, held=0, probes=1, resamples=orders, seed=seed, longest=length
@@ -73,23 +73,23 @@ def run_votes(experience: Experience, policy: str, *, seed: int, orders: int) ->
     right = np.empty(drawn.shape, bool)
     first, second, alike = (np.empty(drawn.shape, np.int16) for _ in range(3))
     tokens = np.empty(drawn.shape, np.float32)
-    step = max(1, _CHUNK // (orders * max(length, experience.right.shape[1])))
+    step = max(1, _CHUNK // (orders * max(length, data.right.shape[1])))
     for begin in range(0, problems, step):
         part = slice(begin, begin + step)
         order = drawn[part].astype(np.int64)
         at = np.arange(begin, begin + len(order))[:, None, None]
         leads, *votes = _race(pool.codes[at, order].reshape(-1, length))
-        right[part] = _graded(experience, at, leads.reshape(order.shape))
+        right[part] = _graded(data, at, leads.reshape(order.shape))
         for target, found in zip((first, second, alike), votes, strict=True):
             target[part] = found.reshape(order.shape)
         tokens[part] = pool.prompt[part, None, None] + pool.tokens[at, order].cumsum(axis=2)
-    rate = experience.policies[policy].flops(1.0)
+    rate = data.policies[policy].flops(1.0)
     return Running(policy, drawn, right, first, second, alike, tokens, rate)
 
 
-def _graded(experience: Experience, at: Ints, codes: Shorts) -> NDArray[np.bool_]:
+def _graded(data: TrainingData, at: Ints, codes: Shorts) -> NDArray[np.bool_]:
     """Whether answers (N, R, T) of the problems ``at`` (N, 1, 1) are right; no answer is not."""
-    return np.where(codes >= 0, experience.right[at, np.maximum(codes, 0)], False)
+    return np.where(codes >= 0, data.right[at, np.maximum(codes, 0)], False)
 
 
 def _race(codes: Ints) -> tuple[Shorts, Shorts, Shorts, Shorts]:
@@ -126,8 +126,8 @@ def _race(codes: Ints) -> tuple[Shorts, Shorts, Shorts, Shorts]:
     return lead_, first_, second_, alike_
 
 
-def stopped(running: Running, rules: Iterable[tuple[str, Ints]]) -> Board:
-    """The board of rules that stop: each one's name, and the index of its last draw, (P, R)."""
+def stopped(running: Running, rules: Iterable[tuple[str, Ints]]) -> ConfigTable:
+    """The config table of rules that stop: each one's name, and the index of its last draw, (P, R)."""
     names, values, tokens = [], [], []
     for name, last in rules:
         place = last[:, :, None]
@@ -137,4 +137,4 @@ def stopped(running: Running, rules: Iterable[tuple[str, Ints]]) -> Board:
             np.take_along_axis(running.tokens, place, axis=2)[..., 0].mean(axis=1, dtype=np.float64)
         )
     spent = np.stack(tokens, axis=1)
-    return Board(tuple(names), np.stack(values, axis=1), spent, spent * running.rate)
+    return ConfigTable(tuple(names), np.stack(values, axis=1), spent, spent * running.rate)

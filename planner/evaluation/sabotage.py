@@ -18,9 +18,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.experience import Experience, PolicyPool, PrmPool, TreeRuns
 from planner.features.probe import SUMMARY, summarise_padded
 from planner.labels import winners
+from planner.training_data import PolicyPool, PrmPool, TrainingData, TreeRuns
 from search.choice import Choice
 from search.scores import SCORES
 
@@ -61,11 +61,11 @@ SABOTAGES: Mapping[str, _Rewards] = MappingProxyType(
 )
 
 
-def sabotaged(experience: Experience, kind: str, *, seed: int = 0) -> Experience:
+def sabotaged(data: TrainingData, kind: str, *, seed: int = 0) -> TrainingData:
     """The same log with every PRM replaced by one of ``SABOTAGES``. Equal seeds give equal rewards."""
     rewards = SABOTAGES[kind]
     pools = {}
-    for name, pool in experience.pools.items():
+    for name, pool in data.pools.items():
         prms = {
             prm: replace(held, summary=_summaries(pool, held, rewards, np.random.default_rng([seed, at])))
             for at, (prm, held) in enumerate(pool.prms.items())
@@ -73,9 +73,9 @@ def sabotaged(experience: Experience, kind: str, *, seed: int = 0) -> Experience
         pools[name] = replace(pool, prms=prms)
     trees = {
         choice: _steered(pools[choice.policy], choice, runs, np.random.default_rng([seed, 77, at]))
-        for at, (choice, runs) in enumerate(experience.trees.items())
+        for at, (choice, runs) in enumerate(data.trees.items())
     }
-    return replace(experience, pools=pools, trees=trees)
+    return replace(data, pools=pools, trees=trees)
 
 
 def _summaries(
@@ -100,8 +100,8 @@ def _steered(pool: PolicyPool, choice: Choice, runs: TreeRuns, rng: np.random.Ge
     summary = pool.prms[str(choice.prm)].summary
     order = rng.random((problems, count, pool.draws)).argsort(axis=2)[:, :, :drawn]
     at = np.arange(problems)[:, None, None]
-    steering = summary[at, order, SCORES.index(str(plan.prune))]
-    best = np.sort(np.argsort(-steering, axis=2, kind="stable")[:, :, :keep], axis=2)
+    decision_filter = summary[at, order, SCORES.index(str(plan.prune))]
+    best = np.sort(np.argsort(-decision_filter, axis=2, kind="stable")[:, :, :keep], axis=2)
     taken = np.take_along_axis(order, best, axis=2)
     codes, scores = pool.codes[at, taken], summary[at, taken, SCORES.index(str(plan.score))]
     won = winners(codes.reshape(-1, keep), scores.reshape(-1, keep), str(plan.vote)).reshape(problems, count)

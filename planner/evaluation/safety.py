@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from planner.evaluation.duel import Bout, Duel, duel
+from planner.evaluation.paired_comparison import ComparisonSpec, PairedComparison, paired_comparison
 from planner.evaluation.sabotage import SABOTAGES, sabotaged
 from planner.evaluation.slices import calibration_rows, rows_of
-from planner.experience import Experience
 from planner.planner import Planner
+from planner.training_data import TrainingData
 
 __all__ = ["CALIBRATION", "HARM", "Trial", "safety"]
 
@@ -31,7 +31,7 @@ class Trial:
 
     prm: str
     told: str
-    duels: tuple[Duel, ...]
+    duels: tuple[PairedComparison, ...]
 
     @property
     def safe(self) -> bool:
@@ -41,23 +41,23 @@ class Trial:
 
 def safety(
     planner: Planner,
-    experience: Experience,
-    training: Experience,
-    bout: Bout,
+    data: TrainingData,
+    training: TrainingData,
+    spec: ComparisonSpec,
     *,
-    refit: Callable[[Experience], Planner] | None = None,
+    refit: Callable[[TrainingData], Planner] | None = None,
 ) -> tuple[Trial, ...]:
     """Every sabotage, told nothing and, with ``refit``, told by calibration problems of the training log.
 
     ``refit`` makes a planner from a log of at most ``CALIBRATION`` problems whose PRMs are the replaced ones.
     """
-    known = rows_of(training, calibration_rows(training, CALIBRATION, bout.seed))
+    known = rows_of(training, calibration_rows(training, CALIBRATION, spec.seed))
     out = []
     for kind in SABOTAGES:
-        broken = sabotaged(experience, kind, seed=bout.seed)
+        broken = sabotaged(data, kind, seed=spec.seed)
         told = {"probe": planner}
         if refit is not None:
-            told["calibration"] = refit(sabotaged(known, kind, seed=bout.seed + 1))
+            told["calibration"] = refit(sabotaged(known, kind, seed=spec.seed + 1))
         for how, decider in told.items():
-            out.append(Trial(kind, how, duel(decider, broken, training, bout)))
+            out.append(Trial(kind, how, paired_comparison(decider, broken, training, spec)))
     return tuple(out)

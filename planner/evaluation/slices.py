@@ -1,4 +1,4 @@
-"""Parts of an experience: some problems, some models, or models that stand under another's name.
+"""Parts of a log's data: some problems, some models, or models that stand under another's name.
 
 What is left out is left out everywhere: pools, tree searches, choices and cards.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.experience import Experience
+from planner.training_data import TrainingData
 from search.cards import ModelCard
 from search.choice import Choice
 from search.errors import LogError, TooLittleDataError
@@ -22,7 +22,7 @@ __all__ = ["calibration_rows", "known_as", "only", "rows_of", "sample_flops"]
 Ints = NDArray[np.int64]
 
 
-def rows_of(experience: Experience, at: Ints) -> Experience:
+def rows_of(data: TrainingData, at: Ints) -> TrainingData:
     """Some problems alone, in this order. Raises TooLittleDataError for none."""
     if not len(at):
         raise TooLittleDataError("a part of a log must hold at least one problem, got none")
@@ -31,56 +31,56 @@ def rows_of(experience: Experience, at: Ints) -> Experience:
         return tuple(values[i] for i in at)
 
     return replace(
-        experience,
-        problem_ids=texts(experience.problem_ids),
-        families=texts(experience.families),
-        domains=texts(experience.domains),
-        questions=texts(experience.questions),
-        right=experience.right[at],
-        pools=_rows(experience.pools, at),
-        trees=_rows(experience.trees, at),
+        data,
+        problem_ids=texts(data.problem_ids),
+        families=texts(data.families),
+        domains=texts(data.domains),
+        questions=texts(data.questions),
+        right=data.right[at],
+        pools=_rows(data.pools, at),
+        trees=_rows(data.trees, at),
     )
 
 
 def only(
-    experience: Experience,
+    data: TrainingData,
     *,
     policies: Collection[str] | None = None,
     prms: Collection[str] | None = None,
     choices: Collection[Choice] | None = None,
-) -> Experience:
+) -> TrainingData:
     """Some models alone, and some choices; None keeps all. Raises LogError where no choice is left."""
-    kept = tuple(experience.policies if policies is None else policies)
-    judges = tuple(experience.prms if prms is None else prms)
+    kept = tuple(data.policies if policies is None else policies)
+    judges = tuple(data.prms if prms is None else prms)
 
     def stays(choice: Choice) -> bool:
         known = choice.policy in kept and (choice.prm is None or choice.prm in judges)
         return known and (choices is None or choice in choices)
 
-    left = tuple(choice for choice in experience.choices if stays(choice))
+    left = tuple(choice for choice in data.choices if stays(choice))
     if not left:
         raise LogError(f"a part of a log must hold a choice, got none of {', '.join((*kept, *judges))}")
     pools = {
         name: replace(pool, prms={prm: held for prm, held in pool.prms.items() if prm in judges})
-        for name, pool in experience.pools.items()
+        for name, pool in data.pools.items()
         if name in kept
     }
     return replace(
-        experience,
+        data,
         pools=pools,
-        trees={choice: runs for choice, runs in experience.trees.items() if stays(choice)},
+        trees={choice: runs for choice, runs in data.trees.items() if stays(choice)},
         choices=left,
-        policies={name: card for name, card in experience.policies.items() if name in pools},
-        prms={n: c for n, c in experience.prms.items() if any(n in pool.prms for pool in pools.values())},
+        policies={name: card for name, card in data.policies.items() if name in pools},
+        prms={n: c for n, c in data.prms.items() if any(n in pool.prms for pool in pools.values())},
     )
 
 
 def known_as(
-    experience: Experience,
+    data: TrainingData,
     *,
     policies: Mapping[str, str] | None = None,
     prms: Mapping[str, str] | None = None,
-) -> Experience:
+) -> TrainingData:
     """The same with models under other names; their cards, and so what they cost, stay their own."""
     people, judges = policies or {}, prms or {}
 
@@ -94,25 +94,25 @@ def known_as(
         }
 
     return replace(
-        experience,
+        data,
         pools={
             people.get(name, name): replace(
                 pool, prms={judges.get(prm, prm): held for prm, held in pool.prms.items()}
             )
-            for name, pool in experience.pools.items()
+            for name, pool in data.pools.items()
         },
-        trees={renamed(choice): runs for choice, runs in experience.trees.items()},
-        choices=tuple(sorted(map(renamed, experience.choices), key=str)),
-        policies=cards(experience.policies, people),
-        prms=cards(experience.prms, judges),
+        trees={renamed(choice): runs for choice, runs in data.trees.items()},
+        choices=tuple(sorted(map(renamed, data.choices), key=str)),
+        policies=cards(data.policies, people),
+        prms=cards(data.prms, judges),
     )
 
 
-def calibration_rows(experience: Experience, count: int, seed: int) -> Ints:
+def calibration_rows(data: TrainingData, count: int, seed: int) -> Ints:
     """At most ``count`` problems, drawn over families in turn so that few still cover them."""
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(experience))
-    families = np.asarray(experience.families)[order]
+    order = rng.permutation(len(data))
+    families = np.asarray(data.families)[order]
     turn = np.empty(len(order), np.int64)
     for family in np.unique(families):
         inside = np.flatnonzero(families == family)
@@ -120,10 +120,10 @@ def calibration_rows(experience: Experience, count: int, seed: int) -> Ints:
     return np.sort(order[np.argsort(turn, kind="stable")[:count]])
 
 
-def sample_flops(experience: Experience) -> float:
+def sample_flops(data: TrainingData) -> float:
     """One sample-equivalent: mean logical FLOPs of one sample of the main policy."""
-    pool = experience.pools[experience.main]
-    return experience.policies[experience.main].flops(float(pool.tokens.mean() + pool.prompt.mean()))
+    pool = data.pools[data.main]
+    return data.policies[data.main].flops(float(pool.tokens.mean() + pool.prompt.mean()))
 
 
 def _rows(value: Any, at: Ints) -> Any:

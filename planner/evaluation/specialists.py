@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evaluation.evaluate import contest_of
+from planner.evaluation.evaluate import context_of
 from planner.evaluation.headline import Headline, geometric_mean, headlines
 from planner.evaluation.intervals import Resampler
 from planner.evaluation.slices import only
-from planner.experience import Experience
 from planner.planner import Planner
+from planner.training_data import TrainingData
 from search.errors import TooLittleDataError
 
 __all__ = ["Specialists", "specialists"]
@@ -33,9 +33,9 @@ class Specialists:
 
 
 def specialists(
-    learned: Experience,
-    held_out: Experience,
-    fit: Callable[[Experience], Planner],
+    learned: TrainingData,
+    held_out: TrainingData,
+    fit: Callable[[TrainingData], Planner],
     *,
     seed: int = 0,
     bootstrap: int = 2000,
@@ -51,7 +51,7 @@ def specialists(
     for policy, prm in _pairs(learned, held_out):
         mine, theirs = (only(log, policies=(policy,), prms=(prm,)) for log in (learned, held_out))
         planner = fit(mine)
-        found = headlines(planner, contest_of(planner, theirs, mine, seed=seed), resampler)
+        found = headlines(planner, context_of(planner, theirs, mine, seed=seed), resampler)
         cells += found[0]
         drawn += found[1]
     if not cells:
@@ -61,7 +61,7 @@ def specialists(
     return Specialists(tuple(cells), asdict(geometric_mean(tuple(cells), tuple(drawn))))
 
 
-def _pairs(learned: Experience, held_out: Experience) -> list[tuple[str, str]]:
+def _pairs(learned: TrainingData, held_out: TrainingData) -> list[tuple[str, str]]:
     return [
         (policy, prm)
         for policy, pool in held_out.pools.items()

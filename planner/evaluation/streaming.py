@@ -32,9 +32,7 @@ def streamed(planner: Planner, matrices: Matrices, budgets: Sequence[float], *, 
     done = replay(planner.stages, matrices, [Rule(price=float(price)) for price in prices])
     spent = with_overhead(done, matrices)
     order = np.random.default_rng(seed).permutation(len(spent))
-    return [
-        _mean(planner, matrices.experience.questions, spent, order.tolist(), budget) for budget in budgets
-    ]
+    return [_mean(planner, matrices.data.questions, spent, order.tolist(), budget) for budget in budgets]
 
 
 def _mean(

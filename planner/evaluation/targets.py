@@ -41,12 +41,12 @@ def targets(found: _Figures) -> list[dict[str, Any]]:
     if "live" in found:
         gap = _times(found["live"]["difference"], 100.0)
         within = gap["low"] <= 0.0 <= gap["high"]
-        rows.append(_row("live accuracy less what was promised", "0 in its interval", gap, "points", within))
+        rows.append(_row("live accuracy less what was expected", "0 in its interval", gap, "points", within))
     for told in ("probe", "calibration"):
         tried = [trial for trial in found.get("safety", ()) if trial["told"] == told]
-        lows = [duel["low"] for trial in tried for duel in trial["duels"]]
+        lows = [paired_comparison["low"] for trial in tried for paired_comparison in trial["duels"]]
         if lows:
-            name = f"bad PRMs, told by {told}: least lower end over majority"
+            name = f"broken PRM, announced by {told}: worst lower confidence bound against majority"
             safe = all(trial["safe"] for trial in tried)
             rows.append(_row(name, "above -1 point", {"value": 100 * min(lows)}, "points", safe))
     return rows

@@ -12,10 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.evaluation.duel import Bout, Duel, Reached, judge, meet
+from planner.evaluation.paired_comparison import (
+    ComparisonSpec,
+    PairedComparison,
+    Reached,
+    compare,
+    replay_all,
+)
 from planner.evaluation.slices import calibration_rows, known_as, only, rows_of, sample_flops
-from planner.experience import Experience
 from planner.planner import Planner
+from planner.training_data import TrainingData
 from search.errors import LogError
 
 __all__ = ["CALIBRATION", "Move", "left_out_domain", "left_out_families", "left_out_policy", "left_out_prm"]
@@ -29,7 +35,7 @@ _PARTS = 5
 _RIVALS = ("majority", "mixture", "knn")
 
 #: makes a planner from a log
-Fit = Callable[[Experience], Planner]
+Fit = Callable[[TrainingData], Planner]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +47,12 @@ class Move:
     name: str
     told: str
     problems: int
-    duels: Mapping[str, tuple[Duel, ...]]
+    duels: Mapping[str, tuple[PairedComparison, ...]]
 
 
-def left_out_families(learned: Experience, held_out: Experience, fit: Fit, bout: Bout) -> tuple[Move, ...]:
+def left_out_families(
+    learned: TrainingData, held_out: TrainingData, fit: Fit, spec: ComparisonSpec
+) -> tuple[Move, ...]:
     """Every problem decided by a planner that saw no problem of its family: five parts, all judged together.
 
     Raises LogError with fewer than five families.
@@ -52,7 +60,7 @@ def left_out_families(learned: Experience, held_out: Experience, fit: Fit, bout:
     families = sorted(set(held_out.families))
     if len(families) < _PARTS:
         raise LogError(f"families are left out in {_PARTS} parts, got {len(families)}: {', '.join(families)}")
-    dealt = np.random.default_rng(bout.seed).permutation(len(families)) % _PARTS
+    dealt = np.random.default_rng(spec.seed).permutation(len(families)) % _PARTS
     part = {family: int(dealt[place]) for place, family in enumerate(families)}
     unit = sample_flops(held_out)
     met: dict[str, list[list[Reached]]] = {}
@@ -63,10 +71,10 @@ def left_out_families(learned: Experience, held_out: Experience, fit: Fit, bout:
         log = rows_of(learned, np.flatnonzero([part.get(f) != number for f in learned.families]))
         order += asked.families
         seen += len(log)
-        for name, reached in meet(fit(log), asked, log, bout, _RIVALS, unit).items():
+        for name, reached in replay_all(fit(log), asked, log, spec, _RIVALS, unit).items():
             met.setdefault(name, []).append(reached)
     whole = {name: _joined(parts) for name, parts in met.items() if len(parts) == _PARTS}
-    duels = {name: judge(whole["planner"], whole[name], order, bout) for name in _RIVALS if name in whole}
+    duels = {name: compare(whole["planner"], whole[name], order, spec) for name in _RIVALS if name in whole}
     return (Move("families", f"{_PARTS} parts", "nothing", seen // _PARTS, duels),)
 
 
@@ -83,7 +91,7 @@ def _joined(parts: Sequence[Sequence[Reached]]) -> list[Reached]:
 
 
 def left_out_domain(
-    learned: Experience, held_out: Experience, name: str, fit: Fit, bout: Bout
+    learned: TrainingData, held_out: TrainingData, name: str, fit: Fit, spec: ComparisonSpec
 ) -> tuple[Move, ...]:
     """Learn without a domain and decide on it alone; then with some of its problems added.
 
@@ -97,16 +105,16 @@ def left_out_domain(
             f"of {', '.join(sorted(set(learned.domains)))}"
         )
     new = np.flatnonzero(inside)
-    some = new[calibration_rows(rows_of(learned, new), CALIBRATION, bout.seed)]
+    some = new[calibration_rows(rows_of(learned, new), CALIBRATION, spec.seed)]
     logs = {
         "nothing": rows_of(learned, np.flatnonzero(~inside)),
         "calibration": rows_of(learned, np.sort(np.concatenate([np.flatnonzero(~inside), some]))),
     }
-    return _moved("domain", name, logs, rows_of(held_out, np.flatnonzero(asked)), fit, bout)
+    return _moved("domain", name, logs, rows_of(held_out, np.flatnonzero(asked)), fit, spec)
 
 
 def left_out_policy(
-    learned: Experience, held_out: Experience, name: str, fit: Fit, bout: Bout
+    learned: TrainingData, held_out: TrainingData, name: str, fit: Fit, spec: ComparisonSpec
 ) -> tuple[Move, ...]:
     """Learn from the policy nearest in size and decide for ``name``; then learn from some of its problems.
 
@@ -123,16 +131,16 @@ def left_out_policy(
     old = only(learned, policies=(other,))
     new = known_as(only(learned, policies=(name,)), policies={name: other})
     asked = known_as(only(held_out, policies=(name,)), policies={name: other})
-    return _renamed("policy", name, old, new, asked, fit, bout)
+    return _renamed("policy", name, old, new, asked, fit, spec)
 
 
 def left_out_prm(
-    learned: Experience,
-    held_out: Experience,
+    learned: TrainingData,
+    held_out: TrainingData,
     name: str,
     stand_in: str,
     fit: Fit,
-    bout: Bout,
+    spec: ComparisonSpec,
 ) -> tuple[Move, ...]:
     """Learn with the PRM ``stand_in`` and decide with ``name`` in its place; then learn from problems of it.
 
@@ -147,38 +155,38 @@ def left_out_prm(
     old = only(learned, prms=(stand_in,))
     new = known_as(only(learned, prms=(name,)), prms={name: stand_in})
     asked = known_as(only(held_out, prms=(name,)), prms={name: stand_in})
-    return _renamed("prm", name, old, new, asked, fit, bout)
+    return _renamed("prm", name, old, new, asked, fit, spec)
 
 
 def _renamed(
     kind: str,
     name: str,
-    old: Experience,
-    new: Experience,
-    asked: Experience,
+    old: TrainingData,
+    new: TrainingData,
+    asked: TrainingData,
     fit: Fit,
-    bout: Bout,
+    spec: ComparisonSpec,
 ) -> tuple[Move, ...]:
     shared = set(old.choices) & set(new.choices) & set(asked.choices)
-    some = rows_of(new, calibration_rows(new, CALIBRATION, bout.seed))
+    some = rows_of(new, calibration_rows(new, CALIBRATION, spec.seed))
     logs = {"nothing": only(old, choices=shared), "calibration": only(some, choices=shared)}
-    return _moved(kind, name, logs, only(asked, choices=shared), fit, bout)
+    return _moved(kind, name, logs, only(asked, choices=shared), fit, spec)
 
 
 def _moved(
     kind: str,
     name: str,
-    logs: Mapping[str, Experience],
-    asked: Experience,
+    logs: Mapping[str, TrainingData],
+    asked: TrainingData,
     fit: Fit,
-    bout: Bout,
+    spec: ComparisonSpec,
 ) -> tuple[Move, ...]:
     out = []
     for told, log in logs.items():
         planner = fit(log)
-        met = meet(planner, asked, log, bout, _RIVALS, sample_flops(asked))
+        met = replay_all(planner, asked, log, spec, _RIVALS, sample_flops(asked))
         duels = {
-            rival: judge(met["planner"], met[rival], asked.families, bout)
+            rival: compare(met["planner"], met[rival], asked.families, spec)
             for rival in _RIVALS
             if rival in met
         }

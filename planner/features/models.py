@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from planner.experience import Experience
+from planner.training_data import TrainingData
 
 __all__ = ["within_problem_auroc"]
 
 
 def within_problem_auroc(
-    experience: Experience, policy: str, prm: str, score: str = "last", *, unknown: float = 0.5
+    data: TrainingData, policy: str, prm: str, score: str = "last", *, unknown: float = 0.5
 ) -> float:
     """The chance that a right sample scores above a wrong one of the same problem; ties count half.
 
     Averaged over problems that have both; ``unknown`` where none has.
     """
-    pool = experience.pools[policy]
-    right = experience.graded(pool.codes)
+    pool = data.pools[policy]
+    right = data.graded(pool.codes)
     order = pool.prms[prm].score(score).astype(np.float64)
     values = []
     for correct, scores in zip(right, order, strict=True):

@@ -20,7 +20,7 @@ __all__ = [
     "AGREEMENT",
     "REWARDS",
     "SUMMARY",
-    "Probe",
+    "ProbeSamples",
     "agreement",
     "rewards",
     "summarise",
@@ -71,7 +71,7 @@ REWARDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class ProbeSamples:
     """Samples of many probes, arrays (probes, k).
 
     ``codes``: equal answers share a whole number >= 0, -1 is unreadable. ``summary``: (probes, k,
@@ -94,7 +94,7 @@ class Probe:
     @classmethod
     def of(
         cls, candidates: Sequence[Candidate], *, groups: Sequence[int] | None = None, scored: bool = False
-    ) -> Probe:
+    ) -> ProbeSamples:
         """One probe (probes = 1) from live candidates, with ``summary`` if a PRM has ``scored`` them.
 
         ``groups`` as ``search.votes.group`` makes them by the domain's equality; None: equal texts are equal
@@ -170,7 +170,7 @@ def _summaries(padded: NDArray[np.float32], lengths: Ints) -> Floats:
     return np.stack(columns, axis=-1)
 
 
-def agreement(probe: Probe) -> Floats:
+def agreement(probe: ProbeSamples) -> Floats:
     """(probes, len(AGREEMENT)): what k samples tell without any PRM."""
     k = probe.k
     readable = probe.codes >= 0
@@ -215,7 +215,7 @@ def agreement(probe: Probe) -> Floats:
     return np.stack(columns, axis=-1)
 
 
-def rewards(probe: Probe) -> Floats:
+def rewards(probe: ProbeSamples) -> Floats:
     """(probes, len(REWARDS)): what a PRM says of the probe. ``probe.summary`` must not be None."""
     if probe.summary is None:
         raise ValueError("reward features need a probe that a PRM scored, got one without rewards")

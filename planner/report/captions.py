@@ -42,18 +42,18 @@ CAPTIONS: Mapping[str, Caption] = {
         "where problems are few.",
     ),
     "reliability": Caption(
-        "Promised against met accuracy",
+        "Expected against met accuracy",
         "When the planner says 70%, is it right 70% of the time?",
-        "Decisions under the mean budgets of the table, by the accuracy that was promised when a plan was "
+        "Decisions under the mean budgets of the table, by the accuracy that was expected when a plan was "
         "chosen. Upright rules: "
-        "95% intervals over problems. Dashed: promises kept. Large marks, and below: many decisions.",
+        "95% intervals over problems. Dashed: expected equals actual. Large marks: many decisions.",
     ),
     "cost": Caption(
-        "Promised against actual cost",
-        "What was promised before the first token, and what the log charges.",
-        "Circles: requests that were promised about this much, at all prices; the band holds the middle 80% "
+        "Expected against actual cost",
+        "What was expected before the first token, and what the log charges.",
+        "Circles: requests expected to cost about this much, at all prices; the band holds the middle 80% "
         "of what single requests took. Diamonds: mean budgets, met with prices learned in training. Dashed: "
-        "promises kept.",
+        "expected equals actual.",
     ),
     "endings": Caption(
         "What was chosen as the budget grows",

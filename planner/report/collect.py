@@ -8,9 +8,8 @@ from __future__ import annotations
 import polars as pl
 
 from planner.decision import Rule
-from planner.evaluation.conduct import conduct
+from planner.evaluation.budget_adherence import budget_adherence
 from planner.evaluation.evaluation import Curve, Evaluation
-from planner.experience import Experience, Tables
 from planner.matrix import Matrices
 from planner.objective import MeanBudget
 from planner.planner import Planner
@@ -22,6 +21,7 @@ from planner.report.influence import influence
 from planner.report.measures import measures
 from planner.report.stories import stories
 from planner.report.words import ordered, plan_parts
+from planner.training_data import Tables, TrainingData
 
 __all__ = ["collect"]
 
@@ -34,7 +34,7 @@ _CHARGED = (
 
 def collect(
     planner: Planner,
-    experience: Experience,
+    data: TrainingData,
     evaluation: Evaluation,
     *,
     tables: Tables,
@@ -48,7 +48,7 @@ def collect(
 
     Parameters
     ----------
-    experience, tables:
+    data, tables:
         The log, read into arrays and as it is (for texts of answers).
     evaluation:
         Of this planner on this log.
@@ -62,15 +62,15 @@ def collect(
     Raises TooLittleDataError where no budget was compared.
     """
     middle = middle_budget(evaluation)
-    matrices = Matrices(experience, planner.encoder, probes=probes, resamples=resamples, seed=seed)
+    matrices = Matrices(data, planner.encoder, probes=probes, resamples=resamples, seed=seed)
     prices = price_grid(planner)
     done = replay(planner.stages, matrices, [Rule(price=float(price)) for price in prices])
     price = planner.frontier.price_of(MeanBudget(middle.flops), 0.0)
-    conducts = [conduct(planner, matrices, row.flops) for row in evaluation.budgets]
+    adherences = [budget_adherence(planner, matrices, row.flops) for row in evaluation.budgets]
     spends = planner.frontier.flops / planner.sample_flops
     shared, kept = shares(planner, matrices, budget_ladder(float(spends.min()), float(spends.max())))
     return Findings(
-        _header(planner, experience, evaluation, names),
+        _header(planner, data, evaluation, names),
         tuple(row.name for row in evaluation.budgets),
         _table(evaluation),
         measures(evaluation),
@@ -81,7 +81,7 @@ def collect(
             for curve in evaluation.fixed
         ),
         () if cells is None else _cells(cells),
-        promises(conducts, len(experience), seed=seed),
+        promises(adherences, len(data), seed=seed),
         cost_bins(planner, matrices, done, prices),
         kept,
         shared,
@@ -93,7 +93,7 @@ def collect(
 
 
 def _header(
-    planner: Planner, experience: Experience, evaluation: Evaluation, names: tuple[str, str, str | None]
+    planner: Planner, data: TrainingData, evaluation: Evaluation, names: tuple[str, str, str | None]
 ) -> Header:
     card = planner.card
     learned = (
@@ -109,11 +109,11 @@ def _header(
         training,
         evaluation.problems,
         evaluation.families,
-        tuple(sorted(set(experience.domains))),
-        tuple(experience.pools),
-        tuple(experience.prms),
+        tuple(sorted(set(data.domains))),
+        tuple(data.pools),
+        tuple(data.prms),
         learned,
-        experience.main,
+        data.main,
         planner.sample_flops,
         headline(evaluation),
         _CHARGED,

@@ -1,4 +1,4 @@
-"""What a planner's decisions promised and met on a log: accuracy, cost, mean budgets, where requests ended.
+"""What a planner's decisions expected and met on a log: accuracy, cost, mean budgets, where requests ended.
 
 Everything is replayed (``planner.replay``), with the decision rule that also decides live.
 """
@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.decision import Rule
-from planner.evaluation.conduct import Conduct
+from planner.evaluation.budget_adherence import BudgetAdherence
 from planner.evaluation.intervals import Resampler
 from planner.evaluation.overhead import with_overhead
-from planner.labels import Look
+from planner.labels import Probe
 from planner.matrix import Matrices
 from planner.objective import MeanBudget
 from planner.planner import Planner
 from planner.replay import Replay, replay
-from planner.report.findings import CostBin, MeanKept, Promise, Share
+from planner.report.findings import CostBin, Expectation, MeanKept, Share
 from planner.report.words import ending
 from search.choice import Choice
 from search.result import Spend
@@ -47,22 +47,27 @@ def budget_ladder(low: float, high: float) -> tuple[float, ...]:
     """
     low = max(low, 1e-3)
     high = max(high, low)
-    rungs = 2.0 ** np.arange(np.ceil(np.log2(low) - 1e-9), np.floor(np.log2(high) + 1e-9) + 1.0)
-    if len(rungs) < 3:
-        rungs = np.array([float(f"{rung:.2g}") for rung in np.geomspace(low, high, 5)])
-    return tuple(dict.fromkeys(float(rung) for rung in rungs))
+    fidelities = 2.0 ** np.arange(np.ceil(np.log2(low) - 1e-9), np.floor(np.log2(high) + 1e-9) + 1.0)
+    if len(fidelities) < 3:
+        fidelities = np.array([float(f"{fidelity:.2g}") for fidelity in np.geomspace(low, high, 5)])
+    return tuple(dict.fromkeys(float(fidelity) for fidelity in fidelities))
 
 
 def promises(
-    conducts: Sequence[Conduct], problems: int, *, bins: int = 10, resamples: int = 1000, seed: int = 0
-) -> tuple[Promise, ...]:
-    """Promised against met accuracy of the choices that were made under mean budgets, in bins of equal width;
+    adherences: Sequence[BudgetAdherence],
+    problems: int,
+    *,
+    bins: int = 10,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[Expectation, ...]:
+    """Expected against met accuracy of the choices that were made under mean budgets, in bins of equal width;
     empty bins are left out. The same decisions that ``Evaluation.calibration`` is about."""
     size, said, met = np.zeros((3, problems * bins))
-    for one in conducts:
-        at = one.problem * bins + np.minimum((one.promised * bins).astype(np.int64), bins - 1)
-        whole = np.ones_like(one.promised)
-        for target, values in zip((size, said, met), (whole, one.promised, one.happened), strict=True):
+    for one in adherences:
+        at = one.problem * bins + np.minimum((one.expected * bins).astype(np.int64), bins - 1)
+        whole = np.ones_like(one.expected)
+        for target, values in zip((size, said, met), (whole, one.expected, one.actual), strict=True):
             target += np.bincount(at, one.weight * values, minlength=problems * bins)
     size, said, met = (part.reshape(problems, bins) for part in (size, said, met))
     resampler = Resampler(problems, resamples=resamples, seed=seed)
@@ -73,7 +78,7 @@ def promises(
         low, high = np.quantile(right[some, cell] / total[some, cell], [0.025, 0.975])
         mine = size[:, cell].sum()
         out.append(
-            Promise(
+            Expectation(
                 float(said[:, cell].sum() / mine),
                 float(met[:, cell].sum() / mine),
                 float(low),
@@ -87,11 +92,11 @@ def promises(
 def cost_bins(
     planner: Planner, matrices: Matrices, done: Replay, prices: Floats, *, bins: int = 10, least: int = 20
 ) -> tuple[CostBin, ...]:
-    """Cost promised before the first token against the cost that was met, over all prices, in bins of equal
+    """Cost expected before the first token against the cost that was met, over all prices, in bins of equal
     ratio; bins of fewer than ``least`` requests are left out."""
-    promised = _promised_first(planner, matrices, done, prices).ravel() / planner.sample_flops
+    expected = _expected_first(planner, matrices, done, prices).ravel() / planner.sample_flops
     met = with_overhead(done, matrices).ravel() / planner.sample_flops
-    inside = np.log(np.maximum(promised, 1e-9))
+    inside = np.log(np.maximum(expected, 1e-9))
     width = max(float(inside.max() - inside.min()) / bins, 1e-9)
     cell = np.minimum(((inside - inside.min()) / width).astype(np.int64), bins - 1)
     out = []
@@ -102,7 +107,7 @@ def cost_bins(
         low, high = np.quantile(met[mine], [0.1, 0.9])
         out.append(
             CostBin(
-                float(promised[mine].mean()),
+                float(expected[mine].mean()),
                 float(met[mine].mean()),
                 float(low),
                 float(high),
@@ -112,15 +117,15 @@ def cost_bins(
     return tuple(out)
 
 
-def _promised_first(planner: Planner, matrices: Matrices, done: Replay, prices: Floats) -> Floats:
-    """(P, J) FLOPs that the first decision promised at each price, all that follows included."""
+def _expected_first(planner: Planner, matrices: Matrices, done: Replay, prices: Floats) -> Floats:
+    """(P, J) FLOPs that the first decision expected at each price, all that follows included."""
     stage, table = planner.stages[0], done.matrices[0]
     menu = stage.menu(table.features, table.characters)
     count = len(stage.choices)
     options = done.made[0]
     out = np.take_along_axis(menu.costs.flops, np.minimum(options, count - 1), axis=1)
     if len(menu.prices):
-        # what follows a look is known at the prices of the stage: linear in between
+        # what follows a probe is known at the prices of the stage: linear in between
         further = np.stack([np.interp(prices, menu.prices, row) for row in menu.advance_cost])
         out = np.where(options == count, further, out)
     return np.asarray(out)
@@ -131,22 +136,22 @@ def shares(
 ) -> tuple[tuple[Share, ...], tuple[MeanKept, ...]]:
     """Where requests ended under mean budgets (in sample-equivalents), the price taken from training, and how
     well the means were kept. Beyond ``most`` endings the rarest are put together."""
-    questions = matrices.experience.questions
-    ended: list[dict[tuple[Choice, Look], float]] = []
+    questions = matrices.data.questions
+    ended: list[dict[tuple[Choice, Probe], float]] = []
     kept = []
-    costs: dict[tuple[Choice, Look], float] = {}
+    costs: dict[tuple[Choice, Probe], float] = {}
     for budget in budgets:
         aim = MeanBudget(budget * planner.sample_flops)
         rules: list[Rule] = [planner.rule(aim, None, Spend(), question) for question in questions]
         done = replay(planner.stages, matrices, rules.__getitem__)
         kept.append(MeanKept(budget, float(with_overhead(done, matrices).mean()) / planner.sample_flops))
-        here: dict[tuple[Choice, Look], float] = {}
+        here: dict[tuple[Choice, Probe], float] = {}
         for matrix, options, reached in zip(done.matrices, done.made, done.reached, strict=True):
             for place, choice in enumerate(matrix.choices):
                 share = float((reached[:, 0] & (options[:, 0] == place)).mean())
                 if share:
-                    here[choice, matrix.look] = share
-                    costs[choice, matrix.look] = float((matrix.paid_flops + matrix.flops[:, place]).mean())
+                    here[choice, matrix.probe] = share
+                    costs[choice, matrix.probe] = float((matrix.paid_flops + matrix.flops[:, place]).mean())
         ended.append(here)
     policies = len({choice.policy for choice, _ in costs})
     total = {one: sum(here.get(one, 0.0) for here in ended) for one in costs}

@@ -13,6 +13,7 @@ __all__ = [
     "Cell",
     "CostBin",
     "Effect",
+    "Expectation",
     "Findings",
     "Fixed",
     "Header",
@@ -20,7 +21,6 @@ __all__ = [
     "MeanKept",
     "Measure",
     "Panel",
-    "Promise",
     "Row",
     "Share",
     "Step",
@@ -113,11 +113,11 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
-    """Decisions whose promised accuracy fell into one tenth: what was promised, what was met with the ends
+class Expectation:
+    """Decisions whose expected accuracy fell into one tenth: what was expected, what was met with the ends
     of its 95% interval (resampled by problem), and the share of all decisions."""
 
-    promised: float
+    expected: float
     met: float
     low: float
     high: float
@@ -126,10 +126,10 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class CostBin:
-    """Requests promised about this cost before their first token: mean promised and mean met, the band that
+    """Requests expected about this cost before their first token: mean expected and mean met, the band that
     holds the middle 80% of what single requests met, and the share of all requests."""
 
-    promised: float
+    expected: float
     met: float
     low: float
     high: float
@@ -168,9 +168,9 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Features that moved decisions at one look, the strongest first."""
+    """Features that moved decisions at one probe, the strongest first."""
 
-    look: str
+    probe: str
     decisions: int
     effects: tuple[Effect, ...]
 
@@ -178,12 +178,12 @@ class Panel:
 @dataclass(frozen=True, slots=True)
 class Step:
     """One decision of a story: what had been seen, what was decided, the accuracy and the further cost that
-    were promised. ``answers`` are those seen with how often (None is unreadable)."""
+    were expected. ``answers`` are those seen with how often (None is unreadable)."""
 
     seen: str
     answers: tuple[tuple[str | None, int], ...]
     decided: str
-    promised: float
+    expected: float
     cost: float
 
 
@@ -224,7 +224,7 @@ class Findings:
     lines: tuple[Line, ...]
     fixed: tuple[Fixed, ...]
     cells: tuple[Cell, ...]
-    promises: tuple[Promise, ...]
+    promises: tuple[Expectation, ...]
     costs: tuple[CostBin, ...]
     kept: tuple[MeanKept, ...]
     shares: tuple[Share, ...]

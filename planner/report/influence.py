@@ -1,4 +1,4 @@
-"""Which features moved decisions, by how many points, and which way: one panel per look."""
+"""Which features moved decisions, by how many points, and which way: one panel per probe."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.decision import Rule
-from planner.labels import Look
+from planner.labels import Probe
 from planner.matrix import Matrices, feature_names
 from planner.planner import Planner
 from planner.replay import Replay, replay
-from planner.report.duel import duel, effects
 from planner.report.findings import Effect, Panel
+from planner.report.paired_comparison import effects, paired_comparison
 from planner.report.words import feature
 
-__all__ = ["influence", "look_text"]
+__all__ = ["influence", "probe_text"]
 
 Floats = NDArray[np.float64]
 
@@ -25,9 +25,9 @@ _SILENT = 5e-4
 def influence(
     planner: Planner, matrices: Matrices, price: float, *, decisions: int = 100, features: int = 8
 ) -> tuple[Panel, ...]:
-    """The ``features`` that moved decisions most at a price per FLOP, per look that was reached.
+    """The ``features`` that moved decisions most at a price per FLOP, per probe that was reached.
 
-    At most ``decisions`` rows of each look are explained, evenly spread. A look at which no feature moved
+    At most ``decisions`` rows of each probe are explained, evenly spread. A probe at which no feature moved
     anything has no panel.
     """
     done = replay(planner.stages, matrices, [Rule(price=price)])
@@ -38,16 +38,16 @@ def influence(
     )
 
 
-def look_text(look: Look) -> str:
+def probe_text(probe: Probe) -> str:
     """What had been seen, as a heading.
 
-    >>> look_text(Look("p", 0)), look_text(Look("p", 4, "good"))
+    >>> probe_text(Probe("p", 0)), probe_text(Probe("p", 4, "good"))
     ('the question', '4 samples, scored by good')
     """
-    if not look.samples:
+    if not probe.samples:
         return "the question"
-    drawn = "1 sample" if look.samples == 1 else f"{look.samples} samples"
-    return drawn + (f", scored by {look.prm}" if look.prm else "")
+    drawn = "1 sample" if probe.samples == 1 else f"{probe.samples} samples"
+    return drawn + (f", scored by {probe.prm}" if probe.prm else "")
 
 
 def _panel(
@@ -64,7 +64,7 @@ def _panel(
             effects(
                 stage,
                 table.features[row],
-                duel(stage, menu, at, int(done.made[place][row, 0]), price),
+                paired_comparison(stage, menu, at, int(done.made[place][row, 0]), price),
             )
             for at, row in enumerate(rows)
         ]
@@ -74,7 +74,7 @@ def _panel(
     if not loudest:
         return None
     ngrams = planner.encoder.dimensions
-    names = feature_names(stage.look, ngrams)
+    names = feature_names(stage.probe, ngrams)
     found = tuple(
         Effect(
             feature(names[f]),
@@ -84,7 +84,7 @@ def _panel(
         )
         for f in loudest
     )
-    return Panel(look_text(stage.look), len(rows), found)
+    return Panel(probe_text(stage.probe), len(rows), found)
 
 
 def _ranks(values: Floats) -> Floats:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.evaluation.evaluate import BUDGETS, evaluate
-from planner.experience import Experience, read_experience
 from planner.planner import Planner
 from planner.report.collect import collect
 from planner.report.findings import Findings
+from planner.training_data import TrainingData, read_training_data
 from search.errors import LogError
 from search.log.bins import bins
 from search.log.store import SearchLog
@@ -49,10 +49,10 @@ def make(
     """
     opened, decider = SearchLog.open(log), Planner.load(planner)
     learned = None if training is None else _read(SearchLog.open(training), decider)
-    experience = _read(opened, decider)
+    data = _read(opened, decider)
     found = evaluate(
         decider,
-        experience,
+        data,
         training=learned,
         budgets=tuple(budgets),
         seed=seed,
@@ -62,7 +62,7 @@ def make(
     cells, left_out = _bins(opened)
     collected = collect(
         decider,
-        experience,
+        data,
         found,
         tables=opened,
         cells=cells,
@@ -72,12 +72,12 @@ def make(
     return replace(collected, notes=(*collected.notes, *left_out))
 
 
-def _read(log: SearchLog, planner: Planner) -> Experience:
+def _read(log: SearchLog, planner: Planner) -> TrainingData:
     """The rows of the planner's models: a log may hold others beside them."""
     policies = {name: card for name, card in log.manifest.policies.items() if name in planner.policies}
     prms = {name: card for name, card in log.manifest.prms.items() if name in planner.prms}
     planner.check([*policies.values(), *prms.values()])
-    return read_experience(log, policies, prms)
+    return read_training_data(log, policies, prms)
 
 
 def _bins(log: SearchLog) -> tuple[pl.DataFrame | None, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""The planner's own figures: what others need for the same accuracy, the gap closed, how promises held."""
+"""The planner's own figures: compute of others at equal accuracy, the gap closed, expected against actual."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ def _others(evaluation: Evaluation) -> list[Measure]:
     if "gap_points" in gap:
         out.append(Measure("that gap, mean over the budgets", gap["gap_points"], "points"))
     for name, what in (
-        ("ece", "expected calibration error of promised accuracies"),
-        ("brier", "Brier score of promised accuracies"),
-        ("resolution", "resolution of promised accuracies"),
+        ("ece", "expected calibration error of expected accuracies"),
+        ("brier", "Brier score of expected accuracies"),
+        ("resolution", "resolution of expected accuracies"),
     ):
         low, high = held.get(f"{name}_low"), held.get(f"{name}_high")
         out.append(Measure(what, held[name], "", low, high))

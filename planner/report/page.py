@@ -16,7 +16,7 @@ from html import escape
 from typing import Any
 
 from planner.report.captions import CAPTIONS
-from planner.report.charts.look import Spec
+from planner.report.charts.style import Spec
 from planner.report.findings import Findings, Header
 from planner.report.sheet import DRAW, STYLE
 from planner.report.story_cards import story_cards

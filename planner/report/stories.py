@@ -16,16 +16,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from planner.decision import Menu, Rule
-from planner.experience import Tables
-from planner.labels import Look, draw_probes
+from planner.labels import Probe, draw_probes
 from planner.matrix import Matrices, Matrix, feature_names
 from planner.planner import Planner
 from planner.replay import Replay, replay
-from planner.report.duel import duel, effects
 from planner.report.findings import Step, Story
-from planner.report.influence import look_text
+from planner.report.influence import probe_text
+from planner.report.paired_comparison import effects, paired_comparison
 from planner.report.words import ending, feature, plan_text
 from planner.stages import Stage
+from planner.training_data import Tables
 
 __all__ = ["probe_draws", "stories"]
 
@@ -44,19 +44,19 @@ class _Path:
     decisions: tuple[tuple[int, int, int], ...]
 
 
-def probe_draws(matrices: Matrices, look: Look) -> Ints:
-    """(P, probes, k) the pool draws that ``matrices`` shows at a look."""
-    pool = matrices.experience.pools[look.policy]
+def probe_draws(matrices: Matrices, probe: Probe) -> Ints:
+    """(P, probes, k) the pool draws that ``matrices`` shows at a probe."""
+    pool = matrices.data.pools[probe.policy]
     drawn = draw_probes(
-        len(matrices.experience),
+        len(matrices.data),
         pool.draws,
-        held=look.samples,
+        held=probe.samples,
         probes=matrices.probes,
         resamples=1,
         seed=matrices.seed,
-        longest=look.samples,
+        longest=probe.samples,
     )
-    return drawn.probe(look.samples)
+    return drawn.probe(probe.samples)
 
 
 def stories(
@@ -68,34 +68,34 @@ def stories(
 
     No family is told of twice on a side unless there are too few. A problem is told of once.
     """
-    experience = matrices.experience
+    data = matrices.data
     done = replay(planner.stages, matrices, [Rule(price=price)])
-    fixed = matrices.at(Look(experience.main, 0), experience.choices)
+    fixed = matrices.at(Probe(data.main, 0), data.choices)
     means = fixed.flops.mean(axis=0)
     fits = means <= budget * (1.0 + 1e-9)
     rival = int(np.where(fits, fixed.values.mean(axis=0), -1.0).argmax() if fits.any() else means.argmin())
-    paths = [_follow(done, problem) for problem in range(len(experience))]
+    paths = [_follow(done, problem) for problem in range(len(data))]
     met, cost, _ = np.array([_outcome(done, path) for path in paths]).T
     gain = (met - price * cost) - (fixed.values[:, rival] - price * fixed.flops[:, rival])
     order = np.argsort(-gain, kind="stable")
-    good = _spread([p for p in order if gain[p] > _LEVEL], experience.families, each)
-    bad = _spread([p for p in order[::-1] if gain[p] < -_LEVEL], experience.families, each)
+    good = _spread([p for p in order if gain[p] > _LEVEL], data.families, each)
+    bad = _spread([p for p in order[::-1] if gain[p] < -_LEVEL], data.families, each)
     # too few on one side: more of the other, and of those that changed nothing
     spare = sorted((p for p in map(int, order) if p not in {*good, *bad}), key=lambda p: -abs(gain[p]))
-    told = sorted([*good, *bad, *spare[: 2 * each - len(good) - len(bad)]], key=lambda p: -gain[p])
-    answers = _answers(tables, [experience.problem_ids[p] for p in told])
+    picked = sorted([*good, *bad, *spare[: 2 * each - len(good) - len(bad)]], key=lambda p: -gain[p])
+    answers = _answers(tables, [data.problem_ids[p] for p in picked])
     menus = [
         stage.menu(table.features, table.characters)
         for stage, table in zip(planner.stages, done.matrices, strict=True)
     ]
     references = _references(tables)
-    policies = len(experience.pools)
+    policies = len(data.pools)
     return tuple(
         Story(
-            experience.questions[p],
-            experience.domains[p],
-            experience.families[p],
-            references[experience.problem_ids[p]],
+            data.questions[p],
+            data.domains[p],
+            data.families[p],
+            references[data.problem_ids[p]],
             _steps(planner, matrices, menus, paths[p], answers, price),
             _ended(done, paths[p], policies),
             float(met[p]),
@@ -107,7 +107,7 @@ def stories(
             float(gain[p]),
             _reasons(planner, done, menus, paths[p], price),
         )
-        for p in told
+        for p in picked
     )
 
 
@@ -124,7 +124,7 @@ def _follow(done: Replay, problem: int) -> _Path:
 
 
 def _outcome(done: Replay, path: _Path) -> tuple[float, float, float]:
-    """Chance to be right, FLOPs and tokens, the looks included."""
+    """Chance to be right, FLOPs and tokens, the probes included."""
     place, row, option = path.decisions[-1]
     table = done.matrices[place]
     return (
@@ -137,7 +137,7 @@ def _outcome(done: Replay, path: _Path) -> tuple[float, float, float]:
 def _ended(done: Replay, path: _Path, policies: int) -> str:
     place, _, option = path.decisions[-1]
     table: Matrix = done.matrices[place]
-    return ending(table.choices[option], table.look, policies=policies)
+    return ending(table.choices[option], table.probe, policies=policies)
 
 
 def _spread(order: Sequence[int] | Ints, families: Sequence[str], count: int) -> list[int]:
@@ -159,35 +159,35 @@ def _steps(
     answers: dict[tuple[str, str, int], str | None],
     price: float,
 ) -> tuple[Step, ...]:
-    experience = matrices.experience
+    data = matrices.data
     steps = []
     for place, row, option in path.decisions:
         stage, menu = planner.stages[place], menus[place]
-        problem = row // (matrices.probes if stage.look.samples else 1)
+        problem = row // (matrices.probes if stage.probe.samples else 1)
         seen: dict[int, int] = {}
         spelled: dict[int, str | None] = {-1: None}
-        if stage.look.samples:
-            name, policy = experience.problem_ids[problem], stage.look.policy
-            for draw in map(int, probe_draws(matrices, stage.look)[problem, 0]):
+        if stage.probe.samples:
+            name, policy = data.problem_ids[problem], stage.probe.policy
+            for draw in map(int, probe_draws(matrices, stage.probe)[problem, 0]):
                 # equal by the domain's equality, however they are spelled
-                code = int(experience.pools[policy].codes[problem, draw])
+                code = int(data.pools[policy].codes[problem, draw])
                 seen[code] = seen.get(code, 0) + 1
                 spelled.setdefault(code, answers[name, policy, draw])
-        accuracy, cost = _promised(stage, menu, row, option, price)
+        accuracy, cost = _expected(stage, menu, row, option, price)
         if option < len(stage.choices):
-            decided = plan_text(stage.choices[option], policies=len(experience.pools))
+            decided = plan_text(stage.choices[option], policies=len(data.pools))
         else:
-            following = stage.terms.next_look
+            following = stage.actions.next_probe
             assert following is not None
-            decided = f"draw {look_text(following)}, then decide again"
+            decided = f"draw {probe_text(following)}, then decide again"
         ranked = tuple(
             (spelled[code], times) for code, times in sorted(seen.items(), key=lambda one: -one[1])
         )
-        steps.append(Step(look_text(stage.look), ranked, decided, accuracy, cost / planner.sample_flops))
+        steps.append(Step(probe_text(stage.probe), ranked, decided, accuracy, cost / planner.sample_flops))
     return tuple(steps)
 
 
-def _promised(stage: Stage, menu: Menu, row: int, option: int, price: float) -> tuple[float, float]:
+def _expected(stage: Stage, menu: Menu, row: int, option: int, price: float) -> tuple[float, float]:
     """Calibrated accuracy and FLOPs that are still to come, of one option."""
     if option < len(stage.choices):
         accuracy = stage.calibration.apply(menu.level[row : row + 1] + menu.advantage[row, option])
@@ -201,14 +201,14 @@ def _promised(stage: Stage, menu: Menu, row: int, option: int, price: float) -> 
 def _reasons(
     planner: Planner, done: Replay, menus: Sequence[Menu], path: _Path, price: float, most: int = 3
 ) -> tuple[tuple[str, float, float], ...]:
-    """The features that spoke loudest in the last decision: name, value, points over the next best."""
+    """The main factors of the last decision: name, value, points over the next best."""
     place, row, option = path.decisions[-1]
     stage, seen = planner.stages[place], done.matrices[place].features[row]
-    effect = effects(stage, seen, duel(stage, menus[place], row, option, price))
-    names = feature_names(stage.look, planner.encoder.dimensions)
-    loudest = np.argsort(-np.abs(effect), kind="stable")[:most]
+    effect = effects(stage, seen, paired_comparison(stage, menus[place], row, option, price))
+    names = feature_names(stage.probe, planner.encoder.dimensions)
+    main = np.argsort(-np.abs(effect), kind="stable")[:most]
     return tuple(
-        (feature(names[f]), float(seen[f]), float(effect[f])) for f in loudest if abs(effect[f]) >= 5e-4
+        (feature(names[f]), float(seen[f]), float(effect[f])) for f in main if abs(effect[f]) >= 5e-4
     )
 
 

@@ -44,7 +44,7 @@ def _card(story: Story) -> str:
         f'<p class="note">{escape(story.domain)}, {escape(story.family)}; right answer: '
         f"{_answer(story.reference)}</p><ol>{steps}</ol>"
         f"<p><b>Outcome:</b> right with a chance of {_percent(story.met)} "
-        f"({_percent(last.promised)} promised), for {story.cost:.3g} samples ({story.tokens:,.0f} tokens). "
+        f"({_percent(last.expected)} expected), for {story.cost:.3g} samples ({story.tokens:,.0f} tokens). "
         f"On it, {escape(story.rival)} is right with {_percent(story.rival_met)} for {story.rival_cost:.3g} "
         f"samples.</p>{why}</article>"
     )
@@ -77,7 +77,7 @@ def _step(step: Step) -> str:
     )
     return (
         f"Seen {escape(step.seen)}{': ' + seen if seen else ''}. Decided: <b>{escape(step.decided)}</b> "
-        f"(promised {_percent(step.promised)}, {step.cost:.3g} samples to come)."
+        f"(expected {_percent(step.expected)}, {step.cost:.3g} samples to come)."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from planner.labels import Look
+from planner.labels import Probe
 from search.choice import Choice
 from search.plan import GRAMMAR, Plan
 
@@ -130,13 +130,13 @@ def plan_text(choice: Choice, *, policies: int = 1) -> str:
     return ", ".join(named)
 
 
-def ending(choice: Choice, look: Look, *, policies: int = 1) -> str:
+def ending(choice: Choice, probe: Probe, *, policies: int = 1) -> str:
     """Where a request ended, and after how many samples that was decided.
 
-    >>> ending(Choice("p", None, Plan.of("majority", n=16)), Look("p", 4))
+    >>> ending(Choice("p", None, Plan.of("majority", n=16)), Probe("p", 4))
     'majority(n=16), after 4'
     """
-    return plan_text(choice, policies=policies) + (f", after {look.samples}" if look.samples else "")
+    return plan_text(choice, policies=policies) + (f", after {probe.samples}" if probe.samples else "")
 
 
 def feature(name: str) -> str:

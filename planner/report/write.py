@@ -13,7 +13,7 @@ from search.atomic import write_atomic
 from search.errors import MissingExtraError, PlannerError
 
 if TYPE_CHECKING:
-    from planner.report.charts.look import Spec
+    from planner.report.charts.style import Spec
     from planner.report.findings import Findings
 
 __all__ = ["check_target", "require_extra", "write_report"]
@@ -63,7 +63,7 @@ def write_report(findings: Findings, output: Path, figures: Path | None = None) 
     """
     check_target(output, figures)
     from planner.report.charts.gallery import drawn
-    from planner.report.charts.look import NARROW, WIDE
+    from planner.report.charts.style import NARROW, WIDE
     from planner.report.page import page
 
     wide, narrow = drawn(findings, WIDE), drawn(findings, NARROW)

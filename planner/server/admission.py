@@ -114,7 +114,7 @@ class Admission:
 
         Raises Refusal: 429 when the queue is full, 504 when no place is free ``within`` so many seconds.
         """
-        came = self._clock()
+        arrived = self._clock()
         try:
             async with asyncio.timeout(within):
                 await self._wait(key)
@@ -124,7 +124,7 @@ class Admission:
             ) from error
         began = self._clock()
         try:
-            yield Ticket(self.share, began - came)
+            yield Ticket(self.share, began - arrived)
         finally:
             self._seconds += _NEWEST * (self._clock() - began - self._seconds)
             self._leave()

@@ -1,4 +1,4 @@
-"""The application: routes, errors as OpenAI's API has them, and the gate before all of it."""
+"""The application: routes, errors as OpenAI's API has them, and the middleware before all of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from planner.server.console import mount
-from planner.server.gate import Gate
+from planner.server.middleware import Middleware
 from planner.server.openapi import document
 from planner.server.refusal import Refusal, invalid, refusal_of
 from planner.server.routes import admin, completions, decisions, feedback, health, models, now, plan
@@ -52,7 +52,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, _http)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     direct = chain.from_iterable(handlers(each.router) for each in (completions, plan, feedback))
-    app.add_middleware(Gate, sizes=service.rules.sizes, window=service.window, straight=dict(direct))
+    app.add_middleware(Middleware, sizes=service.rules.sizes, rolling=service.rolling, straight=dict(direct))
     return app
 
 

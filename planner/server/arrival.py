@@ -1,7 +1,7 @@
 """When the request that is worked on arrived, and who wants to know when its answer had left.
 
 A client's deadline counts from when it asked to when it has the answer, so the time before any work (reading,
-checking) and after it (writing the answer) belongs to it as well. The gate, through which every request
+checking) and after it (writing the answer) belongs to it as well. The middleware, through which every request
 comes, begins an arrival and ends it; whoever works on the request finds it by ``Arrival.now``.
 
     >>> arrival = Arrival(iter([1.0, 1.2, 1.5]).__next__)

@@ -1,7 +1,7 @@
 """What one request asks, whatever endpoint it came by: the conversation, its sampling, and who may answer.
 
 A request that voting means nothing for, or that only the policy's own server can serve, says so in
-``untouched``: then the policy answers once and nothing is planned.
+``passthrough``: then the policy answers once and nothing is planned.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Ask:
     ----------
     conversation:
         None where only the policy's server can read it (images, tool results).
-    untouched:
+    passthrough:
         Which field keeps the planner out (``tools``, ``images``, ...); None where it may plan.
     sampling:
         What a single answer is drawn with where the client chose; None: greedy.
@@ -57,7 +57,7 @@ class Ask:
     """
 
     conversation: Conversation | None
-    untouched: str | None
+    passthrough: str | None
     model: str
     n: int
     sampling: Sampling | None
@@ -117,7 +117,7 @@ def _ask(
     options = body.stream_options
     return Ask(
         conversation=conversation,
-        untouched=reason,
+        passthrough=reason,
         model=body.model,
         n=body.n or 1,
         sampling=sampling,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from planner.barring import Barring
+from planner.availability_filter import AvailabilityFilter
 from planner.planner import Planner
 from planner.server.budget import Granted
 from planner.server.current import Served
@@ -14,7 +14,7 @@ from planner.server.refusal import Refusal
 from planner.server.rules import Rules
 from search.choice import Choice
 
-__all__ = ["NO_PRM", "barring", "first_policy", "forced"]
+__all__ = ["NO_PRM", "availability_filter", "first_policy", "forced"]
 
 #: as a request's ``prm``: none may be asked
 NO_PRM = "none"
@@ -23,7 +23,9 @@ _FORCED = Reason("forced_plan", "the model's name forces a plan")
 _NAMED = Reason("policy", "the model's name is a policy's: it answers once")
 
 
-def barring(served: Served, models: Models, policy: str | None, prm: str | None) -> Barring:
+def availability_filter(
+    served: Served, models: Models, policy: str | None, prm: str | None
+) -> AvailabilityFilter:
     """What is left out: models that are not served or down, and all others where a request names one.
 
     Raises Refusal for an unknown name, and where nothing is left.
@@ -37,17 +39,17 @@ def barring(served: Served, models: Models, policy: str | None, prm: str | None)
     policies = set(served.missing) | (set() if policy is None else set(models.policies) - {policy})
     prms = set(served.missing) | set(models.down)
     prms |= set() if prm is None else set(models.prms) - {prm}
-    bars = Barring(policies, prms)
-    if not bars.leaves(served.planner):
+    availability = AvailabilityFilter(policies, prms)
+    if not availability.leaves(served.planner):
         raise Refusal("a planner needs a choice, got none that these models can run", param="policy")
-    return bars
+    return availability
 
 
 def first_policy(served: Served, models: Models, asked: str | None = None) -> str:
     """The policy that answers where nothing is planned: the one asked for, or the planner's, or the first."""
     if asked is not None:
         return asked
-    probing = served.planner.stages[0].look.policy
+    probing = served.planner.stages[0].probe.policy
     return probing if probing in models.policies else models.policies[0]
 
 

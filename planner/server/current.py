@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from planner.barring import Barring
+from planner.availability_filter import AvailabilityFilter
 from planner.planner import Planner
 from search.cards import ModelCard
 from search.errors import ArtefactError
@@ -60,7 +60,7 @@ class Current:
         planner.check(planner.asked(self._models), allow_foreign=self._allow_foreign)
         there = {card.name for card in self._models}
         missing = (planner.policies.keys() | planner.prms.keys()) - there
-        if not Barring(missing, missing).leaves(planner):
+        if not AvailabilityFilter(missing, missing).leaves(planner):
             raise ArtefactError(
                 "a planner chooses among the models that are there, "
                 f"got no choice without {', '.join(sorted(missing))}"

@@ -27,7 +27,7 @@ class Metrics:
         self._seconds = Histogram(
             "planner_request_seconds", "From arrival to the end.", buckets=_SECONDS, registry=self.registry
         )
-        self._promised = Counter(
+        self._expected = Counter(
             "planner_promised_accuracy", "Sum of promised accuracies.", registry=self.registry
         )
         self._kept = Counter(
@@ -48,7 +48,7 @@ class Metrics:
         if decision.outcome not in ("failed", "cancelled", "refused"):
             self._plans.labels(decision.policy, decision.prm or "", decision.plan.partition("(")[0]).inc()
             if decision.accuracy is not None:
-                self._promised.inc(decision.accuracy)
+                self._expected.inc(decision.accuracy)
 
     def hear(self, kept: float) -> None:
         """Count feedback; ``kept`` in [0, 1]."""

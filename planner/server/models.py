@@ -31,16 +31,16 @@ class Model:
     card: ModelCard
     kind: str
     failures: int = 0
-    again_at: float = 0.0  # not asked before
+    retry_at: float = 0.0  # not asked before
 
     def failed(self, now: float) -> None:
         """It did not answer."""
         self.failures += 1
-        self.again_at = now + min(_LONGEST, _FIRST * 2.0 ** (self.failures - 1))
+        self.retry_at = now + min(_LONGEST, _FIRST * 2.0 ** (self.failures - 1))
 
     def answered(self) -> None:
         """It did."""
-        self.failures, self.again_at = 0, 0.0
+        self.failures, self.retry_at = 0, 0.0
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ class Models:
     def down(self) -> tuple[str, ...]:
         """PRMs that are not asked now."""
         now = self.clock()
-        return tuple(name for name in self.rewards if self.known[name].again_at > now)
+        return tuple(name for name in self.rewards if self.known[name].retry_at > now)
 
     @property
     def cards(self) -> tuple[ModelCard, ...]:

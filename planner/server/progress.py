@@ -11,34 +11,34 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from planner.events import Decided, Drawn, Ended, Event, Grown, Looked, Lost, Pruned, Started
-from planner.server.told import advice_told, known, look_told, spend_told, votes_told
+from planner.events import Decided, Drawn, Ended, Event, Grown, Lost, Probed, Pruned, Started
+from planner.server.serialize import advice_to_dict, known, probe_to_dict, spend_to_dict, votes_to_list
 
-__all__ = ["comment", "progress_told"]
+__all__ = ["comment", "progress_to_dict"]
 
 _Json = dict[str, Any]
 
 
-def progress_told(event: Event, choice: int = 0, usd: float | None = None) -> _Json | None:
+def progress_to_dict(event: Event, choice: int = 0, usd: float | None = None) -> _Json | None:
     """An event in JSON; None for one that a client does not hear of. ``choice`` numbers the answers."""
     teller = _TELLERS.get(type(event))
     if teller is None:
         return None
-    kind, told = teller(event)
-    return {"type": kind, "choice": choice, **told, "spend": spend_told(event.spend, usd)}
+    kind, body = teller(event)
+    return {"type": kind, "choice": choice, **body, "spend": spend_to_dict(event.spend, usd)}
 
 
-def comment(told: _Json) -> bytes:
+def comment(body: _Json) -> bytes:
     """A comment line of a stream."""
-    line = json.dumps(told, separators=(",", ":"), allow_nan=False)
+    line = json.dumps(body, separators=(",", ":"), allow_nan=False)
     return f": planner {line}\n\n".encode()
 
 
 def _decided(event: Decided) -> tuple[str, _Json]:
     return "decided", {
         "stage": event.stage,
-        "look": look_told(event.look),
-        "advice": advice_told(event.advice),
+        "look": probe_to_dict(event.probe),
+        "advice": advice_to_dict(event.advice),
     }
 
 
@@ -48,7 +48,7 @@ def _started(event: Started) -> tuple[str, _Json]:
         "policy": choice.policy,
         "prm": choice.prm,
         "plan": str(choice.plan),
-        "look": look_told(event.look),
+        "look": probe_to_dict(event.probe),
     }
 
 
@@ -61,7 +61,7 @@ def _drawn(event: Drawn) -> tuple[str, _Json]:
         "step_rewards": list(candidate.step_rewards),
         "tokens": candidate.tokens,
         "finish_reason": candidate.finish_reason,
-        "votes": votes_told(event.votes),
+        "votes": votes_to_list(event.votes),
         "missing": event.missing,
     }
 
@@ -76,7 +76,7 @@ def _grown(event: Grown) -> tuple[str, _Json]:
         "tokens": event.tokens,
         "finish_reason": event.finish_reason,
         "answer": event.answer,
-        "votes": votes_told(event.votes),
+        "votes": votes_to_list(event.votes),
     }
 
 
@@ -84,8 +84,8 @@ def _pruned(event: Pruned) -> tuple[str, _Json]:
     return "pruned", {"kept": list(event.kept), "dropped": list(event.dropped)}
 
 
-def _looked(event: Looked) -> tuple[str, _Json]:
-    return "looked", {"look": look_told(event.look), "candidates": event.candidates}
+def _probed(event: Probed) -> tuple[str, _Json]:
+    return "looked", {"look": probe_to_dict(event.probe), "candidates": event.candidates}
 
 
 def _ended(event: Ended) -> tuple[str, _Json]:
@@ -102,7 +102,7 @@ _TELLERS: dict[type, Callable[[Any], tuple[str, _Json]]] = {
     Drawn: _drawn,
     Grown: _grown,
     Pruned: _pruned,
-    Looked: _looked,
+    Probed: _probed,
     Ended: _ended,
     Lost: _lost,
 }

@@ -9,13 +9,13 @@ from typing import Any
 
 from planner.executor import Solution
 from planner.server.budget import Allowance, Granted
+from planner.server.serialize import candidate_to_dict, known, probe_to_dict, spend_to_dict
 from planner.server.shaping import Meter
-from planner.server.told import candidate_told, known, look_told, spend_told
 from search.result import Candidate, Outcome, Spend
 from search.scores import score
 from search.strategies.steps import split
 
-__all__ = ["Reason", "Receipt", "usage_told"]
+__all__ = ["Reason", "Receipt", "usage_to_dict"]
 
 _Json = dict[str, Any]
 
@@ -65,8 +65,8 @@ class Receipt:
             "plan": str(choice.plan),
             "stages": [
                 {
-                    "look": look_told(record.look),
-                    "next_look": look_told(record.advice.look),
+                    "look": probe_to_dict(record.probe),
+                    "next_look": probe_to_dict(record.advice.probe),
                     "policy": record.advice.choice.policy,
                     "prm": record.advice.choice.prm,
                     "plan": str(record.advice.choice.plan),
@@ -74,7 +74,7 @@ class Receipt:
                     "tokens": known(record.advice.tokens),
                     "flops": known(record.advice.flops),
                     "propensity": record.advice.propensity,
-                    "spend": spend_told(record.spend),
+                    "spend": spend_to_dict(record.spend),
                 }
                 for record in solution.stages
             ],
@@ -85,7 +85,7 @@ class Receipt:
                 "flops": known(solution.flops),
                 "seconds": known(self.seconds),
             },
-            "spend": spend_told(solution.spend, solution.usd),
+            "spend": spend_to_dict(solution.spend, solution.usd),
             "answer": solution.answer,
             "outcome": str(solution.outcome),
             "agreement": _agreement(solution),
@@ -108,11 +108,11 @@ class Receipt:
         """The receipt of several answers to one request."""
         return {
             **self._head(),
-            "spend": spend_told(spend, usd),
+            "spend": spend_to_dict(spend, usd),
             "choices": [self.of(solution, include) for solution in solutions],
         }
 
-    def untouched(self, policy: str, spend: Spend, ended: str | None) -> _Json:
+    def passthrough(self, policy: str, spend: Spend, ended: str | None) -> _Json:
         """The receipt of an answer by the policy's own server, which planned nothing.
 
         ``ended``: why it was cut off, None where it was not.
@@ -124,7 +124,7 @@ class Receipt:
             "plan": "cot()",
             "stages": [],
             "expected": {"accuracy": None, "interval": None, "tokens": None, "flops": None, "seconds": None},
-            "spend": spend_told(spend),
+            "spend": spend_to_dict(spend),
             "answer": None,
             "outcome": str(Outcome.ANSWERED),
             "agreement": None,
@@ -149,7 +149,7 @@ class Receipt:
         }
 
 
-def usage_told(spend: Spend, meters: Iterable[Meter], prompt_tokens: int, shown: int) -> _Json:
+def usage_to_dict(spend: Spend, meters: Iterable[Meter], prompt_tokens: int, shown: int) -> _Json:
     """``usage`` as OpenAI's API has it: all tokens of policy and PRM, what was cached, and ours beside it.
 
     ``prompt_tokens``: prompts, which count once per answer; everything else that was spent is completion,
@@ -176,14 +176,14 @@ def usage_told(spend: Spend, meters: Iterable[Meter], prompt_tokens: int, shown:
 
 
 def _candidate(draw: int, candidate: Candidate, solution: Solution, steps: bool) -> _Json:
-    told = candidate_told(draw, candidate, solution.chosen)
-    rewards, rule = told.pop("step_rewards"), solution.choice.plan.score
+    body = candidate_to_dict(draw, candidate, solution.chosen)
+    rewards, rule = body.pop("step_rewards"), solution.choice.plan.score
     scored = bool(candidate.step_rewards) and rule is not None
-    told["score"] = score(candidate.step_rewards, rule) if scored and rule is not None else None
+    body["score"] = score(candidate.step_rewards, rule) if scored and rule is not None else None
     if steps:
-        told["step_rewards"] = rewards
-        told["steps"] = list(split(candidate.text, "\n"))
-    return told
+        body["step_rewards"] = rewards
+        body["steps"] = list(split(candidate.text, "\n"))
+    return body
 
 
 def _agreement(solution: Solution) -> float | None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from search.result import Candidate, Spend
 
-__all__ = ["Decision", "Feedback", "Hunt", "MemoryRecorder", "Record", "Recorder", "Step"]
+__all__ = ["Decision", "DecisionQuery", "Feedback", "MemoryRecorder", "Record", "Recorder", "Step"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Step:
     Parameters
     ----------
     look:
-        What had been seen (``str(Look)``).
+        What had been seen (``str(Probe)``).
     next_look:
         What was looked at next; None where ``choice`` was run.
     policy, prm, plan:
@@ -159,7 +159,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Hunt:
+class DecisionQuery:
     """What to look for, all of it together; a field left out asks nothing.
 
     Parameters
@@ -211,7 +211,7 @@ class Recorder(Protocol):
     async def find(self, decision_id: str) -> Record | None:
         """One decision, those not durable yet included."""
 
-    async def search(self, hunt: Hunt) -> Sequence[Record]:
+    async def search(self, wish: DecisionQuery) -> Sequence[Record]:
         """Decisions that match, newest first."""
 
     def state(self) -> Mapping[str, Any]:
@@ -250,17 +250,17 @@ class MemoryRecorder:
     async def find(self, decision_id: str) -> Record | None:
         return self._records.get(decision_id)
 
-    async def search(self, hunt: Hunt) -> Sequence[Record]:
+    async def search(self, wish: DecisionQuery) -> Sequence[Record]:
         newest = reversed(self._records.values())
-        if hunt.before is not None:
+        if wish.before is not None:
             for record in newest:
-                if record.decision.decision_id == hunt.before:
+                if record.decision.decision_id == wish.before:
                     break
         found: list[Record] = []
         for record in newest:
-            if len(found) == hunt.limit:
+            if len(found) == wish.limit:
                 break
-            if _matches(record, hunt):
+            if _matches(record, wish):
                 found.append(record)
         return found
 
@@ -271,20 +271,20 @@ class MemoryRecorder:
         return None
 
 
-def _matches(record: Record, hunt: Hunt) -> bool:
+def _matches(record: Record, wish: DecisionQuery) -> bool:
     decision = record.decision
-    if hunt.text is not None:
-        text = hunt.text.casefold()
+    if wish.text is not None:
+        text = wish.text.casefold()
         if text not in decision.question.casefold() and text not in (decision.answer or "").casefold():
             return False
     for wanted, got in (
-        (hunt.plan, decision.plan),
-        (hunt.domain, decision.domain),
-        (hunt.outcome, decision.outcome),
-        (hunt.with_feedback, bool(record.feedback)),
+        (wish.plan, decision.plan),
+        (wish.domain, decision.domain),
+        (wish.outcome, decision.outcome),
+        (wish.with_feedback, bool(record.feedback)),
     ):
         if wanted is not None and wanted != got:
             return False
-    if hunt.since is not None and decision.created < hunt.since:
+    if wish.since is not None and decision.created < wish.since:
         return False
-    return hunt.until is None or decision.created < hunt.until
+    return wish.until is None or decision.created < wish.until

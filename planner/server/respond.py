@@ -15,7 +15,7 @@ from planner.events import Event
 from planner.server.ask import Ask
 from planner.server.budget import Granted
 from planner.server.keys import Key
-from planner.server.progress import comment, progress_told
+from planner.server.progress import comment, progress_to_dict
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.service import Service
 from planner.server.shapes import Shape
@@ -106,9 +106,9 @@ class _Sender:
 
     def hear(self, event: Event, place: int) -> None:
         """Tell of progress."""
-        told = progress_told(event, place)
-        if told is not None:
-            self._put(comment(told))
+        body = progress_to_dict(event, place)
+        if body is not None:
+            self._put(comment(body))
 
     def text(self, text: str, place: int) -> None:
         """Pass text on that the policy has just written."""

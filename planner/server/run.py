@@ -14,7 +14,7 @@ import uvloop
 from fastapi import FastAPI
 
 from planner.server.connection import patient
-from planner.server.heap import settle
+from planner.server.freeze import freeze_gc
 from planner.server.keys import Keys
 from planner.server.service import Service
 from search.errors import PlannerError, ServeError
@@ -106,7 +106,7 @@ async def _serve(
     serving = asyncio.ensure_future(server.serve(sockets=[bound]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
-    settle()
+    freeze_gc()
     if server.started and on_ready is not None:
         on_ready(address)
     await serving

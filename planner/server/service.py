@@ -9,17 +9,17 @@ from planner.latency import Latency
 from planner.server.admission import Admission
 from planner.server.current import Current, Served
 from planner.server.decisions.log import DecisionLog
-from planner.server.heap import settle_again
+from planner.server.freeze import freeze_gc_again
 from planner.server.keys import Keys
+from planner.server.latency_history import work_of
 from planner.server.metrics import Metrics
 from planner.server.models import Models
-from planner.server.ran import ran
 from planner.server.rates import Rates
-from planner.server.recorder import Hunt, MemoryRecorder, Recorder
+from planner.server.recorder import DecisionQuery, MemoryRecorder, Recorder
+from planner.server.rolling_metrics import RollingMetrics
 from planner.server.rules import Rules
 from planner.server.upstream import Upstream
 from planner.server.watch import Watch
-from planner.server.window import Window
 from search.errors import DecisionLogError, PlannerError
 
 __all__ = ["Service"]
@@ -54,7 +54,7 @@ class Service:
     rates: Rates = field(default_factory=Rates)
     admission: Admission = field(default_factory=Admission)
     latency: Latency = field(default_factory=Latency)
-    window: Window = field(default_factory=Window)
+    rolling: RollingMetrics = field(default_factory=RollingMetrics)
     metrics: Metrics = field(default_factory=Metrics)
     watch: Watch = field(init=False)
     is_ready: bool = False
@@ -66,8 +66,8 @@ class Service:
     async def start(self) -> None:
         """Learn from the log how long things take, and begin what runs beside requests."""
         try:
-            past = await self.recorder.search(Hunt(limit=_PAST))
-            self.latency.learn(seen for record in reversed(past) for seen in ran(record.decision))
+            past = await self.recorder.search(DecisionQuery(limit=_PAST))
+            self.latency.learn(seen for record in reversed(past) for seen in work_of(record.decision))
         except DecisionLogError as error:
             _LOGGER.warning("the log's latencies cannot be read: %s", error)
         self.watch.start()
@@ -82,7 +82,7 @@ class Service:
             _LOGGER.error("the planner at %s is refused, the old one stays: %s", self.current.folder, error)
             raise
         self.metrics.reloaded(True)
-        settle_again()
+        freeze_gc_again()
         _LOGGER.info("planner %s is in use", served.fingerprint[:12])
         return served
 

@@ -1,4 +1,4 @@
-"""Works on one request: within its terms, under its place in the queue, and writes down how it ended.
+"""Works on one request: within its budget, under its place in the queue, and writes down how it ended.
 
 Everything that a response is made of comes from here; how it is sent does not matter here.
 """
@@ -15,17 +15,17 @@ from planner.events import Event, Started
 from planner.executor import Settings, Solution, perform, solve
 from planner.server.arrival import Arrival
 from planner.server.ask import Ask
-from planner.server.brief import Brief
 from planner.server.budget import Granted
-from planner.server.diary import Diary
 from planner.server.keys import Key
-from planner.server.pace import expected_seconds, learn, steering
-from planner.server.receipt import Receipt, usage_told
+from planner.server.latency_feedback import decision_filter, expected_seconds, learn
+from planner.server.receipt import Receipt, usage_to_dict
 from planner.server.refusal import Refusal
+from planner.server.request_context import RequestContext
+from planner.server.request_record import RequestRecord
+from planner.server.resolved_budget import ResolvedBudget, check_time
 from planner.server.service import Service
 from planner.server.shaping import Meter, ShapedEngine
-from planner.server.terms import Terms, check_time
-from planner.stopping import Patience
+from planner.stopping import EarlyStopping
 from search.engines.prompted import PromptedEngine
 from search.errors import ContextError, EngineError, RewardError
 from search.result import Outcome
@@ -97,16 +97,16 @@ class Work:
         on_queue: Callable[[int], None] | None = None,
     ) -> None:
         self._service = service
-        with service.window.refusing():
-            self._brief = Brief.of(service, ask, granted, key, endpoint, response_id)
+        with service.rolling.refusing():
+            self._context = RequestContext.of(service, ask, granted, key, endpoint, response_id)
             # refused before it waits, where that can be known
-            check_time(self._brief.allowance.seconds, Arrival.now().seconds)
-            self._brief.terms(service, self._brief.allowance)
-        self._diary = Diary(service, self._brief)
+            check_time(self._context.allowance.seconds, Arrival.now().seconds)
+            self._context.resolve(service, self._context.allowance)
+        self._record = RequestRecord(service, self._context)
         self._listener = listener
         self._on_text = on_text
         self._on_queue = on_queue
-        self._allowance = self._brief.allowance
+        self._allowance = self._context.allowance
         self._share = 1.0
         self._behind, self._began = Arrival.now().seconds, time.monotonic()
         self._meters: list[Meter] = []
@@ -123,7 +123,7 @@ class Work:
                 self._on_queue(service.admission.waiting)
             seconds = self._allowance.seconds
             within = None if seconds is None else seconds - self._elapsed
-            async with service.admission.enter(self._brief.key.name, within) as ticket:
+            async with service.admission.enter(self._context.key.name, within) as ticket:
                 self._share = ticket.share
                 self._allowance = self._allowance.shrunk(ticket.share)
                 answers = await self._within_time()
@@ -136,7 +136,7 @@ class Work:
             error, outcome = failure, "failed"
             raise
         finally:
-            self._diary.write(outcome, error)
+            self._record.write(outcome, error)
 
     @property
     def _elapsed(self) -> float:
@@ -157,52 +157,52 @@ class Work:
             ) from error
 
     async def _work(self) -> Answers:
-        service, brief = self._service, self._brief
-        terms = brief.terms(service, self._allowance, self._elapsed)
-        answers = await together([self._answer(place, terms) for place in range(brief.ask.n)])
-        spend = self._diary.spend
+        service, context = self._service, self._context
+        resolved = context.resolve(service, self._allowance, self._elapsed)
+        answers = await together([self._answer(place, resolved) for place in range(context.ask.n)])
+        spend = self._record.spend
         receipt = Receipt(
-            brief.response_id,
-            brief.granted,
+            context.response_id,
+            context.granted,
             self._allowance,
             self._share,
-            brief.reason,
-            brief.down,
-            brief.first,
-            expected_seconds(service, brief, answers[0].solution),
+            context.reason,
+            context.down,
+            context.first,
+            expected_seconds(service, context, answers[0].solution),
         )
         if len(answers) == 1:
-            told = receipt.of(answers[0].solution, brief.ask.include)
+            body = receipt.of(answers[0].solution, context.ask.include)
         else:
             usd = [answer.solution.usd for answer in answers]
             whole = None if None in usd else sum(value for value in usd if value is not None)
             solutions = (answer.solution for answer in answers)
-            told = receipt.of_several(solutions, spend, whole, brief.ask.include)
-        told["sampling"] = str(brief.ask.sampling or "as the planner was fitted")
+            body = receipt.of_several(solutions, spend, whole, context.ask.include)
+        body["sampling"] = str(context.ask.sampling or "as the planner was fitted")
         prompts = sum(meter.prompt for meter in self._meters if meter.prompt_tokens)
         shown = sum(answer.tokens for answer in answers)
-        return Answers(tuple(answers), usage_told(spend, self._meters, prompts, shown), told)
+        return Answers(tuple(answers), usage_to_dict(spend, self._meters, prompts, shown), body)
 
-    async def _answer(self, place: int, terms: Terms) -> Answer:
-        solution = await self._solution(place, terms)
-        self._diary.solved(solution, place)
-        learn(self._service, self._brief, solution, terms)
+    async def _answer(self, place: int, resolved: ResolvedBudget) -> Answer:
+        solution = await self._solution(place, resolved)
+        self._record.solved(solution, place)
+        learn(self._service, self._context, solution, resolved)
         if solution.outcome == Outcome.DEADLINE:
             raise Refusal(
-                f"a solution must end within {terms.budget.seconds:.3g} s of work, got none",
+                f"a solution must end within {resolved.budget.seconds:.3g} s of work, got none",
                 504,
                 code="deadline",
             )
         return Answer.of(solution)
 
-    async def _solution(self, place: int, terms: Terms) -> Solution:
-        service, brief, ask = self._service, self._brief, self._brief.ask
+    async def _solution(self, place: int, resolved: ResolvedBudget) -> Solution:
+        service, context, ask = self._service, self._context, self._context.ask
         settings, engines = self._settings(place)
 
         def hear(event: Event) -> None:
-            self._diary.hear(event, place)
+            self._record.hear(event, place)
             if isinstance(event, Started):
-                is_final = event.look is None and event.choice.plan.strategy == "cot"
+                is_final = event.probe is None and event.choice.plan.strategy == "cot"
                 for name, engine in engines.items():
                     engine.passing = is_final and name == event.choice.policy
             if self._listener is not None:
@@ -210,40 +210,42 @@ class Work:
 
         models, seed = service.models, (ask.seed + place) % 2**63
         try:
-            if brief.choice is not None:
+            if context.choice is not None:
                 solution = await perform(
                     ask.question,
-                    brief.choice,
+                    context.choice,
                     settings,
-                    budget=terms.budget,
+                    budget=resolved.budget,
                     prices=service.rules.prices,
-                    domain=brief.domain,
+                    domain=context.domain,
                     seed=seed,
-                    patience=Patience(service.rules.price),
+                    early_stopping=EarlyStopping(service.rules.price),
                     listener=hear,
                 )
             else:
                 solution = await solve(
                     ask.question,
-                    brief.planner,
+                    context.planner,
                     settings,
-                    objective=terms.objective,
-                    cap=terms.cap,
-                    budget=terms.budget,
+                    objective=resolved.objective,
+                    cap=resolved.cap,
+                    budget=resolved.budget,
                     prices=service.rules.prices,
-                    domain=brief.domain,
+                    domain=context.domain,
                     seed=seed,
                     abstain_below=ask.abstain_below,
                     allow_foreign=True,  # checked when the planner was loaded
-                    steering=steering(service, brief, terms),
-                    patience=Patience(service.rules.price),
+                    decision_filter=decision_filter(service, context, resolved),
+                    early_stopping=EarlyStopping(service.rules.price),
                     listener=hear,
                 )
         except ContextError:  # the request's fault
             raise
         except (EngineError, RewardError) as error:  # a policy's server fails as both, a PRM as the latter
-            ran = self._diary.choice(place)
-            failed = None if ran is None else ran.policy if isinstance(error, EngineError) else ran.prm
+            running = self._record.choice(place)
+            failed = (
+                None if running is None else running.policy if isinstance(error, EngineError) else running.prm
+            )
             if failed is not None:
                 self._fail(failed)
             raise
@@ -261,10 +263,10 @@ class Work:
 
     def _settings(self, place: int) -> tuple[Settings, dict[str, ShapedEngine]]:
         """This request's view of the models."""
-        models, ask = self._service.models, self._brief.ask
+        models, ask = self._service.models, self._context.ask
         assert ask.conversation is not None
         engines: dict[str, ShapedEngine] = {}
-        promptings = {name: self._brief.prompting(name) for name in models.engines}
+        promptings = {name: self._context.prompting(name) for name in models.engines}
         for name, engine in models.engines.items():
             meter, prompting = Meter(), promptings[name]
             engines[name] = ShapedEngine(

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from search.engines.attention import join
-from search.engines.branches import Branches
 from search.engines.cache import Prefix, PrefixStore, extend, grown
 from search.engines.decoder import Decoder
 from search.engines.protocol import (
@@ -29,8 +28,9 @@ from search.engines.protocol import (
     Usage,
 )
 from search.engines.sampler import draw, uniforms
+from search.engines.sequence_cache import SequenceCache
+from search.engines.shared_prefix_cache import SharedPrefixCache
 from search.engines.tokenizer import CHECK, END, GO_ON, STOP, CheckpointTokenizer
-from search.engines.trunks import Trunks
 from search.seeds import seed_of
 
 __all__ = ["Batch", "Job"]
@@ -47,7 +47,7 @@ class Job:
     waiting: deque[int] = field(init=False)
     open: set[int] = field(init=False)
     prefix: Prefix | None = None
-    trunk: int | None = None
+    prefix_number: int | None = None
     cached: int = 0
     generated: int = 0
 
@@ -84,12 +84,12 @@ class Batch:
         self._max_rows = max_rows
         self._jobs: list[Job] = []
         self._rows: list[_Row] = []
-        self._trunks = Trunks(decoder.shape)
-        self._branches = Branches(decoder.shape, max_rows)
+        self._prefix_cache = SharedPrefixCache(decoder.shape)
+        self._sequence_cache = SequenceCache(decoder.shape, max_rows)
         self._stop_sets: dict[tuple[str, ...], int] = {}
         self._meanings = np.zeros((0, decoder.shape.vocabulary), dtype=np.uint8)
         size = max_rows
-        self._trunk = np.zeros(size, dtype=np.int64)
+        self._prefix_numbers = np.zeros(size, dtype=np.int64)
         self._token = np.zeros(size, dtype=np.int64)  # to be fed next
         self._position = np.zeros(size, dtype=np.int64)  # of the token to be fed next
         self._written = np.zeros(size, dtype=np.int64)  # tokens generated
@@ -212,7 +212,7 @@ class Batch:
         if reason == FinishReason.STOP:
             # the last token was never fed, so its keys and values are not there
             known = row.job.request.prompt + ids[:-1]
-            self._store.put(known, grown(row.job.prefix, *self._branches.take(slot, written)))
+            self._store.put(known, grown(row.job.prefix, *self._sequence_cache.take(slot, written)))
         row.job.generated += written
         text = self._tokenizer.decode(ids)
         self._end(row.job, ChildFinished(row.child, text, ids, logprobs, reason), events)
@@ -222,13 +222,13 @@ class Batch:
         job.open.discard(event.child)
         if not job.open:
             self._jobs.remove(job)
-            if job.trunk is not None:
-                self._trunks.drop(job.trunk)
+            if job.prefix_number is not None:
+                self._prefix_cache.drop(job.prefix_number)
             events.append((job, RequestFinished(Usage(len(job.request.prompt), job.cached, job.generated))))
 
     def _forward(self, count: int) -> Tensor:
-        shared = self._trunks.attend(self._trunk[:count])
-        own = self._branches.attend(self._written[:count])
+        shared = self._prefix_cache.attend(self._prefix_numbers[:count])
+        own = self._sequence_cache.attend(self._written[:count])
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             return join(shared(layer, q), own(layer, q, k, v)).view(count, -1)
@@ -244,8 +244,8 @@ class Batch:
                 chosen.append((job, job.waiting.popleft()))
             if len(chosen) == free:
                 break
-        self._prefill(job for job, _ in chosen if job.trunk is None)
-        self._branches.append(len(chosen))
+        self._prefill(job for job, _ in chosen if job.prefix_number is None)
+        self._sequence_cache.append(len(chosen))
         for job, child in chosen:
             self._start(job, child)
 
@@ -271,13 +271,13 @@ class Batch:
             for job in fresh:
                 job.prefix = found.get(job.request.prompt[:-1], job.prefix)
         for job in fresh:
-            job.trunk = self._trunks.add(job.prefix, job.request.n)
+            job.prefix_number = self._prefix_cache.add(job.prefix, job.request.n)
 
     def _start(self, job: Job, child: int) -> None:
         slot, request = len(self._rows), job.request
         self._rows.append(_Row(job, child))
-        assert job.trunk is not None  # it has been prefilled
-        self._trunk[slot] = job.trunk
+        assert job.prefix_number is not None  # it has been prefilled
+        self._prefix_numbers[slot] = job.prefix_number
         self._token[slot] = request.prompt[-1]
         self._position[slot] = len(request.prompt) - 1
         self._written[slot] = 0
@@ -303,11 +303,11 @@ class Batch:
         """Drop rows; the others close the gaps."""
         if not slots:
             return
-        order = self._branches.drop(slots)
+        order = self._sequence_cache.drop(slots)
         self._rows = [self._rows[slot] for slot in order]
         count = len(order)
         for column in (
-            self._trunk,
+            self._prefix_numbers,
             self._token,
             self._position,
             self._written,

@@ -1,8 +1,8 @@
 """The embedded engine: a checkpoint folder decoded in this process by torch, on the CPU.
 
 All children of all requests in flight advance together. One prefill serves the n children of a prompt,
-who also share its keys and values (``trunks``) and have only their own tokens to themselves
-(``branches``). Tree searches, whose prompts are earlier ones grown by a step, prefill next to nothing.
+who also share its keys and values (``shared_prefix_cache``) and have only their own tokens to themselves
+(``sequence_cache``). Tree searches, whose prompts are earlier ones grown by a step, prefill next to nothing.
 
 Seeds: child i's uniform numbers are a hash of (request seed, i, token index), whatever shares the
 batch. Bits: on MKL with AVX-512 and one thread a row's logits do not depend on its neighbours

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Ballots", "Tally"]
+__all__ = ["Ballots", "VoteOutcomes"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -25,7 +25,7 @@ _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class VoteOutcomes:
     """For each of B subsets: the expected correctness of its answer (0.0 if unreadable), and the
     score of the candidate that speaks (NaN where unreadable or no scores were given)."""
 
@@ -76,7 +76,9 @@ class Ballots:
         )
         return inside, counts.astype(np.float64, copy=False)
 
-    def tally(self, inside: Bools, counts: Floats, scores: Floats | None, *, weighted: bool) -> Tally:
+    def count_votes(
+        self, inside: Bools, counts: Floats, scores: Floats | None, *, weighted: bool
+    ) -> VoteOutcomes:
         """Count the votes of B subsets.
 
         Parameters
@@ -90,7 +92,7 @@ class Ballots:
         """
         rows = len(inside)
         if not self.groups:
-            return Tally(np.zeros(rows), np.full(rows, np.nan))
+            return VoteOutcomes(np.zeros(rows), np.full(rows, np.nan))
         values = None if scores is None else scores[self._columns]
         if weighted:
             if values is None:
@@ -119,9 +121,9 @@ class Ballots:
             correct[tied] = share @ self._right
             winner[tied] = share.argmax(axis=1)
         if speakers is None:
-            return Tally(correct, np.full(rows, np.nan))
+            return VoteOutcomes(correct, np.full(rows, np.nan))
         reward = np.where(any_vote, speakers[np.arange(rows), winner], np.nan)
-        return Tally(correct, reward)
+        return VoteOutcomes(correct, reward)
 
     def _shares(self, still: Bools, counts: Floats) -> Floats:
         """(T, G) probability that each tied group holds the earliest draw."""

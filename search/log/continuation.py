@@ -73,8 +73,8 @@ def continuation_values(
             continue
         if more not in counted:
             counted[more] = ballots.members(_union(draws, seen, more))
-        tally = ballots.tally(*counted[more], scores, weighted=plan.strategy == "weighted_vote")
-        values[place] = tally.correct.mean()
+        outcomes = ballots.count_votes(*counted[more], scores, weighted=plan.strategy == "weighted_vote")
+        values[place] = outcomes.correct.mean()
     return values
 
 

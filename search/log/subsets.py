@@ -104,12 +104,12 @@ def derive_all(
             membership = subset_members(len(pool), plan.n, resamples, seed)
             counted[plan.n] = (membership, *ballots.members(membership))
         membership, inside, counts = counted[plan.n]
-        tally = ballots.tally(inside, counts, scores, weighted=plan.strategy == "weighted_vote")
-        reward = tally.reward[~np.isnan(tally.reward)]
+        outcomes = ballots.count_votes(inside, counts, scores, weighted=plan.strategy == "weighted_vote")
+        reward = outcomes.reward[~np.isnan(outcomes.reward)]
         results.append(
             Derived(
-                float(tally.correct.mean()),
-                _vote_se(tally.correct, membership, plan.n),
+                float(outcomes.correct.mean()),
+                _vote_se(outcomes.correct, membership, plan.n),
                 float(reward.mean()) if len(reward) else float("nan"),
             )
         )

@@ -32,7 +32,7 @@ from search.remote.client import Client
 from search.remote.retry import Retry
 from search.rewards.convention import Convention
 from search.rewards.families import family_of, read_prm
-from search.rewards.http_judges import Asking, ChoiceJudge, HttpJudge, PoolingJudge
+from search.rewards.http_prm_clients import Asking, ChoicePrmClient, HttpPrmClient, PoolingPrmClient
 from search.rewards.protocol import Handle, Reward, RewardUsage, Scored
 
 __all__ = ["HttpReward"]
@@ -61,10 +61,10 @@ class HttpReward(Reward):
     """Scores steps by a server. Build it with ``connect``."""
 
     def __init__(
-        self, card: ModelCard, convention: Convention, judge: HttpJudge, client: Client, model: str
+        self, card: ModelCard, convention: Convention, prm_client: HttpPrmClient, client: Client, model: str
     ) -> None:
         self.card = card
-        self._convention, self._judge, self._client, self._model = convention, judge, client, model
+        self._convention, self._prm_client, self._client, self._model = convention, prm_client, client, model
         # the same questions and steps are asked for again and again, by budgets first of all
         self._prompt = Remembered(convention.prompt)
         self._step = lru_cache(maxsize=16384)(convention.step)
@@ -112,7 +112,7 @@ class HttpReward(Reward):
             By what the server did.
         """
         checkpoint = read_prm(folder)
-        convention, judge = _spelling(checkpoint, family)
+        convention, prm_client = _spelling(checkpoint, family)
         client = Client(
             base_url,
             api_key=api_key,
@@ -125,7 +125,7 @@ class HttpReward(Reward):
         card = checkpoint.card
         if served.context is not None and served.context < card.context:
             card = ModelCard(card.name, card.parameters, card.fingerprint, served.context)
-        return cls(card, convention, judge, client, served.model)
+        return cls(card, convention, prm_client, client, served.model)
 
     def count(self, question: str, steps: Sequence[str]) -> tuple[int, int]:
         prompt = len(self._prompt(question)) - len(self._convention.opening)
@@ -205,8 +205,8 @@ class HttpReward(Reward):
             question, steps = ask.key
             for length in range(1, len(steps)):
                 owners.setdefault((question, steps[:length]), shorter)
-        for first in range(0, len(longest), self._judge.batch):
-            task = asyncio.ensure_future(self._send(longest[first : first + self._judge.batch]))
+        for first in range(0, len(longest), self._prm_client.batch):
+            task = asyncio.ensure_future(self._send(longest[first : first + self._prm_client.batch]))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -214,7 +214,7 @@ class HttpReward(Reward):
         asks = [ask for ask, _ in batch]
         everyone = [ask for ask, shorter in batch for ask in (ask, *shorter)]
         try:
-            found = await self._judge.judge(self._client, self._model, [ask.asking for ask in asks])
+            found = await self._prm_client.score(self._client, self._model, [ask.asking for ask in asks])
             for (ask, shorter), judged in zip(batch, found, strict=True):
                 ask.paid = judged.tokens
                 for each in (ask, *shorter):
@@ -248,7 +248,7 @@ def _fail(ask: _Ask, error: RewardError) -> None:
         ask.done.exception()  # heard, even if its caller has given up
 
 
-def _spelling(checkpoint: Checkpoint, family: str | None) -> tuple[Convention, HttpJudge]:
+def _spelling(checkpoint: Checkpoint, family: str | None) -> tuple[Convention, HttpPrmClient]:
     """How a family spells, and how a server is asked for it. Raises CheckpointError."""
     from search.rewards.causal import Chat, Tagged
     from search.rewards.classifier import SEPARATOR, Separated
@@ -257,10 +257,10 @@ def _spelling(checkpoint: Checkpoint, family: str | None) -> tuple[Convention, H
     chosen = family_of(checkpoint) if family is None else family
     pieces = Pieces(checkpoint)
     if chosen == "classifier":
-        return Separated(pieces), PoolingJudge(pieces.token(SEPARATOR))
+        return Separated(pieces), PoolingPrmClient(pieces.token(SEPARATOR))
     if chosen in ("rlhflow", "math_shepherd"):
         convention = (Chat if chosen == "rlhflow" else Tagged)(pieces)
-        return convention, ChoiceJudge(convention.good, convention.bad)
+        return convention, ChoicePrmClient(convention.good, convention.bad)
     raise CheckpointError(
         f"a server is asked for the families classifier, rlhflow and math_shepherd, got {chosen!r}"
     )

@@ -28,7 +28,7 @@ from search.remembered import Remembered
 from search.rewards.convention import Convention
 from search.rewards.families import family_of, read_prm
 from search.rewards.protocol import Handle, Reward, RewardUsage, Scored
-from search.rewards.vllm_judges import ChoiceJudge, Judge, TokenJudge
+from search.rewards.vllm_prm_clients import ChoicePrmClient, PrmClient, TokenPrmClient
 
 __all__ = ["VllmReward", "spelling_of"]
 
@@ -45,11 +45,13 @@ class _State:
 class VllmReward(Reward):
     """Scores steps by vLLM. Build it with ``load``."""
 
-    def __init__(self, checkpoint: Checkpoint, convention: Convention, judge: Judge, host: VllmHost) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, convention: Convention, prm_client: PrmClient, host: VllmHost
+    ) -> None:
         self.card = checkpoint.card
         self._context = min(checkpoint.context, host.context)
         self._convention = convention
-        self._judge = judge
+        self._prm_client = prm_client
         self._host = host
         self._prompt = Remembered(convention.prompt)
         self._step = lru_cache(maxsize=16384)(convention.step)
@@ -80,10 +82,10 @@ class VllmReward(Reward):
             An option is unknown, or vLLM does not start.
         """
         checkpoint = read_prm(path)
-        convention, judge = spelling_of(checkpoint, family)
+        convention, prm_client = spelling_of(checkpoint, family)
         require_vllm()
-        host = VllmHost.start(checkpoint, options, **judge.chosen())
-        return cls(checkpoint, convention, judge, host)
+        host = VllmHost.start(checkpoint, options, **prm_client.chosen())
+        return cls(checkpoint, convention, prm_client, host)
 
     def count(self, question: str, steps: Sequence[str]) -> tuple[int, int]:
         prompt = len(self._prompt(question)) - len(self._convention.opening)
@@ -168,7 +170,7 @@ class VllmReward(Reward):
     ) -> None:
         """Score the steps at the places of ``mine``; apart from callers, who may give up."""
         try:
-            work = self._judge.rewards(self._host.llm, tokens, [reads[place] for place in mine])
+            work = self._prm_client.rewards(self._host.llm, tokens, [reads[place] for place in mine])
             rewards, paid.tokens = await asyncio.wrap_future(self._host.run(work))
             for future, reward in zip(mine.values(), rewards, strict=True):
                 future.set_result(reward)
@@ -198,7 +200,7 @@ def _fail(future: asyncio.Future[float], reason: str) -> None:
         future.exception()  # heard, even if its caller has given up
 
 
-def spelling_of(checkpoint: Checkpoint, family: str | None = None) -> tuple[Convention, Judge]:
+def spelling_of(checkpoint: Checkpoint, family: str | None = None) -> tuple[Convention, PrmClient]:
     """How a family spells, and how vLLM is asked for it. Raises CheckpointError."""
     from search.rewards.causal import Chat, Tagged
     from search.rewards.classifier import Separated
@@ -206,8 +208,8 @@ def spelling_of(checkpoint: Checkpoint, family: str | None = None) -> tuple[Conv
 
     chosen = family_of(checkpoint) if family is None else family
     if chosen == "classifier":
-        return Separated(Pieces(checkpoint)), TokenJudge()
+        return Separated(Pieces(checkpoint)), TokenPrmClient()
     if chosen in ("rlhflow", "math_shepherd"):
         convention = (Chat if chosen == "rlhflow" else Tagged)(Pieces(checkpoint))
-        return convention, ChoiceJudge(convention.good, convention.bad)
+        return convention, ChoicePrmClient(convention.good, convention.bad)
     raise CheckpointError(f"vLLM scores the families classifier, rlhflow and math_shepherd, got {chosen!r}")

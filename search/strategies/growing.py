@@ -35,9 +35,9 @@ from search.result import Candidate
 from search.rewards.protocol import Handle, Scored
 from search.scores import score
 from search.seeds import seed_of
+from search.strategies.observer import BeamEvent, Observer
 from search.strategies.session import Session
 from search.strategies.steps import split
-from search.strategies.watcher import Sprout, Watcher
 
 __all__ = ["Beam", "Grower"]
 
@@ -132,8 +132,8 @@ class Grower:
             finished += [beam for beam in beams if beam.is_finished]
             free = places - len(finished)
             survivors = self._survivors(beams, math.ceil(free / width))
-            if self._setting.watcher is not None:
-                self._tell(self._setting.watcher, beams, survivors)
+            if self._setting.observer is not None:
+                self._tell(self._setting.observer, beams, survivors)
             if not survivors:
                 return finished
             share, more = divmod(free, len(survivors))
@@ -151,9 +151,9 @@ class Grower:
         )
         return ranked[:most]
 
-    def _tell(self, watcher: Watcher, beams: Sequence[Beam], survivors: Sequence[Beam]) -> None:
+    def _tell(self, observer: Observer, beams: Sequence[Beam], survivors: Sequence[Beam]) -> None:
         kept = [beam.seed for beam in survivors]
-        watcher.pruned(kept, [b.seed for b in beams if not b.is_finished and b.seed not in kept])
+        observer.pruned(kept, [b.seed for b in beams if not b.is_finished and b.seed not in kept])
 
     async def _expand(self, beam: Beam, children: list[asyncio.Future[Beam | None]]) -> None:
         scored: list[asyncio.Task[None]] = []
@@ -199,9 +199,9 @@ class Grower:
             scored = await self._score(parent, beam, held)
             beam = replace(beam, step_rewards=parent.step_rewards + scored.rewards, handle=scored.handle)
         grown = beam.is_finished or beam.is_scored
-        if grown and self._setting.watcher is not None:
-            await self._setting.watcher.grown(
-                Sprout(
+        if grown and self._setting.observer is not None:
+            await self._setting.observer.grown(
+                BeamEvent(
                     beam.seed,
                     parent.seed,
                     len(beam.steps),

@@ -14,7 +14,7 @@ from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.rewards.protocol import Reward
-from search.strategies.watcher import Watcher
+from search.strategies.observer import Observer
 
 __all__ = ["Limits", "Setting", "Strategy"]
 
@@ -36,7 +36,7 @@ class Limits:
 class Setting:
     """What a strategy works with, the same for every plan of a policy-PRM pair.
 
-    ``reward`` is None where no plan asks a PRM. ``delimiter`` ends a step. ``watcher`` is one request's.
+    ``reward`` is None where no plan asks a PRM. ``delimiter`` ends a step. ``observer`` is one request's.
     ``cancel_within``: seconds that the engine has to end what was cancelled; what has not ended by then
     is left alone and charged in full.
     """
@@ -46,7 +46,7 @@ class Setting:
     sampling: Sampling = field(default_factory=Sampling)
     limits: Limits = field(default_factory=Limits)
     delimiter: str = "\n"
-    watcher: Watcher | None = None
+    observer: Observer | None = None
     cancel_within: float = 2.0
 
     def __post_init__(self) -> None:

@@ -23,11 +23,11 @@ from search.problem import Problem
 from search.result import Candidate, Result
 from search.rewards.protocol import Scored
 from search.strategies.conclusion import concluded
+from search.strategies.observer import Observer
 from search.strategies.prior import score_prior
 from search.strategies.protocol import Setting, Strategy
 from search.strategies.session import Session
 from search.strategies.steps import apportion, split
-from search.strategies.watcher import Watcher
 
 __all__ = ["SamplingStrategy", "candidate_of"]
 
@@ -77,7 +77,7 @@ class SamplingStrategy(Strategy):
             scoring: dict[tuple[str, ...], asyncio.Task[Scored]] = {}
 
             missing = max(0, plan.n - len(prior))
-            telling = None if setting.watcher is None else _Telling(setting.watcher, session, missing)
+            telling = None if setting.observer is None else _Telling(setting.observer, session, missing)
             if telling is not None:
                 earlier = [session.spawn(telling.prior(at, task)) for at, task in enumerate(earlier)]
 
@@ -106,17 +106,17 @@ class SamplingStrategy(Strategy):
 
 
 class _Telling:
-    """Tells a watcher of each candidate, and ends the drawing when it says so."""
+    """Tells an observer of each candidate, and ends the drawing when it says so."""
 
-    def __init__(self, watcher: Watcher, session: Session, missing: int) -> None:
-        self._watcher = watcher
+    def __init__(self, observer: Observer, session: Session, missing: int) -> None:
+        self._observer = observer
         self._session = session
         self._missing = missing
         self._is_ended = False
 
     def cut(self) -> None:
         if self._is_ended:
-            self._watcher.cut(self._session.cut)
+            self._observer.cut(self._session.cut)
 
     async def prior(self, place: int, work: asyncio.Task[Candidate]) -> Candidate:
         return await self._told(place, await work)
@@ -127,7 +127,7 @@ class _Telling:
         return await self._told(place, candidate)
 
     async def _told(self, place: int, candidate: Candidate) -> Candidate:
-        if await self._watcher.drawn(place, candidate, self._missing):
+        if await self._observer.drawn(place, candidate, self._missing):
             self._is_ended = True
             self._session.end_drawing()
         return candidate

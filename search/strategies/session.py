@@ -1,10 +1,10 @@
-"""A session: everything that one run sends to the engine and to the PRM, within its ledger.
+"""Runs one plan's requests against the engine and the PRM, inside a budget ledger.
 
-Each piece of work is reserved before it is sent and settled as it ends. When drawing ends, because time
-is up, the vote is settled, the PRM fails or whoever asked has left, what is under way is cancelled and
-charged as far as it was generated; what the engine does not end soon is charged in full, since nobody knows
-what it took. When the engine fails, what had arrived is charged and gone on with
-(``search.strategies.again``). It knows nothing of trees, votes or answers.
+Each request reserves its worst-case cost before it is sent and settles the actual cost when it finishes.
+Generation stops early on a deadline, a decided vote, a PRM failure or a client disconnect: requests in
+flight are cancelled and charged for the tokens generated so far, or for their full reservation if the
+engine does not confirm the cancellation in time. When the engine fails mid-answer, generation resumes after
+the last token received (``search.strategies.resume``). A session knows nothing of trees, votes or answers.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from search.problem import Problem
 from search.rewards.protocol import Handle, Reward, RewardUsage, Scored
 from search.scoring import together
 from search.seeds import seed_of
-from search.strategies.again import pause_of
-from search.strategies.holdings import Holdings
-from search.strategies.mending import Remainder, joined, remainders
-from search.strategies.order import Order
+from search.strategies.engine_call import EngineCall
 from search.strategies.protocol import Setting
+from search.strategies.reservations import Reservations
+from search.strategies.resume import Resumption, joined, resumptions
+from search.strategies.retry_delay import retry_delay
 
 __all__ = ["OnChild", "Session"]
 
@@ -62,7 +62,7 @@ class Session:
         self._reward: Reward | None = setting.reward if plan.needs_prm else None
         self._prm_prompt = 0 if self._reward is None else self._reward.count(problem.question, ())[0]
         self._seen = 0
-        self._holdings = Holdings(ledger)
+        self._reservations = Reservations(ledger)
         self._tasks: set[asyncio.Task[Any]] = set()
         loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = loop.create_future()
@@ -84,7 +84,7 @@ class Session:
             await asyncio.gather(*self._tasks, return_exceptions=True)  # ends after them, even when cancelled
         finally:
             self._tasks.clear()  # they hold this session: a run would wait for the collector of cycles
-            self._holdings.give_all_back()
+            self._reservations.give_all_back()
 
     @property
     def is_over(self) -> bool:
@@ -95,7 +95,7 @@ class Session:
         """Draw no more: what is being written is cancelled, and charged as far as it was generated."""
         if not self._halted.done():
             self._halted.set_result(None)
-            self._holdings.wake()
+            self._reservations.wake()
 
     @property
     def scores(self) -> bool:
@@ -136,7 +136,7 @@ class Session:
         or ``end_drawing`` cuts off, or the backend where the budget holds no more, are charged and not
         heard of.
 
-        Raises EngineError where the policy fails for good, unless the watcher lets the run conclude
+        Raises EngineError where the policy fails for good, unless the observer lets the run conclude
         without it: then ``failure`` is set and no more is drawn. ``cut`` counts the children that were
         cancelled or never sent since drawing ended early.
         """
@@ -144,8 +144,10 @@ class Session:
         room = self.room(len(generated))
         while drawn < most and not self._halted.done() and room > 0:
             count = self._fitting(most - drawn, self._usual(room))
-            if count == 0 and not self._holdings.is_empty:
-                await self._holdings.change()  # others will give something back: no need to cut or to stop
+            if count == 0 and not self._reservations.is_empty:
+                await (
+                    self._reservations.change()
+                )  # others will give something back: no need to cut or to stop
                 continue
             tokens = self._longest(max(count, 1), room)
             if tokens < self._least(room):
@@ -171,8 +173,8 @@ class Session:
 
     def _does_without(self, error: EngineError) -> bool:
         """Whether the run concludes without the policy, which has failed for good."""
-        watcher = self.setting.watcher
-        if isinstance(error, ContextError) or watcher is None or not watcher.failed(error):
+        observer = self.setting.observer
+        if isinstance(error, ContextError) or observer is None or not observer.failed(error):
             return False
         self.failure = self.failure or error
         self.end_drawing()
@@ -225,11 +227,11 @@ class Session:
             on_child(first + child.child, child, held)
 
         drawing, scoring = request.max_tokens, self._worst_scoring(request.max_tokens)
-        hold = self._holdings.hold
-        order = Order(
+        hold = self._reservations.hold
+        call = EngineCall(
             request,
             self.setting.engine,
-            self._holdings,
+            self._reservations,
             [hold(policy_tokens=drawing, policy_prompt=len(self.prompt)) for _ in range(request.n)],
             [hold(prm_tokens=scoring, prm_prompt=self._prm_prompt) for _ in range(request.n)],
             hear,
@@ -237,28 +239,28 @@ class Session:
             self.setting.cancel_within,
         )
         try:
-            while (error := await order.send()) is not None:
-                pause = pause_of(error, breaks, self.ledger.seconds_left)
+            while (error := await call.send()) is not None:
+                pause = retry_delay(error, breaks, self.ledger.seconds_left)
                 if pause is None:
                     raise error
                 breaks += 1
                 await asyncio.wait((self._halted,), timeout=pause)
                 if self._halted.done():
-                    self.cut += len(error.partial if isinstance(error, BrokenError) else order.open)
+                    self.cut += len(error.partial if isinstance(error, BrokenError) else call.open)
                     return
                 if isinstance(error, BrokenError):
-                    await self._mend(request, error, first, on_child, breaks)
+                    await self._resume(request, error, first, on_child, breaks)
                     return
         finally:
-            self.cut += order.cut
-            order.give_back()
+            self.cut += call.cut
+            call.give_back()
 
-    async def _mend(
+    async def _resume(
         self, request: Request, error: BrokenError, first: int, on_child: OnChild, breaks: int
     ) -> None:
         """Go on with children that were cut off; those that the budget does not hold are not heard of."""
 
-        async def end(whole: Remainder) -> None:
+        async def end(whole: Resumption) -> None:
             rest = self._payable(whole)
             if rest is None:
                 return
@@ -270,10 +272,10 @@ class Session:
             await self._send(rest.request, 0, tell, breaks)
 
         if not self._halted.done():
-            await together([end(rest) for rest in remainders(request, error.partial)])
+            await together([end(rest) for rest in resumptions(request, error.partial)])
 
-    def _payable(self, whole: Remainder) -> Remainder | None:
-        """As much of a remainder as the budget holds, what was lost being charged; None if too little."""
+    def _payable(self, whole: Resumption) -> Resumption | None:
+        """As much of a resumption as the budget holds, what was lost being charged; None if too little."""
         most = whole.request.max_tokens
         least = max(1, min(self._seen - len(whole.parts[0].token_ids), most))
         for count in range(whole.request.n, 0, -1):
@@ -300,14 +302,14 @@ class Session:
         """What scoring these steps takes, held; nothing is held when it does not fit."""
         need = self.count(steps)
         if self.ledger.affordable(1, prm_tokens=need, prm_prompt=self._prm_prompt):
-            return self._holdings.hold(prm_tokens=need, prm_prompt=self._prm_prompt)
-        return self._holdings.hold()
+            return self._reservations.hold(prm_tokens=need, prm_prompt=self._prm_prompt)
+        return self._reservations.hold()
 
     def charge_scoring(self, steps: Sequence[str], held: Reservation) -> bool:
         """Charge a scoring that another one has made unnecessary; False when it does not fit."""
         self.give_back(held)
         exact = self.hold_scoring(steps)
-        self._holdings.settle(exact, prm_tokens=exact.prm_tokens)
+        self._reservations.settle(exact, prm_tokens=exact.prm_tokens)
         return exact.prm_tokens > 0
 
     async def score(self, handle: Handle, steps: Sequence[str], held: Reservation) -> Scored:
@@ -336,18 +338,18 @@ class Session:
                     raise RewardError(str(error)) from error
                 raise
             self.ledger.record_work(prm_tokens=scored.usage.physical_tokens)
-            self._holdings.settle(exact, prm_tokens=scored.usage.logical_tokens)
+            self._reservations.settle(exact, prm_tokens=scored.usage.logical_tokens)
             return scored
         finally:
             work.cancel()
             if exact.is_open:
-                self._holdings.forfeit(exact)
+                self._reservations.forfeit(exact)
 
     # -- the ledger -----------------------------------------------------------------------------
 
     def give_back(self, held: Reservation) -> None:
         """Release what was held for work that is not needed."""
-        self._holdings.give_back(held)
+        self._reservations.give_back(held)
 
     async def _watch(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

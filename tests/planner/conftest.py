@@ -11,20 +11,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import synthetic
 
-from planner.experience import Experience, read_experience
 from planner.planner import Planner
-from training.study import fit_experience
+from planner.training_data import TrainingData, read_training_data
+from training.study import fit_training_data
 
 
-def experience_of(problems: int, **how: object) -> Experience:
-    return read_experience(synthetic.make_log(problems, **how), synthetic.POLICIES, synthetic.PRMS)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="session")
-def experience() -> Experience:
-    return experience_of(160, policies=("small", "large"), trees=True)
+def training_data_of(problems: int, **how: object) -> TrainingData:
+    return read_training_data(synthetic.make_log(problems, **how), synthetic.POLICIES, synthetic.PRMS)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
-def planner(experience: Experience) -> Planner:
-    return fit_experience(experience, trials=0, date="2026-01-01")
+def data() -> TrainingData:
+    return training_data_of(160, policies=("small", "large"), trees=True)
+
+
+@pytest.fixture(scope="session")
+def planner(data: TrainingData) -> Planner:
+    return fit_training_data(data, trials=0, date="2026-01-01")

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.allocation import _expected, _steps, allocate, uniform
-from planner.experience import Experience
 from planner.planner import Planner
+from planner.training_data import TrainingData
 from search.errors import BudgetError
 
 
 @pytest.fixture(scope="module")
-def questions(experience: Experience) -> list[str]:
-    return list(experience.questions[:40])
+def questions(data: TrainingData) -> list[str]:
+    return list(data.questions[:40])
 
 
 @pytest.mark.parametrize("unit", ["flops", "tokens"])

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from planner.artefact import FORMAT_VERSION, load
-from planner.experience import Experience
 from planner.objective import MeanBudget, Price
 from planner.planner import Planner
+from planner.training_data import TrainingData
 from search.cards import ModelCard
 from search.errors import ArtefactError
 
@@ -41,11 +41,9 @@ def sealed(folder: Path, target: Path, change: Callable[[dict[str, bytes]], None
     return target
 
 
-def test_what_is_loaded_decides_as_what_was_saved(
-    planner: Planner, folder: Path, experience: Experience
-) -> None:
+def test_what_is_loaded_decides_as_what_was_saved(planner: Planner, folder: Path, data: TrainingData) -> None:
     loaded = Planner.load(folder)
-    for question in experience.questions[:20]:
+    for question in data.questions[:20]:
         for objective in (
             Price(0.0),
             Price(0.01 / planner.sample_flops),
@@ -55,7 +53,7 @@ def test_what_is_loaded_decides_as_what_was_saved(
                 question, objective=objective
             )
     assert loaded.card == planner.card
-    assert loaded.card["problems"] == len(experience)
+    assert loaded.card["problems"] == len(data)
 
 
 def test_saves_over_a_planner_and_over_nothing_else(planner: Planner, tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ def menu(values: list[float], costs: list[float], spread: list[float] | None = N
     )
 
 
-def with_look(base: Menu, net: list[float], look: float) -> Menu:
-    one = np.array([[look]])
+def with_probe(base: Menu, net: list[float], probe: float) -> Menu:
+    one = np.array([[probe]])
     return Menu(
         base.advantage,
         base.level,
@@ -92,15 +92,15 @@ def test_ties_go_to_the_cheaper_choice() -> None:
 
 
 def test_looks_further_where_that_is_worth_more() -> None:
-    looks = with_look(menu([0.0, 0.1], [1, 16]), [0.15, 0.05], 4)
-    assert decide(looks, Rule(price=0.001))[0] == 2
-    assert decide(with_look(menu([0.0, 0.4], [1, 16]), [0.15, 0.05], 4), Rule(price=0.001))[0] == 1
+    probes = with_probe(menu([0.0, 0.1], [1, 16]), [0.15, 0.05], 4)
+    assert decide(probes, Rule(price=0.001))[0] == 2
+    assert decide(with_probe(menu([0.0, 0.4], [1, 16]), [0.15, 0.05], 4), Rule(price=0.001))[0] == 1
     # beyond the grid the net value goes on falling
-    assert decide(looks, Rule(price=1.0))[0] == 0
+    assert decide(probes, Rule(price=1.0))[0] == 0
 
 
 def test_looks_under_a_cap_when_what_follows_still_fits() -> None:
-    looks = with_look(menu([0.0, 0.2], [1, 16]), [0.0, 0.0], 4)
-    assert decide(looks, Rule(tokens_left=25))[0] == 2
-    assert decide(looks, Rule(tokens_left=3))[0] == 0
-    assert decide(looks, Rule(tokens_left=0.5))[0] == -1
+    probes = with_probe(menu([0.0, 0.2], [1, 16]), [0.0, 0.0], 4)
+    assert decide(probes, Rule(tokens_left=25))[0] == 2
+    assert decide(probes, Rule(tokens_left=3))[0] == 0
+    assert decide(probes, Rule(tokens_left=0.5))[0] == -1

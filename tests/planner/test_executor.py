@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from planner.barring import Barring
-from planner.events import Decided, Drawn, Ended, Event, Grown, Left, Looked, Lost, Why
+from planner.availability_filter import AvailabilityFilter
+from planner.events import Decided, Drawn, Ended, EndReason, Event, Grown, Left, Lost, Probed
 from planner.executor import perform, solve, solve_sync
-from planner.labels import Look
+from planner.labels import Probe
 from planner.objective import HardCap, MeanBudget, Objective, Price
 from planner.planner import Planner
-from planner.stopping import Patience
+from planner.stopping import EarlyStopping
 from search.budget import Budget
 from search.choice import Choice
 from search.engines.protocol import Event as SearchEvent
@@ -55,7 +55,7 @@ def looking(planner: Planner) -> Planner:
     stages = []
     for stage in planner.stages:
         centre = stage.centre.copy()
-        if stage.terms.next_look is not None:
+        if stage.actions.next_probe is not None:
             centre[len(stage.choices) :] += 50.0
         stages.append(replace(stage, centre=centre))
     return replace(planner, stages=tuple(stages))
@@ -65,15 +65,15 @@ async def test_looks_decides_again_and_answers(planner: Planner) -> None:
     solution = await solve(
         PROBLEM, looking(planner), settings(), objective=Price(0.0), allow_foreign=True, seed=3
     )
-    assert [record.look for record in solution.stages] == [stage.look for stage in planner.stages]
-    assert solution.stages[0].advice.look == planner.stages[1].look
-    assert solution.stages[-1].advice.look is None
+    assert [record.probe for record in solution.stages] == [stage.probe for stage in planner.stages]
+    assert solution.stages[0].advice.probe == planner.stages[1].probe
+    assert solution.stages[-1].advice.probe is None
     assert solution.outcome == Outcome.ANSWERED
     assert solution.answer in {candidate.answer for candidate in solution.candidates}
     assert sum(record.spend.policy_tokens for record in solution.stages) == solution.spend.policy_tokens
     assert sum(record.spend.prm_tokens for record in solution.stages) == solution.spend.prm_tokens
     assert solution.tokens >= solution.stages[0].spend.tokens
-    if solution.choice.policy == planner.stages[1].look.policy and not solution.choice.plan.is_tree:
+    if solution.choice.policy == planner.stages[1].probe.policy and not solution.choice.plan.is_tree:
         assert len(solution.candidates) == solution.choice.plan.n
 
 
@@ -126,10 +126,10 @@ async def test_open_ended_requests_are_answered_once(planner: Planner) -> None:
 
 
 def test_another_policys_plan_does_not_take_the_probe() -> None:
-    look = Look("small", 4)
-    assert look.joins(Choice("small", None, Plan.of("majority", n=16)))
-    assert not look.joins(Choice("large", None, Plan.of("majority", n=16)))
-    assert not look.joins(Choice("small", None, Plan.of("cot")))
+    probe = Probe("small", 4)
+    assert probe.joins(Choice("small", None, Plan.of("majority", n=16)))
+    assert not probe.joins(Choice("large", None, Plan.of("majority", n=16)))
+    assert not probe.joins(Choice("small", None, Plan.of("cot")))
 
 
 async def test_abstains_where_nothing_is_expected_to_help(planner: Planner) -> None:
@@ -171,7 +171,7 @@ async def test_a_listener_hears_of_everything_and_changes_nothing(planner: Plann
     ]
     assert heard.candidates == silent.candidates
     assert [e.advice for e in events if isinstance(e, Decided)] == [r.advice for r in heard.stages]
-    assert len(heard_by(events, Looked)) == len(planner.stages) - 1
+    assert len(heard_by(events, Probed)) == len(planner.stages) - 1
     tokens = [event.spend.tokens for event in events]
     assert tokens == sorted(tokens)
     assert tokens[-1] <= heard.spend.tokens
@@ -187,13 +187,15 @@ async def test_a_vote_that_cannot_change_ends_the_drawing(planner: Planner) -> N
     choice = Choice("small", None, Plan.of("majority", n=32))
     events: list[Event] = []
     full = await perform(PROBLEM, choice, small, seed=5)
-    short = await perform(PROBLEM, choice, small, seed=5, patience=Patience(), listener=events.append)
+    short = await perform(
+        PROBLEM, choice, small, seed=5, early_stopping=EarlyStopping(), listener=events.append
+    )
     assert (short.answer, full.answer) == ("51", "51")
-    assert short.ended == Why.SETTLED
+    assert short.ended == EndReason.SETTLED
     assert short.spend.tokens < full.spend.tokens
-    assert [e.why for e in events if isinstance(e, Ended)] == [Why.SETTLED]
-    dear = await perform(PROBLEM, choice, small, seed=5, patience=Patience(price=1e-9))
-    assert dear.ended == Why.PRICE
+    assert [e.why for e in events if isinstance(e, Ended)] == [EndReason.SETTLED]
+    dear = await perform(PROBLEM, choice, small, seed=5, early_stopping=EarlyStopping(price=1e-9))
+    assert dear.ended == EndReason.PRICE
     assert dear.spend.tokens < short.spend.tokens
     assert len(dear.candidates) < 32
 
@@ -209,7 +211,7 @@ async def test_a_drawing_that_is_done_was_not_ended(samples: int) -> None:
     events: list[Event] = []
     budget = Budget(tokens=len(PROBLEM.question) + 1 + samples * 5)
     found = await perform(
-        PROBLEM, choice, pairs, budget=budget, seed=5, patience=Patience(), listener=events.append
+        PROBLEM, choice, pairs, budget=budget, seed=5, early_stopping=EarlyStopping(), listener=events.append
     )
     assert (len(found.candidates), found.ended) == (samples, None)
     assert not [event for event in events if isinstance(event, Ended)]
@@ -230,10 +232,10 @@ async def test_at_the_deadline_the_best_answer_so_far_is_given(planner: Planner)
     pairs = {("small", None): Setting(engine)}
     events: list[Event] = []
     found = await perform(PROBLEM, choice, pairs, budget=Budget(seconds=0.05), seed=5, listener=events.append)
-    assert (found.ended, found.outcome, found.answer) == (Why.DEADLINE, Outcome.ANSWERED, "51")
+    assert (found.ended, found.outcome, found.answer) == (EndReason.DEADLINE, Outcome.ANSWERED, "51")
     assert [e.missing for e in events if isinstance(e, Ended)] == [7]
     assert not engine._flights
-    # a look that is cut short answers too
+    # a probe that is cut short answers too
     both = {
         (name, None): Setting(Stuck(slow, name=name, parameters=1_000_000)) for name in ("small", "large")
     }
@@ -242,12 +244,12 @@ async def test_at_the_deadline_the_best_answer_so_far_is_given(planner: Planner)
         looking(planner),
         both,
         objective=Price(0.0),
-        steering=Barring(prms={"good", "bad"}),
+        decision_filter=AvailabilityFilter(prms={"good", "bad"}),
         budget=Budget(seconds=0.05),
         allow_foreign=True,
         seed=5,
     )
-    assert half.ended == Why.DEADLINE
+    assert half.ended == EndReason.DEADLINE
     assert half.answer is not None
 
 

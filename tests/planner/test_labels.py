@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from synthetic import POLICIES, PRMS, make_log
 
 from planner.cost import fit_costs
-from planner.experience import Experience, read_experience
 from planner.features.question import NgramEncoder
-from planner.labels import Look, costs_of, draw_probes, paid_for, values_of, values_of_all, winners
+from planner.labels import Probe, costs_of, draw_probes, paid_for, values_of, values_of_all, winners
 from planner.matrix import Matrices, open_choices
+from planner.training_data import TrainingData, read_training_data
 from search.choice import Choice
 from search.plan import Plan
 from search.votes import pick
@@ -34,9 +34,9 @@ def test_winners_are_those_of_search(rows: list[list[tuple[int, float]]], rule: 
         assert won[row] == (-1 if chosen is None else codes[row, chosen])
 
 
-def test_a_vote_over_the_probe_alone_is_right_or_wrong(experience: Experience) -> None:
-    draws = draw_probes(len(experience), 40, held=4, probes=3, resamples=4, seed=0, longest=16)
-    values = values_of(experience, Choice("small", None, Plan.of("majority", n=4)), Look("small", 4), draws)
+def test_a_vote_over_the_probe_alone_is_right_or_wrong(data: TrainingData) -> None:
+    draws = draw_probes(len(data), 40, held=4, probes=3, resamples=4, seed=0, longest=16)
+    values = values_of(data, Choice("small", None, Plan.of("majority", n=4)), Probe("small", 4), draws)
     assert set(np.unique(values)) <= {0.0, 1.0}
 
 
@@ -48,13 +48,13 @@ def test_probes_and_continuations_do_not_overlap() -> None:
     assert (wider.probe(2) == draws.probe(2)).all()
 
 
-def test_continuations_agree_with_the_exact_rules_of_search(experience: Experience) -> None:
+def test_continuations_agree_with_the_exact_rules_of_search(data: TrainingData) -> None:
     from search.log.continuation import continuation_values
     from search.log.pool import Pool, PoolScores
 
-    draws = draw_probes(len(experience), 40, held=4, probes=1, resamples=400, seed=2, longest=16)
-    look = Look("small", 4)
-    pool = experience.pools["small"]
+    draws = draw_probes(len(data), 40, held=4, probes=1, resamples=400, seed=2, longest=16)
+    probe = Probe("small", 4)
+    pool = data.pools["small"]
     plans = [Plan.of("majority", n=16), Plan.of("best_of_n", n=16), Plan.of("weighted_vote", n=16)]
     gaps = []
     for at in range(6):
@@ -66,7 +66,7 @@ def test_continuations_agree_with_the_exact_rules_of_search(experience: Experien
             mean_logprob=pool.mean_logprob[at],
             min_logprob=pool.min_logprob[at],
             group=pool.codes[at],
-            correct=experience.graded(pool.codes)[at],
+            correct=data.graded(pool.codes)[at],
             tokens=pool.tokens[at].astype(np.int64),
             prompt_tokens=10,
             scores={
@@ -83,22 +83,22 @@ def test_continuations_agree_with_the_exact_rules_of_search(experience: Experien
             slow_pool, draws.probe(4)[at, 0], plans, np.random.default_rng(0), 800, prm="good"
         )
         for plan, value in zip(plans, slow, strict=True):
-            fast = values_of(
-                experience, Choice("small", "good" if plan.needs_prm else None, plan), look, draws
-            )[at, 0]
+            fast = values_of(data, Choice("small", "good" if plan.needs_prm else None, plan), probe, draws)[
+                at, 0
+            ]
             gaps.append(fast - value)
     assert np.abs(gaps).max() < 0.11
     assert abs(np.mean(gaps)) < 0.02
 
 
-def test_choices_counted_together_are_worth_what_each_is_alone(experience: Experience) -> None:
-    look = Look("small", 4)
-    draws = draw_probes(len(experience), 40, held=4, probes=2, resamples=5, seed=2, longest=16)
-    choices = [choice for choice in experience.choices if choice.policy == "small" and look.allows(choice)]
-    together = values_of_all(experience, choices, look, draws)
+def test_choices_counted_together_are_worth_what_each_is_alone(data: TrainingData) -> None:
+    probe = Probe("small", 4)
+    draws = draw_probes(len(data), 40, held=4, probes=2, resamples=5, seed=2, longest=16)
+    choices = [choice for choice in data.choices if choice.policy == "small" and probe.allows(choice)]
+    together = values_of_all(data, choices, probe, draws)
     assert len({choice.plan.strategy for choice in choices}) >= 4
     for choice in choices:
-        assert np.array_equal(together[choice], values_of(experience, choice, look, draws))
+        assert np.array_equal(together[choice], values_of(data, choice, probe, draws))
 
 
 def test_draws_do_not_depend_on_how_many_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,41 +108,41 @@ def test_draws_do_not_depend_on_how_many_are_made_at_once(monkeypatch: pytest.Mo
     assert np.array_equal(draw_probes(30, 12, **known).order, whole.order)
 
 
-def test_costs_add_up_to_what_going_straight_costs(experience: Experience) -> None:
-    draws = draw_probes(len(experience), 40, held=4, probes=200, resamples=1, seed=2, longest=16)
-    plain = draw_probes(len(experience), 40, held=0, probes=1, resamples=1, seed=2, longest=16)
+def test_costs_add_up_to_what_going_straight_costs(data: TrainingData) -> None:
+    draws = draw_probes(len(data), 40, held=4, probes=200, resamples=1, seed=2, longest=16)
+    plain = draw_probes(len(data), 40, held=0, probes=1, resamples=1, seed=2, longest=16)
     for plan, prm in ((Plan.of("majority", n=16), None), (Plan.of("best_of_n", n=16), "good")):
         choice = Choice("small", prm, plan)
-        for look in (Look("small", 4), Look("small", 4, "good")):
-            if prm is None and look.prm:
+        for probe in (Probe("small", 4), Probe("small", 4, "good")):
+            if prm is None and probe.prm:
                 continue
-            by_way = paid_for(experience, look, draws)[1] + costs_of(experience, choice, look, draws)[1]
-            straight = costs_of(experience, choice, Look("small", 0), plain)[1]
+            by_way = paid_for(data, probe, draws)[1] + costs_of(data, choice, probe, draws)[1]
+            straight = costs_of(data, choice, Probe("small", 0), plain)[1]
             np.testing.assert_allclose(by_way.mean(axis=1), straight[:, 0], rtol=0.03)
 
 
-def test_tree_searches_take_the_probe_into_their_vote(experience: Experience) -> None:
-    tree = next(c for c in experience.choices if c.plan.is_tree and c.prm == "good" and c.policy == "small")
-    draws = draw_probes(len(experience), 40, held=4, probes=4, resamples=1, seed=2, longest=16)
-    joined = values_of(experience, tree, Look("small", 4), draws)
-    alone = values_of(experience, tree, Look("small", 0), draws)
-    elsewhere = values_of(experience, tree, Look("large", 4), draws)
+def test_tree_searches_take_the_probe_into_their_vote(data: TrainingData) -> None:
+    tree = next(c for c in data.choices if c.plan.is_tree and c.prm == "good" and c.policy == "small")
+    draws = draw_probes(len(data), 40, held=4, probes=4, resamples=1, seed=2, longest=16)
+    joined = values_of(data, tree, Probe("small", 4), draws)
+    alone = values_of(data, tree, Probe("small", 0), draws)
+    elsewhere = values_of(data, tree, Probe("large", 4), draws)
     assert np.array_equal(alone, elsewhere)
     assert not np.array_equal(joined, alone)
 
 
-def test_what_can_follow_a_look(experience: Experience) -> None:
-    after = open_choices(experience, Look("small", 8))
+def test_what_can_follow_a_look(data: TrainingData) -> None:
+    after = open_choices(data, Probe("small", 8))
     assert Choice("small", None, Plan.of("majority", n=8)) in after
     assert Choice("small", None, Plan.of("majority", n=4)) not in after
     assert Choice("small", None, Plan.of("cot")) not in after
     assert Choice("large", None, Plan.of("cot")) in after
 
 
-def test_the_same_seed_gives_the_same_matrix(experience: Experience) -> None:
-    encoder = NgramEncoder.fit(experience.questions)
+def test_the_same_seed_gives_the_same_matrix(data: TrainingData) -> None:
+    encoder = NgramEncoder.fit(data.questions)
     one, two = (
-        Matrices(experience, encoder, probes=2, resamples=2, seed=3).at(Look("small", 2)) for _ in range(2)
+        Matrices(data, encoder, probes=2, resamples=2, seed=3).at(Probe("small", 2)) for _ in range(2)
     )
     assert np.array_equal(one.features, two.features)
     assert np.array_equal(one.values, two.values)
@@ -151,25 +151,25 @@ def test_the_same_seed_gives_the_same_matrix(experience: Experience) -> None:
 @pytest.mark.parametrize(("policy", "samples", "prm"), [("p", -1, None), ("p", 0, "r")])
 def test_refuses_looks_that_mean_nothing(policy: str, samples: int, prm: str | None) -> None:
     with pytest.raises(ValueError, match=r"cannot be negative|scores samples"):
-        Look(policy, samples, prm)
+        Probe(policy, samples, prm)
 
 
 def test_a_tree_whose_prm_scored_no_pool_takes_no_probe() -> None:
     log = make_log(24, trees=True)
     log.frames["scores"] = log.frames["scores"].filter(pl.col("prm") != "good")
-    unscored = read_experience(log, POLICIES, PRMS)
+    unscored = read_training_data(log, POLICIES, PRMS)
     assert set(unscored.prms) == {"good", "bad"}
     assert set(unscored.pools["small"].prms) == {"bad"}
     tree = next(choice for choice in unscored.trees if choice.prm == "good")
     assert tree in unscored.choices
     assert not any(choice.prm == "good" and not choice.plan.is_tree for choice in unscored.choices)
-    look, alone = Look("small", 4), unscored.graded(unscored.trees[tree].code).mean(axis=1)
+    probe, alone = Probe("small", 4), unscored.graded(unscored.trees[tree].code).mean(axis=1)
     draws = draw_probes(len(unscored), 40, held=4, probes=3, resamples=1, seed=0, longest=4)
-    assert (values_of(unscored, tree, look, draws) == alone[:, None]).all()
+    assert (values_of(unscored, tree, probe, draws) == alone[:, None]).all()
     runs = unscored.trees[tree]
     rest = runs.policy_tokens.mean(axis=1) - unscored.pools["small"].prompt + runs.prm_tokens.mean(axis=1)
-    assert costs_of(unscored, tree, look, draws)[0] == pytest.approx(np.repeat(rest[:, None], 3, axis=1))
-    (cost,) = fit_costs(unscored, [tree], look, {"small": 0.1}, np.arange(24))
+    assert costs_of(unscored, tree, probe, draws)[0] == pytest.approx(np.repeat(rest[:, None], 3, axis=1))
+    (cost,) = fit_costs(unscored, [tree], probe, {"small": 0.1}, np.arange(24))
     assert cost.prm_prompt == 0
     expected = rest.mean() / unscored.pools["small"].tokens.mean()
     assert cost.policy_rate + cost.prm_rate == pytest.approx(expected)
@@ -178,13 +178,13 @@ def test_a_tree_whose_prm_scored_no_pool_takes_no_probe() -> None:
 def test_a_stop_beyond_every_logged_plan_has_draws_enough() -> None:
     log = make_log(24, ns=(1, 2))
     known = (Choice("small", None, Plan.of("cot")), Choice("small", None, Plan.of("majority", n=2)))
-    experience = read_experience(log, POLICIES, PRMS, choices=known)
-    matrices = Matrices(experience, NgramEncoder.fit(list(experience.questions), dimensions=4))
+    data = read_training_data(log, POLICIES, PRMS, choices=known)
+    matrices = Matrices(data, NgramEncoder.fit(list(data.questions), dimensions=4))
     stop = Choice("small", None, Plan.of("majority", n=8))
-    short = matrices.at(Look("small", 0), known).values
-    both = matrices.at(Look("small", 0), (*known, stop)).values
+    short = matrices.at(Probe("small", 0), known).values
+    both = matrices.at(Probe("small", 0), (*known, stop)).values
     # longer orders begin with the same draws
     assert (both[:, :2] == short).all()
     draws = draw_probes(24, 40, held=0, probes=1, resamples=1, seed=0, longest=2)
     with pytest.raises(ValueError, match=r"majority\(n=8\) takes 8 draws, got orders of 2"):
-        values_of(experience, stop, Look("small", 0), draws)
+        values_of(data, stop, Probe("small", 0), draws)

@@ -7,12 +7,12 @@ import pytest
 
 from planner.advice import calibrated
 from planner.decision import Rule, decide
-from planner.experience import Experience
-from planner.labels import Look
+from planner.labels import Probe
 from planner.matrix import Matrices
 from planner.objective import HardCap, MeanBudget, Objective, Price, TargetAccuracy
 from planner.planner import Planner
 from planner.replay import replay
+from planner.training_data import TrainingData
 from search.cards import ModelCard
 from search.errors import ArtefactError, BudgetError
 from search.result import Candidate, Spend
@@ -51,8 +51,8 @@ def test_a_cap_is_kept_in_expectation(planner: Planner) -> None:
         assert planner.recommend(QUESTION, objective=HardCap(tokens=tokens)).tokens_p90 <= tokens
 
 
-def test_a_tighter_cap_never_expects_to_cost_more(planner: Planner, experience: Experience) -> None:
-    for question in experience.questions[:10]:
+def test_a_tighter_cap_never_expects_to_cost_more(planner: Planner, data: TrainingData) -> None:
+    for question in data.questions[:10]:
         planned = [
             planner.recommend(question, objective=HardCap(tokens=t)).tokens_p90
             for t in (90, 150, 500, 2000, 9000)
@@ -72,14 +72,12 @@ def test_a_higher_target_never_expects_less(planner: Planner) -> None:
     assert [a.accuracy for a in told] == sorted(a.accuracy for a in told)
 
 
-def test_looking_for_a_target_promises_what_looking_leads_to(
-    planner: Planner, experience: Experience
-) -> None:
+def test_looking_for_a_target_promises_what_looking_leads_to(planner: Planner, data: TrainingData) -> None:
     looked = 0
-    for question in experience.questions[:40]:
+    for question in data.questions[:40]:
         for target in (0.8, 0.97):
             advice = planner.recommend(question, objective=TargetAccuracy(target))
-            if advice.look is None:
+            if advice.probe is None:
                 continue
             looked += 1
             stage = planner.stages[0]
@@ -92,7 +90,7 @@ def test_looking_for_a_target_promises_what_looking_leads_to(
 
 def test_open_ended_requests_get_one_greedy_answer(planner: Planner) -> None:
     advice = planner.recommend("tell me about the sea", objective=Price(0.0), voteable=False)
-    assert (advice.choice.plan.strategy, advice.look, advice.choice.prm) == ("cot", None, None)
+    assert (advice.choice.plan.strategy, advice.probe, advice.choice.prm) == ("cot", None, None)
     assert "voting means nothing" in advice.warnings[0]
 
 
@@ -113,31 +111,31 @@ def test_foreign_models_are_refused_unless_told(planner: Planner) -> None:
 
 
 def test_looks_it_was_not_fitted_for_are_refused(planner: Planner) -> None:
-    with pytest.raises(ValueError, match="a look must be one of"):
-        planner.decide(QUESTION, Look("small", 7), [], objective=Price(0.0))
-    look = planner.stages[1].look
+    with pytest.raises(ValueError, match="a probe must be one of"):
+        planner.decide(QUESTION, Probe("small", 7), [], objective=Price(0.0))
+    probe = planner.stages[1].probe
     with pytest.raises(ValueError, match="got 0"):
-        planner.decide(QUESTION, look, [], objective=Price(0.0))
+        planner.decide(QUESTION, probe, [], objective=Price(0.0))
 
 
-def test_decides_live_exactly_as_in_evaluation(planner: Planner, experience: Experience) -> None:
-    matrices = Matrices(experience, planner.encoder, probes=2, resamples=2, seed=5)
+def test_decides_live_exactly_as_in_evaluation(planner: Planner, data: TrainingData) -> None:
+    matrices = Matrices(data, planner.encoder, probes=2, resamples=2, seed=5)
     rules = [Rule(price=float(p)) for p in prices(planner)]
     offline = replay(planner.stages, matrices, rules)
     first, second = planner.stages[0], planner.stages[1]
-    pool = experience.pools[second.look.policy]
-    draws = matrices._orders(second.look.policy, second.look.samples, second.look.samples).probe(
-        second.look.samples
+    pool = data.pools[second.probe.policy]
+    draws = matrices._orders(second.probe.policy, second.probe.samples, second.probe.samples).probe(
+        second.probe.samples
     )
-    for at in range(0, len(experience), 9):
-        question = experience.questions[at]
+    for at in range(0, len(data), 9):
+        question = data.questions[at]
         alone = first.menu(planner.features(first, question, None), np.array([float(len(question))]))
         for j, price in enumerate(prices(planner)):
             advice = planner.recommend(question, objective=Price(float(price)))
             option = offline.made[0][at, j]
             assert option == decide(alone, rules[j])[0]
-            assert (advice.look is not None) == (option == len(first.choices))
-            if advice.look is None:
+            assert (advice.probe is not None) == (option == len(first.choices))
+            if advice.probe is None:
                 assert advice.choice == first.choices[option]
         for probe in range(2):
             seen = [
@@ -154,15 +152,15 @@ def test_decides_live_exactly_as_in_evaluation(planner: Planner, experience: Exp
             ]
             for j, price in enumerate(prices(planner)):
                 advice = planner.decide(
-                    question, second.look, seen, objective=Price(float(price)), spent=Spend()
+                    question, second.probe, seen, objective=Price(float(price)), spent=Spend()
                 )
                 option = offline.made[1][2 * at + probe, j]
-                assert (advice.look is not None) == (option == len(second.choices))
-                if advice.look is None:
+                assert (advice.probe is not None) == (option == len(second.choices))
+                if advice.probe is None:
                     assert advice.choice == second.choices[option]
 
 
-def test_mean_budgets_are_met_in_training(planner: Planner, experience: Experience) -> None:
+def test_mean_budgets_are_met_in_training(planner: Planner, data: TrainingData) -> None:
     frontier = planner.frontier
     for amount in np.linspace(frontier.flops.min() * 1.2, frontier.flops.max() * 0.9, 5):
         shares = np.linspace(0, 1, 500, endpoint=False)

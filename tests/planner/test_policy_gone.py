@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from test_executor import PROBLEM, looking
 
-from planner.events import Ended, Event, Looked, Started, Why
+from planner.events import Ended, EndReason, Event, Probed, Started
 from planner.executor import Solution, perform, solve
 from planner.objective import Price
 from planner.planner import Planner
@@ -109,9 +109,9 @@ async def test_a_policy_that_goes_after_a_look_leaves_the_looks_answer(
 ) -> None:
     events: list[Event] = []
 
-    def stop_after_a_look(event: Event) -> None:
+    def stop_after_a_probe(event: Event) -> None:
         events.append(event)
-        if isinstance(event, Looked):
+        if isinstance(event, Probed):
             street.stop()
 
     found = await closed(
@@ -123,19 +123,19 @@ async def test_a_policy_that_goes_after_a_look_leaves_the_looks_answer(
             objective=Price(0.0),
             allow_foreign=True,
             seed=3,
-            listener=stop_after_a_look,
+            listener=stop_after_a_probe,
         ),
     )
-    [looked] = [event for event in events if isinstance(event, Looked)]
-    assert (found.outcome, found.ended) == (Outcome.ANSWERED, Why.POLICY_FAILED)
+    [looked] = [event for event in events if isinstance(event, Probed)]
+    assert (found.outcome, found.ended) == (Outcome.ANSWERED, EndReason.POLICY_FAILED)
     assert found.answer == "51"
-    last = found.stages[-1].advice.look or found.stages[-1].advice.choice
+    last = found.stages[-1].advice.probe or found.stages[-1].advice.choice
     assert found.lost == (last.policy,)
     assert len(found.candidates) == looked.candidates
     assert found.spend.policy_tokens == looked.spend.policy_tokens == written(found)
     assert sum(record.spend.tokens for record in found.stages) == found.spend.tokens
     [ended] = [event for event in events if isinstance(event, Ended)]
-    assert ended.why == Why.POLICY_FAILED
+    assert ended.why == EndReason.POLICY_FAILED
     assert ended.missing >= 1
 
 
@@ -145,7 +145,7 @@ async def test_a_policy_that_goes_in_the_midst_of_a_vote(street: Street) -> None
     settings = street.settings()
     server.fail(PATH, Fault.end(after=20), *[Fault.answer(404)] * 9)
     found = await closed(street, perform(PROBLEM, VOTE, settings, seed=5))
-    assert (found.outcome, found.ended, found.lost) == (Outcome.ANSWERED, Why.POLICY_FAILED, ("small",))
+    assert (found.outcome, found.ended, found.lost) == (Outcome.ANSWERED, EndReason.POLICY_FAILED, ("small",))
     came = len(found.candidates)
     assert 1 <= came < 8
     # all that was sent, and what each child that was cut off may have been ahead of that

@@ -9,21 +9,21 @@ import polars as pl
 import pytest
 from synthetic import POLICIES, PRMS, Log, make_log
 
-from planner.experience import Experience, read_experience
 from planner.rows import first_draws, rows_of, summaries
+from planner.training_data import TrainingData, read_training_data
 from search.errors import TooLittleDataError
 from search.log.manifest import Manifest
 from search.log.store import SearchLog
 
 
-def _alike(one: Experience, other: Experience) -> bool:
-    def numbers(experience: Experience) -> list[bytes]:
-        out = [experience.right.tobytes()]
-        for pool in experience.pools.values():
+def _alike(one: TrainingData, other: TrainingData) -> bool:
+    def numbers(data: TrainingData) -> list[bytes]:
+        out = [data.right.tobytes()]
+        for pool in data.pools.values():
             out += [pool.codes.tobytes(), pool.prompt.tobytes(), pool.tokens.tobytes(), pool.steps.tobytes()]
             out += [pool.mean_logprob.tobytes(), pool.truncated.tobytes(), str(pool.greedy_code).encode()]
             out += [part.tobytes() for prm in pool.prms.values() for part in (prm.tokens, prm.summary)]
-        for runs in experience.trees.values():
+        for runs in data.trees.values():
             out += [
                 runs.code.tobytes(),
                 runs.codes.tobytes(),
@@ -42,13 +42,13 @@ def _alike(one: Experience, other: Experience) -> bool:
 
 def test_chunks_and_the_order_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     log = make_log(40, draws=10, ns=(4,), policies=("small", "large"), trees=True)
-    whole = read_experience(log, POLICIES, PRMS)
+    whole = read_training_data(log, POLICIES, PRMS)
     monkeypatch.setattr("planner.rows._CHUNK", 7)
-    assert _alike(whole, read_experience(log, POLICIES, PRMS))
+    assert _alike(whole, read_training_data(log, POLICIES, PRMS))
     shuffled = Log(
         {name: frame.sample(fraction=1.0, shuffle=True, seed=1) for name, frame in log.frames.items()}
     )
-    again = read_experience(shuffled, POLICIES, PRMS)
+    again = read_training_data(shuffled, POLICIES, PRMS)
     assert again.problem_ids == whole.problem_ids
     for name, pool in whole.pools.items():
         assert np.array_equal(again.pools[name].codes, pool.codes)
@@ -61,7 +61,7 @@ def test_a_log_on_disk_reads_as_its_frames(tmp_path: Path) -> None:
     for name, frame in log.frames.items():
         for unit, part in enumerate((frame[: len(frame) // 2], frame[len(frame) // 2 :])):
             kept.append(name, part, unit=f"u{unit}")
-    assert _alike(read_experience(kept, POLICIES, PRMS), read_experience(log, POLICIES, PRMS))
+    assert _alike(read_training_data(kept, POLICIES, PRMS), read_training_data(log, POLICIES, PRMS))
 
 
 def test_columns_that_are_not_used_are_not_read() -> None:
@@ -75,7 +75,7 @@ def test_columns_that_are_not_used_are_not_read() -> None:
             "outcomes": log.frames["outcomes"].select("policy", "prm", "plan"),
         }
     )
-    assert _alike(read_experience(lean, POLICIES, PRMS), read_experience(log, POLICIES, PRMS))
+    assert _alike(read_training_data(lean, POLICIES, PRMS), read_training_data(log, POLICIES, PRMS))
 
 
 def test_a_greedy_draw_that_one_problem_lacks_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ def test_a_greedy_draw_that_one_problem_lacks_is_nobodys(monkeypatch: pytest.Mon
     samples = log.frames["samples"]
     log.frames["samples"] = samples.filter((pl.col("problem_id") != "q00003") | (pl.col("draw") >= 0))
     log.frames["outcomes"] = log.frames["outcomes"].filter(pl.col("plan") != "cot()")
-    pool = read_experience(log, POLICIES, PRMS).pools["small"]
+    pool = read_training_data(log, POLICIES, PRMS).pools["small"]
     assert pool.greedy_code is None
     assert pool.greedy_tokens is None
 
@@ -110,4 +110,4 @@ def test_rewards_that_are_missing_count_as_nothing() -> None:
 
 def test_a_log_without_problems_says_so() -> None:
     with pytest.raises(TooLittleDataError, match="without samples"):
-        read_experience(make_log(0), POLICIES, PRMS)
+        read_training_data(make_log(0), POLICIES, PRMS)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.events import Why
-from planner.stopping import Patience, chance_of_change, is_settled
+from planner.events import EndReason
+from planner.stopping import EarlyStopping, chance_of_change, is_settled
 from search.votes import pick
 
 
@@ -53,7 +53,7 @@ def test_a_settled_weighted_vote_never_changes(
 
 def test_the_best_of_n_is_never_settled() -> None:
     assert not is_settled("max", [5.0], 0)
-    assert Patience(1.0).ends("max", [3.0], 1, 1e9) is None
+    assert EarlyStopping(1.0).ends("max", [3.0], 1, 1e9) is None
 
 
 @pytest.mark.parametrize(("first", "second", "missing"), [(3, 1, 4), (9, 2, 12), (2, 2, 5)])
@@ -69,9 +69,9 @@ def test_the_chance_is_what_draws_give(first: int, second: int, missing: int) ->
 def test_a_price_ends_what_is_not_worth_it() -> None:
     weights = [9.0, 2.0]
     chance = chance_of_change(9.0, 2.0, 12)
-    assert Patience(0.0).ends("majority", weights, 12, 1.0) is None
-    assert Patience(0.9 * chance / 12).ends("majority", weights, 12, 1.0) is None
-    assert Patience(1.1 * chance / 12).ends("majority", weights, 12, 1.0) == Why.PRICE
-    assert Patience(1.0).ends("majority", weights, 6, 1.0) == Why.SETTLED
-    assert Patience(1.0).ends("majority", weights, 0, 1.0) is None
-    assert Patience(1.0).ends("majority", [], 3, 1.0) is None
+    assert EarlyStopping(0.0).ends("majority", weights, 12, 1.0) is None
+    assert EarlyStopping(0.9 * chance / 12).ends("majority", weights, 12, 1.0) is None
+    assert EarlyStopping(1.1 * chance / 12).ends("majority", weights, 12, 1.0) == EndReason.PRICE
+    assert EarlyStopping(1.0).ends("majority", weights, 6, 1.0) == EndReason.SETTLED
+    assert EarlyStopping(1.0).ends("majority", weights, 0, 1.0) is None
+    assert EarlyStopping(1.0).ends("majority", [], 3, 1.0) is None

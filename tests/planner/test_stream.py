@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.experience import Experience
 from planner.matrix import Matrices
 from planner.objective import MeanBudget
 from planner.planner import Planner
 from planner.replay import replay
 from planner.stream import Stream
+from planner.training_data import TrainingData
 from search.errors import BudgetError
 from search.result import Spend
 
@@ -18,21 +18,21 @@ from search.result import Spend
 @pytest.mark.parametrize("dearer", [0.7, 1.0, 1.5])
 @pytest.mark.parametrize("samples", [3.0, 8.0])
 def test_the_mean_is_kept_within_two_percent(
-    planner: Planner, experience: Experience, dearer: float, samples: float
+    planner: Planner, data: TrainingData, dearer: float, samples: float
 ) -> None:
     """Requests cost ``dearer`` times what the same decisions cost in training."""
-    matrices = Matrices(experience, planner.encoder, probes=2, resamples=2, seed=1)
+    matrices = Matrices(data, planner.encoder, probes=2, resamples=2, seed=1)
     amounts = np.geomspace(planner.frontier.flops.min(), planner.frontier.flops.max(), 40)
     met = []
     for amount in amounts:
         aim = MeanBudget(float(amount))
-        rules = [planner.rule(aim, None, Spend(), question) for question in experience.questions]
+        rules = [planner.rule(aim, None, Spend(), question) for question in data.questions]
         met.append(replay(planner.stages, matrices, rules.__getitem__).met.flops[:, 0] * dearer)
     costs = np.array(met)
     budget = samples * planner.sample_flops * dearer
     stream = Stream(planner, MeanBudget(budget))
     rng = np.random.default_rng(7)
-    for problem in rng.integers(0, len(experience), 2500):
+    for problem in rng.integers(0, len(data), 2500):
         asked = stream.objective().amount
         stream.settle(Spend(flops=float(costs[np.abs(np.log(amounts / asked)).argmin(), problem])))
     assert stream.requests == 2500

@@ -1,4 +1,4 @@
-"""Designs of the planner study: looks follow one another, and stay within what the pools hold."""
+"""Designs of the planner study: probes follow one another, and stay within what the pools hold."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from planner.labels import Look
+from planner.labels import Probe
 from training.crossfit import Settings
 from training.design import Design, plain, possible, starts
 
@@ -24,12 +24,12 @@ DESIGN = Design("p", (1, 2, 4), 0, 8, Settings())
     ],
 )
 def test_looks(scored: int, expected: list[tuple[int, str | None]]) -> None:
-    looks = replace(DESIGN, scored=scored).looks("r")
-    assert looks == tuple(Look("p", samples, prm) for samples, prm in expected)
+    probe_sequence = replace(DESIGN, scored=scored).probe_sequence("r")
+    assert probe_sequence == tuple(Probe("p", samples, prm) for samples, prm in expected)
 
 
 def test_without_a_prm_nothing_is_scored() -> None:
-    assert replace(DESIGN, scored=1).looks(None) == DESIGN.looks("r")
+    assert replace(DESIGN, scored=1).probe_sequence(None) == DESIGN.probe_sequence("r")
 
 
 @pytest.mark.parametrize("largest", [1, 2, 4, 8, 72])

@@ -7,23 +7,23 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from planner.experience import read_experience
 from planner.features.question import NgramEncoder
-from planner.labels import Look
+from planner.labels import Probe
 from planner.matrix import Matrices, Matrix
+from planner.training_data import read_training_data
 from training.imitation import imitate
 
 
 @pytest.fixture(scope="module")
 def chains(synthetic: ModuleType) -> tuple[list[Matrix], list[Matrix], tuple[str, ...]]:
     logs = [
-        read_experience(synthetic.make_log(160, seed=seed), synthetic.POLICIES, synthetic.PRMS)
+        read_training_data(synthetic.make_log(160, seed=seed), synthetic.POLICIES, synthetic.PRMS)
         for seed in (1, 2)
     ]
     encoder = NgramEncoder.fit(list(logs[0].questions), dimensions=4)
     sides = [Matrices(log, encoder, probes=2, resamples=4) for log in logs]
-    looks = [Look("small", 0), Look("small", 4, "good")]
-    first, second = ([side.at(look) for look in looks] for side in sides)
+    probe_sequence = [Probe("small", 0), Probe("small", 4, "good")]
+    first, second = ([side.at(probe) for probe in probe_sequence] for side in sides)
     return first, second, logs[0].families
 
 
@@ -55,5 +55,5 @@ def test_one_price_alone_is_as_among_others(
 
 def test_other_looks_are_refused(chains: tuple[list[Matrix], list[Matrix], tuple[str, ...]]) -> None:
     training, test, families = chains
-    with pytest.raises(ValueError, match="at the looks they learned, got 4 samples of small"):
+    with pytest.raises(ValueError, match="at the probes they learned, got 4 samples of small"):
         imitate(training[:1], test[1:], np.array([1e-9]), families, weighed=False)

@@ -5,51 +5,51 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from planner.experience import Experience, read_experience
 from planner.planner import Planner
+from planner.training_data import TrainingData, read_training_data
 from search.errors import StudyError, TooLittleDataError
 from training.crossfit import folds_of
-from training.study import fit, fit_experience
+from training.study import fit, fit_training_data
 
 
 @pytest.fixture(scope="module")
-def small(synthetic) -> Experience:  # type: ignore[no-untyped-def]
-    return read_experience(synthetic.make_log(90, draws=20), synthetic.POLICIES, synthetic.PRMS)
+def small(synthetic) -> TrainingData:  # type: ignore[no-untyped-def]
+    return read_training_data(synthetic.make_log(90, draws=20), synthetic.POLICIES, synthetic.PRMS)
 
 
 def texts(planner: Planner) -> list[str]:
     return [text for stage in planner.stages for text in stage.models]
 
 
-def test_the_same_seed_gives_the_same_planner(small: Experience) -> None:
-    one, two = (fit_experience(small, trials=2, seed=4) for _ in range(2))
+def test_the_same_seed_gives_the_same_planner(small: TrainingData) -> None:
+    one, two = (fit_training_data(small, trials=2, seed=4) for _ in range(2))
     assert texts(one) == texts(two)
     assert one.card == two.card
-    assert texts(fit_experience(small, trials=2, seed=5)) != texts(one)
+    assert texts(fit_training_data(small, trials=2, seed=5)) != texts(one)
 
 
-def test_a_continued_study_ends_as_an_unbroken_one(small: Experience, tmp_path: Path) -> None:
+def test_a_continued_study_ends_as_an_unbroken_one(small: TrainingData, tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path}/study.db"
-    fit_experience(small, trials=1, storage=storage)
+    fit_training_data(small, trials=1, storage=storage)
     told: list[int] = []
-    continued = fit_experience(
+    continued = fit_training_data(
         small, trials=3, storage=storage, progress=lambda done, of, best: told.append(done)
     )
     assert told == [2, 3]
-    unbroken = fit_experience(small, trials=3)
+    unbroken = fit_training_data(small, trials=3)
     assert texts(continued) == texts(unbroken)
 
 
-def test_a_study_of_another_log_is_not_continued(small: Experience, synthetic, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_study_of_another_log_is_not_continued(small: TrainingData, synthetic, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     storage = f"sqlite:///{tmp_path}/study.db"
-    fit_experience(small, trials=1, storage=storage)
-    other = read_experience(synthetic.make_log(90, draws=20, seed=9), synthetic.POLICIES, synthetic.PRMS)
+    fit_training_data(small, trials=1, storage=storage)
+    other = read_training_data(synthetic.make_log(90, draws=20, seed=9), synthetic.POLICIES, synthetic.PRMS)
     with pytest.raises(StudyError, match="continued with the log it began with, got another"):
-        fit_experience(other, trials=2, storage=storage)
+        fit_training_data(other, trials=2, storage=storage)
     with pytest.raises(StudyError, match="continued with the seed it began with, 0, got 3"):
-        fit_experience(small, trials=2, storage=storage, seed=3)
+        fit_training_data(small, trials=2, storage=storage, seed=3)
     with pytest.raises(StudyError, match="continued with the folds it began with, family, got problem"):
-        fit_experience(small, trials=2, storage=storage, folds="problem")
+        fit_training_data(small, trials=2, storage=storage, folds="problem")
 
 
 def test_too_small_a_log_says_what_would_do(synthetic) -> None:  # type: ignore[no-untyped-def]
@@ -67,7 +67,7 @@ def test_incomplete_problems_are_left_out(synthetic) -> None:  # type: ignore[no
     log = synthetic.make_log(30, draws=8, ns=(4,))
     scores = log.frames["scores"]
     log.frames["scores"] = scores.filter(scores["problem_id"] != "q00003")
-    one = read_experience(log, synthetic.POLICIES, synthetic.PRMS)
+    one = read_training_data(log, synthetic.POLICIES, synthetic.PRMS)
     assert (len(one), one.left_out) == (29, 1)
 
 
@@ -79,8 +79,8 @@ def test_families_stay_whole_and_folds_even() -> None:
     assert max(sizes) - min(sizes) <= 20
 
 
-def test_the_card_says_what_it_was_learned_from(small: Experience) -> None:
-    card = fit_experience(small, trials=1, date="2026-05-01", seed=3).card
+def test_the_card_says_what_it_was_learned_from(small: TrainingData) -> None:
+    card = fit_training_data(small, trials=1, date="2026-05-01", seed=3).card
     assert (card["problems"], card["date"], card["seed"], card["trials"]) == (90, "2026-05-01", 3, 1)
     assert len(card["families"]) == 12
     assert (
@@ -90,9 +90,9 @@ def test_the_card_says_what_it_was_learned_from(small: Experience) -> None:
     )
 
 
-def test_leaving_out_problems_trusts_the_question_more_than_leaving_out_families(small: Experience) -> None:
-    by_family = fit_experience(small, trials=0, folds="family")
-    by_problem = fit_experience(small, trials=0, folds="problem")
+def test_leaving_out_problems_trusts_the_question_more_than_leaving_out_families(small: TrainingData) -> None:
+    by_family = fit_training_data(small, trials=0, folds="family")
+    by_problem = fit_training_data(small, trials=0, folds="problem")
     assert by_family.card["quality"]["folds"] == "family"
     assert by_problem.card["quality"]["folds"] == "problem"
     kept = [np.concatenate(p.card["quality"]["shrinkage"]).sum() for p in (by_family, by_problem)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import altair as alt
 
-from planner.report.charts.look import (
+from planner.report.charts.path import marks, path
+from planner.report.charts.style import (
     GREY,
     OURS,
     PALETTE,
@@ -16,7 +17,6 @@ from planner.report.charts.look import (
     inline,
     titled,
 )
-from planner.report.charts.path import marks, path
 from planner.report.findings import Findings
 from planner.report.words import CANNOT_BE_DEPLOYED, method
 
@@ -39,7 +39,7 @@ def accuracy_chart(findings: Findings, layout: Layout) -> Spec:
     """Lines over all settings, marked at powers of two; what is not featured is grey."""
     lines = {line.method: line for line in findings.lines}
     named = ["planner", *featured(findings)]
-    looks = {"planner": (OURS, (), "circle"), **dict(zip(named[1:], PALETTE, strict=False))}
+    styles = {"planner": (OURS, (), "circle"), **dict(zip(named[1:], PALETTE, strict=False))}
     costs = [cost for line in findings.lines for cost in line.cost] + [one.cost for one in findings.fixed]
     scale, axis = cost_scale(costs)
     axis.title = titled("mean compute per request", f"(samples of {findings.header.unit}, log scale)", layout)
@@ -61,13 +61,13 @@ def accuracy_chart(findings: Findings, layout: Layout) -> Spec:
         symbolSize=90,
     )
     colour = alt.Color(
-        "method:N", scale=alt.Scale(domain=domain, range=[looks[n][0] for n in named]), legend=legend
+        "method:N", scale=alt.Scale(domain=domain, range=[styles[n][0] for n in named]), legend=legend
     )
     dash = alt.StrokeDash(
-        "method:N", scale=alt.Scale(domain=domain, range=[list(looks[n][1]) for n in named]), legend=legend
+        "method:N", scale=alt.Scale(domain=domain, range=[list(styles[n][1]) for n in named]), legend=legend
     )
     shape = alt.Shape(
-        "method:N", scale=alt.Scale(domain=domain, range=[looks[n][2] for n in named]), legend=legend
+        "method:N", scale=alt.Scale(domain=domain, range=[styles[n][2] for n in named]), legend=legend
     )
     rings = [{"plan": one.choice, "cost": one.cost, "accuracy": 100 * one.accuracy} for one in findings.fixed]
     drawn, order = alt.Chart(inline(strokes)), alt.Order("at:Q")

@@ -6,7 +6,7 @@ from typing import Literal
 
 import altair as alt
 
-from planner.report.charts.look import Layout, Spec, finished, inline
+from planner.report.charts.style import Layout, Spec, finished, inline
 from planner.report.findings import Findings
 from search.log.bins import bin_names
 

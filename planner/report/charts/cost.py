@@ -1,10 +1,10 @@
-"""Promised against actual cost, of single requests and of mean budgets."""
+"""Expected against actual cost, of single requests and of mean budgets."""
 
 from __future__ import annotations
 
 import altair as alt
 
-from planner.report.charts.look import OURS, RIVAL, Layout, Spec, cost_scale, finished, inline, titled
+from planner.report.charts.style import OURS, RIVAL, Layout, Spec, cost_scale, finished, inline, titled
 from planner.report.findings import Findings
 
 __all__ = ["cost_chart"]
@@ -13,11 +13,11 @@ _SINGLE, _MEAN = "requests: mean, and the middle 80%", "a mean budget: asked, an
 
 
 def cost_chart(findings: Findings, layout: Layout) -> Spec:
-    """Both axes are logarithmic; marks on the diagonal mean that promises were kept."""
+    """Both axes are logarithmic; marks on the diagonal mean that expected and actual cost agree."""
     rows: list[dict[str, object]] = [
         {
             "what": _SINGLE,
-            "promised": one.promised,
+            "promised": one.expected,
             "met": one.met,
             "low": one.low,
             "high": one.high,
@@ -28,11 +28,11 @@ def cost_chart(findings: Findings, layout: Layout) -> Spec:
     means: list[dict[str, object]] = [
         {"what": _MEAN, "promised": one.asked, "met": one.met} for one in findings.kept
     ]
-    every = [v for one in findings.costs for v in (one.promised, one.met, one.low, one.high) if v > 0]
+    every = [v for one in findings.costs for v in (one.expected, one.met, one.low, one.high) if v > 0]
     every += [v for kept in findings.kept for v in (kept.asked, kept.met) if v > 0]
     unit = f"(samples of {findings.header.unit}, log scale)"
     scale, axis = cost_scale(every)
-    axis.title = titled("cost promised", unit, layout)
+    axis.title = titled("cost expected", unit, layout)
     _, upright = cost_scale(every)
     upright.title = titled("cost met", unit, layout)
     x = alt.X("promised:Q", scale=scale, axis=axis)
@@ -43,7 +43,7 @@ def cost_chart(findings: Findings, layout: Layout) -> Spec:
     shape = alt.Shape("what:N", scale=alt.Scale(domain=domain, range=["circle", "diamond"]), legend=legend)
     tips = [
         alt.Tooltip("what:N", title="of"),
-        alt.Tooltip("promised:Q", title="promised (samples)", format=".3~g"),
+        alt.Tooltip("promised:Q", title="expected (samples)", format=".3~g"),
         alt.Tooltip("met:Q", title="met (samples)", format=".3~g"),
     ]
     ends = [{"promised": end, "met": end} for end in (min(every), max(every))]
@@ -59,4 +59,4 @@ def cost_chart(findings: Findings, layout: Layout) -> Spec:
         width=layout.width - 76 if layout.phone else 460,
         height=260 if layout.phone else 340,
     )
-    return finished(chart, layout, "Promised against actual cost of requests and of mean budgets.")
+    return finished(chart, layout, "Expected against actual cost of requests and of mean budgets.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import altair as alt
 
-from planner.report.charts.look import Layout, Spec, finished, inline, ladder_colours, titled
+from planner.report.charts.style import Layout, Spec, finished, inline, ladder_colours, titled
 from planner.report.findings import Findings
 
 __all__ = ["endings_chart"]

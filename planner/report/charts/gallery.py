@@ -9,9 +9,9 @@ from planner.report.charts.best_plans import best_plans_chart
 from planner.report.charts.cost import cost_chart
 from planner.report.charts.endings import endings_chart
 from planner.report.charts.influence import influence_chart
-from planner.report.charts.look import Layout, Spec
 from planner.report.charts.reliability import reliability_chart
 from planner.report.charts.rivals import rivals_chart
+from planner.report.charts.style import Layout, Spec
 from planner.report.findings import Findings
 
 __all__ = ["CHARTS", "drawn"]

@@ -1,10 +1,10 @@
-"""What moved decisions: the effect of each feature on every decision, at each look."""
+"""What moved decisions: the effect of each feature on every decision, at each probe."""
 
 from __future__ import annotations
 
 import altair as alt
 
-from planner.report.charts.look import Drawing, Layout, Spec, finished, inline
+from planner.report.charts.style import Drawing, Layout, Spec, finished, inline
 from planner.report.findings import Findings, Panel
 
 __all__ = ["influence_chart"]
@@ -82,7 +82,7 @@ def _panel(panel: Panel, layout: Layout) -> Drawing:
         width=layout.width - labels - (60 if layout.phone else 70),
         height=20 * len(names),
         title=alt.TitleParams(
-            f"Decided on {panel.look}: {panel.decisions} decisions",
+            f"Decided on {panel.probe}: {panel.decisions} decisions",
             subtitle="Figures on the right: mean size, in points",
             subtitleFontSize=layout.text,
         ),

@@ -1,26 +1,26 @@
-"""Reliability diagram: promised against met accuracy, and how often each promise was made."""
+"""Reliability diagram: expected against met accuracy, and how often each was expected."""
 
 from __future__ import annotations
 
 import altair as alt
 
-from planner.report.charts.look import BAR, OURS, Layout, Spec, finished, inline
+from planner.report.charts.style import BAR, OURS, Layout, Spec, finished, inline
 from planner.report.findings import Findings
 
 __all__ = ["reliability_chart"]
 
 
 def reliability_chart(findings: Findings, layout: Layout) -> Spec:
-    """Marks on the diagonal mean that promises were kept."""
+    """Marks on the diagonal mean that expected and actual accuracy agree."""
     rows = [
         {
-            "promised": 100 * one.promised,
+            "promised": 100 * one.expected,
             "met": 100 * one.met,
             "low": 100 * one.low,
             "high": 100 * one.high,
             "share": 100 * one.share,
-            "from": 10 * min(int(one.promised * 10), 9),
-            "to": 10 * min(int(one.promised * 10), 9) + 10,
+            "from": 10 * min(int(one.expected * 10), 9),
+            "to": 10 * min(int(one.expected * 10), 9) + 10,
         }
         for one in findings.promises
     ]
@@ -30,7 +30,7 @@ def reliability_chart(findings: Findings, layout: Layout) -> Spec:
     y_title = "accuracy met (%)"
     base = alt.Chart(inline(rows)).encode(x=x)
     tips = [
-        alt.Tooltip("promised:Q", title="promised (%)", format=".1f"),
+        alt.Tooltip("promised:Q", title="expected (%)", format=".1f"),
         alt.Tooltip("met:Q", title="met (%)", format=".1f"),
         alt.Tooltip("low:Q", title="95% from", format=".1f"),
         alt.Tooltip("high:Q", title="95% to", format=".1f"),
@@ -58,7 +58,7 @@ def reliability_chart(findings: Findings, layout: Layout) -> Spec:
             x=alt.X(
                 "from:Q",
                 scale=alt.Scale(domain=[0, 100]),
-                axis=alt.Axis(values=tens.values, title="accuracy promised (%)"),
+                axis=alt.Axis(values=tens.values, title="accuracy expected (%)"),
             ),
             x2="to:Q",
             y=alt.Y(
@@ -73,4 +73,4 @@ def reliability_chart(findings: Findings, layout: Layout) -> Spec:
         .properties(width=width, height=70)
     )
     chart = alt.vconcat(met, often, spacing=8)
-    return finished(chart, layout, "Reliability diagram: promised against met accuracy of the choices made.")
+    return finished(chart, layout, "Reliability diagram: expected against met accuracy of the choices made.")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import altair as alt
 
-from planner.report.charts.look import OURS, RIVAL, Layout, Spec, cost_scale, finished, inline
 from planner.report.charts.path import path
+from planner.report.charts.style import OURS, RIVAL, Layout, Spec, cost_scale, finished, inline
 from planner.report.findings import Findings
 from planner.report.words import starred
 

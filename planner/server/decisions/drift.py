@@ -169,9 +169,9 @@ class _Series:
 def _all_series(store: Store, planner: Fitted, fingerprint: str) -> list[_Series]:
     found = []
     for stage in planner.stages:
-        names = tuple(feature_names(stage.look, planner.encoder.dimensions))
-        read = partial(store.features, fingerprint, str(stage.look))
-        found.append(_Series(str(stage.look), names, read, stage.lowest, stage.highest))
+        names = tuple(feature_names(stage.probe, planner.encoder.dimensions))
+        read = partial(store.features, fingerprint, str(stage.probe))
+        found.append(_Series(str(stage.probe), names, read, stage.lowest, stage.highest))
     for prm in planner.prms:
         found.append(_Series(prm, ("last_reward",), partial(store.rewards, fingerprint, prm), last=True))
     return found

@@ -108,7 +108,7 @@ class Decisions(Importer):
         store = Store.read(self.where)
         try:
             references = self._references(store)
-            for record in store.told():
+            for record in store.with_feedback():
                 taken = self._taken(record, references, report)
                 if taken is not None:
                     yield taken
@@ -118,7 +118,7 @@ class Decisions(Importer):
     def _references(self, store: Store) -> _References:
         """What is right, of every question of which that is known; the earliest decision's word stands."""
         found: _References = {}
-        for record in store.told():
+        for record in store.with_feedback():
             decision = record.decision
             truth = None if self._unfit(decision) else truth_of(decision, record.feedback)
             if truth is not None and truth.answer is not None:

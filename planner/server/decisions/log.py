@@ -16,7 +16,7 @@ from planner.server.decisions.hashing import Hashing
 from planner.server.decisions.retention import Retention, prune
 from planner.server.decisions.store import Store
 from planner.server.decisions.writer import Writer
-from planner.server.recorder import Decision, Feedback, Hunt, Record
+from planner.server.recorder import Decision, DecisionQuery, Feedback, Record
 from search.errors import DecisionLogError
 
 __all__ = ["DecisionLog"]
@@ -111,17 +111,17 @@ class DecisionLog:
             return Record(waiting)
         return await _read(lambda: self.store.find(decision_id))
 
-    async def search(self, hunt: Hunt) -> Sequence[Record]:
+    async def search(self, wanted: DecisionQuery) -> Sequence[Record]:
         """Decisions that match, newest first; what cannot be written within a second is not among them.
 
         Where questions are hashed, ``text`` finds decisions whose whole question or answer it is.
         """
-        if hunt.text is not None and self._hashing is not None:
-            hunt = replace(hunt, text=self._hashing.digest(hunt.text))
+        if wanted.text is not None and self._hashing is not None:
+            wanted = replace(wanted, text=self._hashing.digest(wanted.text))
 
         def look() -> list[Record]:
             self._writer.flush(_CATCH_UP)
-            return self.store.search(hunt)
+            return self.store.search(wanted)
 
         return await _read(look)
 

@@ -17,7 +17,7 @@ from planner.server.decisions.connect import connect
 from planner.server.decisions.migrate import head, migrate, revision
 from planner.server.decisions.rows import decision_of, feedback_of, feedback_row, rows_of
 from planner.server.decisions.tables import CANDIDATES, DECISIONS, FEEDBACK, SETTINGS, STEPS
-from planner.server.recorder import Decision, Feedback, Hunt, Record
+from planner.server.recorder import Decision, DecisionQuery, Feedback, Record
 from search.errors import DecisionLogError
 
 __all__ = ["Store"]
@@ -132,12 +132,12 @@ class Store:
         query = sa.select(DECISIONS).where(DECISIONS.c.decision_id == decision_id)
         return next(iter(self._records(query)), None)
 
-    def search(self, hunt: Hunt) -> list[Record]:
+    def search(self, wish: DecisionQuery) -> list[Record]:
         """Decisions that match, newest first; of one moment, by id."""
         query = sa.select(DECISIONS)
         table = DECISIONS.c
-        if hunt.text is not None:
-            text = hunt.text.lower()
+        if wish.text is not None:
+            text = wish.text.lower()
             query = query.where(
                 sa.or_(
                     sa.func.lower(table.question).contains(text, autoescape=True),
@@ -145,32 +145,32 @@ class Store:
                 )
             )
         for column, wanted in (
-            (table.plan, hunt.plan),
-            (table.domain, hunt.domain),
-            (table.outcome, hunt.outcome),
+            (table.plan, wish.plan),
+            (table.domain, wish.domain),
+            (table.outcome, wish.outcome),
         ):
             if wanted is not None:
                 query = query.where(column == wanted)
-        if hunt.since is not None:
-            query = query.where(table.created >= hunt.since)
-        if hunt.until is not None:
-            query = query.where(table.created < hunt.until)
-        if hunt.with_feedback is not None:
-            told = sa.exists().where(FEEDBACK.c.decision_id == table.decision_id)
-            query = query.where(told if hunt.with_feedback else ~told)
-        if hunt.before is not None:
-            named = sa.select(DECISIONS.c.created).where(DECISIONS.c.decision_id == hunt.before)
+        if wish.since is not None:
+            query = query.where(table.created >= wish.since)
+        if wish.until is not None:
+            query = query.where(table.created < wish.until)
+        if wish.with_feedback is not None:
+            has_feedback = sa.exists().where(FEEDBACK.c.decision_id == table.decision_id)
+            query = query.where(has_feedback if wish.with_feedback else ~has_feedback)
+        if wish.before is not None:
+            named = sa.select(DECISIONS.c.created).where(DECISIONS.c.decision_id == wish.before)
             moment = named.scalar_subquery()
             query = query.where(
                 sa.or_(
                     table.created < moment,
-                    sa.and_(table.created == moment, table.decision_id < hunt.before),
+                    sa.and_(table.created == moment, table.decision_id < wish.before),
                 )
             )
         ordered = query.order_by(table.created.desc(), table.decision_id.desc())
-        return self._records(ordered.limit(hunt.limit))
+        return self._records(ordered.limit(wish.limit))
 
-    def told(self, block: int = 500) -> Iterator[Record]:
+    def with_feedback(self, block: int = 500) -> Iterator[Record]:
         """Every decision with feedback, oldest first, a block in memory at a time."""
         table = DECISIONS.c
         last: tuple[float, str] | None = None

@@ -8,8 +8,8 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from planner.server.gate import ASKING
 from planner.server.keys import Key, Scope
+from planner.server.middleware import ASKING
 from planner.server.service import Service
 
 __all__ = ["Admin", "Feedbacker", "Here", "Inferrer", "service_of"]
@@ -28,7 +28,7 @@ async def _here(request: Request) -> Service:
 def _allowed(scope: Scope) -> Callable[[Request], Awaitable[Key]]:
     async def allow(request: Request) -> Key:
         service = service_of(request)
-        with service.window.refusing() if request.scope["path"] in ASKING else nullcontext():
+        with service.rolling.refusing() if request.scope["path"] in ASKING else nullcontext():
             return service.keys.who(request.headers.get("authorization"), scope)
 
     return allow

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from planner.server.ask import Ask, of_chat, of_completion
 from planner.server.budget import HEADER, Granted, grant
 from planner.server.keys import Key
+from planner.server.passthrough import Passthrough
 from planner.server.refusal import Refusal
 from planner.server.respond import respond, while_connected
 from planner.server.routes.access import Here, Inferrer
@@ -20,7 +21,6 @@ from planner.server.schema import ChatBody, CompletionBody
 from planner.server.service import Service
 from planner.server.shapes import CHAT, COMPLETION, Shape
 from planner.server.stream import EventStream
-from planner.server.untouched import Untouched
 from planner.server.work import Answers, Work
 from search.grading.registry import guess_domain
 from search.scoring import together
@@ -33,7 +33,7 @@ router = APIRouter(route_class=Direct)
 @router.post("/v1/chat/completions")
 async def chat(body: ChatBody, request: Request, service: Here, key: Inferrer) -> Response:
     """Answer the last message of a conversation."""
-    with service.window.refusing():
+    with service.rolling.refusing():
         ask = of_chat(body, service.rules.sizes)
     return await _answer(service, CHAT, ask, key, request)
 
@@ -43,24 +43,24 @@ async def completions(body: CompletionBody, request: Request, service: Here, key
     """Answer a prompt, which is taken for a question; several prompts give a choice each."""
     prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
     if len(prompts) == 1:
-        with service.window.refusing():
+        with service.rolling.refusing():
             ask = of_completion(body, prompts[0], service.rules.sizes)
         return await _answer(service, COMPLETION, ask, key, request)
     return await _several(service, body, prompts, key, request)
 
 
 async def _answer(service: Service, shape: Shape, ask: Ask, key: Key, request: Request) -> Response:
-    with service.window.refusing():
+    with service.rolling.refusing():
         service.rates.enter(key)
         granted = _granted(service, ask, request)
-    code = ask.untouched
+    code = ask.passthrough
     if code is None and service.upstream is not None and _is_open(service, ask, granted):
         code = "open_ended"
     if code is None:
         return await respond(service, shape, ask, granted, key, request)
     response_id = f"{shape.prefix}-{secrets.token_hex(12)}"
-    with service.window.refusing():
-        passing = Untouched(service, shape, ask, granted, key, response_id, code)
+    with service.rolling.refusing():
+        passing = Passthrough(service, shape, ask, granted, key, response_id, code)
     if ask.stream:
         return EventStream(passing.lines(), patience=service.rules.sizes.seconds)
     return JSONResponse(await while_connected(passing.run(), request))
@@ -71,7 +71,7 @@ async def _several(
 ) -> Response:
     """One response over several prompts: a choice for each, in order. Not as a stream."""
     response_id, created = f"cmpl-{secrets.token_hex(12)}", int(time.time())
-    with service.window.refusing():
+    with service.rolling.refusing():
         service.rules.sizes.check(batch=len(prompts))
         if not prompts:
             raise Refusal("a prompt is a text or several, got none", param="prompt")
@@ -79,8 +79,8 @@ async def _several(
             raise Refusal("several prompts come whole and with n=1, got stream or n", param="prompt")
         service.rates.enter(key)
         asks = [of_completion(body, prompt, service.rules.sizes) for prompt in prompts]
-        if asks[0].untouched is not None:
-            raise Refusal(f"{asks[0].untouched} comes with one prompt, got {len(prompts)}", param="prompt")
+        if asks[0].passthrough is not None:
+            raise Refusal(f"{asks[0].passthrough} comes with one prompt, got {len(prompts)}", param="prompt")
         grants = [_granted(service, ask, request) for ask in asks]
     works = [
         Work(service, ask, granted, key, "completions", f"{response_id}-{place}")

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from planner.server.recorder import Hunt
+from planner.server.recorder import DecisionQuery
 from planner.server.refusal import Refusal
 from planner.server.routes.access import Admin, Here
-from planner.server.told import decision_told, record_told
+from planner.server.serialize import decision_to_dict, record_to_dict
 
 __all__ = ["router"]
 
@@ -34,7 +34,7 @@ async def decisions(
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> dict[str, Any]:
     """Search decisions, newest first. ``next`` is the ``before`` of the next page."""
-    hunt = Hunt(
+    wanted = DecisionQuery(
         text or None,
         plan or None,
         domain or None,
@@ -45,10 +45,10 @@ async def decisions(
         before or None,
         limit,
     )
-    found = await service.recorder.search(hunt)
+    found = await service.recorder.search(wanted)
     return {
         "object": "list",
-        "data": [record_told(record) for record in found],
+        "data": [record_to_dict(record) for record in found],
         "next": found[-1].decision.decision_id if len(found) == limit else None,
     }
 
@@ -61,4 +61,4 @@ async def decision(decision_id: str, service: Here, key: Admin) -> dict[str, Any
         raise Refusal(
             f"a decision must be known, got {decision_id[:128]!r}", 404, param="id", code="unknown_id"
         )
-    return decision_told(record)
+    return decision_to_dict(record)

@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from planner.server.gate import ASKING, JSON, Handler
+from planner.server.middleware import ASKING, JSON, Handler
 from planner.server.refusal import invalid
 from planner.server.routes.access import service_of
 
@@ -81,14 +81,14 @@ def _body(model: type[BaseModel]) -> _Part:
             return model.model_validate(_content(request))
         except ValidationError as error:
             if request.scope["path"] in ASKING:
-                service_of(request).window.refuse()
+                service_of(request).rolling.refuse()
             raise invalid(error.errors(include_url=False)) from None
 
     return read
 
 
 def _content(request: Request) -> Any:
-    """What the gate read, where its type says that it is JSON; else nothing that any schema takes.
+    """What the middleware read, where its type says that it is JSON; else nothing that any schema takes.
 
     Pages of other sites may send other types without asking first, so these are refused.
     """

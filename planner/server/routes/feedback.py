@@ -53,7 +53,7 @@ async def feedback(body: FeedbackBody, service: Here, key: Feedbacker) -> dict[s
     if kept is not None:
         service.metrics.hear(kept)
         if record.decision.accuracy is not None:
-            service.window.hear(record.decision.accuracy, kept)
+            service.rolling.hear(record.decision.accuracy, kept)
     return {"object": "feedback", "id": body.id, "recorded": True}
 
 

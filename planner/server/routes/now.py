@@ -16,12 +16,12 @@ router = APIRouter()
 
 @router.get("/v1/now")
 async def now(service: Here, key: Admin) -> dict[str, Any]:
-    """Requests, spends, promises and what came of them in the last minutes."""
-    told = service.window.told()
-    told["requests"] |= {"running": service.admission.running, "waiting": service.admission.waiting}
+    """Requests, spends, and expected against actual values of the last minutes."""
+    body = service.rolling.to_dict()
+    body["requests"] |= {"running": service.admission.running, "waiting": service.admission.waiting}
     drift = service.watch.report
     return {
-        **told,
+        **body,
         "share": service.admission.share,
         "explore": service.rules.explore,
         "drift": None

@@ -9,20 +9,20 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from planner.barring import Barring
+from planner.availability_filter import AvailabilityFilter
 from planner.latency import Work
 from planner.options import Option, appraised, options
 from planner.recommendation import Recommendation
 from planner.server.budget import Allowance, Granted, grant
-from planner.server.choosing import barring, first_policy, forced
+from planner.server.choosing import availability_filter, first_policy, forced
 from planner.server.receipt import Reason
 from planner.server.refusal import Refusal, refusal_of
+from planner.server.resolved_budget import ResolvedBudget
 from planner.server.routes.access import Here, Inferrer
 from planner.server.routes.direct import Direct
 from planner.server.schema import PlanBody
+from planner.server.serialize import advice_to_dict, known
 from planner.server.service import Service
-from planner.server.terms import Terms
-from planner.server.told import advice_told, known
 from search.choice import Choice
 from search.errors import PlannerError
 from search.grading.registry import DOMAINS, guess_domain
@@ -37,7 +37,7 @@ _OPEN = Reason("open_ended", "no domain claims this question: the policy answers
 @router.post("/v1/plan")
 async def plan(body: PlanBody, service: Here, key: Inferrer) -> dict[str, Any]:
     """Say which plan would be run, what it is expected to be worth and to cost. No token is spent."""
-    with service.window.refusing():
+    with service.rolling.refusing():
         service.rates.enter(key)
         if (body.question is None) == (body.questions is None):
             raise Refusal("a plan is for a question or for questions, got both or neither", param="question")
@@ -86,9 +86,9 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
     elif domain not in DOMAINS:
         raise Refusal(f"domain must be one of {', '.join(DOMAINS)}, got {domain!r}", param="domain")
     served, models = service.current.served, service.models
-    planner, bars = served.planner, barring(served, models, body.policy, body.prm)
+    planner, availability = served.planner, availability_filter(served, models, body.policy, body.prm)
     allowance: Allowance = granted.allowance.under(rules.ceiling)
-    terms = Terms.of(allowance, planner, question, price=rules.price, prices=rules.prices)
+    resolved = ResolvedBudget.of(allowance, planner, question, price=rules.price, prices=rules.prices)
     first = first_policy(served, models, body.policy)
     choice, reason = forced(granted, models, rules, served, first, body.prm)
     if choice is not None:
@@ -96,12 +96,12 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
     else:
         advice = planner.recommend(
             question,
-            objective=terms.objective,
-            cap=terms.cap,
+            objective=resolved.objective,
+            cap=resolved.cap,
             domain=domain,
             voteable=domain is not None,
             abstain_below=body.abstain_below or 0.0,
-            steering=bars,
+            decision_filter=availability,
         )
         if domain is None:
             advice = replace(advice, choice=Choice(first, None, advice.choice.plan))
@@ -118,11 +118,13 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
             "granted": allowance.asked,
             "share": 1.0,
         },
-        "advice": advice_told(advice, _seconds(service, advice)),
+        "advice": advice_to_dict(advice, _seconds(service, advice)),
     }
     if "alternatives" in wanted:
-        told = _alternatives(service, question, terms, bars)
-        out["alternatives"] = [] if domain is None else told  # accuracy means nothing without a domain
+        alternatives = _alternatives(service, question, resolved, availability)
+        out["alternatives"] = (
+            [] if domain is None else alternatives
+        )  # accuracy means nothing without a domain
     if "why" in wanted:
         out["why"] = [
             {"feature": why.feature, "value": known(why.value), "effect": known(why.effect)}
@@ -131,10 +133,12 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
     return out
 
 
-def _alternatives(service: Service, question: str, terms: Terms, bars: Barring) -> list[dict[str, Any]]:
+def _alternatives(
+    service: Service, question: str, resolved: ResolvedBudget, availability: AvailabilityFilter
+) -> list[dict[str, Any]]:
     from planner.objective import HardCap
 
-    caps = [cap for cap in (terms.objective, terms.cap) if isinstance(cap, HardCap)]
+    caps = [cap for cap in (resolved.objective, resolved.cap) if isinstance(cap, HardCap)]
     tokens = min((cap.tokens for cap in caps if cap.tokens is not None), default=float("inf"))
     flops = min((cap.flops for cap in caps if cap.flops is not None), default=float("inf"))
     return [
@@ -151,7 +155,7 @@ def _alternatives(service: Service, question: str, terms: Terms, bars: Barring) 
             "fits": option.tokens_p90 <= tokens and option.flops_p90 <= flops,
         }
         for option in options(service.current.served.planner, question)
-        if not bars.bars(option.choice)
+        if not availability.excludes(option.choice)
     ]
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from search.engines.protocol import FinishReason, Request
 from search.errors import GarbledError
 
-__all__ = ["Dialect", "Piece", "Told", "finish_of", "number", "told_of"]
+__all__ = ["Dialect", "Piece", "ReportedUsage", "finish_of", "number", "usage_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReportedUsage:
     """Usage as a server tells it at the end of a stream, in tokens."""
 
     prompt_tokens: int
@@ -66,7 +66,7 @@ class Dialect(ABC):
         """What an event says. Raises GarbledError, KeyError, TypeError or ValueError when it is none."""
 
 
-def told_of(event: Mapping[str, Any]) -> Told | None:
+def usage_of(event: Mapping[str, Any]) -> ReportedUsage | None:
     """The usage that an event tells, None when it tells none. Raises GarbledError."""
     usage = event.get("usage")
     if not usage:
@@ -74,7 +74,7 @@ def told_of(event: Mapping[str, Any]) -> Told | None:
     details = usage.get("prompt_tokens_details") or {}
     prompt = number(usage, "prompt_tokens")
     cached = number(details, "cached_tokens") if details.get("cached_tokens") is not None else 0
-    return Told(prompt, min(cached, prompt), number(usage, "completion_tokens"))
+    return ReportedUsage(prompt, min(cached, prompt), number(usage, "completion_tokens"))
 
 
 def number(content: Mapping[str, Any], key: str) -> int:

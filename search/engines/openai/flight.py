@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from search.engines.openai.dialect import Dialect, Piece, Told, told_of
+from search.engines.openai.dialect import Dialect, Piece, ReportedUsage, usage_of
 from search.engines.openai.tokenizer import Tokenizer
 from search.engines.protocol import (
     ChildFinished,
@@ -72,7 +72,7 @@ class Flight:
         self._seen = 0  # tokens, of children that ended here too
         self._is_left = False  # whether the server goes on with a child that ended here
         self._is_sent = False  # whether a server may be at work
-        self._told: Told | None = None
+        self._reported: ReportedUsage | None = None
         self.is_over = False
         self._on_end = on_end
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -146,7 +146,7 @@ class Flight:
         if event.get("error"):
             raise BrokenError(f"a stream must not end in an error, got {event['error']!r:.300}")
         try:
-            self._told = told_of(event) or self._told
+            self._reported = usage_of(event) or self._reported
             for piece in self._line.dialect.pieces(event):
                 self._add(piece)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -157,12 +157,12 @@ class Flight:
     def _add(self, piece: Piece) -> None:
         if not 0 <= piece.child < self.request.n:
             raise GarbledError(f"a child must be below n={self.request.n}, got {piece.child}")
-        told = piece.token_ids
-        if told is not None:
-            self._seen += len(told)
-            if self.request.logprobs and len(piece.logprobs) != len(told):
+        reported = piece.token_ids
+        if reported is not None:
+            self._seen += len(reported)
+            if self.request.logprobs and len(piece.logprobs) != len(reported):
                 raise GarbledError(
-                    f"a token must have one logprob, got {len(piece.logprobs)} for {len(told)} tokens"
+                    f"a token must have one logprob, got {len(piece.logprobs)} for {len(reported)} tokens"
                 )
         child = self._live.get(piece.child)
         if child is None:  # it ended here, and the server goes on
@@ -173,10 +173,10 @@ class Flight:
             if cut is not None:
                 text, reason, self._is_left = text[:cut], FinishReason.STOP, True
         child.text += text
-        child.token_ids += told or ()
+        child.token_ids += reported or ()
         child.logprobs += piece.logprobs
-        if self.request.stream and (text or told):
-            self._put(Tokens(child.number, text, self._encode(text) if told is None else told))
+        if self.request.stream and (text or reported):
+            self._put(Tokens(child.number, text, self._encode(text) if reported is None else reported))
         if reason is not None:
             del self._live[child.number]
             self._put(self._ended(child, reason))
@@ -214,9 +214,11 @@ class Flight:
             self.arrived.put_nowait(event)
 
     def _finish(self) -> None:
-        told = self._told or Told(len(self.request.prompt), 0, self._seen)
+        reported = self._reported or ReportedUsage(len(self.request.prompt), 0, self._seen)
         self._put(
-            RequestFinished(Usage(told.prompt_tokens, told.cached_prompt_tokens, told.generated_tokens))
+            RequestFinished(
+                Usage(reported.prompt_tokens, reported.cached_prompt_tokens, reported.generated_tokens)
+            )
         )
         self._end()
 

@@ -46,7 +46,7 @@ def test_debug_lets_the_error_through() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (
             ["work", "--n", "many"],
@@ -56,10 +56,10 @@ def test_debug_lets_the_error_through() -> None:
         (["wrok"], "No such command 'wrok'"),
     ],
 )
-def test_arguments_that_do_not_parse_are_one_line(arguments: list[str], told: str) -> None:
+def test_arguments_that_do_not_parse_are_one_line(arguments: list[str], message: str) -> None:
     done = CliRunner().invoke(make_app(), arguments)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert told in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from planner.cli.main import app
 from planner.cli.printing import brief
-from planner.experience import read_experience
 from planner.objective import HardCap
 from planner.planner import Planner
+from planner.training_data import read_training_data
 from search.log.store import SearchLog
 
 ROW = {"question": "Capital of Italy?", "reference": "Rome", "answer": "Rome", "tokens": 4}
@@ -188,15 +188,15 @@ def test_a_planner_is_fitted_on_what_was_imported_and_evaluated(tmp_path: Path) 
     files = [str(tmp_path / name) for name in names]
     run("search-and-learn", *files, "-o", str(tmp_path / "log"), "--plan", "beam_search(n=8)")
     log = SearchLog.open(tmp_path / "log")
-    experience = read_experience(log, log.manifest.policies, log.manifest.prms)
-    rates = experience.graded(experience.pools["policy"].codes).mean(axis=1)
-    assert (len(experience), experience.left_out, experience.pools["policy"].draws) == (72, 0, 8)
+    data = read_training_data(log, log.manifest.policies, log.manifest.prms)
+    rates = data.graded(data.pools["policy"].codes).mean(axis=1)
+    assert (len(data), data.left_out, data.pools["policy"].draws) == (72, 0, 8)
     assert rates.mean() == pytest.approx(log.read("samples")["correct"].mean())
     fitted = CliRunner().invoke(
         app, ["fit", str(tmp_path / "log"), "-o", str(tmp_path / "planner"), "--trials", "0", "--json"]
     )
     assert fitted.exit_code == 0, fitted.output
-    known = {f"{choice.prm} {brief(choice.plan)}" for choice in experience.choices}
+    known = {f"{choice.prm} {brief(choice.plan)}" for choice in data.choices}
     assert {"None majority(n=4)", "prm best_of_n(n=4)", "prm beam_search(n=8)"} <= known
     done = CliRunner().invoke(
         app,

@@ -31,7 +31,7 @@ def ran(*arguments: str | Path, stdin: str | None = None) -> str:
     return done.stdout
 
 
-def told(*arguments: str | Path, stdin: str | None = None) -> Any:
+def json_of(*arguments: str | Path, stdin: str | None = None) -> Any:
     return json.loads(ran(*arguments, "--json", stdin=stdin))
 
 
@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("loop")
     (folder / "grid.toml").write_text(GRID)
     ran("train", "problems", "search", "8", "-o", folder / "problems.jsonl", "--seed", "3")
-    first = told(
+    first = json_of(
         "search", folder / "problems.jsonl", *MODELS, "--grid", folder / "grid.toml", "-o", folder / "log"
     )
     assert first["rows"] == {"problems": 8, "samples": 40, "scores": 32, "runs": 16, "outcomes": 40}
@@ -51,9 +51,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_same_command_again_repeats_nothing(folder: Path, tmp_path: Path) -> None:
     command = ("search", folder / "problems.jsonl", *MODELS, "--grid", folder / "grid.toml")
-    again = told(*command, "-o", folder / "log")
+    again = json_of(*command, "-o", folder / "log")
     assert again["tokens"] == 0
-    told(*command, "-o", tmp_path / "other")
+    json_of(*command, "-o", tmp_path / "other")
     assert difference(SearchLog.open(folder / "log"), SearchLog.open(tmp_path / "other")) is None
 
 
@@ -67,17 +67,17 @@ def test_a_dry_run_tells_the_cost_and_makes_nothing(folder: Path, tmp_path: Path
         "-o",
         tmp_path / "log",
     )
-    cost = told(*command, "--dry-run")
+    cost = json_of(*command, "--dry-run")
     assert cost["tokens"] == pytest.approx(sum(s["policy_tokens"] + s["prm_tokens"] for s in cost["stages"]))
     assert "What this campaign would cost" in ran(*command, "--dry-run")
     assert not (tmp_path / "log").exists()
 
 
 def test_bins_mark_one_best_plan_a_cell(folder: Path) -> None:
-    rows = told("bins", folder / "log")
+    rows = json_of("bins", folder / "log")
     cells = {(row["policy"], row["prm"], row["bin"]) for row in rows}
     assert sorted((r["policy"], r["prm"], r["bin"]) for r in rows if r["best"]) == sorted(cells)
-    assert {row["bin"] for row in told("bins", folder / "log", "--quantiles", "2")} == {
+    assert {row["bin"] for row in json_of("bins", folder / "log", "--quantiles", "2")} == {
         "quantile 1",
         "quantile 2",
     }
@@ -94,7 +94,7 @@ def test_a_log_too_small_to_learn_from_says_how_many_would_do(folder: Path, tmp_
 
 
 def test_recommend_names_a_plan_within_the_budget() -> None:
-    advice = told("recommend", "What is (13+64)+80?", "--tokens", "400")
+    advice = json_of("recommend", "What is (13+64)+80?", "--tokens", "400")
     assert advice["plan"]
     assert advice["tokens_p90"] <= 400
     assert "Expected accuracy" in ran("recommend", "-", "--tokens", "400", stdin="What is (13+64)+80?")
@@ -102,14 +102,14 @@ def test_recommend_names_a_plan_within_the_budget() -> None:
 
 def test_recommend_says_where_nothing_is_likely_to_help() -> None:
     asked = ("recommend", "What is (13+64)+80?", "--tokens", "400")
-    assert not told(*asked)["abstain"]
-    assert told(*asked, "--abstain-below", "1")["abstain"]
+    assert not json_of(*asked)["abstain"]
+    assert json_of(*asked, "--abstain-below", "1")["abstain"]
     assert "Abstain: no affordable plan" in ran(*asked, "--abstain-below", "1")
 
 
 @pytest.mark.parametrize("objective", [("--tokens", "400"), ("--target", "0.9"), ("--price", "0.01")])
 def test_solve_answers_and_tells_what_it_cost(objective: tuple[str, str]) -> None:
-    found = told("solve", "What is (13+64)+80?", *objective)
+    found = json_of("solve", "What is (13+64)+80?", *objective)
     assert found["candidates"]
     assert found["spend"]["tokens"] == found["spend"]["policy_tokens"] + found["spend"]["prm_tokens"] > 0
     if objective[0] == "--tokens":
@@ -118,6 +118,6 @@ def test_solve_answers_and_tells_what_it_cost(objective: tuple[str, str]) -> Non
 
 def test_solve_is_repeatable_and_prints_the_answer() -> None:
     command = ("solve", "What is (13+64)+80?", "--tokens", "400")
-    first, second = told(*command), told(*command)
+    first, second = json_of(*command), json_of(*command)
     assert first["candidates"] == second["candidates"]
     assert f"Answer: {first['answer']}" in ran(*command)

@@ -45,11 +45,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rows_of_both_policies(folder: Path, tmp_path: Path) -> None:
     code, out, said = run("merge", folder / "s", folder / "m", "-o", tmp_path / "both", "--json")
     assert code == 0, said
-    told = json.loads(out)
-    assert told["rows"]["problems"] == 4
-    assert told["rows"]["samples"] == 2 * 4 * (4 + 1)
-    assert told["policies"] == ["lab-policy-m", "lab-policy-s"]
-    assert told["prms"] == ["lab-prm-weak"]
+    body = json.loads(out)
+    assert body["rows"]["problems"] == 4
+    assert body["rows"]["samples"] == 2 * 4 * (4 + 1)
+    assert body["policies"] == ["lab-policy-m", "lab-policy-s"]
+    assert body["prms"] == ["lab-prm-weak"]
     code, _, _ = run("merge", folder / "m", folder / "s", "-o", tmp_path / "other")
     assert code == 0
     assert difference(SearchLog.open(tmp_path / "both"), SearchLog.open(tmp_path / "other")) is None

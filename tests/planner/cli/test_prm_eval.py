@@ -44,15 +44,15 @@ def test_both_benchmarks_and_a_reliability(files: list[Path], tmp_path: Path) ->
     target = tmp_path / "reliability.json"
     code, out, said = run("prm-eval", "lab-prm-weak", *files, "-o", target, "--json")
     assert code == 0, said
-    told = json.loads(out)
-    assert set(told["processbench"]["subsets"]) == {"gsm8k", "math"}
-    assert told["processbench"]["chosen_on"] == "gsm8k"
-    assert set(told["prmbench"]["categories"]) == {"deception"}
-    assert told["prm_tokens"] > 0
+    body = json.loads(out)
+    assert set(body["processbench"]["subsets"]) == {"gsm8k", "math"}
+    assert body["processbench"]["chosen_on"] == "gsm8k"
+    assert set(body["prmbench"]["categories"]) == {"deception"}
+    assert body["prm_tokens"] > 0
     reliability = PrmReliability.read(target)
     assert reliability.prm == "lab-prm-weak"
     assert reliability.records == 7
-    assert reliability.process_f1 == told["processbench"]["average_f1"]
+    assert reliability.process_f1 == body["processbench"]["average_f1"]
 
 
 def test_tables_for_people(files: list[Path]) -> None:

@@ -11,16 +11,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import worlds
 
-from planner.evaluation.contest import Contest
+from planner.evaluation.baseline_context import BaselineContext
 
 
 @pytest.fixture(scope="session")
-def apart() -> Contest:
+def apart() -> BaselineContext:
     """Baselines pick on a log of its own."""
-    return worlds.contest(worlds.world(seed=1, trees=True), worlds.world(seed=2, trees=True))
+    return worlds.context(worlds.world(seed=1, trees=True), worlds.world(seed=2, trees=True))
 
 
 @pytest.fixture(scope="session")
-def crossed() -> Contest:
+def crossed() -> BaselineContext:
     """Baselines pick on the other families of the same log."""
-    return worlds.contest(worlds.world(seed=1))
+    return worlds.context(worlds.world(seed=1))

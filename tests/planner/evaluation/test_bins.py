@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import worlds
 
+from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.bins import known_difficulty, predicted_difficulty
-from planner.evaluation.contest import Contest
 from planner.evaluation.difficulty import predict_difficulty
 from planner.evaluation.fixed import mixture
 
@@ -25,11 +25,11 @@ def test_difficulty_is_predicted_for_problems_whose_family_was_not_seen() -> Non
 
 @pytest.mark.parametrize("quantiles", [False, True])
 def test_knowing_difficulty_helps_where_the_best_plan_depends_on_it(quantiles: bool) -> None:
-    contest = worlds.contest(worlds.world(240, seed=1), worlds.world(240, seed=2))
-    middle = float(np.median(contest.fixed[0].flops.mean(axis=0)))
-    plain = mixture(contest).at(middle)[0].mean()
-    guessed = predicted_difficulty(contest, quantiles=quantiles)
-    assert known_difficulty(contest, quantiles=quantiles).at(middle)[0].mean() > plain
+    context = worlds.context(worlds.world(240, seed=1), worlds.world(240, seed=2))
+    middle = float(np.median(context.fixed[0].flops.mean(axis=0)))
+    plain = mixture(context).at(middle)[0].mean()
+    guessed = predicted_difficulty(context, quantiles=quantiles)
+    assert known_difficulty(context, quantiles=quantiles).at(middle)[0].mean() > plain
     assert guessed.at(middle)[0].mean() > plain
     # question and difficulty go together here: a guess is worth something
     assert len(np.unique(guessed.flops[:, 6])) > 2
@@ -40,15 +40,15 @@ def test_what_is_known_comes_from_other_samples_than_are_scored() -> None:
     rng = np.random.default_rng(0)
     codes = np.where(rng.random((300, 24)) < 0.5, 0, 1)
     one, two = (worlds.world(300, seed=s, codes=codes, quality=0.0) for s in (1, 2))
-    contest = worlds.contest(one, two)
-    ceiling = contest.fixed[0].values[:, 1:].max(axis=1).mean()
+    context = worlds.context(one, two)
+    ceiling = context.fixed[0].values[:, 1:].max(axis=1).mean()
     for quantiles in (False, True):
-        found = known_difficulty(contest, quantiles=quantiles).accuracy.mean(axis=0)
+        found = known_difficulty(context, quantiles=quantiles).accuracy.mean(axis=0)
         assert found.max() < 0.56 < ceiling
 
 
 @pytest.mark.parametrize("quantiles", [False, True])
-def test_they_pick_on_other_families_of_the_same_log(crossed: Contest, quantiles: bool) -> None:
+def test_they_pick_on_other_families_of_the_same_log(crossed: BaselineContext, quantiles: bool) -> None:
     for track in (
         known_difficulty(crossed, quantiles=quantiles),
         predicted_difficulty(crossed, quantiles=quantiles),

@@ -11,10 +11,10 @@ import worlds
 from planner.evaluation.evaluate import evaluate
 from planner.evaluation.evaluation import METHODS
 from planner.evaluation.slices import rows_of
-from planner.experience import Experience, read_experience
 from planner.planner import Planner
+from planner.training_data import TrainingData, read_training_data
 from search.errors import BudgetError, LogError, TooLittleDataError
-from training.study import fit_experience
+from training.study import fit_training_data
 
 #: what the JSON promises per budget, in the words of whoever reads it
 ASKED = (
@@ -32,14 +32,14 @@ ASKED = (
 )
 
 
-def read(problems: int, **how: object) -> Experience:
-    return read_experience(synthetic.make_log(problems, **how), synthetic.POLICIES, synthetic.PRMS)  # type: ignore[arg-type]
+def read(problems: int, **how: object) -> TrainingData:
+    return read_training_data(synthetic.make_log(problems, **how), synthetic.POLICIES, synthetic.PRMS)  # type: ignore[arg-type]
 
 
 def test_beats_every_fixed_plan_where_features_tell() -> None:
     training, held_out = read(300, draws=40, seed=1), read(240, draws=40, seed=2)
     found = evaluate(
-        fit_experience(training, trials=0),
+        fit_training_data(training, trials=0),
         held_out,
         training=training,
         budgets=(4.0, 12.0),
@@ -84,10 +84,8 @@ def test_does_no_harm_where_nothing_tells() -> None:
     assert found.to_json()["budgets"][0]["best_of_n"] is None
 
 
-def test_the_json_is_what_was_promised(planner: Planner, experience: Experience) -> None:
-    found = evaluate(
-        planner, experience, budgets=(4.0, 16.0), bootstrap=100, resamples=2, clustered=True, timed=20
-    )
+def test_the_json_is_what_was_promised(planner: Planner, data: TrainingData) -> None:
+    found = evaluate(planner, data, budgets=(4.0, 16.0), bootstrap=100, resamples=2, clustered=True, timed=20)
     assert (found.problems, found.families) == (160, 12)
     assert set(found.budgets[0].methods) == set(METHODS)
     body = json.loads(json.dumps(found.to_json(), allow_nan=False))
@@ -120,15 +118,15 @@ def test_the_json_is_what_was_promised(planner: Planner, experience: Experience)
         assert len(curve["low"]) == len(curve["accuracy"]) == len(curve["flops"])
 
 
-def test_equal_arguments_give_equal_figures(planner: Planner, experience: Experience) -> None:
-    few = rows_of(experience, np.arange(40))
+def test_equal_arguments_give_equal_figures(planner: Planner, data: TrainingData) -> None:
+    few = rows_of(data, np.arange(40))
     one, two = (evaluate(planner, few, budgets=(4.0,), bootstrap=50, resamples=2).to_json() for _ in range(2))
     assert one == two
     assert one["decision_ms"] == {"p50": None, "p99": None}
 
 
-def test_problems_of_both_logs_are_told(planner: Planner, experience: Experience) -> None:
-    found = evaluate(planner, experience, training=experience, budgets=(4.0,), bootstrap=50, resamples=2)
+def test_problems_of_both_logs_are_told(planner: Planner, data: TrainingData) -> None:
+    found = evaluate(planner, data, training=data, budgets=(4.0,), bootstrap=50, resamples=2)
     assert any(note.startswith("160 problems are in both logs") for note in found.notes)
 
 
@@ -155,7 +153,7 @@ def test_all_wrong_and_all_right(skill: float) -> None:
 def test_one_plan_only() -> None:
     log = synthetic.make_log(80, prms=(), draws=9)
     log.frames["outcomes"] = log.frames["outcomes"].filter(log.frames["outcomes"]["plan"] == "majority(n=4)")
-    one = read_experience(log, synthetic.POLICIES, synthetic.PRMS)
+    one = read_training_data(log, synthetic.POLICIES, synthetic.PRMS)
     assert [str(c) for c in one.choices] == ["small x - x majority(n=4)"]
     found = evaluate(worlds.learned(one), one, budgets=(4.0,), bootstrap=100, resamples=2)
     assert np.isfinite(found.budgets[0].methods["planner"].accuracy)
@@ -170,7 +168,7 @@ def test_rewards_that_are_no_number_do_no_harm() -> None:
     log.frames["scores"] = log.frames["scores"].with_columns(
         log.frames["scores"]["step_rewards"].list.eval(pl.element() * float("nan"))
     )
-    one = read_experience(log, synthetic.POLICIES, synthetic.PRMS)
+    one = read_training_data(log, synthetic.POLICIES, synthetic.PRMS)
     planner = worlds.learned(one)
     found = evaluate(planner, one, budgets=(4.0,), bootstrap=50, resamples=2)
     for method in found.budgets[0].methods.values():
@@ -180,20 +178,20 @@ def test_rewards_that_are_no_number_do_no_harm() -> None:
     assert first.accuracy == pytest.approx(found.budgets[0].methods["majority"].accuracy, abs=0.1)
 
 
-def test_one_problem_is_too_little(planner: Planner, experience: Experience) -> None:
+def test_one_problem_is_too_little(planner: Planner, data: TrainingData) -> None:
     one = read(1, policies=("small", "large"), trees=True)
     with pytest.raises(TooLittleDataError, match="at least 2 problems, got 1"):
         evaluate(planner, one)
     with pytest.raises(TooLittleDataError, match="at least 2 problems, got 1"):
-        evaluate(planner, experience, training=one)
+        evaluate(planner, data, training=one)
 
 
-def test_a_choice_that_was_never_logged(planner: Planner, experience: Experience) -> None:
+def test_a_choice_that_was_never_logged(planner: Planner, data: TrainingData) -> None:
     with pytest.raises(LogError, match="the log can replay"):
         evaluate(planner, read(20, policies=("small",)))
     # what baselines pick on must hold all that is compared
     with pytest.raises(TooLittleDataError, match="must hold every choice that is compared, got none of"):
-        evaluate(planner, experience, training=read(20, policies=("small", "large")), resamples=2)
+        evaluate(planner, data, training=read(20, policies=("small", "large")), resamples=2)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +205,7 @@ def test_a_choice_that_was_never_logged(planner: Planner, experience: Experience
     ],
 )
 def test_budgets_that_make_no_sense(
-    planner: Planner, experience: Experience, budgets: tuple[float, ...], said: str
+    planner: Planner, data: TrainingData, budgets: tuple[float, ...], said: str
 ) -> None:
     with pytest.raises(BudgetError, match=said):
-        evaluate(planner, experience, budgets=budgets)
+        evaluate(planner, data, budgets=budgets)

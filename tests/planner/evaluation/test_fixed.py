@@ -3,18 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.evaluation.contest import Contest
+from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.fixed import best_fixed, best_of_n, majority, mixture, sizes, uniform, votes
 from search.plan import Plan
 
 
-def test_votes_and_best_of_n_are_the_fixed_choices_at_the_logged_n(apart: Contest) -> None:
+def test_votes_and_best_of_n_are_the_fixed_choices_at_the_logged_n(apart: BaselineContext) -> None:
     fixed = apart.fixed[0]
-    board = votes(apart, "small", sizes(8), apart.test)
+    table = votes(apart, "small", sizes(8), apart.test)
     for n in (1, 4, 8):
         column = fixed.settings.index(f"small x - x {Plan.of('majority', n=n)}")
-        assert board.values[:, sizes(8).index(n)] == pytest.approx(fixed.values[:, column])
-        assert board.flops[:, sizes(8).index(n)] == pytest.approx(fixed.flops[:, column])
+        assert table.values[:, sizes(8).index(n)] == pytest.approx(fixed.values[:, column])
+        assert table.flops[:, sizes(8).index(n)] == pytest.approx(fixed.flops[:, column])
     best = best_of_n(apart)
     assert best is not None
     column = fixed.settings.index(f"small x judge x {Plan.of('best_of_n', n=8)}")
@@ -23,7 +23,7 @@ def test_votes_and_best_of_n_are_the_fixed_choices_at_the_logged_n(apart: Contes
     assert best.flops[:, 0] == pytest.approx(fixed.flops[:, column])
 
 
-def test_what_is_best_in_training_is_taken(apart: Contest) -> None:
+def test_what_is_best_in_training_is_taken(apart: BaselineContext) -> None:
     test, training = apart.fixed
     budget = float(np.median(training.flops.mean(axis=0)))
     fixed = best_fixed(apart, budget)
@@ -38,16 +38,16 @@ def test_what_is_best_in_training_is_taken(apart: Contest) -> None:
     assert all(any(np.allclose(one, test.values[:, c]) for c in range(len(test.settings))) for one in single)
 
 
-def test_chance_ends_at_the_mean_of_all(apart: Contest, crossed: Contest) -> None:
-    for contest in (apart, crossed):
-        track, test = uniform(contest), contest.fixed[0]
+def test_chance_ends_at_the_mean_of_all(apart: BaselineContext, crossed: BaselineContext) -> None:
+    for context in (apart, crossed):
+        track, test = uniform(context), context.fixed[0]
         assert track.accuracy[:, -1] == pytest.approx(test.values.mean(axis=1))
         assert track.flops[:, -1] == pytest.approx(test.flops.mean(axis=1))
 
 
-def test_majority_is_every_n_and_nothing_else(apart: Contest) -> None:
+def test_majority_is_every_n_and_nothing_else(apart: BaselineContext) -> None:
     track = majority(apart)
     assert track is not None
-    board = votes(apart, "small", sizes(8), apart.test)
+    table = votes(apart, "small", sizes(8), apart.test)
     for j in range(track.accuracy.shape[1]):
-        assert any(np.allclose(track.flops[:, j], board.flops[:, c]) for c in range(len(board.settings)))
+        assert any(np.allclose(track.flops[:, j], table.flops[:, c]) for c in range(len(table.settings)))

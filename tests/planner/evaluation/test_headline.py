@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.evaluation.evaluate import contest_of
+from planner.evaluation.evaluate import context_of
 from planner.evaluation.headline import _compared, geometric_mean, headlines
 from planner.evaluation.intervals import Resampler
-from planner.experience import Experience
 from planner.planner import Planner
+from planner.training_data import TrainingData
 
 
 def curve(*values: float) -> np.ndarray:
@@ -43,9 +43,9 @@ def test_a_planner_that_votes_as_they_do_needs_as_much() -> None:
     assert _compared(votes, cost, votes, cost).value[0] == 1.0
 
 
-def test_every_policy_and_prm_has_its_cell(planner: Planner, experience: Experience) -> None:
-    contest = contest_of(planner, experience, resamples=2, probes=2)
-    cells, drawn = headlines(planner, contest, Resampler(len(experience), resamples=60))
+def test_every_policy_and_prm_has_its_cell(planner: Planner, data: TrainingData) -> None:
+    context = context_of(planner, data, resamples=2, probes=2)
+    cells, drawn = headlines(planner, context, Resampler(len(data), resamples=60))
     assert {(cell.policy, cell.prm) for cell in cells} == {
         (policy, prm) for policy in ("small", "large") for prm in ("good", "bad")
     }

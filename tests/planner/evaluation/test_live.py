@@ -5,11 +5,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from planner.evaluation.conduct import conduct
+from planner.evaluation.budget_adherence import budget_adherence
 from planner.evaluation.live import live
-from planner.experience import Experience
 from planner.matrix import Matrices
 from planner.planner import Planner
+from planner.training_data import TrainingData
 from search.engines.scripted import ScriptedEngine
 from search.errors import LogError
 from search.problem import Problem
@@ -34,22 +34,22 @@ def settings(share: float) -> dict[tuple[str, str | None], Setting]:
     }
 
 
-def test_live_runs_are_held_against_the_replay(planner: Planner, experience: Experience) -> None:
-    promised = conduct(
-        planner, Matrices(experience, planner.encoder, probes=2, resamples=2), 4.0 * planner.sample_flops
+def test_live_runs_are_held_against_the_replay(planner: Planner, data: TrainingData) -> None:
+    expected = budget_adherence(
+        planner, Matrices(data, planner.encoder, probes=2, resamples=2), 4.0 * planner.sample_flops
     )
     places = list(range(0, 60, 3))
-    problems = [Problem(f"p{i}", "f", "text", experience.questions[i], "51") for i in places]
-    right = live(planner, settings(1.0), problems, places, promised, allow_foreign=True)
-    wrong = live(planner, settings(0.0), problems, places, promised, allow_foreign=True)
-    assert (right.problems, right.budget) == (20, promised.budget)
+    problems = [Problem(f"p{i}", "f", "text", data.questions[i], "51") for i in places]
+    right = live(planner, settings(1.0), problems, places, expected, allow_foreign=True)
+    wrong = live(planner, settings(0.0), problems, places, expected, allow_foreign=True)
+    assert (right.problems, right.budget) == (20, expected.budget)
     assert right.accuracy.value == 1.0
     assert wrong.accuracy.value == 0.0
-    assert right.accuracy_promised == pytest.approx(promised.accuracy[places].mean())
+    assert right.accuracy_promised == pytest.approx(expected.accuracy[places].mean())
     assert right.difference.value == pytest.approx(1.0 - right.accuracy_promised)
     assert not wrong.as_promised
     assert right.flops > 0
     assert right.flops_ratio.value == pytest.approx(right.flops / right.flops_promised)
     assert np.isfinite([right.difference.low, right.flops_ratio.high]).all()
     with pytest.raises(LogError, match="two problems or more, each with a place, got 1"):
-        live(planner, settings(1.0), problems[:1], places[:1], promised)
+        live(planner, settings(1.0), problems[:1], places[:1], expected)

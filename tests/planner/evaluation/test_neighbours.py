@@ -3,18 +3,18 @@ from __future__ import annotations
 import numpy as np
 import worlds
 
-from planner.evaluation.contest import Contest
+from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.fixed import mixture
 from planner.evaluation.neighbours import _picks, neighbours
 
 
 def test_questions_tell_which_plan_is_best() -> None:
-    contest = worlds.contest(worlds.world(300, seed=1), worlds.world(300, seed=2))
-    middle = float(np.median(contest.fixed[0].flops.mean(axis=0)))
-    assert neighbours(contest).at(middle)[0].mean() > mixture(contest).at(middle)[0].mean() + 0.01
+    context = worlds.context(worlds.world(300, seed=1), worlds.world(300, seed=2))
+    middle = float(np.median(context.fixed[0].flops.mean(axis=0)))
+    assert neighbours(context).at(middle)[0].mean() > mixture(context).at(middle)[0].mean() + 0.01
 
 
-def test_the_nearest_decide_and_nobody_of_the_own_family_does(apart: Contest) -> None:
+def test_the_nearest_decide_and_nobody_of_the_own_family_does(apart: BaselineContext) -> None:
     seen = apart.fixed[1]
     points = np.arange(len(seen), dtype=np.float64)[:, None]
     prices = np.array([0.0])
@@ -29,5 +29,5 @@ def test_the_nearest_decide_and_nobody_of_the_own_family_does(apart: Contest) ->
     assert alone[0] == seen.values[1].argmax()
 
 
-def test_a_feature_that_never_varies_does_no_harm(crossed: Contest) -> None:
+def test_a_feature_that_never_varies_does_no_harm(crossed: BaselineContext) -> None:
     assert np.isfinite(neighbours(crossed).accuracy).all()

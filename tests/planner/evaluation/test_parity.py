@@ -5,11 +5,11 @@ import pytest
 import synthetic
 
 from planner.evaluation.parity import parity
-from planner.experience import read_experience
 from planner.planner import Planner
+from planner.training_data import read_training_data
 from training.crossfit import Settings
 from training.design import Design
-from training.workshop import Workshop
+from training.study_cache import StudyCache
 
 HOW: dict[str, object] = {"draws": 34, "prms": ("good",)}
 
@@ -21,16 +21,16 @@ def log() -> synthetic.Log:
 
 @pytest.fixture(scope="module")
 def decider(log: synthetic.Log) -> Planner:
-    """A planner that may look at rewards, and looks far."""
-    experience = read_experience(log, synthetic.POLICIES, synthetic.PRMS)
-    workshop = Workshop(experience, 0, 1)
-    return workshop.finished(Design("small", (1, 4), 4, 6, Settings()), {}, "")
+    """A planner that may look at rewards, and probes far."""
+    data = read_training_data(log, synthetic.POLICIES, synthetic.PRMS)
+    cache = StudyCache(data, 0, 1)
+    return cache.finished(Design("small", (1, 4), 4, 6, Settings()), {}, "")
 
 
 def test_replay_and_live_decide_alike_on_the_same_samples(decider: Planner, log: synthetic.Log) -> None:
     found = parity(decider, log, problems=24)
     assert found.exact, found.first_difference
-    assert found.decisions > 24 * 5 * 1.5  # questions, and more than a few looks
+    assert found.decisions > 24 * 5 * 1.5  # questions, and more than a few probes
     assert found.first_difference is None
 
 

@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 import worlds
 
-from planner.evaluation.contest import Contest
+from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.probe_rule import probe_rule
 
 
 def test_unanimous_probes_pay_for_themselves_alone() -> None:
     codes = np.zeros((60, 24), np.int64)
-    contest = worlds.contest(worlds.world(60, codes=codes), worlds.world(60, seed=3))
-    track = probe_rule(contest)
+    context = worlds.context(worlds.world(60, codes=codes), worlds.world(60, seed=3))
+    track = probe_rule(context)
     assert track is not None
-    pool = contest.experience.pools["small"]
+    pool = context.data.pools["small"]
     assert (track.accuracy == 1.0).all()
     assert track.tokens.max() < (pool.prompt + 5 * pool.tokens.max(axis=1)).max()
 
 
-def test_it_goes_on_where_samples_differ(apart: Contest) -> None:
+def test_it_goes_on_where_samples_differ(apart: BaselineContext) -> None:
     track = probe_rule(apart)
     assert track is not None
     assert track.flops[:, 0].max() > 1.5 * track.flops[:, -1].max()  # at the lowest price it asks for more
@@ -27,4 +27,4 @@ def test_it_goes_on_where_samples_differ(apart: Contest) -> None:
 
 @pytest.mark.parametrize("how", [{"draws": 4, "ns": (1, 2)}, {"ns": (1, 4)}])
 def test_without_room_there_is_none(how: dict[str, int]) -> None:
-    assert probe_rule(worlds.contest(worlds.world(30, **how))) is None  # type: ignore[arg-type]
+    assert probe_rule(worlds.context(worlds.world(30, **how))) is None  # type: ignore[arg-type]

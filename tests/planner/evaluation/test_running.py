@@ -6,7 +6,7 @@ import worlds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.evaluation.contest import Contest
+from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.running import run_votes, stopped
 from search.votes import pick
 
@@ -17,8 +17,8 @@ def test_whoever_leads_is_who_a_vote_over_those_draws_picks(rows: list[list[int]
     codes = np.array(rows)
     right = np.zeros((len(codes), 4), bool)
     right[:, 1] = True
-    experience = worlds.world(len(codes), codes=codes, right=right)
-    running = run_votes(experience, "small", seed=3, orders=2)
+    data = worlds.world(len(codes), codes=codes, right=right)
+    running = run_votes(data, "small", seed=3, orders=2)
     for problem in range(len(codes)):
         for order in range(2):
             drawn = [int(c) for c in codes[problem, running.order[problem, order]]]
@@ -35,20 +35,20 @@ def test_whoever_leads_is_who_a_vote_over_those_draws_picks(rows: list[list[int]
                 assert running.alike[problem, order, n - 1] == alike
 
 
-def test_every_draw_is_paid_and_the_prompt_once(apart: Contest) -> None:
+def test_every_draw_is_paid_and_the_prompt_once(apart: BaselineContext) -> None:
     running = apart.running(apart.test, "small")
-    pool = apart.experience.pools["small"]
+    pool = apart.data.pools["small"]
     assert running.tokens[:, :, -1] == pytest.approx(
         (pool.prompt + pool.tokens.sum(axis=1))[:, None] + np.zeros(8)
     )
     assert (np.diff(running.tokens, axis=2) > 0).all()
     at = np.full(running.right.shape[:2], 2)
-    board = stopped(running, [("three", at)])
-    assert board.tokens[:, 0] == pytest.approx(running.tokens[:, :, 2].mean(axis=1))
-    assert board.flops == pytest.approx(board.tokens * worlds.FLOPS)
+    table = stopped(running, [("three", at)])
+    assert table.tokens[:, 0] == pytest.approx(running.tokens[:, :, 2].mean(axis=1))
+    assert table.flops == pytest.approx(table.tokens * worlds.FLOPS)
 
 
-def test_the_whole_pool_gives_one_answer_whatever_the_order_but_for_ties(apart: Contest) -> None:
+def test_the_whole_pool_gives_one_answer_whatever_the_order_but_for_ties(apart: BaselineContext) -> None:
     running = apart.running(apart.test, "small")
     clear = running.first[:, 0, -1] > running.second[:, 0, -1]
     assert clear.any()

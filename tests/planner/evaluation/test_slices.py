@@ -5,47 +5,47 @@ import pytest
 import worlds
 
 from planner.evaluation.slices import calibration_rows, known_as, only, rows_of, sample_flops
-from planner.experience import Experience
 from planner.planner import Planner
+from planner.training_data import TrainingData
 from search.errors import LogError, TooLittleDataError
 
 
-def test_some_problems_keep_all_that_is_theirs(experience: Experience) -> None:
+def test_some_problems_keep_all_that_is_theirs(data: TrainingData) -> None:
     at = np.array([7, 3, 90])
-    part = rows_of(experience, at)
-    assert part.problem_ids == tuple(experience.problem_ids[i] for i in at)
-    assert part.questions == tuple(experience.questions[i] for i in at)
-    assert (part.right == experience.right[at]).all()
-    for name, pool in experience.pools.items():
+    part = rows_of(data, at)
+    assert part.problem_ids == tuple(data.problem_ids[i] for i in at)
+    assert part.questions == tuple(data.questions[i] for i in at)
+    assert (part.right == data.right[at]).all()
+    for name, pool in data.pools.items():
         assert (part.pools[name].codes == pool.codes[at]).all()
         assert (part.pools[name].prms["good"].summary == pool.prms["good"].summary[at]).all()
         assert part.pools[name].draws == pool.draws
-    for choice, runs in experience.trees.items():
+    for choice, runs in data.trees.items():
         assert (part.trees[choice].scores == runs.scores[at]).all()
-    assert part.choices == experience.choices
+    assert part.choices == data.choices
     with pytest.raises(TooLittleDataError, match="at least one problem"):
-        rows_of(experience, np.zeros(0, int))
+        rows_of(data, np.zeros(0, int))
 
 
-def test_some_models_alone(experience: Experience) -> None:
-    part = only(experience, policies=("small",), prms=("bad",))
+def test_some_models_alone(data: TrainingData) -> None:
+    part = only(data, policies=("small",), prms=("bad",))
     assert set(part.policies) == set(part.pools) == {"small"}
     assert set(part.prms) == set(part.pools["small"].prms) == {"bad"}
     assert all(choice.policy == "small" and choice.prm in (None, "bad") for choice in part.choices)
     assert part.trees
-    assert set(part.trees) < set(experience.trees)
+    assert set(part.trees) < set(data.trees)
     for choice in part.choices:
         part.require(choice)
     with pytest.raises(LogError, match="must hold a choice"):
-        only(experience, policies=())
+        only(data, policies=())
 
 
-def test_models_under_other_names_keep_what_they_cost(experience: Experience) -> None:
-    large = only(experience, policies=("large",))
+def test_models_under_other_names_keep_what_they_cost(data: TrainingData) -> None:
+    large = only(data, policies=("large",))
     part = known_as(large, policies={"large": "small"}, prms={"good": "judge"})
     assert set(part.pools) == {"small"}
     assert set(part.prms) == {"judge", "bad"}
-    assert part.policies["small"].parameters == experience.policies["large"].parameters
+    assert part.policies["small"].parameters == data.policies["large"].parameters
     assert part.policies["small"].name == "small"
     for choice in part.choices:
         part.require(choice)
@@ -59,5 +59,5 @@ def test_few_problems_cover_all_families() -> None:
     assert len(calibration_rows(one, 999, seed=0)) == 120
 
 
-def test_a_sample_equivalent_is_the_planners(planner: Planner, experience: Experience) -> None:
-    assert sample_flops(experience) == pytest.approx(planner.sample_flops)
+def test_a_sample_equivalent_is_the_planners(planner: Planner, data: TrainingData) -> None:
+    assert sample_flops(data) == pytest.approx(planner.sample_flops)

@@ -10,7 +10,7 @@ from scipy.stats import beta
 from planner.evaluation import adaptive_consistency as adaptive
 from planner.evaluation import early_stopping as windows
 from planner.evaluation.adaptive_consistency import adaptive_consistency, sureness
-from planner.evaluation.contest import Contest
+from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.early_stopping import early_stopping
 from planner.evaluation.fixed import majority
 from planner.evaluation.running import stopped
@@ -23,10 +23,10 @@ def test_sureness_is_the_beta_tail() -> None:
         assert table[first, second] == pytest.approx(beta(first + 1, second + 1).sf(0.5))
 
 
-def replayed(contest: Contest, stop) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[no-untyped-def]
+def replayed(context: BaselineContext, stop) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[no-untyped-def]
     """Mean accuracy and tokens per problem when ``stop(drawn)`` says when; at most eight draws."""
-    pool = contest.experience.pools["small"]
-    order = contest.running(contest.test, "small").order
+    pool = context.data.pools["small"]
+    order = context.running(context.test, "small").order
     right, tokens = np.zeros((2, *order.shape[:2]))
     for problem in range(len(order)):
         for way, draws in enumerate(order[problem]):
@@ -41,7 +41,7 @@ def replayed(contest: Contest, stop) -> tuple[np.ndarray, np.ndarray]:  # type: 
 
 
 def test_adaptive_consistency_stops_when_the_vote_is_sure() -> None:
-    contest = worlds.contest(worlds.world(20, seed=4), worlds.world(60, seed=5))
+    context = worlds.context(worlds.world(20, seed=4), worlds.world(60, seed=5))
 
     table = sureness(8)
 
@@ -49,32 +49,32 @@ def test_adaptive_consistency_stops_when_the_vote_is_sure() -> None:
         counts = sorted((drawn.count(c) for c in range(9)), reverse=True)
         return bool(table[counts[0], counts[1]] >= 0.9)
 
-    accuracy, tokens = replayed(contest, sure)
-    running = contest.running(contest.test, "small")
-    board = stopped(running, adaptive.rules(running, 8))
-    column = board.settings.index("small until 0.9, at most 8")
-    assert board.values[:, column] == pytest.approx(accuracy)
-    assert board.tokens[:, column] == pytest.approx(tokens)
+    accuracy, tokens = replayed(context, sure)
+    running = context.running(context.test, "small")
+    configs = stopped(running, adaptive.rules(running, 8))
+    column = configs.settings.index("small until 0.9, at most 8")
+    assert configs.values[:, column] == pytest.approx(accuracy)
+    assert configs.tokens[:, column] == pytest.approx(tokens)
 
 
 @pytest.mark.parametrize("window", [2, 3])
 def test_early_stopping_stops_after_a_window_that_agrees(window: int) -> None:
-    contest = worlds.contest(worlds.world(20, seed=4), worlds.world(60, seed=5))
+    context = worlds.context(worlds.world(20, seed=4), worlds.world(60, seed=5))
 
     def agreed(drawn: list[int]) -> bool:
         last = drawn[-window:]
         return len(drawn) % window == 0 and len(set(last)) == 1 and last[0] >= 0
 
-    accuracy, tokens = replayed(contest, agreed)
-    running = contest.running(contest.test, "small")
-    board = stopped(running, windows.rules(running, 8))
-    column = board.settings.index(f"small in windows of {window}, at most 8")
-    assert board.values[:, column] == pytest.approx(accuracy)
-    assert board.tokens[:, column] == pytest.approx(tokens)
+    accuracy, tokens = replayed(context, agreed)
+    running = context.running(context.test, "small")
+    configs = stopped(running, windows.rules(running, 8))
+    column = configs.settings.index(f"small in windows of {window}, at most 8")
+    assert configs.values[:, column] == pytest.approx(accuracy)
+    assert configs.tokens[:, column] == pytest.approx(tokens)
 
 
 @pytest.mark.parametrize("rule", [adaptive_consistency, early_stopping])
-def test_stopping_early_saves_what_agreement_tells(rule, apart: Contest) -> None:  # type: ignore[no-untyped-def]
+def test_stopping_early_saves_what_agreement_tells(rule, apart: BaselineContext) -> None:  # type: ignore[no-untyped-def]
     track, plain = rule(apart), majority(apart)
     budget = float(plain.flops[:, 0].mean()) / 2
     assert track.at(budget)[0].mean() > plain.at(budget)[0].mean()

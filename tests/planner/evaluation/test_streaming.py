@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from planner.evaluation.streaming import streamed
-from planner.experience import Experience
 from planner.matrix import Matrices
 from planner.planner import Planner
+from planner.training_data import TrainingData
 
 
-def test_a_stream_keeps_its_mean(planner: Planner, experience: Experience) -> None:
-    matrices = Matrices(experience, planner.encoder, probes=2, resamples=2)
+def test_a_stream_keeps_its_mean(planner: Planner, data: TrainingData) -> None:
+    matrices = Matrices(data, planner.encoder, probes=2, resamples=2)
     costs = planner.frontier.flops
     within = [float(costs.min() * 3), float(costs.max() / 3)]
     beyond = float(costs.max() * 50)

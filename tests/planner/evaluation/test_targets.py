@@ -8,7 +8,7 @@ import pytest
 from planner.evaluation.page import page
 from planner.evaluation.targets import averaged, targets
 
-DUEL = {"samples": 4.0, "planner": 0.5, "rival": 0.49, "above": 0.01, "low": -0.005, "high": 0.025}
+COMPARISON = {"samples": 4.0, "planner": 0.5, "rival": 0.49, "above": 0.01, "low": -0.005, "high": 0.025}
 
 
 def interval(value: float | None, low: float | None, high: float | None, **more: Any) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def everything() -> dict[str, Any]:
         "parity": {"decisions": 10, "agreed": 10},
         "live": live | {"difference": interval(-0.01, -0.03, 0.01), "flops_ratio": interval(1.0, 0.9, 1.1)},
         "safety": [
-            {"prm": "random", "told": told, "duels": [DUEL], "safe": True}
+            {"prm": "random", "told": told, "duels": [COMPARISON], "safe": True}
             for told in ("probe", "calibration")
         ],
         "transfer": [
@@ -84,7 +84,7 @@ def everything() -> dict[str, Any]:
                 "name": "code",
                 "told": "nothing",
                 "problems": 7,
-                "duels": {"majority": [DUEL]},
+                "duels": {"majority": [COMPARISON]},
             }
         ],
     }
@@ -162,7 +162,7 @@ def test_trials_that_fail_are_told(part: str, change: dict[str, Any], row: int) 
 
 def test_harm_is_told() -> None:
     found = everything()
-    found["safety"][1] |= {"safe": False, "duels": [DUEL | {"low": -0.02}]}
+    found["safety"][1] |= {"safe": False, "duels": [COMPARISON | {"low": -0.02}]}
     rows = targets(found)
     assert [one["met"] for one in rows[-2:]] == [True, False]
     assert rows[-1]["value"] == pytest.approx(-2.0)

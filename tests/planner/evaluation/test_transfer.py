@@ -5,7 +5,7 @@ import pytest
 import synthetic
 import worlds
 
-from planner.evaluation.duel import Bout
+from planner.evaluation.paired_comparison import ComparisonSpec
 from planner.evaluation.slices import rows_of
 from planner.evaluation.transfer import (
     left_out_domain,
@@ -13,11 +13,11 @@ from planner.evaluation.transfer import (
     left_out_policy,
     left_out_prm,
 )
-from planner.experience import Experience, read_experience
 from planner.planner import Planner
+from planner.training_data import TrainingData, read_training_data
 from search.errors import LogError
 
-BOUT = Bout((4.0,), resamples=2, bootstrap=60)
+SPEC = ComparisonSpec((4.0,), resamples=2, bootstrap=60)
 
 
 class Fit:
@@ -25,31 +25,31 @@ class Fit:
 
     def __init__(self, planner: Planner | None = None) -> None:
         self.planner = planner
-        self.logs: list[Experience] = []
+        self.logs: list[TrainingData] = []
 
-    def __call__(self, log: Experience) -> Planner:
+    def __call__(self, log: TrainingData) -> Planner:
         self.logs.append(log)
         if self.planner is None:
             self.planner = worlds.learned(log)
         return self.planner
 
 
-def test_a_domain_is_left_out_and_then_known_a_little(planner: Planner, experience: Experience) -> None:
+def test_a_domain_is_left_out_and_then_known_a_little(planner: Planner, data: TrainingData) -> None:
     fit = Fit(planner)
-    without, told = left_out_domain(experience, experience, "puzzle", fit, BOUT)
+    without, told = left_out_domain(data, data, "puzzle", fit, SPEC)
     assert (without.told, told.told) == ("nothing", "calibration")
     assert set(fit.logs[0].domains) == {"arithmetic"}
     assert set(fit.logs[1].domains) == {"arithmetic", "puzzle"}
     assert set(without.duels) == {"majority", "mixture", "knn"}
     assert without.problems == len(fit.logs[0])
     with pytest.raises(LogError, match="got 'code' of arithmetic, puzzle"):
-        left_out_domain(experience, experience, "code", fit, BOUT)
+        left_out_domain(data, data, "code", fit, SPEC)
 
 
-def test_no_problem_is_decided_by_who_saw_its_family(planner: Planner, experience: Experience) -> None:
+def test_no_problem_is_decided_by_who_saw_its_family(planner: Planner, data: TrainingData) -> None:
     fit = Fit(planner)
-    (move,) = left_out_families(experience, experience, fit, BOUT)
-    families = set(experience.families)
+    (move,) = left_out_families(data, data, fit, SPEC)
+    families = set(data.families)
     assert len(fit.logs) == 5
     # what each part left out: every family once
     left_out = [families - set(log.families) for log in fit.logs]
@@ -60,20 +60,20 @@ def test_no_problem_is_decided_by_who_saw_its_family(planner: Planner, experienc
     (one,) = move.duels["majority"]
     assert 0.0 < one.planner < 1.0
     assert one.above == pytest.approx(one.planner - one.rival)
-    few = rows_of(experience, np.flatnonzero(np.asarray(experience.families) == experience.families[0]))
+    few = rows_of(data, np.flatnonzero(np.asarray(data.families) == data.families[0]))
     with pytest.raises(LogError, match="families are left out in 5 parts, got 1: "):
-        left_out_families(experience, few, fit, BOUT)
+        left_out_families(data, few, fit, SPEC)
 
 
 @pytest.fixture(scope="module")
-def both() -> Experience:
+def both() -> TrainingData:
     log = synthetic.make_log(72, policies=("small", "large"), draws=34)
-    return read_experience(log, synthetic.POLICIES, synthetic.PRMS)
+    return read_training_data(log, synthetic.POLICIES, synthetic.PRMS)
 
 
-def test_a_new_policy_stands_under_the_name_of_the_nearest(both: Experience) -> None:
+def test_a_new_policy_stands_under_the_name_of_the_nearest(both: TrainingData) -> None:
     fit = Fit()
-    moves = left_out_policy(both, both, "large", fit, BOUT)
+    moves = left_out_policy(both, both, "large", fit, SPEC)
     assert [(move.kind, move.name, move.told) for move in moves] == [
         ("policy", "large", "nothing"),
         ("policy", "large", "calibration"),
@@ -87,14 +87,14 @@ def test_a_new_policy_stands_under_the_name_of_the_nearest(both: Experience) -> 
         for duels in move.duels.values():
             assert all(np.isfinite([one.planner, one.rival, one.low, one.high]).all() for one in duels)
     with pytest.raises(LogError, match="must stand in both logs beside others, got 'huge'"):
-        left_out_policy(both, both, "huge", fit, BOUT)
+        left_out_policy(both, both, "huge", fit, SPEC)
 
 
-def test_a_new_prm_stands_under_the_name_of_another(both: Experience) -> None:
+def test_a_new_prm_stands_under_the_name_of_another(both: TrainingData) -> None:
     fit = Fit()
-    left_out_prm(both, both, "bad", "good", fit, BOUT)
+    left_out_prm(both, both, "bad", "good", fit, SPEC)
     for log, name in zip(fit.logs, ("good", "bad"), strict=True):
         assert set(log.prms) == {"good"}
         assert (log.pools["small"].prms["good"].summary == both.pools["small"].prms[name].summary).all()
     with pytest.raises(LogError, match="beside the other, got 'good' and 'good'"):
-        left_out_prm(both, both, "good", "good", fit, BOUT)
+        left_out_prm(both, both, "good", "good", fit, SPEC)

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from planner.evaluation.contest import Contest
-from planner.experience import Experience, PolicyPool, PrmPool, TreeRuns
+from planner.evaluation.baseline_context import BaselineContext
 from planner.features.probe import summarise_padded
 from planner.features.question import NgramEncoder
 from planner.planner import Planner
+from planner.training_data import PolicyPool, PrmPool, TrainingData, TreeRuns
 from search.cards import ModelCard
 from search.choice import Choice
 from search.plan import Plan
 from training.crossfit import Settings
 from training.design import Design
-from training.workshop import Workshop
+from training.study_cache import StudyCache
 
 FLOPS = ModelCard("small", 1_000_000, "p-small", 512).flops(1.0)
 
@@ -32,7 +32,7 @@ def world(
     codes: np.ndarray | None = None,
     right: np.ndarray | None = None,
     quality: float = 1.6,
-) -> Experience:
+) -> TrainingData:
     """Sums are easy for votes or hopeless, puzzles need the PRM ``judge``; answer 0 is right.
 
     ``codes`` (P, D) and ``right`` (P, codes) replace what was drawn; ``quality`` is the PRM's.
@@ -78,7 +78,7 @@ def world(
         runs[choice] = TreeRuns(inside[:, :, 0], cost, cost, inside, np.full(inside.shape, 0.5, np.float32))
         choices.append(choice)
     kinds = np.where(puzzle, "reach the target from", "work out the sum of")
-    return Experience(
+    return TrainingData(
         tuple(f"{seed}-{i:05d}" for i in range(problems)),
         tuple(f"f{f}" for f in family),
         tuple(np.where(puzzle, "puzzle", "arithmetic").tolist()),
@@ -95,15 +95,15 @@ def world(
     )
 
 
-def contest(experience: Experience, training: Experience | None = None, **how: int) -> Contest:
-    """A contest at a coarse grid of prices."""
-    sample = FLOPS * (12.0 + experience.pools["small"].tokens.mean())
-    encoder = NgramEncoder.fit(experience.questions, dimensions=4)
+def context(data: TrainingData, training: TrainingData | None = None, **how: int) -> BaselineContext:
+    """A baseline context at a coarse grid of prices."""
+    sample = FLOPS * (12.0 + data.pools["small"].tokens.mean())
+    encoder = NgramEncoder.fit(data.questions, dimensions=4)
     prices = np.geomspace(1e-5, 5.0, 12) / sample
-    return Contest(experience, training, encoder, prices, resamples=how.get("resamples", 2), probes=2)
+    return BaselineContext(data, training, encoder, prices, resamples=how.get("resamples", 2), probes=2)
 
 
-def learned(experience: Experience) -> Planner:
-    """A planner with two looks, by default settings: quick to make."""
-    workshop = Workshop(experience, 0, 1)
-    return workshop.finished(Design(workshop.main, (1, 4), 0, 6, Settings()), {}, "")
+def learned(data: TrainingData) -> Planner:
+    """A planner with two probes, by default settings: quick to make."""
+    cache = StudyCache(data, 0, 1)
+    return cache.finished(Design(cache.main, (1, 4), 0, 6, Settings()), {}, "")

@@ -4,25 +4,25 @@ from dataclasses import replace
 
 import numpy as np
 
-from planner.experience import Experience
 from planner.features.models import within_problem_auroc
+from planner.training_data import TrainingData
 
 
-def told_nothing(experience: Experience) -> Experience:
+def uninformed(data: TrainingData) -> TrainingData:
     """The same log, every answer readable and right: no problem has a wrong sample."""
-    pools = {name: replace(pool, codes=np.maximum(pool.codes, 0)) for name, pool in experience.pools.items()}
-    return replace(experience, right=np.ones_like(experience.right), pools=pools)
+    pools = {name: replace(pool, codes=np.maximum(pool.codes, 0)) for name, pool in data.pools.items()}
+    return replace(data, right=np.ones_like(data.right), pools=pools)
 
 
-def test_a_prm_that_ranks_well_stands_above_one_that_does_not(experience: Experience) -> None:
-    good, bad = (within_problem_auroc(experience, "small", prm) for prm in ("good", "bad"))
+def test_a_prm_that_ranks_well_stands_above_one_that_does_not(data: TrainingData) -> None:
+    good, bad = (within_problem_auroc(data, "small", prm) for prm in ("good", "bad"))
     assert good > 0.6 > bad
 
 
-def test_where_no_problem_has_both_what_is_known_otherwise_stands(experience: Experience) -> None:
-    blank = told_nothing(experience)
+def test_where_no_problem_has_both_what_is_known_otherwise_stands(data: TrainingData) -> None:
+    blank = uninformed(data)
     assert within_problem_auroc(blank, "small", "good") == 0.5
     assert within_problem_auroc(blank, "small", "good", unknown=0.8) == 0.8
     # a log that can tell is believed
-    told = within_problem_auroc(experience, "small", "good")
-    assert within_problem_auroc(experience, "small", "good", unknown=0.1) == told
+    told = within_problem_auroc(data, "small", "good")
+    assert within_problem_auroc(data, "small", "good", unknown=0.1) == told

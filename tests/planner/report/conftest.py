@@ -6,27 +6,23 @@ import pytest
 import synthetic
 
 from planner.evaluation.evaluate import Evaluation, evaluate
-from planner.experience import Experience
 from planner.planner import Planner
 from planner.report.collect import collect
 from planner.report.findings import Findings
+from planner.training_data import TrainingData
 
 
 @pytest.fixture(scope="session")
 def tables() -> synthetic.Log:
-    """The log that the fixture ``experience`` was read from."""
+    """The log that the fixture ``data`` was read from."""
     return synthetic.make_log(160, policies=("small", "large"), trees=True)
 
 
 @pytest.fixture(scope="session")
-def evaluation(planner: Planner, experience: Experience) -> Evaluation:
-    return evaluate(planner, experience, budgets=(0.5, 1.0, 4.0), resamples=8, bootstrap=200)
+def evaluation(planner: Planner, data: TrainingData) -> Evaluation:
+    return evaluate(planner, data, budgets=(0.5, 1.0, 4.0), resamples=8, bootstrap=200)
 
 
 @pytest.fixture(scope="session")
-def findings(
-    planner: Planner, experience: Experience, evaluation: Evaluation, tables: synthetic.Log
-) -> Findings:
-    return collect(
-        planner, experience, evaluation, tables=tables, names=("held-out", "fitted", None), resamples=8
-    )
+def findings(planner: Planner, data: TrainingData, evaluation: Evaluation, tables: synthetic.Log) -> Findings:
+    return collect(planner, data, evaluation, tables=tables, names=("held-out", "fitted", None), resamples=8)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from planner.report.charts.accuracy import featured
 from planner.report.charts.gallery import CHARTS, drawn
-from planner.report.charts.look import NARROW, WIDE, Layout, ladder_colours, log_ticks
 from planner.report.charts.path import marks, path
+from planner.report.charts.style import NARROW, WIDE, Layout, ladder_colours, log_ticks
 from planner.report.findings import Cell, Findings, Line
 
 

@@ -9,21 +9,21 @@ import pytest
 import synthetic
 
 from planner.evaluation.evaluate import Evaluation, evaluate
-from planner.experience import Experience, read_experience
 from planner.planner import Planner
 from planner.report.collect import collect
 from planner.report.findings import Cell, Findings
+from planner.training_data import TrainingData, read_training_data
 from search.errors import TooLittleDataError
-from training.study import fit_experience
+from training.study import fit_training_data
 
 
-def test_header_says_what_was_compared(findings: Findings, experience: Experience, planner: Planner) -> None:
+def test_header_says_what_was_compared(findings: Findings, data: TrainingData, planner: Planner) -> None:
     header = findings.header
     assert (header.log, header.planner, header.training) == ("held-out", "fitted", None)
     assert (header.problems, header.families) == (160, 12)
     assert header.domains == ("arithmetic", "puzzle")
     assert (header.policies, header.prms) == (("large", "small"), ("bad", "good"))
-    assert header.unit == experience.main
+    assert header.unit == data.main
     assert header.learned_from == "160 problems of 12 families, 2026-01-01"
     assert "the planner is right on" in header.headline
     assert findings.middle == pytest.approx(1.0)
@@ -57,7 +57,7 @@ def test_promises_are_those_that_the_calibration_error_is_about(
     findings: Findings, evaluation: Evaluation
 ) -> None:
     assert sum(one.share for one in findings.promises) == pytest.approx(1.0)
-    error = sum(one.share * abs(one.promised - one.met) for one in findings.promises)
+    error = sum(one.share * abs(one.expected - one.met) for one in findings.promises)
     assert error == pytest.approx(evaluation.calibration["ece"])
     for one in findings.promises:
         assert 0 <= one.low <= one.met + 1e-9
@@ -78,11 +78,11 @@ def test_shares_of_every_budget_are_whole(findings: Findings) -> None:
 def test_costs_promised_before_the_first_token_are_near_those_met(findings: Findings) -> None:
     assert len(findings.costs) >= 3
     assert sum(one.share for one in findings.costs) <= 1 + 1e-9
-    promised = [one.promised for one in findings.costs]
-    assert promised == sorted(promised)
+    expected = [one.expected for one in findings.costs]
+    assert expected == sorted(expected)
     for one in findings.costs:
         assert one.low <= one.high
-        assert one.met == pytest.approx(one.promised, rel=0.5)
+        assert one.met == pytest.approx(one.expected, rel=0.5)
 
 
 def test_measures_hold_the_control_and_the_gap(findings: Findings, evaluation: Evaluation) -> None:
@@ -95,7 +95,7 @@ def test_measures_hold_the_control_and_the_gap(findings: Findings, evaluation: E
 
 
 def test_cells_are_the_best_plans_of_the_table_of_bins(
-    planner: Planner, experience: Experience, evaluation: Evaluation, tables: synthetic.Log
+    planner: Planner, data: TrainingData, evaluation: Evaluation, tables: synthetic.Log
 ) -> None:
     row = {"policy": "small", "prm": "good", "bin": "easy", "accuracy": 0.5, "problems": 3}
     frame = pl.DataFrame(
@@ -105,28 +105,26 @@ def test_cells_are_the_best_plans_of_the_table_of_bins(
         ],
         infer_schema_length=None,
     )
-    found = collect(planner, experience, evaluation, tables=tables, cells=frame, resamples=8)
+    found = collect(planner, data, evaluation, tables=tables, cells=frame, resamples=8)
     assert found.cells == (Cell("small", "good", "easy", ("weighted_vote", "n=4, score=min"), 0.5, 0.0, 3),)
 
 
 def test_equal_arguments_give_equal_findings(
     findings: Findings,
     planner: Planner,
-    experience: Experience,
+    data: TrainingData,
     evaluation: Evaluation,
     tables: synthetic.Log,
 ) -> None:
-    again = collect(
-        planner, experience, evaluation, tables=tables, names=("held-out", "fitted", None), resamples=8
-    )
+    again = collect(planner, data, evaluation, tables=tables, names=("held-out", "fitted", None), resamples=8)
     assert json.dumps(asdict(again), default=str) == json.dumps(asdict(findings), default=str)
 
 
 @pytest.mark.parametrize("skill", [0.0, 1.0])
 def test_all_wrong_and_all_right(skill: float) -> None:
     log = synthetic.make_log(70, skill=skill, draws=16, prms=())
-    one = read_experience(log, synthetic.POLICIES, synthetic.PRMS)
-    planner = fit_experience(one, trials=0)
+    one = read_training_data(log, synthetic.POLICIES, synthetic.PRMS)
+    planner = fit_training_data(one, trials=0)
     found = collect(
         planner,
         one,
@@ -141,7 +139,7 @@ def test_all_wrong_and_all_right(skill: float) -> None:
 
 
 def test_without_a_budget_there_is_no_report(
-    planner: Planner, experience: Experience, evaluation: Evaluation, tables: synthetic.Log
+    planner: Planner, data: TrainingData, evaluation: Evaluation, tables: synthetic.Log
 ) -> None:
     with pytest.raises(TooLittleDataError, match="at least one mean budget"):
-        collect(planner, experience, replace(evaluation, budgets=()), tables=tables)
+        collect(planner, data, replace(evaluation, budgets=()), tables=tables)

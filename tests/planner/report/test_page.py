@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from planner.report.charts.gallery import CHARTS, drawn
-from planner.report.charts.look import NARROW, WIDE
+from planner.report.charts.style import NARROW, WIDE
 from planner.report.findings import Findings, Measure
 from planner.report.page import GENERATOR, page
 from planner.report.story_cards import story_cards

@@ -5,29 +5,29 @@ import polars as pl
 import pytest
 import synthetic
 
-from planner.experience import Experience
-from planner.features.probe import AGREEMENT, Probe, agreement
+from planner.features.probe import AGREEMENT, ProbeSamples, agreement
 from planner.matrix import Matrices, feature_names
 from planner.planner import Planner
 from planner.report.findings import Findings
 from planner.report.stories import probe_draws, stories
+from planner.training_data import TrainingData
 
 
 @pytest.fixture(scope="module")
-def matrices(planner: Planner, experience: Experience) -> Matrices:
-    return Matrices(experience, planner.encoder, probes=3, resamples=4, seed=5)
+def matrices(planner: Planner, data: TrainingData) -> Matrices:
+    return Matrices(data, planner.encoder, probes=3, resamples=4, seed=5)
 
 
 def test_the_probe_that_is_told_of_is_the_one_that_was_decided_on(
-    planner: Planner, experience: Experience, matrices: Matrices
+    planner: Planner, data: TrainingData, matrices: Matrices
 ) -> None:
     for stage in planner.stages[1:]:
-        table = matrices.at(stage.look, stage.choices)
-        draws = probe_draws(matrices, stage.look)
-        pool = experience.pools[stage.look.policy]
-        at = np.arange(len(experience))[:, None, None]
-        k = stage.look.samples
-        seen = Probe(
+        table = matrices.at(stage.probe, stage.choices)
+        draws = probe_draws(matrices, stage.probe)
+        pool = data.pools[stage.probe.policy]
+        at = np.arange(len(data))[:, None, None]
+        k = stage.probe.samples
+        seen = ProbeSamples(
             *(
                 part[at, draws].reshape(-1, k)
                 for part in (
@@ -40,7 +40,7 @@ def test_the_probe_that_is_told_of_is_the_one_that_was_decided_on(
                 )
             )
         )
-        start = feature_names(stage.look, planner.encoder.dimensions).index(AGREEMENT[0])
+        start = feature_names(stage.probe, planner.encoder.dimensions).index(AGREEMENT[0])
         assert np.array_equal(agreement(seen), table.features[:, start : start + len(AGREEMENT)])
 
 
@@ -65,15 +65,15 @@ def test_a_story_tells_what_the_log_holds(findings: Findings, tables: synthetic.
             assert {text for text, _ in step.answers} <= written
             assert sum(times for _, times in step.answers) == (0 if not place else int(step.seen.split()[0]))
             assert (step.decided.startswith("draw")) == (place < len(story.steps) - 1)
-            assert 0 <= step.promised <= 1
+            assert 0 <= step.expected <= 1
         assert story.ended.startswith(story.steps[-1].decided)
 
 
 def test_a_log_of_few_problems_has_few_stories(planner: Planner) -> None:
-    from planner.experience import read_experience
+    from planner.training_data import read_training_data
 
     log = synthetic.make_log(4, policies=("small", "large"), trees=True)
-    one = read_experience(log, synthetic.POLICIES, synthetic.PRMS)
+    one = read_training_data(log, synthetic.POLICIES, synthetic.PRMS)
     small = Matrices(one, planner.encoder, probes=2, resamples=4)
     told = stories(planner, small, log, 1e-3 / planner.sample_flops, 4 * planner.sample_flops)
     assert len(told) == 4

@@ -8,9 +8,9 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from planner.server.arrival import Arrival
-from planner.server.gate import Gate
 from planner.server.limits import Sizes
-from planner.server.window import Window
+from planner.server.middleware import Middleware
+from planner.server.rolling_metrics import RollingMetrics
 
 
 class Clock:
@@ -50,10 +50,10 @@ async def test_a_task_finds_its_own() -> None:
 
 @pytest.mark.parametrize("fails", [False, True])
 async def test_the_gate_begins_it_and_ends_it_after_the_answer(fails: bool) -> None:
-    happened: list[str] = []
+    actual: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        Arrival.now().then(lambda seconds: happened.append("left"))
+        Arrival.now().then(lambda seconds: actual.append("left"))
         if fails:
             raise ValueError("so")
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -63,8 +63,8 @@ async def test_the_gate_begins_it_and_ends_it_after_the_answer(fails: bool) -> N
         return {"type": "http.request", "body": b"{}", "more_body": False}
 
     async def send(message: Message) -> None:
-        happened.append(str(message["type"]))
+        actual.append(str(message["type"]))
 
     scope = {"type": "http", "method": "POST", "path": "/v1/feedback", "headers": []}
-    await Gate(app, Sizes(), Window())(scope, receive, send)
-    assert happened == ["http.response.start", "http.response.body", "left"]
+    await Middleware(app, Sizes(), RollingMetrics())(scope, receive, send)
+    assert actual == ["http.response.start", "http.response.body", "left"]

@@ -16,7 +16,7 @@ from stuck import Broken, Dead, Deaf, Fading, Mute, Stuck
 
 from planner.server.admission import Admission
 from planner.server.keys import Key, Keys, Scope
-from planner.server.ran import ran
+from planner.server.latency_history import work_of
 from planner.server.refusal import Refusal
 from planner.server.rules import Rules
 from planner.server.service import Service
@@ -71,7 +71,7 @@ def test_a_client_that_leaves_stops_everything(service_of: Make, serving: Serve,
     spent = len(QUESTION) + 1 + sum(engine.generated for engine in engines)  # and not 8 times the limit
     assert record.decision.spend.policy_tokens == spent < 8 * house.service.models.limits.max_tokens
     assert charged == [record.decision.spend.tokens]
-    assert house.service.window.counts["cancelled"] == 1
+    assert house.service.rolling.counts["cancelled"] == 1
 
 
 def test_at_its_deadline_a_request_has_the_best_answer_so_far(service_of: Make, serving: Serve) -> None:
@@ -104,7 +104,7 @@ def test_a_deadline_that_lets_nothing_finish_is_an_error(service_of: Make, servi
     assert (waits.status_code, waits.json()["error"]["code"]) == (504, "deadline")
     assert service.admission.waiting == 0
     held.join()
-    assert service.window.counts["failed"] == 3  # each of the three that were let in
+    assert service.rolling.counts["failed"] == 3  # each of the three that were let in
 
 
 def test_a_prm_that_is_down_is_planned_without(service_of: Make, serving: Serve) -> None:
@@ -117,7 +117,7 @@ def test_a_prm_that_is_down_is_planned_without(service_of: Make, serving: Serve)
     assert len(service.models.down) == 1
     for prm in broken:
         service.models.failed(prm)
-        service.models.known[prm].again_at += 60.0
+        service.models.known[prm].retry_at += 60.0
     found = httpx.post(f"{house.v1}/chat/completions", json=asked(budget={"samples": 64})).json()["planner"]
     assert set(found["without"]) == {"good", "bad"}
     assert found["prm"] is None
@@ -126,7 +126,7 @@ def test_a_prm_that_is_down_is_planned_without(service_of: Make, serving: Serve)
     assert again.status_code == 503
     for prm, reward in broken.items():
         reward.mended = True
-        service.models.known[prm].again_at = 0.0
+        service.models.known[prm].retry_at = 0.0
     assert httpx.post(f"{house.v1}/chat/completions", json=plan).status_code == 200
     assert sum(service.models.is_up(prm) for prm in broken) >= 1
 
@@ -150,7 +150,7 @@ def test_a_policy_that_fails_is_an_error_of_openais_kind(
     for policy in models.policies:
         models.failed(policy)
     assert httpx.get(f"{house.url}/readyz").status_code == 503
-    until(lambda: house.service.window.counts["failed"] == 1)
+    until(lambda: house.service.rolling.counts["failed"] == 1)
 
 
 def test_too_many_are_told_when_to_come_again(service_of: Make, serving: Serve) -> None:
@@ -181,7 +181,7 @@ def test_too_many_are_told_when_to_come_again(service_of: Make, serving: Serve) 
 
     until(end)
     assert answers == [200, 200]
-    until(lambda: service.window.counts["refused"] == 1)
+    until(lambda: service.rolling.counts["refused"] == 1)
 
 
 def test_whoever_is_turned_away_is_counted(service_of: Make, serving: Serve) -> None:
@@ -219,7 +219,7 @@ def test_whoever_is_turned_away_is_counted(service_of: Make, serving: Serve) -> 
     turned_away = 10
     assert status("c", {"id": "x"}, "/feedback") == 400  # asks for nothing
     assert httpx.get(f"{house.v1}/now", headers={"Authorization": "Bearer x"}).status_code == 401
-    until(lambda: service.window.counts["total"] == 1)
+    until(lambda: service.rolling.counts["total"] == 1)
     now = httpx.get(f"{house.v1}/now", headers={"Authorization": f"Bearer {'c' * 32}"}).json()["requests"]
     assert (now["refused"], now["total"], now["answered"]) == (turned_away, 1, 1)
 
@@ -238,7 +238,7 @@ def test_what_a_chat_template_refuses_is_turned_away(service_of: Make, serving: 
     body = asked(budget={"seconds": 30.0}) | {"messages": talk}
     found = httpx.post(f"{house.v1}/chat/completions", json=body, timeout=20.0)
     assert (found.status_code, found.json()["error"]["param"]) == (400, "messages")
-    until(lambda: service.window.counts["refused"] == 1)
+    until(lambda: service.rolling.counts["refused"] == 1)
     now = httpx.get(f"{house.v1}/now").json()
     assert (now["requests"]["total"], now["requests"]["answered"]) == (0, 0)
     assert now["promised"]["seconds"] == {"requests": 0, "kept": None}
@@ -266,7 +266,7 @@ def test_a_policy_that_hears_no_cancellation_holds_no_request(service_of: Make, 
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{house.v1}{url}", json=asked(FORCED), timeout=0.3)
     until(lambda: service.admission.running == 0)
-    until(lambda: service.window.counts["cancelled"] == 1)
+    until(lambda: service.rolling.counts["cancelled"] == 1)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -295,7 +295,7 @@ def test_a_policy_that_fails_on_the_way_is_done_without(
     [record] = recorder._records.values()
     assert (record.decision.outcome, record.decision.error) == ("answered", "EngineError")
     assert record.decision.spend.tokens == receipt["spend"]["tokens"]
-    assert list(ran(record.decision)) == []  # what was waited for teaches nothing about speed
+    assert list(work_of(record.decision)) == []  # what was waited for teaches nothing about speed
 
 
 def test_a_prompt_that_is_too_long_is_not_the_policys_failure(service_of: Make, serving: Serve) -> None:

@@ -66,7 +66,7 @@ def test_decisions_and_feedback_are_kept(service_of: Make, serving: Serve, tmp_p
     assert httpx.get(f"{house.v1}/decisions", params={"limit": 0}).status_code == 400
     now = httpx.get(f"{house.v1}/now").json()
     assert now["requests"]["answered"] == 2
-    assert now["promised"]["accuracy"]["feedbacks"] == 1  # the forced plan promised nothing
+    assert now["promised"]["accuracy"]["feedbacks"] == 1  # the forced plan expected nothing
     assert now["promised"]["accuracy"]["kept"] == 1.0
     assert now["majority"]["requests"] + now["majority"]["never"] == 1
     assert sum(plan["requests"] for plan in now["plans"]) == 2
@@ -128,7 +128,7 @@ def test_plans_without_spending(house: House, planner: Planner) -> None:
 
 @pytest.mark.parametrize("stated", [QUESTION, "tell me about the sea"])
 def test_a_forced_plan_is_named_where_a_planned_one_is(house: House, planner: Planner, stated: str) -> None:
-    first = planner.stages[0].look.policy
+    first = planner.stages[0].probe.policy
 
     def plan(model: str, **body: Any) -> Any:
         found = httpx.post(f"{house.v1}/plan", json={"model": model, "question": stated, **body})

@@ -24,7 +24,7 @@ PROMPT = len(QUESTION) + 1
 @pytest.fixture
 def policy(planner: Planner) -> Iterator[FakeServer]:
     """The server of the policy that the planner begins with."""
-    name = planner.stages[0].look.policy
+    name = planner.stages[0].probe.policy
     with FakeServer(FakeOpenAI(ScriptedEngine(writes, name=name, context=4096))) as server:
         yield server
 
@@ -36,7 +36,7 @@ def house(
     serving: Callable[[Service], House],
     planner: Planner,
 ) -> House:
-    name = planner.stages[0].look.policy
+    name = planner.stages[0].probe.policy
     size = planner.policies[name].parameters
     engine = OpenAIEngine.connect(policy.url, parameters=size, patience=0.05)
     engine.prompt(QUESTION)  # remembered: it asks the server for it

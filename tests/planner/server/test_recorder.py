@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from planner.server.recorder import Decision, Feedback, Hunt, MemoryRecorder
+from planner.server.recorder import Decision, DecisionQuery, Feedback, MemoryRecorder
 from search.result import Spend
 
 
@@ -43,9 +43,9 @@ async def test_search_goes_from_new_to_old_page_by_page() -> None:
     recorder = MemoryRecorder()
     for i in range(7):
         recorder.record(decision(f"d{i}", created=float(i)))
-    first = await recorder.search(Hunt(limit=3))
+    first = await recorder.search(DecisionQuery(limit=3))
     assert [r.decision.decision_id for r in first] == ["d6", "d5", "d4"]
-    second = await recorder.search(Hunt(limit=3, before="d4"))
+    second = await recorder.search(DecisionQuery(limit=3, before="d4"))
     assert [r.decision.decision_id for r in second] == ["d3", "d2", "d1"]
 
 
@@ -56,17 +56,17 @@ async def test_search_matches_every_field_given() -> None:
     recorder.record(replace(decision("c", created=3.0), outcome="failed", answer=None))
     await recorder.feedback(Feedback("b", 9.0, candidate=1))
 
-    async def names(hunt: Hunt) -> list[str]:
-        return [r.decision.decision_id for r in await recorder.search(hunt)]
+    async def names(wanted: DecisionQuery) -> list[str]:
+        return [r.decision.decision_id for r in await recorder.search(wanted)]
 
-    assert await names(Hunt(text="WORK OUT")) == ["a"]
-    assert await names(Hunt(plan="majority(n=4)")) == ["b"]
-    assert await names(Hunt(outcome="failed")) == ["c"]
-    assert await names(Hunt(domain="math")) == []
-    assert await names(Hunt(since=2.0)) == ["c", "b"]
-    assert await names(Hunt(until=2.0)) == ["a"]
-    assert await names(Hunt(with_feedback=True)) == ["b"]
-    assert await names(Hunt(with_feedback=False)) == ["c", "a"]
+    assert await names(DecisionQuery(text="WORK OUT")) == ["a"]
+    assert await names(DecisionQuery(plan="majority(n=4)")) == ["b"]
+    assert await names(DecisionQuery(outcome="failed")) == ["c"]
+    assert await names(DecisionQuery(domain="math")) == []
+    assert await names(DecisionQuery(since=2.0)) == ["c", "b"]
+    assert await names(DecisionQuery(until=2.0)) == ["a"]
+    assert await names(DecisionQuery(with_feedback=True)) == ["b"]
+    assert await names(DecisionQuery(with_feedback=False)) == ["c", "a"]
 
 
 async def test_forgets_the_oldest_beyond_its_size() -> None:
@@ -86,4 +86,4 @@ def test_feedback_says_something_in_range(wrong: dict[str, float]) -> None:
 
 def test_a_limit_is_bounded() -> None:
     with pytest.raises(ValueError, match="limit"):
-        Hunt(limit=0)
+        DecisionQuery(limit=0)

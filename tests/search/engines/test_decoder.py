@@ -7,10 +7,10 @@ from transformers import AutoModelForCausalLM
 
 from search.checkpoint import read_checkpoint
 from search.engines.attention import join
-from search.engines.branches import Branches
 from search.engines.cache import PrefixStore, extend
 from search.engines.decoder import Decoder, Shape
-from search.engines.trunks import Trunks
+from search.engines.sequence_cache import SequenceCache
+from search.engines.shared_prefix_cache import SharedPrefixCache
 from search.errors import CheckpointError
 
 SHAPES = {
@@ -83,7 +83,7 @@ def _decode(decoder, tokens, cut, others):
     """Hidden states from ``cut`` on, decoded beside other children: (how many, their prompt's length,
     how many steps earlier they began)."""
     vocabulary = decoder.shape.vocabulary
-    trunks, branches = Trunks(decoder.shape), Branches(decoder.shape, 200)
+    shared_prefix_cache, sequence_cache = SharedPrefixCache(decoder.shape), SequenceCache(decoder.shape, 200)
     numbers, positions, lengths = [], [], []
     groups = [(1, cut, 0), *others]
     for children, prompt, _ in groups:
@@ -91,9 +91,9 @@ def _decode(decoder, tokens, cut, others):
         if prompt:
             fed = tokens[:cut] if not numbers else [i % vocabulary for i in range(prompt)]
             [prefix], _ = extend(decoder, [None], [fed])
-        numbers += [trunks.add(prefix, children)] * children
+        numbers += [shared_prefix_cache.add(prefix, children)] * children
         positions += [prompt] * children
-        branches.append(children)
+        sequence_cache.append(children)
     states = []
     started = np.repeat([start for _, _, start in groups], [children for children, _, _ in groups])
     lengths = np.zeros(len(numbers), dtype=np.int64)
@@ -101,7 +101,7 @@ def _decode(decoder, tokens, cut, others):
         waiting = -started > step
         fed = np.arange(len(numbers)) * 5 % vocabulary
         fed[0] = tokens[cut + max(step, 0)]
-        own, shared = branches.attend(lengths), trunks.attend(np.array(numbers))
+        own, shared = sequence_cache.attend(lengths), shared_prefix_cache.attend(np.array(numbers))
 
         def attend(layer, q, k, v, own=own, shared=shared):
             return join(shared(layer, q), own(layer, q, k, v)).view(len(numbers), -1)

@@ -62,13 +62,13 @@ def test_ballots_follow_the_rules_of_votes_exactly(case: tuple[list[int], list[f
     right = graded(group)
     ballots = Ballots(np.asarray(group), np.asarray(right))
     inside, counts = ballots.members(every_subset(len(group), n))
-    weighted = ballots.tally(inside, counts, np.asarray(scores), weighted=True)
+    weighted = ballots.count_votes(inside, counts, np.asarray(scores), weighted=True)
     assert weighted.correct.mean() == pytest.approx(every_order("weighted", group, right, scores, n)[0])
-    plain = ballots.tally(inside, counts, None, weighted=False)
+    plain = ballots.count_votes(inside, counts, None, weighted=False)
     assert plain.correct.mean() == pytest.approx(
         every_order("majority", group, right, [0.0] * len(group), n)[0]
     )
-    steered = ballots.tally(inside, counts, np.asarray(scores), weighted=False)
+    steered = ballots.count_votes(inside, counts, np.asarray(scores), weighted=False)
     assert steered.correct.mean() == pytest.approx(every_order("majority", group, right, scores, n)[0])
 
 

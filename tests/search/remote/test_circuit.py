@@ -15,8 +15,8 @@ class Clock:
 def test_failures_in_a_row_open_it_and_a_success_between_them_does_not() -> None:
     clock = Clock()
     circuit = Circuit(failures=3, rest=5.0, clock=clock)
-    for happened in (circuit.failed, circuit.failed, circuit.succeeded, circuit.failed, circuit.failed):
-        happened()
+    for actual in (circuit.failed, circuit.failed, circuit.succeeded, circuit.failed, circuit.failed):
+        actual()
         assert not circuit.is_open
         assert circuit.wait() == 0.0
     circuit.failed()

@@ -19,7 +19,7 @@ from search.errors import (
 from search.remote.fake_server import FakeServer, Fault
 from search.rewards.families import open_reward
 from search.rewards.http import HttpReward
-from search.rewards.http_judges import Asking, ChoiceJudge, PoolingJudge
+from search.rewards.http_prm_clients import Asking, ChoicePrmClient, PoolingPrmClient
 
 QUESTION = "what is 1 + 2"
 STEPS = ["1+2=3", "3+4=7", "so 7"]
@@ -142,10 +142,10 @@ def test_what_cannot_be_asked_is_refused(published: dict[str, Path], prm_server:
 
 
 def test_judges_know_what_they_ask_for() -> None:
-    assert PoolingJudge(7).batch == 32
+    assert PoolingPrmClient(7).batch == 32
     rows = [[0.9, 0.1], [0.2, 0.8]]
     asked = Asking((7, 1, 7), (2,))  # a separator in the question: not a step's
-    assert PoolingJudge(7)._read(rows, asked) == (0.8,)
+    assert PoolingPrmClient(7)._read(rows, asked) == (0.8,)
     with pytest.raises(GarbledError, match=r"a row per separator \(2: .*\) or per token \(3: .* got 1 rows"):
-        PoolingJudge(7)._read(rows[:1], asked)
-    assert (ChoiceJudge(3, 4).good, ChoiceJudge(3, 4).bad) == (3, 4)
+        PoolingPrmClient(7)._read(rows[:1], asked)
+    assert (ChoicePrmClient(3, 4).good, ChoicePrmClient(3, 4).bad) == (3, 4)

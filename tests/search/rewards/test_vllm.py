@@ -14,7 +14,7 @@ from search.errors import CheckpointError, MissingExtraError, RewardError
 from search.rewards.families import open_reward, read_prm
 from search.rewards.protocol import Handle, Reward, Scored
 from search.rewards.vllm import VllmReward, spelling_of
-from search.rewards.vllm_judges import Judge
+from search.rewards.vllm_prm_clients import PrmClient
 
 STEPS = ("13+64=77", "77+80=157", "so 157", "7*2=14", "#157")
 
@@ -111,7 +111,7 @@ def test_without_vllm_the_message_says_how_to_get_it(
         VllmReward.load(published["qwen"])
 
 
-class Counting(Judge):
+class Counting(PrmClient):
     """A judge that counts what it is asked, in place of vLLM."""
 
     def __init__(self) -> None:

@@ -6,17 +6,17 @@ import { planLabel } from "./plan.js";
 
 const UNKNOWN = "–";
 
-/** Promised beside what came, one row per figure that is known. */
-export function promises({ promised, spend, feedback = [] }) {
+/** Expected beside actual values, one row per figure that is known. */
+export function expectations({ expected, spend, feedback = [] }) {
   const verdict = feedback.findLast((one) => typeof one.correct === "boolean");
   const rows = [
-    ["Right", percent(promised.accuracy), verdict ? (verdict.correct ? "yes" : "no") : UNKNOWN],
-    ["Tokens", count(promised.tokens), count(spend.tokens)],
+    ["Right", percent(expected.accuracy), verdict ? (verdict.correct ? "yes" : "no") : UNKNOWN],
+    ["Tokens", count(expected.tokens), count(spend.tokens)],
     ["of the policy", null, count(spend.policyTokens)],
     ["of the PRM", null, count(spend.prmTokens)],
-    ["Compute", flops(promised.flops), flops(spend.flops)],
-    ["Time", seconds(promised.seconds), seconds(spend.seconds)],
-    ["Money", usd(promised.usd), usd(spend.usd)],
+    ["Compute", flops(expected.flops), flops(spend.flops)],
+    ["Time", seconds(expected.seconds), seconds(spend.seconds)],
+    ["Money", usd(expected.usd), usd(spend.usd)],
   ].filter(([, before, after]) => (before ?? UNKNOWN) !== UNKNOWN || after !== UNKNOWN);
   return element(
     "div",
@@ -32,7 +32,7 @@ export function promises({ promised, spend, feedback = [] }) {
           "tr",
           {},
           element("th", { scope: "col" }, "Receipt"),
-          element("th", { scope: "col", class: "number" }, "Promised"),
+          element("th", { scope: "col", class: "number" }, "Expected"),
           element("th", { scope: "col", class: "number" }, "Came"),
         ),
       ),
@@ -63,12 +63,12 @@ export function stages(steps) {
       return element(
         "li",
         {},
-        element("p", { class: "soft small" }, `Knowing ${step.look}`),
-        step.nextLook
+        element("p", { class: "soft small" }, `Knowing ${step.probe}`),
+        step.nextProbe
           ? element(
               "p",
               {},
-              `Look at ${step.nextLook} first; then most likely `,
+              `Draw ${step.nextProbe} first; then most likely `,
               planLabel(step.plan),
               element("span", { class: "soft" }, right),
             )

@@ -38,12 +38,12 @@ def _spend(tokens: int) -> Json:
     }
 
 
-def _advice(plan: str, look: Json | None = None, policy: str = "lab-policy-m") -> Json:
+def _advice(plan: str, probe: Json | None = None, policy: str = "lab-policy-m") -> Json:
     return {
         "policy": policy,
         "prm": GOOD,
         "plan": plan,
-        "look": look,
+        "look": probe,
         "accuracy": 0.62,
         "interval": [0.51, 0.71],
         "tokens": 1090.4,

@@ -96,7 +96,7 @@ def test_the_planners_own_way(visit: Visit) -> None:
     page.get_by_label("Text").fill("(13+64)")
     page.locator(".entry").first.click()
     record = page.get_by_role("article")
-    record.get_by_text("What spoke loudest").click()
+    record.get_by_text("Main factors").click()
     expect(record.locator(".why tbody tr").first).to_be_visible()
 
 

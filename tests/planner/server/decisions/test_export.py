@@ -11,12 +11,12 @@ from made import candidate, decision
 from typer.testing import CliRunner
 
 from planner.cli.main import app
-from planner.experience import read_experience
 from planner.planner import Planner
 from planner.server.decisions.export import Decisions, Truth, export, truth_of
 from planner.server.decisions.hashing import Hashing
 from planner.server.decisions.store import Store
 from planner.server.recorder import Decision, Feedback
+from planner.training_data import read_training_data
 from search.cards import ModelCard
 from search.engines.protocol import Sampling
 from search.errors import DecisionLogError, RecordError, TooLittleDataError
@@ -180,9 +180,9 @@ def test_a_planner_is_fitted_on_what_was_served(where: str, tmp_path: Path) -> N
     keep(where, *served(240))
     export(reader(where), tmp_path / "log")
     log = SearchLog.open(tmp_path / "log")
-    experience = read_experience(log, log.manifest.policies, log.manifest.prms)
-    assert len(experience) > 200
-    assert experience.pools["small"].draws == 8
+    data = read_training_data(log, log.manifest.policies, log.manifest.prms)
+    assert len(data) > 200
+    assert data.pools["small"].draws == 8
     refitted = fit(log, log.manifest.policies, log.manifest.prms, trials=0, date="2026-01-01")
     assert isinstance(refitted, Planner)
     assert set(refitted.policies) == {"small"}

@@ -12,7 +12,7 @@ from made import candidate, decision
 
 from planner.server.decisions.hashing import HASHED, Hashing
 from planner.server.decisions.log import DecisionLog
-from planner.server.recorder import Hunt
+from planner.server.recorder import DecisionQuery
 from search.errors import DecisionLogError
 
 KEY, SALT = b"k" * 32, b"s" * 32
@@ -58,8 +58,10 @@ async def test_no_text_reaches_the_disk(tmp_path: Path) -> None:
     found = await log.find("a")
     assert found is not None
     assert found.decision.question.startswith(HASHED)
-    assert [r.decision.decision_id for r in await log.search(Hunt(text="Where is my zebra?"))] == ["a"]
-    assert not await log.search(Hunt(text="zebra"))
+    assert [r.decision.decision_id for r in await log.search(DecisionQuery(text="Where is my zebra?"))] == [
+        "a"
+    ]
+    assert not await log.search(DecisionQuery(text="zebra"))
     await log.close()
     kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"alice" in kept
@@ -68,6 +70,6 @@ async def test_no_text_reaches_the_disk(tmp_path: Path) -> None:
     # the salt is the log's: another server under the same key hashes alike
     again = DecisionLog.open(path, hash_key=KEY)
     again.record(decision("b", question="Where is my zebra?"))
-    assert len(await again.search(Hunt(text="Where is my zebra?"))) == 2
+    assert len(await again.search(DecisionQuery(text="Where is my zebra?"))) == 2
     await again.close()
     assert os.listdir(tmp_path) == ["log.db"]

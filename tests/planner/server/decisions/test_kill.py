@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from planner.server.decisions.store import Store
-from planner.server.recorder import Hunt
+from planner.server.recorder import DecisionQuery
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -52,7 +52,7 @@ def test_kill_9(where: str, lines: int) -> None:
 
 
 def _all(store: Store):  # type: ignore[no-untyped-def]
-    hunt = Hunt(limit=1000)
-    while found := store.search(hunt):
+    wanted = DecisionQuery(limit=1000)
+    while found := store.search(wanted):
         yield from found
-        hunt = Hunt(limit=1000, before=found[-1].decision.decision_id)
+        wanted = DecisionQuery(limit=1000, before=found[-1].decision.decision_id)

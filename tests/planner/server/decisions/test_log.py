@@ -10,7 +10,7 @@ import pytest
 from made import decision
 
 from planner.server.decisions.log import DecisionLog
-from planner.server.recorder import Feedback, Hunt, MemoryRecorder, Recorder
+from planner.server.recorder import DecisionQuery, Feedback, MemoryRecorder, Recorder
 from search.errors import DecisionLogError
 
 
@@ -37,13 +37,13 @@ async def test_keeps_the_protocol(recorder: Recorder) -> None:
     assert found is not None
     assert found.feedback == tuple(said)
     assert await recorder.find("nobody") is None
-    for hunt, names in (
-        (Hunt(limit=3), ["d6", "d5", "d4"]),
-        (Hunt(limit=3, before="d4"), ["d3", "d2", "d1"]),
-        (Hunt(with_feedback=True), ["d3"]),
-        (Hunt(text="WHAT IS", since=5.0), ["d6", "d5"]),
+    for wanted, names in (
+        (DecisionQuery(limit=3), ["d6", "d5", "d4"]),
+        (DecisionQuery(limit=3, before="d4"), ["d3", "d2", "d1"]),
+        (DecisionQuery(with_feedback=True), ["d3"]),
+        (DecisionQuery(text="WHAT IS", since=5.0), ["d6", "d5"]),
     ):
-        assert [r.decision.decision_id for r in await recorder.search(hunt)] == names
+        assert [r.decision.decision_id for r in await recorder.search(wanted)] == names
     state = recorder.state()
     assert (state["waiting"], state["lost"]) == (0, 0)
     await recorder.close()
@@ -88,7 +88,7 @@ async def test_a_log_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     log = DecisionLog.open(tmp_path / "log.db")
     with log.store.engine.begin() as base:
         base.exec_driver_sql("ALTER TABLE decisions RENAME TO elsewhere")
-    for read in (log.find("a"), log.search(Hunt())):
+    for read in (log.find("a"), log.search(DecisionQuery())):
         with pytest.raises(DecisionLogError, match="must be readable, got OperationalError"):
             await read
     await log.close()

@@ -12,7 +12,7 @@ from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.retention import Retention, prune
 from planner.server.decisions.store import Store
 from planner.server.decisions.tables import CANDIDATES, DECISIONS, FEEDBACK, STEPS
-from planner.server.recorder import Feedback, Hunt
+from planner.server.recorder import DecisionQuery, Feedback
 from search.errors import DecisionLogError
 
 DAY = 86_400.0
@@ -28,7 +28,7 @@ def fill(store: Store, count: int) -> list[str]:
 
 
 def kept(store: Store) -> list[str]:
-    return sorted(record.decision.decision_id for record in store.search(Hunt(limit=1000)))
+    return sorted(record.decision.decision_id for record in store.search(DecisionQuery(limit=1000)))
 
 
 def test_by_age(where: str) -> None:
@@ -86,8 +86,8 @@ async def test_the_log_prunes_by_itself(where: str) -> None:
         if log.store.count() == 6:
             break
         log.record(decision("now", 20 * DAY))
-        await log.search(Hunt(limit=1))
-    assert sorted(r.decision.decision_id for r in await log.search(Hunt())) == [
+        await log.search(DecisionQuery(limit=1))
+    assert sorted(r.decision.decision_id for r in await log.search(DecisionQuery())) == [
         *(f"d{i:03d}" for i in range(15, 20)),
         "now",
     ]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from made import decision, step
 
 from planner.server.decisions.store import Store
-from planner.server.recorder import Feedback, Hunt, Record
+from planner.server.recorder import DecisionQuery, Feedback, Record
 from search.errors import DecisionLogError
 
 
@@ -76,24 +76,24 @@ def test_search(where: str) -> None:
         ],
         [Feedback("b", 9.0, candidate=1)],
     )
-    for hunt, found in (
-        (Hunt(), "dcba"),
-        (Hunt(limit=2), "dc"),
-        (Hunt(limit=2, before="d"), "cb"),
-        (Hunt(before="nobody"), ""),
-        (Hunt(text="work OUT"), "a"),
-        (Hunt(text="ÜBER"), "b"),
-        (Hunt(text="0%_"), "b"),
-        (Hunt(text="%"), "b"),
-        (Hunt(text="7"), "a"),
-        (Hunt(plan="majority(n=4)"), "b"),
-        (Hunt(outcome="failed"), "c"),
-        (Hunt(domain="text"), "c"),
-        (Hunt(since=2.0, until=3.0), "b"),
-        (Hunt(with_feedback=True), "b"),
-        (Hunt(with_feedback=False), "dca"),
+    for wanted, found in (
+        (DecisionQuery(), "dcba"),
+        (DecisionQuery(limit=2), "dc"),
+        (DecisionQuery(limit=2, before="d"), "cb"),
+        (DecisionQuery(before="nobody"), ""),
+        (DecisionQuery(text="work OUT"), "a"),
+        (DecisionQuery(text="ÜBER"), "b"),
+        (DecisionQuery(text="0%_"), "b"),
+        (DecisionQuery(text="%"), "b"),
+        (DecisionQuery(text="7"), "a"),
+        (DecisionQuery(plan="majority(n=4)"), "b"),
+        (DecisionQuery(outcome="failed"), "c"),
+        (DecisionQuery(domain="text"), "c"),
+        (DecisionQuery(since=2.0, until=3.0), "b"),
+        (DecisionQuery(with_feedback=True), "b"),
+        (DecisionQuery(with_feedback=False), "dca"),
     ):
-        assert "".join(ids(store.search(hunt))) == found, hunt
+        assert "".join(ids(store.search(wanted))) == found, wanted
     store.close()
 
 
@@ -102,7 +102,7 @@ def test_told_goes_through_all_feedback_in_blocks(where: str) -> None:
     names = [f"d{i:02d}" for i in range(11)]
     decisions = [decision(name, float(i // 3)) for i, name in enumerate(names)]
     store.write(decisions, [Feedback(name, 0.0, correct=True) for name in names if name != "d04"])
-    assert ids(list(store.told(block=3))) == [name for name in names if name != "d04"]
+    assert ids(list(store.with_feedback(block=3))) == [name for name in names if name != "d04"]
     store.close()
 
 

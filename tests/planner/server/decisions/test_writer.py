@@ -225,7 +225,7 @@ def test_ten_thousand_from_many_threads_while_the_database_is_locked(where: str)
     assert writer.close(60)
     assert refused == []
     assert store.count() == 10_000
-    assert len(list(store.told())) == 8
+    assert len(list(store.with_feedback())) == 8
     assert writer.state()["retries"] > 0
     with store.engine.connect() as connection:
         for table, each in (("steps", 2), ("candidates", 3)):

@@ -38,7 +38,7 @@ export function entry(record, isOpen) {
           "span",
           { class: "soft number" },
           [
-            record.promised.accuracy === null ? null : percent(record.promised.accuracy),
+            record.expected.accuracy === null ? null : percent(record.expected.accuracy),
             tokens(record.spend.tokens),
           ]
             .filter(Boolean)

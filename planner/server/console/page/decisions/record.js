@@ -5,7 +5,7 @@ import { element, facts, fill } from "../element.js";
 import { allowance, moment, percent } from "../figure.js";
 import { Feedback } from "../feedback.js";
 import { planLabel } from "../plan.js";
-import { candidates, promises, stages } from "../receipt.js";
+import { candidates, expectations, stages } from "../receipt.js";
 import { why } from "../try/advice.js";
 import { plan as readPlan } from "../wire/advice.js";
 import { planBody } from "../wire/request.js";
@@ -44,7 +44,7 @@ export function record(decision) {
     element(
       "div",
       { class: "receipt-columns" },
-      promises(decision),
+      expectations(decision),
       facts([
         ["When", moment(decision.created)],
         ["Plan", planLabel(decision.plan, decision)],
@@ -108,7 +108,7 @@ function features(decision) {
         }
       },
     },
-    element("summary", {}, "What spoke loudest"),
+    element("summary", {}, "Main factors"),
     place,
   );
   return details;

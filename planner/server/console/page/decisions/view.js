@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { element, fill } from "../element.js";
 import { decision as readDecision, decisions as readDecisions } from "../wire/decision.js";
-import { Hunt } from "./hunt.js";
+import { DecisionQuery } from "./query.js";
 import { entry } from "./list.js";
 import { record } from "./record.js";
 
@@ -13,7 +13,7 @@ export class DecisionsView {
   constructor() {
     this._found = [];
     this._open = null;
-    this._hunt = new Hunt(() => this._search());
+    this._query = new DecisionQuery(() => this._search());
     this._error = element("p", { class: "note error", role: "alert", hidden: true });
     this._count = element("p", { class: "soft small", role: "status" });
     this._list = element("ol", { class: "entries" });
@@ -27,7 +27,7 @@ export class DecisionsView {
       "div",
       {},
       element("div", { class: "heading" }, element("h1", {}, "Decisions"), this._count),
-      this._hunt.element,
+      this._query.element,
       this._error,
       element("div", { class: "decisions" }, element("div", {}, this._list, this._more), this._record),
     );
@@ -46,7 +46,7 @@ export class DecisionsView {
     const before = isMore ? this._next : null;
     try {
       const { records, next } = readDecisions(
-        await get("v1/decisions", { ...this._hunt.query, limit: PAGE, before }),
+        await get("v1/decisions", { ...this._query.query, limit: PAGE, before }),
       );
       if (turn !== this._turn) return;
       this._found = isMore ? [...this._found, ...records] : records;
@@ -72,7 +72,7 @@ export class DecisionsView {
         : element(
             "li",
             { class: "empty" },
-            Object.values(this._hunt.query).some(Boolean)
+            Object.values(this._query.query).some(Boolean)
               ? "No decision matches."
               : "No decision so far: ask something first.",
           ),

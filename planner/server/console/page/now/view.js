@@ -65,7 +65,7 @@ export class NowView {
     ]
       .filter(Boolean)
       .join(" · ");
-    fill(this._tiles, requests(now), majority(now.majority), promised(now.accuracy), kept(now));
+    fill(this._tiles, requests(now), majority(now.majority), expected(now.accuracy), kept(now));
     const plans = now.plans.slice(0, MOST_PLANS);
     fill(
       this._panels,
@@ -143,16 +143,16 @@ function majority({ count: number, flops: spent, majorityFlops, never }) {
   );
 }
 
-function promised({ count: number, promised: said, kept: came }) {
-  if (came === null || said === null) return tile("Right: promised against kept", "–", "no feedback so far");
+function expected({ count: number, expected: said, kept: actual }) {
+  if (actual === null || said === null) return tile("Right: expected against kept", "–", "no feedback so far");
   return tile(
-    "Right: promised against kept",
-    points(came - said),
+    "Right: expected against kept",
+    points(actual - said),
     `over ${count(number)} answers with feedback`,
     versus(
       [
-        ["promised", said],
-        ["kept", came],
+        ["expected", said],
+        ["kept", actual],
       ],
       percent,
       1,
@@ -165,20 +165,20 @@ function kept({ tokens, deadlines, latency }) {
     `half of the answers within ${seconds(latency.p50)}, 95% within ${seconds(latency.p95)}`,
     deadlines.count ? `${percent(deadlines.kept)} of ${count(deadlines.count)} deadlines kept` : null,
   ];
-  if (tokens.promised === null || !tokens.promised)
+  if (tokens.expected === null || !tokens.expected)
     return tile(
-      "Tokens: promised against spent",
+      "Tokens: expected against spent",
       "–",
       latency.p50 === null ? "nothing was answered of late" : words[0],
     );
-  const off = tokens.spent / tokens.promised - 1;
+  const off = tokens.spent / tokens.expected - 1;
   return tile(
-    "Tokens: promised against spent",
+    "Tokens: expected against spent",
     `${percent(Math.abs(off))} ${off < 0 ? "under" : "over"}`,
     words.filter(Boolean).join("; "),
     versus(
       [
-        ["promised", tokens.promised],
+        ["expected", tokens.expected],
         ["spent", tokens.spent],
       ],
       count,

@@ -1,4 +1,4 @@
-// The plan before anything is spent: what it promises, and what else there was.
+// The plan before anything is spent: what it expects, and what else there was.
 
 import { bar, element, fill } from "../element.js";
 import { count, percent, points, precise, tokens } from "../figure.js";
@@ -32,8 +32,8 @@ export class Advice {
           ? element("p", { class: "note" }, advice.reason)
           : null,
       headline(advice),
-      advice.look
-        ? element("p", { class: "soft" }, `It first looks at ${advice.look}, and decides again.`)
+      advice.probe
+        ? element("p", { class: "soft" }, `It first draws ${advice.probe}, and decides again.`)
         : null,
       advice.abstain ? element("p", { class: "note" }, ABSTAINS) : null,
       ...(advice.reason && !given ? [] : advice.warnings).map((warning) =>
@@ -42,7 +42,7 @@ export class Advice {
       rows.length ? table(advice, rows.slice(0, MOST)) : null,
       rows.length > MOST ? element("p", { class: "soft small" }, `and ${rows.length - MOST} more`) : null,
       advice.why.length
-        ? element("details", {}, element("summary", {}, "What spoke loudest"), why(advice.why))
+        ? element("details", {}, element("summary", {}, "Main factors"), why(advice.why))
         : null,
     );
   }

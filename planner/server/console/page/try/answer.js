@@ -1,10 +1,10 @@
-// The answer with its receipt: what was promised beside what came, how it was decided, and feedback.
+// The answer with its receipt: what was expected beside what came, how it was decided, and feedback.
 
 import { element, facts, fill } from "../element.js";
 import { allowance, percent } from "../figure.js";
 import { Feedback } from "../feedback.js";
 import { planLabel } from "../plan.js";
-import { candidates, promises, stages } from "../receipt.js";
+import { candidates, expectations, stages } from "../receipt.js";
 
 /** Outcomes without an answer, in words. */
 const WITHOUT = {
@@ -59,7 +59,7 @@ export class Answer {
       element(
         "div",
         { class: "receipt-columns" },
-        promises(receipt),
+        expectations(receipt),
         facts([
           ["Plan", planLabel(receipt.plan, receipt)],
           ["Agreement", receipt.agreement === null ? null : `${percent(receipt.agreement)} of the solutions`],

@@ -49,7 +49,7 @@ export class Live {
     );
   }
 
-  /** Begins a search that is shown from now on; `expected`: what the plan promises to spend, or null. */
+  /** Begins a search that is shown from now on; `expected`: what the plan expects to spend, or null. */
   begin({ budget, expected }) {
     this._stop();
     this._budget = budget ?? {};
@@ -102,7 +102,7 @@ export class Live {
       this._plan,
       ...(search.plan
         ? [
-            search.isLooking ? "Looking: " : search.receipt ? "Ran: " : "Running: ",
+            search.isProbing ? "Probing: " : search.receipt ? "Ran: " : "Running: ",
             planLabel(search.plan.plan, search.plan),
             search.ended ? element("span", { class: "ended soft small" }, search.ended) : null,
           ]

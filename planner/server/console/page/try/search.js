@@ -4,8 +4,8 @@
  * Events, in the page's own words (wire/ translates the server's):
  *
  *   queued   {waiting}                                  requests before this one
- *   decided  {look, advice, spent}                      a stage has decided
- *   started  {policy, prm, plan, look}                  a plan begins; look null: the one that answers
+ *   decided  {probe, advice, spent}                      a stage has decided
+ *   started  {policy, prm, plan, probe}                  a plan begins; probe null: the one that answers
  *   drawn    {draw, text, answer, rewards, tokens, missing}   a whole solution; told again once it is scored
  *   grown    {node, parent, text, reward, tokens, isFinished, answer}   one step of a tree
  *   pruned   {dropped}                                  nodes that do not go on
@@ -20,7 +20,7 @@ export class Search {
     this.root = step("", null);
     this.stages = [];
     this.plan = null;
-    this.isLooking = false;
+    this.isProbing = false;
     this.waiting = null;
     this.votes = [];
     this.spend = {};
@@ -110,7 +110,7 @@ const TAKES = {
     search.waiting = null;
     search.stages.push(event);
   },
-  started(search, { policy, prm, plan, look }) {
+  started(search, { policy, prm, plan, probe }) {
     search.waiting = null;
     // samples stay candidates of plans of their own policy, but for a single greedy answer
     const joins = search.plan !== null && search.plan.policy === policy && !plan.startsWith("cot");
@@ -119,7 +119,7 @@ const TAKES = {
       for (const one of search.levels().flat()) one.state = "pruned";
     }
     search.plan = { policy, prm, plan };
-    search.isLooking = look !== null;
+    search.isProbing = probe !== null;
   },
   drawn(search, { draw, text, answer, rewards, tokens, missing }) {
     const name = `${search._round}/${draw}`;

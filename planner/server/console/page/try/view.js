@@ -32,7 +32,7 @@ export class TryView {
       element(
         "p",
         { class: "soft" },
-        "First comes the plan: which strategy, with how many samples, and what it promises. " +
+        "First comes the plan: which strategy, with how many samples, and what it expects. " +
           "Then the search runs before your eyes: every step a dot, shaded by its reward. At the end stand the answer and its receipt.",
       ),
     );

@@ -1,6 +1,6 @@
-// What the planner advises, before anything is spent or between two looks.
+// What the planner advises, before anything is spent or between two probes.
 
-import { choice, figures, look } from "./part.js";
+import { choice, figures, probe } from "./part.js";
 import { list, number, text } from "./value.js";
 
 /** POST v1/plan of one question. */
@@ -25,7 +25,7 @@ export function advice(said) {
     ...figures(said),
     interval: Array.isArray(said.interval) ? said.interval : null,
     tokensP90: number(said.tokens_p90),
-    look: said.look ? look(said.look) : null,
+    probe: said.look ? probe(said.look) : null,
     abstain: said.abstain === true,
     warnings: list(said.warnings).map(text),
   };

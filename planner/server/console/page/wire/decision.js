@@ -22,7 +22,7 @@ export function decision(said) {
     outcome: text(said.outcome ?? "answered"),
     error: said.error ?? null,
     propensity: number(said.propensity),
-    promised: {
+    expected: {
       ...figures({}),
       accuracy: number(said.accuracy),
       tokens: number(said.tokens),

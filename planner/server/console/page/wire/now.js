@@ -5,7 +5,7 @@ import { list, number, text } from "./value.js";
 
 /** GET v1/now. */
 export function now(said) {
-  const promised = said.promised ?? {};
+  const expected = said.promised ?? {};
   return {
     window: number(said.window),
     uptime: number(said.uptime),
@@ -24,16 +24,16 @@ export function now(said) {
       share: number(one.share) ?? 0,
     })),
     accuracy: {
-      count: number(promised.accuracy?.feedbacks) ?? 0,
-      promised: number(promised.accuracy?.promised),
-      kept: number(promised.accuracy?.kept),
+      count: number(expected.accuracy?.feedbacks) ?? 0,
+      expected: number(expected.accuracy?.promised),
+      kept: number(expected.accuracy?.kept),
     },
     tokens: {
-      count: number(promised.tokens?.requests) ?? 0,
-      promised: number(promised.tokens?.promised),
-      spent: number(promised.tokens?.spent),
+      count: number(expected.tokens?.requests) ?? 0,
+      expected: number(expected.tokens?.promised),
+      spent: number(expected.tokens?.spent),
     },
-    deadlines: { count: number(promised.seconds?.requests) ?? 0, kept: number(promised.seconds?.kept) },
+    deadlines: { count: number(expected.seconds?.requests) ?? 0, kept: number(expected.seconds?.kept) },
     majority: {
       count: number(said.majority?.requests) ?? 0,
       flops: number(said.majority?.flops),

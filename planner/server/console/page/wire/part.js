@@ -9,16 +9,16 @@ export function choice(said) {
 export function stage(said) {
   return {
     ...choice(said),
-    look: look(said.look),
-    nextLook: said.next_look ? look(said.next_look) : null,
+    probe: probe(said.look),
+    nextProbe: said.next_look ? probe(said.next_look) : null,
     accuracy: number(said.accuracy),
     tokens: number(said.tokens),
     spend: figures(said.spend),
   };
 }
 
-/** A look in words: "the question", "4 samples of p scored by r". Decisions have it in words already. */
-export function look(said) {
+/** A probe in words: "the question", "4 samples of p scored by r". Decisions have it in words already. */
+export function probe(said) {
   if (typeof said === "string")
     return said === "question" ? "the question" : said.replace(/^1 samples/, "1 sample");
   const samples = number(said?.samples) ?? 0;

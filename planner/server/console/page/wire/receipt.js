@@ -21,7 +21,7 @@ export function receipt(said, id) {
     reason: said.detail ?? said.reason ?? null,
     budget: said.budget?.asked ?? {},
     budgetSource: said.budget?.source ?? null,
-    promised: figures(said.expected),
+    expected: figures(said.expected),
     spend: figures(said.spend),
     answer: said.answer ?? null,
     outcome: text(said.outcome ?? "answered"),

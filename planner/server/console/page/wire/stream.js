@@ -1,7 +1,7 @@
 // Events of a streamed answer. Progress travels in comments, which other clients skip.
 
 import { advice } from "./advice.js";
-import { choice, figures, look } from "./part.js";
+import { choice, figures, probe } from "./part.js";
 import { ENDED, receipt } from "./receipt.js";
 import { list, number, parsed, text } from "./value.js";
 
@@ -28,13 +28,13 @@ function progress(said) {
       return [
         {
           type: "decided",
-          look: look(said.look),
+          probe: probe(said.look),
           advice: advice(said.advice ?? {}),
           spent: figures(said.spend),
         },
       ];
     case "started":
-      return [{ type: "started", ...choice(said), look: said.look ? look(said.look) : null }];
+      return [{ type: "started", ...choice(said), probe: said.look ? probe(said.look) : null }];
     case "drawn":
       return [
         {

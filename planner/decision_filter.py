@@ -1,0 +1,26 @@
+"""Decision filters change a planner's decisions at serving time and report the probability of each one.
+
+``Planner.recommend`` and ``Planner.decide`` take one. The base class ``DecisionFilter`` changes nothing.
+"""
+
+from __future__ import annotations
+
+from planner.decision import Menu, Rule
+from planner.stages import Stage
+
+__all__ = ["DecisionFilter"]
+
+
+class DecisionFilter:
+    """Leaves everything as it is. Override what matters."""
+
+    def menu(self, stage: Stage, menu: Menu) -> Menu:
+        """The menu (one row) without what cannot be had now: a cost of NaN fits no cap."""
+        return menu
+
+    def pick(self, stage: Stage, menu: Menu, rule: Rule, option: int) -> tuple[int, float]:
+        """The option to take where the rule says ``option``, and the probability with which it is taken.
+
+        Options are numbered as ``planner.decision.decide`` has them.
+        """
+        return option, 1.0

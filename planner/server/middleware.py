@@ -1,0 +1,159 @@
+"""Middleware before all routes: sizes, time and sanity of a request, as plain ASGI.
+
+A body is read whole here, within its limits of bytes and seconds, and must be JSON that any JSON reader
+takes: valid UTF-8, no NaN, not too deep. Behind it nothing about reading can fail. Routes that know how
+to read for themselves (``planner.server.routes.direct``) are asked from here, past the layers of a framework.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
+from types import MappingProxyType
+from typing import Any
+
+from pydantic_core import from_json
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from planner.server.arrival import Arrival
+from planner.server.limits import Sizes
+from planner.server.refusal import Refusal, refusal_of
+from planner.server.rolling_metrics import RollingMetrics
+from search.errors import PlannerError
+
+__all__ = ["ASKING", "JSON", "Handler", "Middleware"]
+
+#: paths of requests that are counted where they are turned away
+ASKING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/plan"})
+#: where the scope of a request holds what its body says
+JSON = "planner.json"
+
+_LOGGER = logging.getLogger("planner.server")
+
+
+#: answers a request; raises errors of ours, which become the answer
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Middleware:
+    """Wraps an application.
+
+    ``straight``: who answers a method and a path, instead of the application.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        sizes: Sizes,
+        rolling: RollingMetrics,
+        straight: Mapping[tuple[str, str], Handler] = MappingProxyType({}),
+    ) -> None:
+        self._app = app
+        self._sizes = sizes
+        self._rolling = rolling
+        self._straight = straight
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        arrival, started = Arrival.begin(), False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            with self._rolling.refusing() if scope["path"] in ASKING else nullcontext():
+                body = await self._body(scope, receive)
+                said = _read(body) if body else None
+            if body is None:
+                return  # the client left before it had asked
+            inner, replay = {**scope, JSON: said}, _replayed(body, receive)
+            handle = self._straight.get((scope["method"], scope["path"]))
+            if handle is None:
+                await self._app(inner, replay, watched)
+            else:
+                response = await handle(Request(inner, replay))
+                await response(inner, replay, watched)
+        except Exception as error:
+            refusal = refusal_of(error)
+            if refusal.status >= 500 and not isinstance(error, PlannerError):
+                _LOGGER.error("%s %s failed: %s", scope["method"], scope["path"], _place(error))
+            if started:
+                raise  # the server ends the connection
+            response = JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
+            await response(scope, receive, send)
+        finally:
+            arrival.left()
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The whole body. Raises Refusal; None where the client left."""
+        sizes = self._sizes
+        size = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+        if size > sizes.header:
+            raise Refusal(f"headers have at most {sizes.header} bytes, got {size}", 431, code="too_large")
+        if scope["method"] in ("GET", "HEAD", "OPTIONS", "DELETE"):
+            return b""
+        pieces, total = [], 0
+        try:
+            async with asyncio.timeout(sizes.seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    piece = message.get("body", b"")
+                    total += len(piece)
+                    if total > sizes.body:
+                        raise Refusal(
+                            f"a body has at most {sizes.body} bytes, got more", 413, code="too_large"
+                        )
+                    pieces.append(piece)
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError:
+            raise Refusal(
+                f"a body arrives within {sizes.seconds:g} s, got one that did not", 408, code="slow_body"
+            ) from None
+        return b"".join(pieces)
+
+
+def _read(body: bytes) -> Any:
+    """What the body says."""
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise Refusal(f"a body is JSON, got: {_where(error)}", code="invalid_json") from None
+
+
+def _place(error: Exception) -> str:
+    """The kind of an error and where it was raised; not its words, which may be a client's."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    return f"{type(error).__name__}{where}"
+
+
+def _where(error: ValueError) -> str:
+    """What the reader says, which names a place and no text."""
+    return str(error)[:200]
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Gives the body once, then what really comes."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if not given:
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return replay

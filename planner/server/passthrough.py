@@ -1,0 +1,254 @@
+"""Passthrough: requests without a plan go to the policy's own server unchanged and return with a receipt."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from planner.events import EndReason
+from planner.server.arrival import Arrival
+from planner.server.ask import Ask
+from planner.server.budget import Granted
+from planner.server.keys import Key
+from planner.server.passthrough_cost import PassthroughCost, usage_of
+from planner.server.receipt import Reason, Receipt
+from planner.server.recorder import Decision
+from planner.server.refusal import Refusal, refusal_of
+from planner.server.resolved_budget import check_time
+from planner.server.rolling_metrics import Finished
+from planner.server.service import Service
+from planner.server.shapes import Shape
+from planner.server.stream import DONE, data
+from search.result import Outcome, Spend
+
+__all__ = ["Passthrough", "passthrough_reason"]
+
+_DETAILS = {
+    "tools": "tools change what an answer is: the policy answers once",
+    "images": "images are for the policy to see: it answers once",
+    "open_ended": "no domain claims this question, so answers cannot be compared: the policy answers once",
+}
+
+
+def passthrough_reason(code: str) -> Reason:
+    """The word and the sentence for it."""
+    return Reason(code, _DETAILS.get(code, f"{code} is for the policy's server: it answers once"))
+
+
+class Passthrough:
+    """One request to the policy's own server."""
+
+    def __init__(
+        self,
+        service: Service,
+        shape: Shape,
+        ask: Ask,
+        granted: Granted,
+        key: Key,
+        response_id: str,
+        code: str,
+    ) -> None:
+        if service.upstream is None:
+            raise Refusal(
+                f"{code} needs a policy behind its own server (--base-url), got an embedded one",
+                param=code,
+                code="unsupported",
+            )
+        self._service = service
+        self._upstream = service.upstream
+        self._shape = shape
+        self._ask = ask
+        self._granted = granted
+        self._key = key
+        self._id = response_id
+        self._reason = passthrough_reason(code)
+        self._arrival = Arrival.now()
+        self._arrived = time.time() - self._arrival.seconds
+        self._allowance = granted.allowance.under(service.rules.ceiling)
+        self._usage: dict[str, int] | None = None
+        self._pieces = 0
+        self._open = set(range(ask.n))  # choices that have not ended
+        self._is_late = False
+        self._is_sent = False
+        self._share = 1.0
+        # refused before it waits, where that can be known
+        check_time(self._allowance.seconds, self._arrival.seconds)
+        self._cost = PassthroughCost(ask, self._allowance, service, self._upstream.policy)
+
+    async def run(self) -> dict[str, Any]:
+        """The whole response. Raises Refusal: 504 at the deadline."""
+        outcome: str = "cancelled"
+        error: Exception | None = None
+        try:
+            async with self._service.admission.enter(self._key.name, self._left) as ticket:
+                self._share = ticket.share
+                body = self._cost.body(self._share)
+                self._is_sent = True
+                async with asyncio.timeout(self._left):
+                    found = await self._upstream.ask(self._shape.path, body)
+            self._usage = usage_of(found) or self._cost.estimate(self._pieces, self._share)
+            outcome = str(Outcome.ANSWERED)
+            return {**found, "id": self._id, "model": self._ask.model, "planner": self._receipt()}
+        except TimeoutError as late:
+            outcome, error = "failed", late
+            if self._allowance.seconds is None:
+                raise
+            raise self._late from late
+        except Exception as failure:
+            outcome, error = "failed", failure
+            raise
+        finally:
+            self._finish(outcome, error)
+
+    async def lines(self) -> AsyncGenerator[bytes]:
+        """The lines of a stream; the last chunk with a finish reason carries the receipt.
+
+        That chunk waits for the usage, which servers send after it. At the deadline what has come ends with
+        the reason ``length``.
+        """
+        outcome, error = "cancelled", None
+        try:
+            async with self._service.admission.enter(self._key.name, self._left) as ticket:
+                self._share = ticket.share
+                body = {**self._cost.body(self._share), "stream_options": {"include_usage": True}}
+                self._is_sent = True
+                held: dict[str, Any] | None = None
+                last: dict[str, Any] | None = None
+                async with aclosing(self._upstream.stream(self._shape.path, body)) as chunks:
+                    while (chunk := await self._next(chunks)) is not None:
+                        chunk = {**chunk, "id": self._id, "model": self._ask.model}
+                        self._usage = usage_of(chunk) or self._usage
+                        choices = chunk.get("choices")
+                        if not choices:
+                            last = chunk
+                            continue
+                        if held is not None:
+                            yield data(held)
+                            held = None
+                        self._pieces += len(choices)
+                        ended = [choice.get("index", 0) for choice in choices if choice.get("finish_reason")]
+                        self._open.difference_update(ended)
+                        if ended:
+                            held = chunk
+                        else:
+                            yield data(chunk)
+                self._usage = self._usage or self._cost.estimate(self._pieces, self._share)
+                if self._is_late and self._open:
+                    if not self._pieces:
+                        raise self._late
+                    if held is not None:
+                        yield data(held)
+                    *others, held = self._cut_off()
+                    for each in others:
+                        yield data(each)
+                if held is not None:
+                    yield data({**held, "planner": self._receipt()})
+                if self._ask.include_usage and last is not None:
+                    yield data({**last, "planner": self._receipt()})
+                outcome = str(Outcome.ANSWERED)
+                yield DONE
+        except Exception as failure:
+            outcome, error = "failed", failure
+            yield data(refusal_of(failure).body)
+        finally:
+            self._finish(outcome, error)
+
+    async def _next(self, chunks: AsyncGenerator[dict[str, Any]]) -> dict[str, Any] | None:
+        """The next chunk; None at the end, and at the deadline."""
+        try:
+            async with asyncio.timeout(self._left):
+                return await anext(chunks)
+        except StopAsyncIteration:
+            return None
+        except TimeoutError:
+            self._is_late = True
+            return None
+
+    def _cut_off(self) -> list[dict[str, Any]]:
+        """Chunks that end the choices which are open."""
+        head = self._id, int(self._arrived), self._ask.model
+        return [self._shape.piece(*head, place, finish_reason="length") for place in sorted(self._open)]
+
+    @property
+    def _left(self) -> float | None:
+        """Seconds until the answer must leave; None without a deadline."""
+        seconds = self._allowance.seconds
+        if seconds is None:
+            return None
+        margin = self._service.latency.margin(seconds)
+        return max(0.0, seconds - margin - self._arrival.seconds)
+
+    @property
+    def _late(self) -> Refusal:
+        return Refusal(
+            f"the policy's server must answer within {self._allowance.seconds:g} s, got no whole answer",
+            504,
+            code="deadline",
+        )
+
+    @property
+    def _spend(self) -> Spend:
+        tokens = sum((self._usage or {}).values())
+        return Spend(tokens, 0, tokens, 0, self._cost.card.flops(tokens), self._arrival.seconds)
+
+    def _receipt(self) -> dict[str, Any]:
+        head = Receipt(self._id, self._granted, self._allowance, self._share, self._reason)
+        ended = str(EndReason.DEADLINE) if self._is_late and self._open else None
+        return head.passthrough(self._upstream.policy, self._spend, ended)
+
+    def _finish(self, outcome: str, error: Exception | None) -> None:
+        is_refused = isinstance(error, Refusal) and not self._pieces and not self._is_late
+        if self._is_sent and self._usage is None and not is_refused:
+            self._usage = self._cost.estimate(self._pieces, self._share)  # it was cut off
+        service, spend = self._service, self._spend
+        service.rates.spent(self._key, spend.tokens)
+        if isinstance(error, Refusal) and error.status == 429 and not spend.tokens:
+            service.rolling.refuse()
+            return
+        decision = Decision(
+            decision_id=self._id,
+            created=self._arrived,
+            endpoint=self._shape.endpoint,
+            key=None if self._key.name == "anyone" else self._key.name,
+            question=self._ask.question,
+            domain="text",
+            planner=None,
+            budget=self._granted.allowance.asked,
+            budget_source=str(self._granted.source),
+            reason=self._reason.code,
+            policy=self._upstream.policy,
+            prm=None,
+            plan="cot()",
+            answer=None,
+            outcome=outcome,
+            accuracy=None,
+            tokens=None,
+            flops=None,
+            seconds=None,
+            usd=None,
+            propensity=1.0,
+            steps=(),
+            candidates=(),
+            chosen=None,
+            spend=spend,
+            spent_usd=None,
+            error=None if error is None else type(error).__name__,
+        )
+        service.recorder.record(decision)
+        service.metrics.finish(decision)
+        service.rolling.finish(
+            Finished(
+                time.time(),
+                outcome,
+                decision.policy,
+                None,
+                "cot()",
+                spend.seconds,
+                spend.tokens,
+                spend.flops,
+                deadline=self._allowance.seconds,
+            )
+        )

@@ -1,0 +1,121 @@
+"""Cost of a request that is passed through to the policy's own server: its limit, and what it took.
+
+A prompt counts by the policy's own tokenizer; what only its server can read (tools, pictures) counts as one
+token for four characters of its texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from planner.server.ask import Ask
+from planner.server.budget import Allowance
+from planner.server.refusal import Refusal
+from planner.server.resolved_budget import tokens_for
+from planner.server.service import Service
+from search.errors import PlannerError
+
+__all__ = ["PassthroughCost", "usage_of"]
+
+#: what a policy reads of a body
+_READ = ("messages", "prompt", "tools", "functions")
+#: fields of a message that hold no text
+_DATA = frozenset({"image_url", "input_audio", "file"})
+
+
+class PassthroughCost:
+    """Of one request, under its allowance. Raises Refusal for one that cannot hold it."""
+
+    def __init__(self, ask: Ask, allowance: Allowance, service: Service, policy: str) -> None:
+        self.card = service.models.known[policy].card
+        self._ask = ask
+        self._allowance = allowance
+        self._models = service.models
+        self._policy = policy
+        self._prices = service.rules.prices
+        if allowance.usd is not None and self._prices is None:
+            raise Refusal("a budget in money needs the server's prices, got none", param="budget")
+        if ask.n > (allowance.samples or ask.n):
+            raise Refusal(
+                f"a budget of {allowance.samples} samples holds as many answers, got n={ask.n}",
+                param="budget",
+                code="budget",
+            )
+        cap = self._cap(allowance)
+        if cap is not None and self._each(cap) < 1:
+            raise Refusal(
+                f"a budget must hold the prompt and a token of each answer, got {cap} tokens for a prompt of"
+                f" {self._prompt()} and n={ask.n}",
+                param="budget",
+                code="budget",
+            )
+
+    def body(self, share: float) -> dict[str, Any]:
+        """The client's own words, within this share of the allowance."""
+        body = dict(self._ask.raw)
+        cap = self._cap(self._allowance.shrunk(share))
+        if cap is not None:
+            name = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
+            each = max(1, self._each(cap))
+            body[name] = min(each, body.get(name) or each)
+        return body
+
+    def estimate(self, pieces: int, share: float) -> dict[str, int]:
+        """What was spent, where the server does not say: the prompt, and a token for each piece that came.
+
+        Of an answer that was to come whole nobody knows: all that it might have had, where that is limited.
+        """
+        completion = pieces
+        if not self._ask.stream:
+            body = self.body(share)
+            completion = self._ask.n * (body.get("max_completion_tokens") or body.get("max_tokens") or 0)
+        return {"prompt_tokens": self._prompt(), "completion_tokens": completion}
+
+    def _cap(self, allowance: Allowance) -> int | None:
+        """Tokens that every cap holds; None without any."""
+        caps = [] if allowance.tokens is None else [allowance.tokens]
+        if allowance.flops is not None:
+            caps.append(int(allowance.flops / self.card.flops(1)))
+        if allowance.usd is not None and self._prices is not None:
+            bought = tokens_for(allowance.usd, self._prices)
+            caps += [] if bought is None else [bought]
+        return min(caps, default=None)
+
+    def _each(self, cap: int) -> int:
+        """What is left of a cap for each answer beside the prompt."""
+        return (cap - self._prompt()) // self._ask.n
+
+    def _prompt(self) -> int:
+        conversation, models = self._ask.conversation, self._models
+        try:
+            if conversation is not None and conversation.is_plain:
+                return len(models.engines[self._policy].prompt(conversation.question))
+            if conversation is not None and self._policy in models.renders:
+                return len(models.renders[self._policy](conversation.turns))
+        except PlannerError:
+            pass  # whether it can be taken is for the policy's server to say
+        return -(-_characters([self._ask.raw.get(name) for name in _READ]) // 4)
+
+
+def usage_of(found: Mapping[str, Any]) -> dict[str, int] | None:
+    """Tokens of prompt and completion as a server tells them; None where it does not.
+
+    >>> usage_of({"usage": {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}})
+    {'prompt_tokens': 7, 'completion_tokens': 5}
+    >>> usage_of({"usage": "many"}), usage_of({})
+    (None, None)
+    """
+    reported = found.get("usage")
+    if not isinstance(reported, Mapping):
+        return None
+    usage = {name: reported.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")}
+    return usage if all(type(value) is int and value >= 0 for value in usage.values()) else None
+
+
+def _characters(said: Any) -> int:
+    if isinstance(said, str):
+        return len(said)
+    if isinstance(said, Mapping):
+        return sum(_characters(value) for name, value in said.items() if name not in _DATA)
+    return sum(map(_characters, said)) if isinstance(said, list) else 0

@@ -1,0 +1,361 @@
+"""What a search log holds, as arrays: pools of samples, their scores, runs of tree searches.
+
+Problems lie along the first axis everywhere, draws along the second. Answers are whole numbers per
+problem (equal by the domain's equality, equal numbers, whichever policy wrote them), -1 where unreadable.
+Only problems for which every model and plan of the log is complete are taken; the others are counted
+in ``left_out``. It knows nothing of features, values or decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from planner.arrays import Arrays
+from planner.rows import Complete, complete_problems, first_draws, numbered, parts, rows_of, summaries
+from search.cards import ModelCard
+from search.choice import Choice
+from search.errors import LogError
+from search.plan import Plan
+from search.scores import SCORES
+
+__all__ = ["PolicyPool", "PrmPool", "Tables", "TrainingData", "TreeRuns", "read_training_data"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+#: as narrow as the log has them: millions of them lie in memory
+Numbers = NDArray[np.number[Any]]
+
+
+#: what is read of each table, beside whose row it is
+_SAMPLES = (
+    *("policy", "draw", "answer", "correct", "prompt_tokens", "tokens", "mean_logprob", "min_logprob"),
+    pl.col("step_tokens").list.len().alias("steps"),
+    (pl.col("finish_reason") == "length").alias("truncated"),
+)
+_SCORES = ("policy", "prm", "draw", "step_rewards", "prompt_tokens", "prm_tokens")
+_RUNS = (
+    *("policy", "prm", "plan", "run", "answer", "correct", "policy_tokens", "prm_tokens"),
+    pl.col("candidates").list.eval(
+        pl.struct(pl.element().struct.field("answer"), pl.element().struct.field("step_rewards"))
+    ),
+)
+
+
+class Tables(Protocol):
+    """Whatever gives the tables of a search log (``search.log.store.SearchLog`` does)."""
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """All rows of one table."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PrmPool:
+    """A PRM's view of a pool: tokens ``prompt`` (P,) and ``tokens`` (P, D); ``summary`` (P, D, 8)."""
+
+    prompt: Floats
+    tokens: Numbers
+    summary: NDArray[np.float32]
+
+    def score(self, name: str) -> NDArray[np.float32]:
+        """(P, D) scores; ``name`` is one of ``search.scores.SCORES``."""
+        return self.summary[:, :, SCORES.index(name)]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPool:
+    """A policy's pool, arrays (P, D) unless said otherwise. ``greedy_*`` (P,) are None if not logged."""
+
+    codes: NDArray[np.signedinteger[Any]]
+    prompt: Floats  # (P,)
+    tokens: Numbers
+    steps: Numbers
+    mean_logprob: NDArray[np.floating[Any]]
+    min_logprob: NDArray[np.floating[Any]]
+    truncated: NDArray[np.bool_]
+    greedy_code: Ints | None
+    greedy_tokens: Floats | None
+    prms: Mapping[str, PrmPool]
+
+    @property
+    def draws(self) -> int:
+        """D: samples per problem."""
+        return int(self.codes.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class TreeRuns:
+    """Runs of one tree-search choice: ``code`` (P, R) is each run's answer, tokens (P, R) are logical,
+    ``codes`` and ``scores`` (P, R, M) are the candidates' (-1 and 0 beyond their number)."""
+
+    code: Ints
+    policy_tokens: Floats
+    prm_tokens: Floats
+    codes: Ints
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Everything a planner learns from. P problems."""
+
+    problem_ids: tuple[str, ...]
+    families: tuple[str, ...]
+    domains: tuple[str, ...]
+    questions: tuple[str, ...]
+    right: Bools  # (P, codes): whether the answer with this number is right
+    pools: Mapping[str, PolicyPool]
+    trees: Mapping[Choice, TreeRuns]
+    choices: tuple[Choice, ...]
+    policies: Mapping[str, ModelCard]
+    prms: Mapping[str, ModelCard]
+    left_out: int = 0
+
+    def __len__(self) -> int:
+        return len(self.problem_ids)
+
+    @property
+    def main(self) -> str:
+        """The policy with most choices, of several the largest."""
+        counted = {name: sum(c.policy == name for c in self.choices) for name in self.pools}
+        return max(counted, key=lambda name: (counted[name], self.policies[name].parameters, name))
+
+    def require(self, choice: Choice) -> None:
+        """Raises LogError for a choice that the log cannot replay."""
+        pool = self.pools.get(choice.policy)
+        fits = pool is not None and (
+            choice in self.trees
+            if choice.plan.is_tree
+            else pool.greedy_code is not None
+            if choice.plan.strategy == "cot"
+            else choice.plan.n <= pool.draws and (choice.prm is None or choice.prm in pool.prms)
+        )
+        if not fits:
+            raise LogError(f"a planner picks among choices that the log can replay, got {choice}")
+
+    def graded(self, codes: NDArray[np.signedinteger[Any]]) -> Bools:
+        """Whether answers (P, ...) are right; unreadable ones are not."""
+        where = np.arange(len(codes)).reshape(-1, *(1,) * (codes.ndim - 1))
+        return np.where(codes >= 0, self.right[where, np.maximum(codes, 0)], False)
+
+
+def read_training_data(
+    tables: Tables,
+    policies: Mapping[str, ModelCard],
+    prms: Mapping[str, ModelCard],
+    *,
+    choices: Sequence[Choice] | None = None,
+) -> TrainingData:
+    """Read a log into arrays.
+
+    Parameters
+    ----------
+    tables, policies, prms:
+        The log, and the cards by name of the models to read; rows of others are left aside.
+    choices:
+        What the planner may pick among. None: every choice of the ``outcomes`` table, or, where that is
+        empty, ``cot``, votes and best-of-n at powers of four, and every logged tree search.
+
+    Raises
+    ------
+    TooLittleDataError
+        No problem is complete.
+    LogError
+        A policy has pools of two samplings, rows are not graded, or a choice was never logged.
+    """
+    named = pl.col("policy").is_in(list(policies))
+    judged = named & pl.col("prm").is_in(list(prms))
+    samples = tables.scan("samples").filter(named)
+    scores, runs = tables.scan("scores").filter(judged), tables.scan("runs").filter(judged)
+    complete = complete_problems(tables.scan("problems").collect(), samples, scores, runs)
+    arrays = Arrays(len(complete.problems))
+    for begin, part in parts(complete.problems):
+        _take(arrays, begin, part, samples, scores, runs, complete)
+    pools = {name: _pool(arrays, name) for name in sorted(complete.draws)}
+    trees = {choice: _tree(arrays, choice) for choice in sorted(complete.runs, key=str)}
+    known = tuple(_logged(tables, pools, trees) if choices is None else choices)
+    data = TrainingData(
+        tuple(complete.problems["problem_id"]),
+        tuple(complete.problems["family"]),
+        tuple(complete.problems["domain"]),
+        tuple(complete.problems["question"]),
+        arrays.ragged(False, "right"),
+        pools,
+        trees,
+        tuple(sorted(set(known), key=str)),
+        {name: policies[name] for name in pools},
+        {name: prms[name] for name in sorted(_prms(pools, trees))},
+        complete.left_out,
+    )
+    for choice in known:
+        data.require(choice)
+    return data
+
+
+def _take(
+    arrays: Arrays,
+    begin: int,
+    part: pl.DataFrame,
+    samples: pl.LazyFrame,
+    scores: pl.LazyFrame,
+    runs: pl.LazyFrame,
+    complete: Complete,
+) -> None:
+    """Read the rows of some problems into their places."""
+    drawn, ran = rows_of(part, samples, *_SAMPLES), rows_of(part, runs, *_RUNS)
+    numbers, right = numbered(part, drawn, ran)
+    arrays.add(right, "right")
+    drawn = drawn.join(numbers, on=["at", "answer"], how="left").drop("answer")
+    for name, draws in complete.draws.items():
+        _take_samples(arrays, begin, name, drawn.filter(pl.col("policy") == name), draws, len(part))
+    for choice, count in complete.runs.items():
+        same = (pl.col("policy") == choice.policy) & (pl.col("prm") == choice.prm)
+        _take_runs(arrays, begin, choice, ran.filter(same, plan=str(choice.plan)), numbers, count)
+    del drawn, ran
+    for (policy, prm), rows in rows_of(part, scores, *_SCORES).group_by("policy", "prm"):
+        _take_scores(arrays, begin, str(policy), str(prm), rows, complete.draws[str(policy)])
+
+
+def _take_samples(
+    arrays: Arrays, begin: int, name: str, rows: pl.DataFrame, draws: int, problems: int
+) -> None:
+    places = first_draws(rows, draws)
+
+    def put(column: str, kind: type[np.generic]) -> None:
+        arrays.put(begin, _filled(rows[column])[places].reshape(-1, draws).astype(kind), name, column)
+
+    for column in ("tokens", "steps"):
+        put(column, np.int32)
+    for column in ("mean_logprob", "min_logprob"):
+        put(column, np.float32)
+    put("truncated", np.bool_)
+    arrays.put(begin, _codes(rows)[places].reshape(-1, draws).astype(np.int32), name, "codes")
+    prompts = _filled(rows["prompt_tokens"])[places[::draws]]
+    arrays.put(begin, prompts.astype(np.float64), name, "prompt")
+    greedy = rows.filter(pl.col("draw") == -1).unique(["at"]).sort("at")
+    if len(greedy) == problems:
+        arrays.put(begin, _codes(greedy), name, "greedy_code")
+        arrays.put(begin, _filled(greedy["tokens"]).astype(np.float64), name, "greedy_tokens")
+
+
+def _take_scores(arrays: Arrays, begin: int, policy: str, prm: str, rows: pl.DataFrame, draws: int) -> None:
+    places = first_draws(rows, draws)
+    tokens = _filled(rows["prm_tokens"])[places].reshape(-1, draws).astype(np.int32)
+    prompts = _filled(rows["prompt_tokens"])[places[::draws]].astype(np.float64)
+    found = summaries(rows["step_rewards"])[places]
+    arrays.put(begin, tokens, policy, "prms", prm, "tokens")
+    arrays.put(begin, prompts, policy, "prms", prm, "prompt")
+    arrays.put(begin, found.reshape(-1, draws, found.shape[1]), policy, "prms", prm, "summary")
+
+
+def _take_runs(
+    arrays: Arrays, begin: int, choice: Choice, part: pl.DataFrame, numbers: pl.DataFrame, runs: int
+) -> None:
+    rows = part.sort("at", "run").filter(pl.int_range(pl.len()).over("at") < runs).with_row_index("row")
+    code = _codes(rows.join(numbers, on=["at", "answer"], how="left", maintain_order="left"))
+    inside = (
+        rows.select("row", "at", "candidates")
+        .filter(pl.col("candidates").list.len() > 0)
+        .explode("candidates")
+        .unnest("candidates")
+        .join(numbers, on=["at", "answer"], how="left", maintain_order="left")
+        .with_columns(pl.int_range(pl.len()).over("row").alias("place"))
+    )
+    most = 1 + int(inside["place"].to_numpy().max(initial=0))
+    codes, scores = np.full((len(rows), most), -1, np.int64), np.zeros((len(rows), most), np.float32)
+    at = (inside["row"].to_numpy(), inside["place"].to_numpy())
+    codes[at] = _codes(inside)
+    scores[at] = summaries(inside["step_rewards"])[:, SCORES.index(str(choice.plan.score))]
+    name = str(choice)
+    arrays.put(begin, code.reshape(-1, runs), name, "code")
+    for column in ("policy_tokens", "prm_tokens"):
+        arrays.put(begin, rows[column].to_numpy().astype(np.float64).reshape(-1, runs), name, column)
+    arrays.add(codes.reshape(-1, runs, most), name, "codes")
+    arrays.add(scores.reshape(-1, runs, most), name, "scores")
+
+
+def _codes(rows: pl.DataFrame) -> Ints:
+    return rows["code"].fill_null(-1).to_numpy().astype(np.int64)
+
+
+def _filled(column: pl.Series) -> NDArray[Any]:
+    """A column as an array, 0 where nothing is known."""
+    known = column.fill_null(0 if column.dtype != pl.Boolean else False)
+    return (known.fill_nan(0) if known.dtype.is_float() else known).to_numpy()
+
+
+def _pool(arrays: Arrays, name: str) -> PolicyPool:
+    prms = {}
+    for prm in arrays.names(name, "prms"):
+        prompt, tokens, summary = (
+            arrays.all(name, "prms", prm, part) for part in ("prompt", "tokens", "summary")
+        )
+        prms[prm] = PrmPool(prompt, tokens, summary)
+    greedy = arrays.full(name, "greedy_code")
+    return PolicyPool(
+        codes=arrays.all(name, "codes"),
+        prompt=arrays.all(name, "prompt"),
+        tokens=arrays.all(name, "tokens"),
+        steps=arrays.all(name, "steps"),
+        mean_logprob=arrays.all(name, "mean_logprob"),
+        min_logprob=arrays.all(name, "min_logprob"),
+        truncated=arrays.all(name, "truncated"),
+        greedy_code=arrays.all(name, "greedy_code") if greedy else None,
+        greedy_tokens=arrays.all(name, "greedy_tokens") if greedy else None,
+        prms=prms,
+    )
+
+
+def _tree(arrays: Arrays, choice: Choice) -> TreeRuns:
+    name = str(choice)
+    return TreeRuns(
+        code=arrays.all(name, "code"),
+        policy_tokens=arrays.all(name, "policy_tokens"),
+        prm_tokens=arrays.all(name, "prm_tokens"),
+        codes=arrays.ragged(-1, name, "codes"),
+        scores=arrays.ragged(0, name, "scores"),
+    )
+
+
+def _prms(pools: Mapping[str, PolicyPool], trees: Mapping[Choice, TreeRuns]) -> set[str]:
+    """PRMs that scored a pool or steered a tree."""
+    scored = {prm for pool in pools.values() for prm in pool.prms}
+    return scored | {choice.prm for choice in trees if choice.prm is not None}
+
+
+def _logged(
+    tables: Tables, pools: Mapping[str, PolicyPool], trees: Mapping[Choice, TreeRuns]
+) -> list[Choice]:
+    named = tables.scan("outcomes").select("policy", "prm", "plan").unique().collect()
+    if not named.is_empty():
+        chosen = [Choice(policy, prm or None, Plan.parse(plan)) for policy, prm, plan in named.iter_rows()]
+        # a tree's PRM need not have scored the pool: the tree then takes no probe
+        return [
+            choice
+            for choice in chosen
+            if (
+                choice in trees
+                if choice.plan.is_tree
+                else choice.policy in pools and choice.prm in (None, *pools[choice.policy].prms)
+            )
+        ]
+    chosen = list(trees)
+    for name, pool in pools.items():
+        if pool.greedy_code is not None:
+            chosen.append(Choice(name, None, Plan.of("cot")))
+        sizes = [n for n in (1, 4, 16, 64, 256) if 2 * n <= pool.draws]
+        chosen += [Choice(name, None, Plan.of("majority", n=n)) for n in sizes]
+        for prm in pool.prms:
+            chosen += [
+                Choice(name, prm, Plan.of(strategy, n=n, score="last"))
+                for strategy in ("best_of_n", "weighted_vote")
+                for n in sizes[1:]
+            ]
+    return chosen

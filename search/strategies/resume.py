@@ -1,0 +1,64 @@
+"""Resume: what is left to ask for when a backend broke off in the middle of a request.
+
+Generation of each child resumes after the last token received. Drawing the child anew would make solutions
+shorter than the policy's, since a child that was cut off is more likely a long one. What is drawn this way
+has the policy's distribution, but other bits than an unbroken request would have had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from search.engines.protocol import ChildFinished, Request
+from search.seeds import seed_of
+
+__all__ = ["Resumption", "joined", "resumptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """A request for what children that had come equally far still lack.
+
+    ``parts[i]`` is what child i of ``request`` continues.
+    """
+
+    request: Request
+    parts: tuple[ChildFinished, ...]
+
+    def within(self, count: int, tokens: int) -> Resumption:
+        """The first ``count`` of its children, with at most ``tokens`` each."""
+        return Resumption(replace(self.request, n=count, max_tokens=tokens), self.parts[:count])
+
+
+def resumptions(request: Request, partial: Sequence[ChildFinished]) -> list[Resumption]:
+    """Requests that end the children in ``partial``; those without a token yet share one."""
+    groups: dict[tuple[int, ...], list[ChildFinished]] = {}
+    for part in partial:
+        groups.setdefault(part.token_ids, []).append(part)
+    found = []
+    for tokens, parts in groups.items():
+        rest = Request(
+            prompt=request.prompt + tokens,
+            n=len(parts),
+            max_tokens=max(1, request.max_tokens - len(tokens)),
+            sampling=request.sampling,
+            seed=seed_of(request.seed, "mended", parts[0].child, len(tokens)),
+            stop=request.stop,
+            logprobs=request.logprobs,
+            stream=request.stream,
+        )
+        found.append(Resumption(rest, tuple(parts)))
+    return found
+
+
+def joined(part: ChildFinished, rest: ChildFinished) -> ChildFinished:
+    """A child of two pieces. Logprobs only where both pieces have them."""
+    whole = bool(part.logprobs or not part.token_ids) and bool(rest.logprobs or not rest.token_ids)
+    return replace(
+        rest,
+        child=part.child,
+        text=part.text + rest.text,
+        token_ids=part.token_ids + rest.token_ids,
+        logprobs=part.logprobs + rest.logprobs if whole else (),
+    )

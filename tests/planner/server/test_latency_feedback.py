@@ -1,0 +1,39 @@
+"""What the latency model learns from a solution: how long after it was told to end its answer had left."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from planner.executor import Solution
+from planner.latency import Latency
+from planner.objective import Price
+from planner.server.arrival import Arrival
+from planner.server.latency_feedback import learn
+from planner.server.resolved_budget import ResolvedBudget
+from search.budget import Budget
+from search.choice import Choice
+from search.plan import Plan
+from search.result import Outcome, Spend
+
+
+def solution(seconds: float) -> Solution:
+    """That took so long, and ended by itself."""
+    choice = Choice("policy", None, Plan.parse("majority(n=4)"))
+    return Solution("7", Outcome.ANSWERED, choice, (), (), 0.5, 10.0, 10.0, Spend(seconds=seconds))
+
+
+@pytest.mark.parametrize(("took", "late"), [(1.5, 0.5), (1.0, 0.0), (0.9, None)])
+async def test_whatever_worked_to_its_deadline_tells_how_late_it_was(took: float, late: float | None) -> None:
+    latency = Latency()
+    heard: list[float] = []
+    latency.overran = heard.append  # type: ignore[assignment, method-assign]
+    service: Any = SimpleNamespace(latency=latency, admission=SimpleNamespace(running=1))
+    context: Any = SimpleNamespace(ask=SimpleNamespace(n=1))
+    arrival = Arrival.begin()
+    learn(service, context, solution(took), ResolvedBudget(Price(0.0), None, Budget(seconds=1.0)))
+    assert heard == []  # the answer has not left
+    arrival.left()
+    assert heard == ([] if late is None else [pytest.approx(late, abs=0.2)])

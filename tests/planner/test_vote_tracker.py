@@ -1,0 +1,134 @@
+"""The vote tracker of a run: what it tells is the same whether comparing answers waits for others or not."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from planner import executor, vote_tracker
+from planner.events import Drawn, Event, Grown
+from planner.executor import perform, solve
+from planner.objective import Price
+from planner.planner import Planner
+from search.choice import Choice
+from search.engines.scripted import ScriptedEngine
+from search.grading.text import TextDomain
+from search.plan import Plan
+from search.problem import Problem
+from search.rewards.scripted import ScriptedReward
+from search.strategies import conclusion
+from search.strategies.protocol import Setting
+
+PROBLEM = Problem("p1", "f", "text", "work out the sum of 3 + 41 + 7", "51")
+PLANS = ("majority(n=9)", "weighted_vote(n=9, score=last)", "beam_search(n=8, width=2)")
+
+
+class Waiting(TextDomain):
+    """Compares when the loop lets it: each comparison waits for a turn of the loop."""
+
+    name = "waiting"
+    waits = True
+
+    def __init__(self) -> None:
+        self.turns = threading.Semaphore(0)
+        self.wanted = 0
+        self.threads: set[int] = set()
+
+    def equal(self, problem: Problem, first: str, second: str) -> bool:
+        self.threads.add(threading.get_ident())
+        self.wanted += 1
+        assert self.turns.acquire(timeout=20.0), "only the loop can let it compare"
+        return super().equal(problem, first, second)
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> Waiting:
+    """Answers are compared by ``Waiting`` wherever a request compares them."""
+    found = Waiting()
+    monkeypatch.setattr(vote_tracker, "domain", lambda name: found)
+    monkeypatch.setattr(conclusion, "domain", lambda name: found)
+    monkeypatch.setattr(executor, "grading", lambda name: found)
+    return found
+
+
+async def served(domain: Waiting) -> None:
+    """Lets comparisons go on, from the loop."""
+    given = 0
+    while True:
+        for _ in range(domain.wanted - given):
+            domain.turns.release()
+        given = domain.wanted
+        await asyncio.sleep(0.001)
+
+
+def settings(engine: ScriptedEngine) -> dict[tuple[str, str | None], Setting]:
+    rewards = [
+        ScriptedReward(lambda q, steps: 0.9 if "51" in steps[-1] else 0.3, name=name, parameters=1_000_000)
+        for name in ("good", "bad")
+    ]
+    return {(engine.card.name, reward.card.name): Setting(engine, reward) for reward in rewards}
+
+
+def writes(text: str, rng: Random) -> str:
+    right = rng.random() < 0.6
+    if text.endswith("\n"):
+        return "# 51" if right else f"# {rng.randint(1, 9)}"
+    return "3 + 41 = 44\n# 51" if right else f"hm\n# {rng.randint(1, 9)}"
+
+
+async def heard(plan: str) -> list[tuple[object, ...]]:
+    """What a listener hears of a forced plan, but for what was spent when it did."""
+    events: list[Event] = []
+    choice = Choice("small", "good" if "majority" not in plan else None, Plan.parse(plan))
+    engine = ScriptedEngine(writes, name="small", parameters=1_000_000)
+    solution = await perform(PROBLEM, choice, settings(engine), seed=3, listener=events.append)
+    told: list[tuple[object, ...]] = [(solution.answer, solution.chosen, solution.candidates)]
+    for event in events:
+        if isinstance(event, Drawn):
+            told.append((event.draw, event.candidate, event.votes, event.missing))
+        elif isinstance(event, Grown):
+            told.append((event.node, event.answer, event.votes))
+        else:
+            told.append((type(event),))
+    return told
+
+
+@pytest.mark.parametrize("plan", PLANS)
+async def test_comparing_that_waits_is_told_as_any_other(plan: str, request: pytest.FixtureRequest) -> None:
+    plain = await heard(plan)
+    domain: Waiting = request.getfixturevalue("waiting")
+    turns = asyncio.ensure_future(served(domain))
+    assert await heard(plan) == plain
+    turns.cancel()
+    assert domain.wanted > 0
+    assert threading.get_ident() not in domain.threads
+
+
+async def test_looks_are_grouped_beside_the_loop(planner: Planner, waiting: Waiting) -> None:
+    stages = []
+    for stage in planner.stages:  # a rule that looks as far as it can
+        centre = stage.centre.copy()
+        if stage.actions.next_probe is not None:
+            centre[len(stage.choices) :] += 50.0
+        stages.append(replace(stage, centre=centre))
+    every = {}
+    for policy, size in (("small", 1_000_000), ("large", 4_000_000)):
+        every |= settings(ScriptedEngine(writes, name=policy, parameters=size))
+    turns = asyncio.ensure_future(served(waiting))
+    solution = await solve(
+        PROBLEM,
+        replace(planner, stages=tuple(stages)),
+        every,
+        objective=Price(0.0),
+        allow_foreign=True,
+        seed=3,
+    )
+    turns.cancel()
+    assert len(solution.stages) == len(planner.stages) > 1
+    assert solution.answer == "51"
+    assert waiting.wanted > 0
+    assert threading.get_ident() not in waiting.threads
