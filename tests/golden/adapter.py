@@ -18,7 +18,7 @@ __all__ = [
     "decide",
     "lab_problems",
     "load_planner",
-    "looks",
+    "probes",
     "read_table",
     "run_command",
     "save_planner",
@@ -51,10 +51,10 @@ def save_planner(planner: Any, folder: Path) -> None:
     planner.save(folder)
 
 
-def looks(planner: Any) -> list[Json]:
+def probes(planner: Any) -> list[Json]:
     """What the planner can have seen when it decides: policy, number of samples and PRM, in its order."""
     return [
-        {"policy": stage.look.policy, "samples": stage.look.samples, "prm": stage.look.prm}
+        {"policy": stage.probe.policy, "samples": stage.probe.samples, "prm": stage.probe.prm}
         for stage in planner.stages
     ]
 
@@ -62,7 +62,7 @@ def looks(planner: Any) -> list[Json]:
 def decide(planner: Any, case: Mapping[str, Any]) -> Json:
     """One decision, or the name of the error. ``cases.py`` says what a case has."""
     from planner.exploration import Exploration
-    from planner.labels import Look
+    from planner.labels import Probe
     from search.errors import PlannerError
     from search.result import Candidate, Spend
 
@@ -70,7 +70,7 @@ def decide(planner: Any, case: Mapping[str, Any]) -> Json:
     asked: Json = {"objective": objective, "cap": cap}
     asked |= {name: case[name] for name in ("domain", "abstain_below", "voteable") if name in case}
     if "explore" in case:
-        asked["steering"] = Exploration(0.5, len(planner.stages), random.Random(case["explore"]))
+        asked["decision_filter"] = Exploration(0.5, len(planner.stages), random.Random(case["explore"]))
     try:
         if "look" not in case:
             advice = planner.recommend(case["question"], **asked)
@@ -80,13 +80,13 @@ def decide(planner: Any, case: Mapping[str, Any]) -> Json:
                 for drawn in case["candidates"]
             ]
             asked |= {"spent": Spend(**case["spent"]), "groups": case.get("groups")}
-            advice = planner.decide(case["question"], Look(**case["look"]), seen, **asked)
+            advice = planner.decide(case["question"], Probe(**case["look"]), seen, **asked)
     except PlannerError as error:
         return {"error": type(error).__name__}
     runner = advice.runner_up
     return {
         "choice": str(advice.choice),
-        "look": None if advice.look is None else str(advice.look),
+        "look": None if advice.probe is None else str(advice.probe),
         "accuracy": advice.accuracy,
         "interval": list(advice.interval),
         "tokens": advice.tokens,

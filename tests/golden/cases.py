@@ -10,7 +10,7 @@ A decision's case has
     explore         seed of an explorer; left out: the best option is taken
     look            what has been seen: ``policy``, ``samples``, ``prm``; left out: the question only
     candidates, spent, groups
-                    what the look showed, what it took, and which answers are equal (left out: equal texts)
+                    what the probe showed, what it took, and which answers are equal (left out: equal texts)
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ __all__ = [
     "PRM",
     "REQUESTS",
     "TABLES",
-    "after_looks",
-    "before_looks",
+    "after_probes",
+    "before_probes",
     "scores",
     "writes",
 ]
@@ -84,7 +84,7 @@ BUDGETS: tuple[Json, ...] = (
 )
 
 
-def before_looks(problems: Sequence[Mapping[str, Any]], count: int) -> list[Json]:
+def before_probes(problems: Sequence[Mapping[str, Any]], count: int) -> list[Json]:
     """Cases of decisions that see the question only."""
     asked = [
         *({"question": problem["question"], "domain": problem["domain"]} for problem in problems),
@@ -108,22 +108,22 @@ def before_looks(problems: Sequence[Mapping[str, Any]], count: int) -> list[Json
     return found
 
 
-def after_looks(problems: Sequence[Mapping[str, Any]], looks: Sequence[Json], count: int) -> list[Json]:
-    """Cases of decisions after looks; what the looks showed is made up from a fixed seed."""
+def after_probes(problems: Sequence[Mapping[str, Any]], probes: Sequence[Json], count: int) -> list[Json]:
+    """Cases of decisions after probes; what the probes showed is made up from a fixed seed."""
     rng = random.Random(10)
     budgets = _budgets()
     found: list[Json] = []
-    for place, (problem, look) in enumerate(
-        islice(zip(cycle(problems), _slowly(looks), strict=False), count)
+    for place, (problem, probe) in enumerate(
+        islice(zip(cycle(problems), _slowly(probes), strict=False), count)
     ):
-        drawn = [_candidate(rng, look["prm"] is not None) for _ in range(look["samples"])]
+        drawn = [_candidate(rng, probe["prm"] is not None) for _ in range(probe["samples"])]
         case: Json = {
             "question": problem["question"],
             "domain": problem["domain"],
             "budget": next(budgets),
-            "look": look,
+            "look": probe,
             "candidates": drawn,
-            "spent": _spent(rng, drawn, look["prm"] is not None),
+            "spent": _spent(rng, drawn, probe["prm"] is not None),
         }
         if place % 7 == 2:  # a domain's equality may join answers whose texts differ
             case["groups"] = [-1 if each["answer"] is None else 0 for each in drawn]
@@ -144,9 +144,9 @@ def _budgets() -> Iterator[Json]:
         yield BUDGETS[at * 5 % len(BUDGETS)]
 
 
-def _slowly(looks: Sequence[Json]) -> Iterator[Json]:
+def _slowly(probes: Sequence[Json]) -> Iterator[Json]:
     """Each look for ten cases at a time."""
-    return (look for look in cycle(looks) for _ in range(10))
+    return (probe for probe in cycle(probes) for _ in range(10))
 
 
 def _candidate(rng: random.Random, scored: bool) -> Json:

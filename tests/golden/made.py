@@ -55,11 +55,11 @@ def rounded(value: Any) -> Any:
 
 
 def decision_cases() -> list[Json]:
-    """500 questions to the shipped planner, before looks and after."""
+    """500 questions to the shipped planner, before probes and after."""
     planner = adapter.load_planner(adapter.shipped_planner())
     problems = adapter.lab_problems("check", 21, dict.fromkeys(_DOMAINS, _ASKED))
-    looks = [look for look in adapter.looks(planner) if look["samples"]]
-    return [*cases.before_looks(problems, _BEFORE), *cases.after_looks(problems, looks, _AFTER)]
+    probes = [probe for probe in adapter.probes(planner) if probe["samples"]]
+    return [*cases.before_probes(problems, _BEFORE), *cases.after_probes(problems, probes, _AFTER)]
 
 
 def decisions(asked: Sequence[Mapping[str, Any]]) -> list[Json]:
