@@ -121,7 +121,7 @@ def unaffordable(stage: Stage, menu: Menu, rule: Rule) -> BudgetError:
 
 def one_greedy_answer(stage: Stage, menu: Menu) -> Recommendation:
     """The advice where answers cannot be compared."""
-    greedy = [i for i, c in enumerate(stage.choices) if c.plan.strategy == "cot"]
+    greedy = [i for i, c in enumerate(stage.choices) if c.plan.is_greedy]
     best = greedy[0] if greedy else int(menu.costs.flops[0].argmin())
     return Recommendation(
         Choice(stage.choices[best].policy, None, Plan.of("cot")),

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from planner.decision import Costs
 from planner.labels import Probe
+from planner.ordered import ordered_values
 from planner.training_data import TrainingData
 from search.choice import Choice
 from search.errors import ArtefactError
@@ -28,6 +29,8 @@ Floats = NDArray[np.float64]
 
 #: 90% quantile of the standard normal distribution
 _Z90 = 1.2815515655446004
+#: random orders in which an adaptive vote or a cascade is replayed, per problem
+_RUNS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +163,14 @@ def fit_costs(
                 prm_prompt = (0.0, 0.0) if known else _line(characters, scored.prompt[rows])
                 ratio = float(scored.tokens[rows].mean()) / max(mean, 1.0)
             prm_flops = data.prms[choice.prm].flops(1.0)
-        if choice.plan.is_tree:
+        if choice.plan.must_run:
             policy_rate, tree_prm_rate = _tree_rates(data, choice, rows)
             prm_rate = tree_prm_rate + (ratio * drawn if probe.prm != choice.prm else 0.0)
             effective = float(choice.plan.n)
-        elif choice.plan.strategy == "cot":
+        elif choice.plan.is_ordered:
+            policy_rate, prm_rate, prm_flops = _ordered_rates(data, choice, probe, mean, rows)
+            prm_prompt, effective = (0.0, 0.0), max(policy_rate, 1.0)
+        elif choice.plan.is_greedy:
             assert pool.greedy_tokens is not None
             policy_rate, effective = float(pool.greedy_tokens[rows].mean()) / max(mean, 1.0), 1.0
         else:
@@ -187,6 +193,24 @@ def fit_costs(
             )
         )
     return tuple(out)
+
+
+def _ordered_rates(
+    data: TrainingData, choice: Choice, probe: Probe, mean: float, rows: NDArray[np.int64]
+) -> tuple[float, float, float]:
+    """Of an adaptive vote or a cascade: tokens of the leading policy and of all other models, per token of
+    one sample, and the other models' FLOPs per token."""
+    joins = probe.joins(choice)
+    k = probe.samples if joins else 0
+    probe = np.broadcast_to(np.arange(k), (len(data), 1, k)) if k else None
+    paid = bool(probe.samples) and probe.policy == choice.policy
+    found = ordered_values(data, choice, probe=probe, paid=paid, probes=1, runs=_RUNS)
+    own = float(found.lead_tokens[rows].mean())
+    prompt = 0.0 if paid else float(data.pools[choice.policy].prompt[rows].mean())
+    other = max(float(found.tokens[rows].mean()) - own - prompt, 0.0)
+    flops = float(found.flops[rows].mean()) - (own + prompt) * data.policies[choice.policy].flops(1.0)
+    scale = max(mean, 1.0)
+    return own / scale, other / scale, max(flops, 0.0) / other if other > 0 else 0.0
 
 
 def probe_cost(

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.ordered import OrderedValues, ordered_values
 from planner.training_data import PolicyPool, TrainingData
 from search.choice import Choice
+from search.winners import Ballots, winners
 
 __all__ = [
-    "Ballots",
     "Draws",
     "Probe",
     "costs_of",
@@ -30,7 +30,6 @@ __all__ = [
     "paid_for",
     "values_of",
     "values_of_all",
-    "winners",
 ]
 
 Floats = NDArray[np.float64]
@@ -39,8 +38,8 @@ Ints = NDArray[np.int64]
 #: rows x samples worked on at once: bounds the memory
 _CHUNK = 500_000
 
-#: the rule by which a plan over a pool picks its answer
-_RULES = {"majority": "majority", "best_of_n": "max", "weighted_vote": "weighted"}
+#: random orders in which an adaptive vote or a cascade is replayed, per problem and probe
+_RUNS = 16
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,13 +66,15 @@ class Probe:
 
     def joins(self, choice: Choice) -> bool:
         """Whether the probe's samples stay candidates under ``choice``."""
-        return bool(self.samples) and choice.policy == self.policy and choice.plan.strategy != "cot"
+        return bool(self.samples) and choice.policy == self.policy and choice.plan.described.joins_probe
 
     def allows(self, choice: Choice) -> bool:
         """Whether ``choice`` can follow: a vote cannot take fewer samples than were drawn."""
         if not self.samples or choice.policy != self.policy:
             return True
-        return choice.plan.strategy != "cot" and (choice.plan.is_tree or choice.plan.n >= self.samples)
+        described = choice.plan.described
+        fits = described.most_prior is None or described.most_prior >= self.samples
+        return described.joins_probe and fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +142,14 @@ def values_of_all(
     voted: dict[int, list[Choice]] = {}
     for choice in choices:
         pool = data.pools[choice.policy]
-        if choice.plan.strategy == "cot":
+        if choice.plan.is_greedy:
             assert pool.greedy_code is not None
             right = data.graded(pool.greedy_code)[:, None].astype(np.float64)
             out[choice] = np.repeat(right, draws.probes, axis=1)
-        elif choice.plan.is_tree:
+        elif choice.plan.must_run:
             out[choice] = _tree_values(data, choice, probe, draws, pool)
+        elif choice.plan.is_ordered:
+            out[choice] = _ordered(data, choice, probe, draws).right
         else:
             if choice.plan.n > draws.length:
                 raise ValueError(f"{choice.plan} takes {choice.plan.n} draws, got orders of {draws.length}")
@@ -176,10 +179,23 @@ def _pool_values(data: TrainingData, choices: Sequence[Choice], n: int, draws: D
             if choice.prm is not None:
                 scores = pool.prms[choice.prm].score(str(choice.plan.score))[begin : begin + step]
                 scores = scores.ravel()[taken - begin * pool.draws]
-            won = ballots.winners(scores, _RULES[choice.plan.strategy])
+            won = ballots.winners(scores, choice.plan.vote)
             correct = np.where(won >= 0, right[at, np.maximum(won, 0)], False)
             values[begin : begin + step] = correct.reshape(part.shape[:3]).mean(axis=2)
     return out
+
+
+def _ordered(data: TrainingData, choice: Choice, probe: Probe, draws: Draws) -> OrderedValues:
+    """What an adaptive vote or a cascade is worth and costs after a probe."""
+    joins = probe.joins(choice)
+    return ordered_values(
+        data,
+        choice,
+        probe=draws.probe(probe.samples) if joins else None,
+        paid=bool(probe.samples) and probe.policy == choice.policy,
+        probes=draws.probes,
+        runs=_RUNS,
+    )
 
 
 def _tree_values(data: TrainingData, choice: Choice, probe: Probe, draws: Draws, pool: PolicyPool) -> Floats:
@@ -201,90 +217,6 @@ def _tree_values(data: TrainingData, choice: Choice, probe: Probe, draws: Draws,
     size = probe.samples + width
     won = winners(codes.reshape(-1, size), both.reshape(-1, size), str(choice.plan.vote)).reshape(shape)
     return np.asarray(data.graded(won).mean(axis=2))
-
-
-def winners(codes: Ints, scores: NDArray[np.floating] | None, rule: str) -> Ints:
-    """The winning answer of each row of (rows, n) codes in draw order; -1 where none is readable.
-
-    ``rule``: ``majority`` (scores may be None), ``max`` or ``weighted``. Equal to ``search.votes.pick``
-    row by row, up to the rounding of weighted sums.
-    """
-    out = np.empty(len(codes), np.int64)
-    step = max(1, _CHUNK // max(codes.shape[1], int(codes.max(initial=0)) + 2))
-    for begin in range(0, len(codes), step):
-        mine = None if scores is None else scores[begin : begin + step]
-        out[begin : begin + step] = Ballots(codes[begin : begin + step]).winners(mine, rule)
-    return out
-
-
-class Ballots:
-    """Rows of codes (rows, n) in draw order, counted once for every rule that is asked of them."""
-
-    def __init__(self, codes: Ints) -> None:
-        self._codes = codes
-        self._width = int(codes.max(initial=0)) + 2
-
-    @cached_property
-    def _slots(self) -> Ints:
-        # one column more than there are answers: the first counts what is unreadable
-        return (self._codes + (1 + np.arange(len(self._codes)) * self._width)[:, None]).ravel()
-
-    @cached_property
-    def _counts(self) -> Ints:
-        return np.bincount(self._slots, minlength=len(self._codes) * self._width)
-
-    def winners(self, scores: NDArray[np.floating] | None, rule: str) -> Ints:
-        """As ``winners`` of this module has it."""
-        codes = self._codes
-        if codes.shape[1] == 1:
-            return codes[:, 0]
-        if rule == "max":
-            assert scores is not None
-            first = np.where(codes >= 0, scores, -np.inf).argmax(axis=1)
-            # where nothing is readable all are -inf, and the first is as unreadable as any
-            return np.asarray(codes[np.arange(len(codes)), first])
-        votes = self._counts
-        if rule == "weighted" and scores is not None:
-            votes = np.bincount(self._slots, scores.ravel().astype(np.float64), minlength=len(votes))
-        table = votes.reshape(-1, self._width)[:, 1:]
-        leader = table.argmax(axis=1)
-        top = table[np.arange(len(table)), leader]
-        # one answer ahead of all others has won, whatever the tie-breaks are
-        sure = (top > 0) & ((table >= (top - 1e-12 * np.abs(top))[:, None]).sum(axis=1) == 1)
-        out = np.where(sure, leader, -1)
-        open_rows = np.flatnonzero(~sure)
-        if len(open_rows):
-            held = np.take_along_axis(table[open_rows], np.maximum(codes[open_rows], 0), axis=1)
-            mine = None if scores is None else scores[open_rows]
-            out[open_rows] = _tied(codes[open_rows], held, mine, self._width)
-        return out
-
-
-def _tied(
-    codes: Ints, held: NDArray[np.integer] | Floats, scores: NDArray[np.floating] | None, width: int
-) -> Ints:
-    """``Ballots.winners`` of rows whose vote needs a tie-break; ``held`` (rows, n): votes of each answer."""
-    rows = np.arange(len(codes))
-    readable = codes >= 0
-    held = np.where(readable, held, -1.0)
-    top = held.max(axis=1, keepdims=True)
-    leads = readable & (held >= top - 1e-12 * np.abs(top))
-    if scores is not None:
-        value = np.where(leads, scores, -np.inf)
-        leads = leads & (value >= value.max(axis=1, keepdims=True))
-    chosen = codes[rows, leads.argmax(axis=1)]
-    # the last tie-break asks for the earliest member of each answer, whoever speaks for it
-    tied = np.flatnonzero((leads & (codes != chosen[:, None])).any(axis=1)) if scores is not None else ()
-    if len(tied):
-        n = codes.shape[1]
-        first = np.empty((len(tied), width), np.int64)
-        inside = np.where(readable[tied], codes[tied], width - 1)
-        at = np.arange(len(tied))
-        for place in range(n - 1, -1, -1):
-            first[at, inside[:, place]] = place
-        places = np.where(leads[tied], first[at[:, None], inside], n)
-        chosen[tied] = codes[tied, places.argmin(axis=1)]
-    return np.where(readable.any(axis=1), chosen, -1)
 
 
 def paid_for(data: TrainingData, probe: Probe, draws: Draws) -> tuple[Floats, Floats]:
@@ -315,7 +247,10 @@ def costs_of(data: TrainingData, choice: Choice, probe: Probe, draws: Draws) -> 
     shown = draws.probe(drawn) if drawn else None
     rest = pool.draws - drawn
     prm: Floats | float = 0.0
-    if choice.plan.is_tree:
+    if choice.plan.is_ordered:
+        found = _ordered(data, choice, probe, draws)
+        return found.tokens, found.flops
+    if choice.plan.must_run:
         runs = data.trees[choice]
         policy = runs.policy_tokens.mean(axis=1)[:, None] - (pool.prompt[:, None] if same else 0.0)
         prm = runs.prm_tokens.mean(axis=1)[:, None]
@@ -327,7 +262,7 @@ def costs_of(data: TrainingData, choice: Choice, probe: Probe, draws: Draws) -> 
                 if probe.prm == choice.prm
                 else prm + scored.tokens[at, shown].sum(axis=2)
             )
-    elif choice.plan.strategy == "cot":
+    elif choice.plan.is_greedy:
         assert pool.greedy_tokens is not None
         policy = prompt + pool.greedy_tokens[:, None]
     else:

@@ -63,8 +63,8 @@ class Work:
     def of(cls, choice: Choice, drawn: int = 0) -> Work:
         """A choice's, of which so many samples are there already."""
         plan = choice.plan
-        n = plan.n if plan.is_tree else max(1, plan.n - drawn)
-        return cls(choice.policy, choice.prm, n, plan.is_tree)
+        n = plan.n if plan.must_run else max(1, plan.n - drawn)
+        return cls(choice.policy, choice.prm, n, plan.must_run)
 
 
 @dataclass(frozen=True, slots=True)

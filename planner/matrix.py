@@ -85,9 +85,8 @@ def open_choices(data: TrainingData, probe: Probe) -> tuple[Choice, ...]:
     if probe.samples:
         known.add(Choice(probe.policy, None, Plan.of("majority", n=probe.samples)))
         for choice in data.choices:
-            if choice.policy == probe.policy and choice.plan.strategy in ("best_of_n", "weighted_vote"):
-                numbers = dict(choice.plan.parameters) | {"n": probe.samples}
-                known.add(replace(choice, plan=Plan.of(choice.plan.strategy, **numbers)))
+            if choice.policy == probe.policy and choice.plan.is_pooled and choice.plan.needs_prm:
+                known.add(replace(choice, plan=choice.plan.with_(n=probe.samples)))
     return tuple(sorted(known, key=str))
 
 

@@ -84,7 +84,9 @@ def voting(found: Sequence[Option], policy: str, accuracy: float) -> Voting | No
     votes = [
         option
         for option in found
-        if option.choice.policy == policy and option.choice.plan.strategy in ("majority", "cot")
+        if option.choice.policy == policy
+        and not option.choice.plan.needs_prm
+        and (option.choice.plan.is_pooled or option.choice.plan.is_greedy)
     ]
     if not votes:
         return None

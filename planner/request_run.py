@@ -77,15 +77,13 @@ class RequestRun:
         self._early_stopping = early_stopping
         self._clock = clock
         self._began = clock()
-        self._closed = Spend()  # of ledgers that are no longer in use
-        self._closed_usd = 0.0
         self._ledger: Ledger | None = None
         self._scored_by: str | None = None
 
     @property
     def spend(self) -> Spend:
         """Everything spent on this request; ``seconds`` since it began."""
-        spent = self._closed if self._ledger is None else self._closed + self._ledger.spend
+        spent = Spend() if self._ledger is None else self._ledger.spend
         return replace(spent, seconds=self._clock() - self._began)
 
     @property
@@ -93,7 +91,7 @@ class RequestRun:
         """Money spent; None without prices."""
         if self._prices is None:
             return None
-        return self._closed_usd + (0.0 if self._ledger is None else self._ledger.usd)
+        return 0.0 if self._ledger is None else self._ledger.usd
 
     @property
     def seconds_left(self) -> float:
@@ -158,7 +156,7 @@ class RequestRun:
             early_stopping=early_stopping,
             policy=setting.engine.card,
         )
-        setting = replace(setting, observer=tracker)
+        setting = replace(setting, observer=tracker, pairs=self._settings)
         result = await run_plan(self._problem, choice.plan, setting, seed=seed, prior=known, ledger=ledger)
         if choice.prm is not None:
             self._scored_by = choice.prm
@@ -187,28 +185,12 @@ class RequestRun:
         return setting
 
     def _ledger_for(self, setting: Setting, choice: Choice) -> Ledger:
-        """The ledger that goes on, or a new one with what is left when the models change.
-
-        A prompt counts once per model: the ledger of a policy goes on and takes in its first PRM.
-        """
+        """The request's ledger for these models: one budget, and a prompt counts once per model."""
         policy = setting.engine.card
         prm = setting.reward.card if setting.reward is not None and choice.prm is not None else None
-        held = self._ledger
-        if held is not None and held.policy == policy and (prm is None or held.prm in (None, prm)):
-            if prm is not None:
-                held.prm = prm
-            return held
-        if held is not None:
-            self._closed_usd = self.usd or 0.0
-            self._closed, self._ledger = self._closed + held.spend, None
-        self._ledger = Ledger(self._left(), policy, prm, self._prices)
-        return self._ledger
-
-    def _left(self) -> Budget:
-        budget, spent = self._budget, self._closed
-        return Budget(
-            tokens=None if budget.tokens is None else max(0, budget.tokens - spent.tokens),
-            flops=None if budget.flops is None else max(0.0, budget.flops - spent.flops),
-            seconds=self.seconds_left,
-            usd=None if budget.usd is None else max(0.0, budget.usd - self._closed_usd),
-        )
+        if self._ledger is None:
+            self._ledger = Ledger(
+                self._budget, policy, prm, self._prices, clock=self._clock, start=self._began
+            )
+            return self._ledger
+        return self._ledger.beside(policy, prm)

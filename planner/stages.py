@@ -90,7 +90,7 @@ class ActionSpec:
         following = self.next_probe or self.probe
         object.__setattr__(self, "_table", cost_table(every))
         object.__setattr__(
-            self, "_keeps", np.array([following.joins(c) and not c.plan.is_tree for c in self.choices])
+            self, "_keeps", np.array([following.joins(c) and not c.plan.must_run for c in self.choices])
         )
         object.__setattr__(self, "allows", np.array([following.allows(c) for c in self.choices]))
 

@@ -34,7 +34,7 @@ class EarlyStopping:
         Parameters
         ----------
         vote:
-            One of ``search.plan.VOTES``.
+            One of ``search.votes.VOTES``.
         weights:
             What each answer has: candidates for ``majority``, sums of scores in [0, 1] for ``weighted``.
         missing, flops:

@@ -23,8 +23,9 @@ from search.choice import Choice
 from search.errors import LogError
 from search.plan import Plan
 from search.scores import SCORES
+from search.strategies.replay import needs_of
 
-__all__ = ["PolicyPool", "PrmPool", "Tables", "TrainingData", "TreeRuns", "read_training_data"]
+__all__ = ["PolicyPool", "PrmPool", "Tables", "TrainingData", "TreeRuns", "read_training_data", "replayable"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -129,21 +130,25 @@ class TrainingData:
 
     def require(self, choice: Choice) -> None:
         """Raises LogError for a choice that the log cannot replay."""
-        pool = self.pools.get(choice.policy)
-        fits = pool is not None and (
-            choice in self.trees
-            if choice.plan.is_tree
-            else pool.greedy_code is not None
-            if choice.plan.strategy == "cot"
-            else choice.plan.n <= pool.draws and (choice.prm is None or choice.prm in pool.prms)
-        )
-        if not fits:
+        if not replayable(choice, self.pools, self.trees):
             raise LogError(f"a planner picks among choices that the log can replay, got {choice}")
 
     def graded(self, codes: NDArray[np.signedinteger[Any]]) -> Bools:
         """Whether answers (P, ...) are right; unreadable ones are not."""
         where = np.arange(len(codes)).reshape(-1, *(1,) * (codes.ndim - 1))
         return np.where(codes >= 0, self.right[where, np.maximum(codes, 0)], False)
+
+
+def replayable(choice: Choice, pools: Mapping[str, PolicyPool], trees: Mapping[Choice, TreeRuns]) -> bool:
+    """Whether these pools and runs hold what replaying a choice takes."""
+    needs = needs_of(choice)
+    if choice.policy not in pools or not needs.runs <= set(trees):
+        return False
+    return (
+        all(policy in pools and count <= pools[policy].draws for policy, count in needs.draws.items())
+        and all(policy in pools and pools[policy].greedy_code is not None for policy in needs.greedy)
+        and all(prm in pools[policy].prms for policy, prm in needs.scored)
+    )
 
 
 def read_training_data(
@@ -342,7 +347,9 @@ def _logged(
             for choice in chosen
             if (
                 choice in trees
-                if choice.plan.is_tree
+                if choice.plan.must_run
+                else replayable(choice, pools, trees)
+                if choice.plan.is_ordered
                 else choice.policy in pools and choice.prm in (None, *pools[choice.policy].prms)
             )
         ]

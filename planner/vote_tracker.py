@@ -18,14 +18,7 @@ from search.scores import score
 from search.strategies.observer import BeamEvent, Observer
 from search.votes import group
 
-__all__ = ["VoteTracker", "vote_of"]
-
-
-def vote_of(plan: Plan) -> str:
-    """How a plan picks its answer, one of ``search.plan.VOTES``."""
-    if plan.vote is not None:
-        return plan.vote
-    return {"best_of_n": "max", "weighted_vote": "weighted"}.get(plan.strategy, "majority")
+__all__ = ["VoteTracker"]
 
 
 class VoteTracker(Observer):
@@ -62,10 +55,10 @@ class VoteTracker(Observer):
         self._problem = problem
         self._domain = domain(problem.domain)
         self._plan = plan
-        self._vote = vote_of(plan)
+        self._vote = plan.vote
         self._spend = spend
         self._listener = listener
-        self._early_stopping = None if plan.is_tree else early_stopping
+        self._early_stopping = None if plan.must_run else early_stopping
         self._policy = policy
         self._candidates: dict[int, Candidate] = dict(enumerate(prior))
         self._places: dict[str, int] = {}  # answer -> group

@@ -14,7 +14,7 @@
 
 All caps are on *logical* cost: the prompt once per model, every generated token, every scored step
 once. Seconds are a deadline that strategies keep as well as a backend can cancel. A ledger belongs
-to one problem and one event loop: between two awaits nothing interleaves, so a reservation that
+to one request and one event loop: between two awaits nothing interleaves, so a reservation that
 ``affordable`` promised is granted. It knows nothing of engines, rewards or plans.
 """
 
@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 
 from search.cards import ModelCard
 from search.errors import BudgetError
@@ -95,24 +95,65 @@ class Prices:
             if not math.isfinite(value) or value < 0:
                 raise BudgetError(f"a price is a finite number of at least 0, got {name}={value}")
 
+    def of(self, prompt: int, generated: int) -> float:
+        """Dollars for so many tokens of the policy."""
+        return (self.prompt * prompt + self.generated * generated) / 1e6
+
+
+@dataclass(slots=True)
+class _Prompt:
+    """One prompt of a model: its length, whether it was sent, and how many open reservations send it."""
+
+    tokens: int
+    is_spent: bool = False
+    holders: int = 0
+
 
 @dataclass(slots=True)
 class _Account:
-    """Tokens of one model: what is spent, what is held, and its prompt, which counts once."""
+    """Tokens of one model: what is spent, what is held, and its prompts, each of which counts once."""
 
-    spent: int = 0  # without the prompt
-    held: int = 0  # without the prompt
-    prompt: int = 0
-    prompt_spent: bool = False
-    prompt_holders: int = 0
+    spent: int = 0  # without prompts
+    held: int = 0  # without prompts
+    prompts: dict[Hashable, _Prompt] = field(default_factory=dict)
+
+    def committed(self, key: Hashable) -> int:
+        """Tokens of the prompt ``key`` that count already."""
+        prompt = self.prompts.get(key)
+        return prompt.tokens if prompt is not None and (prompt.is_spent or prompt.holders) else 0
 
     @property
-    def prompt_committed(self) -> int:
-        return self.prompt if self.prompt_spent or self.prompt_holders else 0
+    def prompts_committed(self) -> int:
+        return sum(one.tokens for one in self.prompts.values() if one.is_spent or one.holders)
+
+    @property
+    def prompts_spent(self) -> int:
+        return sum(one.tokens for one in self.prompts.values() if one.is_spent)
 
     @property
     def total_spent(self) -> int:
-        return self.spent + (self.prompt if self.prompt_spent else 0)
+        return self.spent + self.prompts_spent
+
+
+@dataclass(slots=True)
+class _Book:
+    """What all ledgers of one request share: the budget, and an account per model and role."""
+
+    budget: Budget
+    prices: Mapping[str, Prices] | Prices | None
+    clock: Callable[[], float]
+    start: float
+    policies: dict[ModelCard, _Account] = field(default_factory=dict)
+    prms: dict[ModelCard, _Account] = field(default_factory=dict)
+    physical_policy: int = 0
+    physical_prm: int = 0
+
+    def price(self, card: ModelCard) -> Prices:
+        """The prices of one model. Raises BudgetError where there are none."""
+        prices = self.prices.get(card.name) if isinstance(self.prices, Mapping) else self.prices
+        if prices is None:
+            raise BudgetError(f"money needs the prices of every model, got none for {card.name!r}")
+        return prices
 
 
 class Reservation:
@@ -121,10 +162,17 @@ class Reservation:
     Made by ``Ledger.reserve`` only.
     """
 
-    __slots__ = ("_ledger", "_open", "policy_prompt", "policy_tokens", "prm_prompt", "prm_tokens")
+    __slots__ = ("_ledger", "_open", "policy_prompt", "policy_tokens", "prm_prompt", "prm_tokens", "prompt")
 
     def __init__(
-        self, ledger: Ledger, policy_tokens: int, prm_tokens: int, policy_prompt: bool, prm_prompt: bool
+        self,
+        ledger: Ledger,
+        *,
+        policy_tokens: int,
+        prm_tokens: int,
+        policy_prompt: bool,
+        prm_prompt: bool,
+        prompt: Hashable,
     ) -> None:
         self._ledger = ledger
         self._open = True
@@ -132,6 +180,7 @@ class Reservation:
         self.prm_tokens = prm_tokens
         self.policy_prompt = policy_prompt
         self.prm_prompt = prm_prompt
+        self.prompt = prompt
 
     @property
     def is_open(self) -> bool:
@@ -186,9 +235,14 @@ class Ledger:
     policy, prm:
         Cards that turn tokens into FLOPs. ``prm`` is None where no PRM can be asked.
     prices:
-        Needed for a money budget, and for ``usd``.
+        Of every model, or by the model's name. Needed for a money budget, and for ``usd``.
     clock:
-        Seconds, monotonic. The deadline counts from the making of the ledger.
+        Seconds, monotonic.
+    start:
+        When the deadline began to count; None: now.
+
+    A request that asks several models has a ledger for each pair of policy and PRM, made by ``beside``. They
+    share the budget, and each reads the request's totals.
 
     Sums are kept in whole tokens, and FLOPs and money are computed from the sums, so totals do not
     depend on the order of work. Raises BudgetError when money is capped without prices.
@@ -199,21 +253,36 @@ class Ledger:
         budget: Budget,
         policy: ModelCard,
         prm: ModelCard | None = None,
-        prices: Prices | None = None,
+        prices: Mapping[str, Prices] | Prices | None = None,
         clock: Callable[[], float] = time.monotonic,
+        start: float | None = None,
     ) -> None:
         if budget.usd is not None and prices is None:
             raise BudgetError(f"a budget in money needs prices, got usd={budget.usd} without")
-        self.budget = budget
+        self._open(_Book(budget, prices, clock, clock() if start is None else start), policy, prm)
+
+    def _open(self, book: _Book, policy: ModelCard, prm: ModelCard | None) -> None:
+        self._book = book
         self.policy = policy
         self.prm = prm
-        self.prices = prices
-        self._clock = clock
-        self._start = clock()
-        self._policy = _Account()
-        self._prm = _Account()
-        self._physical_policy = 0
-        self._physical_prm = 0
+        self._policy = book.policies.setdefault(policy, _Account())
+        self._prm = _Account() if prm is None else book.prms.setdefault(prm, _Account())
+
+    def beside(self, policy: ModelCard, prm: ModelCard | None = None) -> Ledger:
+        """A ledger for another pair of models, within the same budget and deadline."""
+        ledger = Ledger.__new__(Ledger)
+        ledger._open(self._book, policy, prm)
+        return ledger
+
+    @property
+    def budget(self) -> Budget:
+        """The hard caps of the whole request."""
+        return self._book.budget
+
+    @property
+    def prices(self) -> Mapping[str, Prices] | Prices | None:
+        """As given."""
+        return self._book.prices
 
     # -- asking and holding -------------------------------------------------------------------
 
@@ -225,29 +294,38 @@ class Ledger:
         prm_tokens: int = 0,
         policy_prompt: int = 0,
         prm_prompt: int = 0,
+        prompt: Hashable = None,
     ) -> int:
         """How many pieces of work, ``most`` at most, of this worst case each fit beside what is held.
 
         The prompts are needed once for all of them, and not at all when they count already.
         """
         low, high = 0, max(0, most)
-        if self._fits(high * policy_tokens, high * prm_tokens, policy_prompt, prm_prompt):
+        prompts = self._new_prompts(policy_prompt, prm_prompt, prompt)
+        if self._fits(high * policy_tokens + prompts[0], high * prm_tokens + prompts[1], prompts[0]):
             return high
         while low < high:
             middle = (low + high + 1) // 2
-            if self._fits(middle * policy_tokens, middle * prm_tokens, policy_prompt, prm_prompt):
+            if self._fits(middle * policy_tokens + prompts[0], middle * prm_tokens + prompts[1], prompts[0]):
                 low = middle
             else:
                 high = middle - 1
         return low
 
     def reserve(
-        self, *, policy_tokens: int = 0, prm_tokens: int = 0, policy_prompt: int = 0, prm_prompt: int = 0
+        self,
+        *,
+        policy_tokens: int = 0,
+        prm_tokens: int = 0,
+        policy_prompt: int = 0,
+        prm_prompt: int = 0,
+        prompt: Hashable = None,
     ) -> Reservation:
         """Hold a worst case. Raises BudgetError when it does not fit: ask ``affordable`` first.
 
-        ``policy_prompt`` / ``prm_prompt`` are the lengths of the problem's prompt for work that sends
-        it (0: it does not). Whoever sends it first pays; for the others it is free.
+        ``policy_prompt`` / ``prm_prompt`` are the lengths of the prompt for work that sends it (0: it does
+        not). Whoever sends it first pays; for the others it is free. ``prompt`` tells the policy's prompts
+        apart where a strategy asks more than the problem's question (None).
         """
         if min(policy_tokens, prm_tokens, policy_prompt, prm_prompt) < 0:
             raise BudgetError(
@@ -256,59 +334,71 @@ class Ledger:
             )
         if self.prm is None and (prm_tokens or prm_prompt):
             raise BudgetError(f"a ledger without a PRM reserves no PRM tokens, got {prm_tokens + prm_prompt}")
-        if not self._fits(policy_tokens, prm_tokens, policy_prompt, prm_prompt):
+        new_policy, new_prm = self._new_prompts(policy_prompt, prm_prompt, prompt)
+        if not self._fits(policy_tokens + new_policy, prm_tokens + new_prm, new_policy):
             raise BudgetError(
                 f"a reservation must fit the budget, got policy={policy_tokens}+{policy_prompt}, "
                 f"prm={prm_tokens}+{prm_prompt} beside {self.committed_tokens} tokens under {self.budget}"
             )
-        for account, prompt in ((self._policy, policy_prompt), (self._prm, prm_prompt)):
-            if prompt and account.prompt_committed not in (0, prompt):
+        for account, length, key in ((self._policy, policy_prompt, prompt), (self._prm, prm_prompt, None)):
+            if length and account.committed(key) not in (0, length):
                 raise BudgetError(
-                    f"a ledger serves one problem, with a prompt of {account.prompt} tokens, got {prompt}"
+                    f"a ledger serves one problem, with a prompt of {account.committed(key)} tokens, "
+                    f"got {length}"
                 )
-        for account, tokens, prompt in (
-            (self._policy, policy_tokens, policy_prompt),
-            (self._prm, prm_tokens, prm_prompt),
+        for account, tokens, length, key in (
+            (self._policy, policy_tokens, policy_prompt, prompt),
+            (self._prm, prm_tokens, prm_prompt, None),
         ):
             account.held += tokens
-            if prompt:
-                account.prompt = prompt
-                account.prompt_holders += 1
-        return Reservation(self, policy_tokens, prm_tokens, policy_prompt > 0, prm_prompt > 0)
+            if length:
+                held = account.prompts.setdefault(key, _Prompt(length))
+                held.tokens = length
+                held.holders += 1
+        return Reservation(
+            self,
+            policy_tokens=policy_tokens,
+            prm_tokens=prm_tokens,
+            policy_prompt=policy_prompt > 0,
+            prm_prompt=prm_prompt > 0,
+            prompt=prompt,
+        )
 
     def record_work(self, *, policy_tokens: int = 0, prm_tokens: int = 0) -> None:
         """Count physical tokens: what a backend really processed, cache hits left out."""
-        self._physical_policy += policy_tokens
-        self._physical_prm += prm_tokens
+        self._book.physical_policy += policy_tokens
+        self._book.physical_prm += prm_tokens
 
     # -- what has been spent ------------------------------------------------------------------
 
     @property
     def spend(self) -> Spend:
-        """What is spent so far, as a snapshot. What is only held is not in it."""
-        return self._spend(
-            self._policy.total_spent,
-            self._prm.total_spent,
-            self._physical_policy,
-            self._physical_prm,
+        """What the request has spent so far, as a snapshot. What is only held is not in it."""
+        book = self._book
+        return Spend(
+            sum(account.total_spent for account in book.policies.values()),
+            sum(account.total_spent for account in book.prms.values()),
+            book.physical_policy,
+            book.physical_prm,
+            sum(
+                card.flops(account.total_spent)
+                for accounts in (book.policies, book.prms)
+                for card, account in accounts.items()
+            ),
             self.seconds,
         )
 
     def since(self, before: Spend) -> Spend:
-        """What was spent after the snapshot ``before`` of this ledger."""
-        return self._spend(
-            self._policy.total_spent - before.policy_tokens,
-            self._prm.total_spent - before.prm_tokens,
-            self._physical_policy - before.physical_policy_tokens,
-            self._physical_prm - before.physical_prm_tokens,
-            self.seconds - before.seconds,
-        )
+        """What was spent after the snapshot ``before`` of this request."""
+        return self.spend - before
 
     @property
     def committed_tokens(self) -> int:
-        """Logical tokens spent and held, policy and PRM together: what a token budget caps."""
+        """Logical tokens spent and held, policies and PRMs together: what a token budget caps."""
         return sum(
-            account.spent + account.held + account.prompt_committed for account in (self._policy, self._prm)
+            account.spent + account.held + account.prompts_committed
+            for accounts in (self._book.policies, self._book.prms)
+            for account in accounts.values()
         )
 
     @property
@@ -316,13 +406,12 @@ class Ledger:
         """Money spent by the price table. Raises BudgetError without one."""
         if self.prices is None:
             raise BudgetError("money needs prices, got a ledger without")
-        prompt = self._policy.prompt if self._policy.prompt_spent else 0
-        return _usd(self.prices, prompt, self._policy.spent, self._prm.total_spent)
+        return self._usd(held=False)
 
     @property
     def seconds(self) -> float:
-        """Seconds since the ledger was made."""
-        return self._clock() - self._start
+        """Seconds since the request's first ledger was made."""
+        return self._book.clock() - self._book.start
 
     @property
     def seconds_left(self) -> float:
@@ -331,39 +420,70 @@ class Ledger:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _fits(self, policy_tokens: int, prm_tokens: int, policy_prompt: int, prm_prompt: int) -> bool:
-        prompt = self._policy.prompt_committed or policy_prompt
-        generated = self._policy.spent + self._policy.held + policy_tokens
-        scored = self._prm.spent + self._prm.held + prm_tokens + (self._prm.prompt_committed or prm_prompt)
-        budget = self.budget
-        if budget.tokens is not None and prompt + generated + scored > budget.tokens:
-            return False
-        if budget.flops is not None and self._flops(prompt + generated, scored) > budget.flops:
-            return False
-        return not (
-            budget.usd is not None
-            and self.prices is not None
-            and _usd(self.prices, prompt, generated, scored) > budget.usd
+    def _new_prompts(self, policy_prompt: int, prm_prompt: int, prompt: Hashable) -> tuple[int, int]:
+        """Tokens of the prompts that do not count yet."""
+        return (
+            0 if self._policy.committed(prompt) else policy_prompt,
+            0 if self._prm.committed(None) else prm_prompt,
         )
 
-    def _flops(self, policy_tokens: int, prm_tokens: int) -> float:
-        prm = 0.0 if self.prm is None else self.prm.flops(prm_tokens)
-        return self.policy.flops(policy_tokens) + prm
+    def _fits(self, policy_tokens: int, prm_tokens: int, prompt_tokens: int) -> bool:
+        """Whether so much more fits; ``prompt_tokens`` of the policy's are its prompt (money tells them
+        apart)."""
+        budget = self.budget
+        if budget.tokens is not None and self.committed_tokens + policy_tokens + prm_tokens > budget.tokens:
+            return False
+        if budget.flops is not None and self._flops(policy_tokens, prm_tokens) > budget.flops:
+            return False
+        if budget.usd is None:
+            return True
+        more = self._book.price(self.policy)
+        extra = more.of(prompt_tokens, policy_tokens - prompt_tokens)
+        if self.prm is not None:
+            extra += self._prm_price(self.prm) * prm_tokens / 1e6
+        return self._usd(held=True) + extra <= budget.usd
 
-    def _spend(self, policy: int, prm: int, physical_policy: int, physical_prm: int, seconds: float) -> Spend:
-        return Spend(policy, prm, physical_policy, physical_prm, self._flops(policy, prm), seconds)
+    def _flops(self, policy_tokens: int, prm_tokens: int) -> float:
+        """FLOPs of all that counts, with so much more of this ledger's models."""
+        total = 0.0
+        for accounts, own, more in (
+            (self._book.policies, self._policy, policy_tokens),
+            (self._book.prms, self._prm, prm_tokens),
+        ):
+            for card, account in accounts.items():
+                tokens = account.spent + account.held + account.prompts_committed
+                total += card.flops(tokens + more if account is own else tokens)
+        return total
+
+    def _usd(self, *, held: bool) -> float:
+        total = 0.0
+        for card, account in self._book.policies.items():
+            prompts = account.prompts_committed if held else account.prompts_spent
+            if tokens := account.spent + (account.held if held else 0) + prompts:
+                total += self._book.price(card).of(prompts, tokens - prompts)
+        for card, account in self._book.prms.items():
+            prompts = account.prompts_committed if held else account.prompts_spent
+            if tokens := account.spent + (account.held if held else 0) + prompts:
+                total += self._prm_price(card) * tokens / 1e6
+        return total
+
+    def _prm_price(self, card: ModelCard) -> float:
+        """Per million tokens: the PRM's own price, or what the policy's table says of PRMs."""
+        prices = self.prices
+        if isinstance(prices, Mapping) and card.name not in prices:
+            return self._book.price(self.policy).prm
+        return self._book.price(card).prm
 
     def _settle(self, reservation: Reservation, policy_tokens: int, prm_tokens: int, *, sent: bool) -> None:
-        for account, held, spent, prompt in (
-            (self._policy, reservation.policy_tokens, policy_tokens, reservation.policy_prompt),
-            (self._prm, reservation.prm_tokens, prm_tokens, reservation.prm_prompt),
+        own = reservation.policy_tokens, policy_tokens, reservation.policy_prompt
+        judged = reservation.prm_tokens, prm_tokens, reservation.prm_prompt
+        for account, key, (held, spent, has_prompt) in (
+            (self._policy, reservation.prompt, own),
+            (self._prm, None, judged),
         ):
             account.held -= held
             account.spent += spent
-            if prompt:
-                account.prompt_holders -= 1
-                account.prompt_spent = account.prompt_spent or sent
-
-
-def _usd(prices: Prices, prompt: int, generated: int, scored: int) -> float:
-    return (prices.prompt * prompt + prices.generated * generated + prices.prm * scored) / 1e6
+            if has_prompt:
+                prompt = account.prompts[key]
+                prompt.holders -= 1
+                prompt.is_spent = prompt.is_spent or sent

@@ -131,22 +131,22 @@ class Campaign:
     # ---- what is to be done
 
     def _policy_units(self, policy: str, groups: list[tuple[Problem, ...]]) -> Iterator[Unit]:
-        plans = self.grid.plans()
+        plans, needs = self.grid.plans(), self.grid.needs(policy)
         block = Plan.of("majority", n=self.grid.block)
-        if Plan.of("cot") in plans:
+        if needs.greedy:
             for group in groups:
                 yield self._unit("samples", group, policy, "", Plan.of("cot"), -1)
-        firsts = range(0, self.grid.samples, self.grid.block) if _any_pool(plans) else range(0)
+        firsts = range(0, self.grid.samples, self.grid.block) if needs.draws[policy] else range(0)
         for first in firsts:
             for group in groups:
                 yield self._unit("samples", group, policy, "", block, first)
         for prm in self.grid.prms(policy):
-            if any(plan.needs_prm and not plan.is_tree for plan in plans):
+            if (policy, prm) in needs.scored:
                 for first in firsts:
                     for group in groups:
                         yield self._unit("scores", group, policy, prm, block, first)
             for plan in plans:
-                if plan.is_tree:
+                if plan.must_run:
                     for run in range(self.grid.runs):
                         for group in groups:
                             yield self._unit("runs", group, policy, prm, plan, run)
@@ -310,10 +310,6 @@ class Campaign:
             pl.col("policy") == unit.policy, wanted, pl.col("problem_id").is_in(ids)
         )
         return query.select(columns).sort(TABLES["samples"].key).collect()
-
-
-def _any_pool(plans: Sequence[Plan]) -> bool:
-    return any(not plan.is_tree and plan.strategy != "cot" for plan in plans)
 
 
 def _tokens_of(table: str, frame: pl.DataFrame) -> int:

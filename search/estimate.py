@@ -97,9 +97,9 @@ def estimate(
     assumptions = [f"{flops_per_second:.3g} FLOPs per second", f"{len(problems)} problems"]
     stages: list[Stage] = []
     plans = grid.plans()
-    trees = [plan for plan in plans if plan.is_tree]
-    pooled = [plan for plan in plans if not plan.is_tree and plan.strategy != "cot"]
+    trees = [plan for plan in plans if plan.must_run]
     for policy in grid.policies:
+        needs = grid.needs(policy)
         rate = _rate(problems, policy, log, tokens_per_sample, assumptions)
         writer = loader.policy_card(policy)
 
@@ -109,13 +109,13 @@ def estimate(
             flops = writer.flops(generated) + (loader.prm_card(prm).flops(scored) if prm else 0.0)
             return Stage(name, generated, scored, flops, flops / flops_per_second / 3600.0)
 
-        if Plan.of("cot") in plans:
+        if needs.greedy:
             stages.append(stage(f"{policy}: greedy", len(problems) * (rate.prompt + rate.generated)))
-        if pooled:
+        if needs.draws[policy]:
             per_problem = rate.prompt + grid.samples * rate.generated
             stages.append(stage(f"{policy}: {grid.samples} samples", len(problems) * per_problem))
         for prm in grid.prms(policy):
-            if any(plan.needs_prm for plan in pooled):
+            if (policy, prm) in needs.scored:
                 per_problem = rate.judged_prompt + grid.samples * rate.scored
                 stages.append(stage(f"{policy}: scores by {prm}", 0.0, prm, len(problems) * per_problem))
             for plan in trees:

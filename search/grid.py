@@ -6,6 +6,7 @@
     prune = ["last"]
     score = ["last", "min"]  # of best_of_n and weighted_vote; tree_score = ["last"] for trees
     vote = ["max"]
+    plan = ["adaptive_vote(n=16, stop=0.9)"]  # further plans, written out
     runs = 2                 # of every tree plan
     prompt = "auto"          # how policies are asked (search/prompts.py); template, delimiter of your own
 
@@ -20,26 +21,28 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from itertools import product
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from search.choice import Choice
 from search.engines.protocol import Sampling
 from search.errors import GridError
-from search.plan import GRAMMAR, Plan
+from search.plan import Plan
 from search.prompts import choose
 from search.strategies.protocol import Limits
+from search.strategies.registry import STRATEGIES
+from search.strategies.replay import Needs, needs_of
 
 __all__ = ["Grid", "Pair"]
 
 _Number = Annotated[int, Field(ge=1, le=65536)]
 _Score = Literal["min", "last", "mean", "prod"]
 _Vote = Literal["max", "majority", "weighted"]
-_Strategy = Literal["cot", "majority", "best_of_n", "weighted_vote", "beam_search", "dvts"]
+#: what a grid tries unless it says otherwise
+_STRATEGIES = ("cot", "majority", "best_of_n", "weighted_vote", "beam_search", "dvts")
 
 
 class Pair(BaseModel):
@@ -59,7 +62,11 @@ class Grid(BaseModel):
     pair:
         What runs with what. At least one.
     strategies, n, width, prune, score, vote:
-        Their product gives the plans; ``score`` is that of the sampling strategies.
+        Their product gives the plans; ``score`` is that of the sampling strategies. A strategy is a name that
+        ``planner plugins`` lists, or a dotted path to a class.
+    plan:
+        Further plans, written out: ``adaptive_vote(n=16)``, or ``cascade(first=m: majority(n=4), then=l:
+        cot())`` of several policies.
     tree_n, tree_score:
         The same for tree searches, whose every plan is run anew. ``tree_n`` left out: the values of
         ``n`` that are at least as large as the width.
@@ -86,7 +93,8 @@ class Grid(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     pair: Annotated[list[Pair], Field(min_length=1)]
-    strategies: Annotated[list[_Strategy], Field(min_length=1)] = list(get_args(_Strategy))
+    strategies: list[Annotated[str, Field(min_length=1)]] = list(_STRATEGIES)
+    plan: list[Annotated[str, Field(min_length=1)]] = []
     n: Annotated[list[_Number], Field(min_length=1)] = [1, 4, 16, 64]
     tree_n: list[_Number] | None = None
     width: Annotated[list[_Number], Field(min_length=1)] = [4]
@@ -114,16 +122,20 @@ class Grid(BaseModel):
             raise ValueError(
                 f"samples must be divisible by block, got samples={self.samples}, block={self.block}"
             )
-        sampled = [n for n in self.n if any(not _is_tree(name) and GRAMMAR[name] for name in self.strategies)]
-        if sampled and max(sampled) > self.samples:
+        largest = max(
+            (count for choice in self.choices() for count in needs_of(choice).draws.values()), default=0
+        )
+        if largest > self.samples:
             raise ValueError(
-                f"samples must be at least the largest n, got samples={self.samples}, n={max(sampled)}"
+                f"samples must be at least the largest n, got samples={self.samples}, n={largest}"
             )
         for place, pair in enumerate(self.pair):
             if pair in self.pair[:place]:
                 raise ValueError(f"a pair is given once, got {pair.policy} x {pair.prm or '-'} twice")
         choose(self.prompt, template=self.template, delimiter=self.delimiter)
-        self.plans()
+        if not self.plans():
+            raise ValueError("a grid needs strategies or plans, got neither")
+        self._check_parts()
         return self
 
     @classmethod
@@ -177,9 +189,16 @@ class Grid(BaseModel):
         add the price of a PRM.
         """
         found: dict[Plan, None] = {}
-        for strategy in self.strategies:
-            for plan in self._plans_of(strategy):
-                found.setdefault(plan)
+        axes: dict[str, object] = {
+            **{"n": self.n, "width": self.width, "prune": self.prune, "score": self.score, "vote": self.vote},
+            **{"tree_n": self.tree_n, "tree_score": self.tree_score, "strategies": self.strategies},
+        }
+        for name in self.strategies:
+            strategy = STRATEGIES.get(name)
+            for values in strategy.variants(axes):
+                found.setdefault(Plan.of(strategy.name, **values))
+        for text in self.plan:
+            found.setdefault(Plan.parse(text))
         return tuple(found)
 
     def choices(self) -> tuple[Choice, ...]:
@@ -187,34 +206,36 @@ class Grid(BaseModel):
         found: dict[Choice, None] = {}
         for pair in self.pair:
             for plan in self.plans():
-                if not plan.needs_prm:
+                if plan.parts:
+                    lead = plan.parts[0]
+                    if lead.policy == pair.policy:
+                        found.setdefault(Choice(lead.policy, lead.prm if plan.needs_prm else None, plan))
+                elif not plan.needs_prm:
                     found.setdefault(Choice(pair.policy, None, plan))
                 elif pair.prm is not None:
                     found.setdefault(Choice(pair.policy, pair.prm, plan))
         return tuple(found)
 
-    def _plans_of(self, strategy: str) -> list[Plan]:
-        if strategy == "cot":
-            return [Plan.of("cot")]
-        if strategy == "majority":
-            return [Plan.of("majority", n=n) for n in self.n]
-        if not _is_tree(strategy):
-            numbers = [n for n in self.n if n > 1 or "majority" not in self.strategies]
-            return [Plan.of(strategy, n=n, score=score) for n, score in product(numbers, self.score)]
-        plans = []
-        for width in self.width:
-            for n in self.tree_n if self.tree_n is not None else [n for n in self.n if n >= width]:
-                if n % width:
-                    raise ValueError(f"n must be divisible by width, got n={n}, width={width}")
-                plans += [
-                    Plan.of(strategy, n=n, width=width, prune=prune, score=score, vote=vote)
-                    for prune, score, vote in product(self.prune, self.tree_score, self.vote)
-                ]
-        return plans
+    def needs(self, policy: str) -> Needs:
+        """What campaigns draw, score and run of a policy, for all choices that ask it."""
+        every = [needs_of(choice) for choice in self.choices()]
+        return Needs(
+            {policy: max((one.draws.get(policy, 0) for one in every), default=0)},
+            frozenset(name for one in every for name in one.greedy if name == policy),
+            frozenset(pair for one in every for pair in one.scored if pair[0] == policy),
+            frozenset(run for one in every for run in one.runs if run.policy == policy),
+        )
 
-
-def _is_tree(strategy: str) -> bool:
-    return "width" in GRAMMAR[strategy]
+    def _check_parts(self) -> None:
+        """Every model inside a plan of several policies is one of the grid's pairs."""
+        known = {(pair.policy, pair.prm) for pair in self.pair}
+        policies = {pair.policy for pair in self.pair}
+        for plan in self.plans():
+            for part in plan.walk():
+                if (part.policy, part.prm) not in known and (
+                    part.prm is not None or part.policy not in policies
+                ):
+                    raise ValueError(f"a plan asks models of the grid's pairs, got {part.short} in {plan}")
 
 
 def _first(error: ValidationError) -> str:

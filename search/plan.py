@@ -7,46 +7,38 @@
     >>> Plan.parse("dvts(n=10, width=4)")
     Traceback (most recent call last):
     search.errors.PlanError: n must be divisible by width, got n=10, width=4
+    >>> str(Plan.parse("cascade(first=m: majority(n=4), then=l: cot())"))
+    'cascade(first=m: majority(n=4), tau=0.75, then=l: cot())'
 
-A plan knows nothing of policies and PRMs: with those it becomes a choice (``search.choice``).
+What a strategy's parameters are, and what follows from them, the strategy itself says
+(``search.strategies.protocol``). A plan knows nothing of policies and PRMs: with those it becomes a choice
+(``search.choice``); only a plan of several policies names them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from search.errors import PlanError
-from search.scores import SCORES
+from search.strategies.fields import Parameter, grammar_of
+from search.strategies.kinds import Replay
+from search.strategies.registry import STRATEGIES
 
-__all__ = ["GRAMMAR", "VOTES", "Plan"]
+if TYPE_CHECKING:
+    from search.choice import Choice
+    from search.strategies.protocol import Strategy
 
-#: how the answer is picked among the finished beams of a tree search
-VOTES = ("max", "majority", "weighted")
+__all__ = ["Plan"]
 
-_TREE: Mapping[str, int | str] = {"n": 16, "width": 4, "prune": "last", "score": "last", "vote": "max"}
-
-#: strategy -> its parameters in canonical order, with the values taken when they are left out
-GRAMMAR: Mapping[str, Mapping[str, int | str]] = MappingProxyType(
-    {
-        "cot": {},
-        "majority": {"n": 16},
-        "best_of_n": {"n": 16, "score": "last"},
-        "weighted_vote": {"n": 16, "score": "last"},
-        "beam_search": _TREE,
-        "dvts": _TREE,
-    }
-)
-
-#: largest n and width that parse: a plan beyond it is a slip of the keyboard
-_LARGEST = 65536
 #: characters of a plan: what was read is kept, and clients of a server write plans
 _LONGEST = 500
-_CALL = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
-_ALLOWED: Mapping[str, tuple[str, ...]] = {"score": SCORES, "prune": SCORES, "vote": VOTES}
+#: plans inside plans
+_DEEPEST = 4
+_CALL = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9.:]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,33 +50,33 @@ class Plan:
     """
 
     strategy: str
-    parameters: tuple[tuple[str, int | str], ...] = ()
+    parameters: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.strategy not in GRAMMAR:
-            raise PlanError(f"strategy must be one of {', '.join(GRAMMAR)}, got {self.strategy!r}")
+        grammar = _grammar(self.strategy)
         names = tuple(name for name, _ in self.parameters)
-        if names != tuple(GRAMMAR[self.strategy]):
+        if names != tuple(grammar):
             raise PlanError(
-                f"{self.strategy} takes ({', '.join(GRAMMAR[self.strategy])}) in this order, "
-                f"got ({', '.join(names)})"
+                f"{self.strategy} takes ({', '.join(grammar)}) in this order, got ({', '.join(names)})"
             )
         for name, value in self.parameters:
-            _check(name, value)
-        if self.is_tree and self.n % self.width:
-            raise PlanError(f"n must be divisible by width, got n={self.n}, width={self.width}")
+            grammar[name].check(name, value)
+        _described(self)  # rules between parameters
 
     @classmethod
-    def of(cls, strategy: str, **given: int | str) -> Plan:
-        """A plan from keyword arguments; parameters left out take the grammar's values."""
-        if strategy not in GRAMMAR:
-            raise PlanError(f"strategy must be one of {', '.join(GRAMMAR)}, got {strategy!r}")
-        known = GRAMMAR[strategy]
+    def of(cls, strategy: str, **given: Any) -> Plan:
+        """A plan from keyword arguments; parameters left out take the strategy's own values."""
+        known = _grammar(strategy)
         for name in given:
             if name not in known:
                 takes = ", ".join(known) if known else "no parameters"
                 raise PlanError(f"{strategy} takes {takes}, got {name!r}")
-        return cls(strategy, tuple((name, given.get(name, default)) for name, default in known.items()))
+        missing = [name for name, one in known.items() if one.is_required and name not in given]
+        if missing:
+            raise PlanError(f"{strategy} needs {', '.join(missing)}, got none")
+        return cls(
+            _name(strategy), tuple((name, given.get(name, one.default)) for name, one in known.items())
+        )
 
     @classmethod
     def parse(cls, text: str) -> Plan:
@@ -92,73 +84,170 @@ class Plan:
         return _parse(text)
 
     def __str__(self) -> str:
-        return f"{self.strategy}({', '.join(f'{name}={value}' for name, value in self.parameters)})"
+        return _written(self)
+
+    @property
+    def brief(self) -> str:
+        """The plan without the numbers that it takes anyway, n apart. It parses back.
+
+        >>> Plan.parse("beam_search(n=16, width=4, prune=last, score=last, vote=max)").brief
+        'beam_search(n=16)'
+        """
+        return f"{self.strategy}({', '.join(self.numbers)})"
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """``name=value`` of n and of each parameter that is not as usual."""
+        grammar = _grammar(self.strategy)
+        return tuple(
+            f"{name}={grammar[name].write(value)}"
+            for name, value in self.parameters
+            if name == "n" or grammar[name].is_required or value != grammar[name].default
+        )
+
+    def with_(self, **changed: Any) -> Plan:
+        """The same plan with other values. Raises PlanError.
+
+        >>> str(Plan.parse("majority(n=4)").with_(n=8))
+        'majority(n=8)'
+        """
+        return Plan.of(self.strategy, **{**dict(self.parameters), **changed})
+
+    @property
+    def described(self) -> Strategy:
+        """The strategy with these numbers: what it says of itself, and what runs it."""
+        return _described(self)
 
     @property
     def n(self) -> int:
-        """Samples drawn (1 for ``cot``); beams kept in flight for a tree search."""
-        return int(self._get("n", 1))
+        """Samples drawn at most (1 for ``cot``); beams kept in flight for a tree search."""
+        return _described(self).samples
 
     @property
     def width(self) -> int:
         """Children per surviving beam; 1 for strategies without a tree."""
-        return int(self._get("width", 1))
+        return int(dict(self.parameters).get("width", 1))
 
     @property
     def prune(self) -> str | None:
         """The score that steers the tree, None without one."""
-        return self._name("prune")
+        return dict(self.parameters).get("prune")
 
     @property
     def score(self) -> str | None:
         """The score that picks the answer, None where no PRM is asked."""
-        return self._name("score")
+        return dict(self.parameters).get("score") if self.needs_prm else None
 
     @property
-    def vote(self) -> str | None:
-        """How a tree search picks its answer, None for other strategies."""
-        return self._name("vote")
+    def vote(self) -> str:
+        """How it picks its answer, one of ``search.votes.VOTES``."""
+        return _described(self).vote
 
     @property
-    def is_tree(self) -> bool:
-        """Whether the PRM steers generation, so that pool samples cannot replay it."""
-        return "width" in GRAMMAR[self.strategy]
+    def must_run(self) -> bool:
+        """Whether nothing that a log holds of single samples can replay it (tree searches)."""
+        return _described(self).replays is Replay.NEVER
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether it is the greedy answer."""
+        return _described(self).replays is Replay.GREEDY
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether any n samples of a pool replay it, by its vote."""
+        return _described(self).replays is Replay.VOTE
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether samples of one or more policies, in an order, replay it."""
+        return _described(self).replays is Replay.ORDER
 
     @property
     def needs_prm(self) -> bool:
         """Whether a PRM must score anything."""
-        return "score" in GRAMMAR[self.strategy]
+        return _described(self).needs_reward
 
-    def _get(self, name: str, default: int | str) -> int | str:
-        return dict(self.parameters).get(name, default)
+    @property
+    def parts(self) -> tuple[Choice, ...]:
+        """The choices that it is made of; () for a plan of one policy."""
+        return _parts(self)
 
-    def _name(self, name: str) -> str | None:
-        value = dict(self.parameters).get(name)
-        return None if value is None else str(value)
+    def walk(self) -> Iterator[Choice]:
+        """Every choice inside, however deep."""
+        for part in self.parts:
+            yield part
+            yield from part.plan.walk()
 
 
-def _check(name: str, value: int | str) -> None:
-    if name in _ALLOWED:
-        if value not in _ALLOWED[name]:
-            raise PlanError(f"{name} must be one of {', '.join(_ALLOWED[name])}, got {value!r}")
-    elif not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LARGEST:
-        raise PlanError(f"{name} must be a whole number from 1 to {_LARGEST}, got {name}={value}")
+def _grammar(strategy: str) -> Mapping[str, Parameter]:
+    return grammar_of(STRATEGIES.get(strategy))
+
+
+def _name(strategy: str) -> str:
+    """A strategy's own name: a dotted path leads to a class that names itself."""
+    return strategy if strategy in STRATEGIES else STRATEGIES.get(strategy).name
+
+
+@lru_cache(maxsize=8192)
+def _described(plan: Plan) -> Strategy:
+    return STRATEGIES.get(plan.strategy)(**dict(plan.parameters))
+
+
+@lru_cache(maxsize=8192)
+def _parts(plan: Plan) -> tuple[Choice, ...]:
+    from search.choice import Choice
+
+    return tuple(value for _, value in plan.parameters if isinstance(value, Choice))
+
+
+@lru_cache(maxsize=8192)
+def _written(plan: Plan) -> str:
+    grammar = _grammar(plan.strategy)
+    inside = ", ".join(f"{name}={grammar[name].write(value)}" for name, value in plan.parameters)
+    return f"{plan.strategy}({inside})"
 
 
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Plan:
     if len(text) > _LONGEST:
         raise PlanError(f"a plan is written in at most {_LONGEST} characters, got {len(text)}")
+    wrong = f"a plan is written strategy(name=value, ...), got {text!r}"
     match = _CALL.fullmatch(text)
     if match is None:
-        raise PlanError(f"a plan is written strategy(name=value, ...), got {text!r}")
+        raise PlanError(wrong)
     strategy, inside = match.group(1), (match.group(2) or "").strip()
-    given: dict[str, int | str] = {}
-    for part in inside.split(",") if inside else ():
+    if inside.count("(") >= _DEEPEST * 4 or _depth(inside) >= _DEEPEST:
+        raise PlanError(f"plans are nested at most {_DEEPEST} deep, got {text!r}")
+    grammar, given = _grammar(strategy), dict[str, Any]()
+    for part in _split(inside) if inside else ():
         name, equals, raw = (piece.strip() for piece in part.partition("="))
         if not equals or not name or not raw:
-            raise PlanError(f"a plan is written strategy(name=value, ...), got {text!r}")
+            raise PlanError(wrong)
         if name in given:
             raise PlanError(f"a parameter is given once, got {name!r} twice in {text!r}")
-        given[name] = int(raw) if re.fullmatch(r"[+-]?[0-9]{1,9}", raw) else raw
+        given[name] = grammar[name].parse(name, raw) if name in grammar else raw
     return Plan.of(strategy, **given)
+
+
+def _split(inside: str) -> list[str]:
+    """The parts between commas that stand outside parentheses."""
+    parts, depth, begin = [], 0, 0
+    for place, character in enumerate(inside):
+        depth += (character == "(") - (character == ")")
+        if depth < 0:
+            raise PlanError(f"parentheses of a plan must match, got {inside!r}")
+        if character == "," and depth == 0:
+            parts.append(inside[begin:place])
+            begin = place + 1
+    if depth:
+        raise PlanError(f"parentheses of a plan must match, got {inside!r}")
+    return [*parts, inside[begin:]]
+
+
+def _depth(inside: str) -> int:
+    depth = deepest = 0
+    for character in inside:
+        depth += (character == "(") - (character == ")")
+        deepest = max(deepest, depth)
+    return deepest

@@ -56,6 +56,16 @@ class Spend:
             self.seconds + other.seconds,
         )
 
+    def __sub__(self, other: Spend) -> Spend:
+        return Spend(
+            self.policy_tokens - other.policy_tokens,
+            self.prm_tokens - other.prm_tokens,
+            self.physical_policy_tokens - other.physical_policy_tokens,
+            self.physical_prm_tokens - other.physical_prm_tokens,
+            self.flops - other.flops,
+            self.seconds - other.seconds,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

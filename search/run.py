@@ -10,7 +10,6 @@ from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.strategies.protocol import Setting
-from search.strategies.registry import STRATEGIES
 
 __all__ = ["run_plan"]
 
@@ -47,4 +46,4 @@ async def run_plan(
         ledger = Ledger(budget, setting.engine.card, None if setting.reward is None else setting.reward.card)
     elif budget is not UNLIMITED:
         raise BudgetError(f"a run takes a budget or a ledger, got both: {budget} and {ledger.budget}")
-    return await STRATEGIES[plan.strategy].run(problem, plan, setting, ledger, seed, prior)
+    return await plan.described.run(problem, setting, ledger, seed=seed, prior=prior)

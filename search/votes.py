@@ -18,10 +18,12 @@ import math
 from collections.abc import Sequence
 
 from search.grading.protocol import Domain
-from search.plan import VOTES
 from search.problem import Problem
 
-__all__ = ["group", "pick"]
+__all__ = ["VOTES", "group", "pick"]
+
+#: how an answer is picked among candidates
+VOTES = ("max", "majority", "weighted")
 
 
 def group(

@@ -233,7 +233,8 @@ def reference_of(matrix: Matrix) -> int:
         for place, choice in enumerate(matrix.choices):
             if (
                 choice.policy == matrix.probe.policy
-                and choice.plan.strategy == "majority"
+                and choice.plan.is_pooled
+                and not choice.plan.needs_prm
                 and choice.plan.n == matrix.probe.samples
             ):
                 return place

@@ -137,7 +137,7 @@ class Demo:
         """
         log = SearchLog.at(self.folder / name)
         tokens = sum(Campaign(problems, grid, log, self.loader).run(progress).tokens for grid in self.grids)
-        plans = {plan for grid in self.grids for plan in grid.plans() if not plan.is_tree}
+        plans = {plan for grid in self.grids for plan in grid.plans() if not plan.must_run}
         with log.writing():
             rebuild_outcomes(log, sorted(plans))
         return log, tokens

@@ -16,7 +16,7 @@ import polars as pl
 
 from search.log.bins import bins
 from search.log.store import SearchLog
-from search.plan import GRAMMAR, Plan
+from search.plan import Plan
 from training.policy import POLICIES
 from training.prm import PRMS
 
@@ -336,13 +336,7 @@ def _name(choice: tuple[str, str, str]) -> str:
 
 def _brief(plan: str) -> str:
     """A plan without what the grammar fills in, n apart."""
-    parsed = Plan.parse(plan)
-    told = [
-        f"{name}={value}"
-        for name, value in parsed.parameters
-        if name == "n" or GRAMMAR[parsed.strategy][name] != value
-    ]
-    return f"{parsed.strategy}({', '.join(told)})"
+    return Plan.parse(plan).brief
 
 
 def _mean(values: pl.Series) -> str:

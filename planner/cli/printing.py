@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from search.plan import GRAMMAR, Plan
+from search.plan import Plan
 
 __all__ = ["brief", "error_console", "json_text", "output_console", "percent", "print_json", "print_table"]
 
@@ -68,10 +68,7 @@ def brief(plan: Plan | str) -> str:
     >>> brief("weighted_vote(n=4, score=min)")
     'weighted_vote(n=4, score=min)'
     """
-    parsed = Plan.parse(plan) if isinstance(plan, str) else plan
-    usual = GRAMMAR[parsed.strategy]
-    shown = [f"{name}={value}" for name, value in parsed.parameters if name == "n" or value != usual[name]]
-    return f"{parsed.strategy}({', '.join(shown)})"
+    return (Plan.parse(plan) if isinstance(plan, str) else plan).brief
 
 
 def percent(share: float | None) -> str:

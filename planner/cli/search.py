@@ -164,7 +164,7 @@ def _build_outcomes(log: SearchLog, grid: Grid) -> None:
     before = log.read("outcomes", ["plan"])["plan"].unique().to_list()
     plans = {*grid.plans(), *map(Plan.parse, before)}
     with log.writing():
-        rebuild_outcomes(log, sorted(plan for plan in plans if not plan.is_tree))
+        rebuild_outcomes(log, sorted(plan for plan in plans if not plan.must_run))
 
 
 def _print_estimate(found: Estimate, as_json: bool) -> None:

@@ -161,7 +161,7 @@ class BaselineContext:
 
     def largest(self, policy: str) -> int:
         """The most samples that a logged plan draws of a policy: no baseline draws more."""
-        drawn = [c.plan.n for c in self.data.choices if c.policy == policy and not c.plan.is_tree]
+        drawn = [c.plan.n for c in self.data.choices if c.policy == policy and not c.plan.must_run]
         room = min(side.data.pools[policy].draws for side in self.sides if policy in side.data.pools)
         return min(max(drawn, default=1), room)
 

@@ -57,7 +57,7 @@ def majority(context: BaselineContext) -> Track | None:
     tables = [
         context.both(partial(votes, context, policy, sizes(context.largest(policy))))
         for policy in context.policies
-        if any(c.policy == policy and c.plan.strategy == "majority" for c in context.data.choices)
+        if any(c.policy == policy and c.plan.is_pooled and not c.plan.needs_prm for c in context.data.choices)
     ]
     return context.picked("majority", tables)
 
@@ -66,14 +66,18 @@ def best_of_n(context: BaselineContext) -> Track | None:
     """The best of n samples under any one PRM and score of a logged plan, at every n up to the largest."""
     known = context.data.choices
     kinds = sorted(
-        {(c.policy, str(c.prm), str(c.plan.score)) for c in known if c.plan.strategy == "best_of_n"}
+        {
+            (c.policy, str(c.prm), str(c.plan.score))
+            for c in known
+            if c.plan.is_pooled and c.plan.vote == "max"
+        }
     )
     tables = []
     for kind in kinds:
         largest = max(
             c.plan.n
             for c in known
-            if c.plan.strategy == "best_of_n" and (c.policy, str(c.prm), str(c.plan.score)) == kind
+            if c.plan.is_pooled and c.plan.vote == "max" and (c.policy, str(c.prm), str(c.plan.score)) == kind
         )
         ns = [n for n in sizes(min(largest, context.largest(kind[0]))) if n > 1]
         tables.append(context.both(partial(_best, context, kind, ns)))

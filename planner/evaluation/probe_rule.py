@@ -26,7 +26,7 @@ def probe_rule(context: BaselineContext, policy: str | None = None, *, k: int = 
     further = [
         c
         for c in context.data.choices
-        if c.policy == name and c.plan.strategy in ("majority", "best_of_n") and c.plan.n > k
+        if c.policy == name and c.plan.is_pooled and c.plan.vote != "weighted" and c.plan.n > k
     ]
     if not further:
         return None

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.features.probe import SUMMARY, summarise_padded
-from planner.labels import winners
 from planner.training_data import PolicyPool, PrmPool, TrainingData, TreeRuns
 from search.choice import Choice
 from search.scores import SCORES
+from search.winners import winners
 
 __all__ = ["SABOTAGES", "sabotaged"]
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from planner.labels import Draws, Probe, draw_probes, values_of
 from planner.training_data import TrainingData, TreeRuns
 from search.choice import Choice
-from search.plan import Plan
 
 __all__ = ["SplitHalf", "doubts", "split_halves"]
 
@@ -67,19 +66,19 @@ def doubts(data: TrainingData) -> tuple[str, ...]:
     """What keeps the halves of a log from being two independent samples of the same choices."""
     out = []
     for name, pool in data.pools.items():
-        largest = max((c.plan.n for c in data.choices if c.policy == name and not c.plan.is_tree), default=1)
+        largest = max((c.plan.n for c in data.choices if c.policy == name and not c.plan.must_run), default=1)
         if pool.draws < 2 * largest:
             out.append(
                 f"half the pool of {name} holds {pool.draws // 2} samples: "
                 "the oracle values larger votes at those"
             )
-    if any(data.trees[c].code.shape[1] < 2 for c in data.choices if c.plan.is_tree):
+    if any(data.trees[c].code.shape[1] < 2 for c in data.choices if c.plan.must_run):
         out.append("a tree search has one run only: there the oracle is scored on the run it picked by")
     return tuple(out)
 
 
 def _halved(data: TrainingData, choice: Choice, size: int, half: int) -> tuple[TrainingData, Choice]:
-    if choice.plan.is_tree:
+    if choice.plan.must_run:
         runs = data.trees[choice]
         middle = max(1, runs.code.shape[1] // 2)
         part = slice(0, middle) if not half or runs.code.shape[1] == 1 else slice(middle, None)
@@ -93,5 +92,4 @@ def _halved(data: TrainingData, choice: Choice, size: int, half: int) -> tuple[T
         return replace(data, trees={choice: cut}), choice
     if choice.plan.n <= size:
         return data, choice
-    numbers = dict(choice.plan.parameters) | {"n": size}
-    return data, replace(choice, plan=Plan.of(choice.plan.strategy, **numbers))
+    return data, replace(choice, plan=choice.plan.with_(n=size))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from planner.labels import Probe
 from search.choice import Choice
-from search.plan import GRAMMAR, Plan
+from search.plan import Plan
 
 __all__ = [
     "CANNOT_BE_DEPLOYED",
@@ -110,9 +110,7 @@ def plan_parts(plan: Plan | str) -> tuple[str, str]:
     ('cot', '')
     """
     parsed = Plan.parse(plan) if isinstance(plan, str) else plan
-    usual = GRAMMAR[parsed.strategy]
-    shown = [f"{name}={value}" for name, value in parsed.parameters if name == "n" or value != usual[name]]
-    return parsed.strategy, ", ".join(shown)
+    return parsed.strategy, ", ".join(parsed.numbers)
 
 
 def plan_text(choice: Choice, *, policies: int = 1) -> str:

@@ -104,7 +104,7 @@ def _count(planner: Planner, question: str) -> float:
     first = stage.actions.next_probe
     if menu.probe is not None and first is not None:
         return float(menu.probe.flops_p90[0, 0]) / first.samples
-    greedy = [i for i, choice in enumerate(stage.choices) if choice.plan.strategy == "cot"]
+    greedy = [i for i, choice in enumerate(stage.choices) if choice.plan.is_greedy]
     greedy = greedy or list(range(len(stage.choices)))
     return float(menu.costs.flops_p90[0, greedy].min())
 

@@ -202,7 +202,7 @@ class Work:
         def hear(event: Event) -> None:
             self._record.hear(event, place)
             if isinstance(event, Started):
-                is_final = event.probe is None and event.choice.plan.strategy == "cot"
+                is_final = event.probe is None and event.choice.plan.is_greedy
                 for name, engine in engines.items():
                     engine.passing = is_final and name == event.choice.policy
             if self._listener is not None:

@@ -98,7 +98,7 @@ class SearchAndLearn(Importer):
     logits: bool = False
 
     def __post_init__(self) -> None:
-        if self.plan and not Plan.parse(self.plan).is_tree:
+        if self.plan and not Plan.parse(self.plan).must_run:
             raise PlanError(
                 f"files of samples need no plan (every n is derived from them), those of a tree search do, "
                 f"got {self.plan!r}"

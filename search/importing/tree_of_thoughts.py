@@ -64,7 +64,7 @@ class TreeOfThoughts(Importer):
     temperature: float = 0.7
 
     def __post_init__(self) -> None:
-        if not Plan.parse(self.plan).is_tree:
+        if not Plan.parse(self.plan).must_run:
             raise PlanError(f"a tree search is beam_search or dvts, got {self.plan!r}")
         declared("gpt-4-cot", self.parameters)
         drawn(self.temperature)

@@ -100,7 +100,7 @@ def bins(
     """
     if plans is None:
         plans = _logged_plans(log)
-    largest = max((plan.n for plan in plans if not plan.is_tree and plan.strategy != "cot"), default=1)
+    largest = max((plan.n for plan in plans if plan.is_pooled), default=1)
     runs = run_outcomes(log)
     parts = [
         _policy_bins(log, policy, thresholds, quantiles, plans, largest, runs, resamples, seed)
@@ -136,7 +136,7 @@ def _policy_bins(
         pool_outcomes(log, [scored for _, scored in halves], plans, resamples=resamples, seed=seed),
         runs.filter(pl.col("policy") == policy),
     ]
-    if any(plan.strategy == "cot" for plan in plans):
+    if any(plan.is_greedy for plan in plans):
         outcomes.append(greedy_outcomes(log, policy))
     rows = pl.concat(outcomes).drop("policy").join(judged, on="problem_id")
     prms = [prm for prm in rows["prm"].unique().sort() if prm] or [""]

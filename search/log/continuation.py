@@ -60,7 +60,7 @@ def continuation_values(
     counted: dict[int, tuple[Bools, Floats]] = {}
     values = np.empty(len(plans))
     for place, plan in enumerate(plans):
-        if plan.is_tree or plan.strategy == "cot":
+        if not plan.is_pooled:
             raise ValueError(f"a pool replays majority, best_of_n and weighted_vote, got {plan}")
         if plan.n > size:
             raise ValueError(f"a pool holds at least n samples, got n={plan.n} and a pool of {size}")
@@ -68,12 +68,12 @@ def continuation_values(
             raise ValueError(f"{plan.strategy} needs a PRM, got none for {plan}")
         scores = pool.score(prm, plan.score)[order] if prm is not None and plan.score is not None else None
         more = max(0, plan.n - seen)
-        if plan.strategy == "best_of_n" and scores is not None:
+        if plan.vote == "max" and scores is not None:
             values[place] = _best(scores, pool.readable[order], pool.correct[order], seen, more)
             continue
         if more not in counted:
             counted[more] = ballots.members(_union(draws, seen, more))
-        outcomes = ballots.count_votes(*counted[more], scores, weighted=plan.strategy == "weighted_vote")
+        outcomes = ballots.count_votes(*counted[more], scores, weighted=plan.vote == "weighted")
         values[place] = outcomes.correct.mean()
     return values
 

@@ -1,8 +1,8 @@
 """The derived table: accuracy and cost of every choice on every problem.
 
-``majority``, ``best_of_n`` and ``weighted_vote`` come from pools (``search.log.subsets``), ``cot``
-from the greedy draw, tree searches from their runs. Nothing here is measured anew, so the table can
-be rebuilt at any time: ``rebuild_outcomes(log)``.
+Votes over n samples come from pools (``search.log.subsets``), ``cot`` from the greedy draw, adaptive votes
+and cascades from pools in random orders (``search.log.orders``), tree searches from their runs. Nothing here
+is measured anew, so the table can be rebuilt at any time: ``rebuild_outcomes(log)``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import polars as pl
 
 from search.errors import LogError
 from search.log.costs import pool_cost
+from search.log.orders import order_outcomes
 from search.log.pool import Pool, aggregate, read_pools
 from search.log.store import SearchLog
 from search.log.subsets import RESAMPLES, derive_all
@@ -61,12 +62,14 @@ def build_outcomes(
     has not scored it, has no row for that problem. Columns as in ``TABLES["outcomes"]``, key order.
     """
     parts = [run_outcomes(log)]
-    for policy in log.manifest.policies:
-        if any(plan.strategy == "cot" for plan in plans):
+    pools = {policy: read_pools(log, policy) for policy in log.manifest.policies}
+    for policy, mine in pools.items():
+        if any(plan.is_greedy for plan in plans):
             parts.append(greedy_outcomes(log, policy))
-        parts.append(
-            pool_outcomes(log, read_pools(log, policy).values(), plans, resamples=resamples, seed=seed)
-        )
+        parts.append(pool_outcomes(log, mine.values(), plans, resamples=resamples, seed=seed))
+    ordered = [plan for plan in plans if plan.is_ordered]
+    if ordered:
+        parts.append(order_outcomes(log, pools, ordered, resamples=resamples, seed=seed))
     return pl.concat(parts).sort(TABLES["outcomes"].key)
 
 
@@ -79,7 +82,7 @@ def pool_outcomes(
     seed: int = 0,
 ) -> pl.DataFrame:
     """Rows of the plans that pools can replay, under every PRM that scored a pool."""
-    replayed = [plan for plan in plans if not plan.is_tree and plan.strategy != "cot"]
+    replayed = [plan for plan in plans if plan.is_pooled]
     free = [plan for plan in replayed if not plan.needs_prm]
     scored = [plan for plan in replayed if plan.needs_prm]
     columns: dict[str, list[object]] = {name: [] for name in _COLUMNS}

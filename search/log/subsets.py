@@ -96,7 +96,7 @@ def derive_all(
         scores = pool.score(prm, plan.score) if plan.score is not None and prm is not None else None
         if plan.needs_prm and scores is None:
             raise ValueError(f"{plan.strategy} needs a PRM, got none for {plan}")
-        if plan.strategy == "best_of_n" or plan.n == 1:
+        if plan.vote == "max" or plan.n == 1:
             # one sample is its own best and its own majority, so rank forms are exact for every vote
             results.append(_best_of_n(pool, plan.n, scores))
             continue
@@ -104,7 +104,7 @@ def derive_all(
             membership = subset_members(len(pool), plan.n, resamples, seed)
             counted[plan.n] = (membership, *ballots.members(membership))
         membership, inside, counts = counted[plan.n]
-        outcomes = ballots.count_votes(inside, counts, scores, weighted=plan.strategy == "weighted_vote")
+        outcomes = ballots.count_votes(inside, counts, scores, weighted=plan.vote == "weighted")
         reward = outcomes.reward[~np.isnan(outcomes.reward)]
         results.append(
             Derived(
@@ -219,7 +219,7 @@ def _bound(accuracy: float, size: int, n: int) -> float:
 
 
 def _check(pool: Pool, plan: Plan) -> None:
-    if plan.is_tree or plan.strategy == "cot":
+    if not plan.is_pooled:
         raise ValueError(f"a pool replays majority, best_of_n and weighted_vote, got {plan}")
     if plan.n > len(pool):
         raise ValueError(

@@ -6,17 +6,21 @@ The rules of a step are in ``search.strategies.growing``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from search.strategies.growing import Beam, Grower
 from search.strategies.tree import TreeStrategy
 
 __all__ = ["BeamSearch"]
 
 
+@dataclass(frozen=True)
 class BeamSearch(TreeStrategy):
     """One tree of n places: n first steps, n / width survivors, each expanded width times."""
 
     name = "beam_search"
+    caption = "the PRM prunes n partial solutions after every step"
 
-    async def search(self, grower: Grower, seed: int, n: int, width: int) -> list[Beam]:
+    async def search(self, grower: Grower, seed: int) -> list[Beam]:
         """The finished beams of one tree."""
-        return await grower.grow(grower.expand(grower.root(seed), n), n, width)
+        return await grower.grow(grower.expand(grower.root(seed), self.n), self.n, self.width)

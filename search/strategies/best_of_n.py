@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from search.strategies.sampling import SamplingStrategy
+from dataclasses import dataclass
+
+from search.strategies.scored import ScoredStrategy
 
 __all__ = ["BestOfN"]
 
 
-class BestOfN(SamplingStrategy):
+@dataclass(frozen=True)
+class BestOfN(ScoredStrategy):
     """The highest-scored readable sample. Ties go to the earlier draw."""
 
     name = "best_of_n"
+    caption = "the sample of n that the PRM scores highest"
+
     vote = "max"

@@ -8,6 +8,7 @@ so that no subtree can crowd out another. The rules of a step are in ``search.st
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from search.strategies.growing import Beam, Grower
 from search.strategies.tree import TreeStrategy
@@ -15,13 +16,18 @@ from search.strategies.tree import TreeStrategy
 __all__ = ["Dvts"]
 
 
+@dataclass(frozen=True)
 class Dvts(TreeStrategy):
     """n / width trees of width places, from one request for n first steps; none waits for another."""
 
     name = "dvts"
+    caption = "n / width independent trees, each pruned by the PRM"
 
-    async def search(self, grower: Grower, seed: int, n: int, width: int) -> list[Beam]:
+    async def search(self, grower: Grower, seed: int) -> list[Beam]:
         """The finished beams of all subtrees, in the order of the subtrees."""
-        first = grower.expand(grower.root(seed), n)
-        subtrees = [grower.grow(first[start : start + width], width, width) for start in range(0, n, width)]
+        first = grower.expand(grower.root(seed), self.n)
+        subtrees = [
+            grower.grow(first[start : start + self.width], self.width, self.width)
+            for start in range(0, self.n, self.width)
+        ]
         return [beam for subtree in await asyncio.gather(*subtrees) for beam in subtree]

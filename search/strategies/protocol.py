@@ -1,20 +1,31 @@
-"""Strategies spend compute: they take a problem, a plan, an engine, a reward and a ledger, and
-return a result. They import no engine library, never grade and never touch a log.
+"""Strategies spend compute: they take a problem, engines, rewards and a ledger, and return a result.
+
+A strategy is one frozen dataclass in one file. Its fields are the grammar of its plans, and it says itself
+how it votes, whether it needs a reward, what a log must hold to replay it, and whether a probe's samples join
+it: nothing else in the project asks for a strategy by name. It imports no engine library, never grades and
+never touches a log.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, ClassVar
 
 from search.budget import Ledger
+from search.choice import Choice
 from search.engines.protocol import Engine, Sampling
+from search.errors import LogError, PlanError
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.rewards.protocol import Reward
+from search.strategies.fields import grammar_of
+from search.strategies.kinds import Replay
 from search.strategies.observer import Observer
+from search.strategies.replay import Record, Replayed
 
 __all__ = ["Limits", "Setting", "Strategy"]
 
@@ -37,6 +48,7 @@ class Setting:
     """What a strategy works with, the same for every plan of a policy-PRM pair.
 
     ``reward`` is None where no plan asks a PRM. ``delimiter`` ends a step. ``observer`` is one request's.
+    ``pairs`` holds the settings of all policies and PRMs that plans of several policies may ask, by name.
     ``cancel_within``: seconds that the engine has to end what was cancelled; what has not ended by then
     is left alone and charged in full.
     """
@@ -48,32 +60,124 @@ class Setting:
     delimiter: str = "\n"
     observer: Observer | None = None
     cancel_within: float = 2.0
+    pairs: Mapping[tuple[str, str | None], Setting] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if not self.cancel_within >= 0.0:
             raise ValueError(f"cancel_within cannot be negative, got {self.cancel_within}")
 
+    def of(self, choice: Choice) -> Setting:
+        """The setting in which a part of a plan runs. Raises PlanError for models that are not there.
+
+        A part without a PRM runs in any setting of its policy.
+        """
+        own = self.engine.card.name, None if self.reward is None else self.reward.card.name
+        known = {own: self, **self.pairs}
+        found = known.get((choice.policy, choice.prm))
+        if found is None and choice.prm is None:
+            found = next((one for (policy, _), one in known.items() if policy == choice.policy), None)
+        if found is None:
+            there = ", ".join(f"{policy} x {prm or '-'}" for policy, prm in known)
+            raise PlanError(f"a plan runs on models that are there ({there}), got {choice}")
+        return found
+
 
 class Strategy(ABC):
-    """One way to spend compute. Stateless; one class per file."""
+    """One way to spend compute, with its numbers. A frozen dataclass; one class per file.
+
+    Subclasses set ``name`` and ``caption`` and override what is not as said here:
+
+    >>> from dataclasses import dataclass
+    >>> from search.strategies.sampling import SamplingStrategy
+    >>> @dataclass(frozen=True)
+    ... class Trio(SamplingStrategy):
+    ...     name = "trio"
+    ...     caption = "three samples, the most frequent answer"
+    ...     n: int = 3
+    >>> Trio().samples, Trio().vote, Trio().replays.value
+    (3, 'majority', 'vote')
+    """
 
     #: the name that plans use
-    name: str
+    name: ClassVar[str]
+    #: what it does, for people, in a few words
+    caption: ClassVar[str] = ""
+
+    # ---- what it says of itself
+
+    @property
+    def samples(self) -> int:
+        """Whole solutions that it draws at most, or beams that it keeps: the field ``n``, else 1."""
+        return int(getattr(self, "n", 1))
+
+    @property
+    def vote(self) -> str:
+        """How it picks its answer, one of ``search.votes.VOTES``."""
+        return "majority"
+
+    @property
+    def needs_reward(self) -> bool:
+        """Whether a PRM must score anything."""
+        return False
+
+    @property
+    def replays(self) -> Replay:
+        """What a log must hold so that ``replay``, or the log's own tables, tell its outcome."""
+        return Replay.NEVER
+
+    @property
+    def joins_probe(self) -> bool:
+        """Whether solutions that were drawn before it (``prior``) compete for the answer."""
+        return True
+
+    @property
+    def most_prior(self) -> int | None:
+        """How many prior solutions it can begin with (None: any number): a vote over n has no place for more."""
+        return self.samples
+
+    def replay(self, record: Record) -> Replayed:
+        """What runs of it make of recorded draws. Raises LogError unless ``replays`` is ``Replay.ORDER``."""
+        raise LogError(f"{self.name} is replayed by the log's own tables or must be run, got {self.plan}")
+
+    @classmethod
+    def variants(cls, axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The parameters of its plans in a grid: by default the product of the axes that bear its fields'
+        names.
+
+        ``axes``: ``n``, ``width``, ``prune``, ``score``, ``vote``, each with its values, and
+        ``strategies``, the names that the grid asks for.
+        """
+        fields = grammar_of(cls)
+        missing = [name for name, one in fields.items() if one.is_required]
+        if missing:
+            raise PlanError(f"{cls.name} needs {', '.join(missing)}: write its plans out (plan = [...])")
+        named = [name for name in fields if name in axes]
+        for values in product(*(axes[name] for name in named)):
+            yield dict(zip(named, values, strict=True))
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that spells it."""
+        return Plan(self.name, tuple((name, getattr(self, name)) for name in grammar_of(type(self))))
+
+    # ---- what it does
 
     @abstractmethod
     async def run(
         self,
         problem: Problem,
-        plan: Plan,
         setting: Setting,
         ledger: Ledger,
+        *,
         seed: int,
         prior: Sequence[Candidate] = (),
     ) -> Result:
-        """Run ``plan`` on ``problem`` and return what came of it.
+        """Work on ``problem`` and return what came of it.
 
         Parameters
         ----------
+        setting:
+            Its policy and PRM; ``setting.of`` finds those of other parts of the plan.
         ledger:
             Charged for everything; holds the request's hard budget. It may already carry the
             spend of a probe: ``Result.spend`` is what this run added.
@@ -88,7 +192,7 @@ class Strategy(ABC):
         Raises
         ------
         PlanError
-            The plan belongs to another strategy, or needs a PRM that the setting lacks.
+            The plan needs a PRM or a policy that the setting lacks.
         EngineError, RewardError
             The policy failed, or the PRM did (that is no EngineError). Running out of budget, steps or
             tokens is a result, not an error.

@@ -1,24 +1,39 @@
-"""The strategies by the names that plans use."""
+"""The strategies by the names that plans use. A class is imported when its name is first asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from search.strategies.beam_search import BeamSearch
-from search.strategies.best_of_n import BestOfN
-from search.strategies.cot import Cot
-from search.strategies.dvts import Dvts
-from search.strategies.majority import Majority
-from search.strategies.protocol import Strategy
-from search.strategies.weighted_vote import WeightedVote
+from search.errors import PlanError
+from search.registry import Registry
+
+if TYPE_CHECKING:
+    from search.strategies.protocol import Strategy
 
 __all__ = ["STRATEGIES"]
 
+
+def _is_strategy(member: object) -> bool:
+    """a class derived from search.strategies.protocol.Strategy"""
+    from search.strategies.protocol import Strategy
+
+    return isinstance(member, type) and issubclass(member, Strategy)
+
+
 #: every strategy of the plan grammar
-STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
+STRATEGIES: Registry[type[Strategy]] = Registry(
+    "strategy",
+    "planner.strategies",
+    _is_strategy,
     {
-        strategy.name: strategy
-        for strategy in (Cot(), Majority(), BestOfN(), WeightedVote(), BeamSearch(), Dvts())
-    }
+        "cot": "search.strategies.cot:Cot",
+        "majority": "search.strategies.majority:Majority",
+        "best_of_n": "search.strategies.best_of_n:BestOfN",
+        "weighted_vote": "search.strategies.weighted_vote:WeightedVote",
+        "beam_search": "search.strategies.beam_search:BeamSearch",
+        "dvts": "search.strategies.dvts:Dvts",
+        "adaptive_vote": "search.strategies.adaptive_vote:AdaptiveVote",
+        "cascade": "search.strategies.cascade:Cascade",
+    },
+    PlanError,
 )

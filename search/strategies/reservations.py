@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from search.budget import Ledger, Reservation
 
@@ -23,7 +24,7 @@ class Reservations:
         """Whether nothing is held."""
         return not self._held
 
-    def hold(self, **need: int) -> Reservation:
+    def hold(self, **need: Any) -> Reservation:
         """Reserve, as ``Ledger.reserve`` does."""
         held = self.ledger.reserve(**need)
         self._held.add(held)

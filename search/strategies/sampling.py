@@ -18,18 +18,18 @@ from typing import Any
 from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished, Sampling
 from search.grading.registry import domain
-from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.rewards.protocol import Scored
 from search.strategies.conclusion import concluded
+from search.strategies.kinds import Replay
 from search.strategies.observer import Observer
 from search.strategies.prior import score_prior
 from search.strategies.protocol import Setting, Strategy
 from search.strategies.session import Session
 from search.strategies.steps import apportion, split
 
-__all__ = ["SamplingStrategy", "candidate_of"]
+__all__ = ["SamplingStrategy", "candidate_of", "finish"]
 
 
 def candidate_of(problem: Problem, child: ChildFinished, delimiter: str) -> Candidate:
@@ -54,8 +54,9 @@ class SamplingStrategy(Strategy):
     ``Limits.max_steps`` does not bind here: nothing stops a sample between steps.
     """
 
-    #: how the answer is picked, one of ``search.plan.VOTES``
-    vote: str
+    @property
+    def replays(self) -> Replay:
+        return Replay.VOTE
 
     def sampling(self, setting: Setting) -> Sampling:
         """How tokens are drawn."""
@@ -64,25 +65,25 @@ class SamplingStrategy(Strategy):
     async def run(
         self,
         problem: Problem,
-        plan: Plan,
         setting: Setting,
         ledger: Ledger,
+        *,
         seed: int,
         prior: Sequence[Candidate] = (),
     ) -> Result:
-        before = ledger.spend
-        async with Session(self.name, problem, plan, setting, ledger) as session:
+        before, plan = ledger.spend, self.plan
+        async with Session(problem, plan, setting, ledger) as session:
             earlier = score_prior(session, prior)
             drawn: dict[int, asyncio.Task[Candidate]] = {}
             scoring: dict[tuple[str, ...], asyncio.Task[Scored]] = {}
 
-            missing = max(0, plan.n - len(prior))
+            missing = max(0, self.samples - len(prior))
             telling = None if setting.observer is None else _Telling(setting.observer, session, missing)
             if telling is not None:
                 earlier = [session.spawn(telling.prior(at, task)) for at, task in enumerate(earlier)]
 
             def on_child(index: int, child: ChildFinished, held: Reservation) -> None:
-                work = _finish(session, problem, child, held, scoring)
+                work = finish(session, problem, child, held, scoring)
                 if telling is not None:
                     work = telling.drawn(len(prior) + index, work)
                 drawn[index] = session.spawn(work)
@@ -93,16 +94,7 @@ class SamplingStrategy(Strategy):
             if telling is not None:
                 telling.cut()
             candidates = await asyncio.gather(*earlier, *(drawn[index] for index in sorted(drawn)))
-            return await concluded(
-                problem,
-                plan,
-                self.vote,
-                candidates,
-                ledger,
-                before,
-                is_over=session.is_over,
-                failure=session.failure,
-            )
+            return await concluded(problem, plan, candidates, session=session, before=before)
 
 
 class _Telling:
@@ -133,13 +125,14 @@ class _Telling:
         return candidate
 
 
-async def _finish(
+async def finish(
     session: Session,
     problem: Problem,
     child: ChildFinished,
     held: Reservation,
     scoring: dict[tuple[str, ...], asyncio.Task[Scored]],
 ) -> Candidate:
+    """A finished child as a candidate, scored where the run asks a PRM; equal solutions are sent once."""
     candidate = candidate_of(problem, child, session.setting.delimiter)
     steps = split(child.text, session.setting.delimiter)
     if not steps or not session.is_scorable(session.count(steps)):

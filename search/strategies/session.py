@@ -41,22 +41,23 @@ class Session:
 
     Parameters
     ----------
-    strategy:
-        The name of the strategy that asks.
     problem, plan, setting, ledger:
-        As ``Strategy.run`` takes them. Raises PlanError for another strategy's plan and for a plan
-        that needs a PRM in a setting without one.
+        As ``Strategy.run`` takes them. Raises PlanError for a plan that needs a PRM in a setting without one.
+    question:
+        What the policy is asked instead of the problem's question: a prompt that follows from earlier
+        answers.
     """
 
-    def __init__(self, strategy: str, problem: Problem, plan: Plan, setting: Setting, ledger: Ledger) -> None:
-        if plan.strategy != strategy:
-            raise PlanError(f"{strategy} runs its own plans, got {plan}")
+    def __init__(
+        self, problem: Problem, plan: Plan, setting: Setting, ledger: Ledger, *, question: str | None = None
+    ) -> None:
         if plan.needs_prm and setting.reward is None:
-            raise PlanError(f"{strategy} needs a PRM, got a setting without one for {plan}")
+            raise PlanError(f"{plan.strategy} needs a PRM, got a setting without one for {plan}")
         self.setting = setting
         self.ledger = ledger
         self.question = problem.question
-        self.prompt = setting.engine.prompt(problem.question)
+        self._prompt_key = question
+        self.prompt = setting.engine.prompt(problem.question if question is None else question)
         self.cut = 0
         self.failure: EngineError | None = None
         self._reward: Reward | None = setting.reward if plan.needs_prm else None
@@ -200,6 +201,7 @@ class Session:
             prm_tokens=self._worst_scoring(tokens),
             policy_prompt=len(self.prompt),
             prm_prompt=self._prm_prompt,
+            prompt=self._prompt_key,
         )
 
     def _longest(self, count: int, room: int) -> int:
@@ -232,7 +234,10 @@ class Session:
             request,
             self.setting.engine,
             self._reservations,
-            [hold(policy_tokens=drawing, policy_prompt=len(self.prompt)) for _ in range(request.n)],
+            [
+                hold(policy_tokens=drawing, policy_prompt=len(self.prompt), prompt=self._prompt_key)
+                for _ in range(request.n)
+            ],
             [hold(prm_tokens=scoring, prm_prompt=self._prm_prompt) for _ in range(request.n)],
             hear,
             self._halted,

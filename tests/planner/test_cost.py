@@ -42,7 +42,7 @@ def test_costs_grow_with_n(data: TrainingData, n: int, more: int, strategy: str)
 
 
 def test_tree_searches_never_get_cheaper_with_n(data: TrainingData) -> None:
-    trees = sorted((c for c in data.choices if c.plan.is_tree and c.prm == "bad"), key=lambda c: c.plan.n)
+    trees = sorted((c for c in data.choices if c.plan.must_run and c.prm == "bad"), key=lambda c: c.plan.n)
     table = fit_costs(data, trees, Probe("small", 0), ERRORS, np.arange(len(data)))
     by_policy = [(c.policy, cost.policy_rate) for c, cost in zip(trees, table, strict=True)]
     for policy in ("small", "large"):

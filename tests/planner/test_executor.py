@@ -73,7 +73,7 @@ async def test_looks_decides_again_and_answers(planner: Planner) -> None:
     assert sum(record.spend.policy_tokens for record in solution.stages) == solution.spend.policy_tokens
     assert sum(record.spend.prm_tokens for record in solution.stages) == solution.spend.prm_tokens
     assert solution.tokens >= solution.stages[0].spend.tokens
-    if solution.choice.policy == planner.stages[1].probe.policy and not solution.choice.plan.is_tree:
+    if solution.choice.policy == planner.stages[1].probe.policy and not solution.choice.plan.must_run:
         assert len(solution.candidates) == solution.choice.plan.n
 
 
@@ -176,7 +176,7 @@ async def test_a_listener_hears_of_everything_and_changes_nothing(planner: Plann
     assert tokens == sorted(tokens)
     assert tokens[-1] <= heard.spend.tokens
     finals = {e.draw: e.candidate for e in events if isinstance(e, Drawn)}
-    assert set(heard.candidates) <= set(finals.values()) or heard.choice.plan.is_tree
+    assert set(heard.candidates) <= set(finals.values()) or heard.choice.plan.must_run
     last = [e for e in events if isinstance(e, Drawn | Grown)][-1]
     assert last.votes
     assert sum(vote.count for vote in last.votes) <= len(heard.candidates)

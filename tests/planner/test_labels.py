@@ -11,12 +11,13 @@ from synthetic import POLICIES, PRMS, make_log
 
 from planner.cost import fit_costs
 from planner.features.question import NgramEncoder
-from planner.labels import Probe, costs_of, draw_probes, paid_for, values_of, values_of_all, winners
+from planner.labels import Probe, costs_of, draw_probes, paid_for, values_of, values_of_all
 from planner.matrix import Matrices, open_choices
 from planner.training_data import TrainingData, read_training_data
 from search.choice import Choice
 from search.plan import Plan
 from search.votes import pick
+from search.winners import winners
 
 CANDIDATES = st.lists(
     st.tuples(st.integers(-1, 3), st.sampled_from([0.0, 0.25, 0.5, 1.0])), min_size=1, max_size=9
@@ -122,7 +123,7 @@ def test_costs_add_up_to_what_going_straight_costs(data: TrainingData) -> None:
 
 
 def test_tree_searches_take_the_probe_into_their_vote(data: TrainingData) -> None:
-    tree = next(c for c in data.choices if c.plan.is_tree and c.prm == "good" and c.policy == "small")
+    tree = next(c for c in data.choices if c.plan.must_run and c.prm == "good" and c.policy == "small")
     draws = draw_probes(len(data), 40, held=4, probes=4, resamples=1, seed=2, longest=16)
     joined = values_of(data, tree, Probe("small", 4), draws)
     alone = values_of(data, tree, Probe("small", 0), draws)
@@ -162,7 +163,7 @@ def test_a_tree_whose_prm_scored_no_pool_takes_no_probe() -> None:
     assert set(unscored.pools["small"].prms) == {"bad"}
     tree = next(choice for choice in unscored.trees if choice.prm == "good")
     assert tree in unscored.choices
-    assert not any(choice.prm == "good" and not choice.plan.is_tree for choice in unscored.choices)
+    assert not any(choice.prm == "good" and not choice.plan.must_run for choice in unscored.choices)
     probe, alone = Probe("small", 4), unscored.graded(unscored.trees[tree].code).mean(axis=1)
     draws = draw_probes(len(unscored), 40, held=4, probes=3, resamples=1, seed=0, longest=4)
     assert (values_of(unscored, tree, probe, draws) == alone[:, None]).all()

@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search.choice import Choice
 from search.errors import PlanError
-from search.plan import GRAMMAR, VOTES, Plan
-from search.scores import SCORES
+from search.plan import Plan
+from search.strategies.fields import Nested, OneOf, Parameter, Real, Whole, grammar_of
 from search.strategies.registry import STRATEGIES
+
+NAMES = list(STRATEGIES)
 
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
-    strategy = draw(st.sampled_from(sorted(GRAMMAR)))
-    values: dict[str, int | str] = {}
-    for name in GRAMMAR[strategy]:
-        if name == "width":
-            values["width"] = draw(st.integers(1, 16))
-            values["n"] = int(values["width"]) * draw(st.integers(1, 64))
-        elif name == "n":
-            values["n"] = draw(st.integers(1, 1024))
-        else:
-            values[name] = draw(st.sampled_from(VOTES if name == "vote" else SCORES))
+    strategy = draw(st.sampled_from(NAMES))
+    grammar = grammar_of(STRATEGIES.get(strategy))
+    values = {name: draw(value_of(parameter)) for name, parameter in grammar.items()}
+    if "width" in values:
+        values["width"] = 1 + values["width"] % 16
+        values["n"] = values["width"] * (1 + values["n"] % 64)
     return Plan.of(strategy, **values)
+
+
+def value_of(parameter: Parameter) -> st.SearchStrategy[Any]:
+    """Any value that a parameter can have; choices inside a plan are small ones."""
+    if isinstance(parameter, Whole):
+        return st.integers(parameter.least, 1024)
+    if isinstance(parameter, Real):
+        return st.floats(parameter.least, min(parameter.most, 1e6), allow_subnormal=False)
+    if isinstance(parameter, OneOf):
+        return st.sampled_from(parameter.options)
+    assert isinstance(parameter, Nested)
+    return st.builds(
+        lambda policy, n: Choice(policy, None, Plan.of("majority", n=n)),
+        st.sampled_from(["m", "meta-llama/Llama-3.2-1B", "qwen2.5:0.5b"]),
+        st.integers(2, 64),
+    )
 
 
 @given(plans())
@@ -37,7 +53,10 @@ def test_a_plan_prints_and_parses_round_trip(plan: Plan) -> None:
 
 @given(plans(), st.randoms(use_true_random=False), st.sampled_from(["", " ", "  ", "\n", "\t"]))
 def test_two_spellings_of_one_plan_are_one_plan(plan: Plan, rng: random.Random, space: str) -> None:
-    parts = [f"{space}{name}{space}={space}{value}{space}" for name, value in plan.parameters]
+    grammar = grammar_of(STRATEGIES.get(plan.strategy))
+    parts = [
+        f"{space}{name}{space}={space}{grammar[name].write(value)}{space}" for name, value in plan.parameters
+    ]
     rng.shuffle(parts)
     spelled = Plan.parse(f"{space}{plan.strategy}{space}({','.join(parts)}){space}")
     assert spelled == plan
@@ -82,6 +101,13 @@ def test_what_is_left_out_is_filled_in(text: str, canonical: str) -> None:
         ("dvts(vote=last)", "vote must be one of max, majority, weighted, got 'last'"),
         ("beam_search(n=10, width=4)", "n must be divisible by width, got n=10, width=4"),
         ("dvts(n=2)", "n must be divisible by width, got n=2, width=4"),
+        ("adaptive_vote(stop=0.3)", "stop must be a number from 0.5 to 1, got stop=0.3"),
+        ("adaptive_vote(stop=nan)", "stop must be a number from 0.5 to 1, got stop=nan"),
+        ("cascade(tau=0.5)", "cascade needs first, then, got none"),
+        ("cascade(first=majority(n=4), then=l: cot())", "a choice is written policy: plan"),
+        ("cascade(first=m: cot(), then=l: cot())", "a cascade begins with at least two samples"),
+        ("cascade(first=m: best_of_n(), then=l: cot())", "best_of_n needs a PRM, got none"),
+        ("majority(n=4))", "parentheses of a plan must match"),
     ],
 )
 def test_a_bad_plan_says_the_rule_and_the_value(text: str, message: str) -> None:
@@ -95,15 +121,15 @@ def test_any_text_is_a_plan_or_a_plan_error(text: str) -> None:
         plan = Plan.parse(text)
     except PlanError:
         return
-    assert plan.strategy in GRAMMAR
+    assert plan.strategy in STRATEGIES
 
 
 def test_properties_tell_what_a_plan_needs() -> None:
     tree, vote, cot = Plan.parse("dvts(n=8, prune=min)"), Plan.parse("majority(n=8)"), Plan.parse("cot")
     assert (tree.n, tree.width, tree.prune, tree.score, tree.vote) == (8, 4, "min", "last", "max")
-    assert (tree.is_tree, tree.needs_prm) == (True, True)
-    assert (vote.n, vote.width, vote.prune, vote.score, vote.vote) == (8, 1, None, None, None)
-    assert (vote.is_tree, vote.needs_prm) == (False, False)
+    assert (tree.must_run, tree.needs_prm) == (True, True)
+    assert (vote.n, vote.width, vote.prune, vote.score, vote.vote) == (8, 1, None, None, "majority")
+    assert (vote.must_run, vote.needs_prm) == (False, False)
     assert cot.n == 1
 
 
@@ -116,9 +142,27 @@ def test_a_plan_built_by_hand_is_checked_too() -> None:
         Plan.of("oracle")
 
 
-def test_every_strategy_of_the_grammar_can_be_run() -> None:
-    assert list(STRATEGIES) == list(GRAMMAR)
-    assert {name: strategy.name for name, strategy in STRATEGIES.items()} == {name: name for name in GRAMMAR}
+def test_every_strategy_bears_its_own_name_and_says_what_it_does() -> None:
+    assert {name: strategy.name for name, strategy in STRATEGIES.items()} == {name: name for name in NAMES}
+    assert all(strategy.caption for _, strategy in STRATEGIES.items())
+
+
+def test_a_plan_of_several_policies_names_its_parts() -> None:
+    plan = Plan.parse("cascade(first=m: majority(n=4), then=l: cot())")
+    assert str(plan) == "cascade(first=m: majority(n=4), tau=0.75, then=l: cot())"
+    assert [part.short for part in plan.parts] == ["m: majority(n=4)", "l: cot()"]
+    assert (plan.n, plan.needs_prm, plan.must_run, plan.is_ordered) == (5, False, False, True)
+    deep = Plan.parse(
+        "cascade(first=m | r: best_of_n(n=2), then=l: cascade(first=l: majority(n=2), tau=0.5, then=xl: cot()))"
+    )
+    assert [part.policy for part in deep.walk()] == ["m", "l", "l", "xl"]
+    assert Plan.parse(str(deep)) == deep
+    assert deep.needs_prm
+
+
+def test_a_cascade_that_must_be_run_cannot_be_replayed() -> None:
+    plan = Plan.parse("cascade(first=m | r: beam_search(n=4), then=l: cot())")
+    assert (plan.must_run, plan.is_ordered) == (True, False)
 
 
 def test_a_plan_is_not_written_at_length() -> None:

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from search.grading.protocol import Domain
 from search.grading.registry import DOMAINS, domain
 from search.grading.text import TextDomain
-from search.plan import VOTES
 from search.problem import Problem
-from search.votes import group, pick
+from search.votes import VOTES, group, pick
 
 PROBLEM = Problem("p", "f", "text", "?")
 

@@ -146,7 +146,7 @@ class Decisions(Importer):
             return None
         self._seen.update(model for model in (decision.policy, _prm(decision)) if model is not None)
         plan = Plan.parse(decision.plan)
-        if plan.is_tree:
+        if plan.must_run:
             return Taken(problem, where, runs=(self._run(decision, plan),))
         return Taken(problem, where, draws=self._draws(decision, plan))
 
@@ -166,7 +166,7 @@ class Decisions(Importer):
         prm = _prm(decision)
         if decision.policy not in self.policy_cards or (prm is not None and prm not in self.prm_cards):
             return "the planner knows the models of a decision"
-        if plan.is_tree and prm is None:
+        if plan.must_run and prm is None:
             return "a tree search has a PRM"
         if len({step.policy for step in decision.steps} | {decision.policy}) > 1:
             # which candidate is whose is not recorded
@@ -188,7 +188,7 @@ class Decisions(Importer):
                 None,  # the domain grades it
                 prompt,
                 candidate.step_tokens,
-                greedy=plan.strategy == "cot",
+                greedy=plan.is_greedy,
                 finish_reason=candidate.finish_reason,
                 scores={prm: Scored(candidate.step_rewards, judged, tokens)}
                 if prm is not None and candidate.step_rewards

@@ -14,7 +14,7 @@ from search.budget import Budget, Ledger, Prices
 from search.engines.protocol import Event, FinishReason, Request, RequestFinished, Usage
 from search.engines.scripted import ScriptedEngine
 from search.errors import ContextError, EngineError, PlanError, RewardError
-from search.plan import GRAMMAR, Plan
+from search.plan import Plan
 from search.result import Candidate, Outcome
 from search.rewards.protocol import Handle, Scored
 from search.rewards.scripted import ScriptedReward
@@ -33,6 +33,8 @@ PLANS = [
         "beam_search(n=4, width=2, prune=min, score=prod, vote=weighted)",
         "dvts(n=8, width=4, vote=majority)",
         "dvts(n=6, width=2, prune=mean)",
+        "adaptive_vote(n=8, stop=1, ahead=3)",
+        "cascade(first=scripted: majority(n=6), tau=1, then=scripted: majority(n=2))",
     )
 ]
 every_plan = pytest.mark.parametrize("plan", PLANS, ids=str)
@@ -45,7 +47,7 @@ FIVE = Candidate("2+3=5\n# 5", "5", (0.9, 1.0), (6, 4), "end")
 
 
 def test_every_strategy_has_a_plan_here() -> None:
-    assert {plan.strategy for plan in PLANS} == set(GRAMMAR)
+    assert {plan.strategy for plan in PLANS} == set(STRATEGIES)
 
 
 @every_plan
@@ -70,7 +72,7 @@ async def test_it_charges_everything_the_backends_did(plan: Plan, bench: Any) ->
     assert spend.policy_tokens == b.prompt + b.engine.generated
     assert spend.physical_policy_tokens == sum(len(r.prompt) for r in b.engine.requests) + b.engine.generated
     assert (spend.prm_tokens > b.prm_prompt) == plan.needs_prm
-    if plan.is_tree:
+    if plan.must_run:
         assert spend.prm_tokens == b.prm_prompt + b.reward.scored
     assert spend.flops == b.engine.card.flops(spend.policy_tokens) + b.reward.card.flops(spend.prm_tokens)
     assert spend.seconds > 0
@@ -191,8 +193,8 @@ async def test_prior_candidates_count_and_compete(plan: Plan, bench: Any) -> Non
     ledger.reserve(policy_tokens=20, policy_prompt=b.prompt).settle(policy_tokens=20)  # the probe
     result = await run_plan(b.problem, plan, b.setting, seed=2, prior=[SIX, FIVE], ledger=ledger)
     assert [c.text for c in result.candidates[:2]] == [SIX.text, FIVE.text]
-    drawn = len(b.engine.children) if not plan.is_tree else len(result.candidates) - 2
-    assert drawn == (plan.n if plan.is_tree else max(0, plan.n - 2))
+    drawn = len(b.engine.children) if not plan.must_run else len(result.candidates) - 2
+    assert drawn == (plan.n if plan.must_run else max(0, plan.n - 2))
     assert len(result.candidates) == 2 + drawn
     # the probe has paid for the prompt and its tokens
     assert result.spend.policy_tokens == b.engine.generated
@@ -216,16 +218,6 @@ async def test_runs_side_by_side_do_not_disturb_each_other(plan: Plan, bench: An
     alone = [(await run_plan(b.problem, plan, b.setting, seed=seed)).candidates for seed in range(5)]
     together = await asyncio.gather(*(run_plan(b.problem, plan, b.setting, seed=seed) for seed in range(5)))
     assert [result.candidates for result in together] == alone
-
-
-@every_plan
-async def test_another_strategys_plan_is_refused(plan: Plan, bench: Any) -> None:
-    b = bench()
-    ledger = Ledger(Budget.unlimited(), b.engine.card, b.reward.card)
-    for name, strategy in STRATEGIES.items():
-        if name != plan.strategy:
-            with pytest.raises(PlanError, match=f"{name} runs its own plans, got {plan.strategy}"):
-                await strategy.run(b.problem, plan, b.setting, ledger, 1)
 
 
 @every_plan
@@ -270,7 +262,7 @@ async def test_a_failing_engine_is_an_error_and_leaves_nothing_behind(plan: Plan
 async def test_an_engine_that_forgets_children_is_an_error(plan: Plan, bench: Any) -> None:
     b = bench()
     engine = Broken({}, RequestFinished(Usage(1, 0, 0)))
-    with pytest.raises(EngineError, match=f"all children must finish, got 0 of {plan.n}"):
+    with pytest.raises(EngineError, match="all children must finish, got 0 of"):
         await run_plan(b.problem, plan, Setting(engine, b.reward), seed=1)
 
 
@@ -312,7 +304,7 @@ async def test_a_prm_that_hangs_is_left_at_the_deadline(plan: Plan, bench: Any) 
     b = bench()
     setting = Setting(b.engine, Hanging(lambda q, s: 0.0), limits=Limits(60, 12))
     result = await run_plan(b.problem, plan, setting, seed=1, budget=Budget(seconds=0.03))
-    if plan.is_tree:
+    if plan.must_run:
         assert (result.outcome, result.candidates) == (Outcome.DEADLINE, ())
     else:  # the samples are finished, though unscored
         assert (result.outcome, len(result.candidates)) == (Outcome.ANSWERED, plan.n)

@@ -1,0 +1,242 @@
+"""``adaptive_vote(n, stop, ahead)``: samples until the vote is sure, n at most.
+
+After every sample the chance that the leading answer is the true majority of the two that lead is
+1 - I_1/2(W1 + 1, W2 + 1), with W1 and W2 their votes and I the regularised incomplete beta function
+(Adaptive-Consistency, Aggarwal et al., arXiv 2305.11860, their Beta criterion). At ``stop`` or above, drawing
+ends. ``ahead`` samples are written at the same time; those that are in flight when drawing ends are
+cancelled, and charged as far as they came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import betainc
+
+from search.budget import Ledger, Reservation
+from search.engines.protocol import ChildFinished
+from search.errors import LogError
+from search.grading.aside import aside
+from search.grading.registry import domain
+from search.problem import Problem
+from search.result import Candidate, Result
+from search.seeds import seed_of
+from search.strategies.conclusion import concluded
+from search.strategies.fields import real, whole
+from search.strategies.kinds import Replay
+from search.strategies.prior import score_prior
+from search.strategies.protocol import Setting
+from search.strategies.replay import Record, Replayed
+from search.strategies.sampling import SamplingStrategy, finish
+from search.strategies.session import Session
+from search.votes import group
+from search.winners import winners
+
+__all__ = ["AdaptiveVote", "certainty"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+def certainty(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
+    """The chance that the leader is the majority of the two leading answers, from their votes.
+
+    >>> certainty([1.0, 3.0, 2.0], [0.0, 0.0, 2.0]).round(4).tolist()
+    [0.75, 0.9375, 0.5]
+    """
+    a, b = np.asarray(first, np.float64) + 1.0, np.asarray(second, np.float64) + 1.0
+    return np.asarray(1.0 - betainc(a, b, 0.5))
+
+
+@dataclass(frozen=True)
+class AdaptiveVote(SamplingStrategy):
+    """A vote that stops as soon as it is sure. Ties go to the earlier draw."""
+
+    name = "adaptive_vote"
+    caption = "samples until the vote is sure, n at most"
+
+    n: int = whole(16)
+    stop: float = real(0.95, least=0.5, most=1.0)
+    ahead: int = whole(4)
+
+    replays = Replay.ORDER
+    most_prior = None
+
+    # ---- from a log
+
+    def replay(self, record: Record) -> Replayed:
+        """Runs in which every sample in flight is written at the same speed, a token at a time."""
+        policy, draws = record.lead[0], record.own
+        prior, n = draws.prior, max(self.n, draws.prior)
+        if n > draws.group.shape[1]:
+            raise LogError(
+                f"a replay of {self.plan} needs {n} draws of {policy!r}, got {draws.group.shape[1]}"
+            )
+        tokens = draws.tokens[:, :n].astype(np.float64)
+        start, end = _schedule(tokens, prior, self.ahead)
+        order = np.argsort(end, axis=1, kind="stable")
+        arrived = np.take_along_axis(draws.group[:, :n], order, axis=1)
+        first, second = _leading(arrived)
+        sure = certainty(first, second) >= self.stop
+        sure[:, : max(prior - 1, 0)] = (
+            False  # all that is there already is counted before anything is decided
+        )
+        sure[:, -1] = True
+        last = sure.argmax(axis=1)
+        rows = np.arange(len(tokens))
+        ended = end[rows, order[rows, last]]
+        counted = np.empty(order.shape, np.bool_)
+        np.put_along_axis(counted, order, np.arange(n)[None, :] <= last[:, None], axis=1)
+        won = winners(np.where(counted, draws.group[:, :n], -1), None, "majority")
+        mine = counted & (draws.group[:, :n] == won[:, None]) & (won >= 0)[:, None]
+        spent = np.clip(ended[:, None] - start, 0.0, tokens)
+        spent[:, :prior] = 0.0
+        return Replayed(
+            won,
+            (mine & draws.right[:, :n]).any(axis=1),
+            mine.sum(axis=1) / (last + 1.0),
+            {policy: spent.sum(axis=1)},
+            {policy: spent.sum(axis=1) > 0},
+            {},
+        )
+
+    # ---- live
+
+    async def run(
+        self,
+        problem: Problem,
+        setting: Setting,
+        ledger: Ledger,
+        *,
+        seed: int,
+        prior: Sequence[Candidate] = (),
+    ) -> Result:
+        before = ledger.spend
+        async with Session(problem, self.plan, setting, ledger) as session:
+            earlier = await asyncio.gather(*score_prior(session, prior))
+            for candidate in prior:
+                session.expect(candidate.tokens)
+            run = _Run(self, problem, session, earlier)
+            await run.draw(seed)
+            return await concluded(problem, self.plan, run.candidates, session=session, before=before)
+
+
+class _Run:
+    """One live run: draws that end one by one, counted in the order in which they end."""
+
+    def __init__(
+        self, strategy: AdaptiveVote, problem: Problem, session: Session, prior: Sequence[Candidate]
+    ) -> None:
+        self._strategy = strategy
+        self._problem = problem
+        self._session = session
+        self._counted: dict[int, Candidate] = dict(enumerate(prior))
+        self._sent = len(prior)
+        self._arrived: asyncio.Queue[tuple[int, Candidate]] = asyncio.Queue()
+        self._answers: list[str] = []  # the earliest answer of each group stands for it
+        self._votes: list[int] = []
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """Those that were counted, in draw order."""
+        return [self._counted[draw] for draw in sorted(self._counted)]
+
+    async def draw(self, seed: int) -> None:
+        """Draw until the vote is sure, all are drawn, or drawing has ended for another reason."""
+        session, observer = self._session, self._session.setting.observer
+        for place, candidate in self._counted.items():
+            if observer is not None and await observer.drawn(place, candidate, self._missing):
+                session.end_drawing()
+        await self._count(list(self._counted.values()))
+        flying: dict[asyncio.Task[bool], int] = {}
+        stopped = False
+        while not self._is_sure and not stopped:
+            while self._sent < self._strategy.n and len(flying) < self._strategy.ahead:
+                task = session.spawn(self._one(self._sent, seed_of(seed, "draw", self._sent)))
+                flying[task] = self._sent
+                self._sent += 1
+            if not flying:
+                break
+            done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
+            drawn = [task.result() for task in sorted(done, key=lambda one: flying.pop(one))]
+            stopped = not all(drawn)  # the budget or the time let one fewer be drawn
+            while not self._arrived.empty() and not self._is_sure:
+                place, candidate = self._arrived.get_nowait()
+                self._counted[place] = candidate
+                await self._count([candidate])
+                if observer is not None and await observer.drawn(place, candidate, self._missing):
+                    stopped = True
+        if flying:
+            if self._is_sure or not session.is_over:
+                session.end_drawing()
+            await asyncio.gather(*flying)
+            if observer is not None:
+                observer.cut(session.cut)
+
+    @property
+    def _missing(self) -> int:
+        return max(0, self._strategy.n - len(self._counted))
+
+    @property
+    def _is_sure(self) -> bool:
+        if not self._counted:
+            return False
+        first, second = [*sorted(self._votes, reverse=True), 0, 0][:2]
+        return bool(certainty(first, second) >= self._strategy.stop)
+
+    async def _one(self, place: int, seed: int) -> bool:
+        """Draw one sample; False where none could be drawn."""
+        found: list[asyncio.Task[Candidate]] = []
+
+        def on_child(_: int, child: ChildFinished, held: Reservation) -> None:
+            found.append(self._session.spawn(finish(self._session, self._problem, child, held, {})))
+
+        sampling = self._strategy.sampling(self._session.setting)
+        await self._session.draw((), 1, seed, on_child, sampling=sampling)
+        for task in found:
+            self._arrived.put_nowait((place, await task))
+        return bool(found)
+
+    async def _count(self, candidates: Sequence[Candidate]) -> None:
+        reader = domain(self._problem.domain)
+        answers = [candidate.answer for candidate in candidates]
+        numbers = await aside(reader, group, self._problem, reader, answers, tuple(self._answers))
+        for answer, number in zip(answers, numbers, strict=True):
+            if answer is None or number < 0:
+                continue
+            if number == len(self._answers):
+                self._answers.append(answer)
+                self._votes.append(0)
+            self._votes[number] += 1
+
+
+def _schedule(tokens: Floats, prior: int, ahead: int) -> tuple[Floats, Floats]:
+    """(R, n) when each draw starts and ends, ``ahead`` at a time; prior draws are there at 0."""
+    start, end = np.zeros_like(tokens), np.zeros_like(tokens)
+    free = np.zeros((len(tokens), ahead))
+    rows = np.arange(len(tokens))
+    for draw in range(prior, tokens.shape[1]):
+        slot = free.argmin(axis=1)
+        start[:, draw] = free[rows, slot]
+        end[:, draw] = start[:, draw] + np.maximum(tokens[:, draw], 1.0)
+        free[rows, slot] = end[:, draw]
+    return start, end
+
+
+def _leading(group: Ints) -> tuple[Ints, Ints]:
+    """(R, n) votes of the two leading answers after each arrival."""
+    count, n = group.shape
+    votes = np.zeros((count, int(group.max(initial=0)) + 2), np.int64)
+    first, second = np.zeros((count, n), np.int64), np.zeros((count, n), np.int64)
+    rows = np.arange(count)
+    for place in range(n):
+        code = group[:, place]
+        votes[rows, np.maximum(code, 0)] += code >= 0
+        top = np.partition(votes, -2, axis=1)[:, -2:]
+        first[:, place], second[:, place] = top[:, 1], top[:, 0]
+    return first, second
