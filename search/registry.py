@@ -162,8 +162,7 @@ class Registry(Generic[T]):
         return checked
 
     def unregister(self, name: str) -> None:
-        """Take back what ``register`` has added. Raises the registry's error for a name that it did not add.
-        """
+        """Take back what ``register`` has added. Raises the registry's error for another name."""
         if name not in self._registered:
             raise self._error(f"only what was registered can be taken back, got {name!r}")
         del self._registered[name]

@@ -123,7 +123,15 @@ class AdaptiveVote(SamplingStrategy):
                 session.expect(candidate.tokens)
             run = _Run(self, problem, session, earlier)
             await run.draw(seed)
-            return await concluded(problem, self.plan, run.candidates, session=session, before=before)
+            return await concluded(
+                problem,
+                self.plan,
+                run.candidates,
+                ledger=ledger,
+                before=before,
+                is_over=session.is_over,
+                failure=session.failure,
+            )
 
 
 class _Run:

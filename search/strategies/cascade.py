@@ -40,8 +40,7 @@ K = TypeVar("K")
 
 @dataclass(frozen=True)
 class Cascade(Strategy):
-    """Two choices, the second asked only where the first is not agreed. The first needs two samples at least.
-    """
+    """Two choices; the second is asked only where the samples of the first, two at least, disagree."""
 
     name = "cascade"
     caption = "a cheap choice, and a stronger one where its samples disagree"

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from search.budget import Ledger
 from search.engines.protocol import FinishReason
+from search.errors import EngineError
 from search.grading.aside import aside
 from search.grading.registry import domain
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
 from search.scores import score
-from search.strategies.session import Session
 from search.votes import group, pick
 
 __all__ = ["conclude", "concluded", "outcome_of"]
@@ -26,8 +27,10 @@ def conclude(
     plan: Plan,
     candidates: Sequence[Candidate],
     *,
-    session: Session,
+    ledger: Ledger,
     before: Spend,
+    is_over: bool,
+    failure: EngineError | None = None,
 ) -> Result:
     """Vote over the candidates as the plan says.
 
@@ -35,25 +38,26 @@ def conclude(
     ----------
     candidates:
         In draw order. One without step rewards scores 0.0.
-    session:
-        Of the run. Whether its deadline has passed names the reason when nothing finished; a policy's failure
-        that ended it is raised where no answer can be read.
     before:
         The ledger's spend when the run began.
+    is_over:
+        Whether the deadline has passed; names the reason when nothing finished.
+    failure:
+        Of the policy, which ended the run. Raised where no answer can be read.
     """
     groups = group(problem, domain(problem.domain), [candidate.answer for candidate in candidates])
     scores = [0.0 if plan.score is None else score(each.step_rewards, plan.score) for each in candidates]
     chosen = pick(plan.vote, groups, scores)
-    if chosen is None and session.failure is not None:
-        raise session.failure
+    if chosen is None and failure is not None:
+        raise failure
     return Result(
         problem_id=problem.problem_id,
         plan=plan,
         candidates=tuple(candidates),
         answer=None if chosen is None else candidates[chosen].answer,
         chosen=chosen,
-        outcome=outcome_of(candidates, chosen, is_over=session.is_over),
-        spend=session.ledger.since(before),
+        outcome=outcome_of(candidates, chosen, is_over=is_over),
+        spend=ledger.since(before),
     )
 
 
@@ -73,9 +77,20 @@ async def concluded(
     plan: Plan,
     candidates: Sequence[Candidate],
     *,
-    session: Session,
+    ledger: Ledger,
     before: Spend,
+    is_over: bool,
+    failure: EngineError | None = None,
 ) -> Result:
     """``conclude`` for an event loop: on a thread where comparing answers waits for other processes."""
-    work = partial(conclude, problem, plan, candidates, session=session, before=before)
+    work = partial(
+        conclude,
+        problem,
+        plan,
+        candidates,
+        ledger=ledger,
+        before=before,
+        is_over=is_over,
+        failure=failure,
+    )
     return await aside(domain(problem.domain), work)

@@ -132,8 +132,7 @@ class Strategy(ABC):
 
     @property
     def most_prior(self) -> int | None:
-        """How many prior solutions it can begin with (None: any number): a vote over n has no place for more.
-        """
+        """How many prior solutions it can begin with: n for a vote over n. None: any number."""
         return self.samples
 
     def replay(self, record: Record) -> Replayed:

@@ -94,7 +94,15 @@ class SamplingStrategy(Strategy):
             if telling is not None:
                 telling.cut()
             candidates = await asyncio.gather(*earlier, *(drawn[index] for index in sorted(drawn)))
-            return await concluded(problem, plan, candidates, session=session, before=before)
+            return await concluded(
+                problem,
+                plan,
+                candidates,
+                ledger=ledger,
+                before=before,
+                is_over=session.is_over,
+                failure=session.failure,
+            )
 
 
 class _Telling:

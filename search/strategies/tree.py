@@ -73,4 +73,12 @@ class TreeStrategy(Strategy):
             earlier = score_prior(session, prior)
             finished = await self.search(Grower(session, self.prune), seed)
             candidates = [*await asyncio.gather(*earlier), *(beam.candidate(problem) for beam in finished)]
-            return await concluded(problem, plan, candidates, session=session, before=before)
+            return await concluded(
+                problem,
+                plan,
+                candidates,
+                ledger=ledger,
+                before=before,
+                is_over=session.is_over,
+                failure=session.failure,
+            )

@@ -27,7 +27,7 @@ def run(candidates: list[Candidate], plan: str = "best_of_n(score=min)", is_over
     ledger.reserve(policy_tokens=5).settle(policy_tokens=5)
     before = ledger.spend
     ledger.reserve(policy_tokens=9).settle(policy_tokens=7)
-    return conclude(PROBLEM, Plan.parse(plan), "max", candidates, ledger, before, is_over=is_over)
+    return conclude(PROBLEM, Plan.parse(plan), candidates, ledger=ledger, before=before, is_over=is_over)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ async def test_comparing_that_waits_does_not_hold_up_the_loop(
     candidates = [candidate("a"), candidate("b"), candidate("b")]
     plan = Plan.parse("majority(n=3)")
     ledger = Ledger(UNLIMITED, ModelCard("policy", 1, "f", 99), clock=lambda: 0.0)
-    found = await concluded(PROBLEM, plan, "majority", candidates, ledger, Spend(), is_over=False)
-    assert found == conclude(PROBLEM, plan, "majority", candidates, ledger, Spend(), is_over=False)
+    found = await concluded(PROBLEM, plan, candidates, ledger=ledger, before=Spend(), is_over=False)
+    assert found == conclude(PROBLEM, plan, candidates, ledger=ledger, before=Spend(), is_over=False)
     assert found.answer == "b"
     here = threading.current_thread().name
     assert (slow.threads - {here} != set()) == waits

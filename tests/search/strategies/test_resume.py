@@ -71,7 +71,7 @@ async def drawn(
     object.__setattr__(b.setting, "engine", engine)
     plan = Plan.parse("majority(n=3)")
     ledger = Ledger(budget, engine.card, b.reward.card)
-    async with Session("majority", b.problem, plan, b.setting, ledger) as session:
+    async with Session(b.problem, plan, b.setting, ledger) as session:
         seen: dict[int, str] = {}
 
         def hear(number: int, child: ChildFinished, held: Reservation) -> None:

@@ -22,7 +22,7 @@ MAJORITY, BEST = Plan.parse("majority"), Plan.parse("best_of_n")
 
 
 def session(b: Any, plan: Plan, budget: Budget) -> Session:
-    return Session(plan.strategy, b.problem, plan, b.setting, Ledger(budget, b.engine.card, b.reward.card))
+    return Session(b.problem, plan, b.setting, Ledger(budget, b.engine.card, b.reward.card))
 
 
 async def test_two_draws_share_a_budget_that_holds_one_at_a_time(bench: Any) -> None:
@@ -216,7 +216,7 @@ async def test_whoever_leaves_is_charged_what_was_generated(bench: Any, plan: Pl
     ledger = Ledger(Budget.unlimited(), b.engine.card, b.reward.card)
 
     async def work() -> None:
-        async with Session(plan.strategy, b.problem, plan, b.setting, ledger) as s:
+        async with Session(b.problem, plan, b.setting, ledger) as s:
             await s.draw((), 4, 1, lambda *_: None, sampling=Sampling())
 
     task = asyncio.ensure_future(work())
@@ -239,7 +239,7 @@ async def test_whoever_leaves_a_deaf_engine_is_charged_in_full(bench: Any) -> No
     heard = asyncio.Event()
 
     async def work() -> None:
-        async with Session("majority", b.problem, MAJORITY, b.setting, ledger) as s:
+        async with Session(b.problem, MAJORITY, b.setting, ledger) as s:
             await s.draw((), 3, 1, lambda *_: heard.set(), sampling=Sampling())
 
     task = asyncio.ensure_future(work())
