@@ -1,14 +1,16 @@
 r"""Chemical formulas and balanced equations, compared by content; elements by periodictable.
 
-``C2H5OH``, ``CH3CH2OH`` and ``C_2H_6O`` hold the same atoms and are one answer; charges count, states such as
-``(aq)`` do not. An equation's answer is its species and their coefficients, on whichever place of a side they
-stand and however all of them are multiplied: ``2H2 + O2 -> 2H2O`` is ``H2 + 1/2 O2 = H2O``. An equation that
-is not balanced can be an answer, but never a right one.
+``C2H5OH``, ``CH3CH2OH`` and ``C_2H_6O`` hold the same atoms and are one answer; charges count, states such
+as ``(aq)``, conditions over an arrow, ``↓`` and ``↑`` do not. An ion is read in any spelling
+(``search.grading.ions``). An equation's answer is its species and their coefficients, on whichever place of
+a side they stand and however all of them are multiplied: ``2H2 + O2 -> 2H2O`` is ``H2 + 1/2 O2 = H2O``. An
+equation that is not balanced can be an answer, but never a right one.
 
 Canonical notation: atoms in Hill's order (carbon, hydrogen, then by the alphabet), ``^2-`` for a charge;
 species in the order of the alphabet. Needs the extra ``grading``.
 """
 
+# ruff: noqa: RUF001 (characters that probe alike are what it reads)
 from __future__ import annotations
 
 import math
@@ -20,6 +22,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from search.errors import GradingError, MissingExtraError
+from search.grading.ions import charge_of, plain_chemistry
 from search.grading.protocol import Domain
 from search.grading.stated import stated
 from search.problem import Problem
@@ -31,15 +34,15 @@ _LONGEST = 400
 #: most atoms of one element, largest coefficient
 _MOST = 10_000
 
-_ARROW = re.compile(
-    r"<?(?:[-=]+>|→|⟶|⇌|↔|=)|\\(?:long)?(?:right|leftright)arrow|\\(?:to|rightleftharpoons)\b"
-)
-_STATE = re.compile(r"\((?:aq|s|l|g)\)", re.IGNORECASE)
-_DRESSING = re.compile(r"\\(?:left|right)(?![a-zA-Z])|\\[,;:! ]|[$~{}_\s]|\\ce|\\mathrm|\\text|\\rm")
-_COEFFICIENT = re.compile(r"\(?([0-9]+)(?:/([0-9]+))?\)?(?=[A-Z(\[e])")
-_CHARGE = re.compile(r"\^\(?([0-9]*)([-+])\)?$|\^\(?([-+])([0-9]*)\)?$|([-+])$")
+#: what a coefficient looks like: ``2``, ``(2)``, ``1/2``, ``(1/2)``, ``0.5``
+_COEFFICIENT = re.compile(r"\(?([0-9]+(?:\.[0-9]+)?)(?:/([0-9]+))?\)?\s*[*·]?\s*(?=[A-Z(\[en^])")
 _BODY = re.compile(r"[A-Za-z0-9()\[\]]+")
-_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻\N{MINUS SIGN}", "01234567890123456789+--")
+#: ``^14C``, with or without the number of protons
+_ISOTOPE = re.compile(
+    r"(?:\^([0-9]{1,3})(?:_(-?[0-9]{1,3}))?|_(-?[0-9]{1,3})\^([0-9]{1,3}))([A-Z][a-z]?|n|e)"
+)
+#: what an equation may set free or take that is no matter
+_ENERGY = re.compile(r"heat|energy|light|hν|hnu|Δ|γ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +105,7 @@ def read_chemistry(text: str) -> str | None:
     """
     if len(text) > _LONGEST:
         return None
-    clean = re.sub(r"\\[dt]?frac\s*\{?([0-9]+)\}?\s*\{?([0-9]+)\}?", r"\1/\2", text.translate(_SUBSCRIPTS))
-    sides = _ARROW.split(clean.strip().rstrip("."))
+    sides = plain_chemistry(text).split("→")
     if len(sides) == 1:
         species = _species(sides[0])
         return None if species is None else str(species)
@@ -129,8 +131,8 @@ def is_balanced(canonical: str) -> bool:
     >>> is_balanced("2 H2 + O2 -> 2 H2O"), is_balanced("H2 + O2 -> H2O"), is_balanced("H2O")
     (True, False, True)
     """
-    sides = [_side(side) or {} for side in canonical.split(" -> ")]
-    return len(sides) == 1 or _total(sides[0]) == _total(sides[1])
+    sides = [_side(side) or {} for side in plain_chemistry(canonical).split("→")]
+    return len(sides) == 1 or _total(sides[0]) == _total(sides[1]) or _are_nuclear(sides[0], sides[1])
 
 
 def _total(side: Mapping[_Species, Fraction]) -> dict[str, Fraction]:
@@ -141,18 +143,46 @@ def _total(side: Mapping[_Species, Fraction]) -> dict[str, Fraction]:
     return {name: value for name, value in total.items() if value}
 
 
+def _are_nuclear(left: Mapping[_Species, Fraction], right: Mapping[_Species, Fraction]) -> bool:
+    """Whether both sides are nuclei and keep the mass number and the charge."""
+    total = _nucleons(left)
+    return total is not None and total == _nucleons(right)
+
+
+def _nucleons(side: Mapping[_Species, Fraction]) -> tuple[Fraction, Fraction] | None:
+    """The mass numbers and the charges of nuclei of one side; None where a species tells no mass number."""
+    from periodictable import elements
+
+    mass, charge = Fraction(0), Fraction(0)
+    for species, count in side.items():
+        if not species.atoms:
+            charge += count * species.charge
+        for symbol, size in species.atoms:
+            found = re.fullmatch(r"\^([0-9]+)([A-Z][a-z]?|n)", symbol)
+            if found is None:
+                return None
+            mass += count * size * int(found[1])
+            charge += count * size * (0 if found[2] == "n" else elements.symbol(found[2]).number)
+    return mass, charge
+
+
 def _side(text: str) -> dict[_Species, Fraction] | None:
     """Species and coefficients of one side; None where one of them is unreadable."""
     found: dict[_Species, Fraction] = {}
     # a plus between species has spaces or a species behind it; that of a charge ends a species
-    for part in re.split(r"\s\+\s|(?<![\^])\+(?=\s*(?:[0-9(\[A-Z\\$]|e\b))", text):
-        clean = _DRESSING.sub("", part)
+    for part in re.split(
+        r"\s\+\s|\+(?=\s*(?:[0-9(\[A-Z^_]|e(?![a-z])|n(?![a-z])|heat|energy|light|Δ|hν|γ))", text
+    ):
+        clean = part.strip()
+        if _ENERGY.fullmatch(clean):
+            continue
         count = Fraction(1)
         if (coefficient := _COEFFICIENT.match(clean)) is not None:
             under = int(coefficient[2] or 1)
-            if not under or not 0 < int(coefficient[1]) <= _MOST:
+            over = Fraction(coefficient[1])
+            if not under or not 0 < over <= _MOST:
                 return None
-            count, clean = Fraction(int(coefficient[1]), under), clean[coefficient.end() :]
+            count, clean = over / under, clean[coefficient.end() :]
         species = _species(clean)
         if species is None:
             return None
@@ -161,17 +191,21 @@ def _side(text: str) -> dict[_Species, Fraction] | None:
 
 
 def _species(text: str) -> _Species | None:
-    clean = _STATE.sub("", _DRESSING.sub("", text))
-    charge, match = 0, _CHARGE.search(clean)
-    if match is not None:
-        size, sign = match[1] or match[4] or "1", match[2] or match[3] or match[5]
-        if len(size) > 2:
-            return None
-        charge, clean = int(size) * (1 if sign == "+" else -1), clean[: match.start()]
+    told = charge_of(text.strip())
+    if told is None:
+        return None
+    clean, charge = told
     if clean == "e":
-        return _Species((), charge) if charge else None
+        return _Species((), charge or -1) if charge else None
+    isotope = _ISOTOPE.fullmatch("^1n" if clean == "n" else clean)
+    if isotope is not None:
+        mass, symbol = isotope[1] or isotope[4], isotope[5]
+        if symbol == "e":
+            return _Species((), int(isotope[2] or isotope[3] or -1)) if mass == "0" else None
+        known = symbol == "n" or _atoms(symbol) is not None
+        return _Species(((f"^{int(mass)}{symbol}", 1),), charge) if known and int(mass) else None
     total: Counter[str] = Counter()
-    for part in re.split(r"[*·.]|\\cdot|\\bullet", clean):
+    for part in re.split(r"[*·.]", clean):
         leading = re.match(r"[0-9]+(?=[A-Z(\[])", part) if part is not clean else None
         times = int(leading.group()) if leading else 1
         atoms = _atoms(part[leading.end() :] if leading else part)

@@ -1,12 +1,13 @@
-"""The jail: a program that shuts itself away, then becomes the Python that runs a stranger's program.
+"""The jail: a process shuts itself away before it runs a stranger's program.
 
-Run by ``search.grading.sandbox`` as a script, with the limits as JSON on the command line; needs Linux and
-either root or the right to make user namespaces, and no package. It makes new namespaces of mounts,
-processes, network, IPC and names (of users too, where it is not root); a file system of its own in memory
-that holds the Python installation and the system's libraries, read-only, and an empty folder; resource
-limits; an empty environment; a user of its own (root becomes one that nobody else is, since limits do not
-bind root) without privileges to gain. Whatever runs there sees no file, process or network of ours, and all
-of it is killed with the first process. Sources: man 7 namespaces, man 2 pivot_root, man 2 setrlimit.
+``search.grading.forkserver`` calls ``shut_in`` for every program; as a script, with the limits as JSON on
+the command line, it runs one in an interpreter of its own. It needs Linux and either root or the right to
+make user namespaces, and no package. It makes new namespaces of mounts, processes, network, IPC and names
+(of users too, where it is not root); a file system of its own in memory that holds the Python installation
+and the system's libraries, read-only, and two empty folders, ``/box`` and ``/tmp``; resource limits; an
+empty environment; a user of its own (root becomes one that nobody else is, since limits do not bind root)
+without privileges to gain. Whatever runs there sees no file, process or network of ours, and all of it is
+killed with the first process. Sources: man 7 namespaces, man 2 pivot_root, man 2 setrlimit.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["enter"]
+__all__ = ["end_with_parent", "enter", "shut_in"]
 
 #: the user inside a user namespace
 _INSIDE = 1000
@@ -41,14 +42,39 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(limits: Mapping[str, Any], code: str) -> int:
-    """Shut this process away and run ``code`` there; the exit status of what ran.
-
-    ``limits``: ``cpu`` seconds, ``memory`` bytes per process, ``file`` bytes per file, ``disk`` bytes in all,
-    ``processes``, ``open`` files. Raises OSError where the kernel does not let it.
-    """
+    """Run ``code`` shut away, in a new interpreter; the exit status of what ran. As ``shut_in`` otherwise."""
     python = os.path.realpath(sys.executable)
-    user, group = os.getuid(), os.getgid()
+    end_with_parent()
+    first = shut_in(limits)
+    if first:
+        return os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
+    os.closerange(3, 4096)
+    # no isolated mode: it would not let sets have the same order every time
+    os.execve(python, [python, "-P", "-s", "-S", "-B", "-c", code], {"PYTHONHASHSEED": "0"})
+
+
+def end_with_parent() -> None:
+    """Have this process killed when the one that made it ends."""
     _call("prctl", _PARENT_DEATH, signal.SIGKILL, 0, 0, 0)
+
+
+def shut_in(limits: Mapping[str, Any], folders: Sequence[str] = ()) -> int:
+    """Make a jail. Returns the number of its first process, and 0 in that process, which is inside.
+
+    The caller is in new namespaces afterwards too, so it is a process that does nothing else. Open files stay
+    open inside: whoever runs a stranger's code closes them first.
+
+    Parameters
+    ----------
+    limits:
+        ``cpu`` seconds, ``memory`` bytes per process, ``file`` bytes per file, ``disk`` bytes in all,
+        ``processes``, ``open`` files.
+    folders:
+        Folders and files that are there beside the Python installation, read-only, at their own paths.
+
+    Raises OSError where the kernel does not let it, in the caller or inside.
+    """
+    user, group = os.getuid(), os.getgid()
     if user == 0:
         _call("unshare", _NAMESPACES)
         inside = _USERS + os.getpid()
@@ -60,24 +86,22 @@ def enter(limits: Mapping[str, Any], code: str) -> int:
         inside = _INSIDE
     first = os.fork()
     if first:
-        return os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
+        return first
     os.setsid()  # a signal to its whole group must not reach ours
-    _furnish(int(limits["disk"]), inside)
+    _furnish(int(limits["disk"]), inside, folders)
     _limit(limits)
     if user == 0:
         os.setgroups([])
         os.setresgid(inside, inside, inside)
         os.setresuid(inside, inside, inside)
-    _call("prctl", _PARENT_DEATH, signal.SIGKILL, 0, 0, 0)  # forgotten when the user changes
+    end_with_parent()  # forgotten when the user changes
     _call("prctl", _NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    os.closerange(3, 4096)
-    # no isolated mode: it would not let sets have the same order every time
-    os.execve(python, [python, "-P", "-s", "-S", "-B", "-c", code], {"PYTHONHASHSEED": "0"})
+    return 0
 
 
-def _furnish(disk: int, owner: int) -> None:
+def _furnish(disk: int, owner: int, folders: Sequence[str]) -> None:
     """A root of its own, made on /tmp (which exists everywhere) and then moved under everything."""
-    needed = dict.fromkeys((*_SYSTEM, os.path.realpath(sys.base_prefix)))
+    needed = dict.fromkeys((*_SYSTEM, os.path.realpath(sys.base_prefix), *folders))
     links = {path: os.readlink(path) for path in needed if os.path.islink(path)}
     there = [path for path in needed if os.path.exists(path) and path not in links]
     opened = {path: os.open(path, os.O_PATH) for path in there}  # /tmp is about to be hidden
@@ -99,8 +123,9 @@ def _furnish(disk: int, owner: int) -> None:
         _mount(None, target, None, _BIND | _REMOUNT | _NO_SUID | read_only | kept | times, None)
     for path, target in links.items():
         os.symlink(target, f"/tmp{path}")
-    os.makedirs("/tmp/box", mode=0o700)
-    os.chown("/tmp/box", owner, owner)
+    for own in ("/tmp/box", "/tmp/tmp"):
+        os.makedirs(own, mode=0o700, exist_ok=True)
+        os.chown(own, owner, owner)
     os.makedirs("/tmp/before")
     os.chdir("/tmp")
     if _libc.syscall(_PIVOT_ROOT[os.uname().machine], b".", b"before") != 0:

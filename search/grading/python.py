@@ -6,30 +6,42 @@ program, which a solution may simply go on with) and ``public`` (expressions suc
 votes are compared: two programs are one answer when all of them give the same). Without public expressions
 two programs are one answer when they are the same program, comments and layout aside.
 
-A program is read from the last block of code in a solution, or from the whole of it. Nothing of it runs
-outside ``search.grading.sandbox``.
+``meta["packages"]`` may name packages that programs import (``numpy``), out of those that the domain allows.
+
+What counts as the program is decided in ``search.grading.program``. Nothing of it runs outside
+``search.grading.sandbox``.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from search.errors import GradingError
+from search.grading.blocks import parsed
+from search.grading.program import defines, program
 from search.grading.protocol import Domain
 from search.grading.sandbox import DEFAULT, Ending, SandboxLimits, run
 from search.grading.verdict import Verdict
 from search.problem import Problem
 
-__all__ = ["PythonDomain", "examples"]
+__all__ = ["PACKAGES", "PythonDomain", "examples"]
 
-#: characters of a program; a longer one is no answer
-_LONGEST = 50_000
+#: packages that a problem may ask for, where they are installed
+PACKAGES = ("mpmath", "networkx", "numpy", "pandas", "scipy", "sympy")
 
-_FENCED = re.compile(r"```(?:python|py|Python)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _CLAIM = re.compile(r"^\s*def [A-Za-z_][A-Za-z_0-9]*\(", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """How the programs of a problem are run."""
+
+    limits: SandboxLimits
+    packages: tuple[str, ...]
 
 
 class PythonDomain(Domain):
@@ -39,6 +51,8 @@ class PythonDomain(Domain):
     ----------
     limits:
         Of every run of a program.
+    packages:
+        Names that ``meta["packages"]`` of a problem may hold.
 
     >>> domain = PythonDomain()
     >>> problem = Problem("p", "f", "python", "Double it.", "assert double(2) == 4")
@@ -49,27 +63,23 @@ class PythonDomain(Domain):
     name = "python"
     waits = True
 
-    def __init__(self, limits: SandboxLimits = DEFAULT) -> None:
+    def __init__(self, limits: SandboxLimits = DEFAULT, *, packages: Sequence[str] = PACKAGES) -> None:
         self._limits = limits
+        self._packages = tuple(packages)
 
     def read(self, problem: Problem, text: str) -> str | None:
-        """The program that a solution gives, comments and layout normalised; None where there is none
-        that parses and defines the entry point."""
-        blocks = _FENCED.findall(text)
-        code = blocks[-1] if blocks else text
-        prompt = str(problem.meta.get("prompt") or "")
-        for source in (code, prompt + code, f"{prompt}\n{code}"):
-            tree = _parsed(source)
-            if tree is not None and _defines(tree, problem.meta.get("entry_point")):
-                return ast.unparse(tree)
-        return None
+        """The program that a solution gives, as ``search.grading.program`` tells it; None where no code that
+        parses defines the entry point."""
+        name, prompt = problem.meta.get("entry_point"), problem.meta.get("prompt")
+        return program(text, name if isinstance(name, str) else None, str(prompt or ""))
 
     def equal(self, problem: Problem, first: str, second: str) -> bool:
         """Whether both programs give the same for every public expression."""
         calls = _public(problem)
         if first == second or not calls:
             return first == second
-        return _outputs(first, calls, self._limits) == _outputs(second, calls, self._limits)
+        runs = self._runs(problem)
+        return _outputs(first, calls, runs) == _outputs(second, calls, runs)
 
     def grade(self, problem: Problem, answer: str | None) -> bool:
         """Whether a program passes the tests. Raises GradingError without tests."""
@@ -79,7 +89,16 @@ class PythonDomain(Domain):
         """As ``grade``; ``HUNG`` where the program was killed at its time limit, ``DIED`` where it ended
         without a word."""
         tests = _tests(problem)
-        return Verdict.UNREADABLE if answer is None else _passes(answer, tests, self._limits)
+        return Verdict.UNREADABLE if answer is None else _passes(answer, tests, self._runs(problem))
+
+    def _runs(self, problem: Problem) -> _Runs:
+        named = problem.meta.get("packages") or ()
+        if isinstance(named, str) or not set(named) <= set(self._packages):
+            raise GradingError(
+                f"packages must be a list of names out of {', '.join(self._packages)}, "
+                f"got {named!r} in {problem.problem_id!r}"
+            )
+        return _Runs(self._limits, tuple(sorted(named)))
 
     def claims(self, question: str) -> bool:
         """Whether a question shows the beginning of a function."""
@@ -102,32 +121,15 @@ def examples(prompt: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _parsed(source: str) -> ast.Module | None:
-    if len(source) > _LONGEST:
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd escapes are the model's business
-            return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def _defines(tree: ast.Module, name: object) -> bool:
-    """Whether a module defines the function, or any where none is named."""
-    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return name in functions if name else bool(functions)
-
-
 def _tests(problem: Problem) -> str:
     """The source of the tests, the call of ``check`` included."""
     tests = problem.answer
-    tree = None if tests is None else _parsed(tests)
+    tree = None if tests is None else parsed(tests)
     if tests is None or tree is None or not tree.body:
         raise GradingError(
             f"a reference answer must be tests in Python, got {str(tests)[:80]!r} in {problem.problem_id!r}"
         )
-    if not _defines(tree, "check"):
+    if not defines(tree, "check"):
         return tests
     name = problem.meta.get("entry_point")
     if not isinstance(name, str) or not name.isidentifier():
@@ -145,14 +147,14 @@ def _public(problem: Problem) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _passes(program: str, tests: str, limits: SandboxLimits) -> Verdict:
-    ended = run(program, tests=tests, limits=limits).ending
+def _passes(program: str, tests: str, runs: _Runs) -> Verdict:
+    ended = run(program, tests=tests, limits=runs.limits, packages=runs.packages).ending
     verdicts = {Ending.FINISHED: Verdict.RIGHT, Ending.TIME: Verdict.HUNG, Ending.DIED: Verdict.DIED}
     return verdicts.get(ended, Verdict.WRONG)
 
 
 @lru_cache(maxsize=4096)
-def _outputs(program: str, calls: tuple[str, ...], limits: SandboxLimits) -> tuple[str, ...]:
+def _outputs(program: str, calls: tuple[str, ...], runs: _Runs) -> tuple[str, ...]:
     """What the calls give; how it ended where it gave nothing (a failure is an output too)."""
-    ran = run(program, calls=calls, limits=limits)
+    ran = run(program, calls=calls, limits=runs.limits, packages=runs.packages)
     return ran.outputs if ran.ending is Ending.FINISHED else (f"!{ran.ending}",)

@@ -1,30 +1,35 @@
 r"""Quantities of science: numbers with units and a tolerance (SciBench's style), units by pint.
 
 An answer is read from what a solution states, in LaTeX or plain: ``50.7\,\mathrm{atm}``, ``1.31 \times
-10^{-3} K^{-1}``, ``3.52e-19 J``, ``1/3``. Canonical notation is a number and a unit: ``0.00131 K^-1``. Two
-answers are equal when one, converted to the unit of the other, lies within the tolerance, relative to the
-larger. ``Problem.meta["tolerance"]`` replaces ``TOLERANCE``. A number without a unit is taken in the unit
-that the question asks for, since that is what models write. Units that pint does not know count as words:
-``photons`` equals ``photons``.
+10^{-3} K^{-1}``, ``6.02×10²³``, ``3\ln 2\ J``, ``\Delta H = 5 kJ``. An expression is evaluated whole or the
+answer is unreadable; so is a range, an inequality and whatever is left over behind a unit. Canonical
+notation is a number and a unit: ``0.00131 K^-1``; of several, all of them: ``1; 2 m``.
+
+Two answers are equal when one, converted to the unit of the other, lies within the tolerance, relative to
+the larger. ``Problem.meta["tolerance"]`` replaces ``TOLERANCE``. A number without a unit is taken in the
+unit that the question asks for, since that is what models write. Shares (``%``, ``ppm``) are numbers: a
+reference of 45 % is met by 0.45, and by the bare 45, since questions ask "what percent"; a reference of 45
+is not met by 45 %. Words that pint does not know are what is counted: ``photons`` equals ``photons``. A
+comma is no decimal point: ``1,5 m`` is two numbers, and ``1,500 m`` is fifteen hundred.
 
 Closeness is not transitive: votes compare an answer with the first of a group, never with every member.
 Needs the extra ``grading``.
 """
 
+# ruff: noqa: RUF001, RUF002 (characters that probe alike are what it reads)
 from __future__ import annotations
 
-import math
 import re
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+import unicodedata
+from functools import lru_cache
+from typing import Any
 
-from search.errors import GradingError, MissingExtraError
+from search.errors import GradingError
+from search.grading.amount import amount
 from search.grading.protocol import Domain
 from search.grading.stated import stated
+from search.grading.units import convert, plain_unit, unit
 from search.problem import Problem
-
-if TYPE_CHECKING:
-    from pint import UnitRegistry
 
 __all__ = ["TOLERANCE", "QuantityDomain", "plain_unit", "quantity"]
 
@@ -32,32 +37,50 @@ __all__ = ["TOLERANCE", "QuantityDomain", "plain_unit", "quantity"]
 TOLERANCE = 0.01
 #: characters of an answer; a longer one is a solution
 _LONGEST = 200
+#: values in one answer
+_MOST = 20
 
-_NUMBER = re.compile(
-    r"(?P<sign>[-+]?)\s*(?P<digits>[0-9]+(?:,[0-9]{3})*(?:\.[0-9]*)?|\.[0-9]+)(?:e(?P<exponent>[-+]?[0-9]{1,3}))?"
-    r"(?:\s*/\s*(?P<under>[0-9]+(?:\.[0-9]+)?)(?![0-9a-zA-Z]))?",
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ]+")
+_PLAIN_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ", "0123456789+-()n")
+_VULGAR = re.compile(r"([0-9]?)\s*([¼½¾⅐-⅞])")
+_MINUS = str.maketrans(dict.fromkeys("\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d", "-"))
+_SPACES = re.compile(r"\\[,;:! ]|\\q?quad(?![a-zA-Z])|\\(?:thin|med|thick)?space(?![a-zA-Z])|~|\s+|&")
+_DRESSING = re.compile(
+    r"\\(?:left|right|displaystyle|textstyle|boldsymbol|bm|big|Big|bigg|Bigg)(?![a-zA-Z])|\\[()\[\]]|(?<!\\)\$|\*\*"
+    r"|\\color\s*\{\w+\}|\\(?:boxed|underline|mathbf|textbf|bf)(?=\s*\{)"
+)
+_WRAPPED = re.compile(
+    r"\\(?:mathrm|text|textrm|mathbf|textbf|num|mathit)\s*\{\s*([-+]?\s*[0-9][^{}]*|e|ln|exp)\s*\}"
+)
+_SIUNITX = re.compile(r"\\(?:SI|qty)\s*(?:\[[^\]]*\])?\{([^{}]*)\}\s*\{([^{}]*)\}")
+_BRACED = re.compile(r"\{([^{}]*)\}$")
+_ABOUT = re.compile(
+    r"(?:\\(?:approx|sim|simeq|cong|therefore|implies)(?![a-zA-Z])|≈|~|≃|∼|approximately|approx\.?|about|roughly|around"
+    r"|nearly|almost|exactly|equal to|equals|ca\.|circa)\s*",
     re.IGNORECASE,
 )
-_POWER = re.compile(r"\s*[*x\u00d7]?\s*10\s*(?:\^|\*\*)\s*\(?([-+]?[0-9]{1,3})\)?")
-_NAMED = re.compile(r"[a-zA-Z]{1,2}\s*(?:=|≈|~)\s*")
-#: what a unit is written with; anything else ends it
-_UNIT = re.compile(r"[a-zA-Zµμ°ΩÅ%αλ][a-zA-Z0-9µμ°ΩÅ%αλ^*/·()\s+-]*")
-_FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
-_WRAPPED = re.compile(r"\\(?:mathrm|text|mbox|textrm|operatorname|rm|mathbf)\s*\{([^{}]*)\}")
-#: LaTeX and plain spellings in pint's words, in this order
-_SPELLINGS = (
-    (r"\\circ|°", "degree"),
-    (r"\\%|%", "percent"),
-    (r"(?:\\mu\b|µ|μ)\s*", "u"),
-    (r"\\Omega\b|Ω", "ohm"),
-    (r"\\AA\b|\\mathring\{A\}|Å", "angstrom"),
-    (r"\\alpha\b", "\N{GREEK SMALL LETTER ALPHA}"),
-    (r"\\times|\u00d7", "*"),
-    (r"\\cdot|·", "*"),
-    (r"\\(?:left|right)(?![a-zA-Z])|\\[,;:! ]|~|\$|\\ ", " "),
+_EQUALS = re.compile(r"(?<![<>!:=])=(?!=)|≈|≃|\\approx(?![a-zA-Z])|\\simeq(?![a-zA-Z])|\\equiv(?![a-zA-Z])|≡")
+#: what stands before an equals sign: a letter or a word with its indices, ``\Delta_r H^\circ``, ``v(t)``
+_NAMED = re.compile(r"(?![-+]?[0-9.])[^=<>≤≥]{1,60}$", re.DOTALL)
+_SUM = re.compile(r"(?:[-+*/^0-9.,(){}\s×·]|\\times|\\cdot|\\frac|\\div)+")
+_SPREAD = re.compile(r"\s*(?:±|\\pm(?![a-zA-Z])|\+/-|\+-)\s*")
+_SPREAD_NUMBER = re.compile(r"[0-9.,]+(?:[eE][-+]?[0-9]+)?%?")
+_REMARK = re.compile(
+    r"(?<![/*·^×])\s*\((?=[^()]*[a-z]{3})[^()]*\)\s*\.?$|\s+(?:approximately|approx\.?|exactly)$"
 )
-#: slips that SciBench and models make
-_SLIPS = {"KJ": "kJ", "kPA": "kPa", "JK": "J K", "degreeC": "degC", "degree C": "degC", "degreeF": "degF"}
+_NAMES_OF_LARGE = {
+    "hundred": 1e2,
+    "thousand": 1e3,
+    "million": 1e6,
+    "billion": 1e9,
+    "trillion": 1e12,
+    "dozen": 12.0,
+}
+_LARGE = re.compile(rf"({'|'.join(_NAMES_OF_LARGE)})s?\b\s*", re.IGNORECASE)
+_LISTED = re.compile(r"\s*;\s*|\s*,\s+(?:and\s+|or\s+)?|\s+(?:and|or)\s+|,(?=[-+0-9.\\])")
+_THOUSANDS = re.compile(r"(?<![0-9,.])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9,])")
+#: dimensionless units and what one of them is
+_SHARES = {"%": 1e-2, "ppm": 1e-6, "ppb": 1e-9, "‰": 1e-3, "permille": 1e-3}
 
 
 class QuantityDomain(Domain):
@@ -79,7 +102,7 @@ class QuantityDomain(Domain):
 
     def equal(self, problem: Problem, first: str, second: str) -> bool:
         """Close in one unit."""
-        return first == second or _are_close(first, second, _tolerance(problem))
+        return first == second or _are_all_close(first, second, _tolerance(problem))
 
     def grade(self, problem: Problem, answer: str | None) -> bool:
         """Close to the reference. Raises GradingError where that is no quantity."""
@@ -91,7 +114,7 @@ class QuantityDomain(Domain):
             )
         tolerance = _tolerance(problem)
         known = None if answer is None else quantity(answer)
-        return known is not None and _are_close(known, reference, tolerance)
+        return known is not None and _are_all_close(known, reference, tolerance, asked=True)
 
     def claims(self, question: str) -> bool:
         """Never: such questions look like any other of mathematics. Whoever wants it names it."""
@@ -100,120 +123,171 @@ class QuantityDomain(Domain):
 
 @lru_cache(maxsize=65_536)
 def quantity(text: str) -> str | None:
-    """Canonical notation of a quantity; None where a text does not begin with one.
+    r"""Canonical notation of a quantity; None for what is none.
 
-    >>> [quantity(text) for text in (r"$-3.8$ $\\text{J}$", "1,200 cm^-1.", "3 / 2", "2 apples", "many")]
+    >>> [quantity(text) for text in (r"$-3.8$ $\\text{J}$", "1,200 cm^-1.", "3 / 2", "2 apples", "3x + 2")]
     ['-3.8 J', '1200 cm^-1', '1.5', '2 apples', None]
     """
     if len(text) > _LONGEST:
         return None
-    rest = _NAMED.sub("", plain_unit(text), count=1) if "=" in text or "≈" in text else plain_unit(text)
-    rest = rest.replace("\\approx", "").strip()
-    found = _NUMBER.match(rest)
-    power = _POWER.match(rest) if found is None or found.group() == "10" else None
-    value = 1.0 if power is not None else None
-    if power is None:
-        if found is None:
-            return None
-        value = _value(found)
-        rest = rest[found.end() :]
-        power = _POWER.match(rest)
-    if value is None:
+    parts = _listed(_plain(text))
+    if not 0 < len(parts) <= _MOST:
         return None
-    if power is not None:
-        value *= 10.0 ** int(power[1])
-        rest = rest[power.end() :]
-        if (again := _POWER.match(rest)) is not None:  # 1.5 x 10^3 in units of 10^-2 s
-            value *= 10.0 ** int(again[1])
-            rest = rest[again.end() :]
-    unit = _unit(rest)
-    return f"{value:.10g} {unit}".strip()
-
-
-def plain_unit(text: str) -> str:
-    r"""A quantity or a unit without LaTeX.
-
-    >>> plain_unit(r"$\mathrm{~J} \mathrm{~mol}^{-1} \mathrm{~K}^{-1}$"), plain_unit(r"$^{\circ} \mathrm{C}$")
-    ('J mol^-1 K^-1', 'degC')
-    """
-    out = text
-    for _ in range(4):
-        out = _WRAPPED.sub(r" \1 ", _FRACTION.sub(r"(\1)/(\2)", out))
-    for spelling, word in _SPELLINGS:
-        out = re.sub(spelling, word if word in ("*", " ") else word.replace("\\", ""), out)
-    out = re.sub(r"\^\s*\{?\s*degree\s*\}?", " degree", out)
-    out = re.sub(r"\{\s*([^{}]*?)\s*\}", r"\1", out)
-    out = re.sub(r"\s*\^\s*\(?\s*([-+]?[0-9]+)(?:\s*\))?", r"^\1", out)
-    out = re.sub(r"\(([-+]?[0-9.]+)\)", r"\1", out)
-    out = re.sub(r"\bdegree\s+([CF])\b", r"deg\1", out)
-    for slip, word in _SLIPS.items():
-        out = re.sub(rf"\b{slip}\b", word, out)
-    return " ".join(out.split())
-
-
-def _value(found: re.Match[str]) -> float | None:
-    value = float(found["digits"].replace(",", "") + (f"e{found['exponent']}" if found["exponent"] else ""))
-    if found["under"]:
-        under = float(found["under"])
-        if not under:
-            return None
-        value /= under
-    return None if not math.isfinite(value) else -value if found["sign"] == "-" else value
-
-
-def _unit(text: str) -> str:
-    """The unit at the beginning of a text: as long as pint knows it, else its words (at most three)."""
-    found = _UNIT.match(text.strip(" *·"))
-    words = [] if found is None else found.group().strip(" *·/^(-+").split()
-    for length in range(len(words), 0, -1):
-        known = _known(" ".join(words[:length]))
-        if known is not None:
-            return known
-    return " ".join(words[:3])
-
-
-@lru_cache(maxsize=4096)
-def _known(text: str) -> str | None:
-    """A unit in symbols, such as ``J*K^-1*mol^-1``; None for one that pint does not know."""
-    if len(text) > 60 or re.search(r"\^[-+]?[0-9]{3}|\*\*|\([^)]*\(", text):
+    read = [_one(part) for part in parts]
+    found = [value for value in read if value is not None]
+    if len(found) < len(read):
         return None
-    spaced = re.sub(r"(?<=[a-zA-Zµ0-9)])\s+(?=[a-zA-Zµ(])", "*", text)
-    try:
-        registry = _registry()
-        powers = dict(registry.parse_units(spaced)._units.items())
-        symbols = {registry.get_symbol(name): power for name, power in powers.items()}
-        parts = [name if power == 1 else f"{name}^{power:g}" for name, power in sorted(symbols.items())]
-        return "*".join(parts) or None
-    except Exception:  # pint and what it is built on raise many types on what models write
+    common = found[-1][1]
+    if common and not any(known for _, known in found[:-1]):  # 1 and 2 m
+        found = [(value, common) for value, _ in found]
+    return "; ".join(f"{value:.10g} {known}".strip() for value, known in found)
+
+
+def _plain(text: str) -> str:
+    """Without the dressing of LaTeX and of texts; minus signs, powers and fractions in plain characters."""
+    out = _RAISED.sub(lambda found: f"^{{{found.group().translate(_PLAIN_RAISED)}}}", text.translate(_MINUS))
+    out = _VULGAR.sub(_fraction, out.replace("℃", "°C").replace("℉", "°F").replace("µ", "μ"))
+    out = "".join(
+        unicodedata.normalize("NFKC", one) if one in "ΩÅK" or one >= "\uff00" else one for one in out
+    )
+    out = _DRESSING.sub(" ", re.sub(r"([0-9])\{,\}(?=[0-9]{3}(?![0-9]))", r"\1,", out).replace("{,}", "."))
+    for _ in range(2):
+        out = _WRAPPED.sub(r" \1 ", _SIUNITX.sub(r"\1 \2", out))
+    out = _SPACES.sub(" ", out).strip().rstrip(".,;:")
+    for _ in range(3):
+        out = _ABOUT.sub("", out, count=1) if _ABOUT.match(out) else out
+    out = _REMARK.sub("", out).strip()
+    return braced[1].strip() if (braced := _BRACED.match(out)) is not None else out
+
+
+def _fraction(found: re.Match[str]) -> str:
+    over, _, under = unicodedata.normalize("NFKC", found[2]).partition("\u2044")
+    return f"{found[1]} {over}/{under}" if found[1] else f"({over}/{under})"
+
+
+def _listed(text: str) -> list[str]:
+    """The values of a list; a comma between thousands and one in brackets divides nothing."""
+    kept = _THOUSANDS.sub(lambda found: found.group().replace(",", ""), text)
+    if re.search(r"[({\[][^)}\]]*[,;]", kept):
+        return [kept]
+    return _LISTED.split(kept)
+
+
+def _one(text: str) -> tuple[float, str] | None:
+    """The value and the canonical unit of one quantity, behind its name if it has one."""
+    sides = [side.strip() for side in _EQUALS.split(text)]
+    if len(sides) > 1:
+        values = [_value(_ABOUT.sub("", side, count=1) if _ABOUT.match(side) else side) for side in sides]
+        last = values[-1]
+        if last is None:
+            return (
+                values[0]
+                if len(sides) == 2 and values[0] and re.fullmatch(r"\\?[a-zA-Z]+", sides[1])
+                else None
+            )
+        return last if _NAMED.match(sides[0]) or values[0] or _SUM.fullmatch(sides[0]) else None
+    return _value(text)
+
+
+def _value(text: str) -> tuple[float, str] | None:
+    plain = _without_spread(text)
+    found = None if plain is None else amount(plain)
+    if found is None:
+        found = _in_a_fraction(plain or "")
+    if found is None:
         return None
+    value, rest = found
+    large = _LARGE.match(re.sub(r"^\\text\s*\{\s*([a-z]+)\s*\}", r"\1", rest))
+    if large is not None:
+        value *= _NAMES_OF_LARGE[large[1].lower()]
+        rest = re.sub(r"^\\text\s*\{\s*([a-z]+)\s*\}", r"\1", rest)[large.end() :]
+    power = amount(rest) if re.match(r"(?:\\times|×|\*)?\s*10\s*\^", rest) else None
+    if power is not None:  # 1.5 x 10^3 in units of 10^-2 s
+        value, rest = value * power[0], power[1]
+    known = unit(rest)
+    return _added(value, rest) if known is None else (value, known)
 
 
-def _are_close(first: str, second: str, tolerance: float) -> bool:
-    """Whether canonical quantities are close, the first converted to the unit of the second."""
-    (a, one), (b, other) = _parts(first), _parts(second)
-    if one and other and one != other:
-        converted = _convert(a, one, other)
-        if converted is None:
+def _added(value: float, rest: str) -> tuple[float, str] | None:
+    """``2 h 30 min``, ``5 ft 3 in``: the rest of one quantity in a smaller unit."""
+    found = re.match(r"([a-zA-Z]+)\s+([0-9][^=]*)$", rest)
+    more = None if found is None else _value(found[2])
+    known = None if found is None else unit(found[1])
+    if more is None or not known:
+        return None
+    converted = convert(more[0], more[1], known) if more[1] else None
+    return (value + converted, known) if converted is not None and 0.0 <= converted < 1.0 else None
+
+
+def _in_a_fraction(text: str) -> tuple[float, str] | None:
+    r"""``\frac{5 kJ}{mol}``: the number stands in the numerator."""
+    found = re.match(
+        r"([-+]?)\s*\\[dt]?frac\s*\{((?:[^{}]|\{[^{}]*\})*)\}\s*\{((?:[^{}]|\{[^{}]*\})*)\}(.*)$", text
+    )
+    over = None if found is None else amount(found[2])
+    if found is None or over is None:
+        return None
+    under = amount(found[3])
+    value = over[0] / under[0] if under is not None and under[0] else over[0]
+    below = found[3] if under is None else under[1]
+    return (
+        -value if found[1] == "-" else value
+    ), f"{over[1]}/({below}) {found[4]}" if below else f"{over[1]} {found[4]}"
+
+
+def _without_spread(text: str) -> str | None:
+    """Without an uncertainty: ``5.0 ± 0.1 s``, ``5 s ± 0.1 s``, ``(3.0 ± 0.1) 10^8``; None if it leads."""
+    found = _SPREAD.search(text)
+    if found is None:
+        return text
+    before, after = text[: found.start()].rstrip(), text[found.end() :]
+    if not before.strip("({ "):
+        return None
+    number = _SPREAD_NUMBER.match(after)
+    if before[-1].isdigit() or before[-1] in ".)}":
+        return None if number is None else before + after[number.end() :]
+    return before
+
+
+def _are_all_close(answer: str, reference: str, tolerance: float, *, asked: bool = False) -> bool:
+    """Whether each value of one is close to one of the other; ``asked``: the second is a reference."""
+    left, right = ([_parts(one) for one in text.split("; ")] for text in (answer, reference))
+    if len(left) != len(right):
+        return False
+    for value in left:
+        met = next((other for other in right if _are_close(value, other, tolerance, asked=asked)), None)
+        if met is None:
             return False
-        a = converted
+        right.remove(met)
+    return True
+
+
+def _are_close(
+    answer: tuple[float, str], reference: tuple[float, str], tolerance: float, *, asked: bool
+) -> bool:
+    (a, one), (b, other) = answer, reference
+    if one == other:
+        return _within(a, b, tolerance)
+    if other in _SHARES and not one:
+        return (asked and _within(a, b, tolerance)) or _within(a, b * _SHARES[other], tolerance)
+    if one in _SHARES and not other:
+        return _within(a * _SHARES[one], b, tolerance)
+    if not one or not other:
+        return _within(a, b, tolerance)
+    converted = convert(a, one, other)
+    return converted is not None and _within(converted, b, tolerance)
+
+
+def _within(a: float, b: float, tolerance: float) -> bool:
     return abs(a - b) <= tolerance * max(abs(a), abs(b))
 
 
 def _parts(canonical: str) -> tuple[float, str]:
-    number, _, unit = canonical.partition(" ")
+    number, _, known = canonical.partition(" ")
     try:
-        return float(number), unit
+        return float(number), known
     except ValueError:
         raise GradingError(f"an answer must be a number and a unit, got {canonical!r}") from None
-
-
-@lru_cache(maxsize=4096)
-def _convert(value: float, one: str, other: str) -> float | None:
-    registry = _registry()
-    try:
-        return float(registry.Quantity(value, one).to(other).magnitude)
-    except Exception:  # not of one dimension, or words
-        return None
 
 
 def _tolerance(problem: Problem) -> float:
@@ -221,14 +295,3 @@ def _tolerance(problem: Problem) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < 1.0:
         raise GradingError(f"tolerance must be a number in [0, 1), got {value!r} in {problem.problem_id!r}")
     return float(value)
-
-
-@cache
-def _registry() -> UnitRegistry[Any]:
-    try:
-        from pint import UnitRegistry
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"units need the grading extra, got no {error.name}: pip install 'test-time-planner[grading]'"
-        ) from error
-    return UnitRegistry()

@@ -21,6 +21,7 @@ DOMAINS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "python": ("search.grading.python", "PythonDomain"),
         "formula": ("search.grading.formula", "FormulaDomain"),
         "chemistry": ("search.grading.chemistry", "ChemistryDomain"),
+        "choice": ("search.grading.choice", "ChoiceDomain"),
         "quantity": ("search.grading.quantity", "QuantityDomain"),
         "math": ("search.grading.math", "MathDomain"),
         "arithmetic": ("search.grading.arithmetic", "ArithmeticDomain"),

@@ -5,9 +5,11 @@
 (<Ending.FINISHED: 'finished'>, ('42', '!TypeError'))
 
 Each run is a process of its own in the jail of ``search.grading.jail``: no network, no file but the Python
-installation, no other process, an empty environment; limits on time, memory, files and processes. It is
-never run without the jail: where the kernel gives none, that is an error. A program that sets out to fake
-its own result could do so, since the tests run beside it; it can harm nobody.
+installation (and the packages that are allowed), no other process, an empty environment; limits on time,
+memory, files and processes; two empty folders, ``/box`` and ``/tmp``, that end with it. The processes are
+forked by ``search.grading.forkserver``; as many run at once as there are cores, and who waits for room
+loses no time. Nothing is ever run without the jail: where the kernel gives none, that is an error. A
+program that sets out to fake its own result could do so, since the tests run beside it; it can harm nobody.
 """
 
 from __future__ import annotations
@@ -15,21 +17,18 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import tempfile
+import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import IO, Any
 
 from search.errors import GradingError
+from search.grading.forked import Forked, Request
 
-__all__ = ["DEFAULT", "Ending", "Ran", "SandboxLimits", "run"]
+__all__ = ["DEFAULT", "RUNNER", "Ending", "Ran", "SandboxLimits", "run"]
 
-_JAIL = Path(__file__).with_name("jail.py")
 #: characters of one output that are kept
 _LONGEST = 10_000
 
@@ -76,7 +75,14 @@ class Ran:
 DEFAULT = SandboxLimits()
 
 
-def run(program: str, *, calls: Sequence[str] = (), tests: str = "", limits: SandboxLimits = DEFAULT) -> Ran:
+def run(
+    program: str,
+    *,
+    calls: Sequence[str] = (),
+    tests: str = "",
+    limits: SandboxLimits = DEFAULT,
+    packages: Sequence[str] = (),
+) -> Ran:
     """Run a program, then the tests beside it, then evaluate calls.
 
     Parameters
@@ -87,39 +93,32 @@ def run(program: str, *, calls: Sequence[str] = (), tests: str = "", limits: San
         Expressions over its names. Floats in what they give are told to nine digits.
     tests:
         Source that runs in the same module and raises where the program is wrong.
+    packages:
+        Installed distributions that the program may import, with what they need.
 
-    Raises GradingError where no jail can be made, with what the system said.
+    Raises GradingError where no jail can be made, with what the system said, or where a package is missing.
     """
     task = {"program": program, "calls": list(calls), "tests": tests}
-    jailed = {name: value for name, value in asdict(limits).items() if name != "seconds"}
-    command = [sys.executable, "-I", "-S", "-B", str(_JAIL), json.dumps(jailed), _RUNNER]
     # files, not pipes: the limit on files holds for what is printed, and nobody waits for a reader
     with ExitStack() as files:
-        given, told, said = (files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        given, told = (files.enter_context(os.fdopen(_memory(), "w+b")) for _ in range(2))
         given.write(json.dumps(task).encode())
         given.seek(0)
-        process = subprocess.Popen(
-            command, stdin=given, stdout=told, stderr=said, env={}, cwd="/", start_new_session=True
-        )
-        try:
-            process.wait(limits.seconds)
-            in_time = True
-        except subprocess.TimeoutExpired:
-            in_time = False
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        with _ROOM:
+            status = Forked.of(RUNNER, tuple(packages)).ask(
+                Request(given.fileno(), told.fileno(), asdict(limits)), limits.seconds
+            )
+        if status is None:
+            return Ran(Ending.TIME)
         lines = _read(told, limits.file).splitlines()
         if not lines or lines[0] != _ENTERED:
-            if not in_time:
+            if not status.in_time:
                 return Ran(Ending.TIME)
-            reason = (_read(said, limits.file).strip().splitlines() or [f"exit {process.returncode}"])[-1]
             raise GradingError(
                 "a stranger's program runs only in a jail, which takes Linux and root or user namespaces, "
-                f"got {reason}"
+                f"got {status.error or f'exit {status.code}'}"
             )
-        return _result(lines[1:], in_time, process.returncode, limits)
+        return _result(lines[1:], status.in_time, abs(status.code), limits)
 
 
 def _result(lines: Sequence[str], in_time: bool, code: int, limits: SandboxLimits) -> Ran:
@@ -140,12 +139,23 @@ def _read(file: IO[bytes], most: int) -> str:
     return file.read(most).decode("utf-8", "replace")
 
 
+def _memory() -> int:
+    """A file without a name, in memory."""
+    if not hasattr(os, "memfd_create"):
+        raise GradingError("a stranger's program runs only in a jail, which takes Linux, got another system")
+    return os.memfd_create("task")
+
+
+#: as many run at once as there are cores: more would only take time from each other
+_ROOM = threading.BoundedSemaphore(os.cpu_count() or 1)
 _ENTERED = "entered"
-#: runs inside the jail, as its first process
-_RUNNER = (
+#: runs inside the jail, as its first process; the environment may keep what numeric packages read
+RUNNER = (
     """
 import json, os, sys
-os.environ.clear()
+for name in list(os.environ):
+    if not name.endswith("_NUM_THREADS"):
+        del os.environ[name]
 task = json.load(sys.stdin)
 answers = os.fdopen(os.dup(1), "w")
 null = os.open("/dev/null", os.O_RDWR)

@@ -145,3 +145,25 @@ def test_examples_are_the_expressions_of_a_docstring() -> None:
 def test_it_claims_questions_that_begin_a_function() -> None:
     assert PYTHON.claims(PROMPT)
     assert not PYTHON.claims("What is the largest of 1, 3 and 2?")
+
+
+def test_a_problem_may_ask_for_packages_that_are_allowed() -> None:
+    text = "```python\nimport numpy as np\n\ndef largest(numbers):\n    return int(np.max(numbers))\n```"
+    program = PYTHON.read(posed(), text)
+    assert PYTHON.judge(posed(), program) is Verdict.WRONG
+    assert PYTHON.judge(posed(packages=["numpy"]), program) is Verdict.RIGHT
+    assert PYTHON.equal(posed(packages=["numpy"]), program or "", SHORT)
+    for wrong in (["pytest"], "numpy"):
+        with pytest.raises(GradingError, match=r"packages must be a list of names out of mpmath, .* got"):
+            PYTHON.judge(posed(packages=wrong), program)
+
+
+def test_a_program_with_and_without_usage_is_one_vote() -> None:
+    texts = [SHORT, f"```python\n{SHORT}\nprint(largest([1]))\n```", f"```python\n{SHORT}\n```\n```\n3\n```"]
+    answers = [PYTHON.read(posed(public=[]), text) for text in texts]
+    assert group(posed(public=[]), domain("python"), answers) == [0, 0, 0]
+
+
+def test_a_program_cannot_bring_its_own_check() -> None:
+    program = PYTHON.read(posed(), f"```python\ndef check(candidate):\n    pass\n{WRONG}\n```")
+    assert PYTHON.judge(posed(), program) is Verdict.WRONG

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import GradingError
-from search.grading import sandbox
+from search.grading import forked, sandbox
 from search.grading.sandbox import Ending, Ran, SandboxLimits, run
 
 QUICK = SandboxLimits(seconds=20.0, cpu=1)
@@ -188,7 +188,7 @@ def test_sets_come_in_one_order_every_time() -> None:
 def test_where_no_jail_can_be_made_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = tmp_path / "jail.py"
     broken.write_text("raise OSError(1, 'unshare: Operation not permitted')")
-    monkeypatch.setattr(sandbox, "_JAIL", broken)
+    monkeypatch.setattr(forked, "_JAIL", broken)
     with pytest.raises(GradingError, match=r"only in a jail, .* got .*unshare: Operation not permitted"):
         run("x = 1")
 
@@ -229,3 +229,101 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def test_a_folder_for_temporary_files_is_there_and_private() -> None:
+    program = """
+import os, tempfile
+def f():
+    with open("/tmp/mine", "w") as file:
+        file.write("x")
+    with tempfile.NamedTemporaryFile() as file:
+        folder = os.path.dirname(file.name)
+    return os.listdir("/tmp"), folder, oct(os.stat("/tmp").st_mode & 0o777)
+"""
+    for _ in range(2):  # nothing is left of the first
+        assert told(program) == "(['mine'], '/tmp', '0o700',)"
+
+
+def test_packages_are_there_by_name_alone() -> None:
+    program = "import numpy\ndef f():\n    return int(numpy.arange(4).sum())"
+    assert run(program, calls=["f()"]) == Ran(Ending.RAISED, "ModuleNotFoundError")
+    allowed = run(program, calls=["f()"], packages=["numpy"])
+    assert allowed == Ran(Ending.FINISHED, "", ("6",))
+    assert run("import pint", packages=["numpy"]) == Ran(Ending.RAISED, "ModuleNotFoundError")
+    with pytest.raises(GradingError, match="must be installed, got 'no-such-package'"):
+        run("x = 1", packages=["no-such-package"])
+
+
+def test_what_a_package_needs_comes_with_it_and_all_else_holds() -> None:
+    program = """
+import os, socket, sympy
+def f():
+    x = sympy.symbols("x")
+    return str(sympy.integrate(x * sympy.sin(x), x)), len(os.listdir(os.path.dirname(sympy.__path__[0]))) < 20
+def g():
+    return open(os.path.join(sympy.__path__[0], "x"), "w")
+def h():
+    return socket.create_connection(("127.0.0.1", 9), 1)
+"""
+    ran = run(program, calls=["f()", "g()", "h()", "open('/etc/passwd')"], packages=["sympy"], limits=QUICK)
+    assert ran.outputs[0] == "('-x*cos(x) + sin(x)', True,)"
+    assert ran.outputs[1] in ("!OSError", "!PermissionError")
+    assert ran.outputs[2] in ("!OSError", "!ConnectionRefusedError")
+    assert ran.outputs[3] == "!FileNotFoundError"
+
+
+def test_programs_share_nothing_of_what_they_change() -> None:
+    run(
+        "import math, builtins, sys\nmath.pi = 3\nbuiltins.len = None\n"
+        "sys.path.append('mine')\nopen('left', 'w').close()"
+    )
+    program = """
+import math, os, sys
+def f():
+    return math.pi > 3.1, len('ab'), 'mine' in sys.path, os.listdir('.'), sys.argv
+"""
+    assert told(program) == "(True, 2, False, [], [''],)"
+    assert told("import random\ndef f():\n    return random.random()") != told(
+        "import random\ndef f():\n    return random.random()"
+    )
+
+
+def test_many_run_at_once_and_each_gets_its_own_answer() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda n: told(f"def f():\n    return {n} * {n}"), range(40)))
+    assert found == [str(n * n) for n in range(40)]
+
+
+def test_programs_end_with_the_process_that_asked() -> None:
+    mark = f"left{os.getpid()}"
+    program = f"""
+import ctypes, time
+ctypes.CDLL(None).prctl(15, {mark.encode()!r}, 0, 0, 0)
+time.sleep(1000)
+"""
+    code = f"""
+from search.grading.sandbox import SandboxLimits, run
+run({program!r}, limits=SandboxLimits(seconds=900))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    asking = subprocess.Popen([sys.executable, "-c", code], env=environment)
+
+    def runs() -> bool:
+        return any(_bytes(path).strip() == mark.encode() for path in Path("/proc").glob("[0-9]*/comm"))
+
+    end = time.monotonic() + 60
+    while not runs() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert runs()
+    asking.kill()
+    asking.wait()
+    while runs() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not runs()
+
+
+def test_servers_can_be_ended_and_start_again() -> None:
+    assert told("def f():\n    return 1") == "1"
+    forked.Forked.close_all()
+    assert told("def f():\n    return 2") == "2"
