@@ -2,6 +2,7 @@
 
     PlannerError
     |-- PlanError            a plan that breaks a rule of the grammar
+    |-- PluginError          a plug-in that cannot be loaded, or is of another kind than its registry's
     |-- ProblemError         a problem set that cannot be read
     |-- BudgetError          a budget that contradicts itself, or a spend beyond it
     |-- EngineError          the policy's backend failed
@@ -56,6 +57,7 @@ __all__ = [
     "MissingExtraError",
     "PlanError",
     "PlannerError",
+    "PluginError",
     "ProblemError",
     "RecordError",
     "RefusedError",
@@ -75,6 +77,10 @@ class PlannerError(Exception):
 
 class PlanError(PlannerError, ValueError):
     """A plan breaks a rule of the grammar."""
+
+
+class PluginError(PlannerError, ValueError):
+    """A plug-in cannot be loaded, or is of another kind than its registry takes."""
 
 
 class ProblemError(PlannerError, ValueError):
