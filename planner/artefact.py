@@ -2,7 +2,7 @@
 
     MODEL/manifest.json        kind, version, and size and sha256 of every other file
     MODEL/planner.json         probes, choices, costs, calibration, cards
-    MODEL/arrays.safetensors   n-gram reduction, factors, feature ranges, frontier
+    MODEL/arrays.safetensors   n-gram reduction, factors, feature ranges, frontier, domain model
     MODEL/stage0-model0.txt    boosted models, checked by planner.trees (LightGBM never reads them)
 
 Whatever is wrong with such a folder ends in one ArtefactError. The hashes find damage; they do not
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from planner.calibration import Calibration, Reliability
 from planner.cost import ChoiceCost
+from planner.features.familiarity import DomainModel
 from planner.features.question import NgramEncoder
 from planner.fitted import Fitted
 from planner.frontier import Frontier
@@ -46,6 +47,8 @@ _KIND = "planner"
 _MANIFEST, _BODY, _ARRAYS = "manifest.json", "planner.json", "arrays.safetensors"
 _MOST_BYTES = 256 * 1024 * 1024
 _MOST_STAGES, _MOST_MODELS = 32, 256
+#: arrays of a domain model, but for ``known``
+_DOMAIN_ARRAYS = ("centre", "scale", "weights", "bias", "edges", "tails")
 
 
 def save(planner: Fitted, path: Path) -> None:
@@ -85,6 +88,16 @@ def save(planner: Fitted, path: Path) -> None:
     }
     if planner.promptings:
         body["promptings"] = {name: asdict(prompting) for name, prompting in planner.promptings.items()}
+    if planner.domain_model is not None:
+        model = planner.domain_model
+        body["domain_model"] = {
+            "domains": list(model.domains),
+            "problems": model.problems,
+            "limit": model.limit,
+        }
+        arrays |= {f"domain.{name}": getattr(model, name) for name in _DOMAIN_ARRAYS}
+        arrays["domain.weights"] = model.weights.astype(np.float32)
+        arrays["domain.known"] = model.known.astype(np.float64)  # below 2**32, so nothing is lost
     from safetensors.numpy import save as to_bytes
 
     files[_BODY] = json.dumps(body, indent=1, sort_keys=True, allow_nan=False).encode()
@@ -198,6 +211,20 @@ def _fitted(
         dict(body["card"]),
         # planners from before this was told have none: where it matters, their policies' fingerprints differ
         {str(name): _prompting(value) for name, value in body.get("promptings", {}).items()},
+        None if "domain_model" not in body else _domain_model(body["domain_model"], arrays),
+    )
+
+
+def _domain_model(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float64]]) -> DomainModel:
+    known = arrays["domain.known"]
+    if not ((known == np.floor(known)) & (known >= 0) & (known < 2**32)).all():
+        raise ArtefactError("known words of a domain model must be whole numbers of 32 bits, got others")
+    return DomainModel(
+        tuple(str(domain) for domain in entry["domains"]),
+        int(entry["problems"]),
+        known=known.astype(np.int64),
+        limit=float(entry["limit"]),
+        **{name: arrays[f"domain.{name}"] for name in _DOMAIN_ARRAYS},
     )
 
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner.availability_filter import AvailabilityFilter
 from planner.decision_filter import DecisionFilter
+from planner.domains import PLAIN, Assigned, assign
 from planner.events import Decided, EndReason, Left, Listener, Lost, Probed
 from planner.labels import Probe
 from planner.objective import HardCap, Objective
 from planner.planner import Planner
 from planner.recommendation import Recommendation
 from planner.request_run import RequestRun, Settings
+from planner.settings import plainly
 from planner.stopping import EarlyStopping
 from search.budget import UNLIMITED, Budget, Prices
 from search.cards import ModelCard
@@ -50,6 +52,7 @@ class Solution:
     ``accuracy``, ``tokens`` and ``flops`` are what the last decision expected, with everything spent
     before it counted in; ``spend`` is what it took, ``usd`` in money where there are prices. ``chosen``
     indexes ``candidates``. ``ended`` says why drawing ended early, ``lost`` which models failed on the way.
+    ``domain`` is what read the answers; ``reason`` says why nothing was planned, "" where something was.
     """
 
     answer: str | None
@@ -65,6 +68,8 @@ class Solution:
     usd: float | None = None
     ended: EndReason | None = None
     lost: tuple[str, ...] = ()
+    domain: str = PLAIN
+    reason: str = ""
 
 
 async def solve(
@@ -76,7 +81,7 @@ async def solve(
     cap: HardCap | None = None,
     budget: Budget | None = None,
     prices: Prices | None = None,
-    domain: str = "text",
+    domain: str | None = None,
     seed: int = 0,
     voteable: bool = True,
     abstain_below: float = 0.0,
@@ -91,6 +96,11 @@ async def solve(
     ----------
     question:
         A text, with its ``domain`` (which reads answers), or a problem.
+    domain:
+        Of a text. None: the planner says it, and a text that is foreign to it gets one plain answer, with
+        the reason in ``Solution.reason``. A problem brings its own.
+    voteable:
+        False where answers cannot be compared: then there is one plain answer.
     settings:
         Must hold every policy x PRM pair that the planner may choose; plans without a PRM run in the
         setting (policy, None) or, without one, in any setting of the policy.
@@ -114,8 +124,10 @@ async def solve(
     the planner was not learned from or a pair that is missing, BudgetError when not even the cheapest choice
     fits a cap, EngineError when the policy fails before any answer can be read.
     """
-    problem = question if isinstance(question, Problem) else Problem("request", "", domain, question)
+    assigned, problem = _assigned(planner, question, domain, voteable)
     planner.check(_cards(settings), allow_foreign=allow_foreign)
+    if assigned.reason:  # what the policies are asked with was made for the planner's own questions
+        settings = plainly(settings)
     limits = [
         limit for limit in (objective if isinstance(objective, HardCap) else None, cap) if limit is not None
     ]
@@ -123,12 +135,22 @@ async def solve(
     run = RequestRun(
         problem, settings, whole, seed, prices=prices, listener=listener, early_stopping=early_stopping
     )
-    asked = _Asked(problem, objective, cap, voteable, abstain_below, decision_filter)
+    asked = _Asked(problem, objective, cap, assigned.planned, abstain_below, decision_filter)
     try:
-        return await _Staged(run, planner, asked).solve()
+        solution = await _Staged(run, planner, asked).solve()
+        return replace(solution, domain=problem.domain, reason=assigned.reason)
     except BaseException:
         run.tell(Left(run.spend))
         raise
+
+
+def _assigned(
+    planner: Planner, question: str | Problem, domain: str | None, voteable: bool
+) -> tuple[Assigned, Problem]:
+    if isinstance(question, Problem):
+        return Assigned(question.domain, voteable), question
+    assigned = assign(planner, question, domain) if voteable else Assigned(domain or PLAIN, False)
+    return assigned, Problem("request", "", assigned.domain, question)
 
 
 async def perform(
@@ -157,7 +179,8 @@ async def perform(
         run.tell(Left(run.spend))
         raise
     unknown = float("nan")
-    return _solution(run, result, choice, (), (unknown, unknown, unknown), ())
+    solution = _solution(run, result, choice, (), (unknown, unknown, unknown), ())
+    return replace(solution, domain=problem.domain)
 
 
 def solve_sync(
@@ -167,7 +190,7 @@ def solve_sync(
     *,
     objective: Objective,
     cap: HardCap | None = None,
-    domain: str = "text",
+    domain: str | None = None,
     seed: int = 0,
     voteable: bool = True,
     abstain_below: float = 0.0,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from planner.features.familiarity import DomainModel
 from planner.features.question import NgramEncoder
 from planner.frontier import Frontier
 from planner.matrix import feature_names
@@ -41,6 +42,9 @@ class Fitted:
         What it was learned from and how good it was on left-out families.
     promptings:
         Policy -> how it was asked, of those that were not asked plainly. Their cards are those under it.
+    domain_model:
+        Tells its questions from others, and its domains from each other. Planners from before there was one
+        have None.
 
     Raises ArtefactError where they do not fit together.
     """
@@ -54,6 +58,7 @@ class Fitted:
     sample_flops: float
     card: Mapping[str, Any] = field(default_factory=dict)
     promptings: Mapping[str, Prompting] = field(default_factory=dict)
+    domain_model: DomainModel | None = None
 
     def __post_init__(self) -> None:
         if not self.stages or self.stages[0].probe.samples:
@@ -64,6 +69,11 @@ class Fitted:
             raise ArtefactError(
                 f"a prompting is of a policy that has a card ({', '.join(self.policies)}), "
                 f"got {', '.join(sorted(self.promptings.keys() - self.policies.keys()))}"
+            )
+        if self.domain_model is not None and self.domain_model.domains != self.domains:
+            raise ArtefactError(
+                f"a domain model must know the planner's domains ({', '.join(self.domains)}), "
+                f"got {', '.join(self.domain_model.domains)}"
             )
         for stage, following in zip(self.stages, (*self.stages[1:], None), strict=True):
             if stage.actions.next_probe != (following.probe if following else None):

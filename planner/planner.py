@@ -20,6 +20,7 @@ from planner.advice import advise, calibrated, one_greedy_answer, unaffordable
 from planner.allocation import Allocation, allocate
 from planner.decision import Rule, decide
 from planner.decision_filter import DecisionFilter
+from planner.domains import assign
 from planner.features.probe import ProbeSamples
 from planner.fitted import Fitted
 from planner.labels import Probe
@@ -95,7 +96,9 @@ class Planner(Fitted):
         cap:
             A hard cap beside a mean budget, a target or a price.
         domain:
-            Only checked against what the planner was learned from.
+            What the question belongs to. None: the domain model says it, where there is one, and for a
+            foreign question the advice is ``cot()`` with the reason as a warning. A domain that the planner
+            was not learned from is planned for, with a warning.
         voteable:
             False where answers cannot be compared (open-ended chat): then the advice is ``cot()``.
         abstain_below:
@@ -105,10 +108,12 @@ class Planner(Fitted):
 
         Raises BudgetError when not even the cheapest choice fits a cap.
         """
-        if not voteable:
-            stage = self.stages[0]
-            return one_greedy_answer(stage, stage.menu(self.features(stage, question, None), _size(question)))
         first, paid = self.stages[0], Spend()
+        asks = voteable and domain is None and self.domain_model is not None
+        reason = assign(self, question).reason if asks else ""
+        if reason or not voteable:
+            menu = first.menu(self.features(first, question, None), _size(question))
+            return one_greedy_answer(first, menu, reason)
         return self._decide(
             first, question, None, objective, cap, paid, domain, abstain_below, decision_filter
         )

@@ -30,7 +30,7 @@ from typing import Generic, TypeVar
 
 from search.errors import PlannerError, PluginError
 
-__all__ = ["Plugin", "Registry", "load_path"]
+__all__ = ["Plugin", "Registry", "is_path", "load_path"]
 
 T = TypeVar("T")
 

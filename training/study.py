@@ -27,6 +27,7 @@ from search.cards import ModelCard
 from search.errors import StudyError, TooLittleDataError
 from search.prompts import Prompting
 from training.design import Design, plain, starts
+from training.domains import fit_domains
 from training.fidelities import REDUCTION, Fidelity, fidelities_of
 from training.study_cache import FoldsBy, StudyCache, digest
 
@@ -99,7 +100,8 @@ def fit(
         progress=progress,
     )
     asked = {name: prompting for name, prompting in promptings.items() if name in planner.policies}
-    return replace(planner, promptings=asked)
+    model = fit_domains(data.questions, data.domains, data.families, seed=seed)
+    return replace(planner, promptings=asked, domain_model=model)
 
 
 def fit_training_data(

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from planner.recommendation import Recommendation, RunnerUp
 
 __all__ = [
+    "DomainName",
     "PlannerFolder",
     "Question",
+    "domain_named",
     "planner_folder",
     "print_advice",
     "recommend",
@@ -34,10 +36,20 @@ PlannerFolder = Annotated[
     typer.Option("--planner", metavar="MODEL", help="A fitted planner: a folder. Default: the shipped one."),
 ]
 
+DomainName = Annotated[
+    str | None,
+    typer.Option(
+        "--domain",
+        metavar="DOMAIN",
+        help="What the question belongs to, a name or a dotted path. Default: the planner says it.",
+    ),
+]
+
 
 def recommend(
     question: Question,
     planner: PlannerFolder = None,
+    domain: DomainName = None,
     tokens: Tokens = None,
     flops: Flops = None,
     target: Target = None,
@@ -50,12 +62,19 @@ def recommend(
     from planner.planner import Planner
 
     advice = Planner.load(planner_folder(planner)).recommend(
-        asked, objective=wanted, abstain_below=abstain_below
+        asked, objective=wanted, domain=domain_named(domain), abstain_below=abstain_below
     )
     if as_json:
         print_json(recommendation_to_dict(advice))
         return
     print_advice(advice)
+
+
+def domain_named(given: str | None) -> str | None:
+    """The name of the domain that was given; a dotted path is imported and registered."""
+    from search.grading.registry import DOMAINS
+
+    return None if given is None else DOMAINS.get(given).name
 
 
 def planner_folder(given: str | None) -> Path:

@@ -134,9 +134,7 @@ def serve(
     ] = None,
     domain: Annotated[
         str | None,
-        typer.Option(
-            help="What reads answers. Default: guessed from the question.", rich_help_panel=_BUDGETS
-        ),
+        typer.Option(help="What reads answers. Default: the planner says it.", rich_help_panel=_BUDGETS),
     ] = None,
     explore: Annotated[
         float,

@@ -10,7 +10,14 @@ import typer
 from planner.cli.objective import AbstainBelow, Flops, Price, Target, Tokens, objective_of
 from planner.cli.printing import output_console, percent, print_json, print_table
 from planner.cli.question import read_question
-from planner.cli.recommend import PlannerFolder, Question, planner_folder, recommendation_to_dict
+from planner.cli.recommend import (
+    DomainName,
+    PlannerFolder,
+    Question,
+    domain_named,
+    planner_folder,
+    recommendation_to_dict,
+)
 from planner.models import find_model
 
 if TYPE_CHECKING:
@@ -22,6 +29,7 @@ __all__ = ["solution_to_dict", "solve"]
 def solve(
     question: Question,
     planner: PlannerFolder = None,
+    domain: DomainName = None,
     policy: Annotated[
         list[str] | None,
         typer.Option(metavar="P", help="Where a policy of the planner lies; default: the shipped one."),
@@ -44,10 +52,10 @@ def solve(
     from planner.executor import solve_sync
     from planner.planner import Planner
     from planner.settings import settings_of
-    from search.grading.registry import guess_domain
     from search.loader import FolderLoader
     from search.sync import run_sync
 
+    named = domain_named(domain)
     decider = Planner.load(planner_folder(planner))
     given = {folder.resolve().name: folder for folder in map(find_model, [*(policy or []), *(prm or [])])}
     loader = FolderLoader(
@@ -55,16 +63,14 @@ def solve(
         {name: given.get(name) or find_model(name) for name in decider.prms},
         threads=threads,
     )
-    reader = guess_domain(asked)
     try:
         found = solve_sync(
             asked,
             decider,
             settings_of(decider, loader),
             objective=wanted,
-            domain="text" if reader is None else reader.name,
+            domain=named,
             seed=seed,
-            voteable=reader is not None,
             abstain_below=abstain_below,
         )
     finally:
@@ -76,6 +82,8 @@ def solve(
     if found.candidates:
         shown = next((one for one in found.candidates if one.answer == found.answer), found.candidates[0])
         console.print(shown.text, markup=False)
+    if found.reason:
+        console.print(f"{found.reason[:1].upper()}{found.reason[1:]}. One plain answer:", markup=False)
     console.print(
         f"Answer: {found.answer if found.answer is not None else f'none ({found.outcome})'}", markup=False
     )
@@ -96,6 +104,8 @@ def solution_to_dict(found: Solution) -> dict[str, Any]:
     return {
         "answer": found.answer,
         "outcome": str(found.outcome),
+        "domain": found.domain,
+        "reason": found.reason or None,
         "policy": found.choice.policy,
         "prm": found.choice.prm,
         "plan": str(found.choice.plan),

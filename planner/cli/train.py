@@ -9,7 +9,7 @@ import typer
 
 from planner.cli.group import Commands
 from planner.cli.progress import bar, bars
-from search.errors import ProblemError
+from search.errors import ArtefactError, ProblemError
 
 __all__ = ["app"]
 
@@ -79,6 +79,24 @@ def problems(
             tell(len(made), count, worked.problem.family)
     write_problems(output, made)
     typer.echo(f"wrote {len(made)} problems to {output}, fingerprint {problems_fingerprint(made)}")
+
+
+@app.command()
+def domains(
+    planner: Annotated[Path, typer.Argument(help="A planner that was fitted without a domain model.")],
+    learned: Annotated[Path, typer.Argument(metavar="PROBLEMS", help="The problems it was learned from.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="A new folder.")],
+) -> None:
+    """Add to a planner what tells its questions from others; nothing else of it changes."""
+    if output.exists():
+        raise ArtefactError(f"a planner is written to a new folder, got {str(output)!r}, which exists")
+    from planner.planner import Planner
+    from search.problem_set import read_problems
+    from training.domains import with_domains
+
+    fitted = with_domains(Planner.load(planner), read_problems(learned))
+    fitted.save(output)
+    typer.echo(f"wrote {output}, with the domains {', '.join(fitted.domains)}")
 
 
 def _device(asked: str) -> str:

@@ -231,8 +231,11 @@ def _expected_and_actual(
 ) -> dict[str, float]:
     """What advice before any token expected under a mean budget, and what was met on those problems."""
     count = min(_ASKED, len(context.data))
-    questions = context.data.questions[:count]
-    advice = [planner.recommend(question, objective=MeanBudget(one.budget)) for question in questions]
+    asked = zip(context.data.questions[:count], context.data.domains[:count], strict=True)
+    advice = [
+        planner.recommend(question, objective=MeanBudget(one.budget), domain=domain)
+        for question, domain in asked
+    ]
     flops, accuracy = np.mean([[said.flops, said.accuracy] for said in advice], axis=0)
     met = float(one.flops[:count].mean())
     return {

@@ -135,7 +135,7 @@ class _ReplayedRun:
         """What the live planner says of a problem once these draws of its pool are there."""
         question, name = self._questions[place], self._ids[place]
         if not probe.samples:
-            return self._planner.recommend(question, objective=aim)
+            return self._planner.recommend(question, objective=aim, domain=self._problems[name].domain)
         candidates = [self._candidate(name, probe, int(draw)) for draw in draws]
         problem = self._problems[name]
         groups = group(problem, domain(problem.domain), [candidate.answer for candidate in candidates])

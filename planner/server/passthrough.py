@@ -29,7 +29,6 @@ __all__ = ["Passthrough", "passthrough_reason"]
 _DETAILS = {
     "tools": "tools change what an answer is: the policy answers once",
     "images": "images are for the policy to see: it answers once",
-    "open_ended": "no domain claims this question, so answers cannot be compared: the policy answers once",
 }
 
 
@@ -49,12 +48,12 @@ class Passthrough:
         granted: Granted,
         key: Key,
         response_id: str,
-        code: str,
+        reason: Reason,
     ) -> None:
         if service.upstream is None:
             raise Refusal(
-                f"{code} needs a policy behind its own server (--base-url), got an embedded one",
-                param=code,
+                f"{reason.code} needs a policy behind its own server (--base-url), got an embedded one",
+                param=reason.code,
                 code="unsupported",
             )
         self._service = service
@@ -64,7 +63,7 @@ class Passthrough:
         self._granted = granted
         self._key = key
         self._id = response_id
-        self._reason = passthrough_reason(code)
+        self._reason = reason
         self._arrival = Arrival.now()
         self._arrived = time.time() - self._arrival.seconds
         self._allowance = granted.allowance.under(service.rules.ceiling)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.availability_filter import AvailabilityFilter
+from planner.domains import Assigned, assign
 from planner.planner import Planner
 from planner.server.ask import Ask
 from planner.server.budget import Allowance, Granted
@@ -14,18 +15,13 @@ from planner.server.keys import Key
 from planner.server.receipt import Reason
 from planner.server.refusal import Refusal
 from planner.server.resolved_budget import ResolvedBudget
-from planner.server.rules import Rules
 from planner.server.service import Service
 from search.choice import Choice
-from search.grading.registry import DOMAINS, guess_domain
+from search.errors import GradingError
 from search.plan import Plan
 from search.prompts import Prompting
 
-__all__ = ["RequestContext"]
-
-_UNVOTED = Reason(
-    "open_ended", "no domain claims this question, so answers cannot be compared: the policy answers once"
-)
+__all__ = ["RequestContext", "assigned_to", "open_ended"]
 
 #: reasons of requests that a policy answers once for itself, as its own server would
 _ONCE = ("open_ended", "policy")
@@ -39,8 +35,8 @@ class RequestContext:
     ----------
     allowance:
         What is granted, within the server's ceiling.
-    domain, voteable:
-        What reads answers, and whether they can be compared at all.
+    domain:
+        What reads answers.
     availability, down:
         Models that are left out, and those of them that failed.
     first:
@@ -57,7 +53,6 @@ class RequestContext:
     served: Served
     allowance: Allowance
     domain: str
-    voteable: bool
     availability: AvailabilityFilter
     down: tuple[str, ...]
     first: str
@@ -70,12 +65,12 @@ class RequestContext:
     ) -> RequestContext:
         """Settle all that can be. Raises Refusal."""
         served, models, rules = service.current.served, service.models, service.rules
-        domain, voteable = _domain(ask, rules, served)
+        assigned = assigned_to(served, ask.question, ask.domain or rules.domain)
         first = first_policy(served, models, ask.policy)
         availability = availability_filter(served, models, ask.policy, ask.prm)
         choice, reason = forced(granted, models, rules, served, first, ask.prm)
-        if choice is None and not voteable:
-            choice, reason = Choice(first, None, Plan.of("cot")), _UNVOTED
+        if choice is None and not assigned.planned:
+            choice, reason = Choice(first, None, Plan.of("cot")), open_ended(assigned)
         return cls(
             response_id,
             endpoint,
@@ -84,8 +79,7 @@ class RequestContext:
             key,
             served,
             granted.allowance.under(rules.ceiling),
-            domain,
-            voteable,
+            assigned.domain,
             availability,
             models.down,
             first,
@@ -117,13 +111,14 @@ class RequestContext:
         )
 
 
-def _domain(ask: Ask, rules: Rules, served: Served) -> tuple[str, bool]:
-    asked = ask.domain or rules.domain
-    if asked is not None:
-        if asked not in DOMAINS:
-            raise Refusal(f"domain must be one of {', '.join(DOMAINS)}, got {asked!r}", param="domain")
-        return asked, True
-    guessed = guess_domain(ask.question)
-    if guessed is None or guessed.name not in served.planner.domains:
-        return "text", False
-    return guessed.name, True
+def assigned_to(served: Served, question: str, domain: str | None) -> Assigned:
+    """The domain of a question under the planner in use. Raises Refusal for one that nobody knows."""
+    try:
+        return assign(served.planner, question, domain)
+    except GradingError as error:
+        raise Refusal(str(error), param="domain") from error
+
+
+def open_ended(assigned: Assigned) -> Reason:
+    """Why a policy answers once where nothing is planned."""
+    return Reason("open_ended", f"{assigned.reason}: the policy answers once")

@@ -32,8 +32,8 @@ class Rules:
     prices:
         Money per million tokens; None: budgets in money are refused.
     domain:
-        What reads answers where a request does not say; None: guessed from the question, and a question
-        that no domain claims is open-ended.
+        What reads answers where a request does not say; None: the planner says it, and a question
+        that is foreign to it is open-ended.
     explore:
         Share of requests in which a decision may be another than the best, in [0, 1).
     sizes:

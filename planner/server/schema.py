@@ -84,7 +84,9 @@ class Wishes(_Body):
         description="What may be spent: samples, or caps. Default: the model's name's, else the server's.",
     )
     domain: str | None = Field(
-        None, max_length=64, description="What reads and compares answers; default: the server's."
+        None,
+        max_length=64,
+        description="What reads and compares answers; default: the server's, else the planner says it.",
     )
     policy: str | None = Field(None, max_length=256, description="The only policy that may answer.")
     prm: str | None = Field(

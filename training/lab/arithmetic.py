@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from search.grading.puzzle import apply
 from search.problem import Problem
 from training.lab.expression import Tree, balanced, chain, render, replay, solve
 from training.lab.family import Family, Worked
+from training.lab.graders.puzzle import apply
 from training.lab.identity import identify
 
 __all__ = ["FAMILIES"]

@@ -31,9 +31,9 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from search.grading.chemistry import ChemistryDomain, plain
 from search.problem import Problem
 from training.lab.family import Family, Worked
+from training.lab.graders.chemistry import ChemistryDomain, plain
 
 __all__ = ["CAPITALISED", "ELEMENTS", "FAMILIES", "MASSES", "ChemistryFamily", "terms"]
 

@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
-from search.grading.code import CodeDomain, hidden_tests, program_lines
-from search.grading.interpreter import MAX_LINES, is_return, trace
 from search.problem import Problem
 from training.lab.family import Family, Worked
+from training.lab.graders.code import CodeDomain, hidden_tests, program_lines
+from training.lab.graders.interpreter import MAX_LINES, is_return, trace
 
 __all__ = ["FAMILIES", "RETURN", "DescribedCode", "InducedCode", "Operation"]
 

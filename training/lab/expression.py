@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from search.grading.puzzle import LARGEST, apply
+from training.lab.graders.puzzle import LARGEST, apply
 
 __all__ = ["Tree", "balanced", "chain", "render", "replay", "solve", "value"]
 

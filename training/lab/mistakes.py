@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from search.grading.puzzle import Puzzle, apply
 from search.problem import Problem
 from training.lab.family import Worked
+from training.lab.graders.puzzle import Puzzle, apply
 from training.lab.problems import family_of
 from training.lab.vocabulary import Vocabulary
 

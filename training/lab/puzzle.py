@@ -1,7 +1,7 @@
 """Puzzle families: reach a target from given numbers, or from a start by given moves.
 
 Hard to find, easy to check. Each problem is made backwards from a random right way, so every one
-has a solution; most have few. ``search.grading.puzzle`` holds the rules and the notation.
+has a solution; most have few. ``training.lab.graders.puzzle`` holds the rules and the notation.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
-from search.grading.puzzle import Puzzle, State, apply
 from search.problem import Problem
 from training.lab.family import Family, Worked
+from training.lab.graders.puzzle import Puzzle, State, apply
 from training.lab.identity import identify
 
 __all__ = ["FAMILIES", "reachable"]

@@ -12,8 +12,10 @@ from starlette.responses import JSONResponse, Response
 from planner.server.ask import Ask, of_chat, of_completion
 from planner.server.budget import HEADER, Granted, grant
 from planner.server.keys import Key
-from planner.server.passthrough import Passthrough
+from planner.server.passthrough import Passthrough, passthrough_reason
+from planner.server.receipt import Reason
 from planner.server.refusal import Refusal
+from planner.server.request_context import assigned_to, open_ended
 from planner.server.respond import respond, while_connected
 from planner.server.routes.access import Here, Inferrer
 from planner.server.routes.direct import Direct
@@ -22,7 +24,6 @@ from planner.server.service import Service
 from planner.server.shapes import CHAT, COMPLETION, Shape
 from planner.server.stream import EventStream
 from planner.server.work import Answers, Work
-from search.grading.registry import guess_domain
 from search.scoring import together
 
 __all__ = ["router"]
@@ -53,14 +54,14 @@ async def _answer(service: Service, shape: Shape, ask: Ask, key: Key, request: R
     with service.rolling.refusing():
         service.rates.enter(key)
         granted = _granted(service, ask, request)
-    code = ask.passthrough
-    if code is None and service.upstream is not None and _is_open(service, ask, granted):
-        code = "open_ended"
-    if code is None:
+        reason = None if ask.passthrough is None else passthrough_reason(ask.passthrough)
+        if reason is None and service.upstream is not None:
+            reason = _passed_on(service, ask, granted)
+    if reason is None:
         return await respond(service, shape, ask, granted, key, request)
     response_id = f"{shape.prefix}-{secrets.token_hex(12)}"
     with service.rolling.refusing():
-        passing = Passthrough(service, shape, ask, granted, key, response_id, code)
+        passing = Passthrough(service, shape, ask, granted, key, response_id, reason)
     if ask.stream:
         return EventStream(passing.lines(), patience=service.rules.sizes.seconds)
     return JSONResponse(await while_connected(passing.run(), request))
@@ -115,14 +116,14 @@ def _granted(service: Service, ask: Ask, request: Request) -> Granted:
     )
 
 
-def _is_open(service: Service, ask: Ask, granted: Granted) -> bool:
-    """Whether nothing can be compared, and nothing was asked for that could."""
-    if granted.plan is not None and granted.policy is None:
-        return False
+def _passed_on(service: Service, ask: Ask, granted: Granted) -> Reason | None:
+    """Why the policy's own server answers as it would without us; None where it does not."""
     if granted.policy is not None:
-        return service.upstream is not None and granted.policy == service.upstream.policy
-    named = ask.domain or service.rules.domain
-    if named is not None:
-        return False
-    guessed = guess_domain(ask.question)
-    return guessed is None or guessed.name not in service.current.served.planner.domains
+        is_upstream = service.upstream is not None and granted.policy == service.upstream.policy
+        return (
+            Reason("open_ended", "the policy was asked for by name: it answers once") if is_upstream else None
+        )
+    if granted.plan is not None:
+        return None
+    assigned = assigned_to(service.current.served, ask.question, ask.domain or service.rules.domain)
+    return None if assigned.planned else open_ended(assigned)

@@ -15,8 +15,8 @@ from planner.options import Option, appraised, options
 from planner.recommendation import Recommendation
 from planner.server.budget import Allowance, Granted, grant
 from planner.server.choosing import availability_filter, first_policy, forced
-from planner.server.receipt import Reason
 from planner.server.refusal import Refusal, refusal_of
+from planner.server.request_context import assigned_to, open_ended
 from planner.server.resolved_budget import ResolvedBudget
 from planner.server.routes.access import Here, Inferrer
 from planner.server.routes.direct import Direct
@@ -25,13 +25,10 @@ from planner.server.serialize import advice_to_dict, known
 from planner.server.service import Service
 from search.choice import Choice
 from search.errors import PlannerError
-from search.grading.registry import DOMAINS, guess_domain
 
 __all__ = ["router"]
 
 router = APIRouter(route_class=Direct)
-
-_OPEN = Reason("open_ended", "no domain claims this question: the policy answers once")
 
 
 @router.post("/v1/plan")
@@ -78,14 +75,9 @@ def _check(service: Service, questions: list[str]) -> None:
 
 def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> dict[str, Any]:
     rules, question = service.rules, question.strip()
-    domain = body.domain or rules.domain
-    if domain is None:
-        guessed = guess_domain(question)
-        known_here = service.current.served.planner.domains
-        domain = guessed.name if guessed is not None and guessed.name in known_here else None
-    elif domain not in DOMAINS:
-        raise Refusal(f"domain must be one of {', '.join(DOMAINS)}, got {domain!r}", param="domain")
     served, models = service.current.served, service.models
+    assigned = assigned_to(served, question, body.domain or rules.domain)
+    domain = assigned.domain if assigned.planned else None
     planner, availability = served.planner, availability_filter(served, models, body.policy, body.prm)
     allowance: Allowance = granted.allowance.under(rules.ceiling)
     resolved = ResolvedBudget.of(allowance, planner, question, price=rules.price, prices=rules.prices)
@@ -105,7 +97,7 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
         )
         if domain is None:
             advice = replace(advice, choice=Choice(first, None, advice.choice.plan))
-            reason = _OPEN
+            reason = open_ended(assigned)
     wanted = body.include or ()
     out: dict[str, Any] = {
         "object": "plan",

@@ -116,6 +116,35 @@ def test_solve_answers_and_tells_what_it_cost(objective: tuple[str, str]) -> Non
         assert found["spend"]["tokens"] <= 400
 
 
+FOREIGN = (
+    "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. How many?"
+)
+
+
+def test_a_foreign_question_gets_one_plain_answer_and_the_reason() -> None:
+    found = json_of("solve", FOREIGN, "--tokens", "2000")
+    assert (found["plan"], found["domain"], len(found["candidates"])) == ("cot()", "text", 1)
+    assert found["reason"].startswith("not planned: the question is unlike the 1,024 problems")
+    assert found["expected"]["accuracy"] is None
+    assert "Not planned: the question is unlike" in ran("solve", FOREIGN, "--tokens", "2000")
+    assert (
+        "not planned: the question is unlike"
+        in json_of("recommend", FOREIGN, "--tokens", "2000")["warnings"][0]
+    )
+
+
+def test_a_named_domain_is_planned_for() -> None:
+    found = json_of("solve", FOREIGN, "--tokens", "2000", "--domain", "math")
+    assert (found["domain"], found["reason"]) == ("math", None)
+    assert found["expected"]["accuracy"] is not None
+    advice = json_of(
+        "recommend", FOREIGN, "--tokens", "2000", "--domain", "training.lab.graders.puzzle:PuzzleDomain"
+    )
+    assert advice["accuracy"] is not None
+    own = json_of("solve", "What is (13+64)+80?", "--tokens", "400")
+    assert (own["domain"], own["reason"]) == ("arithmetic", None)
+
+
 def test_solve_is_repeatable_and_prints_the_answer() -> None:
     command = ("solve", "What is (13+64)+80?", "--tokens", "400")
     first, second = json_of(*command), json_of(*command)

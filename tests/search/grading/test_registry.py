@@ -1,14 +1,20 @@
-"""Every domain is found by its name; an unknown one says which are known."""
+"""Every domain is found by its name; an unknown one says which are known; the lab's come as plug-ins do."""
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from search.errors import GradingError
 from search.grading.protocol import Domain
-from search.grading.registry import DOMAINS, domain, guess_domain
+from search.grading.registry import DOMAINS, domain
+from search.grading.text import TextDomain
+
+CORE = ("math", "python", "quantity", "formula", "text", "game24")
+LAB = ("arithmetic", "chemistry", "code", "puzzle")
 
 
 @pytest.mark.parametrize("name", DOMAINS)
@@ -19,69 +25,50 @@ def test_every_domain_is_found_by_its_name(name: str) -> None:
     assert domain(name) is found
 
 
-def test_an_unknown_domain_says_which_are_known() -> None:
-    with pytest.raises(GradingError, match=r"domain must be one of .*arithmetic.*, got 'poetry'"):
-        domain("poetry")
+def test_the_core_knows_its_own_and_the_lab_plugs_in() -> None:
+    origins = {plugin.name: plugin.origin for plugin in DOMAINS.plugins()}
+    assert {origins[name] for name in CORE} == {"built in"}
+    assert all(origins[name].startswith("test-time-planner ") for name in LAB)
 
 
-@pytest.mark.parametrize(
-    "question",
-    [
-        "Write me a poem about the sea.",
-        "hello",
-        "Who are you and why?",
-        "Write a poem about the year 1984",
-        "Summarise the war of 1914-1918 in 3 sentences.",
-        "Plan 2 days in Rome for 4 people, and tell me how many museums we should see.",
-        "What is 24/7 support?",
-        "What is 4-H?",
-        "What is a 401k?",
-        "Find a 3-star hotel for 2026-11-26.",
-        "Explain C++11 to me",
-        "Is GPT-4 better than Llama 3.2?",
-        "Translate into French: I have 2 cats and 1 dog.",
-        "How many planets are there?",
-        "1984",
-        "Let x be a poem. Find x",
-    ],
-)
-def test_open_ended_chat_belongs_to_no_domain(question: str) -> None:
-    assert guess_domain(question) is None
+def test_the_installed_entry_points_are_those_of_the_project_file() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))
+    told = project["project"]["entry-points"]["planner.graders"]
+    assert sorted(told) == sorted(LAB)
+    assert {plugin.name: plugin.location for plugin in DOMAINS.plugins() if plugin.name in LAB} == told
 
 
-@pytest.mark.parametrize(
-    ("question", "name"),
-    [
-        ("What is (13+64)+80?", "arithmetic"),
-        ("Find ((8+5)*(9-2))+(6*7)", "arithmetic"),
-        ("With the numbers 12,9,20,5 you must reach 18 where only +,- is allowed", "puzzle"),
-        ("Combine all of the numbers 2,8,6,4 and reach 72", "puzzle"),
-    ],
-)
-def test_the_questions_of_the_readme_belong_to_their_domains(question: str, name: str) -> None:
-    assert question in (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    found = guess_domain(question)
-    assert found is not None
-    assert found.name == name
+@pytest.mark.parametrize("name", ["poetry", "search.grading.text:TextDomain", "os.path:join", ""])
+def test_an_unknown_domain_says_which_are_known(name: str) -> None:
+    with pytest.raises(GradingError, match=r"domain must be one of .*arithmetic.*, got "):
+        domain(name)
 
 
-@pytest.mark.parametrize(
-    "question",
-    [
-        "1 + 2 =",
-        "3+4",
-        "(2 + 3) * 4 = ?",
-        "work out the sum of 3 + 41 + 7",
-        "What is 3 plus 4?",
-        "Please compute 12 divided by 4.",
-        "what is 6 \u00d7 7?",
-        "what is 7 - 12? Show every step.",
-        "If x = 3 and y = 4, what is x + y?",
-        "Tom buys 3 pens at $2 each, how much does he pay?",
-        "Take the number 7. Add 3. What is the result?",
-    ],
-)
-def test_calculations_are_arithmetic(question: str) -> None:
-    found = guess_domain(question)
-    assert found is not None
-    assert found.name == "arithmetic"
+class Shouting(TextDomain):
+    name = "shouting"
+
+
+@pytest.fixture
+def shouting() -> Iterator[type[Domain]]:
+    yield DOMAINS.register(Shouting)
+    DOMAINS.unregister("shouting")
+
+
+def test_a_domain_that_is_registered_is_found(shouting: type[Domain]) -> None:
+    assert "shouting" in DOMAINS
+    assert isinstance(domain("shouting"), shouting)
+    assert domain("shouting") is domain("shouting")
+
+
+class TestReplaced:
+    def test_another_of_the_same_name_takes_its_place_until_it_goes(self) -> None:
+        class Louder(TextDomain):
+            name = "text"
+
+        before = domain("text")
+        DOMAINS.register(Louder)
+        try:
+            assert isinstance(domain("text"), Louder)
+        finally:
+            DOMAINS.unregister("text")
+        assert type(domain("text")) is type(before)

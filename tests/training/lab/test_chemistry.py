@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.grading.chemistry import ChemistryDomain
-from search.grading.code import CodeDomain
 from search.problem import Problem
 from training.lab.chemistry import _REACTIONS as REACTIONS
 from training.lab.chemistry import CAPITALISED, ELEMENTS, FAMILIES, MASSES, terms
 from training.lab.family import Family
+from training.lab.graders.chemistry import ChemistryDomain
+from training.lab.graders.code import CodeDomain
 
 CHEMISTRY = ChemistryDomain()
 families = st.sampled_from(FAMILIES)

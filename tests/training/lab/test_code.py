@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.grading.chemistry import ChemistryDomain
-from search.grading.code import CodeDomain
 from search.problem import Problem
 from training.lab.code import FAMILIES, RETURN, DescribedCode, InducedCode
 from training.lab.family import Family
+from training.lab.graders.chemistry import ChemistryDomain
+from training.lab.graders.code import CodeDomain
 
 CODE = CodeDomain()
 families = st.sampled_from(FAMILIES)

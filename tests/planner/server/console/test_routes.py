@@ -9,9 +9,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from planner.domains import assign
+from planner.models import shipped
+from planner.planner import Planner
 from planner.server.console import CONTENT_POLICY, mount
 from planner.server.console.routes import HEADERS, pages
-from search.grading.registry import guess_domain
 
 PAGES = {page.path: page for page in pages()}
 SCRIPTS = [path for path in PAGES if path.endswith(".js")]
@@ -138,7 +140,6 @@ def test_the_examples_belong_to_the_domains_that_they_name() -> None:
     script = text("/console/try/examples.js")
     examples = re.findall(r'domain: "(\w+)",\s*question:\s*"([^"]+)"', script)
     assert len(examples) == script.count("domain:") > 5
+    planner = Planner.load(shipped("planner"))
     for name, question in examples:
-        found = guess_domain(question)
-        assert found is not None
-        assert found.name == name
+        assert assign(planner, question).domain == name

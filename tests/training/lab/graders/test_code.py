@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.errors import GradingError
-from search.grading.code import CodeDomain
 from search.problem import Problem
+from training.lab.graders.code import CodeDomain
 
 CODE = CodeDomain()
 

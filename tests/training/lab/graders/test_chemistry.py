@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.errors import GradingError
-from search.grading.chemistry import ChemistryDomain
 from search.problem import Problem
+from training.lab.graders.chemistry import ChemistryDomain
 
 CHEMISTRY = ChemistryDomain()
 

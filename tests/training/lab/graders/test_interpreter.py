@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.grading.interpreter import MAX_LINES, Outcome, is_return, parses, run, trace
+from training.lab.graders.interpreter import MAX_LINES, Outcome, is_return, parses, run, trace
 
 NUMBERS = st.lists(st.integers(-20, 20), max_size=8)
 K = st.integers(1, 9)

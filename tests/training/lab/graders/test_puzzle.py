@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from search.errors import GradingError
-from search.grading.puzzle import Puzzle, PuzzleDomain
 from search.problem import Problem
+from training.lab.graders.puzzle import Puzzle, PuzzleDomain
 
 DOMAIN = PuzzleDomain()
 NUMBERS = Problem("n", "f", "puzzle", "Use the numbers 3,5,4 once each to reach 32")

@@ -7,6 +7,7 @@ import re
 from search.errors import GradingError
 from search.grading.protocol import Domain
 from search.problem import Problem
+from training.lab.graders.chemistry import ChemistryDomain
 
 __all__ = ["ArithmeticDomain"]
 
@@ -67,12 +68,15 @@ class ArithmeticDomain(Domain):
     def claims(self, question: str) -> bool:
         """Whether a question asks for an expression's value, or for an amount after two numbers.
 
-        A number alone claims nothing: "Write a poem about the year 1984" is nobody's.
+        A number alone claims nothing: "Write a poem about the year 1984" is nobody's. What speaks of moles
+        and molar masses is chemistry.
 
         >>> asked = ("What is (13+64)+80?", "1 + 2 =", "Let a=7, b=a*3. Find b", "What is 24/7 support?")
         >>> [ArithmeticDomain().claims(question) for question in asked]
         [True, True, True, False]
         """
+        if ChemistryDomain().claims(question):
+            return False
         numbers = _NUMBERS.findall(question)
         if len(numbers) >= 2 and _AMOUNT.search(question) is not None:
             return True

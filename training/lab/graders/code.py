@@ -3,7 +3,7 @@
 The whole text of a solution is the program; its last line is ``return x``, so that a program cut
 off by a token limit is unreadable rather than silently shorter. ``Problem.answer`` is a JSON list
 of hidden tests ``[[input, output], ...]`` and ``meta["public"]`` a list of input lists on which
-votes are compared. Programs run in :mod:`search.grading.interpreter` and nowhere else.
+votes are compared. Programs run in :mod:`training.lab.graders.interpreter` and nowhere else.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Any
 
 from search.errors import GradingError
-from search.grading.interpreter import MAX_LINES, is_return, parses, run
 from search.grading.protocol import Domain
 from search.problem import Problem
+from training.lab.graders.interpreter import MAX_LINES, is_return, parses, run
 
 __all__ = ["CodeDomain", "hidden_tests", "program_lines"]
 

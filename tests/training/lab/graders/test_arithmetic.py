@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from search.errors import GradingError
-from search.grading.arithmetic import ArithmeticDomain
 from search.problem import Problem
+from training.lab.graders.arithmetic import ArithmeticDomain
 
 DOMAIN = ArithmeticDomain()
 PROBLEM = Problem("p", "f", "arithmetic", "What is 40+2?", "42")

@@ -1,0 +1,155 @@
+"""Whether a question is of the kind that a planner was learned from, and of which of its domains.
+
+Three signs are read: how the question is worded against open-ended prompts, against problems of other
+kinds, and how many of its words and word pairs were never seen. Each is measured in units of the tail of what
+left-out families of the log had, and the length of what lies beyond the tails' edges is compared with one
+limit. Fitting is ``training.domains``; deciding is numpy only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.features.question import SURFACE
+from planner.features.wording import WIDTH, Wording, wording
+from search.errors import ArtefactError
+
+__all__ = ["SIGNS", "DomainGuess", "DomainModel", "novelty", "scaled", "unknown_share"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: what a question is judged by, in the order of ``edges`` and ``tails``; less is stranger
+SIGNS = ("open-ended prompts", "problems of other kinds", "unknown words")
+
+#: standard deviations beyond which a surface feature counts no more
+_CLIP = 3.0
+#: weight of a surface feature beside the words, whose vector has length one
+_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class DomainGuess:
+    """What a question is taken for.
+
+    Parameters
+    ----------
+    domain:
+        None: it is unlike everything that the planner was learned from.
+    score:
+        How strange it is: 1 is the limit beyond which a question is foreign.
+    reason:
+        Why, where it is foreign; else "".
+    """
+
+    domain: str | None
+    score: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DomainModel:
+    """Tells a planner's questions from others, and its domains from each other.
+
+    Parameters
+    ----------
+    domains:
+        K names, those of the planner.
+    problems:
+        How many it was learned from.
+    centre, scale:
+        (len(SURFACE),) of the surface features.
+    weights, bias:
+        (WIDTH, K + 2) and (K + 2,): a column per domain, one for open-ended prompts, and one of the log
+        against problems of other kinds.
+    known:
+        (V,) CRC-32 of the words and word pairs of the log, ascending.
+    edges, tails:
+        (3,) for each of ``SIGNS``: the lowest tenth of left-out questions begins at the edge, and lies so
+        far below it on average.
+    limit:
+        Of ``novelty``: what is beyond it is foreign.
+
+    Raises ArtefactError where they do not fit together.
+    """
+
+    domains: tuple[str, ...]
+    problems: int
+    centre: Floats
+    scale: Floats
+    weights: Floats
+    bias: Floats
+    known: Ints
+    edges: Floats
+    tails: Floats
+    limit: float
+
+    def __post_init__(self) -> None:
+        columns, surface, signs = len(self.domains) + 2, len(SURFACE), len(SIGNS)
+        wanted = {
+            "centre": (surface,),
+            "scale": (surface,),
+            "weights": (WIDTH, columns),
+            "bias": (columns,),
+            "edges": (signs,),
+            "tails": (signs,),
+            "known": (len(self.known),),
+        }
+        for name, shape in wanted.items():
+            array = getattr(self, name)
+            if array.shape != shape or not np.isfinite(array).all():
+                raise ArtefactError(f"{name} of a domain model must be finite and {shape}, got {array.shape}")
+        if not self.domains or self.problems < 1:
+            raise ArtefactError(
+                f"a domain model knows domains of problems, got {self.domains} of {self.problems}"
+            )
+        if not (self.scale > 0).all() or not (self.tails > 0).all():
+            raise ArtefactError("scales and tails of a domain model must be above 0, got others")
+        if not (np.isfinite(self.limit) and self.limit > 0):
+            raise ArtefactError(f"the limit of a domain model must be above 0, got {self.limit}")
+        if (np.diff(self.known) <= 0).any():
+            raise ArtefactError("known words of a domain model must ascend, got others")
+
+    def predict(self, question: str) -> DomainGuess:
+        """What a question is taken for. Takes a fraction of a millisecond."""
+        words = wording(question)
+        logits = self.bias + words.values @ self.weights.take(words.places, axis=0)
+        logits += scaled(words.surface, self.centre, self.scale) @ self.weights[-len(SURFACE) :]
+        own = logits[:-2]
+        top = own.max()
+        inside = top + np.log(np.exp(own - top).sum()) - logits[-2]
+        signs = np.array([inside, logits[-1], -unknown_share(words, self.known)])
+        score = float(novelty(signs, self.edges, self.tails)) / self.limit
+        if score > 1.0:
+            return DomainGuess(None, score, self._reason())
+        return DomainGuess(self.domains[int(own.argmax())], score)
+
+    def _reason(self) -> str:
+        return (
+            f"the question is unlike the {self.problems:,} problems that this planner was learned from "
+            f"({', '.join(self.domains)})"
+        )
+
+
+def scaled(surface: Floats, centre: Floats, scale: Floats) -> Floats:
+    """Surface features as a model takes them, beside the words."""
+    return np.clip((surface - centre) / scale, -_CLIP, _CLIP) * _SHARE
+
+
+def novelty(signs: Floats, edges: Floats, tails: Floats) -> Floats:
+    """How far signs (..., 3) lie below their edges, in tails: the length of what lies below."""
+    below = np.maximum((edges - signs) / tails, 0.0)
+    return np.asarray(np.sqrt((below * below).sum(axis=-1)))
+
+
+def unknown_share(words: Wording, known: Ints) -> float:
+    """Shares of unknown words and of unknown pairs, together below 2, a little less in short questions."""
+    total = 0.0
+    for checks in (words.words, words.pairs):
+        at = np.searchsorted(known, checks)
+        seen = int((known.take(at, mode="clip") == checks).sum()) if len(known) else 0
+        total += (len(checks) - seen) / (len(checks) + 1.0)
+    return total
