@@ -34,7 +34,7 @@ def knowing(planner: Planner) -> Planner:
 
 def test_a_named_domain_counts(knowing: Planner) -> None:
     assert assign(knowing, "Tell me a story", "math") == Assigned("math", True)
-    with pytest.raises(GradingError, match="domain must be one of .*, got 'poetry'"):
+    with pytest.raises(GradingError, match=r"domain must be one of .*, got 'poetry'"):
         assign(knowing, OWN[0], "poetry")
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from search.errors import GradingError
 from search.grading.choice import ChoiceDomain, listed, shuffled
-from search.grading.registry import domain, guess_domain
+from search.grading.registry import domain
 from search.problem import Problem
 from search.votes import group
 
@@ -128,7 +128,7 @@ LISTS = [
 @pytest.mark.parametrize("question", LISTS)
 def test_listed_options_are_found_and_claimed(question: str) -> None:
     assert listed(question) == {"A": "1", "B": "2", "C": "3", "D": "4"}
-    assert guess_domain(question) is domain("choice")
+    assert domain("choice").claims(question)
 
 
 @pytest.mark.parametrize(
