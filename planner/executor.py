@@ -26,12 +26,11 @@ from search.budget import UNLIMITED, Budget, Prices
 from search.cards import ModelCard
 from search.choice import Choice
 from search.errors import EngineError, RewardError
-from search.grading.aside import aside
 from search.grading.registry import domain as grading
+from search.grouping import GRACE, grouped
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
 from search.sync import run_sync
-from search.votes import group
 
 __all__ = ["Settings", "Solution", "StageRecord", "perform", "solve", "solve_sync"]
 
@@ -287,7 +286,8 @@ class _Staged:
     async def _next(self, candidates: Sequence[Candidate]) -> Recommendation:
         asked, reader = self._asked, grading(self._asked.problem.domain)
         answers = [candidate.answer for candidate in candidates]
-        groups = await aside(reader, group, asked.problem, reader, answers)
+        seconds = max(self._run.seconds_left, GRACE)
+        groups = await grouped(asked.problem, reader, answers, seconds=seconds)
         advice = self._planner.decide(
             asked.problem.question,
             self._probe,

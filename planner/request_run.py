@@ -155,6 +155,7 @@ class RequestRun:
             listener=self._listener,
             early_stopping=early_stopping,
             policy=setting.engine.card,
+            seconds_left=lambda: self.seconds_left,
         )
         setting = replace(setting, observer=tracker, pairs=self._settings)
         result = await run_plan(self._problem, choice.plan, setting, seed=seed, prior=known, ledger=ledger)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 
 from planner.events import Drawn, Ended, EndReason, Grown, Listener, Pruned, Vote
 from planner.stopping import EarlyStopping
 from search.cards import ModelCard
 from search.errors import EngineError
-from search.grading.aside import aside
 from search.grading.registry import domain
+from search.grouping import grouped
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Spend
 from search.scores import score
 from search.strategies.observer import BeamEvent, Observer
-from search.votes import group
 
 __all__ = ["VoteTracker"]
+
+#: seconds that the events of a run wait for comparisons, all together; the vote at its end compares again
+_MOST_WAITING = 2.0
 
 
 class VoteTracker(Observer):
@@ -34,6 +37,8 @@ class VoteTracker(Observer):
         When drawing ends early; None: never.
     policy:
         Turns tokens into FLOPs.
+    seconds_left:
+        Until the request's deadline: comparing answers waits no longer.
 
     ``ended`` is why drawing ended, where that saved anything; ``failure`` is the policy's.
     """
@@ -48,6 +53,7 @@ class VoteTracker(Observer):
         listener: Listener | None = None,
         early_stopping: EarlyStopping | None = None,
         policy: ModelCard,
+        seconds_left: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self.ended: EndReason | None = None
         self.failure: EngineError | None = None
@@ -60,6 +66,8 @@ class VoteTracker(Observer):
         self._listener = listener
         self._early_stopping = None if plan.must_run else early_stopping
         self._policy = policy
+        self._seconds_left = seconds_left
+        self._waiting_left = _MOST_WAITING
         self._candidates: dict[int, Candidate] = dict(enumerate(prior))
         self._places: dict[str, int] = {}  # answer -> group
         self._answers: list[str] = []  # the earliest answer of each group stands for it
@@ -149,7 +157,11 @@ class VoteTracker(Observer):
         if not new:
             return
         known = tuple(self._answers)
-        numbers = await aside(self._domain, group, self._problem, self._domain, new, known)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        seconds = min(self._waiting_left, self._seconds_left())
+        numbers = await grouped(self._problem, self._domain, new, known, seconds=seconds)
+        self._waiting_left = max(0.0, self._waiting_left - (loop.time() - began))
         for answer, number in zip(new, numbers, strict=True):
             if number == len(self._answers):
                 self._answers.append(answer)

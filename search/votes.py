@@ -15,27 +15,36 @@ thousands of times without comparing answers again.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from search.grading.protocol import Domain
 from search.problem import Problem
 
-__all__ = ["VOTES", "group", "pick"]
+__all__ = ["VOTES", "Equal", "group", "pick"]
 
 #: how an answer is picked among candidates
 VOTES = ("max", "majority", "weighted")
 
+#: whether two answers to a problem count as one vote
+Equal = Callable[[Problem, str, str], bool]
+
 
 def group(
-    problem: Problem, domain: Domain, answers: Sequence[str | None], known: Sequence[str] = ()
+    problem: Problem,
+    domain: Domain,
+    answers: Sequence[str | None],
+    known: Sequence[str] = (),
+    *,
+    equal: Equal | None = None,
 ) -> list[int]:
     """Group numbers, one per answer, in the order of first appearance; -1 for an unreadable one.
 
     Equal texts share a group without asking. Another answer joins the first group whose earliest
     answer the domain finds equal to it: an equality with a tolerance is not transitive, so the
     earliest answer stands for its group. ``known``: the earliest answers of groups 0, 1, ... that there
-    are already.
+    are already. ``equal``: in place of the domain's equality.
     """
+    same = domain.equal if equal is None else equal
     numbered = {answer: number for number, answer in enumerate(known)}
     representatives = list(known)
     numbers: list[int] = []
@@ -47,7 +56,7 @@ def group(
         if number is None:
             others = () if domain.exact else representatives
             number = next(
-                (i for i, other in enumerate(others) if domain.equal(problem, other, answer)),
+                (i for i, other in enumerate(others) if same(problem, other, answer)),
                 len(representatives),
             )
             if number == len(representatives):

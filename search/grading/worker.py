@@ -1,8 +1,8 @@
-"""The program that a math worker runs: math-verify (the extra ``grading``) behind lines of JSON.
+"""The program that a math worker runs: works out the values of expressions behind lines of JSON.
 
-In: ``{"first": LaTeX, "second": LaTeX}``. Out: ``{"equal": true}``. It runs in a process of its own under
-``search.grading.killable``, since sympy may hang or eat memory on what a model writes; so the limits of
-math-verify itself, which need the main thread's SIGALRM, are off.
+In: ``{"expressions": [LaTeX, ...]}``. Out: ``{"values": [{"points": ..., "rough": ...}, ...]}``, as
+``search.grading.sampling`` has them; null for what it cannot work out. It runs in a process of its own
+under ``search.grading.killable``, since sympy (the extra ``grading``) may hang or eat memory.
 """
 
 from __future__ import annotations
@@ -11,56 +11,38 @@ import json
 import logging
 import resource
 import sys
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
-__all__ = ["equality", "main"]
+__all__ = ["main", "value"]
 
 #: bytes of address space: what a runaway power may take
 _MEMORY = 4 << 30
 
 
-def equality() -> Callable[[str, str], bool]:
-    """A function that tells whether two LaTeX expressions are the same mathematics.
+def value(text: str) -> dict[str, Any] | None:
+    """The value of one expression; None where it cannot be read or worked out."""
+    from search.grading.sampling import sampled
 
-    Symmetric. What cannot be parsed equals nothing. Raises ModuleNotFoundError without math-verify.
-    """
-    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
-
-    logging.disable(logging.CRITICAL)  # it warns that its own limits are off
-    targets = [LatexExtractionConfig(), ExprExtractionConfig()]
-
-    @lru_cache(maxsize=4096)
-    def read(text: str) -> tuple[Any, ...]:
-        return tuple(parse(f"${text}$", targets, fallback_mode="no_fallback", parsing_timeout=None))
-
-    def equal(first: str, second: str) -> bool:
-        one, two = list(read(first)), list(read(second))
-        if not one or not two:
-            return False
-        # the comparison is not symmetric: an assignment counts as its right side on one side only
-        return bool(verify(one, two, timeout_seconds=None) or verify(two, one, timeout_seconds=None))
-
-    return equal
+    try:
+        return sampled(text)
+    except Exception:  # sympy raises whatever it likes on what a model writes
+        logging.getLogger("search.grading").debug("no value for %r", text[:200], exc_info=True)
+        return None
 
 
 def main(answers: Any) -> None:
     """Answer until standard input ends."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    sys.set_int_max_str_digits(0)
     try:
-        equal = equality()
+        import mpmath  # noqa: F401 (to be missed now, not at the first answer)
     except ModuleNotFoundError as error:
         print(json.dumps({"missing": error.name}), file=answers)
         return
     print(json.dumps({"ready": True}), file=answers)
     for line in sys.stdin:
         request = json.loads(line)
-        try:
-            answer: dict[str, Any] = {"equal": equal(request["first"], request["second"])}
-        except Exception as error:  # sympy raises whatever it likes on what a model writes
-            answer = {"error": f"{type(error).__name__}: {error}"[:200]}
-        print(json.dumps(answer), file=answers)
+        print(json.dumps({"values": [value(text) for text in request["expressions"]]}), file=answers)
 
 
 if __name__ == "__main__":

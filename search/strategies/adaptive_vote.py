@@ -20,8 +20,8 @@ from scipy.special import betainc
 from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished
 from search.errors import LogError
-from search.grading.aside import aside
 from search.grading.registry import domain
+from search.grouping import GRACE, grouped
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.seeds import seed_of
@@ -33,7 +33,6 @@ from search.strategies.protocol import Setting
 from search.strategies.replay import Record, Replayed
 from search.strategies.sampling import SamplingStrategy, finish
 from search.strategies.session import Session
-from search.votes import group
 from search.winners import winners
 
 __all__ = ["AdaptiveVote", "certainty"]
@@ -213,7 +212,13 @@ class _Run:
     async def _count(self, candidates: Sequence[Candidate]) -> None:
         reader = domain(self._problem.domain)
         answers = [candidate.answer for candidate in candidates]
-        numbers = await aside(reader, group, self._problem, reader, answers, tuple(self._answers))
+        numbers = await grouped(
+            self._problem,
+            reader,
+            answers,
+            tuple(self._answers),
+            seconds=max(self._session.ledger.seconds_left, GRACE),
+        )
         for answer, number in zip(answers, numbers, strict=True):
             if answer is None or number < 0:
                 continue

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from search.budget import Ledger
 from search.choice import Choice
 from search.errors import EngineError, PlanError, RewardError
-from search.grading.aside import aside
 from search.grading.registry import domain
+from search.grouping import GRACE, grouped
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.seeds import seed_of
@@ -28,7 +28,6 @@ from search.strategies.kinds import Replay
 from search.strategies.nested import run_part
 from search.strategies.protocol import Setting, Strategy
 from search.strategies.replay import Record, Replayed, replay_plan
-from search.votes import group
 
 __all__ = ["Cascade"]
 
@@ -108,7 +107,7 @@ class Cascade(Strategy):
         before = ledger.spend
         begun = await run_part(self.first, problem, setting, ledger, seed=seed_of(seed, "first"), prior=prior)
         result = replace(begun, plan=self.plan)
-        if await self._agreement(problem, begun) < self.tau or begun.answer is None:
+        if await self._agreement(problem, begun, ledger.seconds_left) < self.tau or begun.answer is None:
             result = await self._escalate(problem, setting, ledger, seed_of(seed, "then"), begun)
         return replace(result, spend=ledger.since(before))
 
@@ -129,13 +128,13 @@ class Cascade(Strategy):
         chosen = None if ended.chosen is None else seen + ended.chosen
         return replace(ended, plan=self.plan, candidates=candidates, chosen=chosen)
 
-    async def _agreement(self, problem: Problem, begun: Result) -> float:
+    async def _agreement(self, problem: Problem, begun: Result, seconds_left: float) -> float:
         """The share of the candidates that gave the answer."""
         if begun.chosen is None:
             return 0.0
         reader = domain(problem.domain)
         answers = [candidate.answer for candidate in begun.candidates]
-        numbers = await aside(reader, group, problem, reader, answers)
+        numbers = await grouped(problem, reader, answers, seconds=max(seconds_left, GRACE))
         return numbers.count(numbers[begun.chosen]) / len(numbers)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from search.budget import Ledger
 from search.engines.protocol import FinishReason
 from search.errors import EngineError
-from search.grading.aside import aside
 from search.grading.registry import domain
+from search.grouping import GRACE, grouped
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
@@ -31,6 +30,7 @@ def conclude(
     before: Spend,
     is_over: bool,
     failure: EngineError | None = None,
+    groups: Sequence[int] | None = None,
 ) -> Result:
     """Vote over the candidates as the plan says.
 
@@ -44,8 +44,11 @@ def conclude(
         Whether the deadline has passed; names the reason when nothing finished.
     failure:
         Of the policy, which ended the run. Raised where no answer can be read.
+    groups:
+        Of the candidates' answers, where they have been compared already.
     """
-    groups = group(problem, domain(problem.domain), [candidate.answer for candidate in candidates])
+    if groups is None:
+        groups = group(problem, domain(problem.domain), [candidate.answer for candidate in candidates])
     scores = [0.0 if plan.score is None else score(each.step_rewards, plan.score) for each in candidates]
     chosen = pick(plan.vote, groups, scores)
     if chosen is None and failure is not None:
@@ -82,9 +85,14 @@ async def concluded(
     is_over: bool,
     failure: EngineError | None = None,
 ) -> Result:
-    """``conclude`` for an event loop: on a thread where comparing answers waits for other processes."""
-    work = partial(
-        conclude,
+    """``conclude`` for an event loop: comparing answers waits for the ledger's deadline at most."""
+    groups = await grouped(
+        problem,
+        domain(problem.domain),
+        [candidate.answer for candidate in candidates],
+        seconds=max(ledger.seconds_left, GRACE),
+    )
+    return conclude(
         problem,
         plan,
         candidates,
@@ -92,5 +100,5 @@ async def concluded(
         before=before,
         is_over=is_over,
         failure=failure,
+        groups=groups,
     )
-    return await aside(domain(problem.domain), work)

@@ -14,11 +14,13 @@ from planner.events import Drawn, Event, Grown
 from planner.executor import perform, solve
 from planner.objective import Price
 from planner.planner import Planner
+from search.cards import ModelCard
 from search.choice import Choice
 from search.engines.scripted import ScriptedEngine
 from search.grading.text import TextDomain
 from search.plan import Plan
 from search.problem import Problem
+from search.result import Candidate, Spend
 from search.rewards.scripted import ScriptedReward
 from search.strategies import conclusion
 from search.strategies.protocol import Setting
@@ -132,3 +134,23 @@ async def test_looks_are_grouped_beside_the_loop(planner: Planner, waiting: Wait
     assert solution.answer == "51"
     assert waiting.wanted > 0
     assert threading.get_ident() not in waiting.threads
+
+
+async def test_without_time_events_do_not_wait_for_comparisons(waiting: Waiting) -> None:
+    events: list[Event] = []
+    counted = vote_tracker.VoteTracker(
+        PROBLEM,
+        Plan.parse("majority(n=3)"),
+        [],
+        Spend,
+        listener=events.append,
+        policy=ModelCard("policy", 1, "f", 99),
+        seconds_left=lambda: 0.0,
+    )
+    for draw, answer in enumerate(("51", "52", "51")):
+        await counted.drawn(draw, Candidate(answer, answer, (), (3,), "end"), 2 - draw)
+    told = [
+        [(vote.answer, vote.count) for vote in event.votes] for event in events if isinstance(event, Drawn)
+    ]
+    assert told == [[("51", 1)], [("51", 1), ("52", 1)], [("51", 2), ("52", 1)]]
+    assert waiting.wanted == 0

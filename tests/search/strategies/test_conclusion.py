@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from search.budget import UNLIMITED, Ledger
+from search.budget import UNLIMITED, Budget, Ledger
 from search.cards import ModelCard
 from search.grading.text import TextDomain
 from search.plan import Plan
@@ -94,3 +94,22 @@ async def test_comparing_that_waits_does_not_hold_up_the_loop(
     assert found.answer == "b"
     here = threading.current_thread().name
     assert (slow.threads - {here} != set()) == waits
+
+
+async def test_a_deadline_does_not_wait_for_comparing(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    class Stuck(Slow):
+        def equal(self, problem: Problem, first: str, second: str) -> bool:
+            assert released.wait(20.0), "the conclusion must not wait"
+            return super().equal(problem, first, second)
+
+    monkeypatch.setattr(conclusion, "domain", lambda name: Stuck())
+    ledger = Ledger(
+        Budget(seconds=1.0), ModelCard("policy", 1, "f", 99), clock=iter([0.0, *[2.0] * 9]).__next__
+    )
+    candidates = [candidate("a"), candidate("b"), candidate("b")]
+    plan = Plan.parse("majority(n=3)")
+    found = await concluded(PROBLEM, plan, "majority", candidates, ledger, Spend(), is_over=True)
+    released.set()
+    assert (found.answer, found.outcome) == ("b", Outcome.ANSWERED)
