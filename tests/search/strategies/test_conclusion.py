@@ -110,6 +110,6 @@ async def test_a_deadline_does_not_wait_for_comparing(monkeypatch: pytest.Monkey
     )
     candidates = [candidate("a"), candidate("b"), candidate("b")]
     plan = Plan.parse("majority(n=3)")
-    found = await concluded(PROBLEM, plan, "majority", candidates, ledger, Spend(), is_over=True)
+    found = await concluded(PROBLEM, plan, candidates, ledger=ledger, before=Spend(), is_over=True)
     released.set()
     assert (found.answer, found.outcome) == ("b", Outcome.ANSWERED)
