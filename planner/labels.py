@@ -6,7 +6,7 @@ features have not seen what follows. A tree search's candidates join the probe's
 Other policies' plans do not take the probe's samples: their values do not depend on it.
 
 Voting follows ``search.votes``: an unreadable answer has no vote; ties go to the higher reward, then
-to the earlier draw.
+to the earlier draw. Where no sample can be read the first one is the answer, right if its record said so.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.rows import credit
 from planner.training_data import PolicyPool, TrainingData
 from search.choice import Choice
 
@@ -177,7 +178,7 @@ def _pool_values(data: TrainingData, choices: Sequence[Choice], n: int, draws: D
                 scores = pool.prms[choice.prm].score(str(choice.plan.score))[begin : begin + step]
                 scores = scores.ravel()[taken - begin * pool.draws]
             won = ballots.winners(scores, _RULES[choice.plan.strategy])
-            correct = np.where(won >= 0, right[at, np.maximum(won, 0)], False)
+            correct = np.where(won >= 0, right[at, np.maximum(won, 0)], credit(won))
             values[begin : begin + step] = correct.reshape(part.shape[:3]).mean(axis=2)
     return out
 
@@ -204,7 +205,7 @@ def _tree_values(data: TrainingData, choice: Choice, probe: Probe, draws: Draws,
 
 
 def winners(codes: Ints, scores: NDArray[np.floating] | None, rule: str) -> Ints:
-    """The winning answer of each row of (rows, n) codes in draw order; -1 where none is readable.
+    """The winning answer of each row of (rows, n) codes in draw order; the first code where none is readable.
 
     ``rule``: ``majority`` (scores may be None), ``max`` or ``weighted``. Equal to ``search.votes.pick``
     row by row, up to the rounding of weighted sums.
@@ -227,7 +228,9 @@ class Ballots:
     @cached_property
     def _slots(self) -> Ints:
         # one column more than there are answers: the first counts what is unreadable
-        return (self._codes + (1 + np.arange(len(self._codes)) * self._width)[:, None]).ravel()
+        return (
+            np.maximum(self._codes, -1) + (1 + np.arange(len(self._codes)) * self._width)[:, None]
+        ).ravel()
 
     @cached_property
     def _counts(self) -> Ints:
@@ -251,7 +254,7 @@ class Ballots:
         top = table[np.arange(len(table)), leader]
         # one answer ahead of all others has won, whatever the tie-breaks are
         sure = (top > 0) & ((table >= (top - 1e-12 * np.abs(top))[:, None]).sum(axis=1) == 1)
-        out = np.where(sure, leader, -1)
+        out = np.where(sure, leader, codes[:, 0])
         open_rows = np.flatnonzero(~sure)
         if len(open_rows):
             held = np.take_along_axis(table[open_rows], np.maximum(codes[open_rows], 0), axis=1)
@@ -284,7 +287,7 @@ def _tied(
             first[at, inside[:, place]] = place
         places = np.where(leads[tied], first[at[:, None], inside], n)
         chosen[tied] = codes[tied, places.argmin(axis=1)]
-    return np.where(readable.any(axis=1), chosen, -1)
+    return np.where(readable.any(axis=1), chosen, codes[:, 0])
 
 
 def paid_for(data: TrainingData, probe: Probe, draws: Draws) -> tuple[Floats, Floats]:
