@@ -6,7 +6,7 @@ features have not seen what follows. A tree search's candidates join the probe's
 Other policies' plans do not take the probe's samples: their values do not depend on it.
 
 Voting follows ``search.votes``: an unreadable answer has no vote; ties go to the higher reward, then
-to the earlier draw.
+to the earlier draw. Where no sample can be read the first one is the answer, right if its record said so.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.ordered import OrderedValues, ordered_values
+from planner.rows import credit
 from planner.training_data import PolicyPool, TrainingData
 from search.choice import Choice
 from search.winners import Ballots, winners
@@ -180,7 +181,7 @@ def _pool_values(data: TrainingData, choices: Sequence[Choice], n: int, draws: D
                 scores = pool.prms[choice.prm].score(str(choice.plan.score))[begin : begin + step]
                 scores = scores.ravel()[taken - begin * pool.draws]
             won = ballots.winners(scores, choice.plan.vote)
-            correct = np.where(won >= 0, right[at, np.maximum(won, 0)], False)
+            correct = np.where(won >= 0, right[at, np.maximum(won, 0)], credit(won))
             values[begin : begin + step] = correct.reshape(part.shape[:3]).mean(axis=2)
     return out
 

@@ -248,7 +248,8 @@ class Matrices:
 
         summary = rows(pool.prms[probe.prm].summary) if probe.prm else None
         return ProbeSamples(
-            rows(pool.codes).astype(np.int64),
+            # an online probe does not know what a record judged
+            np.maximum(rows(pool.codes).astype(np.int64), -1),
             rows(pool.tokens),
             rows(pool.steps),
             rows(pool.mean_logprob),

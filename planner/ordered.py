@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.rows import credit
 from planner.training_data import TrainingData
 from search.choice import Choice
 from search.strategies.replay import Draws as Recorded
@@ -86,7 +87,7 @@ def _record(
         rows = np.repeat(at, probes * runs)
         places = order.reshape(len(rows), -1)
         group = pool.codes[rows[:, None], places].astype(np.int64)
-        right = np.where(group >= 0, data.right[rows[:, None], np.maximum(group, 0)], False)
+        right = np.where(group >= 0, data.right[rows[:, None], np.maximum(group, 0)], credit(group))
         scores = None
         if prm is not None and score is not None:
             scores = pool.prms[prm].score(score)[rows[:, None], places].astype(np.float64)

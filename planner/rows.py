@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,17 +19,33 @@ from planner.features.probe import SUMMARY, summarise_padded
 from search.choice import Choice
 from search.errors import LogError, TooLittleDataError
 from search.grading.registry import domain
+from search.log.credits import credit_rows
 from search.plan import Plan
 from search.problem import Problem
 from search.votes import group
 
-__all__ = ["Complete", "complete_problems", "first_draws", "numbered", "parts", "rows_of", "summaries"]
+__all__ = [
+    "Complete",
+    "complete_problems",
+    "credit",
+    "first_draws",
+    "numbered",
+    "parts",
+    "rows_of",
+    "summaries",
+    "unread_codes",
+    "with_credits",
+]
 
+Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 #: problems whose rows are tables in memory at once
 _CHUNK = 4096
+
+#: steps of credit that the code of an unreadable answer can say
+_CREDITS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,27 +133,60 @@ def first_draws(frame: pl.DataFrame, draws: int) -> Ints:
     return places[rank < draws]
 
 
-def numbered(problems: pl.DataFrame, samples: pl.DataFrame, runs: pl.DataFrame) -> tuple[pl.DataFrame, Bools]:
+def with_credits(problems: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
+    """``samples`` with a column ``credit``: the fraction that its record gave a sample, null where none."""
+    found = credit_rows(problems).join(problems.select("problem_id", "at"), on="problem_id")
+    return samples.join(found.drop("problem_id"), on=["at", "policy", "draw"], how="left")
+
+
+def unread_codes(credits: Floats) -> Ints:
+    """Codes for answers that cannot be read: -1, and less by what a record's own verdict credits them with.
+
+    Such an answer has no vote. Where nothing of a set can be read the first sample is the answer, and counts
+    for what its record gave it. Credits are kept in steps of a thousandth.
+
+    >>> unread_codes(np.array([0.0, 1.0])).tolist(), credit(np.array([-1, -1001, 3])).tolist()
+    ([-1, -1001], [0.0, 1.0, 0.0])
+    """
+    return -1 - np.rint(credits * _CREDITS).astype(np.int64)
+
+
+def credit(codes: NDArray[np.signedinteger[Any]]) -> Floats:
+    """What ``unread_codes`` says; 0 for answers that can be read."""
+    return np.asarray(np.where(codes < 0, -1 - codes.astype(np.int64), 0) / _CREDITS)
+
+
+def numbered(
+    problems: pl.DataFrame, samples: pl.DataFrame, runs: pl.DataFrame
+) -> tuple[pl.DataFrame, Bools | Floats]:
     """A number for every answer of every problem, and (P, numbers) which of them are right.
 
     Answers that the domain finds equal share a number, in the order in which they appear. It is right if
-    most of its graded answers are (closeness within a tolerance is not transitive).
+    most of its graded answers are (closeness within a tolerance is not transitive). Where records gave
+    partial credit the values are means instead.
     """
     runs = runs.sort("policy", "plan", "prm", "run")
     inside = runs.select(
         "at", pl.col("candidates").list.eval(pl.element().struct.field("answer")).alias("answer")
     )
     graded = pl.concat([samples.sort("policy", "draw"), runs], how="diagonal")
+    credit = pl.coalesce("credit", pl.col("correct").cast(pl.Float32)).alias("credit")
     every = pl.concat(
         [
-            graded.select("at", "answer", "correct"),
-            inside.explode("answer").select("at", "answer", pl.lit(None, pl.Boolean).alias("correct")),
+            graded.select("at", "answer", "correct", credit),
+            inside.explode("answer").select(
+                "at", "answer", pl.lit(None, pl.Boolean).alias("correct"), pl.lit(None).alias("credit")
+            ),
         ]
     )
     answers = (
         every.drop_nulls("answer")
         .group_by("at", "answer", maintain_order=True)
-        .agg(pl.col("correct").sum().alias("yes"), pl.col("correct").is_not_null().sum().alias("graded"))
+        .agg(
+            pl.col("correct").sum().alias("yes"),
+            pl.col("correct").is_not_null().sum().alias("graded"),
+            pl.col("credit").cast(pl.Float64).sum().alias("credit"),
+        )
         .sort("at", maintain_order=True)
     )
     where = answers["at"].to_numpy()
@@ -158,7 +208,10 @@ def numbered(problems: pl.DataFrame, samples: pl.DataFrame, runs: pl.DataFrame) 
     yes = np.bincount(flat, answers["yes"].to_numpy(), minlength=len(problems) * width)
     known = np.bincount(flat, answers["graded"].to_numpy(), minlength=len(problems) * width)
     # an answer that only tree searches hold and none of them gave cannot win a vote that a probe joins
-    right = (2.0 * yes > known).reshape(len(problems), width)
+    right: Bools | Floats = (2.0 * yes > known).reshape(len(problems), width)
+    if samples["credit"].is_not_null().any():
+        given = np.bincount(flat, answers["credit"].to_numpy(), minlength=len(problems) * width)
+        right = (given / np.maximum(known, 1.0)).reshape(len(problems), width)
     return answers.select("at", "answer", pl.Series("code", codes)), right
 
 

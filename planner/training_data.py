@@ -1,7 +1,8 @@
 """What a search log holds, as arrays: pools of samples, their scores, runs of tree searches.
 
 Problems lie along the first axis everywhere, draws along the second. Answers are whole numbers per
-problem (equal by the domain's equality, equal numbers, whichever policy wrote them), -1 where unreadable.
+problem (equal by the domain's equality, equal numbers, whichever policy wrote them), below 0 where
+unreadable (-1, or less where a record by others judged the sample right; see ``planner.rows``).
 Only problems for which every model and plan of the log is complete are taken; the others are counted
 in ``left_out``. It knows nothing of features, values or decisions.
 """
@@ -17,7 +18,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from planner.arrays import Arrays
-from planner.rows import Complete, complete_problems, first_draws, numbered, parts, rows_of, summaries
+from planner.rows import (
+    Complete,
+    complete_problems,
+    credit,
+    first_draws,
+    numbered,
+    parts,
+    rows_of,
+    summaries,
+    unread_codes,
+    with_credits,
+)
 from search.cards import ModelCard
 from search.choice import Choice
 from search.errors import LogError
@@ -111,7 +123,7 @@ class TrainingData:
     families: tuple[str, ...]
     domains: tuple[str, ...]
     questions: tuple[str, ...]
-    right: Bools  # (P, codes): whether the answer with this number is right
+    right: Bools | Floats  # (P, codes): whether the answer with this number is right, or its mean credit
     pools: Mapping[str, PolicyPool]
     trees: Mapping[Choice, TreeRuns]
     choices: tuple[Choice, ...]
@@ -133,10 +145,17 @@ class TrainingData:
         if not replayable(choice, self.pools, self.trees):
             raise LogError(f"a planner picks among choices that the log can replay, got {choice}")
 
-    def graded(self, codes: NDArray[np.signedinteger[Any]]) -> Bools:
-        """Whether answers (P, ...) are right; unreadable ones are not."""
-        where = np.arange(len(codes)).reshape(-1, *(1,) * (codes.ndim - 1))
-        return np.where(codes >= 0, self.right[where, np.maximum(codes, 0)], False)
+    def graded(self, codes: NDArray[np.signedinteger[Any]], begin: int = 0) -> Bools | Floats:
+        """Whether answers (P, ...) are right; unreadable ones as far as their records said so.
+
+        Numbers where a record gave partial credit. ``begin``: the problem of the first row.
+        """
+        where = np.arange(begin, begin + len(codes)).reshape(-1, *(1,) * (codes.ndim - 1))
+        said = credit(codes)
+        right: Bools | Floats = self.right[where, np.maximum(codes, 0)]
+        if right.dtype == np.bool_ and not ((said > 0.0) & (said < 1.0)).any():
+            return np.where(codes >= 0, right, said == 1.0)
+        return np.where(codes >= 0, right, said)
 
 
 def replayable(choice: Choice, pools: Mapping[str, PolicyPool], trees: Mapping[Choice, TreeRuns]) -> bool:
@@ -214,7 +233,7 @@ def _take(
     complete: Complete,
 ) -> None:
     """Read the rows of some problems into their places."""
-    drawn, ran = rows_of(part, samples, *_SAMPLES), rows_of(part, runs, *_RUNS)
+    drawn, ran = with_credits(part, rows_of(part, samples, *_SAMPLES)), rows_of(part, runs, *_RUNS)
     numbers, right = numbered(part, drawn, ran)
     arrays.add(right, "right")
     drawn = drawn.join(numbers, on=["at", "answer"], how="left").drop("answer")
@@ -287,7 +306,15 @@ def _take_runs(
 
 
 def _codes(rows: pl.DataFrame) -> Ints:
-    return rows["code"].fill_null(-1).to_numpy().astype(np.int64)
+    """Codes of rows; those of unreadable answers hold what ``correct`` and ``credit`` say, where known."""
+    codes = rows["code"].fill_null(-1).to_numpy().astype(np.int64)
+    unread = codes < 0
+    if "correct" in rows.columns and unread.any():
+        said = rows["correct"].fill_null(False).cast(pl.Float64)
+        if "credit" in rows.columns:
+            said = rows["credit"].cast(pl.Float64).fill_null(said)
+        codes[unread] = unread_codes(said.to_numpy()[unread])
+    return codes
 
 
 def _filled(column: pl.Series) -> NDArray[Any]:

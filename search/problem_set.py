@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.atomic import write_atomic
 from search.errors import ProblemError
+from search.plain_json import json_value
 from search.problem import Problem
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _text(path: Path) -> str:
         except (OSError, EOFError, zlib.error) as error:
             raise ProblemError(f"a .gz problem set must be whole gzip, got {str(path)!r}: {error}") from error
     try:
-        return raw.decode()
+        return raw.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except UnicodeDecodeError as error:
         raise ProblemError(
             f"a problem set must be UTF-8 text, got byte {raw[error.start]:#04x} "
@@ -139,9 +140,11 @@ def _text(path: Path) -> str:
 
 def _record(line: str, where: str) -> dict[str, Any]:
     try:
-        record = json.loads(line)
+        record = json_value(line)
     except (json.JSONDecodeError, RecursionError) as error:
         raise ProblemError(f"{where}: a problem is one JSON object a line, got {_short(line)}") from error
+    except ValueError as error:
+        raise ProblemError(f"{where}: {error}") from error
     if not isinstance(record, dict):
         raise ProblemError(f"{where}: a problem is one JSON object a line, got {_short(line)}")
     return record

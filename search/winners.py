@@ -20,7 +20,7 @@ _CHUNK = 500_000
 
 
 def winners(codes: Ints, scores: NDArray[np.floating] | None, rule: str) -> Ints:
-    """The winning answer of each row of (rows, n) codes in draw order; -1 where none is readable.
+    """The winning answer of each row of (rows, n) codes in draw order; the first code where none is readable.
 
     ``rule``: ``majority`` (scores may be None), ``max`` or ``weighted``. Equal to ``search.votes.pick``
     row by row, up to the rounding of weighted sums.
@@ -43,7 +43,9 @@ class Ballots:
     @cached_property
     def _slots(self) -> Ints:
         # one column more than there are answers: the first counts what is unreadable
-        return (self._codes + (1 + np.arange(len(self._codes)) * self._width)[:, None]).ravel()
+        return (
+            np.maximum(self._codes, -1) + (1 + np.arange(len(self._codes)) * self._width)[:, None]
+        ).ravel()
 
     @cached_property
     def _counts(self) -> Ints:
@@ -67,7 +69,7 @@ class Ballots:
         top = table[np.arange(len(table)), leader]
         # one answer ahead of all others has won, whatever the tie-breaks are
         sure = (top > 0) & ((table >= (top - 1e-12 * np.abs(top))[:, None]).sum(axis=1) == 1)
-        out = np.where(sure, leader, -1)
+        out = np.where(sure, leader, codes[:, 0])
         open_rows = np.flatnonzero(~sure)
         if len(open_rows):
             held = np.take_along_axis(table[open_rows], np.maximum(codes[open_rows], 0), axis=1)
@@ -100,4 +102,4 @@ def _tied(
             first[at, inside[:, place]] = place
         places = np.where(leads[tied], first[at[:, None], inside], n)
         chosen[tied] = codes[tied, places.argmin(axis=1)]
-    return np.where(readable.any(axis=1), chosen, -1)
+    return np.where(readable.any(axis=1), chosen, codes[:, 0])

@@ -119,11 +119,16 @@ def fit_training_data(
 ) -> Planner:
     """``fit`` on a log that has been read already."""
     families = len(set(data.families))
-    if len(data) < ENOUGH_PROBLEMS or families < ENOUGH_FAMILIES:
+    if len(data) < ENOUGH_PROBLEMS:
         raise TooLittleDataError(
             f"a planner is learned from at least {ENOUGH_PROBLEMS} complete problems "
             f"of {ENOUGH_FAMILIES} families, "
             f"got {len(data)} of {families}; a thousand would do well"
+        )
+    if families < ENOUGH_FAMILIES and folds == "family":
+        raise TooLittleDataError(
+            f"a planner for other families is learned from at least {ENOUGH_FAMILIES} families, "
+            f"got {len(data)} problems of {families}; --folds problem fits for requests of these kinds"
         )
     fidelities = fidelities_of(data, seed=seed, threads=threads, folds=folds, reliability=reliability)
     last = fidelities[-1].cache

@@ -28,13 +28,23 @@ def bins(
     """Show which plan is best where: per policy, PRM and difficulty bin."""
     limits = _thresholds(thresholds)
     from search.log.bins import bins as bins_of
+    from search.log.bins import usual_pools
     from search.log.store import SearchLog
 
-    found = bins_of(SearchLog.open(log), limits, quantiles)
+    opened = SearchLog.open(log)
+    found = bins_of(opened, limits, quantiles)
     if as_json:
         print_json(found.to_dicts())
-    else:
-        print_bins(found)
+        return
+    print_bins(found)
+    for policy, usual in usual_pools(opened).items():
+        if usual.fewer:
+            typer.echo(
+                f"- {policy}: {usual.fewer:,} of {usual.problems:,} problems have fewer than {usual.size} "
+                "samples; bins leave out those that the largest n does not fit into"
+            )
+        if usual.size == 1:
+            typer.echo(f"- {policy}: one sample a problem says nothing of difficulty; all are one bin")
 
 
 def print_bins(found: pl.DataFrame) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from planner.cli.likeness import warnings_of, warnings_of_both
 from planner.cli.printing import error_console, percent, print_json, print_table
 from planner.cli.recommend import PlannerFolder, planner_folder
 
@@ -86,6 +88,8 @@ def evaluate(
             clustered=clustered,
             timed=_TIMED,
         )
+    alike = warnings_of(logs[0]) if len(logs) == 1 else warnings_of_both(*logs)
+    found = replace(found, notes=(*found.notes, *alike))
     if as_json:
         print_json(found.to_json())
     else:
@@ -151,8 +155,7 @@ def print_measures(found: Evaluation) -> None:
                 (
                     one.policy,
                     one.prm or "-",
-                    f"{one.gain_over_cot_percent:+.1f}",
-                    f"[{one.gain_low:.1f},{one.gain_high:.1f}]",
+                    *_gain(one.gain_over_cot_percent, one.gain_low, one.gain_high),
                     f"{'> ' if one.censored else ''}{one.multiple_over_majority:.1f}",
                     f"[{one.low:.1f},{one.high:.1f}]",
                 )
@@ -183,6 +186,11 @@ def _of(value: dict[str, float], name: str, scale: float) -> str:
     """A figure with its interval."""
     middle, low, high = (scale * value[key] for key in (name, "low", "high"))
     return "-" if math.isnan(middle) else f"{middle:.1f} [{low:.1f},{high:.1f}]"
+
+
+def _gain(value: float, low: float, high: float) -> tuple[str, str]:
+    """A gain with its interval; nothing where no greedy answer was logged."""
+    return ("-", "-") if math.isnan(value) else (f"{value:+.1f}", f"[{low:.1f},{high:.1f}]")
 
 
 def _gaps(found: Evaluation) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from planner.cli.likeness import warnings_of
 from planner.cli.printing import percent, print_json, print_table
 from planner.cli.progress import bar
 from search.cards import ModelCard
@@ -64,6 +65,8 @@ def fit(
     known = _reliability(reliability or [], logged.manifest.prms)
     from training.study import fit as learn
 
+    # a fit by problems says of itself that requests will be of the logged kinds
+    warnings = warnings_of(logged) if folds is Folds.FAMILY else []
     storage = None if study is None else f"sqlite:///{study.resolve()}"
     with bar("fit") as tell:
         planner = learn(
@@ -83,7 +86,7 @@ def fit(
     planner.save(output)
     card = dict(planner.card)
     if as_json:
-        print_json({"planner": str(output), "card": card})
+        print_json({"planner": str(output), "card": card, "warnings": warnings})
         return
     quality = card["quality"]
     print_table(

@@ -43,9 +43,8 @@ def rules(running: Running, largest: int) -> Iterator[tuple[str, Ints]]:
     """Each rule's name, and the index of its last draw, (P, R)."""
     alike = running.alike[:, :, :largest]
     ends = np.arange(1, largest + 1)
-    for window in WINDOWS:
-        if window > largest:
-            continue
+    # a policy of one sample has no window of two: its only rule is to take that sample
+    for window in [size for size in WINDOWS if size <= largest] or [1]:
         enough = (alike >= window) & (ends % window == 0)
         enough[:, :, -1] = True
         first = enough.argmax(axis=2)

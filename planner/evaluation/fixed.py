@@ -80,6 +80,8 @@ def best_of_n(context: BaselineContext) -> Track | None:
             if c.plan.is_pooled and c.plan.vote == "max" and (c.policy, str(c.prm), str(c.plan.score)) == kind
         )
         ns = [n for n in sizes(min(largest, context.largest(kind[0]))) if n > 1]
+        if not ns:  # the training log has one sample of this policy
+            continue
         tables.append(context.both(partial(_best, context, kind, ns)))
     singles = [
         context.both(partial(votes, context, policy, [1]))
@@ -102,7 +104,7 @@ def sizes(largest: int) -> list[int]:
 def votes(context: BaselineContext, policy: str, ns: Sequence[int], side: Matrices) -> ConfigTable:
     """Majority votes of one policy over each of ``ns`` samples."""
     running = context.running(side, policy)
-    values = running.right[:, :, [n - 1 for n in ns]].mean(axis=1)
+    values = running.right[:, :, [n - 1 for n in ns]].mean(axis=1, dtype=np.float64)
     tokens = _drawn(side, policy, ns)
     return ConfigTable(tuple(f"majority of {n} {policy}" for n in ns), values, tokens, tokens * running.rate)
 
@@ -115,7 +117,7 @@ def _best(
     data = side.data
     pool, scored = data.pools[policy], data.pools[policy].prms[prm]
     scores = np.where(pool.codes >= 0, scored.score(score), -np.inf)
-    good = data.graded(pool.codes) & (pool.codes >= 0)
+    good = data.graded(pool.codes)
     order = context.running(side, policy).order[:, :, : max(ns)]
     values = np.empty((len(data), len(ns)))
     step = max(1, _CHUNK // order[0].size)

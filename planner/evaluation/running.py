@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ class Running:
     order:
         Which draws of the pool these are.
     right:
-        Whether the answer that leads after this draw is right.
+        Whether the answer that leads after this draw is right (or its partial credit).
     first, second:
         Votes of the answer that leads, and of the next one.
     alike:
@@ -50,7 +51,7 @@ class Running:
 
     policy: str
     order: Shorts
-    right: NDArray[np.bool_]
+    right: NDArray[np.bool_] | NDArray[np.float32]
     first: Shorts
     second: Shorts
     alike: Shorts
@@ -70,7 +71,8 @@ def run_votes(data: TrainingData, policy: str, *, seed: int, orders: int) -> Run
     drawn = draw_probes(
         problems, length, held=0, probes=1, resamples=orders, seed=seed, longest=length
     ).order[:, 0]
-    right = np.empty(drawn.shape, bool)
+    whole = data.graded(pool.codes).dtype == np.bool_
+    right: NDArray[Any] = np.empty(drawn.shape, np.bool_ if whole else np.float32)
     first, second, alike = (np.empty(drawn.shape, np.int16) for _ in range(3))
     tokens = np.empty(drawn.shape, np.float32)
     step = max(1, _CHUNK // (orders * max(length, data.right.shape[1])))
@@ -79,7 +81,7 @@ def run_votes(data: TrainingData, policy: str, *, seed: int, orders: int) -> Run
         order = drawn[part].astype(np.int64)
         at = np.arange(begin, begin + len(order))[:, None, None]
         leads, *votes = _race(pool.codes[at, order].reshape(-1, length))
-        right[part] = _graded(data, at, leads.reshape(order.shape))
+        right[part] = data.graded(leads.reshape(order.shape), begin)
         for target, found in zip((first, second, alike), votes, strict=True):
             target[part] = found.reshape(order.shape)
         tokens[part] = pool.prompt[part, None, None] + pool.tokens[at, order].cumsum(axis=2)
@@ -87,19 +89,15 @@ def run_votes(data: TrainingData, policy: str, *, seed: int, orders: int) -> Run
     return Running(policy, drawn, right, first, second, alike, tokens, rate)
 
 
-def _graded(data: TrainingData, at: Ints, codes: Shorts) -> NDArray[np.bool_]:
-    """Whether answers (N, R, T) of the problems ``at`` (N, 1, 1) are right; no answer is not."""
-    return np.where(codes >= 0, data.right[at, np.maximum(codes, 0)], False)
-
-
 def _race(codes: Ints) -> tuple[Shorts, Shorts, Shorts, Shorts]:
-    """(rows, T) the answer that leads (-1: none yet), its votes, the next one's, and draws alike in a row."""
+    """(rows, T) the answer that leads (below 0: none yet), its votes, the next one's, and draws alike in a
+    row."""
     count, length = codes.shape
     width = int(codes.max(initial=0)) + 2  # the last slot takes the unreadable
     by_draw = np.ascontiguousarray(np.where(codes >= 0, codes, width - 1).T)
     base = np.arange(count) * width
     votes, began = np.zeros(count * width, np.int16), np.zeros(count * width, np.int16)
-    lead, before = np.full(count, -1), np.full(count, -1)
+    lead, before = np.minimum(codes[:, 0], -1), np.full(count, -1)
     led_from, first, second, alike = np.zeros((4, count), np.int16)
     out = np.empty((4, length, count), np.int16)
     for place, code in enumerate(by_draw):
@@ -132,7 +130,7 @@ def stopped(running: Running, rules: Iterable[tuple[str, Ints]]) -> ConfigTable:
     for name, last in rules:
         place = last[:, :, None]
         names.append(name)
-        values.append(np.take_along_axis(running.right, place, axis=2)[..., 0].mean(axis=1))
+        values.append(np.take_along_axis(running.right, place, axis=2)[..., 0].mean(axis=1, dtype=np.float64))
         tokens.append(
             np.take_along_axis(running.tokens, place, axis=2)[..., 0].mean(axis=1, dtype=np.float64)
         )

@@ -113,10 +113,11 @@ def calibration_rows(data: TrainingData, count: int, seed: int) -> Ints:
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data))
     families = np.asarray(data.families)[order]
+    number = np.unique(families, return_inverse=True)[1]
+    grouped = np.argsort(number, kind="stable")
+    sizes = np.bincount(number)
     turn = np.empty(len(order), np.int64)
-    for family in np.unique(families):
-        inside = np.flatnonzero(families == family)
-        turn[inside] = np.arange(len(inside))
+    turn[grouped] = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return np.sort(order[np.argsort(turn, kind="stable")[:count]])
 
 

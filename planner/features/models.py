@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from planner.training_data import TrainingData
+from search.log.credits import HALF
 
 __all__ = ["within_problem_auroc"]
 
@@ -21,7 +22,7 @@ def within_problem_auroc(
     Averaged over problems that have both; ``unknown`` where none has.
     """
     pool = data.pools[policy]
-    right = data.graded(pool.codes)
+    right = data.graded(pool.codes) >= HALF
     order = pool.prms[prm].score(score).astype(np.float64)
     values = []
     for correct, scores in zip(right, order, strict=True):

@@ -198,7 +198,7 @@ class Story:
     question: str
     domain: str
     family: str
-    reference: str
+    reference: str | None
     steps: tuple[Step, ...]
     ended: str
     met: float

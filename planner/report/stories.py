@@ -170,7 +170,7 @@ def _steps(
             name, policy = data.problem_ids[problem], stage.probe.policy
             for draw in map(int, probe_draws(matrices, stage.probe)[problem, 0]):
                 # equal by the domain's equality, however they are spelled
-                code = int(data.pools[policy].codes[problem, draw])
+                code = max(int(data.pools[policy].codes[problem, draw]), -1)
                 seen[code] = seen.get(code, 0) + 1
                 spelled.setdefault(code, answers[name, policy, draw])
         accuracy, cost = _expected(stage, menu, row, option, price)
@@ -223,6 +223,6 @@ def _answers(tables: Tables, problems: Sequence[str]) -> dict[tuple[str, str, in
     return {(problem, policy, draw): answer for problem, policy, draw, answer in rows.iter_rows()}
 
 
-def _references(tables: Tables) -> dict[str, str]:
+def _references(tables: Tables) -> dict[str, str | None]:
     rows = tables.scan("problems").select("problem_id", "answer").collect()
     return dict(rows.iter_rows())

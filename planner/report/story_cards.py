@@ -42,7 +42,7 @@ def _card(story: Story) -> str:
         f'<article class="story {kind}"><h3>{_title(story)}</h3>'
         f'<div class="question">{escape(_cut(story.question, _LONGEST))}</div>'
         f'<p class="note">{escape(story.domain)}, {escape(story.family)}; right answer: '
-        f"{_answer(story.reference)}</p><ol>{steps}</ol>"
+        f"{'not recorded' if story.reference is None else _answer(story.reference)}</p><ol>{steps}</ol>"
         f"<p><b>Outcome:</b> right with a chance of {_percent(story.met)} "
         f"({_percent(last.expected)} expected), for {story.cost:.3g} samples ({story.tokens:,.0f} tokens). "
         f"On it, {escape(story.rival)} is right with {_percent(story.rival_met)} for {story.rival_cost:.3g} "

@@ -21,9 +21,8 @@ from typing import Any, ClassVar
 from search.cards import ModelCard
 from search.errors import RecordError
 from search.grading.registry import domain
-from search.importing.families import bucket
 from search.importing.lengths import estimated_tokens
-from search.importing.protocol import Draw, Importer, Record, declared, drawn
+from search.importing.protocol import UNNAMED, Draw, Importer, Record, declared, drawn
 from search.importing.reading import field_of, line_records
 from search.importing.report import Report
 from search.problem import Problem
@@ -80,7 +79,7 @@ class Gsm8kSolutions(Importer):
             "policy and read by a verifier of its size"
         )
         report.note("each of the four systems is a policy with one answer per question: nothing to vote over")
-        differ = unread = 0
+        differ = 0
         for path in files:
             for where, record in line_records(path):
                 question = field_of(record, "question", str, where)
@@ -90,7 +89,7 @@ class Gsm8kSolutions(Importer):
                     report.leave_out("a problem needs a question", where)
                     continue
                 reader = domain(_DOMAIN)
-                problem = Problem(f"{seed_of(_DOMAIN, question):016x}", bucket(question), _DOMAIN, question)
+                problem = Problem(f"{seed_of(_DOMAIN, question):016x}", UNNAMED, _DOMAIN, question)
                 reference = reader.read(problem, worked)
                 if reference is None:
                     report.leave_out("a problem needs a reference answer", where)
@@ -99,14 +98,12 @@ class Gsm8kSolutions(Importer):
                 draws = []
                 for system, text, right in solutions:
                     answer = reader.read(problem, text)
-                    unread += answer is None and right
                     differ += answer is not None and reader.grade(problem, answer) != right
                     draws.append(self._draw(system, question, text, answer, right))
                 yield Record(problem, where, tuple(draws))
-        if differ or unread:
+        if differ:
             report.note(
-                f"the file's verdicts are kept; the domain {_DOMAIN} would grade {differ} answers otherwise "
-                f"and reads none from {unread} that are right"
+                f"the file's verdicts are kept; the domain {_DOMAIN} would grade {differ} answers otherwise"
             )
 
     def _draw(self, system: _System, question: str, text: str, answer: str | None, right: bool) -> Draw:

@@ -28,7 +28,10 @@ from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate
 
-__all__ = ["Draw", "Importer", "Record", "Run", "Scored", "declared", "drawn"]
+__all__ = ["UNNAMED", "Draw", "Importer", "Record", "Run", "Scored", "declared", "drawn"]
+
+#: the family of a problem whose record names none: near-duplicates get one when all problems are read
+UNNAMED = ""
 
 #: longest sequence where a record does not tell; nothing is generated with an imported card
 _CONTEXT = 8192
@@ -51,7 +54,8 @@ class Draw:
     """One sample. ``correct`` is the record's own verdict, None to have the domain grade ``answer``.
 
     ``answer`` is canonical (``Domain.read``), None if unreadable. ``step_tokens`` sum to the tokens
-    that the sample cost. ``scores``: PRM name -> what it said.
+    that the sample cost. ``scores``: PRM name -> what it said. ``credit``: a score between 0 and 1 that
+    the record gave instead of a verdict.
     """
 
     policy: str
@@ -64,6 +68,7 @@ class Draw:
     greedy: bool = False
     finish_reason: str = "end"
     scores: Mapping[str, Scored] = field(default_factory=dict)
+    credit: float | None = None
 
     @property
     def tokens(self) -> int:

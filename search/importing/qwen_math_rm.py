@@ -17,9 +17,8 @@ from search.cards import ModelCard
 from search.errors import RecordError
 from search.grading.math import normal
 from search.grading.registry import domain
-from search.importing.families import bucket
 from search.importing.lengths import estimated_tokens
-from search.importing.protocol import Draw, Importer, Record, Scored, declared, drawn
+from search.importing.protocol import UNNAMED, Draw, Importer, Record, Scored, declared, drawn
 from search.importing.reading import field_of, line_records
 from search.importing.report import Report
 from search.importing.rewards import shares
@@ -135,7 +134,7 @@ def _problem(record: Mapping[str, Any], where: str, report: Report) -> Problem |
     level = record.get("level")
     return Problem(
         f"{seed_of(_DOMAIN, question):016x}",
-        bucket(question),
+        UNNAMED,
         _DOMAIN,
         question,
         reference,

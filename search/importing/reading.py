@@ -2,6 +2,8 @@
 
 Nothing of a file is kept but the record at hand, so memory does not grow with it. Every failure is a
 RecordError of one line that names the file and the place.
+
+JSON is read by ``search.plain_json``. A column that comes twice is an error: one of its values would be lost.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from typing import Any, TextIO
 import polars as pl
 
 from search.errors import RecordError
+from search.plain_json import DECODER, Twice, json_value, mended
 
-__all__ = ["LONGEST_RECORD", "array_records", "field_of", "line_records", "rows"]
+__all__ = ["LONGEST_RECORD", "array_records", "field_of", "line_records", "rows", "whole_object"]
 
 #: characters of one record; beyond it a file is no list of records
 LONGEST_RECORD = 64_000_000
@@ -64,13 +67,23 @@ def array_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             )
 
 
+def whole_object(path: Path) -> dict[str, Any]:
+    """The one JSON object that a file is. Raises RecordError."""
+    with closing(_opened(path)) as file:
+        text = _piece(file, LONGEST_RECORD + 1, path)
+    if len(text) > LONGEST_RECORD:
+        raise RecordError(f"an object has at most {LONGEST_RECORD:,} characters, got more in {path.name}")
+    return _object(_decoded(text, path.name), path.name)
+
+
 def rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(where, row) of a table, by the file's name: ``.csv``, ``.parquet``, ``.jsonl`` or ``.json`` lines."""
+    """(where, row) of a table, by the file's name: ``.csv``, ``.parquet``, ``.jsonl``, or ``.json`` with
+    lines or one array."""
     kinds: Mapping[str, Callable[[Path], Iterator[tuple[str, dict[str, Any]]]]] = {
         ".csv": _csv_rows,
         ".parquet": _parquet_rows,
-        ".jsonl": line_records,
-        ".json": line_records,
+        ".jsonl": _json_rows,
+        ".json": _json_rows,
     }
     kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
     if kind not in kinds or (kind == ".parquet" and path.suffix == ".gz"):
@@ -109,7 +122,7 @@ class _Source:
     def __init__(self, file: TextIO, path: Path) -> None:
         self._file, self._path = file, path
         self._text, self._at = "", 0
-        self._decoder = json.JSONDecoder()
+        self._decoder = DECODER
 
     def more(self) -> bool:
         """Read further; twice as much each time, so that a long record is not scanned over and over."""
@@ -137,16 +150,28 @@ class _Source:
                 value, self._at = self._decoder.raw_decode(self._text, self._at)
             except RecursionError:
                 raise RecordError(f"{where}: a record is JSON of bounded depth, got a deeper one") from None
+            except Twice as error:
+                raise RecordError(f"{where}: {error}") from None
             except json.JSONDecodeError:
                 # cut off by the end of what has been read, or broken: more text tells
                 if len(self._text) - self._at > LONGEST_RECORD or not self.more():
                     raise RecordError(f"{where}: a record is JSON, got {_short(self.rest())}") from None
             else:
-                return value
+                return mended(value)
 
     def rest(self) -> str:
         """What has been read and not been used, for messages."""
         return self._text[max(self._at - 1, 0) : self._at + 100]
+
+
+def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Lines, or one array: the first mark tells."""
+    with closing(_opened(path)) as file:
+        array = _Source(file, path).next_mark() == "["
+    if not array:
+        return line_records(path)
+    # a line may be a broken record that begins with a bracket: only an array of objects is one
+    return array_records(path)
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -154,6 +179,9 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     with closing(_opened(path)) as file:
         lines = csv.DictReader(_lines(file, path), strict=True)
         try:
+            names = list(lines.fieldnames or ())
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise RecordError(f"{path.name}: a column is named once, got {twice[0]!r} twice")
             for number, row in enumerate(lines, 1):
                 where = f"{path.name} row {number}"
                 if None in row or None in row.values():
@@ -217,7 +245,9 @@ def _guarded(read: Callable[[int], str], path: Path, size: int) -> str:
 
 def _decoded(line: str, where: str) -> Any:
     try:
-        return json.loads(line)
+        return json_value(line)
+    except Twice as error:
+        raise RecordError(f"{where}: {error}") from None
     except (json.JSONDecodeError, RecursionError):
         raise RecordError(f"{where}: a record is one JSON object a line, got {_short(line)}") from None
 

@@ -19,6 +19,11 @@ FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "tree-of-thoughts": ("search.importing.tree_of_thoughts", "TreeOfThoughts"),
         "gsm8k-solutions": ("search.importing.gsm8k_solutions", "Gsm8kSolutions"),
         "qwen-math-rm": ("search.importing.qwen_math_rm", "QwenMathRm"),
+        "compute-optimal-tts": ("search.importing.compute_optimal_tts", "ComputeOptimalTts"),
+        "reasoning-gym": ("search.importing.reasoning_gym", "ReasoningGym"),
+        "llmrouter": ("search.importing.llmrouter", "LlmRouter"),
+        "lm-eval": ("search.importing.lm_eval", "LmEval"),
+        "inspect": ("search.importing.inspect_log", "InspectLog"),
         "table": ("search.importing.table", "Table"),
     }
 )

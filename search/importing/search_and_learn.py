@@ -21,9 +21,8 @@ from search.cards import ModelCard
 from search.errors import PlanError, RecordError
 from search.grading.math import normal
 from search.grading.registry import domain
-from search.importing.families import bucket
 from search.importing.lengths import estimated_tokens, spread
-from search.importing.protocol import Draw, Importer, Record, Run, Scored, declared, drawn
+from search.importing.protocol import UNNAMED, Draw, Importer, Record, Run, Scored, declared, drawn
 from search.importing.reading import field_of, line_records
 from search.importing.report import Report
 from search.importing.rewards import shares
@@ -235,7 +234,7 @@ def _problem(record: Mapping[str, Any], where: str, report: Report) -> Problem |
         report.leave_out("a problem needs a reference answer", where)
         return None
     subject, level = record.get("subject"), record.get("level")
-    family = f"{subject}, {level}" if subject and level else bucket(question)
+    family = f"{subject}, {level}" if subject and level else UNNAMED
     name = str(record.get("unique_id") or f"{seed_of(_DOMAIN, question):016x}")
     return Problem(name, family, _DOMAIN, question, str(answer))
 

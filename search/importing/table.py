@@ -1,20 +1,29 @@
-"""``table``: any CSV, Parquet or JSON lines with one row per sample, or per problem x plan.
+"""``table``: any CSV, Parquet or JSON (lines or one array) with a row per sample, per problem, or per plan.
 
-``columns`` says which column plays which role (a role's own name is taken where it is left out):
+``columns`` says which column plays which role (a role's own name is taken where it is left out; ``a.b`` is
+the entry ``b`` of a column ``a`` that holds objects):
 
 =============  ==========================================================================
 ``question``   the text that the policy saw; needed
-``reference``  the reference answer; needed
+``reference``  the reference answer, or ``solution``: a worked one, from which the domain reads it. Needed,
+               but where the table has no such column and has verdicts
 ``problem_id`` names a problem; by default a hash of the question
-``family``     what folds keep together; by default a bucket (``search.importing.families``)
-``policy``     by default the option ``policy`` for all rows
+``family``     what folds keep together; by default near-duplicates share one (``search.families``)
+``policy``     by default the option ``policy`` for all rows; with ``effort`` beside it ``POLICY-EFFORT``
 ``plan``       what a row is the outcome of; without it every row is one sample
 ``answer``     the answer alone, or ``text``: the solution, from which the domain reads it
-``correct``    the row's own verdict (true/false, yes/no, 1/0); graded by the domain otherwise
+``correct``    the row's own verdict, or ``score``: from 0 to 1, kept as partial credit, or right from
+               ``threshold`` on. Graded by the domain where neither is there
+``options``    of a multiple-choice question, in the order that this row showed: letters become their texts
+``entry_point`` the function that a program defines (domain ``python``)
 ``rewards``    a number, or a list of one per step (JSON where the table holds text)
 ``tokens``     generated tokens; by the length of ``text`` otherwise
 ``prompt_tokens``, ``prm_tokens``  by the length of the question, and ``tokens`` plus one a step
+``cost``       in dollars, or ``seconds``: what the sample cost, in place of tokens
 =============  ==========================================================================
+
+A column name with a ``*`` stands for one column per policy, which ``*`` names: ``answer=*_answer``. A cell
+of ``answer``, ``text``, ``correct``, ``score``, ``rewards`` or a count may hold a list: one entry a sample.
 
 Rows without a plan, and rows of ``majority(n=1)``, are samples; rows of ``cot()`` are greedy answers.
 A row of any other plan is one outcome of a plan that was run as a whole, without its candidates: each
@@ -23,8 +32,6 @@ such plan becomes a policy that answers once, ``POLICY PLAN``, whose tokens are 
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,12 +40,17 @@ from typing import Any, ClassVar
 from search.cards import ModelCard
 from search.errors import PlanError, RecordError
 from search.grading.registry import domain
-from search.importing.families import bucket
+from search.importing.answers import read_answer, reference_in
+from search.importing.cells import Skip, amount, count, credit, listed, rewards, same_length, several
+from search.importing.columns import Columns, option_text
 from search.importing.lengths import estimated_tokens, spread
-from search.importing.protocol import Draw, Importer, Record, Scored, declared, drawn
+from search.importing.pricing import Charge, Price, priced
+from search.importing.protocol import UNNAMED, Draw, Importer, Record, Scored, declared, drawn
 from search.importing.reading import rows
 from search.importing.report import Report
-from search.importing.rewards import shares
+from search.importing.spelling import unknown_plan
+from search.log.credits import HALF
+from search.plain_json import text_of
 from search.plan import Plan
 from search.problem import Problem
 from search.seeds import seed_of
@@ -46,26 +58,14 @@ from search.seeds import seed_of
 __all__ = ["ROLES", "Table"]
 
 ROLES = (
-    *("question", "reference", "problem_id", "family", "policy", "plan", "answer", "text"),
-    *("correct", "rewards", "tokens", "prompt_tokens", "prm_tokens"),
+    *("question", "reference", "solution", "problem_id", "family", "policy", "effort", "plan"),
+    *("answer", "text", "correct", "score", "options", "entry_point", "rewards"),
+    *("tokens", "prompt_tokens", "prm_tokens", "cost", "seconds"),
 )
+#: roles whose cells may hold one entry per sample
+_PER_SAMPLE = ("answer", "text", "correct", "score", "tokens", "prm_tokens", "cost", "seconds")
 
-_VERDICTS: Mapping[str, bool] = {
-    **dict.fromkeys(("true", "yes", "1", "1.0"), True),
-    **dict.fromkeys(("false", "no", "0", "0.0"), False),
-}
-#: how a bare answer is written so that its domain reads it
-_STATED: Mapping[str, str] = {
-    "math": r"\boxed{%s}",
-    "game24": "Answer: %s",
-    "arithmetic": "#%s",
-    "chemistry": "#%s",
-}
 _SAMPLE, _GREEDY = str(Plan.of("majority", n=1)), str(Plan.of("cot"))
-
-
-class _Skip(Exception):
-    """A row that is left out; the message is the rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,14 @@ class Table(Importer):
         Names and sizes; ``parameters`` holds for every policy that ``sizes`` does not name.
     sizes:
         Policy -> parameters.
+    models:
+        The policies of a wide table, where a ``*`` alone would take every column.
+    prices:
+        Policy -> dollars per million prompt and generated tokens.
+    tokens:
+        Generated tokens of a sample where a row has no count, no text and no cost; 0 leaves it out.
+    threshold:
+        Score from which a sample is right; None keeps scores as partial credit.
     domain:
         Reads, compares and grades the answers.
     temperature:
@@ -89,23 +97,32 @@ class Table(Importer):
     """
 
     name: ClassVar[str] = "table"
+    version: ClassVar[int] = 2
 
     columns: Mapping[str, str] = field(default_factory=dict)
     policy: str = "policy"
     parameters: int = 1_000_000_000
     sizes: Mapping[str, int] = field(default_factory=dict)
+    models: Sequence[str] = ()
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    tokens: int = 0
+    threshold: float | None = None
     prm: str = "prm"
     prm_parameters: int = 8_000_000_000
     domain: str = "text"
     temperature: float = 1.0
     logits: bool = False
     _seen: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+    _rates: dict[str, float | None] = field(default_factory=dict, init=False, repr=False)
     _scored: set[str] = field(default_factory=set, init=False, repr=False)
+    _asked: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for role in self.columns:
             if role not in ROLES:
                 raise RecordError(f"roles of columns are {', '.join(ROLES)}, got {role!r}")
+        if self.threshold is not None and not 0.0 < self.threshold <= 1.0:
+            raise RecordError(f"a threshold lies above 0 and up to 1, got {self.threshold:g}")
         for name, parameters in self.sizes.items():
             declared(name, parameters)
         declared(self.policy, self.parameters)
@@ -115,7 +132,7 @@ class Table(Importer):
 
     def policies(self) -> Sequence[ModelCard]:
         return [
-            declared(name, self.sizes.get(name, self.sizes.get(model, self.parameters)))
+            declared(name, self.sizes.get(name, self.sizes.get(model, self.parameters)), self._rates[name])
             for name, model in sorted(self._seen.items())
         ]
 
@@ -123,134 +140,169 @@ class Table(Importer):
         return [declared(name, self.prm_parameters) for name in sorted(self._scored)]
 
     def records(self, files: Sequence[Path], report: Report) -> Iterator[Record]:
+        columns = Columns(self.columns, tuple(self.models))
         for path in files:
             checked = False
             for where, row in rows(path):
                 if not checked:
-                    self._check(row, where)
+                    columns.check(row, where)
                     checked = True
                 try:
-                    yield self._record(row, where, report)
-                except _Skip as skip:
+                    problem = self._problem(columns.shared(row), columns, row)
+                    draws = [
+                        draw
+                        for policy, cells in columns.entries(row)
+                        for draw in self._draws(problem, policy, cells, where, report)
+                    ]
+                except Skip as skip:
                     report.leave_out(str(skip), where)
+                    continue
+                if draws:
+                    yield Record(problem, where, tuple(draws))
 
-    def _check(self, row: Mapping[str, Any], where: str) -> None:
-        """Refuse a table that lacks a column before any row of it is taken."""
-        needed = {self._column(role) for role in ("question", "reference")}
-        missing = sorted((needed | set(self.columns.values())) - set(row))
-        if missing:
-            raise RecordError(
-                f"{where}: column {missing[0]!r} is missing, got {', '.join(map(repr, sorted(row)))}"
-            )
-        if not {self._column("answer"), self._column("text")} & set(row):
-            raise RecordError(
-                f"{where}: a table has a column {self._column('answer')!r} or {self._column('text')!r}, "
-                f"got {', '.join(map(repr, sorted(row)))}"
-            )
-
-    def _column(self, role: str) -> str:
-        return self.columns.get(role, role)
-
-    def _text(self, row: Mapping[str, Any], role: str) -> str:
-        """A cell as text; "" where there is none."""
-        value = row.get(self._column(role))
-        return "" if value is None else str(value).strip()
-
-    def _record(self, row: Mapping[str, Any], where: str, report: Report) -> Record:
-        question, reference = self._text(row, "question"), self._text(row, "reference")
+    def _problem(self, cells: Mapping[str, Any], columns: Columns, row: Mapping[str, Any]) -> Problem:
+        question = text_of(cells.get("question"))
         if not question:
-            raise _Skip("a problem needs a question")
+            raise Skip("a problem needs a question")
+        name = text_of(cells.get("problem_id")) or f"{seed_of(self.domain, question):016x}"
+        options = several(cells.get("options"))
+        if options is not None:
+            # the options are shuffled from row to row, and a question may show them: the first one stands
+            question = self._asked.setdefault(name, question)
+        meta: dict[str, Any] = {}
+        entry = text_of(cells.get("entry_point"))
+        if entry:
+            from search.grading.python import examples
+
+            meta = {"entry_point": entry, "prompt": question, "public": list(examples(question))}
+        family = text_of(cells.get("family")) or UNNAMED
+        bare = Problem(name, family, self.domain, question, None, meta)
+        reference = option_text(text_of(cells.get("reference")), options)
+        if reference.casefold() == "nan":
+            reference = ""
+        if not reference and (worked := text_of(cells.get("solution"))):
+            reference = reference_in(bare, worked)
+        if not reference and columns.judged_only(row):
+            return bare
         if not reference:
-            raise _Skip("a problem needs a reference answer")
-        name = self._text(row, "problem_id") or f"{seed_of(self.domain, question):016x}"
-        family = self._text(row, "family") or bucket(question)
-        problem = Problem(name, family, self.domain, question, reference)
-        policy, plan = self._text(row, "policy") or self.policy, self._plan(row)
-        text, answer = self._answer(problem, row)
-        rewards = self._rewards(row)
-        counted = self._count(row, "tokens")
-        if counted is None and not self._text(row, "text"):
-            raise _Skip("a row has a count of tokens, or a text to estimate it from")
-        tokens = estimated_tokens(text) if counted is None else counted
-        if counted is None:
-            report.note("tokens: by the length of the text where the table has no count")
-        model, whole = policy, plan not in (_SAMPLE, _GREEDY)
+            raise Skip("a problem needs a reference answer")
+        return Problem(name, family, self.domain, question, reference, meta)
+
+    def _draws(
+        self, problem: Problem, policy: str, cells: Mapping[str, Any], where: str, report: Report
+    ) -> Iterator[Draw]:
+        """The samples of one policy in one row."""
+        lists = {}
+        for role in _PER_SAMPLE:
+            cell = cells.get(role)
+            if role in ("answer", "text"):
+                # a text in brackets is a list of samples only where its entries are texts
+                read = listed(cell, "[" if role == "text" else problem.answer or "")
+            else:
+                read = several(cell)
+            if read is not None:
+                lists[role] = read
+        if not lists:
+            try:
+                yield self._draw(problem, policy, cells, where, report)
+            except Skip as skip:
+                report.leave_out(str(skip), where)
+            return
+        size = same_length(lists, where)
+        judged = several(cells.get("rewards"))
+        if judged is not None and len(judged) == size:
+            lists["rewards"] = judged
+        report.note("cells with lists hold one entry per sample")
+        for place in range(size):
+            one = {**cells, **{role: values[place] for role, values in lists.items()}}
+            try:
+                yield self._draw(problem, policy, one, f"{where}, sample {place}", report)
+            except Skip as skip:
+                report.leave_out(str(skip), f"{where}, sample {place}")
+
+    def _draw(
+        self, problem: Problem, policy: str, cells: Mapping[str, Any], where: str, report: Report
+    ) -> Draw:
+        model = policy = policy or text_of(cells.get("policy")) or self.policy
+        if effort := text_of(cells.get("effort")):
+            policy = f"{policy}-{effort}"
+        plan = _plan(cells)
+        text, answer = self._answer(problem, cells)
+        scored = rewards(cells.get("rewards"), self.logits)
+        verdict = self._verdict(cells)
+        charge = self._charge(problem, policy, model, cells, text, report)
+        whole = plan not in (_SAMPLE, _GREEDY)
         if whole:
             policy = f"{policy} {plan}"
             report.note("plans that were run as wholes are policies that answer once, named POLICY PLAN")
         self._seen.setdefault(policy, model)
-        prompt = self._count(row, "prompt_tokens")
-        if prompt is None:
-            prompt = estimated_tokens(question)
-            report.note("prompts: tokens by the question's length where the table has no count")
+        if self._rates.setdefault(policy, charge.flops_per_token) != charge.flops_per_token:
+            raise Skip("the samples of a policy are charged in one way: tokens, dollars or seconds")
         scores = {}
-        if rewards and not whole:
-            read = self._count(row, "prm_tokens")
-            scores[self.prm] = Scored(rewards, prompt, tokens + len(rewards) if read is None else read)
+        if scored and not whole:
+            read = count(cells.get("prm_tokens"), "prm_tokens")
+            tokens = charge.tokens + len(scored) if read is None else read
+            scores[self.prm] = Scored(scored, charge.prompt_tokens, tokens)
             self._scored.add(self.prm)
-        elif rewards:
+        elif scored:
             report.leave_out("rewards of a plan that was run as a whole are not a sample's", where)
-        draw = Draw(
+        return Draw(
             policy,
             drawn(0.0 if plan == _GREEDY else self.temperature),
             text,
             answer,
-            self._verdict(row),
-            prompt,
-            spread(tokens, [1] * max(len(rewards), 1)),
+            None if verdict is None else verdict >= HALF,
+            charge.prompt_tokens,
+            spread(charge.tokens, [1] * max(len(scored), 1)),
             greedy=plan == _GREEDY,
             scores=scores,
+            credit=verdict if verdict is not None and 0.0 < verdict < 1.0 else None,
         )
-        return Record(problem, where, (draw,))
 
-    def _plan(self, row: Mapping[str, Any]) -> str:
-        said = self._text(row, "plan")
-        if not said:
-            return _SAMPLE
-        try:
-            return str(Plan.parse(said))
-        except PlanError:
-            raise _Skip("a plan is spelled as plans are: cot(), majority(n=16), ...") from None
-
-    def _answer(self, problem: Problem, row: Mapping[str, Any]) -> tuple[str, str | None]:
+    def _answer(self, problem: Problem, cells: Mapping[str, Any]) -> tuple[str, str | None]:
         """(text, canonical answer): the answer's own column first, else read from the text."""
-        text, said = self._text(row, "text"), self._text(row, "answer")
-        reader = domain(self.domain)
+        text = text_of(cells.get("text"))
+        said = option_text(text_of(cells.get("answer")), several(cells.get("options")))
         if said:
-            return text or said, reader.read(problem, _STATED.get(self.domain, "%s").replace("%s", said))
-        return text, reader.read(problem, text)
+            return text or said, read_answer(problem, said)
+        return text, domain(self.domain).read(problem, text)
 
-    def _rewards(self, row: Mapping[str, Any]) -> tuple[float, ...]:
-        given = row.get(self._column("rewards"))
-        if given is None or given == "":
-            return ()
-        if isinstance(given, str):
-            try:
-                given = json.loads(given)
-            except (json.JSONDecodeError, RecursionError):
-                raise _Skip("a reward is a number") from None
-        found = shares(given, self.logits)
-        if isinstance(found, str):
-            raise _Skip(found)
-        return found
+    def _verdict(self, cells: Mapping[str, Any]) -> float | None:
+        said = credit(cells.get("correct"))
+        if said is None:
+            said = credit(cells.get("score"))
+        if said is not None and self.threshold is not None:
+            return 1.0 if said >= self.threshold else 0.0
+        return said
 
-    def _count(self, row: Mapping[str, Any], role: str) -> int | None:
-        """A whole number from 0, None where the cell is empty."""
-        given = self._text(row, role)
-        if not given:
-            return None
-        try:
-            value = float(given)
-        except ValueError:
-            value = math.nan
-        if not (value >= 0 and value == math.floor(value) and value < 2**31):
-            raise _Skip(f"{role} is a whole number from 0")
-        return int(value)
+    def _charge(
+        self, problem: Problem, policy: str, model: str, cells: Mapping[str, Any], text: str, report: Report
+    ) -> Charge:
+        counted = count(cells.get("tokens"), "tokens")
+        prompt = count(cells.get("prompt_tokens"), "prompt_tokens")
+        price = self.prices.get(policy, self.prices.get(model))
+        cost, seconds = (amount(cells.get(role), role) for role in ("cost", "seconds"))
+        if cost is None and counted is None and not text_of(cells.get("text")):
+            if seconds is None and not self.tokens:
+                raise Skip("a row has a count of tokens, or a text to estimate it from")
+            if seconds is None:
+                counted = self.tokens
+                report.note(f"tokens: {self.tokens} are assumed where a row has neither a count nor a text")
+        elif cost is None and counted is None:
+            counted = estimated_tokens(text)
+            report.note("tokens: by the length of the text where the table has no count")
+        if prompt is None:
+            prompt = estimated_tokens(problem.question)
+            if cost is None:
+                report.note("prompts: tokens by the question's length where the table has no count")
+        return priced(prompt, counted, price, cost, seconds, report)
 
-    def _verdict(self, row: Mapping[str, Any]) -> bool | None:
-        said = self._text(row, "correct").casefold()
-        if not said:
-            return None
-        if said not in _VERDICTS:
-            raise _Skip("correct is yes or no; a mean over runs is not: give one row per run")
-        return _VERDICTS[said]
+
+def _plan(cells: Mapping[str, Any]) -> str:
+    said = text_of(cells.get("plan"))
+    if not said:
+        return _SAMPLE
+    try:
+        return str(Plan.parse(said))
+    except PlanError:
+        raise Skip(unknown_plan(said)) from None

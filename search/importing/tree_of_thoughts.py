@@ -21,9 +21,8 @@ from typing import Any, ClassVar
 from search.cards import ModelCard
 from search.errors import PlanError, RecordError
 from search.grading.registry import domain
-from search.importing.families import bucket
 from search.importing.lengths import spread
-from search.importing.protocol import Draw, Importer, Record, Run, declared, drawn
+from search.importing.protocol import UNNAMED, Draw, Importer, Record, Run, declared, drawn
 from search.importing.reading import array_records, field_of
 from search.importing.report import Report
 from search.plan import Plan
@@ -145,7 +144,6 @@ class TreeOfThoughts(Importer):
         # both prompts end in "Answer: ..."; only chains of thought have lines before it
         first = [str(text).strip() for text in field_of(_first(path), "ys", list, path.name)]
         policy = "gpt-4-cot" if 2 * sum("\n" in text for text in first) > len(first) else "gpt-4-standard"
-        unread = 0
         for where, record, usage in _with_usage(path):
             texts, verdicts = _judged(record, where)
             index = field_of(record, "idx", int, where)
@@ -161,7 +159,6 @@ class TreeOfThoughts(Importer):
             prompt = round(usage["prompt_tokens"] / math.ceil(len(texts) / _REQUEST))
             tokens = spread(usage["completion_tokens"], [len(text) for text in texts])
             answers = [reader.read(problem, text) for text in texts]
-            unread += sum(right and answer is None for right, answer in zip(verdicts, answers, strict=True))
             draws = tuple(
                 Draw(
                     policy,
@@ -176,8 +173,6 @@ class TreeOfThoughts(Importer):
             )
             yield Record(problem, where, draws)
         report.note("samples: a problem's tokens are spread over its samples by their lengths")
-        if unread:
-            report.note(f"{unread} samples are right by the record though no answer can be read from them")
 
 
 def _with_usage(path: Path) -> Iterator[tuple[str, dict[str, Any], dict[str, int]]]:
@@ -239,7 +234,7 @@ def _path(leaf: str, values: Mapping[str, float]) -> tuple[float, ...] | str:
 
 
 def _problem(index: int, numbers: str) -> Problem:
-    return Problem(f"game24-{index}", bucket(numbers), _DOMAIN, numbers, "24")
+    return Problem(f"game24-{index}", UNNAMED, _DOMAIN, numbers, "24")
 
 
 def _first(path: Path) -> dict[str, Any]:

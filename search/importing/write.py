@@ -3,13 +3,17 @@
 Problems, samples, scores and runs go into parts of a fixed number of records, so memory holds one
 block, and per problem its name. The log is built beside its place and renamed onto it at the end.
 Draws and runs are numbered in the order in which they come. Where a record brings no verdict the
-domain grades. At the end ``outcomes`` are derived, so that every reader of a log can go on from here.
+domain grades. An answer that cannot be read has no vote but keeps the verdict of its record.
+
+When all records are read, problems without a family get one: near-duplicates share it
+(``search.families``). Then ``outcomes`` are derived, so that every reader of a log can go on from here.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -18,9 +22,11 @@ import polars as pl
 
 from search.cards import ModelCard
 from search.errors import GradingError, RecordError
+from search.families import families_of
 from search.grading.registry import domain
-from search.importing.protocol import Draw, Importer, Record, Run
+from search.importing.protocol import UNNAMED, Draw, Importer, Record, Run
 from search.importing.report import Report
+from search.log.credits import credited
 from search.log.manifest import Manifest
 from search.log.outcomes import default_plans, greedy_outcomes, pool_outcomes, run_outcomes
 from search.log.pool import read_pools
@@ -29,6 +35,7 @@ from search.log.store import SearchLog
 from search.log.tables import TABLES
 from search.plan import Plan
 from search.problem import Problem
+from search.problem_set import canonical_json
 from search.result import Outcome
 
 __all__ = ["import_records", "replayable"]
@@ -40,6 +47,9 @@ BLOCK = 256
 _Rows: TypeAlias = dict[str, list[dict[str, object]]]
 
 _WRITTEN = ("problems", "samples", "scores", "runs")
+#: where problems wait for their families, beside the tables of the unfinished log
+_WAITING = "waiting"
+_MENDED = "\ufffd"
 
 
 def import_records(
@@ -117,6 +127,9 @@ class _Account:
         self.draws: Counter[tuple[str, str]] = Counter()
         self.greedy: set[tuple[str, str]] = set()
         self.runs: Counter[tuple[str, str, str, str]] = Counter()
+        self.credits: dict[str, list[tuple[str, int, float]]] = defaultdict(list)
+        self.unread: Counter[bool] = Counter()
+        self.mended = 0
 
 
 def _fill(
@@ -136,9 +149,10 @@ def _fill(
             parts = _flush(log, importer, rows, report, parts)
             if progress is not None:
                 progress(read)
-    _flush(log, importer, rows, report, parts)
+    parts = _flush(log, importer, rows, report, parts)
     if progress is not None:
         progress(read)
+    _settle_problems(log, account, report, parts)
     if not report.taken["samples"] and not report.taken["runs"]:
         why = next(iter(report.left_out.items()), None)
         told = "no record" if why is None else f"none: {why[0]} ({why[1].first})"
@@ -146,6 +160,7 @@ def _fill(
     sizes = Counter(account.draws.values())
     if len(sizes) > 1:
         _note_sizes(account.draws, report)
+    _note_verdicts(account, report)
 
 
 def _flush(log: SearchLog, importer: Importer, rows: _Rows, report: Report, parts: int) -> int:
@@ -155,14 +170,75 @@ def _flush(log: SearchLog, importer: Importer, rows: _Rows, report: Report, part
             try:
                 frame = table_frame(table, held)
             except UnicodeEncodeError as error:
-                # JSON may escape half of a character, which no text can hold
+                # our readers mend half of a character; an importer of another kind may not
                 raise RecordError(
                     f"records must be Unicode text, got {error.object[error.start]!r}"
                 ) from None
-            log.append(table, frame, unit=f"import-{parts:06d}")
+            if table == "problems":
+                (log.path / _WAITING).mkdir(exist_ok=True)
+                frame.write_parquet(log.path / _WAITING / f"{parts:06d}.parquet")
+            else:
+                log.append(table, frame, unit=f"import-{parts:06d}")
             report.take(table, len(held))
             held.clear()
     return parts + 1
+
+
+def _settle_problems(log: SearchLog, account: _Account, report: Report, parts: int) -> None:
+    """Move the problems that waited into the log, with their families and the credits of their samples."""
+    waiting = [log.path / _WAITING / f"{part:06d}.parquet" for part in range(parts)]
+    waiting = [path for path in waiting if path.exists()]
+    unnamed = [
+        row
+        for path in waiting
+        for row in pl.scan_parquet(path)
+        .filter(family=UNNAMED)
+        .select("problem_id", "question")
+        .collect()
+        .iter_rows()
+    ]
+    families = dict(
+        zip([name for name, _ in unnamed], families_of([question for _, question in unnamed]), strict=True)
+    )
+    for path in waiting:
+        frame = pl.read_parquet(path)
+        named = [
+            families.get(name, family) for name, family in frame.select("problem_id", "family").iter_rows()
+        ]
+        meta = [
+            canonical_json({**json.loads(text), **credited(account.credits[name])})
+            if name in account.credits
+            else text
+            for name, text in frame.select("problem_id", "meta").iter_rows()
+        ]
+        frame = frame.with_columns(pl.Series("family", named, pl.String), pl.Series("meta", meta, pl.String))
+        log.append("problems", frame, unit=f"import-{path.stem}")
+    shutil.rmtree(log.path / _WAITING, ignore_errors=True)
+    if unnamed:
+        found = len(set(families.values()))
+        report.note(
+            f"families: near-duplicates share one; {len(families):,} problems that name none are of {found:,}"
+        )
+
+
+def _note_verdicts(account: _Account, report: Report) -> None:
+    right, wrong = account.unread[True], account.unread[False]
+    if right:
+        report.note(
+            f"no answer can be read from {right + wrong:,} samples, {right:,} of them right by the record: "
+            "they keep its verdict and have no vote"
+        )
+    partial = [credit for credits in account.credits.values() for _, _, credit in credits]
+    if partial:
+        report.note(
+            f"{len(partial):,} samples have a score between 0 and 1, on average "
+            f"{sum(partial) / len(partial):.3f}: they count with it"
+        )
+    if account.mended:
+        report.note(
+            f"{account.mended:,} texts hold U+FFFD, which stands for what no text can hold, such as half an "
+            "emoji"
+        )
 
 
 def _add(record: Record, importer: Importer, account: _Account, rows: _Rows, report: Report) -> None:
@@ -172,13 +248,17 @@ def _add(record: Record, importer: Importer, account: _Account, rows: _Rows, rep
     if known is not None and known != asked:
         report.leave_out("a problem id names one question with one reference answer", where)
         return
-    try:
-        domain(problem.domain).grade(problem, None)
-    except GradingError:
-        report.leave_out("a reference answer is one that its domain can read", where)
-        return
+    verdicts = (*(draw.correct for draw in record.draws), *(run.correct for run in record.runs))
+    judged = None not in verdicts
+    if problem.answer is not None or not judged:
+        try:
+            domain(problem.domain).grade(problem, None)
+        except GradingError:
+            report.leave_out("a reference answer is one that its domain can read", where)
+            return
     if known is None:
         account.questions[problem.problem_id] = asked
+        account.mended += _MENDED in problem.question
         rows["problems"] += problem_rows([problem])
     for draw in record.draws:
         _add_draw(problem, draw, where, account, rows, report)
@@ -206,6 +286,11 @@ def _add_draw(
         account.greedy.add(key)
     else:
         account.draws[key] += 1
+    if draw.credit is not None:
+        account.credits[problem.problem_id].append((draw.policy, number, draw.credit))
+    if draw.answer is None and draw.correct is not None:
+        account.unread[draw.correct] += 1
+    account.mended += _MENDED in draw.text
     rows["samples"].append(
         {
             "problem_id": problem.problem_id,

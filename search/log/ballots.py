@@ -26,8 +26,9 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class VoteOutcomes:
-    """For each of B subsets: the expected correctness of its answer (0.0 if unreadable), and the
-    score of the candidate that speaks (NaN where unreadable or no scores were given)."""
+    """For each of B subsets: the expected correctness of its answer (where none can be read, that of a
+    sample by its own verdict), and the score of the candidate that speaks (NaN where unreadable or no
+    scores were given)."""
 
     correct: Floats
     reward: Floats
@@ -45,7 +46,7 @@ class Ballots:
         in this order; their ties are broken by place, not by expectation.
     """
 
-    def __init__(self, group: Ints, correct: Bools, fixed: int = 0) -> None:
+    def __init__(self, group: Ints, correct: Bools | Floats, fixed: int = 0) -> None:
         readable = np.flatnonzero(group >= 0)
         self._columns = readable[np.argsort(group[readable], kind="stable")]
         sorted_groups = group[self._columns]
@@ -63,6 +64,9 @@ class Ballots:
         # the stable sort keeps draw order inside a group, so its first column is its first member
         first = self._columns[self._starts] if len(sizes) else readable
         self._place = np.where(first < fixed, first, np.iinfo(np.int64).max)
+        # where nothing can be read the first sample is the answer, as its own record judged it
+        unread = correct[group < 0]
+        self._unread = float(unread.mean()) if len(unread) else 0.0
         self.groups = len(sizes)
 
     def members(self, membership: Bools) -> tuple[Bools, Floats]:
@@ -92,7 +96,7 @@ class Ballots:
         """
         rows = len(inside)
         if not self.groups:
-            return VoteOutcomes(np.zeros(rows), np.full(rows, np.nan))
+            return VoteOutcomes(np.full(rows, self._unread), np.full(rows, np.nan))
         values = None if scores is None else scores[self._columns]
         if weighted:
             if values is None:
@@ -110,7 +114,7 @@ class Ballots:
             speakers = np.maximum.reduceat(np.where(inside, values, -np.inf), self._starts, axis=1)
         winner = leads.argmax(axis=1)
         any_vote = leads.any(axis=1)
-        correct = np.where(any_vote, self._right[winner], 0.0)
+        correct = np.where(any_vote, self._right[winner], self._unread)
         tied = np.flatnonzero(leads.sum(axis=1) > 1)
         if len(tied):
             still = leads[tied]

@@ -5,11 +5,16 @@ each pool is split, one part says how hard the problem is, the other is what pla
 (greedy draws and tree runs are other samples anyway). Absolute thresholds are the rule; quantiles
 over the problem set exist for comparison only, since an "easiest fifth" means another thing on
 every problem set.
+
+Pools may be uneven: a policy is compared on the problems whose pool holds the largest n, and plans are those
+that fit into the pools of at least half of them. Where every pool is one sample nothing is left to judge
+difficulty by, and all problems are one bin.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import polars as pl
@@ -21,10 +26,32 @@ from search.log.store import SearchLog
 from search.log.subsets import RESAMPLES
 from search.plan import Plan
 
-__all__ = ["THRESHOLDS", "bin_names", "bins", "difficulty_bins"]
+__all__ = ["ALL", "THRESHOLDS", "Usual", "bin_names", "bins", "difficulty_bins", "usual_pools"]
 
 #: easy from 0.5, medium from 0.1, hard below
 THRESHOLDS = (0.5, 0.1)
+#: the bin of problems with one sample each
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The pools of one policy: at least half of its problems have ``size`` samples; ``fewer`` have less."""
+
+    size: int
+    problems: int
+    fewer: int
+
+
+def usual_pools(log: SearchLog) -> dict[str, Usual]:
+    """The usual pool of every policy that has samples."""
+    drawn = log.scan("samples").filter(pl.col("draw") >= 0).group_by("problem_id", "policy").len().collect()
+    found = {}
+    for (policy,), part in drawn.sort("policy").group_by("policy", maintain_order=True):
+        sizes = sorted(part["len"].to_list(), reverse=True)
+        usual = sizes[(len(sizes) - 1) // 2]
+        found[str(policy)] = Usual(usual, len(sizes), sum(size < usual for size in sizes))
+    return found
 
 
 def bin_names(thresholds: Sequence[float] = THRESHOLDS) -> list[str]:
@@ -93,17 +120,24 @@ def bins(
     compared on the same problems.
 
     ``plans`` left out: those of the log's ``outcomes``, or (none built yet) powers of four up to half
-    of the smallest pool under every score. Tree plans that were run are always there.
+    of the policy's usual pool under every score. Tree plans that were run are always there.
 
-    Raises LogError when a pool is too small: its scored part must hold the largest n and leave at
-    least one sample for the bin.
+    A pool counts where its scored part holds the largest n and at least one sample is left for the bin.
+    Raises LogError when no pool of a policy is so large.
     """
-    if plans is None:
-        plans = _logged_plans(log)
-    largest = max((plan.n for plan in plans if plan.is_pooled), default=1)
+    usual = usual_pools(log)
     runs = run_outcomes(log)
     parts = [
-        _policy_bins(log, policy, thresholds, quantiles, plans, largest, runs, resamples, seed)
+        _policy_bins(
+            log,
+            policy,
+            thresholds,
+            quantiles,
+            _logged_plans(log, usual[policy].size) if plans is None and policy in usual else plans or (),
+            runs,
+            resamples,
+            seed,
+        )
         for policy in log.manifest.policies
     ]
     if not parts:
@@ -117,21 +151,27 @@ def _policy_bins(
     thresholds: Sequence[float],
     quantiles: int | None,
     plans: Sequence[Plan],
-    largest: int,
     runs: pl.DataFrame,
     resamples: int,
     seed: int,
 ) -> pl.DataFrame:
-    halves = [_halves(pool, largest) for pool in read_pools(log, policy).values()]
-    if not halves:
+    largest = max((plan.n for plan in plans if plan.is_pooled), default=1)
+    pools = list(read_pools(log, policy).values())
+    if not pools:
         raise LogError(f"bins need samples of every policy of the log, got none of {policy!r}")
+    single = largest == 1 and all(len(pool) == 1 for pool in pools)
+    # one sample each: what is scored would judge itself
+    halves = [(pool, pool) for pool in pools] if single else _enough(pools, largest)
     judged = pl.DataFrame(
         {
             "problem_id": [judge.problem_id for judge, _ in halves],
             "pass_rate": [judge.pass_rate for judge, _ in halves],
         }
     )
-    judged = judged.with_columns(difficulty_bins(judged["pass_rate"], thresholds, quantiles))
+    whole = pl.Series("bin", [ALL] * len(judged), dtype=pl.Enum([ALL]))
+    judged = judged.with_columns(
+        whole if single else difficulty_bins(judged["pass_rate"], thresholds, quantiles)
+    )
     outcomes = [
         pool_outcomes(log, [scored for _, scored in halves], plans, resamples=resamples, seed=seed),
         runs.filter(pl.col("policy") == policy),
@@ -184,22 +224,28 @@ def _policy_bins(
     )
 
 
-def _logged_plans(log: SearchLog) -> list[Plan]:
-    drawn = log.scan("samples").filter(pl.col("draw") >= 0).group_by("problem_id", "policy").len().collect()
-    smallest = min(drawn["len"].to_list(), default=0)
+def _logged_plans(log: SearchLog, samples: int) -> list[Plan]:
+    """Plans that a pool of ``samples`` can replay and leave one for the bin."""
     built = log.scan("outcomes").select(pl.col("plan").unique()).collect()["plan"].to_list()
     plans = [Plan.parse(text) for text in sorted(built)]
-    return [plan for plan in plans if plan.n < smallest] or default_plans(smallest)
+    return [plan for plan in plans if plan.n < samples] or default_plans(samples)
 
 
-def _halves(pool: Pool, largest: int) -> tuple[Pool, Pool]:
-    """(says how hard the problem is, is scored): halves, or all but what the largest n needs."""
-    judge, scored = pool.halves()
-    if len(scored) < largest:
-        judge, scored = pool.split(max(0, len(pool) - largest))
-    if not len(judge) or len(scored) < largest:
+def _enough(pools: Sequence[Pool], largest: int) -> list[tuple[Pool, Pool]]:
+    """The halves of every pool that is large enough."""
+    halves = [found for pool in pools if (found := _halves(pool, largest)) is not None]
+    if not halves:
+        pool = max(pools, key=len)
         raise LogError(
             f"a pool holds more samples than the largest n, since bins are formed on others than those "
             f"scored, got {len(pool)} of {pool.policy!r} for {pool.problem_id!r} and n={largest}"
         )
-    return judge, scored
+    return halves
+
+
+def _halves(pool: Pool, largest: int) -> tuple[Pool, Pool] | None:
+    """(says how hard the problem is, is scored): halves, or all but what the largest n needs."""
+    judge, scored = pool.halves()
+    if len(scored) < largest:
+        judge, scored = pool.split(max(0, len(pool) - largest))
+    return (judge, scored) if len(judge) and len(scored) >= largest else None

@@ -128,7 +128,7 @@ def _record(
             np.zeros((resamples, 0)) if pool is None else pool.tokens[order].astype(np.float64),
             None if pool is None or prm is None or score is None else pool.score(prm, score)[order],
             None if one is None else np.full(resamples, one[0], np.int64),
-            None if one is None else np.full(resamples, one[1], np.bool_),
+            None if one is None else np.full(resamples, float(one[1])),
             None if one is None else every * one[2],
         )
     return Record((choice.policy, choice.prm), draws)

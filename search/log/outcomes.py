@@ -14,6 +14,7 @@ import polars as pl
 
 from search.errors import LogError
 from search.log.costs import pool_cost
+from search.log.credits import credit_rows
 from search.log.orders import order_outcomes
 from search.log.pool import Pool, aggregate, read_pools
 from search.log.store import SearchLog
@@ -119,13 +120,15 @@ def greedy_outcomes(log: SearchLog, policy: str) -> pl.DataFrame:
     query = log.scan("samples").filter(pl.col("policy") == policy, pl.col("draw") == -1)
     if query.filter(pl.col("correct").is_null()).select(pl.len()).collect().item():
         raise LogError(f"samples must be graded, got a greedy draw of {policy!r} without a grade")
+    credits = credit_rows(log.read("problems", ["problem_id", "meta"])).filter(policy=policy, draw=-1)
+    judged = query.join(credits.lazy().select("problem_id", "credit"), on="problem_id", how="left")
     return _outcomes(
-        query.select(
+        judged.select(
             "problem_id",
             "policy",
             prm=pl.lit(""),
             plan=pl.lit(str(Plan.of("cot"))),
-            accuracy=pl.col("correct"),
+            accuracy=pl.coalesce(pl.col("credit").cast(pl.Float64), pl.col("correct").cast(pl.Float64)),
             accuracy_se=pl.lit(0.0),
             draws=pl.lit(1),
             reward=pl.lit(None),

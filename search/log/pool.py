@@ -17,6 +17,7 @@ import polars as pl
 
 from search.errors import LogError
 from search.grading.registry import domain
+from search.log.credits import credit_rows
 from search.log.store import SearchLog
 from search.problem import Problem
 from search.scores import SCORES
@@ -58,7 +59,8 @@ class Pool:
     group:
         (N,) equal numbers for equal answers, -1 for an unreadable one.
     correct:
-        (N,) whether the answer is right.
+        (N,) whether the answer is right; numbers where a record gave partial credit
+        (``search.log.credits``). An answer that cannot be read may be right by its record's verdict.
     tokens:
         (N,) generated tokens; ``prompt_tokens`` come once per problem.
     mean_logprob, min_logprob:
@@ -71,7 +73,7 @@ class Pool:
     policy: str
     draws: Ints
     group: Ints
-    correct: Bools
+    correct: Bools | Floats
     tokens: Ints
     prompt_tokens: int
     mean_logprob: Floats
@@ -170,6 +172,7 @@ def read_pools(
         )
     scores = _scores(log, policy, None if prms is None else list(prms), wanted)
     problems = read_problem_table(log)
+    frame = _with_credits(frame, log, policy)
     columns = {name: frame[name].to_numpy() for name in ("draw", "correct", "tokens", "prompt_tokens")}
     logprobs = [
         frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
@@ -187,7 +190,7 @@ def read_pools(
             policy,
             draws,
             np.asarray(group(problem, domain(problem.domain), answers[start:stop]), dtype=np.int64),
-            columns["correct"][start:stop].astype(np.bool_),
+            columns["correct"][start:stop],
             columns["tokens"][start:stop].astype(np.int64),
             int(columns["prompt_tokens"][start]),
             logprobs[0][start:stop],
@@ -201,6 +204,16 @@ def read_pools(
             ),
         )
     return pools
+
+
+def _with_credits(frame: pl.DataFrame, log: SearchLog, policy: str) -> pl.DataFrame:
+    """``correct`` as numbers where samples of the policy have partial credit; else the frame as it is."""
+    credits = credit_rows(log.read("problems", ["problem_id", "meta"])).filter(policy=policy)
+    if credits.is_empty():
+        return frame
+    joined = frame.join(credits, on=["problem_id", "draw"], how="left", maintain_order="left")
+    known = pl.coalesce(pl.col("credit").cast(pl.Float64), pl.col("correct").cast(pl.Float64))
+    return joined.with_columns(known.alias("correct"))
 
 
 def aggregate(values: Floats, lengths: Ints) -> dict[str, Floats]:

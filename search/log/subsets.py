@@ -169,10 +169,17 @@ def _best_of_n(pool: Pool, n: int, scores: Floats | None) -> Derived:
     right = pool.correct.astype(np.float64)
     order, ranked = ranking(by, pool.readable, right)
     weights = best_weights(size, n)[: len(order)]
-    accuracy = float(weights @ ranked)
     answered = float(weights.sum())
     reward = float(weights @ by[order]) / answered if scores is not None and answered > 0 else float("nan")
-    return Derived(accuracy, _rank_se(right[order], size, n, accuracy), reward)
+    drawn = right[order]
+    unread = right[~pool.readable]
+    if unread.any():
+        # what cannot be read ranks last, but keeps the verdict that its record gave
+        weights = best_weights(size, n)
+        ranked = np.r_[ranked, np.full(len(unread), unread.mean())]
+        drawn = np.r_[drawn, unread]
+    accuracy = float(weights @ ranked)
+    return Derived(accuracy, _rank_se(drawn, size, n, accuracy), reward)
 
 
 def _rank_se(ranked: Floats, size: int, n: int, accuracy: float) -> float:

@@ -10,12 +10,14 @@ that one mapping serves the copies of a set that go around. Values are texts or 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from search.errors import ProblemError
-from search.importing.families import bucket
+from search.importing.protocol import UNNAMED
+from search.plain_json import plain_number
 from search.problem import Problem
 from search.seeds import seed_of
 
@@ -40,7 +42,8 @@ class ProblemMapping:
     problem_id:
         Columns; without one of them a problem is named by a hash of its question.
     family:
-        Columns; without one of them, a bucket of questions that differ in numbers only.
+        Columns; without one of them a set's near-duplicates share one (``search.families``), which
+        ``read_mapped`` finds: a problem alone has none, "".
     meta:
         Columns that go into ``Problem.meta`` under their own name, where a record has them.
     hub:
@@ -81,7 +84,7 @@ class ProblemMapping:
             raise ProblemError(f"{where}: a problem needs a reference answer, got {answer!r}")
         named = _optional(record, self.problem_id, where)
         identity = named if named is not None else f"{seed_of(self.name, question):016x}"
-        family = _optional(record, self.family, where) or bucket(question)
+        family = _optional(record, self.family, where) or UNNAMED
         return Problem(
             f"{self.name}/{identity}", family, self.domain, question, answer, self.notes(record, where)
         )
@@ -113,11 +116,9 @@ def text_of(record: Mapping[str, Any], columns: tuple[str, ...], where: str) -> 
 def _optional(record: Mapping[str, Any], columns: tuple[str, ...], where: str) -> str | None:
     for name in columns:
         value = record.get(name)
-        if value is None:
+        if value is None or (isinstance(value, float) and math.isnan(value)):
             continue
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ProblemError(f"{where}: {name} must be a text or a number, got {str(value)[:60]!r}")
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        return str(value)
+        return plain_number(value) if isinstance(value, float) else str(value)
     return None

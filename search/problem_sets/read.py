@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from search.errors import GradingError, ProblemError
+from search.families import families_of
 from search.grading.registry import domain
 from search.importing.report import Report
 from search.problem import Problem
@@ -39,7 +41,13 @@ def read_mapped(source: str | Path, mapping: ProblemMapping, report: Report | No
         try:
             problem = mapping.problem(record, where)
             domain(problem.domain).grade(problem, None)
-            if problem.problem_id in problems:
+            known = problems.get(problem.problem_id)
+            if known is not None and (known.question, known.answer) != (problem.question, problem.answer):
+                raise ProblemError(
+                    f"{where}: a problem has one question and one reference answer, got "
+                    f"{problem.problem_id!r} with {_short(problem.answer)} after {_short(known.answer)}"
+                )
+            if known is not None:
                 raise ProblemError(f"{where}: a problem is given once, got {problem.problem_id!r} again")
         except (ProblemError, GradingError) as error:
             if report is None:
@@ -52,4 +60,13 @@ def read_mapped(source: str | Path, mapping: ProblemMapping, report: Report | No
         raise ProblemError(f"a problem set holds at least one problem, got none in {str(source)!r}")
     if report is not None:
         report.take("problems", len(problems))
+    unnamed = [problem for problem in problems.values() if not problem.family]
+    families = families_of([problem.question for problem in unnamed])
+    for problem, family in zip(unnamed, families, strict=True):
+        problems[problem.problem_id] = replace(problem, family=family)
     return list(problems.values())
+
+
+def _short(text: str | None) -> str:
+    told = repr(text)
+    return told if len(told) <= 40 else f"{told[:40]}..."

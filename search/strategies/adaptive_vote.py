@@ -30,7 +30,7 @@ from search.strategies.fields import real, whole
 from search.strategies.kinds import Replay
 from search.strategies.prior import score_prior
 from search.strategies.protocol import Setting
-from search.strategies.replay import Record, Replayed
+from search.strategies.replay import Record, Replayed, right_of
 from search.strategies.sampling import SamplingStrategy, finish
 from search.strategies.session import Session
 from search.winners import winners
@@ -97,7 +97,7 @@ class AdaptiveVote(SamplingStrategy):
         spent[:, :prior] = 0.0
         return Replayed(
             won,
-            (mine & draws.right[:, :n]).any(axis=1),
+            right_of(mine, draws.right[:, :n]),
             mine.sum(axis=1) / (last + 1.0),
             {policy: spent.sum(axis=1)},
             {policy: spent.sum(axis=1) > 0},

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from search.choice import Choice
     from search.plan import Plan
 
-__all__ = ["Draws", "Needs", "Record", "Replayed", "needs_of", "replay_plan"]
+__all__ = ["Draws", "Needs", "Record", "Replayed", "needs_of", "replay_plan", "right_of"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -38,7 +38,7 @@ class Draws:
     group:
         (R, D) equal answers of a row share a number, whichever policy gave them; -1 for an unreadable one.
     right:
-        (R, D) whether the answer is right.
+        (R, D) how right the answer is, 0 to 1; an unreadable one may keep the verdict of its record.
     tokens:
         (R, D) generated tokens.
     scores:
@@ -50,11 +50,11 @@ class Draws:
     """
 
     group: Ints
-    right: Bools
+    right: Bools | Floats
     tokens: Floats
     scores: Floats | None = None
     greedy_group: Ints | None = None
-    greedy_right: Bools | None = None
+    greedy_right: Bools | Floats | None = None
     greedy_tokens: Floats | None = None
     prior: int = 0
 
@@ -111,7 +111,7 @@ class Replayed:
     Parameters
     ----------
     group, right:
-        (R,) the answer's number (-1: none) and whether it is right.
+        (R,) the answer's number (negative: none) and how right it is, 0 to 1.
     agreement:
         (R,) votes of the answer over the samples that were to vote, in [0, 1].
     tokens:
@@ -124,11 +124,18 @@ class Replayed:
     """
 
     group: Ints
-    right: Bools
+    right: Floats
     agreement: Floats
     tokens: Mapping[str, Floats]
     asked: Mapping[str, Bools]
     scored: Mapping[tuple[str, str], Floats]
+
+
+def right_of(mine: Bools, right: Bools | Floats) -> Floats:
+    """(R,) how right the answer of each row is: that of the first draw that gave it, or where none is
+    readable the first draw's own verdict. ``mine`` (R, D): the draws that gave it."""
+    first = mine.argmax(axis=1)
+    return np.asarray(right[np.arange(len(right)), first], np.float64)
 
 
 def replay_plan(plan: Plan, record: Record) -> Replayed:
@@ -149,7 +156,7 @@ def replay_plan(plan: Plan, record: Record) -> Replayed:
         every = np.ones(rows, np.bool_)
         return Replayed(
             draws.greedy_group,
-            draws.greedy_right,
+            draws.greedy_right.astype(np.float64),
             np.where(draws.greedy_group >= 0, 1.0, 0.0),
             {policy: draws.greedy_tokens},
             {policy: every},
@@ -167,7 +174,7 @@ def replay_plan(plan: Plan, record: Record) -> Replayed:
     scored = {} if record.lead[1] is None else {(policy, record.lead[1]): nothing + fresh.shape[1]}
     return Replayed(
         won,
-        (mine & draws.right[:, :n]).any(axis=1),
+        right_of(mine, draws.right[:, :n]),
         mine.mean(axis=1),
         {policy: fresh.sum(axis=1)},
         {policy: np.full(rows, fresh.shape[1] > 0)},

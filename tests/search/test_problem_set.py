@@ -102,6 +102,27 @@ def test_files_that_are_no_text(tmp_path: Path) -> None:
     assert "must be UTF-8 text, got byte 0xf6 at offset 16" in refused(latin)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + (json.dumps(GOOD) + "\n").encode())
+    assert [problem.problem_id for problem in read_problems(path)] == ["a"]
+
+
+def test_half_an_emoji_is_mended_and_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text(json.dumps({**GOOD, "question": "Why \ud83d?", "meta": {"x": ["\ude00"]}}) + "\n")
+    (problem,) = read_problems(path)
+    assert (problem.question, problem.meta) == ("Why \ufffd?", {"x": ["\ufffd"]})
+    write_problems(tmp_path / "q.jsonl", [problem])
+    assert read_problems(tmp_path / "q.jsonl") == [problem]
+
+
+def test_a_key_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text(json.dumps(GOOD)[:-1] + ', "answer": "other"}\n')
+    assert refused(path) == "p.jsonl line 1: a key of an object is given once, got 'answer' twice"
+
+
 def test_the_fingerprint_knows_content_and_order() -> None:
     one, two = Problem("a", "f", "text", "q", "1", {"x": 1, "y": 2}), Problem("b", "f", "text", "q", "1")
     same = Problem("a", "f", "text", "q", "1", {"y": 2, "x": 1})

@@ -28,8 +28,7 @@ from search.cards import ModelCard
 from search.engines.protocol import Sampling
 from search.errors import GradingError, PlanError
 from search.grading.registry import domain
-from search.importing.families import bucket
-from search.importing.protocol import Draw, Importer, Run, Scored
+from search.importing.protocol import UNNAMED, Draw, Importer, Run, Scored
 from search.importing.protocol import Record as Taken
 from search.importing.report import Report
 from search.importing.write import import_records
@@ -139,7 +138,7 @@ class Decisions(Importer):
             return None
         question = decision.question
         name = f"{seed_of(decision.domain, question):016x}"
-        problem = Problem(name, bucket(question), decision.domain, question, reference)
+        problem = Problem(name, UNNAMED, decision.domain, question, reference)
         said = truth.wrong if truth.answer is None else truth.answer
         if domain(decision.domain).grade(problem, said) != (truth.answer is not None):
             report.leave_out("feedback on one question names one answer", where)

@@ -173,6 +173,8 @@ def solved(number: int, samples: int, rng: random.Random) -> dict[str, Any]:
     return {
         "problem": f"What is {number} plus one{' and one' * (number % 8)} of {chr(97 + number % 23)}?",
         "answer": str(number),
+        "subject": f"sums {number % 6}",
+        "level": number % 8,
         "completions": [f"So.\n\n\\boxed{{{number + (0 if good else rng.randint(1, 9))}}}" for good in right],
         "scores": [[0.5, 0.7 if good else 0.4 * rng.random()] for good in right],
         "completion_tokens": [rng.randint(20, 40) for _ in right],
@@ -235,12 +237,201 @@ def test_systems_that_answered_once_can_be_planned_with(tmp_path: Path) -> None:
     ]
     (tmp_path / "g.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     run("gsm8k-solutions", str(tmp_path / "g.jsonl"), "-o", str(tmp_path / "log"))
-    fitted = CliRunner().invoke(
-        app, ["fit", str(tmp_path / "log"), "-o", str(tmp_path / "planner"), "--trials", "0", "--json"]
-    )
+    options = [str(tmp_path / "log"), "-o", str(tmp_path / "planner"), "--trials", "0", "--json"]
+    # all questions are of one template
+    refused_fit = CliRunner().invoke(app, ["fit", *options])
+    assert refused_fit.exit_code == 2
+    assert "got 80 problems of 1; --folds problem fits for requests of these kinds" in refused_fit.stderr
+    fitted = CliRunner().invoke(app, ["fit", *options, "--folds", "problem"])
     assert fitted.exit_code == 0, fitted.output
     planner = Planner.load(tmp_path / "planner")
     question = str(records[0]["question"])
     # 2 x 6e9 FLOPs a token: one solution fits, 200 do not, nor does any of the larger model
     assert planner.recommend(question, objective=HardCap(flops=1e12)).choice.policy == "gpt3-6b"
     assert planner.recommend(question, objective=HardCap(flops=1e16)).choice.policy == "gpt3-175b-verified"
+    # one sample of each policy: compared and shown all the same
+    for command in (
+        ["evaluate", str(tmp_path / "log"), "--planner", str(tmp_path / "planner"), "--budgets", "1,64"],
+        ["bins", str(tmp_path / "log")],
+        [
+            "report",
+            str(tmp_path / "log"),
+            "--planner",
+            str(tmp_path / "planner"),
+            "-o",
+            str(tmp_path / "r.html"),
+        ],
+    ):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+    assert "gpt3-175b-verified" in (tmp_path / "r.html").read_text()
+
+
+def test_a_dry_run_shows_the_first_samples_and_writes_nothing(
+    tmp_path: Path, table: Callable[..., str]
+) -> None:
+    file = table({**ROW, "answer": ["Rome", "Bonn"]}, {**ROW, "answer": "Rome", "score": 0.25})
+    said = run("table", file, "--dry-run")
+    for part in (
+        "as they would be read",
+        "Capital of Italy?",
+        "t.jsonl line 1",
+        "0.25",
+        "Nothing was written.",
+    ):
+        assert part in said
+    shown = json.loads(run("table", file, "--dry-run", "-o", str(tmp_path / "log"), "--json"))
+    assert [(one["answer"], one["correct"]) for one in shown] == [
+        ("rome", True),
+        ("bonn", False),
+        ("rome", False),
+    ]
+    assert {path.name for path in tmp_path.iterdir()} == {"t.jsonl"}
+    assert "an import writes a log, got no -o LOG" in refused("table", file)
+    assert "a problem needs a question" in refused("table", table({**ROW, "question": ""}), "--dry-run")
+
+
+def test_options_of_wide_tables_with_prices(tmp_path: Path, table: Callable[..., str]) -> None:
+    file = table(
+        {"question": "1?", "reference": "1", "a": "1", "b": "2", "tokens": 2, "ok": {"a": 0.5, "b": 0}}
+    )
+    options = ["--column", "answer=*", "--column", "correct=ok.*", "--model", "a", "--model", "b"]
+    run("table", file, "-o", str(tmp_path / "log"), *options, "--price", "a=1,2", "--threshold", "0.5")
+    log = SearchLog.open(tmp_path / "log")
+    assert log.read("samples").select("policy", "correct").rows() == [("a", True), ("b", False)]
+    assert log.manifest.policies["a"].flops_per_token == 1.6e11
+    for wrong, said in (
+        (["--price", "a=1"], "a price is written POLICY=IN,OUT, got a=1"),
+        (["--price", "a=1,0"], "a price of generated tokens is above 0, got 0"),
+        (
+            ["--column", "answer=x", "--column", "answer=y"],
+            "ROLE is given once, got answer twice: 'answer=y'",
+        ),
+        (["--threshold", "7"], "a threshold lies above 0 and up to 1, got 7"),
+    ):
+        assert said in refused("table", file, "-o", str(tmp_path / "other"), *wrong)
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_a_policy_of_one_sample_beside_one_of_many(
+    tmp_path: Path, table: Callable[..., str], samples: int
+) -> None:
+    rng = random.Random(5)
+    words = ("red", "moon", "cat", "ship", "stone", "rain", "lamp", "road", "leaf", "salt")
+    questions = [f"{' '.join(rng.choice(words) for _ in range(12))}?" for _ in range(70)]
+    rows = [
+        {
+            "question": question,
+            "reference": "1",
+            "policy": policy,
+            "answer": [str(rng.randint(1, 2)) for _ in range(count)],
+            "rewards": [[rng.random()] for _ in range(count)],
+            "tokens": 5,
+        }
+        for question in questions
+        for policy, count in (("many", 8), ("one", samples))
+    ]
+    log, model = str(tmp_path / "log"), str(tmp_path / "model")
+    run("table", table(*rows), "-o", log)
+    for command in (
+        ["fit", log, "-o", model, "--trials", "0"],
+        ["evaluate", log, "--planner", model, "--budgets", "2"],
+        ["bins", log],
+    ):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+
+
+def templated(number: int, samples: int, rng: random.Random) -> dict[str, Any]:
+    """One of eight stories with other numbers and names; its family is a hash that splits the stories."""
+    verbs = ("buys", "sells", "finds", "eats", "draws", "counts", "loses", "paints")
+    things = (
+        "red pens",
+        "old coins",
+        "green apples",
+        "maps",
+        "wild swans",
+        "long stones",
+        "small keys",
+        "doors",
+    )
+    story = number % 8
+    name = rng.choice(("Ann", "Tom", "Olga"))
+    right = [rng.random() < 0.2 + 0.1 * story for _ in range(samples)]
+    first = f"{name} {verbs[story]} {number} {things[story]}."
+    return {
+        "question": f"{first} {things[story]} weigh {rng.randint(1, 9)} each.",
+        "reference": "1",
+        "family": f"bucket-{number % 5}",
+        "answer": ["1" if good else "0" for good in right],
+        "tokens": 5,
+    }
+
+
+def test_folds_that_look_alike_are_warned_of(tmp_path: Path, table: Callable[..., str]) -> None:
+    rng = random.Random(3)
+    rows = [templated(number, 4, rng) for number in range(80)]
+    folded, kept = str(tmp_path / "folded"), str(tmp_path / "kept")
+    run("table", table(*rows), "-o", folded)
+    run("table", table(*({**row, "family": ""} for row in rows)), "-o", kept)
+    said = {}
+    for log in (folded, kept):
+        done = CliRunner().invoke(app, ["fit", log, "-o", f"{log}-model", "--trials", "0", "--json"])
+        assert done.exit_code == 0, done.output
+        said[log] = (json.loads(done.stdout)["warnings"], "warning: folds look alike" in done.stderr)
+    assert said[kept] == ([], False)
+    (warning,), printed = said[folded]
+    assert printed
+    assert warning.startswith(
+        "folds look alike: 100.0% of the questions have a near-duplicate in another family"
+    )
+    by_problem = [
+        "fit",
+        folded,
+        "-o",
+        str(tmp_path / "third"),
+        "--trials",
+        "0",
+        "--json",
+        "--folds",
+        "problem",
+    ]
+    done = CliRunner().invoke(app, by_problem)
+    assert json.loads(done.stdout)["warnings"] == []
+    for options, told in (([], True), (["--training", kept], True)):
+        command = ["evaluate", folded, "--planner", f"{folded}-model", "--budgets", "2", "--json", *options]
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+        assert any("look alike" in note for note in json.loads(done.stdout)["notes"]) is told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("form", "files"),
+    [
+        ("gsm8k-solutions", ["problem_sets/gsm8k_example_model_solutions.jsonl"]),
+        ("llmrouter", ["llmrouter/test.json.gz", "llmrouter/prices.json"]),
+        ("qwen-math-rm", ["qwen_math_rm8/math_cot_100.jsonl"]),
+        (
+            "tree-of-thoughts",
+            [f"tot_game24/{name}_100.json.gz" for name in ("naive_cot_sample", "naive_standard_sample")]
+            + ["tot_game24/propose1_value3_greedy5.json.gz"],
+        ),
+    ],
+)
+def test_a_published_log_becomes_a_fitted_planner_in_two_commands(
+    tmp_path: Path, form: str, files: list[str]
+) -> None:
+    if "PLANNER_DATA" not in os.environ:
+        pytest.skip("PLANNER_DATA names no folder of records by others")
+    data = Path(os.environ["PLANNER_DATA"])
+    log, model = str(tmp_path / "log"), str(tmp_path / "model")
+    run(form, *(str(data / file) for file in files), "-o", log)
+    for command in (
+        ["fit", log, "-o", model, "--trials", "0"],
+        ["evaluate", log, "--planner", model],
+        ["bins", log],
+        ["report", log, "--planner", model, "-o", str(tmp_path / "r.html")],
+    ):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output

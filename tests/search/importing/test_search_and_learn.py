@@ -92,7 +92,7 @@ def test_subject_and_level_are_the_family(write_lines: Write, run_import: Import
     log, _ = run_import("search-and-learn", write_lines("a.jsonl", [known, record(2)]))
     families = dict(log.read("problems").select("problem_id", "family").iter_rows())
     assert families.pop("test/algebra/1.json") == "Algebra, 3"
-    assert next(iter(families.values())).startswith("bucket-")
+    assert next(iter(families.values())).startswith("near-")
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,9 @@ def test_one_row_per_problem_and_plan(tmp_path: Path, run_import: Import) -> Non
         ("policy majority(n=16)", 0, 40),
         ("policy majority(n=16)", 1, 50),
     ]
-    assert list(report.left_out) == ["a plan is spelled as plans are: cot(), majority(n=16), ..."]
+    assert list(report.left_out) == [
+        "a plan is one that the grammar knows, got 'majority(16)': did you mean majority(n=16)?"
+    ]
     assert {card.parameters for card in log.manifest.policies.values()} == {4}
     outcomes = log.read("outcomes")
     assert set(outcomes.filter(plan="cot()")["tokens"]) == {20.0 + 5}
@@ -101,7 +103,12 @@ def test_one_row_per_problem_and_plan(tmp_path: Path, run_import: Import) -> Non
     [
         ({"question": ""}, "a problem needs a question"),
         ({"reference": None}, "a problem needs a reference answer"),
-        ({"correct": "0.37"}, "correct is yes or no; a mean over runs is not: give one row per run"),
+        ({"correct": "perhaps"}, "a verdict is yes or no, or a score from 0 to 1, got 'perhaps'"),
+        ({"correct": "1.5"}, "a verdict is yes or no, or a score from 0 to 1, got '1.5'"),
+        (
+            {"plan": "best-of-8"},
+            "a plan is one that the grammar knows, got 'best-of-8': did you mean best_of_n(n=8)?",
+        ),
         ({"tokens": "many"}, "tokens is a whole number from 0"),
         ({"tokens": "-3"}, "tokens is a whole number from 0"),
         ({"tokens": "nan"}, "tokens is a whole number from 0"),

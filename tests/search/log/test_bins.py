@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from search.errors import LogError
-from search.log.bins import bin_names, bins, difficulty_bins
+from search.log.bins import ALL, Usual, bin_names, bins, difficulty_bins, usual_pools
 from search.log.outcomes import rebuild_outcomes
 from search.log.store import SearchLog
 from search.plan import Plan
@@ -99,3 +99,20 @@ def test_thresholds_are_parameters() -> None:
 def test_a_log_without_samples_says_so(make_log: MakeLog, tmp_path: object) -> None:
     with pytest.raises(LogError, match="bins need samples of every policy of the log, got none of 'm'"):
         bins(make_log(), plans=PLANS)
+
+
+def test_uneven_pools_are_compared_where_the_largest_n_fits(make_log: MakeLog) -> None:
+    # three problems of eight samples, one of two
+    log = make_log("yyyyyyyy", "ynynynyn", "nnnnnnnn", "yn")
+    assert usual_pools(log) == {"m": Usual(8, 4, 1)}
+    table = bins(log).filter(plan="majority(n=4)")
+    assert table["problems"].sum() == 3
+    assert bins(log, plans=[Plan.of("majority", n=1)])["problems"].sum() == 4
+
+
+def test_one_sample_each_is_one_bin(make_log: MakeLog) -> None:
+    table = bins(make_log("y", "n", "y", "y"))
+    assert table.select("bin", "plan", "problems", "accuracy").rows() == [
+        (ALL, "majority(n=1)", 4, 0.75),
+        (ALL, "cot()", 4, 1.0),
+    ]

@@ -19,9 +19,16 @@ def test_the_first_column_that_is_there_is_taken() -> None:
     bare = MINE.problem({"q": None, "Q": "Tom has 3 apples?", "a": 27.0}, "row 2")
     twin = MINE.problem({"q": "Tom has 12 apples?", "a": "x"}, "row 3")
     assert bare.answer == "27"
-    assert bare.family == twin.family != "sums"
+    assert bare.family == twin.family == ""  # found when the whole set is there
     assert bare.problem_id != twin.problem_id
     assert bare.meta == {}
+
+
+def test_numbers_are_not_twisted_and_nan_is_no_answer() -> None:
+    told = [MINE.problem({"q": "1?", "a": value}, "row 1").answer for value in (1e-07, 0.1, 3.0, 10**20)]
+    assert told == ["0.0000001", "0.1", "3", "100000000000000000000"]
+    with pytest.raises(ProblemError, match="one of the columns 'a' is needed"):
+        MINE.problem({"q": "1?", "a": float("nan")}, "row 1")
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,31 @@ def test_what_is_no_problem_is_left_out_and_said(tmp_path: Path) -> None:
         read_problems(path, mapping="gsm8k", report=Report("gsm8k"))
 
 
+def test_one_question_with_two_answers_is_told_apart_from_a_double(tmp_path: Path) -> None:
+    rows = [{"question": "1?", "answer": f"#### {answer}"} for answer in (1, 2, 1)]
+    path = tmp_path / "p.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = Report("gsm8k")
+    (problem,) = read_problems(path, mapping="gsm8k", report=report)
+    assert problem.answer == "1"
+    (other, double) = report.left_out.items()
+    assert other[0] == "a problem has one question and one reference answer"
+    assert "with '2' after '1'" in other[1].first
+    assert double[0] == "a problem is given once"
+
+
+def test_near_duplicates_of_a_set_share_a_family(tmp_path: Path) -> None:
+    rows = [
+        {"question": f"{name} has {n} apples and eats {n - 1}. How many are left?", "answer": "#### 1"}
+        for name, n in (("Tom", 3), ("Ann", 12))
+    ]
+    rows.append({"question": "Why do cats purr?", "answer": "#### 1"})
+    path = tmp_path / "p.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    first, second, third = (problem.family for problem in read_problems(path, mapping="gsm8k"))
+    assert first == second != third
+
+
 @pytest.mark.parametrize("name", SHARED)
 def test_every_record_of_the_shared_files_is_taken(name: str, tmp_path: Path) -> None:
     if DATA is None:
