@@ -17,6 +17,7 @@ from planner.cli import (
     fit,
     import_,
     merge,
+    models,
     prm_eval,
     problems,
     recommend,
@@ -77,6 +78,7 @@ for command in (
 app.command("prm-eval")(prm_eval.prm_eval)
 app.command("import")(import_.import_)
 app.add_typer(train.app, name="train")
+app.add_typer(models.app, name="models")
 
 
 def main() -> None:
