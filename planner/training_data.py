@@ -32,6 +32,7 @@ from planner.rows import (
 )
 from search.cards import ModelCard
 from search.choice import Choice
+from search.engines.protocol import FinishReason
 from search.errors import LogError
 from search.plan import Plan
 from search.scores import SCORES
@@ -50,7 +51,7 @@ Numbers = NDArray[np.number[Any]]
 _SAMPLES = (
     *("policy", "draw", "answer", "correct", "prompt_tokens", "tokens", "mean_logprob", "min_logprob"),
     pl.col("step_tokens").list.len().alias("steps"),
-    (pl.col("finish_reason") == "length").alias("truncated"),
+    pl.col("finish_reason").is_in(FinishReason.TRUNCATED).alias("truncated"),
 )
 _SCORES = ("policy", "prm", "draw", "step_rewards", "prompt_tokens", "prm_tokens")
 _RUNS = (

@@ -84,20 +84,31 @@ UNLIMITED = Budget.unlimited()
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """US dollars per million logical tokens. Raises BudgetError for negative or non-finite prices."""
+    """US dollars per million logical tokens. Raises BudgetError for negative or non-finite prices.
+
+    ``generated`` covers thoughts. ``cached_prompt``: of prompt tokens that a server has kept; as ``prompt``
+    where it is None. Logical cost knows each prompt once, so only ``usd`` makes use of it.
+
+        >>> Prices(prompt=1.0, generated=4.0, cached_prompt=0.5).usd(prompt=3000, cached=2000, generated=1000)
+        0.006
+    """
 
     prompt: float
     generated: float
     prm: float = 0.0
+    cached_prompt: float | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("prompt", self.prompt), ("generated", self.generated), ("prm", self.prm)):
-            if not math.isfinite(value) or value < 0:
+        for name in ("prompt", "generated", "prm", "cached_prompt"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= 0):
                 raise BudgetError(f"a price is a finite number of at least 0, got {name}={value}")
 
-    def of(self, prompt: int, generated: int) -> float:
-        """Dollars for so many tokens of the policy."""
-        return (self.prompt * prompt + self.generated * generated) / 1e6
+    def usd(self, *, prompt: int = 0, cached: int = 0, generated: int = 0, scored: int = 0) -> float:
+        """US dollars for tokens that were really sent; ``cached`` of ``prompt`` had been kept."""
+        cheap = self.prompt if self.cached_prompt is None else self.cached_prompt
+        sent = (prompt - cached) * self.prompt + cached * cheap
+        return (sent + generated * self.generated + scored * self.prm) / 1e6
 
 
 @dataclass(slots=True)
@@ -438,7 +449,7 @@ class Ledger:
         if budget.usd is None:
             return True
         more = self._book.price(self.policy)
-        extra = more.of(prompt_tokens, policy_tokens - prompt_tokens)
+        extra = more.usd(prompt=prompt_tokens, generated=policy_tokens - prompt_tokens)
         if self.prm is not None:
             extra += self._prm_price(self.prm) * prm_tokens / 1e6
         return self._usd(held=True) + extra <= budget.usd
@@ -460,7 +471,7 @@ class Ledger:
         for card, account in self._book.policies.items():
             prompts = account.prompts_committed if held else account.prompts_spent
             if tokens := account.spent + (account.held if held else 0) + prompts:
-                total += self._book.price(card).of(prompts, tokens - prompts)
+                total += self._book.price(card).usd(prompt=prompts, generated=tokens - prompts)
         for card, account in self._book.prms.items():
             prompts = account.prompts_committed if held else account.prompts_spent
             if tokens := account.spent + (account.held if held else 0) + prompts:

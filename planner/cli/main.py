@@ -18,6 +18,7 @@ from planner.cli import (
     grade,
     import_,
     merge,
+    models,
     prm_eval,
     problems,
     recommend,
@@ -79,6 +80,7 @@ for command in (
 app.command("prm-eval")(prm_eval.prm_eval)
 app.command("import")(import_.import_)
 app.add_typer(train.app, name="train")
+app.add_typer(models.app, name="models")
 
 
 def main() -> None:

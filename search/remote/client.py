@@ -22,6 +22,7 @@ import aiohttp
 from search.errors import BrokenError, GarbledError, UnreachableError
 from search.remote.circuit import Circuit
 from search.remote.events import Events
+from search.remote.pace import Pace
 from search.remote.pool import Pool
 from search.remote.refusal import failure
 from search.remote.retry import Retry
@@ -39,6 +40,8 @@ class Client:
         As ``Pool`` has them.
     retry, circuit:
         When to ask again.
+    rate:
+        Most requests a minute; None for no limit.
     """
 
     def __init__(
@@ -50,13 +53,23 @@ class Client:
         circuit: Circuit | None = None,
         silence: float = 120.0,
         connections: int = 512,
+        rate: float | None = None,
     ) -> None:
-        self._make = partial(Pool, base_url, api_key=api_key, silence=silence, connections=connections)
+        self._pace = Pace(rate)
+        self._key = api_key
+        make = partial(Pool, base_url, api_key=api_key, silence=silence, connections=connections)
+        self._make: Callable[[], Pool] = make
+        self._make_once: Callable[[], Pool] = partial(make, reuse=False)
         self._pool = self._make()
         self.root = self._pool.root
         self._retry = retry or Retry()
         self._circuit = circuit or Circuit()
         self._rng = Random()
+
+    def use_once(self) -> None:
+        """A connection for each request from now on (``Pool``'s ``reuse``); call it before the first one."""
+        self._make = self._make_once
+        self._pool = self._make()
 
     def tries(self) -> Tries:
         """The tries of a new request."""
@@ -99,13 +112,24 @@ class Client:
         Leaving the context closes the connection, which is how a server hears that nobody listens.
         Raises RemoteError's kinds, and ContextError; BrokenError when the stream ends before ``[DONE]``.
         """
+        await self._pace.enter()
         async with self._pool.answer(path, body) as answer:
-            await _check(answer)
+            await self._check(answer)
             yield Events(answer)
 
     async def close(self) -> None:
         """Close the connections. Safe to call twice."""
         await self._pool.close()
+
+    def unkeyed(self, text: str) -> str:
+        """A server's words without the API key, should it repeat that."""
+        return text.replace(self._key, "***") if self._key else text
+
+    async def _check(self, answer: aiohttp.ClientResponse) -> None:
+        """Raise what an answer other than 200 means."""
+        if answer.status != 200:
+            content = self.unkeyed((await answer.read()).decode(errors="replace")).encode()
+            raise failure(answer.status, answer.headers.get("Retry-After"), content, str(answer.url))
 
     async def _ask(
         self, pool: Pool, path: str, body: Mapping[str, Any] | None, on_break: Callable[[], object]
@@ -113,9 +137,10 @@ class Client:
         tries = self.tries()
         while True:
             await tries.enter()
+            await self._pace.enter()
             try:
                 async with pool.answer(path, body) as answer:
-                    await _check(answer)
+                    await self._check(answer)
                     content = await answer.read()
             except (UnreachableError, BrokenError) as error:
                 await asyncio.sleep(tries.pause(error))
@@ -124,13 +149,6 @@ class Client:
             else:
                 tries.succeeded()
                 return _json(content, answer)
-
-
-async def _check(answer: aiohttp.ClientResponse) -> None:
-    """Raise what an answer other than 200 means."""
-    if answer.status != 200:
-        content = await answer.read()
-        raise failure(answer.status, answer.headers.get("Retry-After"), content, str(answer.url))
 
 
 def _json(content: bytes, answer: aiohttp.ClientResponse) -> Any:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -21,6 +23,8 @@ __all__ = ["Pool"]
 
 #: nothing was sent, so nothing was computed
 _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+#: a version in an address
+_VERSION = re.compile(r"/v\d+[a-z0-9]*(?=/|$)")
 #: seconds that an unused connection is kept; servers close theirs after five
 _IDLE = 4.0
 
@@ -33,13 +37,17 @@ class Pool:
     Parameters
     ----------
     base_url:
-        ``http://host:8000`` or ``http://host:8000/v1``: both mean the same server.
+        ``http://host:8000`` or ``http://host:8000/v1``: both mean the same server. One that names another
+        version (``https://host/v1beta/openai``) is taken as it is.
     api_key:
         Sent as a bearer token; in no message.
     silence:
         Most seconds without a byte of an answer.
     connections:
         Most connections at a time; more requests wait for one.
+    reuse:
+        Whether a connection serves several requests. Not for servers that close one after a stream without
+        saying so (llama.cpp's): what is sent into it meanwhile is lost.
 
     Raises
     ------
@@ -56,6 +64,7 @@ class Pool:
         api_key: str | None = None,
         silence: float = 120.0,
         connections: int = 512,
+        reuse: bool = True,
     ) -> None:
         try:
             url = URL(base_url)
@@ -68,6 +77,8 @@ class Pool:
         if connections < 1:
             raise ValueError(f"connections must be at least 1, got {connections}")
         self.root = base_url.rstrip("/").removesuffix("/v1")
+        # some name a version of their own, under which the paths begin: .../v1beta/openai
+        self._has_version = bool(_VERSION.search(URL(self.root).path))
         self._headers = {
             # packing costs time on both sides, and answers are short
             "Accept-Encoding": "identity",
@@ -76,6 +87,7 @@ class Pool:
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=min(silence, 10.0), sock_read=silence)
         self._proxy = None if urllib.request.proxy_bypass(url.host) else _proxy(url.scheme)
         self._connections = connections
+        self._reuse = reuse
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -92,7 +104,8 @@ class Pool:
         """
         url = self._urls.get(path)
         if url is None:
-            url = self._urls[path] = URL(self.root + path)
+            under = path.removeprefix("/v1") if self._has_version else path
+            url = self._urls[path] = URL(self.root + under)
         with _named(url):
             session = await self._open()
             if body is None:
@@ -118,7 +131,7 @@ class Pool:
         if self._session is None or loop is not self._loop:  # connections belong to a loop
             await self.close()
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE),
+                connector=self._connector(),
                 headers=self._headers,
                 timeout=self._timeout,
                 proxy=self._proxy,
@@ -127,6 +140,11 @@ class Pool:
             )
             self._loop = loop
         return self._session
+
+    def _connector(self) -> aiohttp.TCPConnector:
+        if self._reuse:
+            return aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE)
+        return aiohttp.TCPConnector(limit=self._connections, force_close=True)
 
 
 def _proxy(scheme: str) -> str | None:
@@ -150,4 +168,10 @@ def _named(url: URL) -> Iterator[None]:
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
+        # the library's own words speak of ssl at every address, http:// ones too
+        cause = error.os_error
+        if isinstance(error, aiohttp.ClientConnectorDNSError):
+            return repr(f"no address for {error.host}")
+        return repr(os.strerror(cause.errno) if cause.errno else str(cause) or type(cause).__name__)
     return repr(str(error) or type(error).__name__)

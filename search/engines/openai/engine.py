@@ -10,21 +10,26 @@ tokens as long as floating-point results do not depend on what shares a batch; o
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import math
-import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from search.cards import ModelCard
-from search.checkpoint import read_checkpoint
+from search.engines.openai.card import card_of, digest
 from search.engines.openai.chat import ChatCompletions
 from search.engines.openai.completions import TextCompletions, TokenCompletions
+from search.engines.openai.concessions import Concessions
 from search.engines.openai.dialect import Dialect
+from search.engines.openai.estimate import EstimatedTokenizer
 from search.engines.openai.flight import Flight, Line
-from search.engines.openai.probe import DIALECTS, Served, find_dialect, find_model
-from search.engines.openai.tokenizer import FolderTokenizer, ServerTokenizer, Tokenizer
+from search.engines.openai.knob import in_chat, in_template
+from search.engines.openai.llama import LlamaCompletions
+from search.engines.openai.probe import DIALECTS, find_dialect, find_model, has_tokenizer
+from search.engines.openai.served import Served, with_limits
+from search.engines.openai.tokenizer import FolderTokenizer, LlamaTokenizer, ServerTokenizer, Tokenizer
 from search.engines.protocol import Engine, Event, Request, RequestFinished
+from search.engines.thinking import opens
 from search.errors import ContextError, EngineError, RefusedError
 from search.remote.circuit import Circuit
 from search.remote.client import Client
@@ -32,22 +37,34 @@ from search.remote.retry import Retry
 
 __all__ = ["OpenAIEngine"]
 
-#: a size in a model's name: the 1B of Llama-3.2-1B-Instruct
-_SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([BbMm])(?![A-Za-z0-9])")
+#: knobs under which a model surely thinks
+_THINKS = ("on", "minimal", "low", "medium", "high", "xhigh")
 
 
 class OpenAIEngine(Engine):
     """Asks a server. Build it with ``connect``."""
 
     def __init__(
-        self, card: ModelCard, client: Client, dialect: Dialect, tokenizer: Tokenizer, deadline: float
+        self,
+        card: ModelCard,
+        client: Client,
+        dialect: Dialect,
+        tokenizer: Tokenizer,
+        deadline: float,
+        concessions: Concessions,
+        opening: tuple[int, ...] = (),
+        rendered: str = "",
     ) -> None:
         self.card = card
+        self._rendered = rendered
         self._client = client
         self._dialect = dialect
         self._tokenizer = tokenizer
-        counts = None if isinstance(dialect, TokenCompletions) else tokenizer
-        self._line = Line(client, dialect, counts, deadline)
+        # a chat's tokens are counted by the server's usage; to ask its tokenizer would cost a trip for each
+        spells = isinstance(tokenizer, FolderTokenizer) or isinstance(dialect, TextCompletions)
+        counts = tokenizer if spells and not dialect.tells_ids else None
+        speller = tokenizer if dialect.skips_ids else None
+        self._line = Line(client, dialect, counts, deadline, concessions, speller, opening)
         self._flights: dict[str, Flight] = {}
         self._closed = False
 
@@ -62,7 +79,10 @@ class OpenAIEngine(Engine):
         api_key: str | None = None,
         dialect: str | None = None,
         parameters: int | None = None,
+        assumed_parameters: int | None = None,
         context: int | None = None,
+        thinking: str | None = None,
+        rate: float | None = None,
         patience: float = 30.0,
         silence: float = 600.0,
         deadline: float = 7200.0,
@@ -80,7 +100,8 @@ class OpenAIEngine(Engine):
         name:
             What the card calls it; the last part of the id by default, as a folder of it would be called.
         tokenizer:
-            A folder with ``tokenizer.json`` and a chat template; the server's own (``/tokenize``) by default.
+            A folder with ``tokenizer.json`` and a chat template; the server's own (``/tokenize``) by default;
+            where it has none, chats do without, and lengths are estimated until the server tells them.
             Where it is the model's whole folder, the card comes from it: that the server serves these very
             weights is the caller's word.
         api_key:
@@ -89,7 +110,14 @@ class OpenAIEngine(Engine):
             ``tokens``, ``text`` or ``chat`` (``search.engines.openai.dialect``); found out by default.
         parameters, context:
             Number of weights, and longest sequence in tokens, where neither server nor folder tell. The
-            weights are read from the name too (``1B``), since FLOPs need no more than that.
+            weights are read from the name too (``1B``), since FLOPs need no more than that. A context that
+            nobody tells is taken to be 8,192 tokens.
+        assumed_parameters:
+            Weights to go by where nobody tells any; an error by default.
+        thinking:
+            One of ``search.engines.openai.knob.KNOBS``; as the server has it by default.
+        rate:
+            Most requests a minute; as many as there are by default.
         patience:
             Seconds to wait for a server that cannot be reached or takes no more work.
         silence, deadline:
@@ -108,6 +136,7 @@ class OpenAIEngine(Engine):
             raise ValueError(f"deadline must be positive, got {deadline}")
         if dialect is not None and dialect not in DIALECTS:
             raise EngineError(f"a dialect must be one of {', '.join(DIALECTS)}, got {dialect!r}")
+        template = in_template(thinking)
         client = Client(
             base_url,
             api_key=api_key,
@@ -115,14 +144,56 @@ class OpenAIEngine(Engine):
             circuit=Circuit(),
             silence=silence,
             connections=connections,
+            rate=rate,
         )
-        served = find_model(client, model)
-        spoken = dialect or find_dialect(client, served)
-        words: Tokenizer = (
-            ServerTokenizer(client, served.model) if tokenizer is None else FolderTokenizer(tokenizer)
-        )
-        card = _card(served, name, tokenizer, words, parameters, context)
-        return cls(card, client, _dialect(spoken, served.model, words), words, deadline)
+        served = with_limits(client, find_model(client, model))
+        if served.owner == "llamacpp":
+            client.use_once()
+        words = _tokenizer(client, served, tokenizer, template)
+        conceded = Concessions(served.model)
+        spoken = dialect or find_dialect(client, served, spells=not isinstance(words, EstimatedTokenizer))
+        if isinstance(words, EstimatedTokenizer):
+            if spoken != "chat":
+                raise RefusedError(
+                    f"the dialect {spoken} needs a tokenizer, the server's or a folder's (tokenizer=...), got"
+                    f" neither for {served.model!r}"
+                )
+            conceded.note("tokenizer", "tokenizer: none, so lengths of prompts are estimates by characters")
+        card = card_of(served, name, tokenizer, words, parameters, assumed_parameters, context, conceded)
+        if template:
+            card = replace(card, fingerprint=digest(card.fingerprint, thinking))
+        rendered = _rendered(words)
+        opening = _opening(words, rendered)
+        thinks = bool(opening) or (words.thinks if thinking is None else thinking in _THINKS)
+        spelled = _dialect(spoken, served, words, thinking, thinks=thinks)
+        made = cls(card, client, spelled, words, deadline, conceded, opening, rendered)
+        # a slot that falls free has its next sequence waiting
+        made.concurrency = min(connections, 2 * served.slots if served.slots else cls.concurrency)
+        return made
+
+    @property
+    def given_up(self) -> tuple[str, ...]:
+        """What the server has refused or not told so far and what that means, a line each."""
+        return self._line.concessions.notes
+
+    def lacks(self, field: str) -> bool:
+        """Whether a field of requests has been refused or passed over by the server so far."""
+        return self._line.concessions.lacks(field)
+
+    def most(self, field: str) -> int | None:
+        """The most of a field that the server takes; None where no limit is known."""
+        return self._line.concessions.most(field)
+
+    def assumes(self, what: str) -> bool:
+        """Whether ``context`` or ``parameters`` is a guess, since nobody told it."""
+        return self._line.concessions.has_note(what)
+
+    @property
+    def dialect(self) -> str:
+        """How the server is spoken to, one of ``DIALECTS``."""
+        if isinstance(self._dialect, ChatCompletions):
+            return "chat"
+        return "text" if isinstance(self._dialect, TextCompletions) else "tokens"
 
     def prompt(self, question: str) -> tuple[int, ...]:
         ids = self._tokenizer.prompt(question)
@@ -133,10 +204,7 @@ class OpenAIEngine(Engine):
 
     def rendered(self) -> str:
         """A question under the policy's chat template, special tokens written out; "" where nobody tells."""
-        try:
-            return self._tokenizer.decode(self._tokenizer.prompt("?"))
-        except RefusedError:
-            return ""
+        return self._rendered
 
     def submit(self, request: Request) -> AsyncIterator[Event]:
         if self._closed:
@@ -195,44 +263,45 @@ class _Stream(AsyncIterator[Event]):
             self._loop.call_soon_threadsafe(self._flight.cancel)
 
 
-def _dialect(name: str, model: str, tokenizer: Tokenizer) -> Dialect:
-    if name == "tokens":
-        return TokenCompletions(model)
-    return TextCompletions(model, tokenizer) if name == "text" else ChatCompletions(model)
+def _tokenizer(
+    client: Client, served: Served, folder: str | Path | None, words: Mapping[str, Any]
+) -> Tokenizer:
+    if folder is not None:
+        return FolderTokenizer(folder, words)
+    if served.owner == "llamacpp":
+        return LlamaTokenizer(client, words)
+    if served.owner == "vllm" or has_tokenizer(client, served):
+        return ServerTokenizer(client, served.model, words)
+    return EstimatedTokenizer()
 
 
-def _card(
-    served: Served,
-    name: str | None,
-    folder: str | Path | None,
-    tokenizer: Tokenizer,
-    parameters: int | None,
-    context: int | None,
-) -> ModelCard:
-    """What is known of a model that runs elsewhere."""
-    called = name or served.model.rstrip("/").rpartition("/")[2]
-    limits = [limit for limit in (served.context, context) if limit is not None]
-    if folder is not None and list(Path(folder).glob("*.safetensors")):
-        card = read_checkpoint(folder, None).card
-        return ModelCard(
-            called, parameters or card.parameters, card.fingerprint, min([*limits, card.context])
-        )
-    if not limits:
-        raise RefusedError(
-            f"a server must tell max_model_len, or context be given, got neither for {called!r}"
-        )
-    size = parameters or _size(called)
-    if size is None:
-        raise EngineError(
-            f"the number of weights must be known for FLOPs (parameters=...), got none for {called!r}"
-        )
-    known = repr(("openai", served.model, min(limits), size, tokenizer.fingerprint))
-    return ModelCard(called, size, hashlib.sha256(known.encode()).hexdigest(), min(limits))
+def _rendered(words: Tokenizer) -> str:
+    """A question under the chat template; "" where nobody tells."""
+    if isinstance(words, EstimatedTokenizer):
+        return ""
+    try:
+        return words.decode(words.prompt("?"))
+    except RefusedError:
+        return ""
 
 
-def _size(name: str) -> int | None:
-    found = _SIZE.search(name)
-    if found is None:
-        return None
-    size = float(found.group(1)) * (1e9 if found.group(2) in "Bb" else 1e6)
-    return int(size) if math.isfinite(size) and size >= 1 else None
+def _opening(words: Tokenizer, rendered: str) -> tuple[int, ...]:
+    """The tokens by which prompts end that open a thought; () where they open none."""
+    if not opens(rendered):
+        return ()
+    prompt = words.prompt("?")
+    tails = (prompt[-size:] for size in range(1, len(prompt)))
+    return next((tail for tail in tails if opens(words.decode(tail))), ())
+
+
+def _dialect(
+    name: str, served: Served, tokenizer: Tokenizer, thinking: str | None, *, thinks: bool
+) -> Dialect:
+    if name == "text":
+        return TextCompletions(served.model, tokenizer)
+    if name == "chat":
+        return ChatCompletions(served.model, in_chat(thinking, served.owner))
+    if served.owner == "llamacpp":
+        return LlamaCompletions(served.model)
+    harmony = "gpt-oss" in served.model.lower()
+    return TokenCompletions(served.model, cuts_stops=thinks or harmony, writes_marks=harmony)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from search.engines.protocol import ChildFinished, FinishReason, Request, Sampling
+from search.engines.protocol import ChildFinished, FinishReason, Request, Sampling, Tokens
 from search.engines.scripted import TURN, ScriptedEngine
 from search.errors import EngineError
 
@@ -47,3 +47,19 @@ async def test_an_unknown_question_is_an_engine_error():
     engine = ScriptedEngine({"q": {"yes": 1.0}})
     with pytest.raises(EngineError, match="must know the question, got 'other'"):
         await texts(engine, engine.prompt("other"))
+
+
+async def test_a_script_may_think() -> None:
+    engine = ScriptedEngine(lambda text, rng: "<think>one and one</think>\n\n2")
+    request = Request(engine.prompt("1+1?"), 1, 99, Sampling(), seed=1, stream=True)
+    events = [event async for event in engine.submit(request)]
+    [child] = [event for event in events if isinstance(event, ChildFinished)]
+    assert (child.text, child.thought) == ("2", "one and one")
+    assert child.thought_tokens == len("<think>one and one</think>\n\n")
+    assert "".join(event.text for event in events if isinstance(event, Tokens)) == "2"
+    [cut] = [
+        event
+        async for event in engine.submit(Request(engine.prompt("1+1?"), 1, 12, Sampling(), seed=1))
+        if isinstance(event, ChildFinished)
+    ]
+    assert (cut.text, cut.finish_reason, cut.thought_tokens) == ("", FinishReason.THOUGHT, 12)

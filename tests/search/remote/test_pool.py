@@ -86,3 +86,29 @@ async def test_proxies_are_the_environments(server: FakeServer, monkeypatch: pyt
         await content(here, {})
     await there.close()
     await here.close()
+
+
+@pytest.mark.parametrize(
+    ("base", "path"),
+    [
+        ("", "/v1/models"),
+        ("/v1", "/v1/models"),
+        ("/api/v1/", "/api/v1/models"),
+        ("/v1beta/openai", "/v1beta/openai/models"),
+        ("/api/paas/v4", "/api/paas/v4/models"),
+        ("/elsewhere", "/elsewhere/v1/models"),
+    ],
+)
+async def test_versions_in_an_address(server: FakeServer, base: str, path: str) -> None:
+    pool = Pool(server.url + base)
+    async with pool.answer("/v1/models") as answer:
+        assert answer.url.path == path
+    await pool.close()
+
+
+async def test_connections_may_serve_one_request_each(server: FakeServer) -> None:
+    pool = Pool(server.url, reuse=False)
+    for _ in range(2):
+        await content(pool, {})
+    assert all(asked.headers.get("connection") == "close" for asked in server.asked)
+    await pool.close()

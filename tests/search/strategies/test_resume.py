@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from search.budget import Budget, Ledger, Reservation
 from search.engines.protocol import ChildFinished, Event, FinishReason, Request, Sampling
 from search.engines.scripted import TURN, ScriptedEngine
+from search.engines.thinking import settled
 from search.errors import BrokenError
 from search.plan import Plan
 from search.strategies.resume import joined, resumptions
@@ -38,6 +40,39 @@ def test_two_pieces_are_one_child() -> None:
     whole = joined(part(3, "ab"), ChildFinished(0, "c\n", (99, 10), (-1.0, -2.0), FinishReason.STOP))
     assert whole == ChildFinished(3, "abc\n", (97, 98, 99, 10), (-0.5, -0.5, -1.0, -2.0), FinishReason.STOP)
     assert joined(part(3, "ab", logprobs=False), whole).logprobs == ()
+
+
+def test_confidence_is_that_of_both_pieces() -> None:
+    sure = replace(part(0, "ab"), mean_entropy=1.0, mean_confidence=2.0, lowest_confidence=1.5)
+    rest = ChildFinished(0, "cd\n", (99, 100, 10), (-1.0,) * 3, FinishReason.STOP)
+    known = replace(rest, mean_entropy=2.0, mean_confidence=7.0, lowest_confidence=6.0)
+    whole = joined(sure, known)
+    assert whole.mean_entropy == pytest.approx(8 / 5)
+    assert whole.mean_confidence == pytest.approx(25 / 5)
+    assert whole.lowest_confidence == 1.5
+    assert joined(sure, rest).mean_confidence is None
+
+
+def test_a_thought_that_the_second_piece_ends_is_one() -> None:
+    """The engine of the second piece has parted it: it saw the closing tag alone."""
+    ended = settled(ChildFinished(0, " two</think>3", tuple(range(13)), (), FinishReason.END))
+    whole = joined(part(0, "<think>one"), ended)
+    assert (whole.text, whole.thought) == ("3", "onetwo")
+    assert len(whole.token_ids) == 10 + 13
+    assert whole.thought_tokens == 10 + 12
+
+
+def test_a_thought_that_the_first_piece_ended_is_parted() -> None:
+    rest = ChildFinished(0, "is 3", (1, 2, 3, 4), (), FinishReason.END)
+    whole = joined(part(0, "<think>one</think>It "), rest)
+    assert (whole.text, whole.thought, whole.thought_tokens) == ("It is 3", "one", 18)
+
+
+def test_a_thought_that_neither_piece_ended_is_named() -> None:
+    rest = ChildFinished(0, "and on", tuple(range(6)), (), FinishReason.LENGTH)
+    whole = joined(part(0, "<think>one "), rest)
+    assert (whole.text, whole.finish_reason) == ("", FinishReason.THOUGHT)
+    assert whole.thought_tokens == len(whole.token_ids) == 17
 
 
 class Breaking(ScriptedEngine):
