@@ -119,8 +119,8 @@ def unaffordable(stage: Stage, menu: Menu, rule: Rule) -> BudgetError:
     )
 
 
-def one_greedy_answer(stage: Stage, menu: Menu) -> Recommendation:
-    """The advice where answers cannot be compared."""
+def one_greedy_answer(stage: Stage, menu: Menu, reason: str = "") -> Recommendation:
+    """The advice where answers cannot be compared. ``reason``: why nothing is planned."""
     greedy = [i for i, c in enumerate(stage.choices) if c.plan.is_greedy]
     best = greedy[0] if greedy else int(menu.costs.flops[0].argmin())
     return Recommendation(
@@ -133,7 +133,10 @@ def one_greedy_answer(stage: Stage, menu: Menu) -> Recommendation:
         float(menu.costs.tokens_p90[0, best]),
         float(menu.costs.flops_p90[0, best]),
         None,
-        ("voting means nothing here (no answer to compare): one greedy answer, accuracy unknown",),
+        (
+            f"{reason or 'voting means nothing here (no answer to compare)'}: "
+            "one greedy answer, accuracy unknown",
+        ),
     )
 
 

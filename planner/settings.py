@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from planner.fitted import Fitted
 from planner.planner import Planner
 from search.engines.prompted import PromptedEngine
 from search.engines.protocol import Engine
 from search.loader import Loader
+from search.prompts import Prompting
 from search.strategies.protocol import Setting
 
-__all__ = ["asked", "settings_of"]
+__all__ = ["asked", "plainly", "settings_of"]
 
 
 def settings_of(planner: Planner, loader: Loader) -> dict[tuple[str, str | None], Setting]:
@@ -29,6 +33,16 @@ def settings_of(planner: Planner, loader: Loader) -> dict[tuple[str, str | None]
             delimiter=planner.prompting(policy).delimiter,
         )
         for policy, prm in sorted(pairs, key=str)
+    }
+
+
+def plainly(settings: Mapping[tuple[str, str | None], Setting]) -> dict[tuple[str, str | None], Setting]:
+    """The same with every policy as it is, for questions that the planner's promptings were not made for."""
+    return {
+        pair: replace(setting, engine=setting.engine.engine, delimiter=Prompting().delimiter)
+        if isinstance(setting.engine, PromptedEngine)
+        else setting
+        for pair, setting in settings.items()
     }
 
 

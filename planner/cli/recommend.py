@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from planner.cli.objective import AbstainBelow, Flops, Price, Target, Tokens, objective_of
+from planner.cli.budget import (
+    AbstainBelow,
+    Accuracy,
+    Flops,
+    MeanFlops,
+    MeanTokens,
+    Price,
+    PriceTable,
+    Samples,
+    Seconds,
+    Tokens,
+    Usd,
+    budget_of,
+    prices_of,
+)
 from planner.cli.printing import brief, percent, print_json, print_table
 from planner.cli.question import read_question
 from planner.models import find_model, shipped
@@ -17,6 +31,7 @@ if TYPE_CHECKING:
     from planner.recommendation import Recommendation, RunnerUp
 
 __all__ = [
+    "DomainName",
     "PlannerFolder",
     "Question",
     "planner_folder",
@@ -34,23 +49,51 @@ PlannerFolder = Annotated[
     typer.Option("--planner", metavar="MODEL", help="A fitted planner: a folder. Default: the shipped one."),
 ]
 
+DomainName = Annotated[
+    str | None,
+    typer.Option(
+        "--domain", metavar="DOMAIN", help="What the question belongs to. Default: the planner says it."
+    ),
+]
+
 
 def recommend(
     question: Question,
     planner: PlannerFolder = None,
+    domain: DomainName = None,
     tokens: Tokens = None,
     flops: Flops = None,
-    target: Target = None,
+    seconds: Seconds = None,
+    usd: Usd = None,
+    samples: Samples = None,
+    accuracy: Accuracy = None,
+    mean_flops: MeanFlops = None,
+    mean_tokens: MeanTokens = None,
     price: Price = None,
+    prices: PriceTable = None,
     abstain_below: AbstainBelow = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Name the plan for a question. No token is spent."""
-    asked, wanted = read_question(question), objective_of(tokens, flops, target, price)
+    asked = read_question(question)
+    budget, costs = (
+        budget_of(
+            tokens=tokens,
+            flops=flops,
+            seconds=seconds,
+            usd=usd,
+            samples=samples,
+            mean_flops=mean_flops,
+            mean_tokens=mean_tokens,
+            accuracy=accuracy,
+            price=price,
+        ),
+        prices_of(prices),
+    )
     from planner.planner import Planner
 
     advice = Planner.load(planner_folder(planner)).recommend(
-        asked, objective=wanted, abstain_below=abstain_below
+        asked, budget=budget, domain=domain, prices=costs, abstain_below=abstain_below
     )
     if as_json:
         print_json(recommendation_to_dict(advice))

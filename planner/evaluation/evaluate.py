@@ -30,10 +30,10 @@ from planner.evaluation.overhead import with_overhead
 from planner.evaluation.split_half import doubts
 from planner.evaluation.streaming import streamed
 from planner.evaluation.timing import decision_ms
-from planner.objective import MeanBudget
 from planner.planner import Planner
 from planner.replay import replay
 from planner.training_data import TrainingData
+from search.budget import Budget
 from search.errors import BudgetError
 
 __all__ = [
@@ -232,7 +232,7 @@ def _expected_and_actual(
     """What advice before any token expected under a mean budget, and what was met on those problems."""
     count = min(_ASKED, len(context.data))
     questions = context.data.questions[:count]
-    advice = [planner.recommend(question, objective=MeanBudget(one.budget)) for question in questions]
+    advice = [planner.decide(question, budget=Budget(mean_flops=one.budget)) for question in questions]
     flops, accuracy = np.mean([[said.flops, said.accuracy] for said in advice], axis=0)
     met = float(one.flops[:count].mean())
     return {

@@ -5,27 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.availability_filter import AvailabilityFilter
+from planner.budgeting import resolve
+from planner.domains import Assigned, assign
 from planner.planner import Planner
 from planner.server.ask import Ask
-from planner.server.budget import Allowance, Granted
+from planner.server.budget import Granted
 from planner.server.choosing import availability_filter, first_policy, forced
 from planner.server.current import Served
 from planner.server.keys import Key
 from planner.server.receipt import Reason
 from planner.server.refusal import Refusal
-from planner.server.resolved_budget import ResolvedBudget
-from planner.server.rules import Rules
 from planner.server.service import Service
+from search.budget import Budget
 from search.choice import Choice
-from search.grading.registry import DOMAINS, guess_domain
+from search.errors import GradingError
 from search.plan import Plan
 from search.prompts import Prompting
 
-__all__ = ["RequestContext"]
-
-_UNVOTED = Reason(
-    "open_ended", "no domain claims this question, so answers cannot be compared: the policy answers once"
-)
+__all__ = ["RequestContext", "assigned_to", "open_ended", "resolved"]
 
 #: reasons of requests that a policy answers once for itself, as its own server would
 _ONCE = ("open_ended", "policy")
@@ -37,10 +34,10 @@ class RequestContext:
 
     Parameters
     ----------
-    allowance:
+    budget:
         What is granted, within the server's ceiling.
-    domain, voteable:
-        What reads answers, and whether they can be compared at all.
+    domain:
+        What reads answers.
     availability, down:
         Models that are left out, and those of them that failed.
     first:
@@ -55,9 +52,8 @@ class RequestContext:
     granted: Granted
     key: Key
     served: Served
-    allowance: Allowance
+    budget: Budget
     domain: str
-    voteable: bool
     availability: AvailabilityFilter
     down: tuple[str, ...]
     first: str
@@ -70,12 +66,12 @@ class RequestContext:
     ) -> RequestContext:
         """Settle all that can be. Raises Refusal."""
         served, models, rules = service.current.served, service.models, service.rules
-        domain, voteable = _domain(ask, rules, served)
+        assigned = assigned_to(served, ask.question, ask.domain or rules.domain)
         first = first_policy(served, models, ask.policy)
         availability = availability_filter(served, models, ask.policy, ask.prm)
         choice, reason = forced(granted, models, rules, served, first, ask.prm)
-        if choice is None and not voteable:
-            choice, reason = Choice(first, None, Plan.of("cot")), _UNVOTED
+        if choice is None and not assigned.planned:
+            choice, reason = Choice(first, None, Plan.of("cot")), open_ended(assigned)
         return cls(
             response_id,
             endpoint,
@@ -83,9 +79,8 @@ class RequestContext:
             granted,
             key,
             served,
-            granted.allowance.under(rules.ceiling),
-            domain,
-            voteable,
+            granted.budget.within(rules.ceiling),
+            assigned.domain,
             availability,
             models.down,
             first,
@@ -103,27 +98,38 @@ class RequestContext:
         answers_once = self.reason is not None and self.reason.code in _ONCE
         return Prompting() if answers_once else self.planner.prompting(policy)
 
-    def resolve(self, service: Service, allowance: Allowance, waited: float = 0.0) -> ResolvedBudget:
-        """An allowance in the planner's words, ``waited`` seconds after the request came."""
-        seconds = allowance.seconds
-        return ResolvedBudget.of(
-            allowance,
-            self.planner,
-            self.ask.question,
-            price=service.rules.price,
-            prices=service.rules.prices,
-            waited=waited + (0.0 if seconds is None else service.latency.margin(seconds)),
-            shares=self.ask.n,
+    def resolve(self, service: Service, budget: Budget, waited: float = 0.0) -> Budget:
+        """A budget whose caps a ledger can keep, ``waited`` seconds after the request came."""
+        margin = 0.0 if budget.seconds is None else service.latency.margin(budget.seconds)
+        return resolved(
+            service, self.planner, self.ask.question, budget, waited=waited + margin, shares=self.ask.n
         )
 
 
-def _domain(ask: Ask, rules: Rules, served: Served) -> tuple[str, bool]:
-    asked = ask.domain or rules.domain
-    if asked is not None:
-        if asked not in DOMAINS:
-            raise Refusal(f"domain must be one of {', '.join(DOMAINS)}, got {asked!r}", param="domain")
-        return asked, True
-    guessed = guess_domain(ask.question)
-    if guessed is None or guessed.name not in served.planner.domains:
-        return "text", False
-    return guessed.name, True
+def resolved(
+    service: Service,
+    planner: Planner,
+    question: str,
+    budget: Budget,
+    *,
+    waited: float = 0.0,
+    shares: int = 1,
+) -> Budget:
+    """A budget under the server's rules (``planner.budgeting.resolve``). Raises Refusal for money without
+    prices."""
+    if budget.usd is not None and service.rules.prices is None:
+        raise Refusal("a budget in money needs the server's prices, got none", param="budget")
+    return resolve(planner, budget, question, least_price=service.rules.price, waited=waited, shares=shares)
+
+
+def assigned_to(served: Served, question: str, domain: str | None) -> Assigned:
+    """The domain of a question under the planner in use. Raises Refusal for one that nobody knows."""
+    try:
+        return assign(served.planner, question, domain)
+    except GradingError as error:
+        raise Refusal(str(error), param="domain") from error
+
+
+def open_ended(assigned: Assigned) -> Reason:
+    """Why a policy answers once where nothing is planned."""
+    return Reason("open_ended", f"{assigned.reason}: the policy answers once")

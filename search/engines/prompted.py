@@ -27,6 +27,11 @@ class PromptedEngine(Engine):
         self.card = prompting.card(engine.card)
 
     @property
+    def engine(self) -> Engine:
+        """The policy itself, asked plainly."""
+        return self._engine
+
+    @property
     def backend(self) -> str:
         return self._engine.backend
 

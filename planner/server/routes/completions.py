@@ -14,6 +14,7 @@ from planner.server.budget import HEADER, Granted, grant
 from planner.server.keys import Key
 from planner.server.passthrough import Passthrough
 from planner.server.refusal import Refusal
+from planner.server.request_context import assigned_to
 from planner.server.respond import respond, while_connected
 from planner.server.routes.access import Here, Inferrer
 from planner.server.routes.direct import Direct
@@ -22,7 +23,6 @@ from planner.server.service import Service
 from planner.server.shapes import CHAT, COMPLETION, Shape
 from planner.server.stream import EventStream
 from planner.server.work import Answers, Work
-from search.grading.registry import guess_domain
 from search.scoring import together
 
 __all__ = ["router"]
@@ -124,5 +124,4 @@ def _is_open(service: Service, ask: Ask, granted: Granted) -> bool:
     named = ask.domain or service.rules.domain
     if named is not None:
         return False
-    guessed = guess_domain(ask.question)
-    return guessed is None or guessed.name not in service.current.served.planner.domains
+    return not assigned_to(service.current.served, ask.question, None).planned
