@@ -4,7 +4,7 @@
 
 Two planners: the shipped one, and one with 64 choices at its first probe, put together from the shipped one
 (what a choice is worth is irrelevant to speed). Questions of 20, 200 and 2,000 characters, each another text,
-so that nothing is remembered; ``HardCap`` and ``MeanBudget`` in turn. The whole of ``Planner.recommend`` is
+so that nothing is remembered; a cap and a mean budget in turn. The whole of ``Planner.decide`` is
 timed, the explanation is not asked for; then the explanation alone. Warm: the first tenth is not counted.
 
 ``wall`` is what a caller waits, ``cpu`` what this thread works: they differ where other work shares the core.
@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from planner.fitted import Fitted
 from planner.models import shipped
-from planner.objective import HardCap, MeanBudget
 from planner.planner import Planner
 from planner.recommendation import Recommendation
+from search.budget import Budget
 from search.plan import Plan
 
 HERE = Path(__file__).parent
@@ -82,15 +82,15 @@ def rows(name: str, planner: Planner, decisions: int) -> list[str]:
     """Lines of the table."""
     rng = np.random.default_rng(0)
     flops = float(np.median(planner.frontier.flops))
-    objectives = (HardCap(tokens=5000), MeanBudget(flops))
+    objectives = (Budget(tokens=5000), Budget(mean_flops=flops))
     out = []
     for size in (20, 200, 2000):
         texts = [question(size, rng) for _ in range(decisions)]
 
         def decide(i: int, texts: list[str] = texts) -> object:
-            return planner.recommend(texts[i], objective=objectives[i % 2])
+            return planner.decide(texts[i], budget=objectives[i % 2])
 
-        advice = planner.recommend(texts[0], objective=objectives[0])
+        advice = planner.decide(texts[0], budget=objectives[0])
 
         def explain(_: int, advice: Recommendation = advice) -> object:
             return advice.why

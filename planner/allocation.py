@@ -8,7 +8,7 @@ left buys whatever it still can, on a hull or below.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from planner.fitted import Fitted
 from planner.matrix import question_features
-from planner.objective import Unit
+from search.budget import Unit
 from search.choice import Choice
 from search.errors import BudgetError
 
@@ -36,7 +36,7 @@ class Allocation:
         (Q,) expected, calibrated; logical costs.
     price:
         Accuracy per unit of budget that the first step left out would have bought, 0 if none was. Deciding
-        the same questions in stages under ``Price(price, unit)`` spends about as much, and better.
+        the same questions in stages at that price, per unit, spends about as much, and better.
     """
 
     choices: tuple[Choice, ...]
@@ -44,6 +44,18 @@ class Allocation:
     tokens: Floats
     flops: Floats
     price: float
+
+    def __len__(self) -> int:
+        return len(self.choices)
+
+    def __iter__(self) -> Iterator[Choice]:
+        return iter(self.choices)
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{choice}: right {accuracy:.2f}, {tokens:.0f} tokens"
+            for choice, accuracy, tokens in zip(self.choices, self.accuracy, self.tokens, strict=True)
+        )
 
 
 def allocate(planner: Fitted, questions: Sequence[str], budget: float, unit: Unit = "flops") -> Allocation:

@@ -8,15 +8,19 @@ does the work and tells a listener about it (``planner.events``).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from planner.availability_filter import AvailabilityFilter
+from planner.budgeting import resolve
+from planner.deadline_filter import DeadlineFilter
 from planner.decision_filter import DecisionFilter
 from planner.domains import PLAIN, Assigned, assign
 from planner.events import Decided, EndReason, Left, Listener, Lost, Probed
 from planner.labels import Probe
-from planner.objective import HardCap, Objective
+from planner.latency import Latency, Work
 from planner.planner import Planner
 from planner.recommendation import Recommendation
 from planner.request_run import RequestRun, Settings
@@ -25,14 +29,17 @@ from planner.stopping import EarlyStopping
 from search.budget import UNLIMITED, Budget, Prices
 from search.cards import ModelCard
 from search.choice import Choice
-from search.errors import EngineError, RewardError
+from search.errors import ArtefactError, EngineError, RewardError
 from search.grading.registry import domain as grading
 from search.grouping import GRACE, grouped
+from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
-from search.sync import run_sync
 
-__all__ = ["Settings", "Solution", "StageRecord", "perform", "solve", "solve_sync"]
+__all__ = ["Settings", "Solution", "StageRecord", "perform", "solve"]
+
+#: a vote that what is missing cannot change any more ends
+_SETTLED = EarlyStopping()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,14 @@ class Solution:
     before it counted in; ``spend`` is what it took, ``usd`` in money where there are prices. ``chosen``
     indexes ``candidates``. ``ended`` says why drawing ended early, ``lost`` which models failed on the way.
     ``domain`` is what read the answers; ``reason`` says why nothing was planned, "" where something was.
+
+    >>> import planner
+    >>> lab = planner.load("lab")
+    >>> found = lab.solve("What is (13+64)+80?", tokens=800)
+    >>> found.answer, found.spend.tokens <= 800
+    ('157', True)
+    >>> print(found)
+    157 (lab-policy-l x - x cot(), 39 tokens)
     """
 
     answer: str | None
@@ -70,50 +85,62 @@ class Solution:
     domain: str = PLAIN
     reason: str = ""
 
+    def __str__(self) -> str:
+        answer = self.answer if self.answer is not None else f"no answer ({self.outcome})"
+        told = f"{answer} ({self.choice}, {self.spend.tokens:,} tokens)"
+        return f"{told}; {self.reason}" if self.reason else told
+
 
 async def solve(
     question: str | Problem,
     planner: Planner,
     settings: Settings,
     *,
-    objective: Objective,
-    cap: HardCap | None = None,
-    budget: Budget | None = None,
-    prices: Prices | None = None,
+    budget: Budget,
     domain: str | None = None,
+    choice: Choice | None = None,
     seed: int = 0,
-    voteable: bool = True,
     abstain_below: float = 0.0,
     allow_foreign: bool = False,
+    prices: Mapping[str, Prices] | Prices | None = None,
+    latency: Latency | None = None,
+    load: Callable[[], int] = lambda: 1,
+    availability: AvailabilityFilter | None = None,
     decision_filter: DecisionFilter | None = None,
-    early_stopping: EarlyStopping | None = None,
+    early_stopping: EarlyStopping | None = _SETTLED,
     listener: Listener | None = None,
 ) -> Solution:
-    """Answer a question.
+    """Answer a question: the one path of the Python API, the command line and the server.
 
     Parameters
     ----------
     question:
-        A text, with its ``domain`` (which reads answers), or a problem.
-    domain:
-        Of a text. None: the planner says it, and a text that is foreign to it gets one plain answer, with
-        the reason in ``Solution.reason``. A problem brings its own.
-    voteable:
-        False where answers cannot be compared: then there is one plain answer.
+        A text, or a problem, which brings its domain.
     settings:
         Must hold every policy x PRM pair that the planner may choose; plans without a PRM run in the
         setting (policy, None) or, without one, in any setting of the policy.
-    budget, prices:
-        Hard caps beside those of ``objective`` and ``cap``: a deadline, money.
+    domain:
+        What reads answers of a text. None: the planner says it (``planner.domains``), and a text that is
+        foreign to it gets one plain answer, with the reason in ``Solution.reason``.
+    choice:
+        Run this instead of what the planner would choose: nothing is expected of it (NaN).
     seed:
         Determines every draw where the engine promises so.
     abstain_below:
         Stop where no affordable plan is expected to be right this often; the answer is then the vote over
         what a probe showed, if there was one.
+    prices:
+        Needed for a budget in money.
+    latency, load:
+        Under a deadline, what is known of how long choices take, and how many requests are worked on; what
+        this request takes is learned from. None: decisions leave the time to the deadline itself.
+    availability:
+        Models that are left out.
     decision_filter:
-        Filters decisions (``planner.decision_filter``).
+        Filters decisions further (``planner.decision_filter``).
     early_stopping:
-        When drawing for the final vote stops early. None draws all, so that a run repeats exactly.
+        When drawing for the final vote stops early: by default when what is missing cannot change it. None
+        draws all.
     listener:
         Hears of everything as it happens, and of ``Left`` where this raises.
 
@@ -123,33 +150,36 @@ async def solve(
     the planner was not learned from or a pair that is missing, BudgetError when not even the cheapest choice
     fits a cap, EngineError when the policy fails before any answer can be read.
     """
-    assigned, problem = _assigned(planner, question, domain, voteable)
     planner.check(_cards(settings), allow_foreign=allow_foreign)
-    if assigned.reason:  # what the policies are asked with was made for the planner's own questions
-        settings = plainly(settings)
-    limits = [
-        limit for limit in (objective if isinstance(objective, HardCap) else None, cap) if limit is not None
-    ]
-    whole = _budget(limits, budget)
-    run = RequestRun(
-        problem, settings, whole, seed, prices=prices, listener=listener, early_stopping=early_stopping
-    )
-    asked = _Asked(problem, objective, cap, assigned.planned, abstain_below, decision_filter)
-    try:
-        solution = await _Staged(run, planner, asked).solve()
-        return replace(solution, domain=problem.domain, reason=assigned.reason)
-    except BaseException:
-        run.tell(Left(run.spend))
-        raise
-
-
-def _assigned(
-    planner: Planner, question: str | Problem, domain: str | None, voteable: bool
-) -> tuple[Assigned, Problem]:
-    if isinstance(question, Problem):
-        return Assigned(question.domain, voteable), question
-    assigned = assign(planner, question, domain) if voteable else Assigned(domain or PLAIN, False)
-    return assigned, Problem("request", "", assigned.domain, question)
+    assigned, problem = _assigned(planner, question, domain, choice)
+    if not assigned.planned and choice is None:
+        choice, settings = _plain_answer(planner, settings, availability), plainly(settings)
+    budget = resolve(planner, budget, problem.question)
+    if choice is not None:
+        found = await perform(
+            problem,
+            choice,
+            settings,
+            budget=budget,
+            prices=prices,
+            seed=seed,
+            early_stopping=early_stopping,
+            listener=listener,
+        )
+    else:
+        run = RequestRun(
+            problem, settings, budget, seed, prices=prices, listener=listener, early_stopping=early_stopping
+        )
+        filtered = _filter(budget, latency, load, availability, decision_filter)
+        asked = _Asked(problem, budget, prices, abstain_below, filtered)
+        try:
+            found = await _Staged(run, planner, asked).solve()
+        except BaseException:
+            run.tell(Left(run.spend))
+            raise
+    if latency is not None:
+        _observe(latency, found, load())
+    return replace(found, domain=problem.domain, reason=assigned.reason)
 
 
 async def perform(
@@ -158,15 +188,16 @@ async def perform(
     settings: Settings,
     *,
     budget: Budget = UNLIMITED,
-    prices: Prices | None = None,
-    domain: str = "text",
+    prices: Mapping[str, Prices] | Prices | None = None,
+    domain: str = PLAIN,
     seed: int = 0,
     early_stopping: EarlyStopping | None = None,
     listener: Listener | None = None,
 ) -> Solution:
     """Answer a question by a choice that is given, with no planner: nothing is expected (NaN).
 
-    Parameters and errors as ``solve`` has them; a PRM that fails raises RewardError.
+    Parameters and errors as ``solve`` has them, but all is drawn unless ``early_stopping`` says otherwise,
+    and a PRM that fails raises RewardError.
     """
     problem = question if isinstance(question, Problem) else Problem("request", "", domain, question)
     run = RequestRun(
@@ -178,38 +209,65 @@ async def perform(
         run.tell(Left(run.spend))
         raise
     unknown = float("nan")
-    solution = _solution(run, result, choice, (), (unknown, unknown, unknown), ())
-    return replace(solution, domain=problem.domain)
+    found = _solution(run, result, choice, (), (unknown, unknown, unknown), ())
+    return replace(found, domain=problem.domain)
 
 
-def solve_sync(
-    question: str | Problem,
-    planner: Planner,
-    settings: Settings,
-    *,
-    objective: Objective,
-    cap: HardCap | None = None,
-    domain: str | None = None,
-    seed: int = 0,
-    voteable: bool = True,
-    abstain_below: float = 0.0,
-    allow_foreign: bool = False,
-) -> Solution:
-    """``solve`` for callers without a loop; it also works inside a running one (a notebook)."""
-    return run_sync(
-        solve(
-            question,
-            planner,
-            settings,
-            objective=objective,
-            cap=cap,
-            domain=domain,
-            seed=seed,
-            voteable=voteable,
-            abstain_below=abstain_below,
-            allow_foreign=allow_foreign,
+def _assigned(
+    planner: Planner, question: str | Problem, domain: str | None, choice: Choice | None
+) -> tuple[Assigned, Problem]:
+    """Whose question it is. Whoever names the choice may name any domain, that of open questions too."""
+    if isinstance(question, Problem):
+        return Assigned(question.domain, True), question
+    if choice is not None and domain is not None:
+        assigned = Assigned(domain, True)
+    else:
+        assigned = assign(planner, question, domain)
+    return assigned, Problem("request", "", assigned.domain, question)
+
+
+def _plain_answer(planner: Planner, settings: Settings, availability: AvailabilityFilter | None) -> Choice:
+    """One greedy answer of the policy that the planner begins with, or of the first that is there."""
+    first = planner.stages[0].probe.policy
+    there = dict.fromkeys(policy for policy, _ in settings)
+    plain = [Choice(policy, None, Plan.of("cot")) for policy in sorted(there, key=lambda name: name != first)]
+    left = [one for one in plain if availability is None or not availability.excludes(one)]
+    if not left:
+        raise ArtefactError(f"a plain answer needs a policy that is there, got none of {', '.join(there)}")
+    return left[0]
+
+
+def _filter(
+    budget: Budget,
+    latency: Latency | None,
+    load: Callable[[], int],
+    availability: AvailabilityFilter | None,
+    decision_filter: DecisionFilter | None,
+) -> DecisionFilter | None:
+    """Without what is excluded, within the deadline, and as the caller wants it further."""
+    filtered = decision_filter
+    if latency is not None and budget.seconds is not None and math.isfinite(budget.seconds):
+        ends = time.monotonic() + budget.seconds
+        filtered = DeadlineFilter(
+            latency, lambda: max(0.0, ends - time.monotonic()), load, filtered or DecisionFilter()
         )
-    )
+    if availability is None:
+        return filtered
+    return availability.wrapping(filtered or DecisionFilter())
+
+
+def _observe(latency: Latency, found: Solution, load: int) -> None:
+    """Let the latency model see what each stage took."""
+    if found.ended == EndReason.POLICY_FAILED:
+        return  # it was waited for, not worked with
+    for record in found.stages:
+        probe, drawn = record.advice.probe, record.probe.samples
+        if probe is None:
+            work = Work.of(record.advice.choice, drawn)
+        else:
+            work = Work(probe.policy, probe.prm, max(1, probe.samples - drawn), False)
+        # what was cut off tells too: so many tokens took so long
+        latency.observe(work, record.spend.tokens, record.spend.seconds, load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +275,8 @@ class _Asked:
     """What a request asks for."""
 
     problem: Problem
-    objective: Objective
-    cap: HardCap | None
-    voteable: bool
+    budget: Budget
+    prices: Mapping[str, Prices] | Prices | None
     abstain_below: float
     decision_filter: DecisionFilter | None
 
@@ -270,37 +327,31 @@ class _Staged:
     # ---- deciding
 
     def _first(self) -> Recommendation:
-        asked = self._asked
-        objective = asked.objective
-        advice = self._planner.recommend(
-            asked.problem.question,
-            objective=_less(objective, self._before) if isinstance(objective, HardCap) else objective,
-            cap=None if asked.cap is None else _less(asked.cap, self._before),
-            domain=asked.problem.domain,
-            voteable=asked.voteable,
-            abstain_below=asked.abstain_below,
-            decision_filter=self._decision_filter,
-        )
-        return self._announce(advice)
+        return self._announce(self._decided())
 
     async def _next(self, candidates: Sequence[Candidate]) -> Recommendation:
         asked, reader = self._asked, grading(self._asked.problem.domain)
         answers = [candidate.answer for candidate in candidates]
         seconds = max(self._run.seconds_left, GRACE)
         groups = await grouped(asked.problem, reader, answers, seconds=seconds)
-        advice = self._planner.decide(
+        return self._announce(self._decided(candidates, groups))
+
+    def _decided(
+        self, candidates: Sequence[Candidate] = (), groups: Sequence[int] | None = None
+    ) -> Recommendation:
+        asked = self._asked
+        return self._planner.decide(
             asked.problem.question,
-            self._probe,
+            self._probe if candidates else None,
             candidates,
-            objective=asked.objective,
-            cap=asked.cap,
-            spent=self._run.spend,
+            budget=asked.budget,
+            prices=asked.prices,
+            spent=self._run.spend if candidates else self._before,
             groups=groups,
             domain=asked.problem.domain,
             abstain_below=asked.abstain_below,
             decision_filter=self._decision_filter,
         )
-        return self._announce(advice)
 
     def _announce(self, advice: Recommendation) -> Recommendation:
         self._run.tell(Decided(len(self._records), self._probe, advice, self._run.spend))
@@ -392,28 +443,6 @@ def _solution(
 def _gone(run: RequestRun, prms: tuple[str, ...]) -> tuple[str, ...]:
     """The models that failed: these PRMs, and the policy."""
     return prms if run.failed is None else (*prms, run.failed)
-
-
-def _budget(limits: Sequence[HardCap], beside: Budget | None) -> Budget:
-    """The tightest of all caps."""
-    tokens = [limit.tokens for limit in limits if limit.tokens is not None]
-    flops = [limit.flops for limit in limits if limit.flops is not None]
-    if beside is not None:
-        tokens += [] if beside.tokens is None else [beside.tokens]
-        flops += [] if beside.flops is None else [beside.flops]
-    seconds = None if beside is None else beside.seconds
-    usd = None if beside is None else beside.usd
-    if not tokens and not flops and seconds is None and usd is None:
-        return UNLIMITED
-    return Budget(min(tokens, default=None), min(flops, default=None), seconds, usd)
-
-
-def _less(cap: HardCap, spent: Spend) -> HardCap:
-    """What is left of a cap."""
-    return HardCap(
-        None if cap.tokens is None else max(0, cap.tokens - spent.tokens),
-        None if cap.flops is None else max(0.0, cap.flops - spent.flops),
-    )
 
 
 def _minus(after: Spend, before: Spend) -> Spend:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.objective import MeanBudget
+from search.budget import Unit
 from search.errors import ArtefactError
 
 __all__ = ["Frontier"]
@@ -33,17 +33,17 @@ class Frontier:
         if not all(np.isfinite(part).all() for part in parts) or (np.diff(self.prices) <= 0).any():
             raise ArtefactError("a frontier needs finite numbers at ascending prices, got others")
 
-    def price_of(self, budget: MeanBudget, share: float) -> float:
-        """The price at which the mean cost meets the budget.
+    def price_of(self, mean: float, share: float, unit: Unit = "flops") -> float:
+        """The price at which requests cost ``mean`` of ``unit`` on average.
 
         Between two prices of the grid, requests are split at random (``share`` in [0, 1) is the request's
         draw), so that the mean is met exactly.
         """
-        cost = np.minimum.accumulate(self.flops if budget.unit == "flops" else self.tokens)
-        if budget.amount >= cost[0]:
+        cost = np.minimum.accumulate(self.flops if unit == "flops" else self.tokens)
+        if mean >= cost[0]:
             return float(self.prices[0])
-        if budget.amount <= cost[-1]:
+        if mean <= cost[-1]:
             return float(self.prices[-1])
-        right = int(np.argmax(cost < budget.amount))
-        weight = (cost[right - 1] - budget.amount) / (cost[right - 1] - cost[right])
+        right = int(np.argmax(cost < mean))
+        weight = (cost[right - 1] - mean) / (cost[right - 1] - cost[right])
         return float(self.prices[right] if share < weight else self.prices[right - 1])

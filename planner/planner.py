@@ -1,36 +1,47 @@
-"""The planner: decides before any token is spent, and again after each probe.
+"""The planner: says how much a question is worth, before any token is spent and again after each probe.
 
-    Planner.load("models/lab-planner").recommend("What is 3 + 4 * 2?", objective=HardCap(tokens=500))
+    >>> import planner
+    >>> lab = planner.load("lab")
+    >>> print(lab.recommend("What is (13+64)+80?", tokens=800).choice)
+    lab-policy-l x - x cot()
 
-It writes no tokens itself (``planner.executor`` does) and knows no engine.
+It decides by itself and knows no engine; ``planner.solving`` answers with the models it is given.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner import artefact
+from planner import artefact, budgeting
 from planner.advice import advise, calibrated, one_greedy_answer, unaffordable
 from planner.allocation import Allocation, allocate
-from planner.decision import Rule, decide
+from planner.decision import decide
 from planner.decision_filter import DecisionFilter
 from planner.domains import assign
 from planner.features.probe import ProbeSamples
 from planner.fitted import Fitted
 from planner.labels import Probe
 from planner.matrix import probe_features, question_features
-from planner.objective import HardCap, MeanBudget, Objective, Price, TargetAccuracy, Unit
 from planner.recommendation import Recommendation
 from planner.stages import Stage
+from search.budget import Budget, BudgetWords, Prices
 from search.cards import ModelCard
-from search.errors import ArtefactError
+from search.errors import ArtefactError, BudgetError
+from search.problem import Problem
 from search.result import Candidate, Spend
+from search.sync import on_this_loop, run_aside, run_sync
+
+if TYPE_CHECKING:
+    from planner.events import Listener
+    from planner.executor import Solution
+    from planner.solving import ModelsGiven, Solver
+    from planner.stream import Stream
 
 __all__ = ["Planner"]
 
@@ -41,9 +52,22 @@ _DRIFT = 0.15
 
 
 class Planner(Fitted):
-    """A fitted planner that decides. ``Fitted`` says what it consists of."""
+    """A fitted planner: recommends, and solves with the models it was given.
 
-    __slots__ = ()
+    Made by ``planner.load`` or ``planner.fit``; ``Fitted`` says what it consists of, and ``card`` what it was
+    learned from and how good it is.
+
+    >>> import planner
+    >>> lab = planner.load("lab")
+    >>> lab.domains
+    ('arithmetic', 'chemistry', 'code', 'puzzle')
+    >>> lab.card["problems"] > 0
+    True
+    """
+
+    __slots__ = ("_solver",)
+
+    _solver: Solver
 
     # ---- keeping
 
@@ -82,81 +106,274 @@ class Planner(Fitted):
         self,
         question: str,
         *,
-        objective: Objective,
-        cap: HardCap | None = None,
+        budget: Budget | None = None,
         domain: str | None = None,
-        voteable: bool = True,
+        prices: Mapping[str, Prices] | Prices | None = None,
         abstain_below: float = 0.0,
-        decision_filter: DecisionFilter | None = None,
+        **words: Unpack[BudgetWords],
     ) -> Recommendation:
         """Advice before any token is spent.
 
         Parameters
         ----------
-        cap:
-            A hard cap beside a mean budget, a target or a price.
+        budget, words:
+            ``budget=Budget(tokens=800)``, or its fields as keywords: ``tokens=800``.
         domain:
-            What the question belongs to. None: the domain model says it, where there is one, and for a
-            foreign question the advice is ``cot()`` with the reason as a warning. A domain that the planner
-            was not learned from is planned for, with a warning.
-        voteable:
-            False where answers cannot be compared (open-ended chat): then the advice is ``cot()``.
+            What the question belongs to. None: the planner says it (``planner.domains``), and for a question
+            that is foreign to it the advice is one greedy answer, with the reason as a warning.
+        prices:
+            Needed for a budget in money.
         abstain_below:
             Advise to abstain where no affordable plan is expected to be right this often.
-        decision_filter:
-            Bends the decision (``planner.decision_filter``).
 
-        Raises BudgetError when not even the cheapest choice fits a cap.
+        Raises BudgetError for a budget that contradicts itself, and when not even the cheapest choice fits.
+
+        >>> import planner
+        >>> advice = planner.load("lab").recommend("With 12,9,20,5 reach 18", tokens=800)
+        >>> advice.tokens_p90 <= 800
+        True
         """
-        first, paid = self.stages[0], Spend()
-        asks = voteable and domain is None and self.domain_model is not None
-        reason = assign(self, question).reason if asks else ""
-        if reason or not voteable:
-            menu = first.menu(self.features(first, question, None), _size(question))
-            return one_greedy_answer(first, menu, reason)
-        return self._decide(
-            first, question, None, objective, cap, paid, domain, abstain_below, decision_filter
+        asked = Budget.of(budget, words)
+        assigned = assign(self, question, domain or self.default_domain)
+        if not assigned.planned:
+            return self.plain_advice(question, assigned.reason)
+        return self.decide(
+            question, budget=asked, prices=prices, domain=assigned.domain, abstain_below=abstain_below
         )
 
     def decide(
         self,
         question: str,
-        probe: Probe,
-        candidates: Sequence[Candidate],
+        probe: Probe | None = None,
+        candidates: Sequence[Candidate] = (),
         *,
-        objective: Objective,
-        cap: HardCap | None = None,
+        budget: Budget,
+        prices: Mapping[str, Prices] | Prices | None = None,
         spent: Spend | None = None,
         groups: Sequence[int] | None = None,
         domain: str | None = None,
         abstain_below: float = 0.0,
         decision_filter: DecisionFilter | None = None,
     ) -> Recommendation:
-        """Advice after a probe.
+        """The decision before a probe (None) or after it, whosever question it is.
 
         Parameters
         ----------
         candidates:
             What the probe showed.
         spent:
-            What has been paid, out of the cap too.
+            What has been paid, out of the budget too.
         groups:
             Which answers are equal (``search.votes.group``); None: equal texts are.
+        domain:
+            Only checked against what the planner was learned from.
         decision_filter:
-            As ``recommend`` takes it.
+            Bends the decision (``planner.decision_filter``).
+
+        Raises as ``recommend`` does, and ValueError for a probe that the planner was not fitted for.
         """
-        stage = self.stage(probe)
-        if len(candidates) != probe.samples:
-            raise ValueError(f"a probe of {probe} shows {probe.samples} candidates, got {len(candidates)}")
-        samples = ProbeSamples.of(candidates, groups=groups, scored=probe.prm is not None)
-        paid = spent or Spend()
-        return self._decide(
-            stage, question, samples, objective, cap, paid, domain, abstain_below, decision_filter
+        stage = self.stages[0] if probe is None else self.stage(probe)
+        samples = None
+        if probe is not None:
+            if len(candidates) != probe.samples:
+                raise ValueError(
+                    f"a probe of {probe} shows {probe.samples} candidates, got {len(candidates)}"
+                )
+            samples = ProbeSamples.of(candidates, groups=groups, scored=probe.prm is not None)
+        features = self.features(stage, question, samples)
+        menu = stage.menu(features, _size(question))
+        if decision_filter is not None:
+            menu = decision_filter.menu(stage, menu)
+        rule = budgeting.rule(self, budget, question, spent=spent, prices=prices)
+        if rule.target is not None:
+            menu = calibrated(stage, menu)
+        option = int(decide(menu, rule)[0])
+        if option < 0:
+            raise unaffordable(stage, menu, rule)
+        propensity = 1.0
+        if decision_filter is not None:
+            option, propensity = decision_filter.pick(stage, menu, rule, option)
+        warnings = self._warn(stage, features, domain)
+        advice = advise(stage, menu, rule, option, features, warnings=warnings, abstain_below=abstain_below)
+        return advice if propensity == 1.0 else replace(advice, propensity=propensity)
+
+    def plain_advice(self, question: str, reason: str = "") -> Recommendation:
+        """The advice for a question that nothing is planned for, by ``reason``: one greedy answer."""
+        stage = self.stages[0]
+        return one_greedy_answer(
+            stage, stage.menu(self.features(stage, question, None), _size(question)), reason
         )
 
-    def allocate(self, questions: Sequence[str], budget: float, unit: Unit = "flops") -> Allocation:
-        """Spread one budget over a batch by marginal gain; see ``planner.allocation``."""
-        return allocate(self, questions, budget, unit)
+    def allocate(
+        self, questions: Sequence[str], *, budget: Budget | None = None, **words: Unpack[BudgetWords]
+    ) -> Allocation:
+        """Spread one budget, in FLOPs or in tokens, over a batch by marginal gain.
+
+        See ``planner.allocation``. Raises BudgetError for any other budget, and for one that is too small.
+
+        >>> import planner
+        >>> shared = planner.load("lab").allocate(["What is 3 + 4?", "With 12,9,20,5 reach 18"], flops=2e9)
+        >>> len(shared.choices), float(shared.flops.sum()) <= 2e9
+        (2, True)
+        """
+        asked = Budget.of(budget, words)
+        if len(asked.given) != 1 or (asked.flops is None and asked.tokens is None):
+            raise BudgetError(f"a batch shares one budget in flops or in tokens, got {asked}")
+        if asked.flops is not None:
+            return allocate(self, questions, asked.flops, "flops")
+        return allocate(self, questions, float(asked.tokens or 0), "tokens")
+
+    def stream(
+        self, *, budget: Budget | None = None, horizon: int = 64, **words: Unpack[BudgetWords]
+    ) -> Stream:
+        """A stream of requests whose mean cost stays at a budget: ``mean_flops`` or ``mean_tokens``.
+
+        What a request took beyond the mean is made up over the next ``horizon`` requests. See
+        ``planner.stream``.
+
+        >>> import planner
+        >>> stream = planner.load("lab").stream(mean_flops=4e8)
+        >>> stream.solve("What is (13+64)+80?").answer, stream.requests
+        ('157', 1)
+        """
+        from planner.stream import Stream
+
+        return Stream(self, Budget.of(budget, words), horizon=horizon)
+
+    # ---- answering
+
+    def with_models(
+        self,
+        models: ModelsGiven = None,
+        *,
+        domain: str | None = None,
+        prices: Mapping[str, Prices] | Prices | None = None,
+        threads: int = 1,
+    ) -> Planner:
+        """The same planner, which solves with these models; see ``planner.load``."""
+        from planner.solving import Solver
+
+        bound = Planner(*(getattr(self, field.name) for field in fields(Fitted)))
+        solver = Solver(bound, models, domain=domain, prices=prices, threads=threads)
+        object.__setattr__(bound, "_solver", solver)  # a planner's numbers are frozen
+        return bound
+
+    @property
+    def solver(self) -> Solver:
+        """What ``solve`` runs on: the models, which are opened when first needed."""
+        from planner.solving import Solver
+
+        found: Solver | None = getattr(self, "_solver", None)
+        if found is None:
+            found = Solver(self, None)
+            object.__setattr__(self, "_solver", found)
+        return found
+
+    @property
+    def default_domain(self) -> str | None:
+        """The domain of questions that name none; None: the planner says it."""
+        found: Solver | None = getattr(self, "_solver", None)
+        return None if found is None else found.domain
+
+    def solve(
+        self,
+        question: str | Problem,
+        *,
+        budget: Budget | None = None,
+        on_event: Listener | None = None,
+        domain: str | None = None,
+        seed: int = 0,
+        prices: Mapping[str, Prices] | Prices | None = None,
+        abstain_below: float = 0.0,
+        without: Collection[str] = (),
+        stop_early: bool = True,
+        **words: Unpack[BudgetWords],
+    ) -> Solution:
+        """Plan a question, probe, decide again, run the chosen plan and answer.
+
+        Works inside a running loop too (a notebook), and waits there.
+
+        Parameters
+        ----------
+        budget, words:
+            As ``recommend`` takes them.
+        on_event:
+            Hears of everything as it happens (``planner.events``), in another thread.
+        domain:
+            What the question belongs to; None: the planner says it. A question that is foreign to the
+            planner gets one plain answer, and ``Solution.reason`` says why.
+        seed:
+            Determines every draw where the engine promises so.
+        prices:
+            Needed for a budget in money; default: those that the planner was loaded with.
+        abstain_below:
+            Stop where no affordable plan is expected to be right this often.
+        without:
+            Policies and PRMs that are left out.
+        stop_early:
+            End drawing when what is missing cannot change the vote any more; False draws all.
+
+        Raises BudgetError, and EngineError where the policy fails before any answer can be read.
+
+        >>> import planner
+        >>> print(planner.load("lab").solve("What is (13+64)+80?", tokens=800).answer)
+        157
+        """
+        return run_sync(
+            self.solver.solve(
+                question,
+                Budget.of(budget, words),
+                domain=domain,
+                seed=seed,
+                prices=prices,
+                abstain_below=abstain_below,
+                without=without,
+                stop_early=stop_early,
+                listener=on_event,
+            )
+        )
+
+    async def asolve(
+        self,
+        question: str | Problem,
+        *,
+        budget: Budget | None = None,
+        on_event: Listener | None = None,
+        domain: str | None = None,
+        seed: int = 0,
+        prices: Mapping[str, Prices] | Prices | None = None,
+        abstain_below: float = 0.0,
+        without: Collection[str] = (),
+        stop_early: bool = True,
+        **words: Unpack[BudgetWords],
+    ) -> Solution:
+        """As ``solve``, for callers that have a loop: it is free meanwhile, and ``on_event`` is called on it.
+
+        >>> import asyncio, planner
+        >>> lab = planner.load("lab")
+        >>> asyncio.run(lab.asolve("What is (13+64)+80?", seconds=60)).domain
+        'arithmetic'
+        """
+        heard = None if on_event is None else on_this_loop(on_event)
+        return await run_aside(
+            self.solver.solve(
+                question,
+                Budget.of(budget, words),
+                domain=domain,
+                seed=seed,
+                prices=prices,
+                abstain_below=abstain_below,
+                without=without,
+                stop_early=stop_early,
+                listener=heard,
+            )
+        )
+
+    def close(self) -> None:
+        """Free the models; ``solve`` opens them again."""
+        run_sync(self.solver.close())
+
+    # ---- what it knows
 
     def stage(self, probe: Probe) -> Stage:
         """The stage that decides after ``probe``. Raises ValueError for a probe it was not fitted for."""
@@ -174,61 +391,7 @@ class Planner(Fitted):
             return known
         return np.concatenate([known, probe_features(samples, stage.probe.prm is not None)], axis=1)
 
-    def rule(self, objective: Objective, cap: HardCap | None, spent: Spend, question: str) -> Rule:
-        """An objective in the terms of the decision rule."""
-        limits = [
-            limit
-            for limit in (objective if isinstance(objective, HardCap) else None, cap)
-            if limit is not None
-        ]
-        tokens = min(
-            (limit.tokens - spent.tokens for limit in limits if limit.tokens is not None), default=np.inf
-        )
-        flops = min(
-            (limit.flops - spent.flops for limit in limits if limit.flops is not None), default=np.inf
-        )
-        per_flop = float(self.frontier.tokens.sum() / max(self.frontier.flops.sum(), 1e-300))
-        # a hair of a price, so that nothing is spent on gains too small to be measured
-        price, unit, target = float(self.frontier.prices[0]), "flops", None
-        if isinstance(objective, Price):
-            price, unit = objective.price, objective.unit
-        elif isinstance(objective, MeanBudget):
-            price = self.frontier.price_of(objective, _draw(question))
-        elif isinstance(objective, TargetAccuracy):
-            target = objective.accuracy
-        # prices per token apply to looks through the tokens that a FLOP stands for
-        return Rule(price, unit, per_flop, float(tokens), float(flops), target)
-
     # ---- inside
-
-    def _decide(
-        self,
-        stage: Stage,
-        question: str,
-        samples: ProbeSamples | None,
-        objective: Objective,
-        cap: HardCap | None,
-        spent: Spend,
-        domain: str | None,
-        abstain_below: float,
-        decision_filter: DecisionFilter | None,
-    ) -> Recommendation:
-        features = self.features(stage, question, samples)
-        menu = stage.menu(features, _size(question))
-        if decision_filter is not None:
-            menu = decision_filter.menu(stage, menu)
-        rule = self.rule(objective, cap, spent, question)
-        if rule.target is not None:
-            menu = calibrated(stage, menu)
-        option = int(decide(menu, rule)[0])
-        if option < 0:
-            raise unaffordable(stage, menu, rule)
-        propensity = 1.0
-        if decision_filter is not None:
-            option, propensity = decision_filter.pick(stage, menu, rule, option)
-        warnings = self._warn(stage, features, domain)
-        advice = advise(stage, menu, rule, option, features, warnings=warnings, abstain_below=abstain_below)
-        return advice if propensity == 1.0 else replace(advice, propensity=propensity)
 
     def _warn(self, stage: Stage, features: Floats, domain: str | None) -> tuple[str, ...]:
         warnings = []
@@ -244,11 +407,3 @@ class Planner(Fitted):
 
 def _size(question: str) -> Floats:
     return np.array([float(len(question))])
-
-
-def _draw(question: str) -> float:
-    """A number in [0, 1) that a question always gets."""
-    return (
-        int.from_bytes(hashlib.blake2b(question.encode("utf-8", "replace"), digest_size=6).digest(), "big")
-        / 2**48
-    )

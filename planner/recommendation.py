@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -55,6 +56,10 @@ class Recommendation:
         Probability with which this was advised, in (0, 1]; below 1.0 only where something explores.
     features:
         (F,) what the stage saw; None where it did not look.
+
+    >>> import planner
+    >>> print(planner.load("lab").recommend("What is (13+64)+80?", tokens=800))
+    lab-policy-l x - x cot(): right 1.00, 40 tokens
     """
 
     choice: Choice
@@ -71,6 +76,15 @@ class Recommendation:
     explain: Callable[[], tuple[Reason, ...]] = field(default=tuple, repr=False, compare=False)
     propensity: float = 1.0
     features: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        accuracy = "accuracy unknown" if math.isnan(self.accuracy) else f"right {self.accuracy:.2f}"
+        told = f"{self.choice}: {accuracy}, {self.tokens:.0f} tokens"
+        if self.abstain:
+            told = f"abstain; the best is {told}"
+        if self.probe is not None:
+            told += f"; first {self.probe}"
+        return "; ".join([told, *self.warnings])
 
     @property
     def why(self) -> tuple[Reason, ...]:

@@ -59,7 +59,7 @@ class RequestRun:
         budget: Budget,
         seed: int,
         *,
-        prices: Prices | None = None,
+        prices: Mapping[str, Prices] | Prices | None = None,
         listener: Listener | None = None,
         early_stopping: EarlyStopping | None = None,
         clock: Callable[[], float] = time.monotonic,

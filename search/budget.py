@@ -23,59 +23,206 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
+from typing import Any, Literal, TypedDict
 
 from search.cards import ModelCard
 from search.errors import BudgetError
 from search.result import Spend
 
-__all__ = ["UNLIMITED", "Budget", "Ledger", "Prices", "Reservation"]
+__all__ = ["AIMS", "CAPS", "UNLIMITED", "Budget", "BudgetWords", "Ledger", "Prices", "Reservation", "Unit"]
+
+#: what means and prices are counted in
+Unit = Literal["flops", "tokens"]
+
+#: fields of a budget that limit what a request spends
+CAPS = ("tokens", "flops", "seconds", "usd", "samples")
+#: fields that say what it spends for, of which a budget has one at most
+AIMS = ("mean_flops", "mean_tokens", "accuracy", "price")
 
 
-@dataclass(frozen=True, slots=True)
+class BudgetWords(TypedDict, total=False):
+    """The words of a budget as keyword arguments: the fields of ``Budget``."""
+
+    tokens: int | None
+    flops: float | None
+    seconds: float | None
+    usd: float | None
+    samples: int | None
+    mean_flops: float | None
+    mean_tokens: float | None
+    accuracy: float | None
+    price: float | None
+    price_unit: Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Budget:
-    """Hard caps on what one request may spend. A field left out caps nothing.
+    """What one request may spend, and what for. A field left out says nothing.
 
     Parameters
     ----------
     tokens:
-        Logical tokens of policy and PRM together.
+        Cap: logical tokens of policy and PRM together.
     flops:
-        Logical FLOPs of policy and PRM together.
+        Cap: logical FLOPs of policy and PRM together.
     seconds:
-        Wall clock from the ledger's making; a deadline.
+        Cap: wall clock, a deadline.
     usd:
-        Money by a price table (``Prices``).
+        Cap: money by a price table (``Prices``).
+    samples:
+        Cap: the FLOPs that so many samples of the planner's first policy take.
+    mean_flops, mean_tokens:
+        The most accuracy over a stream of requests that take so much on average.
+    accuracy:
+        The least cost at which the answer is expected to be right with this probability; where no plan gets
+        there, the most accurate one.
+    price:
+        Spend a unit more only where it is expected to add this much accuracy (1.0 is a hundred points).
+    price_unit:
+        The unit of ``price``: ``flops`` or ``tokens``.
 
-    Raises BudgetError for negative caps, NaN, and when nothing is capped: ``Budget.unlimited()``
-    says that on purpose.
+    Without a mean, an accuracy or a price, a budget is for the most accuracy within its caps. Raises
+    BudgetError for a value that breaks a rule, for two of these aims at once, and when nothing is given:
+    ``Budget.unlimited()`` says that on purpose.
+
+    >>> Budget(tokens=800, seconds=2.5)
+    Budget(tokens=800, seconds=2.5)
+    >>> Budget(accuracy=0.9, price=1e-12)
+    Traceback (most recent call last):
+    search.errors.BudgetError: a budget has one of a mean, an accuracy and a price, \
+got accuracy=0.9 and price=1e-12
     """
 
     tokens: int | None = None
     flops: float | None = None
     seconds: float | None = None
     usd: float | None = None
+    samples: int | None = None
+    mean_flops: float | None = None
+    mean_tokens: float | None = None
+    accuracy: float | None = None
+    price: float | None = None
+    price_unit: Unit = "flops"
 
     def __post_init__(self) -> None:
-        caps = (("tokens", self.tokens), ("flops", self.flops), ("seconds", self.seconds), ("usd", self.usd))
-        if all(value is None for _, value in caps):
+        said = {name: getattr(self, name) for name in (*CAPS, *AIMS) if getattr(self, name) is not None}
+        if not said:
             raise BudgetError(
-                "a budget caps tokens, flops, seconds or usd, got none (Budget.unlimited() caps nothing)"
+                f"a budget needs one of {', '.join((*CAPS, *AIMS))}, got none "
+                "(Budget.unlimited() caps nothing)"
             )
-        for name, value in caps:
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-                raise BudgetError(f"a budget is a number, got {name}={value!r}")
-            if value < 0:
-                raise BudgetError(f"a budget cannot be negative, got {name}={value}")
-            if name == "tokens" and not isinstance(value, int):
-                raise BudgetError(f"a budget in tokens is a whole number, got tokens={value!r}")
+        for name, value in said.items():
+            object.__setattr__(self, name, _checked(name, value))
+        aims = [name for name in AIMS if name in said]
+        if len(aims) > 1:
+            got = " and ".join(f"{name}={said[name]}" for name in aims)
+            raise BudgetError(f"a budget has one of a mean, an accuracy and a price, got {got}")
+        if self.price_unit not in ("flops", "tokens"):
+            raise BudgetError(f"a price unit is flops or tokens, got {self.price_unit!r}")
+        if self.price_unit != "flops" and self.price is None:
+            raise BudgetError(f"a price unit goes with a price, got price_unit={self.price_unit!r} without")
 
     @classmethod
     def unlimited(cls) -> Budget:
         """The budget that never binds: a deadline infinitely far away."""
         return cls(seconds=math.inf)
+
+    @classmethod
+    def of(cls, budget: Budget | None, words: BudgetWords) -> Budget:
+        """The budget of a call that takes it as an object or as keyword arguments.
+
+        >>> Budget.of(None, {"tokens": 800})
+        Budget(tokens=800)
+        >>> Budget.of(Budget(tokens=800), {"seconds": 2})
+        Traceback (most recent call last):
+        search.errors.BudgetError: a budget is an object or keyword arguments, \
+got budget=Budget(tokens=800) and seconds=2
+        """
+        if budget is None:
+            return cls(**words)
+        said = [f"{name}={value}" for name, value in words.items() if value is not None]
+        if said:
+            raise BudgetError(
+                f"a budget is an object or keyword arguments, got budget={budget} and {', '.join(said)}"
+            )
+        if not isinstance(budget, cls):
+            raise BudgetError(f"a budget is a planner.Budget, got {budget!r}")
+        return budget
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was given, by field. What never binds (infinity) is left out."""
+        found = {name: getattr(self, name) for name in (*CAPS, *AIMS)}
+        found = {name: value for name, value in found.items() if value is not None and value != math.inf}
+        return found | ({} if self.price_unit == "flops" else {"price_unit": self.price_unit})
+
+    @property
+    def has_aim(self) -> bool:
+        """Whether it says what to spend for: a mean, an accuracy or a price."""
+        return any(getattr(self, name) is not None for name in AIMS)
+
+    def within(self, ceiling: Budget | None) -> Budget:
+        """The same with the caps of ``ceiling`` beside its own: the lower one binds. Its aim says nothing.
+
+        >>> Budget(tokens=800, accuracy=0.9).within(Budget(tokens=500, seconds=2.0, accuracy=0.5))
+        Budget(tokens=500, seconds=2.0, accuracy=0.9)
+        """
+        if ceiling is None:
+            return self
+        caps = {name: (getattr(self, name), getattr(ceiling, name)) for name in CAPS}
+        lower: dict[str, Any] = {
+            name: min((cap for cap in both if cap is not None), default=None) for name, both in caps.items()
+        }
+        return replace(self, **lower)
+
+    def scaled(self, share: float) -> Budget:
+        """A share in (0, 1] of every cap but time, which a request waits for as before.
+
+        >>> Budget(tokens=800, seconds=2.0).scaled(0.25)
+        Budget(tokens=200, seconds=2.0)
+        """
+        if share >= 1.0:
+            return self
+        less: dict[str, Any] = {}
+        for name in ("samples", "tokens"):
+            value = getattr(self, name)
+            if value is not None:
+                less[name] = max(1, int(value * share))
+        for name in ("flops", "usd"):
+            value = getattr(self, name)
+            if value is not None:
+                less[name] = value * share
+        return replace(self, **less)
+
+    def __repr__(self) -> str:
+        said = {name: getattr(self, name) for name in (*CAPS, *AIMS)}
+        words = [f"{name}={value!r}" for name, value in said.items() if value is not None]
+        if self.price_unit != "flops":
+            words.append(f"price_unit={self.price_unit!r}")
+        return f"Budget({', '.join(words)})"
+
+
+def _checked(name: str, value: Any) -> int | float:
+    """A figure of a budget as a Python number. Raises BudgetError where it breaks a rule."""
+    if isinstance(value, bool) or not isinstance(value, Real) or value != value:
+        raise BudgetError(f"a budget is a number, got {name}={value!r}")
+    number = int(value) if isinstance(value, Integral) else float(value)
+    if name in CAPS:
+        if number < 0:
+            raise BudgetError(f"a budget cannot be negative, got {name}={value}")
+        if name in ("tokens", "samples") and not isinstance(number, int):
+            raise BudgetError(f"a budget in {name} is a whole number, got {name}={value!r}")
+    elif name == "accuracy":
+        if not 0 < number <= 1:
+            raise BudgetError(f"an accuracy must be in (0, 1], got accuracy={value}")
+    elif name == "price":
+        if not 0 <= number < math.inf:
+            raise BudgetError(f"a price is a finite number of at least 0, got price={value}")
+    elif not 0 < number < math.inf:
+        raise BudgetError(f"a mean budget must be above 0 and finite, got {name}={value}")
+    return number
 
 
 #: what a run takes when nobody names a budget
@@ -270,6 +417,11 @@ class Ledger:
     ) -> None:
         if budget.usd is not None and prices is None:
             raise BudgetError(f"a budget in money needs prices, got usd={budget.usd} without")
+        if budget.samples is not None:
+            raise BudgetError(
+                "a ledger keeps caps on tokens, flops, seconds and usd: samples are counted by a planner, "
+                f"got samples={budget.samples}"
+            )
         self._open(_Book(budget, prices, clock, clock() if start is None else start), policy, prm)
 
     def _open(self, book: _Book, policy: ModelCard, prm: ModelCard | None) -> None:

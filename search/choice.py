@@ -25,6 +25,9 @@ class Choice:
 
     A plan of several policies is named by the policy that draws first. Raises PlanError for a PRM that the
     plan does not ask, one that is missing, and another policy than the plan begins with.
+
+    >>> print(Choice("small", None, Plan.parse("majority(n=4)")))
+    small x - x majority(n=4)
     """
 
     policy: str

@@ -75,11 +75,25 @@ __all__ = [
 
 
 class PlannerError(Exception):
-    """Root of every exception this project raises on purpose."""
+    """Root of every exception this project raises on purpose.
+
+    >>> import planner
+    >>> try:
+    ...     planner.Plan.parse("majority(n=0)")
+    ... except planner.PlannerError as error:
+    ...     print(type(error).__name__)
+    PlanError
+    """
 
 
 class PlanError(PlannerError, ValueError):
-    """A plan breaks a rule of the grammar."""
+    """A plan breaks a rule of the grammar.
+
+    >>> import planner
+    >>> planner.Plan.parse("majority(n=4, width=2)")
+    Traceback (most recent call last):
+    search.errors.PlanError: majority takes n, got 'width'
+    """
 
 
 class PluginError(PlannerError, ValueError):
@@ -91,11 +105,22 @@ class ProblemError(PlannerError, ValueError):
 
 
 class BudgetError(PlannerError, ValueError):
-    """A budget contradicts itself, or a spend would go beyond it."""
+    """A budget contradicts itself, or a spend would go beyond it.
+
+    >>> import planner
+    >>> planner.Budget(tokens=-1)
+    Traceback (most recent call last):
+    search.errors.BudgetError: a budget cannot be negative, got tokens=-1
+    """
 
 
 class EngineError(PlannerError, RuntimeError):
-    """The policy's backend failed."""
+    """The policy's backend failed.
+
+    >>> import planner
+    >>> issubclass(planner.EngineError, planner.PlannerError)
+    True
+    """
 
 
 class ContextError(EngineError):
@@ -103,7 +128,12 @@ class ContextError(EngineError):
 
 
 class RewardError(PlannerError, RuntimeError):
-    """The PRM's backend failed."""
+    """The PRM's backend failed.
+
+    >>> import planner
+    >>> issubclass(planner.RewardError, planner.PlannerError)
+    True
+    """
 
 
 class RemoteError(EngineError, RewardError):
@@ -161,7 +191,13 @@ class GraderDiedError(GradingError):
 
 
 class LogError(PlannerError, ValueError):
-    """A search log is damaged, foreign or of another version."""
+    """A search log is damaged, foreign or of another version.
+
+    >>> import planner, tempfile
+    >>> planner.fit(tempfile.mkdtemp())  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    search.errors.LogError: ...
+    """
 
 
 class SchemaError(LogError):
@@ -194,7 +230,13 @@ class CheckpointError(PlannerError, ValueError):
 
 
 class ArtefactError(PlannerError, ValueError):
-    """A planner artefact is damaged, foreign or of another version."""
+    """A planner artefact is damaged, foreign or of another version.
+
+    >>> import planner, tempfile
+    >>> planner.load(tempfile.mkdtemp())  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    search.errors.ArtefactError: ...
+    """
 
 
 class TooLittleDataError(PlannerError, ValueError):

@@ -47,6 +47,11 @@ class Plan:
 
     ``parameters`` holds every parameter of the strategy in canonical order. Build plans with
     ``Plan.parse`` or ``Plan.of``; both fill in what was left out. Raises PlanError.
+
+    >>> Plan.parse("majority(n=16)") == Plan.of("majority", n=16)
+    True
+    >>> print(Plan.parse("best_of_n(n=4)"))
+    best_of_n(n=4, score=last)
     """
 
     strategy: str

@@ -30,6 +30,9 @@ class Problem:
     meta:
         JSON values that the domain needs beside the question (public test inputs, say). Never
         shown to the policy.
+
+    >>> Problem("sum-1", "sums", "arithmetic", "What is 3 + 4?", "7").answer
+    '7'
     """
 
     problem_id: str

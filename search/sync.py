@@ -14,12 +14,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["run_sync"]
+__all__ = ["on_this_loop", "run_aside", "run_sync"]
 
 T = TypeVar("T")
+E = TypeVar("E")
 
 
 class _Background:
@@ -84,3 +85,24 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
         done.wait()
         raise
     return tasks[0].result()
+
+
+async def run_aside(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end on the background loop, and wait for it on this one.
+
+    Engines and rewards that ``run_sync`` uses are shared so. When the caller is cancelled, so is the work.
+    """
+    loop = _background.loop()
+    if asyncio.get_running_loop() is loop:
+        return await work
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+
+
+def on_this_loop(hear: Callable[[E], object]) -> Callable[[E], None]:
+    """``hear``, called on the loop that runs now, by whoever calls from another thread; in order."""
+    loop = asyncio.get_running_loop()
+
+    def told(event: E) -> None:
+        loop.call_soon_threadsafe(hear, event)
+
+    return told

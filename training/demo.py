@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from planner.evaluation.evaluate import Evaluation, evaluate
-from planner.executor import Solution, solve_sync
-from planner.objective import Price
+from planner.executor import Solution, solve
 from planner.planner import Planner
 from planner.recommendation import Recommendation
 from planner.settings import settings_of
 from planner.training_data import read_training_data
+from search.budget import Budget
 from search.campaign import Campaign, Progress
 from search.grading.registry import domain
 from search.grid import Grid
@@ -165,12 +165,14 @@ class Demo:
 
     def solve(self, planner: Planner, problem: Problem) -> Solved:
         """Recommend, solve live and grade one problem, at the planner's own lowest price of compute."""
-        found = solve_sync(
-            problem,
-            planner,
-            settings_of(planner, self.loader),
-            objective=Price(PRICE / planner.sample_flops),
-            seed=self.seed,
+        found = run_sync(
+            solve(
+                problem,
+                planner,
+                settings_of(planner, self.loader),
+                budget=Budget(price=PRICE / planner.sample_flops),
+                seed=self.seed,
+            )
         )
         right = domain(problem.domain).grade(problem, found.answer)
         return Solved(problem, found.stages[0].advice, found, right)

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from planner.cli.objective import AbstainBelow, Flops, Price, Target, Tokens, objective_of
+from planner.cli.budget import (
+    AbstainBelow,
+    Accuracy,
+    Flops,
+    MeanFlops,
+    MeanTokens,
+    Price,
+    PriceTable,
+    Samples,
+    Seconds,
+    Tokens,
+    Usd,
+    budget_of,
+    prices_of,
+)
 from planner.cli.printing import brief, percent, print_json, print_table
 from planner.cli.question import read_question
 from planner.models import find_model, shipped
@@ -52,17 +66,37 @@ def recommend(
     domain: DomainName = None,
     tokens: Tokens = None,
     flops: Flops = None,
-    target: Target = None,
+    seconds: Seconds = None,
+    usd: Usd = None,
+    samples: Samples = None,
+    accuracy: Accuracy = None,
+    mean_flops: MeanFlops = None,
+    mean_tokens: MeanTokens = None,
     price: Price = None,
+    prices: PriceTable = None,
     abstain_below: AbstainBelow = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Name the plan for a question. No token is spent."""
-    asked, wanted = read_question(question), objective_of(tokens, flops, target, price)
+    asked = read_question(question)
+    budget, costs = (
+        budget_of(
+            tokens=tokens,
+            flops=flops,
+            seconds=seconds,
+            usd=usd,
+            samples=samples,
+            mean_flops=mean_flops,
+            mean_tokens=mean_tokens,
+            accuracy=accuracy,
+            price=price,
+        ),
+        prices_of(prices),
+    )
     from planner.planner import Planner
 
     advice = Planner.load(planner_folder(planner)).recommend(
-        asked, objective=wanted, domain=domain_named(domain), abstain_below=abstain_below
+        asked, budget=budget, domain=domain_named(domain), prices=costs, abstain_below=abstain_below
     )
     if as_json:
         print_json(recommendation_to_dict(advice))

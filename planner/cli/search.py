@@ -17,7 +17,6 @@ from search.errors import GridError, RemoteError, RewardError
 if TYPE_CHECKING:
     from search.estimate import Estimate
     from search.grid import Grid
-    from search.log.store import SearchLog
 
 __all__ = ["search"]
 
@@ -86,6 +85,7 @@ def search(
     from search.campaign import Campaign, check_problems
     from search.estimate import estimate
     from search.log.manifest import MANIFEST_NAME
+    from search.log.outcomes import add_outcomes
     from search.log.store import SearchLog
     from search.sync import run_sync
 
@@ -122,7 +122,7 @@ def search(
         raise kind(f"{error}. What was logged stays; the same command goes on from there") from error
     finally:
         run_sync(loader.close())
-    _build_outcomes(log, asked)
+    add_outcomes(log, asked.plans())
     rows = {name: log.rows(name) for name in ("problems", "samples", "scores", "runs", "outcomes")}
     if as_json:
         print_json({"log": str(output), "rows": rows, "tokens": state.tokens, "seconds": state.seconds})
@@ -154,17 +154,6 @@ def _grid(file: Path | None, sourcing: Sourcing, seed: int | None) -> Grid:
     if seed is not None:
         replaced["seed"] = seed
     return Grid.of(replaced) if file is None else Grid.read(file, replaced)
-
-
-def _build_outcomes(log: SearchLog, grid: Grid) -> None:
-    """Outcomes of the grid's plans, and of those that the log had before it was extended."""
-    from search.log.outcomes import rebuild_outcomes
-    from search.plan import Plan
-
-    before = log.read("outcomes", ["plan"])["plan"].unique().to_list()
-    plans = {*grid.plans(), *map(Plan.parse, before)}
-    with log.writing():
-        rebuild_outcomes(log, sorted(plan for plan in plans if not plan.must_run))
 
 
 def _print_estimate(found: Estimate, as_json: bool) -> None:

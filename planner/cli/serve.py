@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from planner.cli.budget import prices_of
 from planner.models import find_model, shipped
 from search.errors import MissingExtraError, ServeError
 
@@ -124,9 +125,11 @@ def serve(
             rich_help_panel=_BUDGETS,
         ),
     ] = 0.0,
-    usd: Annotated[
+    prices: Annotated[
         str | None,
         typer.Option(
+            "--prices",
+            "--usd",
             metavar="P,G,R",
             help="Dollars per million tokens: prompt, generated, PRM. Needed for budgets in usd.",
             rich_help_panel=_BUDGETS,
@@ -193,10 +196,10 @@ def serve(
     guards = Keys.read(keys, os.environ.get(_KEY))
     check_bind(host, guards)
     rules = Rules(
-        default=_allowance(default_budget),
-        ceiling=None if ceiling is None else _allowance(ceiling),
+        default=_budget(default_budget),
+        ceiling=None if ceiling is None else _budget(ceiling),
         price=price / 1e9,
-        prices=_prices(usd),
+        prices=prices_of(prices),
         domain=domain,
         explore=explore,
         cancel_within=cancel_within,
@@ -244,21 +247,10 @@ def serve(
     )
 
 
-def _allowance(text: str) -> Any:
-    from planner.server.budget import Allowance
+def _budget(text: str) -> Any:
+    from planner.server.budget import read
 
-    return Allowance.read(text)
-
-
-def _prices(text: str | None) -> Any:
-    from search.budget import Prices
-
-    if text is None:
-        return None
-    try:
-        return Prices(*map(float, text.split(",")))
-    except (TypeError, ValueError) as error:
-        raise ServeError(f"prices are P,G,R in dollars per million tokens, got {text!r}") from error
+    return read(text)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from planner.cli.objective import AbstainBelow, Flops, Price, Target, Tokens, objective_of
+from planner.cli.budget import (
+    AbstainBelow,
+    Accuracy,
+    Flops,
+    MeanFlops,
+    MeanTokens,
+    Price,
+    PriceTable,
+    Samples,
+    Seconds,
+    Tokens,
+    Usd,
+    budget_of,
+    prices_of,
+)
 from planner.cli.printing import output_console, percent, print_json, print_table
 from planner.cli.question import read_question
 from planner.cli.recommend import (
@@ -29,7 +43,6 @@ __all__ = ["solution_to_dict", "solve"]
 def solve(
     question: Question,
     planner: PlannerFolder = None,
-    domain: DomainName = None,
     policy: Annotated[
         list[str] | None,
         typer.Option(metavar="P", help="Where a policy of the planner lies; default: the shipped one."),
@@ -38,43 +51,53 @@ def solve(
         list[str] | None,
         typer.Option(metavar="R", help="Where a PRM of the planner lies; default: the shipped one."),
     ] = None,
+    domain: DomainName = None,
     tokens: Tokens = None,
     flops: Flops = None,
-    target: Target = None,
+    seconds: Seconds = None,
+    usd: Usd = None,
+    samples: Samples = None,
+    accuracy: Accuracy = None,
+    mean_flops: MeanFlops = None,
+    mean_tokens: MeanTokens = None,
     price: Price = None,
+    prices: PriceTable = None,
     abstain_below: AbstainBelow = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Determines every draw.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
+    draw_all: Annotated[
+        bool, typer.Option("--draw-all", help="Draw on where what is missing cannot change the vote.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Plan a question and answer it."""
-    asked, wanted = read_question(question), objective_of(tokens, flops, target, price)
-    from planner.executor import solve_sync
-    from planner.planner import Planner
-    from planner.settings import settings_of
-    from search.loader import FolderLoader
-    from search.sync import run_sync
-
-    named = domain_named(domain)
-    decider = Planner.load(planner_folder(planner))
-    given = {folder.resolve().name: folder for folder in map(find_model, [*(policy or []), *(prm or [])])}
-    loader = FolderLoader(
-        {name: given.get(name) or find_model(name) for name in decider.policies},
-        {name: given.get(name) or find_model(name) for name in decider.prms},
-        threads=threads,
+    asked = read_question(question)
+    budget, costs = (
+        budget_of(
+            tokens=tokens,
+            flops=flops,
+            seconds=seconds,
+            usd=usd,
+            samples=samples,
+            mean_flops=mean_flops,
+            mean_tokens=mean_tokens,
+            accuracy=accuracy,
+            price=price,
+        ),
+        prices_of(prices),
     )
+    from planner.planner import Planner
+
+    given = {folder.resolve().name: folder for folder in map(find_model, [*(policy or []), *(prm or [])])}
+    decider = Planner.load(planner_folder(planner))
+    known = {name: folder for name, folder in given.items() if name in (*decider.policies, *decider.prms)}
+    decider = decider.with_models(known, domain=domain_named(domain), prices=costs, threads=threads)
     try:
-        found = solve_sync(
-            asked,
-            decider,
-            settings_of(decider, loader),
-            objective=wanted,
-            domain=named,
-            seed=seed,
-            abstain_below=abstain_below,
+        found = decider.solve(
+            asked, budget=budget, seed=seed, abstain_below=abstain_below, stop_early=not draw_all
         )
     finally:
-        run_sync(loader.close())
+        decider.close()
     if as_json:
         print_json(solution_to_dict(found))
         return
@@ -106,11 +129,13 @@ def solution_to_dict(found: Solution) -> dict[str, Any]:
         "outcome": str(found.outcome),
         "domain": found.domain,
         "reason": found.reason or None,
+        "ended": None if found.ended is None else str(found.ended),
         "policy": found.choice.policy,
         "prm": found.choice.prm,
         "plan": str(found.choice.plan),
         "expected": {"accuracy": found.accuracy, "tokens": found.tokens, "flops": found.flops},
         "spend": asdict(found.spend) | {"tokens": found.spend.tokens},
+        "usd": found.usd,
         "stages": [
             {
                 "look": asdict(stage.probe),

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.budgeting import rule
 from planner.evaluation.overhead import with_overhead
 from planner.matrix import Matrices
-from planner.objective import MeanBudget
 from planner.planner import Planner
 from planner.replay import replay
-from search.result import Spend
+from search.budget import Budget
 
 __all__ = ["BudgetAdherence", "budget_adherence"]
 
@@ -53,8 +53,8 @@ class BudgetAdherence:
 def budget_adherence(planner: Planner, matrices: Matrices, budget: float) -> BudgetAdherence:
     """Replay the planner under a mean budget of so many FLOPs."""
     questions = matrices.data.questions
-    aim = MeanBudget(budget)
-    done = replay(planner.stages, matrices, lambda i: planner.rule(aim, None, Spend(), questions[i]))
+    aim = Budget(mean_flops=budget)
+    done = replay(planner.stages, matrices, lambda i: rule(planner, aim, questions[i]))
     problem, weight, expected, actual = [], [], [], []
     ended: dict[str, float] = {}
     for matrix, options, said, was, reached in zip(

@@ -30,10 +30,10 @@ from planner.evaluation.overhead import with_overhead
 from planner.evaluation.split_half import doubts
 from planner.evaluation.streaming import streamed
 from planner.evaluation.timing import decision_ms
-from planner.objective import MeanBudget
 from planner.planner import Planner
 from planner.replay import replay
 from planner.training_data import TrainingData
+from search.budget import Budget
 from search.errors import BudgetError
 
 __all__ = [
@@ -233,7 +233,7 @@ def _expected_and_actual(
     count = min(_ASKED, len(context.data))
     asked = zip(context.data.questions[:count], context.data.domains[:count], strict=True)
     advice = [
-        planner.recommend(question, objective=MeanBudget(one.budget), domain=domain)
+        planner.decide(question, budget=Budget(mean_flops=one.budget), domain=domain)
         for question, domain in asked
     ]
     flops, accuracy = np.mean([[said.flops, said.accuracy] for said in advice], axis=0)

@@ -134,6 +134,22 @@ class Evaluation:
     decision_ms: dict[str, float] = field(default_factory=lambda: {"p50": math.nan, "p99": math.nan})
     definitions: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """A table: accuracy of every method at every mean budget."""
+        rows = [["method", *(row.name for row in self.budgets)]]
+        for method in METHODS:
+            points = [row.methods.get(method) for row in self.budgets]
+            if any(point is not None for point in points):
+                rows.append([method, *("-" if p is None else f"{100 * p.accuracy:.1f}" for p in points)])
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = [
+            "  ".join(
+                [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+            )
+            for row in rows
+        ]
+        return "\n".join(["accuracy in percent at a mean budget of so many samples", *lines])
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; NaN (no gap to close, say) becomes null."""
         body = asdict(self)

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from planner.evaluation.budget_adherence import BudgetAdherence
 from planner.evaluation.intervals import Interval
-from planner.executor import solve_sync
-from planner.objective import MeanBudget
+from planner.executor import solve
 from planner.planner import Planner
+from search.budget import Budget
 from search.errors import LogError
 from search.grading.registry import domain
 from search.problem import Problem
 from search.strategies.protocol import Setting
+from search.sync import run_sync
 
 __all__ = ["Live", "live"]
 
@@ -64,13 +65,16 @@ def live(
         raise LogError(f"live runs need two problems or more, each with a place, got {len(problems)}")
     right, spent = np.zeros((2, len(problems)))
     for at, problem in enumerate(problems):
-        found = solve_sync(
-            problem,
-            planner,
-            settings,
-            objective=MeanBudget(expected.budget),
-            seed=seed,
-            allow_foreign=allow_foreign,
+        found = run_sync(
+            solve(
+                problem,
+                planner,
+                settings,
+                budget=Budget(mean_flops=expected.budget),
+                seed=seed,
+                allow_foreign=allow_foreign,
+                early_stopping=None,  # as what was replayed
+            )
         )
         right[at] = domain(problem.domain).grade(problem, found.answer)
         spent[at] = found.spend.flops

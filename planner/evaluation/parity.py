@@ -16,18 +16,19 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from planner.budgeting import rule
 from planner.evaluation.slices import rows_of
 from planner.labels import Probe, draw_probes
 from planner.matrix import Matrices
-from planner.objective import MeanBudget, Objective, Price
 from planner.planner import Planner
 from planner.recommendation import Recommendation
 from planner.replay import replay
 from planner.stages import Stage
 from planner.training_data import Tables, TrainingData, read_training_data
+from search.budget import Budget
 from search.grading.registry import domain
 from search.problem import Problem
-from search.result import Candidate, Spend
+from search.result import Candidate
 from search.votes import group
 
 __all__ = ["Parity", "draws_of", "parity"]
@@ -70,12 +71,12 @@ def parity(
     matrices = Matrices(data, planner.encoder, probes=probes, resamples=1, seed=seed)
     run = _ReplayedRun(planner, tables, data)
     unit = planner.sample_flops
-    aims: list[Objective] = [MeanBudget(budget * unit) for budget in budgets]
-    aims += [Price(price / unit) for price in _PRICES]
+    aims: list[Budget] = [Budget(mean_flops=budget * unit) for budget in budgets]
+    aims += [Budget(price=price / unit) for price in _PRICES]
     compared = agreed = 0
     first: str | None = None
     for aim in aims:
-        rules = [planner.rule(aim, None, Spend(), question) for question in data.questions]
+        rules = [rule(planner, aim, question) for question in data.questions]
         done = replay(planner.stages, matrices, rules.__getitem__)
         for stage, matrix, options, reached in zip(
             planner.stages, done.matrices, done.made, done.reached, strict=True
@@ -131,15 +132,15 @@ class _ReplayedRun:
             for row in tables.scan("scores").filter(pooled).collect().iter_rows(named=True)
         }
 
-    def advice(self, probe: Probe, place: int, draws: Ints, aim: Objective) -> Recommendation:
+    def advice(self, probe: Probe, place: int, draws: Ints, aim: Budget) -> Recommendation:
         """What the live planner says of a problem once these draws of its pool are there."""
         question, name = self._questions[place], self._ids[place]
         if not probe.samples:
-            return self._planner.recommend(question, objective=aim, domain=self._problems[name].domain)
+            return self._planner.decide(question, budget=aim, domain=self._problems[name].domain)
         candidates = [self._candidate(name, probe, int(draw)) for draw in draws]
         problem = self._problems[name]
         groups = group(problem, domain(problem.domain), [candidate.answer for candidate in candidates])
-        return self._planner.decide(question, probe, candidates, objective=aim, groups=groups)
+        return self._planner.decide(question, probe, candidates, budget=aim, groups=groups)
 
     def _candidate(self, name: str, probe: Probe, draw: int) -> Candidate:
         row = self._samples[name, probe.policy][draw]

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.budgeting import rule
 from planner.decision import Rule
 from planner.evaluation.overhead import with_overhead
 from planner.matrix import Matrices
-from planner.objective import MeanBudget
 from planner.planner import Planner
 from planner.replay import replay
 from planner.stream import Stream
+from search.budget import Budget
 from search.result import Spend
 
 __all__ = ["streamed"]
@@ -38,11 +39,11 @@ def streamed(planner: Planner, matrices: Matrices, budgets: Sequence[float], *, 
 def _mean(
     planner: Planner, questions: Sequence[str], spent: Floats, order: Sequence[int], budget: float
 ) -> float:
-    stream = Stream(planner, MeanBudget(budget))
+    stream = Stream(planner, Budget(mean_flops=budget))
     scale = np.log(planner.frontier.prices)
     for place in order:
-        rule = planner.rule(stream.objective(), None, Spend(), questions[place])
+        found = rule(planner, stream.budget(), questions[place])
         # the frontier's prices are the grid; between two of them what was met lies between
-        cost = float(np.interp(np.log(max(rule.price_per_flop, 1e-300)), scale, spent[place]))
+        cost = float(np.interp(np.log(max(found.price_per_flop, 1e-300)), scale, spent[place]))
         stream.settle(Spend(flops=cost))
     return stream.mean

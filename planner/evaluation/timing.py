@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from planner.objective import MeanBudget
 from planner.planner import Planner
+from search.budget import Budget
 
 __all__ = ["decision_ms"]
 
@@ -22,12 +22,12 @@ def decision_ms(planner: Planner, questions: Sequence[str], *, count: int) -> di
     """
     if not count:
         return {"p50": float("nan"), "p99": float("nan")}
-    aim = MeanBudget(16.0 * planner.sample_flops)
+    aim = Budget(mean_flops=16.0 * planner.sample_flops)
     took = []
     for place in range(_WARM + count):
         question = questions[place % len(questions)]
         began = time.perf_counter()
-        planner.recommend(question, objective=aim)
+        planner.decide(question, budget=aim)
         took.append(time.perf_counter() - began)
     p50, p99 = np.quantile(took[_WARM:], [0.5, 0.99])
     return {"p50": 1e3 * float(p50), "p99": 1e3 * float(p99)}

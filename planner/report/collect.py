@@ -11,7 +11,6 @@ from planner.decision import Rule
 from planner.evaluation.budget_adherence import budget_adherence
 from planner.evaluation.evaluation import Curve, Evaluation
 from planner.matrix import Matrices
-from planner.objective import MeanBudget
 from planner.planner import Planner
 from planner.replay import replay
 from planner.report.decisions import budget_ladder, cost_bins, price_grid, promises, shares
@@ -65,7 +64,7 @@ def collect(
     matrices = Matrices(data, planner.encoder, probes=probes, resamples=resamples, seed=seed)
     prices = price_grid(planner)
     done = replay(planner.stages, matrices, [Rule(price=float(price)) for price in prices])
-    price = planner.frontier.price_of(MeanBudget(middle.flops), 0.0)
+    price = planner.frontier.price_of(middle.flops, 0.0)
     adherences = [budget_adherence(planner, matrices, row.flops) for row in evaluation.budgets]
     spends = planner.frontier.flops / planner.sample_flops
     shared, kept = shares(planner, matrices, budget_ladder(float(spends.min()), float(spends.max())))

@@ -10,19 +10,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.budgeting import rule
 from planner.decision import Rule
 from planner.evaluation.budget_adherence import BudgetAdherence
 from planner.evaluation.intervals import Resampler
 from planner.evaluation.overhead import with_overhead
 from planner.labels import Probe
 from planner.matrix import Matrices
-from planner.objective import MeanBudget
 from planner.planner import Planner
 from planner.replay import Replay, replay
 from planner.report.findings import CostBin, Expectation, MeanKept, Share
 from planner.report.words import ending
+from search.budget import Budget
 from search.choice import Choice
-from search.result import Spend
 
 __all__ = ["budget_ladder", "cost_bins", "price_grid", "promises", "shares"]
 
@@ -141,8 +141,8 @@ def shares(
     kept = []
     costs: dict[tuple[Choice, Probe], float] = {}
     for budget in budgets:
-        aim = MeanBudget(budget * planner.sample_flops)
-        rules: list[Rule] = [planner.rule(aim, None, Spend(), question) for question in questions]
+        aim = Budget(mean_flops=budget * planner.sample_flops)
+        rules: list[Rule] = [rule(planner, aim, question) for question in questions]
         done = replay(planner.stages, matrices, rules.__getitem__)
         kept.append(MeanKept(budget, float(with_overhead(done, matrices).mean()) / planner.sample_flops))
         here: dict[tuple[Choice, Probe], float] = {}

@@ -137,7 +137,7 @@ def _ask(
 
 
 def _budget(body: Wishes) -> Any:
-    """As ``planner.server.budget.Allowance.parse`` takes it."""
+    """As ``planner.server.budget.parse`` takes it."""
     if body.budget is None or isinstance(body.budget, int):
         return body.budget
     return body.budget.model_dump(exclude_none=True)

@@ -1,12 +1,9 @@
-"""Latency feedback: filters of a request's decisions, and what the latency model learns from the request."""
+"""Latency feedback: what a request is expected to take, and what the latency model learns from it."""
 
 from __future__ import annotations
 
-import math
-import time
 from random import Random
 
-from planner.deadline_filter import DeadlineFilter
 from planner.decision_filter import DecisionFilter
 from planner.events import EndReason
 from planner.executor import Solution
@@ -14,10 +11,10 @@ from planner.exploration import Exploration
 from planner.latency import Work
 from planner.server.arrival import Arrival
 from planner.server.request_context import RequestContext
-from planner.server.resolved_budget import ResolvedBudget
 from planner.server.service import Service
+from search.budget import Budget
 
-__all__ = ["decision_filter", "expected_seconds", "learn", "load"]
+__all__ = ["expected_seconds", "exploring", "learn", "load"]
 
 
 def load(service: Service, context: RequestContext) -> int:
@@ -25,19 +22,11 @@ def load(service: Service, context: RequestContext) -> int:
     return service.admission.running + context.ask.n - 1
 
 
-def decision_filter(service: Service, context: RequestContext, resolved: ResolvedBudget) -> DecisionFilter:
-    """Without what is excluded, within the deadline, and exploring where that is switched on."""
-    filtered = DecisionFilter()
-    if service.rules.explore:
-        filtered = Exploration(service.rules.explore, len(context.planner.stages), Random())
-    if resolved.budget.seconds is not None and math.isfinite(resolved.budget.seconds):
-        ends = time.monotonic() + resolved.budget.seconds
-
-        def left() -> float:
-            return max(0.0, ends - time.monotonic())
-
-        filtered = DeadlineFilter(service.latency, left, lambda: load(service, context), filtered)
-    return context.availability.wrapping(filtered)
+def exploring(service: Service, context: RequestContext) -> DecisionFilter | None:
+    """What explores, where that is switched on."""
+    if not service.rules.explore:
+        return None
+    return Exploration(service.rules.explore, len(context.planner.stages), Random())
 
 
 def expected_seconds(service: Service, context: RequestContext, solution: Solution) -> float | None:
@@ -49,20 +38,12 @@ def expected_seconds(service: Service, context: RequestContext, solution: Soluti
     return None if found is None else found.mean
 
 
-def learn(service: Service, context: RequestContext, solution: Solution, resolved: ResolvedBudget) -> None:
-    """Let the latency model see what each stage took."""
+def learn(service: Service, solution: Solution, budget: Budget) -> None:
+    """Let the latency model see how long after its deadline an answer leaves."""
+    latency = service.latency
     if solution.ended == EndReason.POLICY_FAILED:
         return  # it was waited for, not worked with
-    latency, beside = service.latency, load(service, context)
-    for record in solution.stages:
-        probe, drawn = record.advice.probe, record.probe.samples
-        if probe is None:
-            work = Work.of(record.advice.choice, drawn)
-        else:
-            work = Work(probe.policy, probe.prm, max(1, probe.samples - drawn), False)
-        # what was cut off tells too: so many tokens took so long
-        latency.observe(work, record.spend.tokens, record.spend.seconds, beside)
-    if resolved.budget.seconds is not None and solution.spend.seconds >= resolved.budget.seconds:
+    if budget.seconds is not None and solution.spend.seconds >= budget.seconds:
         arrival = Arrival.now()
-        due = arrival.seconds - (solution.spend.seconds - resolved.budget.seconds)  # when to end
+        due = arrival.seconds - (solution.spend.seconds - budget.seconds)  # when to end
         arrival.then(lambda left: latency.overran(left - due))

@@ -11,7 +11,7 @@ from typing import Any
 from planner.events import EndReason
 from planner.server.arrival import Arrival
 from planner.server.ask import Ask
-from planner.server.budget import Granted
+from planner.server.budget import Granted, to_wire
 from planner.server.keys import Key
 from planner.server.passthrough_cost import PassthroughCost, usage_of
 from planner.server.receipt import Reason, Receipt
@@ -66,7 +66,7 @@ class Passthrough:
         self._reason = reason
         self._arrival = Arrival.now()
         self._arrived = time.time() - self._arrival.seconds
-        self._allowance = granted.allowance.under(service.rules.ceiling)
+        self._budget = granted.budget.within(service.rules.ceiling)
         self._usage: dict[str, int] | None = None
         self._pieces = 0
         self._open = set(range(ask.n))  # choices that have not ended
@@ -74,8 +74,8 @@ class Passthrough:
         self._is_sent = False
         self._share = 1.0
         # refused before it waits, where that can be known
-        check_time(self._allowance.seconds, self._arrival.seconds)
-        self._cost = PassthroughCost(ask, self._allowance, service, self._upstream.policy)
+        check_time(self._budget.seconds, self._arrival.seconds)
+        self._cost = PassthroughCost(ask, self._budget, service, self._upstream.policy)
 
     async def run(self) -> dict[str, Any]:
         """The whole response. Raises Refusal: 504 at the deadline."""
@@ -93,7 +93,7 @@ class Passthrough:
             return {**found, "id": self._id, "model": self._ask.model, "planner": self._receipt()}
         except TimeoutError as late:
             outcome, error = "failed", late
-            if self._allowance.seconds is None:
+            if self._budget.seconds is None:
                 raise
             raise self._late from late
         except Exception as failure:
@@ -174,7 +174,7 @@ class Passthrough:
     @property
     def _left(self) -> float | None:
         """Seconds until the answer must leave; None without a deadline."""
-        seconds = self._allowance.seconds
+        seconds = self._budget.seconds
         if seconds is None:
             return None
         margin = self._service.latency.margin(seconds)
@@ -183,7 +183,7 @@ class Passthrough:
     @property
     def _late(self) -> Refusal:
         return Refusal(
-            f"the policy's server must answer within {self._allowance.seconds:g} s, got no whole answer",
+            f"the policy's server must answer within {self._budget.seconds:g} s, got no whole answer",
             504,
             code="deadline",
         )
@@ -194,7 +194,7 @@ class Passthrough:
         return Spend(tokens, 0, tokens, 0, self._cost.card.flops(tokens), self._arrival.seconds)
 
     def _receipt(self) -> dict[str, Any]:
-        head = Receipt(self._id, self._granted, self._allowance, self._share, self._reason)
+        head = Receipt(self._id, self._granted, self._budget, self._share, self._reason)
         ended = str(EndReason.DEADLINE) if self._is_late and self._open else None
         return head.passthrough(self._upstream.policy, self._spend, ended)
 
@@ -215,7 +215,7 @@ class Passthrough:
             question=self._ask.question,
             domain="text",
             planner=None,
-            budget=self._granted.allowance.asked,
+            budget=to_wire(self._granted.budget),
             budget_source=str(self._granted.source),
             reason=self._reason.code,
             policy=self._upstream.policy,
@@ -248,6 +248,6 @@ class Passthrough:
                 spend.seconds,
                 spend.tokens,
                 spend.flops,
-                deadline=self._allowance.seconds,
+                deadline=self._budget.seconds,
             )
         )

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from planner.budgeting import tokens_for
 from planner.server.ask import Ask
-from planner.server.budget import Allowance
 from planner.server.refusal import Refusal
-from planner.server.resolved_budget import tokens_for
 from planner.server.service import Service
+from search.budget import Budget
 from search.errors import PlannerError
 
 __all__ = ["PassthroughCost", "usage_of"]
@@ -25,24 +25,24 @@ _DATA = frozenset({"image_url", "input_audio", "file"})
 
 
 class PassthroughCost:
-    """Of one request, under its allowance. Raises Refusal for one that cannot hold it."""
+    """Of one request, under its budget. Raises Refusal for one that cannot hold it."""
 
-    def __init__(self, ask: Ask, allowance: Allowance, service: Service, policy: str) -> None:
+    def __init__(self, ask: Ask, budget: Budget, service: Service, policy: str) -> None:
         self.card = service.models.known[policy].card
         self._ask = ask
-        self._allowance = allowance
+        self._budget = budget
         self._models = service.models
         self._policy = policy
         self._prices = service.rules.prices
-        if allowance.usd is not None and self._prices is None:
+        if budget.usd is not None and self._prices is None:
             raise Refusal("a budget in money needs the server's prices, got none", param="budget")
-        if ask.n > (allowance.samples or ask.n):
+        if ask.n > (budget.samples or ask.n):
             raise Refusal(
-                f"a budget of {allowance.samples} samples holds as many answers, got n={ask.n}",
+                f"a budget of {budget.samples} samples holds as many answers, got n={ask.n}",
                 param="budget",
                 code="budget",
             )
-        cap = self._cap(allowance)
+        cap = self._cap(budget)
         if cap is not None and self._each(cap) < 1:
             raise Refusal(
                 f"a budget must hold the prompt and a token of each answer, got {cap} tokens for a prompt of"
@@ -52,9 +52,9 @@ class PassthroughCost:
             )
 
     def body(self, share: float) -> dict[str, Any]:
-        """The client's own words, within this share of the allowance."""
+        """The client's own words, within this share of the budget."""
         body = dict(self._ask.raw)
-        cap = self._cap(self._allowance.shrunk(share))
+        cap = self._cap(self._budget.scaled(share))
         if cap is not None:
             name = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
             each = max(1, self._each(cap))
@@ -72,13 +72,13 @@ class PassthroughCost:
             completion = self._ask.n * (body.get("max_completion_tokens") or body.get("max_tokens") or 0)
         return {"prompt_tokens": self._prompt(), "completion_tokens": completion}
 
-    def _cap(self, allowance: Allowance) -> int | None:
+    def _cap(self, budget: Budget) -> int | None:
         """Tokens that every cap holds; None without any."""
-        caps = [] if allowance.tokens is None else [allowance.tokens]
-        if allowance.flops is not None:
-            caps.append(int(allowance.flops / self.card.flops(1)))
-        if allowance.usd is not None and self._prices is not None:
-            bought = tokens_for(allowance.usd, self._prices)
+        caps = [] if budget.tokens is None else [budget.tokens]
+        if budget.flops is not None:
+            caps.append(int(budget.flops / self.card.flops(1)))
+        if budget.usd is not None and self._prices is not None:
+            bought = tokens_for(budget.usd, self._prices)
             caps += [] if bought is None else [bought]
         return min(caps, default=None)
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from planner.executor import Solution
-from planner.server.budget import Allowance, Granted
+from planner.server.budget import Granted, to_wire
 from planner.server.serialize import candidate_to_dict, known, probe_to_dict, spend_to_dict
 from planner.server.shaping import Meter
+from search.budget import Budget
 from search.result import Candidate, Outcome, Spend
 from search.scores import score
 from search.strategies.steps import split
@@ -36,7 +37,7 @@ class Receipt:
     ----------
     response_id:
         What feedback names.
-    granted, allowance, share:
+    granted, budget, share:
         As asked for; as it was within the ceiling and under the load; the share of it under the load.
     reason:
         Why the planner did not choose; None where it did.
@@ -48,7 +49,7 @@ class Receipt:
 
     response_id: str
     granted: Granted
-    allowance: Allowance
+    budget: Budget
     share: float
     reason: Reason | None = None
     without: tuple[str, ...] = ()
@@ -141,9 +142,9 @@ class Receipt:
             "reason": None if self.reason is None else self.reason.code,
             "detail": None if self.reason is None else self.reason.detail,
             "budget": {
-                "asked": self.granted.allowance.asked,
+                "asked": to_wire(self.granted.budget),
                 "source": str(self.granted.source),
-                "granted": self.allowance.asked,
+                "granted": to_wire(self.budget),
                 "share": round(self.share, 4),
             },
         }

@@ -5,23 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.availability_filter import AvailabilityFilter
+from planner.budgeting import resolve
 from planner.domains import Assigned, assign
 from planner.planner import Planner
 from planner.server.ask import Ask
-from planner.server.budget import Allowance, Granted
+from planner.server.budget import Granted
 from planner.server.choosing import availability_filter, first_policy, forced
 from planner.server.current import Served
 from planner.server.keys import Key
 from planner.server.receipt import Reason
 from planner.server.refusal import Refusal
-from planner.server.resolved_budget import ResolvedBudget
 from planner.server.service import Service
+from search.budget import Budget
 from search.choice import Choice
 from search.errors import GradingError
 from search.plan import Plan
 from search.prompts import Prompting
 
-__all__ = ["RequestContext", "assigned_to", "open_ended"]
+__all__ = ["RequestContext", "assigned_to", "open_ended", "resolved"]
 
 #: reasons of requests that a policy answers once for itself, as its own server would
 _ONCE = ("open_ended", "policy")
@@ -33,7 +34,7 @@ class RequestContext:
 
     Parameters
     ----------
-    allowance:
+    budget:
         What is granted, within the server's ceiling.
     domain:
         What reads answers.
@@ -51,7 +52,7 @@ class RequestContext:
     granted: Granted
     key: Key
     served: Served
-    allowance: Allowance
+    budget: Budget
     domain: str
     availability: AvailabilityFilter
     down: tuple[str, ...]
@@ -78,7 +79,7 @@ class RequestContext:
             granted,
             key,
             served,
-            granted.allowance.under(rules.ceiling),
+            granted.budget.within(rules.ceiling),
             assigned.domain,
             availability,
             models.down,
@@ -97,18 +98,28 @@ class RequestContext:
         answers_once = self.reason is not None and self.reason.code in _ONCE
         return Prompting() if answers_once else self.planner.prompting(policy)
 
-    def resolve(self, service: Service, allowance: Allowance, waited: float = 0.0) -> ResolvedBudget:
-        """An allowance in the planner's words, ``waited`` seconds after the request came."""
-        seconds = allowance.seconds
-        return ResolvedBudget.of(
-            allowance,
-            self.planner,
-            self.ask.question,
-            price=service.rules.price,
-            prices=service.rules.prices,
-            waited=waited + (0.0 if seconds is None else service.latency.margin(seconds)),
-            shares=self.ask.n,
+    def resolve(self, service: Service, budget: Budget, waited: float = 0.0) -> Budget:
+        """A budget whose caps a ledger can keep, ``waited`` seconds after the request came."""
+        margin = 0.0 if budget.seconds is None else service.latency.margin(budget.seconds)
+        return resolved(
+            service, self.planner, self.ask.question, budget, waited=waited + margin, shares=self.ask.n
         )
+
+
+def resolved(
+    service: Service,
+    planner: Planner,
+    question: str,
+    budget: Budget,
+    *,
+    waited: float = 0.0,
+    shares: int = 1,
+) -> Budget:
+    """A budget under the server's rules (``planner.budgeting.resolve``). Raises Refusal for money without
+    prices."""
+    if budget.usd is not None and service.rules.prices is None:
+        raise Refusal("a budget in money needs the server's prices, got none", param="budget")
+    return resolve(planner, budget, question, least_price=service.rules.price, waited=waited, shares=shares)
 
 
 def assigned_to(served: Served, question: str, domain: str | None) -> Assigned:

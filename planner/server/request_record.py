@@ -10,6 +10,7 @@ from planner.executor import Solution
 from planner.options import options, voting
 from planner.recommendation import Recommendation
 from planner.server.arrival import Arrival
+from planner.server.budget import to_wire
 from planner.server.latency_feedback import expected_seconds
 from planner.server.recorder import Decision, Step
 from planner.server.request_context import RequestContext
@@ -111,7 +112,7 @@ class RequestRecord:
             question=context.ask.question,
             domain=context.domain,
             planner=None if context.choice is not None else context.served.fingerprint,
-            budget=context.granted.allowance.asked,
+            budget=to_wire(context.granted.budget),
             budget_source=str(context.granted.source),
             reason=None if context.reason is None else context.reason.code,
             policy=choice.policy,
@@ -154,7 +155,7 @@ class RequestRecord:
             expected_tokens=decision.tokens,
             majority=majority,
             never=never,
-            deadline=context.allowance.seconds,
+            deadline=context.budget.seconds,
         )
 
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from planner.server.budget import PRESETS, Allowance
+from planner.server.budget import PRESETS
 from planner.server.limits import Sizes
-from search.budget import Prices
+from search.budget import Budget, Prices
 from search.errors import ServeError
 from search.grading.registry import DOMAINS
 
@@ -45,9 +45,9 @@ class Rules:
         charged in full, and the request goes on to its end without it.
     """
 
-    default: Allowance = field(default_factory=lambda: Allowance(samples=16))
-    ceiling: Allowance | None = None
-    presets: Mapping[str, Allowance] = field(default_factory=lambda: PRESETS)
+    default: Budget = field(default_factory=lambda: Budget(samples=16))
+    ceiling: Budget | None = None
+    presets: Mapping[str, Budget] = field(default_factory=lambda: PRESETS)
     price: float = 0.0
     prices: Prices | None = None
     domain: str | None = None
@@ -67,6 +67,6 @@ class Rules:
         if self.domain is not None and self.domain not in DOMAINS:
             raise ServeError(f"domain must be one of {', '.join(DOMAINS)}, got {self.domain!r}")
         if self.prices is None:
-            for allowance in (self.default, self.ceiling, *self.presets.values()):
-                if allowance is not None and allowance.usd is not None:
-                    raise ServeError(f"a budget in money needs prices, got usd={allowance.usd:g} without")
+            for budget in (self.default, self.ceiling, *self.presets.values()):
+                if budget is not None and budget.usd is not None:
+                    raise ServeError(f"a budget in money needs prices, got usd={budget.usd:g} without")

@@ -51,9 +51,22 @@ class BudgetBody(BaseModel):
     usd: Annotated[float, Field(gt=0, le=1e18)] | None = Field(
         None, description="Money, at the server's prices."
     )
-    target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = Field(
+    accuracy: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="Reach this chance of being right at the least cost."
     )
+    target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="An older name of accuracy."
+    )
+    mean_flops: Annotated[float, Field(gt=0, le=1e18)] | None = Field(
+        None, description="The most accuracy over requests that take so many FLOPs on average."
+    )
+    mean_tokens: Annotated[float, Field(gt=0, le=1e18)] | None = Field(
+        None, description="The most accuracy over requests that take so many tokens on average."
+    )
+    price: Annotated[float, Field(ge=0, le=1e18)] | None = Field(
+        None, description="Accuracy that a FLOP (or a token, by price_unit) must add to be spent."
+    )
+    price_unit: Literal["flops", "tokens"] | None = Field(None, description="What the price is per.")
 
 
 class Part(_Body):

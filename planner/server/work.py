@@ -12,20 +12,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from planner.events import Event, Started
-from planner.executor import Settings, Solution, perform, solve
+from planner.executor import Settings, Solution, solve
 from planner.server.arrival import Arrival
 from planner.server.ask import Ask
 from planner.server.budget import Granted
 from planner.server.keys import Key
-from planner.server.latency_feedback import decision_filter, expected_seconds, learn
+from planner.server.latency_feedback import expected_seconds, exploring, learn, load
 from planner.server.receipt import Receipt, usage_to_dict
 from planner.server.refusal import Refusal
 from planner.server.request_context import RequestContext
 from planner.server.request_record import RequestRecord
-from planner.server.resolved_budget import ResolvedBudget, check_time
+from planner.server.resolved_budget import check_time
 from planner.server.service import Service
 from planner.server.shaping import Meter, ShapedEngine
 from planner.stopping import EarlyStopping
+from search.budget import Budget
 from search.engines.prompted import PromptedEngine
 from search.engines.protocol import FinishReason
 from search.errors import ContextError, EngineError, RewardError
@@ -101,13 +102,13 @@ class Work:
         with service.rolling.refusing():
             self._context = RequestContext.of(service, ask, granted, key, endpoint, response_id)
             # refused before it waits, where that can be known
-            check_time(self._context.allowance.seconds, Arrival.now().seconds)
-            self._context.resolve(service, self._context.allowance)
+            check_time(self._context.budget.seconds, Arrival.now().seconds)
+            self._context.resolve(service, self._context.budget)
         self._record = RequestRecord(service, self._context)
         self._listener = listener
         self._on_text = on_text
         self._on_queue = on_queue
-        self._allowance = self._context.allowance
+        self._budget = self._context.budget
         self._share = 1.0
         self._behind, self._began = Arrival.now().seconds, time.monotonic()
         self._meters: list[Meter] = []
@@ -122,11 +123,11 @@ class Work:
         try:
             if self._on_queue is not None and service.admission.is_full:
                 self._on_queue(service.admission.waiting)
-            seconds = self._allowance.seconds
+            seconds = self._budget.seconds
             within = None if seconds is None else seconds - self._elapsed
             async with service.admission.enter(self._context.key.name, within) as ticket:
                 self._share = ticket.share
-                self._allowance = self._allowance.shrunk(ticket.share)
+                self._budget = self._budget.scaled(ticket.share)
                 answers = await self._within_time()
             outcome = str(answers.answers[0].solution.outcome)
             return answers
@@ -145,7 +146,7 @@ class Work:
         return self._behind + time.monotonic() - self._began
 
     async def _within_time(self) -> Answers:
-        seconds = self._allowance.seconds
+        seconds = self._budget.seconds
         limit = None if seconds is None else max(0.0, seconds - self._elapsed) + self._service.rules.grace
         try:
             async with asyncio.timeout(limit):
@@ -159,13 +160,13 @@ class Work:
 
     async def _work(self) -> Answers:
         service, context = self._service, self._context
-        resolved = context.resolve(service, self._allowance, self._elapsed)
-        answers = await together([self._answer(place, resolved) for place in range(context.ask.n)])
+        budget = context.resolve(service, self._budget, self._elapsed)
+        answers = await together([self._answer(place, budget) for place in range(context.ask.n)])
         spend = self._record.spend
         receipt = Receipt(
             context.response_id,
             context.granted,
-            self._allowance,
+            self._budget,
             self._share,
             context.reason,
             context.down,
@@ -184,19 +185,19 @@ class Work:
         shown = sum(answer.tokens for answer in answers)
         return Answers(tuple(answers), usage_to_dict(spend, self._meters, prompts, shown), body)
 
-    async def _answer(self, place: int, resolved: ResolvedBudget) -> Answer:
-        solution = await self._solution(place, resolved)
+    async def _answer(self, place: int, budget: Budget) -> Answer:
+        solution = await self._solution(place, budget)
         self._record.solved(solution, place)
-        learn(self._service, self._context, solution, resolved)
+        learn(self._service, solution, budget)
         if solution.outcome == Outcome.DEADLINE:
             raise Refusal(
-                f"a solution must end within {resolved.budget.seconds:.3g} s of work, got none",
+                f"a solution must end within {budget.seconds:.3g} s of work, got none",
                 504,
                 code="deadline",
             )
         return Answer.of(solution)
 
-    async def _solution(self, place: int, resolved: ResolvedBudget) -> Solution:
+    async def _solution(self, place: int, budget: Budget) -> Solution:
         service, context, ask = self._service, self._context, self._context.ask
         settings, engines = self._settings(place)
 
@@ -211,35 +212,24 @@ class Work:
 
         models, seed = service.models, (ask.seed + place) % 2**63
         try:
-            if context.choice is not None:
-                solution = await perform(
-                    ask.question,
-                    context.choice,
-                    settings,
-                    budget=resolved.budget,
-                    prices=service.rules.prices,
-                    domain=context.domain,
-                    seed=seed,
-                    early_stopping=EarlyStopping(service.rules.price),
-                    listener=hear,
-                )
-            else:
-                solution = await solve(
-                    ask.question,
-                    context.planner,
-                    settings,
-                    objective=resolved.objective,
-                    cap=resolved.cap,
-                    budget=resolved.budget,
-                    prices=service.rules.prices,
-                    domain=context.domain,
-                    seed=seed,
-                    abstain_below=ask.abstain_below,
-                    allow_foreign=True,  # checked when the planner was loaded
-                    decision_filter=decision_filter(service, context, resolved),
-                    early_stopping=EarlyStopping(service.rules.price),
-                    listener=hear,
-                )
+            solution = await solve(
+                ask.question,
+                context.planner,
+                settings,
+                budget=budget,
+                domain=context.domain,
+                choice=context.choice,
+                seed=seed,
+                abstain_below=ask.abstain_below,
+                allow_foreign=True,  # checked when the planner was loaded
+                prices=service.rules.prices,
+                latency=service.latency,
+                load=lambda: load(service, context),
+                availability=context.availability,
+                decision_filter=exploring(service, context),
+                early_stopping=EarlyStopping(service.rules.price),
+                listener=hear,
+            )
         except ContextError:  # the request's fault
             raise
         except (EngineError, RewardError) as error:  # a policy's server fails as both, a PRM as the latter

@@ -176,7 +176,13 @@ Event = Tokens | ChildFinished | RequestFinished
 
 
 class Engine(ABC):
-    """Who writes tokens. Used on one event loop; ``async with`` closes it."""
+    """Who writes tokens. Used on one event loop; ``async with`` closes it.
+
+    >>> from search.engines.scripted import ScriptedEngine
+    >>> engine = ScriptedEngine(lambda prompt, rng: "# 7", name="small")
+    >>> isinstance(engine, Engine), engine.card.name
+    (True, 'small')
+    """
 
     #: what is known of the policy
     card: ModelCard

@@ -14,7 +14,14 @@ __all__ = ["Domain"]
 
 
 class Domain(ABC):
-    """The reader, the equality and the grader of one kind of problem. Stateless."""
+    """The reader, the equality and the grader of one kind of problem. Stateless. (``planner.Grader``)
+
+    >>> from search.grading.registry import domain
+    >>> from search.problem import Problem
+    >>> problem = Problem("p", "f", "math", "What is 1/2 + 1/4?", "3/4")
+    >>> domain("math").grade(problem, "0.75")
+    True
+    """
 
     #: the value of ``Problem.domain`` that names it
     name: str

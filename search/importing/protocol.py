@@ -108,7 +108,12 @@ class Record:
 
 
 class Importer(ABC):
-    """One format. Options are the fields of a frozen dataclass, checked when it is made."""
+    """One format. Options are the fields of a frozen dataclass, checked when it is made.
+
+    >>> from search.importing.gsm8k_solutions import Gsm8kSolutions
+    >>> issubclass(Gsm8kSolutions, Importer), Gsm8kSolutions.name
+    (True, 'gsm8k-solutions')
+    """
 
     #: the word that the command line knows it by
     name: ClassVar[str]

@@ -24,6 +24,7 @@ from search.plan import Plan
 from search.scores import SCORES
 
 __all__ = [
+    "add_outcomes",
     "build_outcomes",
     "default_plans",
     "greedy_outcomes",
@@ -51,6 +52,17 @@ def rebuild_outcomes(
     frame = build_outcomes(log, plans, resamples=resamples, seed=seed)
     log.replace("outcomes", frame)
     return frame
+
+
+def add_outcomes(log: SearchLog, plans: Iterable[Plan]) -> None:
+    """Build outcomes of these plans, and of those that the log had before it was extended.
+
+    Takes ``log.writing()``.
+    """
+    before = log.read("outcomes", ["plan"])["plan"].unique().to_list()
+    every = {*plans, *map(Plan.parse, before)}
+    with log.writing():
+        rebuild_outcomes(log, sorted(plan for plan in every if not plan.must_run))
 
 
 def build_outcomes(

@@ -43,6 +43,11 @@ class SearchLog:
         self.manifest = manifest
         self._checked: dict[Path, tuple[int, int]] = {}
 
+    def __str__(self) -> str:
+        tables = ("problems", "samples", "scores", "runs", "outcomes")
+        counts = ", ".join(f"{self.rows(table):,} {table}" for table in tables)
+        return f"search log {str(self.path)!r}: {counts}"
+
     # ---- opening
 
     @classmethod

@@ -54,7 +54,13 @@ class Scored:
 
 
 class Reward(ABC):
-    """Who scores steps. Used on one event loop; ``async with`` closes it."""
+    """Who scores steps. Used on one event loop; ``async with`` closes it.
+
+    >>> from search.rewards.scripted import ScriptedReward
+    >>> reward = ScriptedReward(lambda question, steps: 0.9, name="good")
+    >>> isinstance(reward, Reward), reward.open("What is 3 + 4?").question
+    (True, 'What is 3 + 4?')
+    """
 
     #: what is known of the PRM
     card: ModelCard

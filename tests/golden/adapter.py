@@ -66,14 +66,16 @@ def decide(planner: Any, case: Mapping[str, Any]) -> Json:
     from search.errors import PlannerError
     from search.result import Candidate, Spend
 
-    objective, cap = _objective(case["budget"])
-    asked: Json = {"objective": objective, "cap": cap}
-    asked |= {name: case[name] for name in ("domain", "abstain_below", "voteable") if name in case}
+    asked: Json = {"budget": _budget(case["budget"])}
+    asked |= {name: case[name] for name in ("domain", "abstain_below") if name in case}
     if "explore" in case:
         asked["decision_filter"] = Exploration(0.5, len(planner.stages), random.Random(case["explore"]))
     try:
         if "look" not in case:
-            advice = planner.recommend(case["question"], **asked)
+            if case.get("voteable", True):
+                advice = planner.decide(case["question"], **asked)
+            else:
+                advice = planner.plain_advice(case["question"])
         else:
             seen = [
                 Candidate(**{name: tuple(v) if isinstance(v, list) else v for name, v in drawn.items()})
@@ -102,19 +104,17 @@ def decide(planner: Any, case: Mapping[str, Any]) -> Json:
     }
 
 
-def _objective(budget: Mapping[str, Any]) -> tuple[Any, Any]:
-    """What is wanted, and a cap beside it or None."""
-    from planner.objective import HardCap, MeanBudget, Price, TargetAccuracy
+def _budget(budget: Mapping[str, Any]) -> Any:
+    from search.budget import Budget
 
-    caps = {name: budget[name] for name in ("tokens", "flops") if name in budget}
-    cap = HardCap(**caps) if caps else None
+    words = {name: budget[name] for name in ("tokens", "flops", "accuracy") if name in budget}
     if "mean" in budget:
-        return MeanBudget(*budget["mean"]), cap
-    if "accuracy" in budget:
-        return TargetAccuracy(budget["accuracy"]), cap
+        amount, unit = (*budget["mean"], "flops")[:2]
+        words[f"mean_{unit}"] = amount
     if "price" in budget:
-        return Price(*budget["price"]), cap
-    return cap, None
+        price, unit = (*budget["price"], "flops")[:2]
+        words |= {"price": price, "price_unit": unit}
+    return Budget(**words)
 
 
 # ---- the command line and its log

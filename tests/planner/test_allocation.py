@@ -27,7 +27,7 @@ def test_a_shared_budget_is_kept_and_beats_equal_shares(
 ) -> None:
     per_token = planner.sample_flops / planner.frontier.flops.sum() * planner.frontier.tokens.sum()
     budget = samples * len(questions) * (planner.sample_flops if unit == "flops" else per_token)
-    ours = planner.allocate(questions, budget, unit)  # type: ignore[arg-type]
+    ours = planner.allocate(questions, **{unit: budget if unit == "flops" else int(budget)})  # type: ignore[arg-type]
     even = uniform(planner, questions, budget, unit)  # type: ignore[arg-type]
     assert float(getattr(ours, unit).sum()) <= budget * (1 + 1e-12)
     assert ours.accuracy.sum() >= even.accuracy.sum() - 1e-9

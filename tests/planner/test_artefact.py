@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from planner.artefact import FORMAT_VERSION, load
-from planner.objective import MeanBudget, Price
 from planner.planner import Planner
 from planner.training_data import TrainingData
+from search.budget import Budget
 from search.cards import ModelCard
 from search.errors import ArtefactError
 
@@ -44,14 +44,12 @@ def sealed(folder: Path, target: Path, change: Callable[[dict[str, bytes]], None
 def test_what_is_loaded_decides_as_what_was_saved(planner: Planner, folder: Path, data: TrainingData) -> None:
     loaded = Planner.load(folder)
     for question in data.questions[:20]:
-        for objective in (
-            Price(0.0),
-            Price(0.01 / planner.sample_flops),
-            MeanBudget(8 * planner.sample_flops),
+        for budget in (
+            Budget(price=0.0),
+            Budget(price=0.01 / planner.sample_flops),
+            Budget(mean_flops=8 * planner.sample_flops),
         ):
-            assert loaded.recommend(question, objective=objective) == planner.recommend(
-                question, objective=objective
-            )
+            assert loaded.decide(question, budget=budget) == planner.decide(question, budget=budget)
     assert loaded.card == planner.card
     assert loaded.card["problems"] == len(data)
 
@@ -142,7 +140,7 @@ def test_mutated_files_with_right_hashes_never_crash(folder: Path, tmp_path: Pat
         except ArtefactError:
             refused += 1
             continue
-        planner.recommend("1 + 2", objective=Price(0.0))
+        planner.decide("1 + 2", budget=Budget(price=0.0))
     assert refused > 0
 
 

@@ -12,10 +12,10 @@ from planner.deadline_filter import DeadlineFilter
 from planner.decision_filter import DecisionFilter
 from planner.exploration import Exploration
 from planner.latency import Latency, Work
-from planner.objective import HardCap, Objective, Price
 from planner.options import Option, options
 from planner.planner import Planner
 from planner.recommendation import Recommendation
+from search.budget import Budget
 from search.errors import ServeError
 
 QUESTION = "work out the sum of 3 + 41 + 7"
@@ -35,25 +35,25 @@ def deadline_filter(planner: Planner, per_token: float, left: float) -> Deadline
 
 
 def test_nothing_bent_is_the_same_advice(planner: Planner) -> None:
-    plain = planner.recommend(QUESTION, objective=Price(0.0))
-    assert planner.recommend(QUESTION, objective=Price(0.0), decision_filter=DecisionFilter()) == plain
+    plain = planner.decide(QUESTION, budget=Budget(price=0.0))
+    assert planner.decide(QUESTION, budget=Budget(price=0.0), decision_filter=DecisionFilter()) == plain
 
 
 def test_what_takes_too_long_is_left_out(planner: Planner) -> None:
-    plain = planner.recommend(QUESTION, objective=Price(0.0))
-    ample = planner.recommend(
-        QUESTION, objective=Price(0.0), decision_filter=deadline_filter(planner, 1e-4, 100.0)
+    plain = planner.decide(QUESTION, budget=Budget(price=0.0))
+    ample = planner.decide(
+        QUESTION, budget=Budget(price=0.0), decision_filter=deadline_filter(planner, 1e-4, 100.0)
     )
     assert (ample.choice, ample.probe) == (plain.choice, plain.probe)
     tight = deadline_filter(planner, 0.01, 0.5)
-    advice = planner.recommend(QUESTION, objective=Price(0.0), decision_filter=tight)
+    advice = planner.decide(QUESTION, budget=Budget(price=0.0), decision_filter=tight)
     if advice.probe is None:
         found = tight._latency.predict(Work.of(advice.choice), advice.tokens, 1)
         assert found is not None
         assert found.p90 <= 0.5
     # when nothing is fast enough the fastest stays
     late = deadline_filter(planner, 0.01, 0.0)
-    advice = planner.recommend(QUESTION, objective=Price(0.0), decision_filter=late)
+    advice = planner.decide(QUESTION, budget=Budget(price=0.0), decision_filter=late)
     assert advice.probe is None
 
     def seconds(option: Option | Recommendation) -> float:
@@ -66,30 +66,28 @@ def test_what_takes_too_long_is_left_out(planner: Planner) -> None:
 
 def test_a_policy_that_has_hardly_run_begins_with_its_cheapest_choice(planner: Planner) -> None:
     unknown = DeadlineFilter(Latency(), lambda: 60.0, lambda: 1, DecisionFilter())
-    advice = planner.recommend(QUESTION, objective=Price(0.0), decision_filter=unknown)
+    advice = planner.decide(QUESTION, budget=Budget(price=0.0), decision_filter=unknown)
     assert advice.probe is None
     assert advice.tokens_p90 == min(option.tokens_p90 for option in options(planner, QUESTION))
 
 
-@pytest.mark.parametrize("objective", [HardCap(tokens=900), Price(1e-10), HardCap(flops=2e9)])
-def test_exploring_stays_within_the_budget_and_says_its_propensity(
-    planner: Planner, objective: Objective
-) -> None:
-    best = planner.recommend(QUESTION, objective=objective)
+@pytest.mark.parametrize("budget", [Budget(tokens=900), Budget(price=1e-10), Budget(flops=2e9)])
+def test_exploring_stays_within_the_budget_and_says_its_propensity(planner: Planner, budget: Budget) -> None:
+    best = planner.decide(QUESTION, budget=budget)
     rng, seen = Random(0), Counter()
     propensity: dict[object, float] = {}
     runs = 4000
     for _ in range(runs):
-        advice = planner.recommend(
-            QUESTION, objective=objective, decision_filter=Exploration(0.5, len(planner.stages), rng)
+        advice = planner.decide(
+            QUESTION, budget=budget, decision_filter=Exploration(0.5, len(planner.stages), rng)
         )
         key = (advice.choice, advice.probe) if advice.probe is None else advice.probe
         seen[key] += 1
         propensity.setdefault(key, advice.propensity)
         assert propensity[key] == advice.propensity
-        if isinstance(objective, HardCap) and advice.probe is None:
-            assert advice.tokens_p90 <= (objective.tokens or np.inf)
-            assert advice.flops_p90 <= (objective.flops or np.inf)
+        if isinstance(budget, Budget) and advice.probe is None:
+            assert advice.tokens_p90 <= (budget.tokens or np.inf)
+            assert advice.flops_p90 <= (budget.flops or np.inf)
     assert len(seen) > 1
     assert sum(propensity.values()) == pytest.approx(1.0, abs=0.05)  # rare ones may not have been seen
     for key, count in seen.items():
@@ -99,7 +97,9 @@ def test_exploring_stays_within_the_budget_and_says_its_propensity(
 
 
 def test_without_exploration_every_decision_is_certain(planner: Planner) -> None:
-    advice = planner.recommend(QUESTION, objective=Price(0.0), decision_filter=Exploration(0.0, 3, Random(0)))
+    advice = planner.decide(
+        QUESTION, budget=Budget(price=0.0), decision_filter=Exploration(0.0, 3, Random(0))
+    )
     assert advice.propensity == 1.0
     with pytest.raises(ServeError, match="share of requests"):
         Exploration(1.0, 3, Random(0))

@@ -13,9 +13,8 @@ import pytest
 
 from planner.availability_filter import AvailabilityFilter
 from planner.events import Decided, Drawn, Ended, EndReason, Event, Grown, Left, Lost, Probed
-from planner.executor import perform, solve, solve_sync
+from planner.executor import perform, solve
 from planner.labels import Probe
-from planner.objective import HardCap, MeanBudget, Objective, Price
 from planner.planner import Planner
 from planner.stopping import EarlyStopping
 from search.budget import Budget
@@ -30,6 +29,7 @@ from search.result import Outcome
 from search.rewards.protocol import Handle, Scored
 from search.rewards.scripted import ScriptedReward
 from search.strategies.protocol import Limits, Setting
+from search.sync import run_sync
 
 PROBLEM = Problem("p1", "f", "text", "work out the sum of 3 + 41 + 7", "51")
 
@@ -63,7 +63,7 @@ def looking(planner: Planner) -> Planner:
 
 async def test_looks_decides_again_and_answers(planner: Planner) -> None:
     solution = await solve(
-        PROBLEM, looking(planner), settings(), objective=Price(0.0), allow_foreign=True, seed=3
+        PROBLEM, looking(planner), settings(), budget=Budget(price=0.0), allow_foreign=True, seed=3
     )
     assert [record.probe for record in solution.stages] == [stage.probe for stage in planner.stages]
     assert solution.stages[0].advice.probe == planner.stages[1].probe
@@ -79,7 +79,7 @@ async def test_looks_decides_again_and_answers(planner: Planner) -> None:
 
 async def test_the_same_seed_gives_the_same_answer(planner: Planner) -> None:
     one, two = [
-        await solve(PROBLEM, planner, settings(), objective=Price(0.0), allow_foreign=True, seed=8)
+        await solve(PROBLEM, planner, settings(), budget=Budget(price=0.0), allow_foreign=True, seed=8)
         for _ in range(2)
     ]
     assert one.candidates == two.candidates
@@ -88,37 +88,38 @@ async def test_the_same_seed_gives_the_same_answer(planner: Planner) -> None:
 
 @pytest.mark.parametrize("tokens", [300, 600, 1500])
 async def test_a_hard_cap_is_never_broken(planner: Planner, tokens: int) -> None:
-    cap = HardCap(tokens=tokens)
-    for objective in (cap, Price(0.0)):
+    for budget in (Budget(tokens=tokens), Budget(tokens=tokens, price=0.0)):
         for chosen in (planner, looking(planner)):
-            solution = await solve(
-                PROBLEM, chosen, settings(), objective=objective, cap=cap, allow_foreign=True
-            )
+            solution = await solve(PROBLEM, chosen, settings(), budget=budget, allow_foreign=True)
             assert 0 < solution.spend.tokens <= tokens
 
 
 async def test_a_cap_below_everything_is_refused(planner: Planner) -> None:
     with pytest.raises(BudgetError, match="cheapest choice"):
-        await solve(PROBLEM, planner, settings(), objective=HardCap(tokens=2), allow_foreign=True)
+        await solve(PROBLEM, planner, settings(), budget=Budget(tokens=2), allow_foreign=True)
 
 
 async def test_foreign_and_missing_models_are_refused(planner: Planner) -> None:
     with pytest.raises(ArtefactError, match="learned from"):
-        await solve(PROBLEM, planner, settings(), objective=Price(0.0))
+        await solve(PROBLEM, planner, settings(), budget=Budget(price=0.0))
     one = {key: value for key, value in settings().items() if key == ("small", "bad")}
     with pytest.raises(ArtefactError, match="models that are there"):
-        await solve(PROBLEM, looking(planner), one, objective=Price(0.0), allow_foreign=True)
+        await solve(PROBLEM, looking(planner), one, budget=Budget(price=0.0), allow_foreign=True)
 
 
-@pytest.mark.parametrize("objective", [MeanBudget(1e8), Price(1.0, "tokens")])
-async def test_runs_in_a_loop_through_the_synchronous_face(planner: Planner, objective: Objective) -> None:
-    solution = solve_sync(PROBLEM, planner, settings(), objective=objective, allow_foreign=True)
+@pytest.mark.parametrize("budget", [Budget(mean_flops=1e8), Budget(price=1.0, price_unit="tokens")])
+async def test_runs_in_a_loop_through_the_synchronous_face(planner: Planner, budget: Budget) -> None:
+    solution = run_sync(solve(PROBLEM, planner, settings(), budget=budget, allow_foreign=True))
     assert solution.spend.tokens > 0
 
 
 async def test_open_ended_requests_are_answered_once(planner: Planner) -> None:
     solution = await solve(
-        "tell me about the sea", planner, settings(), objective=Price(0.0), voteable=False, allow_foreign=True
+        "tell me about the sea",
+        planner,
+        settings(),
+        budget=Budget(price=0.0),
+        allow_foreign=True,
     )
     assert solution.choice.plan == Plan.of("cot")
     assert len(solution.candidates) == 1
@@ -134,13 +135,13 @@ def test_another_policys_plan_does_not_take_the_probe() -> None:
 
 async def test_abstains_where_nothing_is_expected_to_help(planner: Planner) -> None:
     nothing = await solve(
-        PROBLEM, planner, settings(), objective=Price(0.0), abstain_below=1.01, allow_foreign=True
+        PROBLEM, planner, settings(), budget=Budget(price=0.0), abstain_below=1.01, allow_foreign=True
     )
     assert nothing.outcome == Outcome.ABSTAINED
     assert nothing.answer is None
     assert nothing.spend.tokens == 0
     assert nothing.stages[-1].advice.abstain
-    hopeful = await solve(PROBLEM, planner, settings(), objective=Price(0.0), allow_foreign=True)
+    hopeful = await solve(PROBLEM, planner, settings(), budget=Budget(price=0.0), allow_foreign=True)
     assert hopeful.outcome == Outcome.ANSWERED
     assert not any(record.advice.abstain for record in hopeful.stages)
 
@@ -162,7 +163,7 @@ async def test_a_listener_hears_of_everything_and_changes_nothing(planner: Plann
             PROBLEM,
             looking(planner),
             settings(),
-            objective=Price(0.0),
+            budget=Budget(price=0.0),
             allow_foreign=True,
             seed=3,
             listener=listener,
@@ -243,9 +244,8 @@ async def test_at_the_deadline_the_best_answer_so_far_is_given(planner: Planner)
         PROBLEM,
         looking(planner),
         both,
-        objective=Price(0.0),
-        decision_filter=AvailabilityFilter(prms={"good", "bad"}),
-        budget=Budget(seconds=0.05),
+        availability=AvailabilityFilter(prms={"good", "bad"}),
+        budget=Budget(seconds=0.05, price=0.0),
         allow_foreign=True,
         seed=5,
     )
@@ -267,7 +267,7 @@ async def test_a_prm_that_fails_is_left_out_of_what_follows(planner: Planner) ->
         PROBLEM,
         looking(planner),
         broken,
-        objective=Price(0.0),
+        budget=Budget(price=0.0),
         allow_foreign=True,
         listener=events.append,
     )

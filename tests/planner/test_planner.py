@@ -9,10 +9,10 @@ from planner.advice import calibrated
 from planner.decision import Rule, decide
 from planner.labels import Probe
 from planner.matrix import Matrices
-from planner.objective import HardCap, MeanBudget, Objective, Price, TargetAccuracy
 from planner.planner import Planner
 from planner.replay import replay
 from planner.training_data import TrainingData
+from search.budget import Budget
 from search.cards import ModelCard
 from search.errors import ArtefactError, BudgetError
 from search.result import Candidate, Spend
@@ -25,50 +25,49 @@ def prices(planner: Planner) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "objective",
+    "budget",
     [
-        HardCap(tokens=900),
-        HardCap(flops=1e10),
-        TargetAccuracy(0.8),
-        MeanBudget(1e9),
-        MeanBudget(400, "tokens"),
-        Price(0.0),
-        Price(1e-4, "tokens"),
+        Budget(tokens=900),
+        Budget(flops=1e10),
+        Budget(accuracy=0.8),
+        Budget(mean_flops=1e9),
+        Budget(mean_tokens=400),
+        Budget(price=0.0),
+        Budget(price=1e-4, price_unit="tokens"),
     ],
 )
-def test_advice_is_whole(planner: Planner, objective: Objective) -> None:
-    advice = planner.recommend(QUESTION, objective=objective)
+def test_advice_is_whole(planner: Planner, budget: Budget) -> None:
+    advice = planner.decide(QUESTION, budget=budget)
     assert 0 <= advice.interval[0] <= advice.accuracy <= advice.interval[1] <= 1
     assert 0 < advice.tokens <= advice.tokens_p90
     assert 0 < advice.flops <= advice.flops_p90
     assert advice.runner_up is None or advice.runner_up.choice != advice.choice
-    assert advice == planner.recommend(QUESTION, objective=objective)
+    assert advice == planner.decide(QUESTION, budget=budget)
     assert all(np.isfinite(reason.effect) for reason in advice.why)
 
 
 def test_a_cap_is_kept_in_expectation(planner: Planner) -> None:
     for tokens in (90, 150, 500, 2000):
-        assert planner.recommend(QUESTION, objective=HardCap(tokens=tokens)).tokens_p90 <= tokens
+        assert planner.decide(QUESTION, budget=Budget(tokens=tokens)).tokens_p90 <= tokens
 
 
 def test_a_tighter_cap_never_expects_to_cost_more(planner: Planner, data: TrainingData) -> None:
     for question in data.questions[:10]:
         planned = [
-            planner.recommend(question, objective=HardCap(tokens=t)).tokens_p90
-            for t in (90, 150, 500, 2000, 9000)
+            planner.decide(question, budget=Budget(tokens=t)).tokens_p90 for t in (90, 150, 500, 2000, 9000)
         ]
         assert planned == sorted(planned)
 
 
 def test_a_cap_below_the_cheapest_choice_says_so(planner: Planner) -> None:
     with pytest.raises(BudgetError, match=r"must allow the cheapest choice, .* got 3 tokens"):
-        planner.recommend(QUESTION, objective=HardCap(tokens=3))
+        planner.decide(QUESTION, budget=Budget(tokens=3))
     with pytest.raises(BudgetError, match="cheapest"):
-        planner.recommend(QUESTION, objective=TargetAccuracy(0.5), cap=HardCap(flops=1.0))
+        planner.decide(QUESTION, budget=Budget(accuracy=0.5, flops=1.0))
 
 
 def test_a_higher_target_never_expects_less(planner: Planner) -> None:
-    told = [planner.recommend(QUESTION, objective=TargetAccuracy(t)) for t in (0.1, 0.5, 0.99)]
+    told = [planner.decide(QUESTION, budget=Budget(accuracy=t)) for t in (0.1, 0.5, 0.99)]
     assert [a.accuracy for a in told] == sorted(a.accuracy for a in told)
 
 
@@ -76,7 +75,7 @@ def test_looking_for_a_target_promises_what_looking_leads_to(planner: Planner, d
     looked = 0
     for question in data.questions[:40]:
         for target in (0.8, 0.97):
-            advice = planner.recommend(question, objective=TargetAccuracy(target))
+            advice = planner.decide(question, budget=Budget(accuracy=target))
             if advice.probe is None:
                 continue
             looked += 1
@@ -89,17 +88,17 @@ def test_looking_for_a_target_promises_what_looking_leads_to(planner: Planner, d
 
 
 def test_open_ended_requests_get_one_greedy_answer(planner: Planner) -> None:
-    advice = planner.recommend("tell me about the sea", objective=Price(0.0), voteable=False)
+    advice = planner.plain_advice("tell me about the sea")
     assert (advice.choice.plan.strategy, advice.probe, advice.choice.prm) == ("cot", None, None)
     assert "voting means nothing" in advice.warnings[0]
 
 
 def test_warns_of_strange_questions_and_domains(planner: Planner) -> None:
     strange = "Ж" * 5000 + "(((((((((" + "9" * 400 + "%=?/" * 50
-    told = planner.recommend(strange, objective=Price(0.0), domain="poetry").warnings
+    told = planner.decide(strange, budget=Budget(price=0.0), domain="poetry").warnings
     assert any("outside what the planner has seen" in w for w in told)
     assert any("'poetry'" in w for w in told)
-    assert not planner.recommend(QUESTION, objective=Price(0.0), domain="arithmetic").warnings
+    assert not planner.decide(QUESTION, budget=Budget(price=0.0), domain="arithmetic").warnings
 
 
 def test_foreign_models_are_refused_unless_told(planner: Planner) -> None:
@@ -112,10 +111,10 @@ def test_foreign_models_are_refused_unless_told(planner: Planner) -> None:
 
 def test_looks_it_was_not_fitted_for_are_refused(planner: Planner) -> None:
     with pytest.raises(ValueError, match="a probe must be one of"):
-        planner.decide(QUESTION, Probe("small", 7), [], objective=Price(0.0))
+        planner.decide(QUESTION, Probe("small", 7), [], budget=Budget(price=0.0))
     probe = planner.stages[1].probe
     with pytest.raises(ValueError, match="got 0"):
-        planner.decide(QUESTION, probe, [], objective=Price(0.0))
+        planner.decide(QUESTION, probe, [], budget=Budget(price=0.0))
 
 
 def test_decides_live_exactly_as_in_evaluation(planner: Planner, data: TrainingData) -> None:
@@ -131,7 +130,7 @@ def test_decides_live_exactly_as_in_evaluation(planner: Planner, data: TrainingD
         question = data.questions[at]
         alone = first.menu(planner.features(first, question, None), np.array([float(len(question))]))
         for j, price in enumerate(prices(planner)):
-            advice = planner.recommend(question, objective=Price(float(price)))
+            advice = planner.decide(question, budget=Budget(price=float(price)))
             option = offline.made[0][at, j]
             assert option == decide(alone, rules[j])[0]
             assert (advice.probe is not None) == (option == len(first.choices))
@@ -152,7 +151,7 @@ def test_decides_live_exactly_as_in_evaluation(planner: Planner, data: TrainingD
             ]
             for j, price in enumerate(prices(planner)):
                 advice = planner.decide(
-                    question, second.probe, seen, objective=Price(float(price)), spent=Spend()
+                    question, second.probe, seen, budget=Budget(price=float(price)), spent=Spend()
                 )
                 option = offline.made[1][2 * at + probe, j]
                 assert (advice.probe is not None) == (option == len(second.choices))
@@ -164,7 +163,7 @@ def test_mean_budgets_are_met_in_training(planner: Planner, data: TrainingData) 
     frontier = planner.frontier
     for amount in np.linspace(frontier.flops.min() * 1.2, frontier.flops.max() * 0.9, 5):
         shares = np.linspace(0, 1, 500, endpoint=False)
-        prices = np.array([frontier.price_of(MeanBudget(float(amount)), float(s)) for s in shares])
+        prices = np.array([frontier.price_of(float(amount), float(s)) for s in shares])
         met = np.minimum.accumulate(frontier.flops)[np.searchsorted(frontier.prices, prices)].mean()
         assert met == pytest.approx(amount, rel=0.01)
 

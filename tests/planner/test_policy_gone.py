@@ -12,7 +12,6 @@ from test_executor import PROBLEM, looking
 
 from planner.events import Ended, EndReason, Event, Probed, Started
 from planner.executor import Solution, perform, solve
-from planner.objective import Price
 from planner.planner import Planner
 from search.budget import UNLIMITED, Budget
 from search.choice import Choice
@@ -120,7 +119,7 @@ async def test_a_policy_that_goes_after_a_look_leaves_the_looks_answer(
             PROBLEM,
             looking(planner),
             street.settings(),
-            objective=Price(0.0),
+            budget=Budget(price=0.0),
             allow_foreign=True,
             seed=3,
             listener=stop_after_a_probe,
@@ -196,7 +195,7 @@ async def test_a_policy_that_never_answers_is_an_error_that_costs_nothing(
                 PROBLEM,
                 planner,
                 settings,
-                objective=Price(0.0),
+                budget=Budget(price=0.0),
                 allow_foreign=True,
                 listener=events.append,
             ),

@@ -11,10 +11,10 @@ from random import Random
 import pytest
 import synthetic
 
-from planner.executor import perform, solve_sync
-from planner.objective import HardCap
+from planner.executor import perform, solve
 from planner.planner import Planner
 from planner.settings import settings_of
+from search.budget import Budget
 from search.engines.prompted import PromptedEngine
 from search.engines.scripted import TURN, ScriptedEngine
 from search.errors import ArtefactError
@@ -83,8 +83,8 @@ def test_policies_are_asked_as_the_planner_was_learned(
     assert loaded.promptings == dict.fromkeys(planner.policies, ASKED)
     settings = settings_of(loaded, house.loader)
     assert {setting.delimiter for setting in settings.values()} == {"\n\n"}
-    cap = HardCap(tokens=4000)
-    solution = solve_sync(QUESTION, loaded, settings, objective=cap, domain="arithmetic")
+    cap = Budget(tokens=4000)
+    solution = run_sync(solve(QUESTION, loaded, settings, budget=cap, domain="arithmetic"))
     assert solution.answer == "51"
     assert house.asked == {ASKED.ask(QUESTION)}
 
@@ -124,11 +124,11 @@ def test_what_gives_another_policy_than_the_planner_knows_is_refused(planner: Pl
         for key, setting in settings_of(prompted, house.loader).items()
     }
     with pytest.raises(ArtefactError, match=r"it was learned from '\w+' asked under .*Think, then answer"):
-        solve_sync(QUESTION, prompted, plainly, objective=HardCap(tokens=4000), domain="arithmetic")
+        run_sync(solve(QUESTION, prompted, plainly, budget=Budget(tokens=4000), domain="arithmetic"))
     # and one from before planners told it: the fingerprint is another policy's
     silent = replace(prompted, promptings={})
     with pytest.raises(ArtefactError, match="models it was learned from"):
-        solve_sync(QUESTION, silent, settings_of(silent, house.loader), objective=HardCap(tokens=4000))
+        run_sync(solve(QUESTION, silent, settings_of(silent, house.loader), budget=Budget(tokens=4000)))
     assert house.asked == set()
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from planner.budgeting import rule
 from planner.matrix import Matrices
-from planner.objective import MeanBudget
 from planner.planner import Planner
 from planner.replay import replay
 from planner.stream import Stream
 from planner.training_data import TrainingData
+from search.budget import Budget
 from search.errors import BudgetError
 from search.result import Spend
 
@@ -25,31 +26,31 @@ def test_the_mean_is_kept_within_two_percent(
     amounts = np.geomspace(planner.frontier.flops.min(), planner.frontier.flops.max(), 40)
     met = []
     for amount in amounts:
-        aim = MeanBudget(float(amount))
-        rules = [planner.rule(aim, None, Spend(), question) for question in data.questions]
+        aim = Budget(mean_flops=float(amount))
+        rules = [rule(planner, aim, question) for question in data.questions]
         met.append(replay(planner.stages, matrices, rules.__getitem__).met.flops[:, 0] * dearer)
     costs = np.array(met)
     budget = samples * planner.sample_flops * dearer
-    stream = Stream(planner, MeanBudget(budget))
+    stream = Stream(planner, Budget(mean_flops=budget))
     rng = np.random.default_rng(7)
     for problem in rng.integers(0, len(data), 2500):
-        asked = stream.objective().amount
+        asked = stream.budget().mean_flops
         stream.settle(Spend(flops=float(costs[np.abs(np.log(amounts / asked)).argmin(), problem])))
     assert stream.requests == 2500
     assert stream.mean == pytest.approx(budget, rel=0.02)
 
 
 def test_what_was_overspent_is_made_up(planner: Planner) -> None:
-    budget = MeanBudget(1000.0, "tokens")
+    budget = Budget(mean_tokens=1000.0)
     stream = Stream(planner, budget, horizon=10)
-    assert stream.objective() == budget
+    assert stream.budget() == budget
     stream.settle(Spend(policy_tokens=1500, prm_tokens=500))
-    assert stream.objective() == MeanBudget(900.0, "tokens")
+    assert stream.budget() == Budget(mean_tokens=900.0)
     for _ in range(3):
         stream.settle(Spend(policy_tokens=500))
-    assert stream.objective().amount > 1000.0
+    assert (stream.budget().mean_tokens or 0.0) > 1000.0
 
 
 def test_a_horizon_must_be_at_least_one(planner: Planner) -> None:
     with pytest.raises(BudgetError, match="at least 1 request, got 0"):
-        Stream(planner, MeanBudget(1.0), horizon=0)
+        Stream(planner, Budget(mean_flops=1.0), horizon=0)

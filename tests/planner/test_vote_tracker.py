@@ -12,8 +12,8 @@ import pytest
 from planner import executor, vote_tracker
 from planner.events import Drawn, Event, Grown
 from planner.executor import perform, solve
-from planner.objective import Price
 from planner.planner import Planner
+from search.budget import Budget
 from search.cards import ModelCard
 from search.choice import Choice
 from search.engines.scripted import ScriptedEngine
@@ -125,7 +125,7 @@ async def test_looks_are_grouped_beside_the_loop(planner: Planner, waiting: Wait
         PROBLEM,
         replace(planner, stages=tuple(stages)),
         every,
-        objective=Price(0.0),
+        budget=Budget(price=0.0),
         allow_foreign=True,
         seed=3,
     )

@@ -30,7 +30,7 @@ class Clock:
 @pytest.mark.parametrize(
     ("given_", "message"),
     [
-        ({}, "a budget caps tokens, flops, seconds or usd, got none"),
+        ({}, "a budget needs one of tokens, flops, seconds, usd, samples, .*, got none"),
         ({"tokens": -1}, "a budget cannot be negative, got tokens=-1"),
         ({"flops": -0.5}, "a budget cannot be negative, got flops=-0.5"),
         ({"seconds": math.nan}, "a budget is a number, got seconds=nan"),

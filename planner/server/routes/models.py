@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from planner.server.budget import grant, to_wire
 from planner.server.routes.access import Here, Inferrer
 from planner.server.service import Service
 
@@ -29,9 +30,9 @@ async def models(service: Here, key: Inferrer) -> dict[str, Any]:
             "prms": [_known(service, name) for name in service.models.prms],
             "domains": list(served.domains),
             "plans": plans,
-            "budget": rules.default.asked,
-            "ceiling": None if rules.ceiling is None else rules.ceiling.asked,
-            "presets": {name: allowance.asked for name, allowance in rules.presets.items()},
+            "budget": to_wire(rules.default),
+            "ceiling": None if rules.ceiling is None else to_wire(rules.ceiling),
+            "presets": {name: to_wire(budget) for name, budget in rules.presets.items()},
         },
     }
 
@@ -39,8 +40,6 @@ async def models(service: Here, key: Inferrer) -> dict[str, Any]:
 @router.get("/v1/models/{name:path}")
 async def model(name: str, service: Here, key: Inferrer) -> dict[str, Any]:
     """One of them, ``planner/<plan>`` included. 404 for another."""
-    from planner.server.budget import grant
-
     granted = grant(
         name,
         header=None,

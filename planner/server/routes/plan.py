@@ -10,19 +10,20 @@ from typing import Any
 from fastapi import APIRouter
 
 from planner.availability_filter import AvailabilityFilter
+from planner.budgeting import rule
 from planner.latency import Work
 from planner.options import Option, appraised, options
 from planner.recommendation import Recommendation
-from planner.server.budget import Allowance, Granted, grant
+from planner.server.budget import Granted, grant, to_wire
 from planner.server.choosing import availability_filter, first_policy, forced
 from planner.server.refusal import Refusal, refusal_of
-from planner.server.request_context import assigned_to, open_ended
-from planner.server.resolved_budget import ResolvedBudget
+from planner.server.request_context import assigned_to, open_ended, resolved
 from planner.server.routes.access import Here, Inferrer
 from planner.server.routes.direct import Direct
 from planner.server.schema import PlanBody
 from planner.server.serialize import advice_to_dict, known
 from planner.server.service import Service
+from search.budget import Budget
 from search.choice import Choice
 from search.errors import PlannerError
 
@@ -79,25 +80,24 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
     assigned = assigned_to(served, question, body.domain or rules.domain)
     domain = assigned.domain if assigned.planned else None
     planner, availability = served.planner, availability_filter(served, models, body.policy, body.prm)
-    allowance: Allowance = granted.allowance.under(rules.ceiling)
-    resolved = ResolvedBudget.of(allowance, planner, question, price=rules.price, prices=rules.prices)
+    within = granted.budget.within(rules.ceiling)
+    budget = resolved(service, planner, question, within)
     first = first_policy(served, models, body.policy)
     choice, reason = forced(granted, models, rules, served, first, body.prm)
-    if choice is not None:
+    if choice is None and domain is None:
+        advice, reason = planner.plain_advice(question), open_ended(assigned)
+        advice = replace(advice, choice=Choice(first, None, advice.choice.plan))
+    elif choice is not None:
         advice = appraised(planner, question, choice)
     else:
-        advice = planner.recommend(
+        advice = planner.decide(
             question,
-            objective=resolved.objective,
-            cap=resolved.cap,
+            budget=budget,
+            prices=rules.prices,
             domain=domain,
-            voteable=domain is not None,
             abstain_below=body.abstain_below or 0.0,
             decision_filter=availability,
         )
-        if domain is None:
-            advice = replace(advice, choice=Choice(first, None, advice.choice.plan))
-            reason = open_ended(assigned)
     wanted = body.include or ()
     out: dict[str, Any] = {
         "object": "plan",
@@ -105,15 +105,15 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
         "reason": None if reason is None else reason.code,
         "detail": None if reason is None else reason.detail,
         "budget": {
-            "asked": granted.allowance.asked,
+            "asked": to_wire(granted.budget),
             "source": str(granted.source),
-            "granted": allowance.asked,
+            "granted": to_wire(within),
             "share": 1.0,
         },
         "advice": advice_to_dict(advice, _seconds(service, advice)),
     }
     if "alternatives" in wanted:
-        alternatives = _alternatives(service, question, resolved, availability)
+        alternatives = _alternatives(service, question, budget, availability)
         out["alternatives"] = (
             [] if domain is None else alternatives
         )  # accuracy means nothing without a domain
@@ -126,13 +126,10 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
 
 
 def _alternatives(
-    service: Service, question: str, resolved: ResolvedBudget, availability: AvailabilityFilter
+    service: Service, question: str, budget: Budget, availability: AvailabilityFilter
 ) -> list[dict[str, Any]]:
-    from planner.objective import HardCap
-
-    caps = [cap for cap in (resolved.objective, resolved.cap) if isinstance(cap, HardCap)]
-    tokens = min((cap.tokens for cap in caps if cap.tokens is not None), default=float("inf"))
-    flops = min((cap.flops for cap in caps if cap.flops is not None), default=float("inf"))
+    planner = service.current.served.planner
+    limits = rule(planner, budget, question, prices=service.rules.prices)
     return [
         {
             "policy": option.choice.policy,
@@ -144,9 +141,9 @@ def _alternatives(
             "tokens_p90": known(option.tokens_p90),
             "flops_p90": known(option.flops_p90),
             "seconds": _seconds(service, option),
-            "fits": option.tokens_p90 <= tokens and option.flops_p90 <= flops,
+            "fits": option.tokens_p90 <= limits.tokens_left and option.flops_p90 <= limits.flops_left,
         }
-        for option in options(service.current.served.planner, question)
+        for option in options(planner, question)
         if not availability.excludes(option.choice)
     ]
 

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from planner.cli.main import app
 from planner.cli.printing import brief
-from planner.objective import HardCap
 from planner.planner import Planner
 from planner.training_data import read_training_data
 from search.log.store import SearchLog
@@ -247,8 +246,8 @@ def test_systems_that_answered_once_can_be_planned_with(tmp_path: Path) -> None:
     planner = Planner.load(tmp_path / "planner")
     question = str(records[0]["question"])
     # 2 x 6e9 FLOPs a token: one solution fits, 200 do not, nor does any of the larger model
-    assert planner.recommend(question, objective=HardCap(flops=1e12)).choice.policy == "gpt3-6b"
-    assert planner.recommend(question, objective=HardCap(flops=1e16)).choice.policy == "gpt3-175b-verified"
+    assert planner.recommend(question, flops=1e12).choice.policy == "gpt3-6b"
+    assert planner.recommend(question, flops=1e16).choice.policy == "gpt3-175b-verified"
     # one sample of each policy: compared and shown all the same
     for command in (
         ["evaluate", str(tmp_path / "log"), "--planner", str(tmp_path / "planner"), "--budgets", "1,64"],

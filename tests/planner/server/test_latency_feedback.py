@@ -9,10 +9,8 @@ import pytest
 
 from planner.executor import Solution
 from planner.latency import Latency
-from planner.objective import Price
 from planner.server.arrival import Arrival
 from planner.server.latency_feedback import learn
-from planner.server.resolved_budget import ResolvedBudget
 from search.budget import Budget
 from search.choice import Choice
 from search.plan import Plan
@@ -30,10 +28,9 @@ async def test_whatever_worked_to_its_deadline_tells_how_late_it_was(took: float
     latency = Latency()
     heard: list[float] = []
     latency.overran = heard.append  # type: ignore[assignment, method-assign]
-    service: Any = SimpleNamespace(latency=latency, admission=SimpleNamespace(running=1))
-    context: Any = SimpleNamespace(ask=SimpleNamespace(n=1))
+    service: Any = SimpleNamespace(latency=latency)
     arrival = Arrival.begin()
-    learn(service, context, solution(took), ResolvedBudget(Price(0.0), None, Budget(seconds=1.0)))
+    learn(service, solution(took), Budget(seconds=1.0))
     assert heard == []  # the answer has not left
     arrival.left()
     assert heard == ([] if late is None else [pytest.approx(late, abs=0.2)])

@@ -9,8 +9,9 @@ from typer.main import get_command
 
 from planner.cli import serve
 from planner.cli.main import app
-from planner.server.budget import HEADER, Allowance, grant
+from planner.server.budget import HEADER, grant, read, to_wire
 from planner.server.schema import Wishes
+from search.budget import Budget
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
 PAGE = README.partition("### Moving from")[2].partition("\n## ")[0]
@@ -22,7 +23,7 @@ def test_models_that_force_a_plan_are_taken() -> None:
     names = [name for name in re.findall(r"`(planner/[^`]+)`", OURS) if "..." not in name and "<" not in name]
     assert len(names) >= 4
     for name in names:
-        granted = grant(name, header=None, body=None, default=Allowance(samples=1), policies=("small",))
+        granted = grant(name, header=None, body=None, default=Budget(samples=1), policies=("small",))
         assert granted.plan is not None, name
 
 
@@ -39,4 +40,4 @@ def test_options_fields_and_variables_exist() -> None:
     assert f"`{HEADER}`" in OURS
     assert {"budget", "domain", "include"} <= Wishes.model_fields.keys()
     for budget in re.findall(r"`(\{\"[^`]+\})`", OURS):
-        assert Allowance.read(budget).asked
+        assert to_wire(read(budget))

@@ -11,9 +11,9 @@ import openai
 import pytest
 from houses import QUESTION, House
 
-from planner.server.budget import Allowance
 from planner.server.rules import Rules
 from planner.server.service import Service
+from search.budget import Budget
 
 ASKED: list[Any] = [{"role": "user", "content": QUESTION}]
 
@@ -162,7 +162,7 @@ def test_conversations_reach_the_policy_whole(
 
 
 def test_who_may_spend_what(service_of: Callable[..., Service], serving: Callable[[Service], House]) -> None:
-    rules = Rules(default=Allowance(tokens=700), ceiling=Allowance(tokens=1000))
+    rules = Rules(default=Budget(tokens=700), ceiling=Budget(tokens=1000))
     house = serving(service_of(rules=rules))
 
     def budget(header: str | None = None, model: str = "planner", **body: Any) -> dict[str, Any]:

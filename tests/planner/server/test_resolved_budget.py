@@ -2,60 +2,64 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from planner.objective import HardCap, Price, TargetAccuracy
 from planner.options import options, voting
 from planner.planner import Planner
-from planner.server.budget import Allowance
 from planner.server.refusal import Refusal
-from planner.server.resolved_budget import ResolvedBudget
+from planner.server.request_context import resolved
+from planner.server.resolved_budget import check_time
 from planner.server.rules import Rules
-from search.budget import Prices
+from search.budget import Budget, Prices
 from search.errors import ServeError
+
+
+class House:
+    """As much of a service as a budget needs."""
+
+    def __init__(self, **rules: Any) -> None:
+        self.rules = Rules(**rules)
+
 
 QUESTION = "work out the sum of 3 + 41 + 7"
 PRICES = Prices(1.0, 2.0, 4.0)
 
 
-def resolved(planner: Planner, allowance: Allowance, **how: object) -> ResolvedBudget:
-    return ResolvedBudget.of(allowance, planner, QUESTION, **how)  # type: ignore[arg-type]
+def asked(planner: Planner, budget: Budget, *, waited: float = 0.0, shares: int = 1, **rules: Any) -> Budget:
+    house: Any = House(**rules)
+    return resolved(house, planner, QUESTION, budget, waited=waited, shares=shares)
 
 
-def test_caps_become_objectives(planner: Planner) -> None:
-    assert resolved(planner, Allowance(tokens=900)).objective == HardCap(tokens=900)
-    priced = resolved(planner, Allowance(tokens=900), price=1e-9)
-    assert (priced.objective, priced.cap) == (Price(1e-9), HardCap(tokens=900))
-    aimed = resolved(planner, Allowance(target_accuracy=0.9, tokens=900))
-    assert (aimed.objective, aimed.cap) == (TargetAccuracy(0.9), HardCap(tokens=900))
-    timed = resolved(planner, Allowance(seconds=2.0), waited=0.5)
-    assert isinstance(timed.objective, Price)
-    assert timed.budget.seconds == 1.5
+def test_the_servers_price_is_the_least(planner: Planner) -> None:
+    assert asked(planner, Budget(tokens=900)) == Budget(tokens=900)
+    assert asked(planner, Budget(tokens=900), price=1e-9) == Budget(tokens=900, price=1e-9)
+    assert asked(planner, Budget(price=1e-10), price=1e-9) == Budget(price=1e-9)
+    assert asked(planner, Budget(price=1e-8), price=1e-9) == Budget(price=1e-8)
+    aimed = Budget(accuracy=0.9, tokens=900)
+    assert asked(planner, aimed, price=1e-9) == aimed
 
 
-def test_samples_are_counted_in_greedy_answers(planner: Planner) -> None:
-    one, eight = resolved(planner, Allowance(samples=1)), resolved(planner, Allowance(samples=8))
-    assert isinstance(one.objective, HardCap)
-    assert isinstance(eight.objective, HardCap)
-    assert eight.budget.flops == pytest.approx(8 * (one.budget.flops or 0.0))
-    advice = planner.recommend(QUESTION, objective=one.objective)
-    assert advice.flops_p90 <= (one.budget.flops or 0.0) * (1 + 1e-9)
+def test_time_that_has_passed_is_gone(planner: Planner) -> None:
+    assert asked(planner, Budget(seconds=2.0), waited=0.5) == Budget(seconds=1.5)
+    check_time(2.0, 1.9)
+    with pytest.raises(Refusal, match="must leave"):
+        check_time(2.0, 1.999)
 
 
-def test_money_needs_prices_and_buys_tokens(planner: Planner) -> None:
+def test_money_needs_prices(planner: Planner) -> None:
     with pytest.raises(Refusal, match="needs the server's prices"):
-        resolved(planner, Allowance(usd=0.01))
-    found = resolved(planner, Allowance(usd=0.004), prices=PRICES)
-    assert found.objective == HardCap(tokens=1000)  # all of it at the dearest price
-    assert (found.budget.usd, found.budget.tokens) == (0.004, None)
+        asked(planner, Budget(usd=0.01))
+    assert asked(planner, Budget(usd=0.004), prices=PRICES) == Budget(usd=0.004)
     with pytest.raises(ServeError, match="needs prices"):
-        Rules(default=Allowance(usd=1.0))
+        Rules(default=Budget(usd=1.0))
 
 
 def test_answers_share_all_but_time(planner: Planner) -> None:
-    found = resolved(planner, Allowance(tokens=900, seconds=2.0, usd=0.9), prices=PRICES, shares=3)
-    assert (found.budget.tokens, found.budget.seconds) == (300, 2.0)
-    assert found.budget.usd == pytest.approx(0.3)
+    found = asked(planner, Budget(tokens=900, seconds=2.0, usd=0.9), prices=PRICES, shares=3)
+    assert (found.tokens, found.seconds) == (300, 2.0)
+    assert found.usd == pytest.approx(0.3)
 
 
 def test_the_vote_of_equal_accuracy(planner: Planner) -> None:

@@ -1,0 +1,256 @@
+"""The functions of the public API: ``import planner`` offers them. They import what they need when called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from search.errors import GridError
+
+if TYPE_CHECKING:
+    from planner.evaluation.evaluation import Evaluation
+    from planner.planner import Planner
+    from planner.solving import ModelsGiven
+    from search.budget import Prices
+    from search.grid import Grid
+    from search.loader import Loader
+    from search.log.store import SearchLog
+    from search.problem import Problem
+
+__all__ = ["evaluate", "fit", "load", "search"]
+
+#: names of the planner that ships with the project
+_LAB = ("lab", "planner")
+
+
+def load(
+    path: str | Path,
+    *,
+    models: ModelsGiven = None,
+    domain: str | None = None,
+    prices: Mapping[str, Prices] | Prices | None = None,
+    threads: int = 1,
+) -> Planner:
+    """A fitted planner that recommends and solves.
+
+    Parameters
+    ----------
+    path:
+        A folder that ``Planner.save`` or ``planner fit`` wrote; ``"lab"`` is the planner that ships with the
+        project, whose models ship too.
+    models:
+        Where its models are: a mapping from its names of policies and PRMs to checkpoint folders, a models
+        file (``models.toml``), or a loader. Default: the shipped models of these names. They are opened when
+        something is solved.
+    domain:
+        What questions belong to that do not say; None: the planner says it.
+    prices:
+        Money per million tokens, for budgets in ``usd``.
+    threads:
+        Torch threads of models in this process.
+
+    Raises ArtefactError for a folder that holds no planner, or a damaged one.
+
+    >>> import planner
+    >>> planner.load("lab").domains
+    ('arithmetic', 'chemistry', 'code', 'puzzle')
+    """
+    from planner.models import find_model, shipped
+    from planner.planner import Planner
+
+    folder = shipped("planner") if path in _LAB else find_model(path)
+    return Planner.load(folder).with_models(models, domain=domain, prices=prices, threads=threads)
+
+
+def search(
+    problems: str | Path | Iterable[Problem],
+    *,
+    output: str | Path,
+    models: ModelsGiven = None,
+    grid: str | Path | Mapping[str, Any] | Grid,
+    seed: int | None = None,
+    threads: int = 1,
+    progress: Callable[[Any], None] | None = None,
+) -> SearchLog:
+    """Run a grid of choices on problems into a search log, and go on where that stopped before.
+
+    Parameters
+    ----------
+    problems:
+        A problem file (JSON lines, JSON, CSV, Parquet), or problems, with reference answers.
+    output:
+        The folder of the log; what it holds already is not done again.
+    models:
+        Where the grid's models are, as ``load`` takes it.
+    grid:
+        A grid file, or what it would hold: ``{"pair": [{"policy": "p", "prm": "r"}], "n": [1, 4]}``.
+    seed:
+        In the place of the grid's.
+    threads:
+        Torch threads of models in this process; part of what a log depends on.
+    progress:
+        Called after each unit of work (``search.campaign.Progress``).
+
+    Raises ProblemError, GridError, LogError, and what models raise; what was logged stays.
+
+    >>> import planner, tempfile
+    >>> grid = {"pair": [{"policy": "lab-policy-m"}], "strategies": ["majority"], "n": [1, 2]}
+    >>> grid |= {"samples": 2, "block": 2}
+    >>> asked = [planner.Problem("p1", "sums", "arithmetic", "What is 3 + 4?", "7")]
+    >>> log = planner.search(asked, output=tempfile.mkdtemp(), grid=grid)
+    >>> log.rows("samples")
+    2
+    """
+    from search.campaign import Campaign, check_problems
+    from search.log.outcomes import add_outcomes
+    from search.log.store import SearchLog
+    from search.problem_set import read_problems
+    from search.sync import run_sync
+
+    known = read_problems(problems) if isinstance(problems, str | Path) else list(problems)
+    check_problems(known)
+    wanted = _grid(grid, seed)
+    prms = list(dict.fromkeys(pair.prm for pair in wanted.pair if pair.prm is not None))
+    loader = _loader(models, wanted.policies, prms, threads)
+    log = SearchLog.at(output)
+    try:
+        Campaign(known, wanted, log, loader).run(progress)
+    finally:
+        if loader is not models:
+            run_sync(loader.close())
+    add_outcomes(log, wanted.plans())
+    return log
+
+
+def fit(
+    log: str | Path | SearchLog,
+    *,
+    trials: int = 20,
+    seed: int = 0,
+    folds: Literal["family", "problem"] = "family",
+    threads: int = 1,
+    models: ModelsGiven = None,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> Planner:
+    """Learn a planner from a search log.
+
+    Parameters
+    ----------
+    log:
+        What ``search`` or ``planner import`` wrote.
+    trials:
+        Optuna trials; 0 takes the default settings.
+    folds:
+        What a fit leaves out to judge itself: whole families of problems, for requests of other kinds, or
+        single problems, for requests of the logged kinds.
+    threads:
+        Folds fitted at the same time; the planner is the same.
+    models:
+        Where the log's models are, as ``load`` takes it, for ``solve``.
+    progress:
+        Called after each trial with (trials done, trials, best utility).
+
+    Raises LogError, and TooLittleDataError, which says how many problems would do.
+
+    >>> import planner
+    >>> fitted = planner.fit(log, trials=0)  # log = "my-log"
+    >>> fitted.card["problems"]
+    80
+    """
+    from training.study import fit as learn
+
+    logged = _log(log)
+    manifest = logged.manifest
+    planner = learn(
+        logged,
+        manifest.policies,
+        manifest.prms,
+        trials=trials,
+        seed=seed,
+        threads=threads,
+        folds=folds,
+        promptings=manifest.promptings,
+        date=date.today().isoformat(),
+        progress=progress,
+    )
+    return planner if models is None else planner.with_models(models)
+
+
+def evaluate(
+    log: str | Path | SearchLog,
+    planner: Planner | str | Path,
+    *,
+    training: str | Path | SearchLog | None = None,
+    budgets: Sequence[float] = (4, 16, 64, 256),
+    seed: int = 0,
+    clustered: bool = False,
+) -> Evaluation:
+    """Compare a planner with every baseline at equal mean compute. ``print`` it for a table.
+
+    Parameters
+    ----------
+    log:
+        A search log of problems that the planner has not seen.
+    training:
+        The log that baselines pick on; default: folds of ``log``.
+    budgets:
+        Mean budgets, in samples of the main policy.
+    clustered:
+        Intervals draw families of problems, not problems.
+
+    Raises LogError, ArtefactError for models that the planner was not learned from, and BudgetError.
+
+    >>> import planner
+    >>> found = planner.evaluate(log, fitted, budgets=[4])  # log = "another-log"
+    >>> print(found)  # doctest: +ELLIPSIS
+    accuracy in percent at a mean budget of so many samples
+    ...
+    """
+    from planner.evaluation.evaluate import evaluate as compare
+    from planner.training_data import TrainingData, read_training_data
+
+    decider = load(planner) if isinstance(planner, str | Path) else planner
+
+    def read(given: str | Path | SearchLog) -> TrainingData:
+        logged = _log(given)
+        # a log may hold models beside the planner's: those are not compared
+        policies = {n: card for n, card in logged.manifest.policies.items() if n in decider.policies}
+        prms = {n: card for n, card in logged.manifest.prms.items() if n in decider.prms}
+        decider.check([*policies.values(), *prms.values()])
+        return read_training_data(logged, policies, prms)
+
+    return compare(
+        decider,
+        read(log),
+        training=None if training is None else read(training),
+        budgets=budgets,
+        seed=seed,
+        clustered=clustered,
+    )
+
+
+def _log(given: str | Path | SearchLog) -> SearchLog:
+    from search.log.store import SearchLog
+
+    return given if isinstance(given, SearchLog) else SearchLog.open(given)
+
+
+def _grid(given: str | Path | Mapping[str, Any] | Grid, seed: int | None) -> Grid:
+    from search.grid import Grid
+
+    replaced: dict[str, object] = {} if seed is None else {"seed": seed}
+    if isinstance(given, Grid):
+        return given if seed is None else given.model_copy(update=replaced)
+    if isinstance(given, Mapping):
+        return Grid.of({**given, **replaced})
+    if isinstance(given, str | Path):
+        return Grid.read(given, replaced)
+    raise GridError(f"a grid is a file, a mapping or a Grid, got {given!r}")
+
+
+def _loader(models: ModelsGiven, policies: Sequence[str], prms: Sequence[str], threads: int) -> Loader:
+    from planner.solving import loader_for
+
+    return loader_for(policies, prms, models, threads=threads)

@@ -1,0 +1,150 @@
+"""What a budget means to one planner: the terms of its decision rule, and the caps that a ledger keeps.
+
+The only place that knows how samples, money, means, prices and accuracies become tokens, FLOPs and a price
+per unit. ``search.budget.Budget`` says what is wanted; ``planner.decision`` decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from planner.decision import Rule
+from planner.fitted import Fitted
+from planner.matrix import question_features
+from search.budget import Budget, Prices
+from search.errors import BudgetError
+from search.result import Spend
+
+__all__ = ["resolve", "rule", "tokens_for"]
+
+#: no cap that a rule sees is larger
+_MOST = 10**18
+
+#: characters of questions whose costs are kept
+_LONGEST = 4000
+
+
+def rule(
+    planner: Fitted,
+    budget: Budget,
+    question: str,
+    *,
+    spent: Spend | None = None,
+    prices: Mapping[str, Prices] | Prices | None = None,
+) -> Rule:
+    """A budget in the terms of the decision rule, after ``spent`` was paid out of it.
+
+    Raises BudgetError for money without ``prices``.
+    """
+    paid = spent or Spend()
+    tokens, flops = _tokens(budget, prices), _flops(planner, budget, question)
+    per_flop = float(planner.frontier.tokens.sum() / max(planner.frontier.flops.sum(), 1e-300))
+    # a hair of a price, so that nothing is spent on gains too small to be measured
+    price = float(planner.frontier.prices[0])
+    if budget.price is not None:
+        price = budget.price
+    elif budget.mean_flops is not None:
+        price = planner.frontier.price_of(budget.mean_flops, _draw(question))
+    elif budget.mean_tokens is not None:
+        price = planner.frontier.price_of(budget.mean_tokens, _draw(question), "tokens")
+    return Rule(
+        price,
+        budget.price_unit,
+        # prices per token apply to probes through the tokens that a FLOP stands for
+        per_flop,
+        math.inf if tokens is None else float(min(tokens, _MOST) - paid.tokens),
+        math.inf if flops is None else flops - paid.flops,
+        budget.accuracy,
+    )
+
+
+def resolve(
+    planner: Fitted,
+    budget: Budget,
+    question: str,
+    *,
+    least_price: float = 0.0,
+    waited: float = 0.0,
+    shares: int = 1,
+) -> Budget:
+    """A budget whose caps a ledger can keep: samples as FLOPs, and what is left of the time.
+
+    Parameters
+    ----------
+    least_price:
+        Accuracy that a FLOP must add where the budget names no aim, or a lower price.
+    waited:
+        Seconds that have passed of the deadline.
+    shares:
+        Answers that share the budget: each gets an equal part of every cap but time, which all of them have
+        at once.
+    """
+    flops = _flops(planner, budget, question)
+    tokens, usd, price = budget.tokens, budget.usd, budget.price
+    if shares > 1:
+        tokens = None if tokens is None else max(1, tokens // shares)
+        flops = None if flops is None else flops / shares
+        usd = None if usd is None else usd / shares
+    seconds = None if budget.seconds is None else max(0.0, budget.seconds - waited)
+    if least_price > 0.0 and budget.price_unit == "flops" and (price is not None or not budget.has_aim):
+        price = max(least_price, price or 0.0, float(planner.frontier.prices[0]))
+    return replace(budget, tokens=tokens, flops=flops, seconds=seconds, usd=usd, samples=None, price=price)
+
+
+def tokens_for(usd: float, prices: Mapping[str, Prices] | Prices) -> int | None:
+    """Tokens that the money surely buys, whichever model takes them; None where all are free."""
+    each = prices.values() if isinstance(prices, Mapping) else (prices,)
+    dearest = max((max(one.prompt, one.generated, one.prm) for one in each), default=0.0)
+    return None if dearest == 0.0 else int(min(usd * 1e6 / dearest, _MOST))
+
+
+def _tokens(budget: Budget, prices: Mapping[str, Prices] | Prices | None) -> int | None:
+    """The cap in tokens, money counted at the dearest price."""
+    if budget.usd is None:
+        return budget.tokens
+    if prices is None:
+        raise BudgetError(f"a budget in money needs prices, got usd={budget.usd:g} without")
+    caps = [cap for cap in (budget.tokens, tokens_for(budget.usd, prices)) if cap is not None]
+    return min(caps, default=None)
+
+
+def _flops(planner: Fitted, budget: Budget, question: str) -> float | None:
+    """The cap in FLOPs, samples counted at the 90% quantile of what one takes."""
+    if budget.samples is None:
+        return budget.flops
+    counted = min(budget.samples, _MOST) * _sample_flops(planner, question)
+    return counted if budget.flops is None else min(budget.flops, counted)
+
+
+def _sample_flops(planner: Fitted, question: str) -> float:
+    """The 90% quantile of what one sample of the probing policy costs."""
+    return (_kept if len(question) <= _LONGEST else _count)(planner, question)
+
+
+def _count(planner: Fitted, question: str) -> float:
+    stage = planner.stages[0]
+    features = question_features(question, planner.encoder)[None]
+    menu = stage.menu(features, np.array([float(len(question))]))
+    first = stage.actions.next_probe
+    if menu.probe is not None and first is not None:
+        return float(menu.probe.flops_p90[0, 0]) / first.samples
+    greedy = [i for i, choice in enumerate(stage.choices) if choice.plan.is_greedy]
+    greedy = greedy or list(range(len(stage.choices)))
+    return float(menu.costs.flops_p90[0, greedy].min())
+
+
+_kept = lru_cache(maxsize=256)(_count)  # asked before a request waits and after it
+
+
+def _draw(question: str) -> float:
+    """A number in [0, 1) that a question always gets."""
+    return (
+        int.from_bytes(hashlib.blake2b(question.encode("utf-8", "replace"), digest_size=6).digest(), "big")
+        / 2**48
+    )
