@@ -20,6 +20,7 @@ from planner.arrays import Arrays
 from planner.rows import Complete, complete_problems, first_draws, numbered, parts, rows_of, summaries
 from search.cards import ModelCard
 from search.choice import Choice
+from search.engines.protocol import FinishReason
 from search.errors import LogError
 from search.plan import Plan
 from search.scores import SCORES
@@ -37,7 +38,7 @@ Numbers = NDArray[np.number[Any]]
 _SAMPLES = (
     *("policy", "draw", "answer", "correct", "prompt_tokens", "tokens", "mean_logprob", "min_logprob"),
     pl.col("step_tokens").list.len().alias("steps"),
-    (pl.col("finish_reason") == "length").alias("truncated"),
+    pl.col("finish_reason").is_in(FinishReason.TRUNCATED).alias("truncated"),
 )
 _SCORES = ("policy", "prm", "draw", "step_rewards", "prompt_tokens", "prm_tokens")
 _RUNS = (

@@ -84,16 +84,31 @@ UNLIMITED = Budget.unlimited()
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """US dollars per million logical tokens. Raises BudgetError for negative or non-finite prices."""
+    """US dollars per million logical tokens. Raises BudgetError for negative or non-finite prices.
+
+    ``generated`` covers thoughts. ``cached_prompt``: of prompt tokens that a server has kept; as ``prompt``
+    where it is None. Logical cost knows each prompt once, so only ``usd`` makes use of it.
+
+        >>> Prices(prompt=1.0, generated=4.0, cached_prompt=0.5).usd(prompt=3000, cached=2000, generated=1000)
+        0.006
+    """
 
     prompt: float
     generated: float
     prm: float = 0.0
+    cached_prompt: float | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("prompt", self.prompt), ("generated", self.generated), ("prm", self.prm)):
-            if not math.isfinite(value) or value < 0:
+        for name in ("prompt", "generated", "prm", "cached_prompt"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= 0):
                 raise BudgetError(f"a price is a finite number of at least 0, got {name}={value}")
+
+    def usd(self, *, prompt: int = 0, cached: int = 0, generated: int = 0, scored: int = 0) -> float:
+        """US dollars for tokens that were really sent; ``cached`` of ``prompt`` had been kept."""
+        cheap = self.prompt if self.cached_prompt is None else self.cached_prompt
+        sent = (prompt - cached) * self.prompt + cached * cheap
+        return (sent + generated * self.generated + scored * self.prm) / 1e6
 
 
 @dataclass(slots=True)
@@ -366,4 +381,4 @@ class Ledger:
 
 
 def _usd(prices: Prices, prompt: int, generated: int, scored: int) -> float:
-    return (prices.prompt * prompt + prices.generated * generated + prices.prm * scored) / 1e6
+    return prices.usd(prompt=prompt, generated=generated, scored=scored)

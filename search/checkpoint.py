@@ -17,7 +17,7 @@ from typing import Any
 from search.cards import ModelCard
 from search.errors import CheckpointError
 
-__all__ = ["ARCHITECTURES", "Checkpoint", "read_checkpoint"]
+__all__ = ["ARCHITECTURES", "Checkpoint", "generation_defaults", "read_checkpoint"]
 
 #: the families this project can load; the last one is a PRM, the others are policies
 ARCHITECTURES = ("Qwen2ForCausalLM", "LlamaForCausalLM", "Qwen2ForProcessRewardModel")
@@ -113,6 +113,20 @@ def read_checkpoint(path: str | Path, architectures: Collection[str] | None = AR
     fingerprint = _fingerprint([folder / "config.json", *weights, *tokenizer])
     context = int(config["max_position_embeddings"])
     return Checkpoint(folder, config, architecture, parameters, fingerprint, context)
+
+
+def generation_defaults(folder: str | Path) -> dict[str, Any]:
+    """What a folder's ``generation_config.json`` says; empty where there is none. Raises CheckpointError."""
+    file = Path(folder) / "generation_config.json"
+    if not file.is_file():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"generation_config.json must be JSON, got {str(file)!r}: {error}") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"generation_config.json must hold an object, got {str(file)!r}")
+    return found
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

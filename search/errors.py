@@ -20,6 +20,7 @@
     |   `-- FingerprintError rows of another policy, PRM, template or sampling
     |-- RecordError          records by others that cannot be read
     |-- GridError            a grid file that breaks a rule
+    |-- ModelsError          a models file that breaks a rule
     |-- CheckpointError      a model folder that is missing, damaged or of an unknown family
     |-- ArtefactError        a planner artefact that is damaged, foreign or of another version
     |-- TooLittleDataError   a log too small to learn from
@@ -33,6 +34,7 @@ The message of each says the rule first and then the value that broke it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ __all__ = [
     "GridError",
     "LogError",
     "MissingExtraError",
+    "ModelsError",
     "PlanError",
     "PlannerError",
     "ProblemError",
@@ -125,7 +128,14 @@ class BrokenError(RemoteError):
 
 
 class RefusedError(RemoteError):
-    """A server refuses what it is asked: a wrong address, key, model or request."""
+    """A server refuses what it is asked: a wrong address, key, model or request.
+
+    ``status``: of its answer, where it answered; ``words``: its own, in full.
+    """
+
+    def __init__(self, message: str, status: int | None = None, words: str = "") -> None:
+        super().__init__(message)
+        self.status, self.words = status, words
 
 
 class GarbledError(RemoteError):
@@ -162,6 +172,15 @@ class RecordError(PlannerError, ValueError):
 
 class GridError(PlannerError, ValueError):
     """A grid file breaks a rule."""
+
+
+class ModelsError(PlannerError, ValueError):
+    """A models file breaks a rule. ``faults``: a line each, without the file's name (``where``)."""
+
+    def __init__(self, where: str, faults: Sequence[str]) -> None:
+        more = f" (and {len(faults) - 1} more: planner models check)" if len(faults) > 1 else ""
+        super().__init__(f"{where}: {faults[0]}{more}" if where else f"{faults[0]}{more}")
+        self.where, self.faults = where, tuple(faults)
 
 
 class CheckpointError(PlannerError, ValueError):

@@ -42,6 +42,10 @@ class Loader(ABC):
         """A policy's chat template, without loading weights; "" where it is not known."""
         return ""
 
+    def generation_defaults(self, name: str) -> Mapping[str, object]:
+        """A policy's own sampling defaults, without loading weights; empty where they are not known."""
+        return {}
+
     @abstractmethod
     async def close(self) -> None:
         """Close what this loader has loaded. Safe to call twice."""
@@ -105,6 +109,9 @@ class SourceLoader(Loader):
 
     def chat_template(self, name: str) -> str:
         return _named(self._policies, name, "policy").chat_template()
+
+    def generation_defaults(self, name: str) -> Mapping[str, object]:
+        return _named(self._policies, name, "policy").generation_defaults()
 
     def reward(self, name: str) -> Reward:
         if name not in self._rewards:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from search.cards import ModelCard
 from search.engines.prompted import PromptedEngine
 from search.engines.protocol import Engine
@@ -45,6 +47,9 @@ class PromptedLoader(Loader):
 
     def chat_template(self, name: str) -> str:
         return self._loader.chat_template(name)
+
+    def generation_defaults(self, name: str) -> Mapping[str, object]:
+        return self._loader.generation_defaults(name)
 
     def policy_card(self, name: str) -> ModelCard:
         return self.prompting(name).card(self._loader.policy_card(name))

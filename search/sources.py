@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.cards import ModelCard
-from search.checkpoint import read_checkpoint
+from search.checkpoint import generation_defaults, read_checkpoint
 from search.engines.protocol import Engine
 from search.errors import EngineError, MissingExtraError
 from search.prompts import chat_template
@@ -58,6 +58,10 @@ class PolicySource(ABC):
         """Its chat template; "" where that is not known."""
         return ""
 
+    def generation_defaults(self) -> Mapping[str, object]:
+        """Its own sampling defaults (``generation_config.json``); empty where they are not known."""
+        return {}
+
 
 class PrmSource(ABC):
     """One PRM."""
@@ -92,6 +96,9 @@ class EmbeddedPolicy(PolicySource):
     def chat_template(self) -> str:
         return chat_template(self.folder)
 
+    def generation_defaults(self) -> Mapping[str, object]:
+        return generation_defaults(self.folder)
+
 
 @dataclass(frozen=True, slots=True)
 class VllmPolicy(PolicySource):
@@ -110,6 +117,9 @@ class VllmPolicy(PolicySource):
 
     def chat_template(self) -> str:
         return chat_template(self.folder)
+
+    def generation_defaults(self) -> Mapping[str, object]:
+        return generation_defaults(self.folder)
 
 
 @dataclass(slots=True)
@@ -143,6 +153,10 @@ class ServedPolicy(PolicySource):
             assert self._connected is not None
             self._rendered = self._connected.rendered()  # no template, but it holds the same marks
         return self._rendered
+
+    def generation_defaults(self) -> Mapping[str, object]:
+        folder = self.options.get("tokenizer")
+        return {} if folder is None else generation_defaults(folder)
 
     def _connect(self) -> OpenAIEngine:
         try:

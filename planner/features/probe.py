@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from search.engines.protocol import FinishReason
 from search.result import Candidate
 
 __all__ = [
@@ -114,7 +115,7 @@ class ProbeSamples:
             row([len(c.step_tokens) for c in candidates]),
             row([c.mean_logprob or 0.0 for c in candidates]),
             row([c.min_logprob or 0.0 for c in candidates]),
-            row([float(c.finish_reason == "length") for c in candidates]),
+            row([float(c.finish_reason in FinishReason.TRUNCATED) for c in candidates]),
             summarise([c.step_rewards for c in candidates])[None] if scored else None,
         )
 

@@ -27,6 +27,7 @@ from planner.server.service import Service
 from planner.server.shaping import Meter, ShapedEngine
 from planner.stopping import EarlyStopping
 from search.engines.prompted import PromptedEngine
+from search.engines.protocol import FinishReason
 from search.errors import ContextError, EngineError, RewardError
 from search.result import Outcome
 from search.scoring import together
@@ -48,7 +49,7 @@ class Answer:
         if not solution.candidates:  # the budget let nothing finish
             return cls("", "stop" if solution.outcome == Outcome.ABSTAINED else "length", solution)
         candidate = solution.candidates[solution.chosen or 0]
-        reason = "length" if candidate.finish_reason == "length" else "stop"
+        reason = "length" if candidate.finish_reason in FinishReason.TRUNCATED else "stop"
         return cls(candidate.text, reason, solution)
 
     @property

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from search.engines.attention import join
 from search.engines.cache import Prefix, PrefixStore, extend, grown
+from search.engines.confidence import UNKNOWN, reduce
 from search.engines.decoder import Decoder
 from search.engines.protocol import (
     ChildFinished,
@@ -30,6 +32,7 @@ from search.engines.protocol import (
 from search.engines.sampler import draw, uniforms
 from search.engines.sequence_cache import SequenceCache
 from search.engines.shared_prefix_cache import SharedPrefixCache
+from search.engines.thinking import Shown, opens, settled
 from search.engines.tokenizer import CHECK, END, GO_ON, STOP, CheckpointTokenizer
 from search.seeds import seed_of
 
@@ -37,6 +40,8 @@ __all__ = ["Batch", "Job"]
 
 #: distinct sets of stop strings remembered
 _STOP_SETS = 64
+#: tokens of a prompt's end in which the opening of a thought would stand
+_TAIL = 16
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +55,7 @@ class Job:
     prefix_number: int | None = None
     cached: int = 0
     generated: int = 0
+    opens: bool = False  # whether the prompt ends inside a thought
 
     def __post_init__(self) -> None:
         self.waiting = deque(range(self.request.n))
@@ -60,7 +66,7 @@ class Job:
 class _Row:
     job: Job
     child: int
-    shown: int = 0  # characters already streamed
+    shown: Shown  # what has been streamed
 
 
 class Batch:
@@ -101,6 +107,8 @@ class Batch:
         self._stop_set = np.zeros(size, dtype=np.int64)
         self._tokens = np.zeros((size, 64), dtype=np.int64)
         self._logprobs = np.zeros((size, 64), dtype=np.float32)
+        # entropy and confidence of each token; no rows until somebody asks for them
+        self._sureness = np.zeros((size, 0, 2), dtype=np.float32)
 
     @property
     def busy(self) -> bool:
@@ -114,6 +122,7 @@ class Batch:
 
     def add(self, job: Job) -> None:
         """Queue the children of a request."""
+        job.opens = opens(self._tokenizer.decode(job.request.prompt[-_TAIL:]))
         self._jobs.append(job)
 
     def cancel(self, job: Job, child: int | None) -> list[tuple[Job, Event]]:
@@ -155,12 +164,28 @@ class Batch:
         if any(job.request.logprobs for job in self._jobs):
             chosen = logits.log_softmax(-1).gather(1, tokens[:, None])
             self._logprobs[every, written] = chosen[:, 0].numpy()
+        self._weigh(logits, every, written)
         ids = tokens.numpy()
         self._tokens[every, written] = ids
         self._token[:count] = ids
         self._position[:count] += 1
         written += 1
         return self._settle(count)
+
+    def _weigh(self, logits: Tensor, every: NDArray[np.int64], written: NDArray[np.int64]) -> None:
+        """Entropy and confidence of this step's tokens, where a request asks for candidates."""
+        most = max(job.request.top_logprobs for job in self._jobs)
+        if not most:
+            return
+        missing = self._tokens.shape[1] - self._sureness.shape[1]
+        if missing:
+            self._sureness = np.pad(self._sureness, ((0, 0), (0, missing), (0, 0)))
+        top = logits.log_softmax(-1).topk(min(most, logits.shape[1]), dim=-1).values.double().numpy()
+        kept = np.minimum([row.job.request.top_logprobs for row in self._rows], top.shape[1])
+        wanted = np.arange(top.shape[1])[None] < kept[:, None]
+        entropy = -(np.exp(top) * top * wanted).sum(1)
+        confidence = -(top * wanted).sum(1) / np.maximum(kept, 1)
+        self._sureness[every, written] = np.stack([np.maximum(entropy, 0.0), confidence], 1)
 
     def _settle(self, count: int) -> list[tuple[Job, Event]]:
         """Stream, find the rows that have ended, say so and drop them."""
@@ -196,10 +221,9 @@ class Batch:
 
     def _stream(self, slot: int, row: _Row, maybe_last: bool) -> Tokens:
         text = self._tokenizer.decode(self._tokens[slot, : self._written[slot]].tolist())
-        if not maybe_last and text.endswith("\N{REPLACEMENT CHARACTER}"):
-            new = ""  # half a character: wait for the rest
-        else:
-            new, row.shown = text[row.shown :], len(text)
+        # half a character: wait for the rest
+        is_half = not maybe_last and text.endswith("\N{REPLACEMENT CHARACTER}")
+        new = "" if is_half else row.shown.new(text, maybe_last)
         return Tokens(row.child, new, (int(self._token[slot]),))
 
     def _finish(self, slot: int, reason: str, events: list[tuple[Job, Event]]) -> None:
@@ -209,13 +233,26 @@ class Batch:
         logprobs: tuple[float, ...] = ()
         if row.job.request.logprobs:
             logprobs = tuple(self._logprobs[slot, :written].tolist())
+        sure = UNKNOWN
+        if row.job.request.top_logprobs and written:
+            sure = reduce([(float(e), float(c)) for e, c in self._sureness[slot, :written]])
         if reason == FinishReason.STOP:
             # the last token was never fed, so its keys and values are not there
             known = row.job.request.prompt + ids[:-1]
             self._store.put(known, grown(row.job.prefix, *self._sequence_cache.take(slot, written)))
         row.job.generated += written
         text = self._tokenizer.decode(ids)
-        self._end(row.job, ChildFinished(row.child, text, ids, logprobs, reason), events)
+        ended = ChildFinished(
+            row.child,
+            text,
+            ids,
+            logprobs,
+            reason,
+            mean_entropy=sure.mean_entropy,
+            mean_confidence=sure.mean_confidence,
+            lowest_confidence=sure.lowest_confidence,
+        )
+        self._end(row.job, settled(ended, row.job.opens, self._tokenizer.decode), events)
 
     def _end(self, job: Job, event: ChildFinished, events: list[tuple[Job, Event]]) -> None:
         events.append((job, event))
@@ -275,7 +312,7 @@ class Batch:
 
     def _start(self, job: Job, child: int) -> None:
         slot, request = len(self._rows), job.request
-        self._rows.append(_Row(job, child))
+        self._rows.append(_Row(job, child, Shown(job.opens)))
         assert job.prefix_number is not None  # it has been prefilled
         self._prefix_numbers[slot] = job.prefix_number
         self._token[slot] = request.prompt[-1]
@@ -319,5 +356,6 @@ class Batch:
             self._stop_set,
             self._tokens,
             self._logprobs,
+            self._sureness,
         ):
             column[:count] = column[order]

@@ -42,6 +42,8 @@ __all__ = ["EmbeddedEngine"]
 class EmbeddedEngine(Engine):
     """Decodes a Qwen2 or Llama checkpoint. Build it with ``load``."""
 
+    equal_bits = True
+
     def __init__(
         self, checkpoint: Checkpoint, decoder: Decoder, tokenizer: CheckpointTokenizer, worker: _Worker
     ) -> None:

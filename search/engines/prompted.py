@@ -25,6 +25,8 @@ class PromptedEngine(Engine):
         self._engine = engine
         self.prompting = prompting
         self.card = prompting.card(engine.card)
+        self.equal_bits = engine.equal_bits
+        self.concurrency = engine.concurrency
 
     @property
     def backend(self) -> str:

@@ -35,8 +35,12 @@ class FinishReason:
     STOP = "stop"  # one of the request's stop strings was written
     END = "end"  # the model wrote its end-of-sequence token
     LENGTH = "length"  # max_tokens or the context was reached
+    THOUGHT = "thought"  # that, before a thinking model had ended its thought: there is no answer
     CANCELLED = "cancelled"  # somebody asked
     LOST = "lost"  # the backend failed in the middle; in ``BrokenError.partial`` only, never an event
+
+    #: those of children that a limit cut off
+    TRUNCATED = (LENGTH, THOUGHT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,9 @@ class Request:
         Strings that end a child; the stop string stays part of the child's text and tokens.
     logprobs:
         Whether the logprob of each generated token is wanted.
+    top_logprobs:
+        How many of each token's likeliest candidates are wanted, for ``ChildFinished.mean_entropy`` and the
+        confidences (defined on ``search.engines.confidence.TOP``); 0: none, which costs nothing.
     stream:
         Whether ``Tokens`` events are wanted.
     """
@@ -93,8 +100,11 @@ class Request:
     logprobs: bool = False
     stream: bool = False
     request_id: str = field(default_factory=lambda: f"r{next(_ids)}")
+    top_logprobs: int = 0
 
     def __post_init__(self) -> None:
+        if self.top_logprobs < 0:
+            raise ValueError(f"top_logprobs cannot be negative but got {self.top_logprobs}")
         if self.n < 1:
             raise ValueError(f"n must be at least 1, got {self.n}")
         if self.max_tokens < 1:
@@ -105,11 +115,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Physical work of a request, in tokens. ``prompt`` counts the prompt once, cached part included."""
+    """Physical work of a request, in tokens. ``prompt`` counts the prompt once, cached part included.
+
+    ``is_estimated``: the backend told no counts, so these are estimates by the length of the texts.
+    """
 
     prompt_tokens: int
     cached_prompt_tokens: int
     generated_tokens: int
+    is_estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +139,17 @@ class Tokens:
 class ChildFinished:
     """A child has ended.
 
-    ``token_ids`` holds every generated token, the stop's and the end-of-sequence token included;
-    ``text`` leaves special tokens out. ``logprobs`` has one natural logarithm per token, or is
+    ``token_ids`` holds every generated token, those of the thought, the stop's and the end-of-sequence
+    token included; -1 stands for a token that a server counted and did not tell. ``text`` is the answer:
+    it leaves special tokens and the thought out. ``logprobs`` has one natural logarithm per token, or is
     empty when not asked for or not to be had. ``finish_reason`` is a constant of ``FinishReason``.
     ``lost_tokens``: the most that a backend may have generated for this child beyond ``token_ids``
     before it heard of the end; they are charged. 0 where the backend knows.
+
+    ``mean_entropy``, ``mean_confidence``, ``lowest_confidence``: how sure the policy was
+    (``search.engines.confidence``); None where ``Request.top_logprobs`` was 0 or the backend gave no
+    candidates. ``thought``: what a thinking model wrote before its answer, as far as it is told;
+    ``thought_tokens``: how many of ``token_ids`` are its (an estimate where the backend does not tell).
     """
 
     child: int
@@ -138,6 +158,11 @@ class ChildFinished:
     logprobs: tuple[float, ...]
     finish_reason: str
     lost_tokens: int = 0
+    mean_entropy: float | None = None
+    mean_confidence: float | None = None
+    lowest_confidence: float | None = None
+    thought: str = ""
+    thought_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +180,10 @@ class Engine(ABC):
 
     #: what is known of the policy
     card: ModelCard
+    #: whether equal requests that are sent together, and alone, get equal tokens, bit for bit
+    equal_bits: bool = False
+    #: children that are worth having in flight at a time
+    concurrency: int = 256
 
     @property
     def backend(self) -> str:

@@ -7,12 +7,13 @@ A script is one of two things:
 
 - a callable ``(text_so_far, rng) -> rest of the solution``. ``text_so_far`` is
   ``question + TURN + what has been written``; ``rng`` is seeded by (request seed, child), or always
-  alike when sampling is greedy. A callable states no probabilities: all logprobs are 0.0.
+  alike when sampling is greedy. A callable states no probabilities: all logprobs are 0.0, each token's
+  only candidate is itself.
 - a mapping ``question -> {solution: probability}``. This is a true language model over characters:
   the next one is distributed as in the solutions that begin with what has been written, so
   temperature, ``top_p``, ``top_k`` and logprobs all mean what they say.
 
-The solution's end counts as an end-of-sequence token.
+The solution's end counts as an end-of-sequence token. A solution may begin with a thought.
 
     >>> import asyncio
     >>> from search.engines.protocol import ChildFinished, Request, Sampling
@@ -35,6 +36,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from search.cards import ModelCard
+from search.engines.confidence import of_token, reduce
 from search.engines.protocol import (
     ChildFinished,
     Engine,
@@ -46,6 +48,7 @@ from search.engines.protocol import (
     Tokens,
     Usage,
 )
+from search.engines.thinking import Shown, settled
 from search.errors import ContextError, EngineError
 from search.seeds import seed_of
 
@@ -64,9 +67,11 @@ class _Child:
     """One continuation while it is being written."""
 
     rng: Random
+    shown: Shown = field(default_factory=Shown)
     plan: str | None = None  # what a callable said will be written
     written: list[str] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    candidates: list[list[float]] = field(default_factory=list)  # logprobs of all there were, per token
 
 
 @dataclass(slots=True)
@@ -89,6 +94,8 @@ class ScriptedEngine(Engine):
     parameters:
         What the card says; FLOPs follow from it.
     """
+
+    equal_bits = True
 
     def __init__(
         self, script: Script, *, name: str = "scripted", context: int = 65536, parameters: int = 1000
@@ -135,12 +142,13 @@ class ScriptedEngine(Engine):
                     else:
                         generated += 1
                         token = self._write(prompt, child, request.sampling)
-                        if request.stream:
-                            yield Tokens(i, token.replace(END, ""), (ord(token),))
                         reason = self._reason(request, child)
+                        if request.stream:
+                            written = "".join(child.written).replace(END, "")
+                            yield Tokens(i, child.shown.new(written, reason is not None), (ord(token),))
                     if reason is not None:
                         del flight.active[i]
-                        yield _finished(i, child, reason, request.logprobs)
+                        yield _finished(i, child, reason, request)
                 await asyncio.sleep(0)  # others run here: cancelling works in the middle
             yield RequestFinished(Usage(len(request.prompt), 0, generated))
         finally:
@@ -150,11 +158,14 @@ class ScriptedEngine(Engine):
         if callable(self._script):
             if child.plan is None:
                 child.plan = self._script(prompt, child.rng) + END
-            token, logprob = child.plan[len(child.written)], 0.0
+            token, logprob, candidates = child.plan[len(child.written)], 0.0, [0.0]
         else:
-            token, logprob = _draw(self._script, prompt + "".join(child.written), child.rng, sampling)
+            token, logprob, candidates = _draw(
+                self._script, prompt + "".join(child.written), child.rng, sampling
+            )
         child.written.append(token)
         child.logprobs.append(logprob)
+        child.candidates.append(candidates)
         return token
 
     def _reason(self, request: Request, child: _Child) -> str | None:
@@ -178,17 +189,27 @@ class ScriptedEngine(Engine):
         return 0 if request.sampling.temperature == 0 else seed_of(request.seed, child)
 
 
-def _finished(i: int, child: _Child, reason: str, logprobs: bool) -> ChildFinished:
+def _finished(i: int, child: _Child, reason: str, request: Request) -> ChildFinished:
     text = "".join(child.written)
-    return ChildFinished(
-        i, text.replace(END, ""), tuple(map(ord, text)), tuple(child.logprobs) if logprobs else (), reason
+    most = request.top_logprobs
+    sure = reduce([of_token(candidates, most) for candidates in child.candidates] if most else [])
+    ended = ChildFinished(
+        i,
+        text.replace(END, ""),
+        tuple(map(ord, text)),
+        tuple(child.logprobs) if request.logprobs else (),
+        reason,
+        mean_entropy=sure.mean_entropy,
+        mean_confidence=sure.mean_confidence,
+        lowest_confidence=sure.lowest_confidence,
     )
+    return settled(ended, decode=lambda ids: "".join(map(chr, ids)))
 
 
 def _draw(
     script: Mapping[str, Mapping[str, float]], text: str, rng: Random, sampling: Sampling
-) -> tuple[str, float]:
-    """The next character and its untempered logprob, given everything written so far."""
+) -> tuple[str, float, list[float]]:
+    """The next character, its untempered logprob and those of all candidates, given what has been written."""
     question, _, written = text.partition(TURN)
     solutions = script.get(question)
     if solutions is None:
@@ -200,10 +221,11 @@ def _draw(
             weights[token] = weights.get(token, 0.0) + probability
     total = math.fsum(weights.values())
     if total <= 0:
-        return END, 0.0  # the script has nothing that begins so: an end, certainly
+        return END, 0.0, [0.0]  # the script has nothing that begins so: an end, certainly
     ranked = sorted(weights, key=lambda token: (-weights[token], token))
+    logprobs = [math.log(weights[token] / total) for token in ranked]
     if sampling.temperature == 0:
-        return ranked[0], math.log(weights[ranked[0]] / total)
+        return ranked[0], logprobs[0], logprobs
     tempered = [(weights[token] / total) ** (1.0 / sampling.temperature) for token in ranked]
     kept = ranked[: sampling.top_k or None]
     mass, nucleus = 0.0, sampling.top_p * math.fsum(tempered[: len(kept)])
@@ -213,4 +235,4 @@ def _draw(
             kept = kept[:count]
             break
     token = rng.choices(kept, tempered[: len(kept)])[0]
-    return token, math.log(weights[token] / total)
+    return token, math.log(weights[token] / total), logprobs

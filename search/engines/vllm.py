@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from search.checkpoint import Checkpoint, read_checkpoint
+from search.engines.confidence import of_token, reduce
 from search.engines.protocol import (
     ChildFinished,
     Engine,
@@ -33,12 +34,16 @@ from search.engines.protocol import (
     Usage,
 )
 from search.engines.stream import Arrivals, EventStream, deliver
+from search.engines.thinking import Shown, opens, settled
 from search.engines.tokenizer import CheckpointTokenizer
 from search.engines.vllm_host import VllmHost
 from search.engines.vllm_sampling import parameters, stops_of
 from search.errors import CheckpointError, ContextError, EngineError
 
 __all__ = ["VllmEngine"]
+
+#: tokens of a prompt's end in which the opening of a thought would stand
+_TAIL = 16
 
 
 class VllmEngine(Engine):
@@ -49,6 +54,7 @@ class VllmEngine(Engine):
 
     def __init__(self, checkpoint: Checkpoint, tokenizer: CheckpointTokenizer, host: VllmHost) -> None:
         self.card = replace(checkpoint.card, context=min(checkpoint.context, host.context))
+        self.concurrency = host.concurrency
         self._vocabulary = int(checkpoint.config["vocab_size"])
         self._tokenizer = tokenizer
         self._host = host
@@ -180,7 +186,8 @@ class _Child:
 
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
-    shown: int = 0  # characters already streamed
+    sureness: list[tuple[float, float] | None] = field(default_factory=list)  # entropy, confidence
+    shown: Shown = field(default_factory=Shown)  # what has been streamed
 
 
 @dataclass(slots=True, eq=False)
@@ -198,9 +205,11 @@ class _Flight:
     cached: int | None = None
     generated: int = 0
     open: dict[int, _Child] = field(init=False)
+    opens: bool = field(init=False)  # whether the prompt ends inside a thought
 
     def __post_init__(self) -> None:
-        self.open = {i: _Child() for i in range(self.request.n)}
+        self.opens = opens(self.tokenizer.decode(self.request.prompt[-_TAIL:]))
+        self.open = {i: _Child(shown=Shown(self.opens)) for i in range(self.request.n)}
 
     def names(self, child: int | None) -> list[str]:
         """vLLM's own names of the children that are still open: those of one child, or of all."""
@@ -228,6 +237,11 @@ class _Flight:
                 child.logprobs += [
                     position[token].logprob for token, position in zip(new, part.logprobs or (), strict=True)
                 ]
+            if self.request.top_logprobs:
+                child.sureness += [
+                    of_token([one.logprob for one in position.values()], self.request.top_logprobs)
+                    for position in part.logprobs or ()
+                ]
             if self.request.stream and new:
                 events.append(self._stream(part.index, child, tuple(new), part.finish_reason is not None))
             if part.finish_reason is not None:
@@ -242,7 +256,18 @@ class _Flight:
         child = self.open.pop(index)
         self.generated += len(child.tokens)
         text = self.tokenizer.decode(child.tokens)
-        ended = ChildFinished(index, text, tuple(child.tokens), tuple(child.logprobs), reason)
+        sure = reduce(child.sureness)
+        ended = ChildFinished(
+            index,
+            text,
+            tuple(child.tokens),
+            tuple(child.logprobs),
+            reason,
+            mean_entropy=sure.mean_entropy,
+            mean_confidence=sure.mean_confidence,
+            lowest_confidence=sure.lowest_confidence,
+        )
+        ended = settled(ended, self.opens, self.tokenizer.decode)
         if self.open:
             return [ended]
         usage = Usage(len(self.request.prompt), self.cached or 0, self.generated)
@@ -259,5 +284,4 @@ class _Flight:
         text = self.tokenizer.decode(child.tokens)
         if not last and text.endswith("\N{REPLACEMENT CHARACTER}"):
             return Tokens(index, "", new)  # half a character: wait for the rest
-        shown, child.shown = child.shown, len(text)
-        return Tokens(index, text[shown:], new)
+        return Tokens(index, child.shown.new(text, last), new)

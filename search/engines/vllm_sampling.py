@@ -71,7 +71,8 @@ def parameters(request: Request, stops: Stops, room: int) -> Any:
             stop=list(stops.strings),
             include_stop_str_in_output=True,
             detokenize=bool(stops.strings),
-            logprobs=0 if request.logprobs else None,  # of the token that was drawn, no others
+            # of the token that was drawn, and of so many candidates
+            logprobs=request.top_logprobs if request.logprobs or request.top_logprobs else None,
             output_kind=RequestOutputKind.DELTA,
             stream_interval=None if request.stream else _SILENT,
             skip_clone=True,

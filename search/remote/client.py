@@ -22,6 +22,7 @@ import aiohttp
 from search.errors import BrokenError, GarbledError, UnreachableError
 from search.remote.circuit import Circuit
 from search.remote.events import Events
+from search.remote.pace import Pace
 from search.remote.pool import Pool
 from search.remote.refusal import failure
 from search.remote.retry import Retry
@@ -39,6 +40,8 @@ class Client:
         As ``Pool`` has them.
     retry, circuit:
         When to ask again.
+    rate:
+        Most requests a minute; None for no limit.
     """
 
     def __init__(
@@ -50,13 +53,21 @@ class Client:
         circuit: Circuit | None = None,
         silence: float = 120.0,
         connections: int = 512,
+        rate: float | None = None,
     ) -> None:
-        self._make = partial(Pool, base_url, api_key=api_key, silence=silence, connections=connections)
+        self._pace = Pace(rate)
+        make = partial(Pool, base_url, api_key=api_key, silence=silence, connections=connections)
+        self._make: Callable[[], Pool] = make
         self._pool = self._make()
         self.root = self._pool.root
         self._retry = retry or Retry()
         self._circuit = circuit or Circuit()
         self._rng = Random()
+
+    def use_once(self) -> None:
+        """A connection for each request from now on (``Pool``'s ``reuse``); call it before the first one."""
+        self._make = partial(self._make, reuse=False)
+        self._pool = self._make()
 
     def tries(self) -> Tries:
         """The tries of a new request."""
@@ -99,6 +110,7 @@ class Client:
         Leaving the context closes the connection, which is how a server hears that nobody listens.
         Raises RemoteError's kinds, and ContextError; BrokenError when the stream ends before ``[DONE]``.
         """
+        await self._pace.enter()
         async with self._pool.answer(path, body) as answer:
             await _check(answer)
             yield Events(answer)
@@ -113,6 +125,7 @@ class Client:
         tries = self.tries()
         while True:
             await tries.enter()
+            await self._pace.enter()
             try:
                 async with pool.answer(path, body) as answer:
                     await _check(answer)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -40,6 +41,9 @@ class Pool:
         Most seconds without a byte of an answer.
     connections:
         Most connections at a time; more requests wait for one.
+    reuse:
+        Whether a connection serves several requests. Not for servers that close one after a stream without
+        saying so (llama.cpp's): what is sent into it meanwhile is lost.
 
     Raises
     ------
@@ -56,6 +60,7 @@ class Pool:
         api_key: str | None = None,
         silence: float = 120.0,
         connections: int = 512,
+        reuse: bool = True,
     ) -> None:
         try:
             url = URL(base_url)
@@ -76,6 +81,7 @@ class Pool:
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=min(silence, 10.0), sock_read=silence)
         self._proxy = None if urllib.request.proxy_bypass(url.host) else _proxy(url.scheme)
         self._connections = connections
+        self._reuse = reuse
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -118,7 +124,7 @@ class Pool:
         if self._session is None or loop is not self._loop:  # connections belong to a loop
             await self.close()
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE),
+                connector=self._connector(),
                 headers=self._headers,
                 timeout=self._timeout,
                 proxy=self._proxy,
@@ -127,6 +133,11 @@ class Pool:
             )
             self._loop = loop
         return self._session
+
+    def _connector(self) -> aiohttp.TCPConnector:
+        if self._reuse:
+            return aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE)
+        return aiohttp.TCPConnector(limit=self._connections, force_close=True)
 
 
 def _proxy(scheme: str) -> str | None:
@@ -150,4 +161,10 @@ def _named(url: URL) -> Iterator[None]:
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
+        # the library's own words speak of ssl at every address, http:// ones too
+        cause = error.os_error
+        if isinstance(error, aiohttp.ClientConnectorDNSError):
+            return repr(f"no address for {error.host}")
+        return repr(os.strerror(cause.errno) if cause.errno else str(cause) or type(cause).__name__)
     return repr(str(error) or type(error).__name__)

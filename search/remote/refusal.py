@@ -35,12 +35,14 @@ def failure(status: int, retry_after: str | None, body: bytes, url: str) -> Engi
     if status in (400, 413, 422) and any(phrase in words.lower() for phrase in _TOO_LONG):
         return ContextError(f"a prompt must fit into the server's context, got {where}")
     if status in (401, 403):
-        return RefusedError(f"a server must accept the API key, got {where}")
+        return RefusedError(f"a server must accept the API key, got {where}", status, words)
     if status in (404, 405) or status < 400:
         return RefusedError(
-            f"a base URL must lead to an OpenAI-compatible server that serves the model, got {where}"
+            f"a base URL must lead to an OpenAI-compatible server that serves the model, got {where}",
+            status,
+            words,
         )
-    return RefusedError(f"a server must take the request, got {where}")
+    return RefusedError(f"a server must take the request, got {where}", status, words)
 
 
 def seconds_of(retry_after: str | None) -> float | None:

@@ -18,7 +18,7 @@ from search.votes import group, pick
 __all__ = ["conclude", "concluded"]
 
 #: how a candidate ends that a limit cut off: in a step, or (trees) between two
-_CUT = (FinishReason.LENGTH, FinishReason.STOP)
+_CUT = (FinishReason.LENGTH, FinishReason.THOUGHT, FinishReason.STOP)
 
 
 def conclude(

@@ -38,7 +38,8 @@ class Setting:
 
     ``reward`` is None where no plan asks a PRM. ``delimiter`` ends a step. ``observer`` is one request's.
     ``cancel_within``: seconds that the engine has to end what was cancelled; what has not ended by then
-    is left alone and charged in full.
+    is left alone and charged in full. ``top_logprobs``: candidates per token that the engine reduces to
+    entropy and confidence, 0 for none (``Request.top_logprobs``).
     """
 
     engine: Engine
@@ -48,6 +49,7 @@ class Setting:
     delimiter: str = "\n"
     observer: Observer | None = None
     cancel_within: float = 2.0
+    top_logprobs: int = 0
 
     def __post_init__(self) -> None:
         if not self.cancel_within >= 0.0:

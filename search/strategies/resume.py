@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from search.engines.confidence import Confidence, merge
 from search.engines.protocol import ChildFinished, Request
 from search.seeds import seed_of
 
@@ -47,18 +48,29 @@ def resumptions(request: Request, partial: Sequence[ChildFinished]) -> list[Resu
             stop=request.stop,
             logprobs=request.logprobs,
             stream=request.stream,
+            top_logprobs=request.top_logprobs,
         )
         found.append(Resumption(rest, tuple(parts)))
     return found
 
 
 def joined(part: ChildFinished, rest: ChildFinished) -> ChildFinished:
-    """A child of two pieces. Logprobs only where both pieces have them."""
+    """A child of two pieces. Logprobs and confidence only where both pieces have them."""
     whole = bool(part.logprobs or not part.token_ids) and bool(rest.logprobs or not rest.token_ids)
+    sure = merge(_sureness(part), len(part.token_ids), _sureness(rest), len(rest.token_ids))
     return replace(
         rest,
         child=part.child,
         text=part.text + rest.text,
         token_ids=part.token_ids + rest.token_ids,
         logprobs=part.logprobs + rest.logprobs if whole else (),
+        mean_entropy=sure.mean_entropy,
+        mean_confidence=sure.mean_confidence,
+        lowest_confidence=sure.lowest_confidence,
+        thought=part.thought + rest.thought,
+        thought_tokens=part.thought_tokens + rest.thought_tokens,
     )
+
+
+def _sureness(child: ChildFinished) -> Confidence:
+    return Confidence(child.mean_entropy, child.mean_confidence, child.lowest_confidence)

@@ -2,9 +2,9 @@
 
 | dialect | sends | gets | stop strings |
 |---|---|---|---|
-| ``tokens`` | token ids to ``/v1/completions`` | text and token ids (vLLM) | the server's, kept in the text |
+| ``tokens`` | token ids to ``/v1/completions`` | text and token ids | the server's (vLLM), or cut here |
 | ``text`` | text to ``/v1/completions`` | text; ids are the tokenizer's | cut here |
-| ``chat`` | the question to ``/v1/chat/completions`` | text; ids are the tokenizer's | cut here |
+| ``chat`` | the question to ``/v1/chat/completions`` | text; ids are the tokenizer's, or none | cut here |
 
 What a server does with a stop string (kept, left out, told apart from an end or not) is not part of the
 protocol, so ``text`` and ``chat`` send none: children are watched and cut here.
@@ -17,34 +17,55 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from search.engines.openai.logprobs import NONE, Logprobs
 from search.engines.protocol import FinishReason, Request
 from search.errors import GarbledError
 
 __all__ = ["Dialect", "Piece", "ReportedUsage", "finish_of", "number", "usage_of"]
+
+#: a child that ended by itself, in the words of OpenAI, TGI, Anthropic's likes; a filtered one has ended too
+_ENDS = ("stop", "eos", "eos_token", "stop_sequence", "end_turn", "content_filter")
+#: a child that ran into a limit, in the words of OpenAI, Anthropic's likes, Mistral
+_LIMITS = ("length", "max_tokens", "model_length")
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
     """What one event says of one child.
 
-    ``token_ids`` is None where the server tells none. ``logprobs`` belong to the tokens of this piece as
-    the server counts them. ``finish_reason``: a constant of ``FinishReason``, None while it goes on.
+    ``thought``: text of a thought that the server parts by itself. ``token_ids`` is None where the server
+    tells none. ``logprobs`` belong to the tokens of this piece as the server counts them.
+    ``finish_reason``: a constant of ``FinishReason``, None while it goes on. ``count``: tokens of the whole
+    child, where the last event of it tells them.
     """
 
     child: int
     text: str
     token_ids: tuple[int, ...] | None
-    logprobs: tuple[float, ...]
     finish_reason: str | None
+    logprobs: Logprobs = NONE
+    thought: str = ""
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReportedUsage:
-    """Usage as a server tells it at the end of a stream, in tokens."""
+    """Usage as a server tells it at the end of a stream, in tokens. ``thought_tokens``: None if not told."""
 
     prompt_tokens: int
     cached_prompt_tokens: int
     generated_tokens: int
+    thought_tokens: int | None = None
+
+    def plus(self, other: ReportedUsage) -> ReportedUsage:
+        """With the usage of another child of the same prompt."""
+        thoughts = [told for told in (self.thought_tokens, other.thought_tokens) if told is not None]
+        return ReportedUsage(
+            max(self.prompt_tokens, other.prompt_tokens),
+            min(self.cached_prompt_tokens, other.cached_prompt_tokens),
+            self.generated_tokens + other.generated_tokens,
+            sum(thoughts) if thoughts else None,
+        )
 
 
 class Dialect(ABC):
@@ -56,10 +77,18 @@ class Dialect(ABC):
     cuts_stops: bool
     #: most tokens that one event may be behind what the server has generated
     lag: int
+    #: whether the server tells token ids
+    tells_ids: bool = False
+    #: whether token ids of characters that several tokens write are missing
+    skips_ids: bool = False
+    #: whether each child's last event tells its own usage, and none that of all
+    usage_per_child: bool = False
+    #: whether a solution can be gone on with
+    goes_on: bool = True
 
     @abstractmethod
-    def body(self, request: Request, max_tokens: int) -> dict[str, Any]:
-        """The JSON of a streamed request. Raises EngineError for what this dialect cannot ask."""
+    def body(self, request: Request, n: int, max_tokens: int, seed: int) -> dict[str, Any]:
+        """The JSON of a streamed request for ``n`` children. Raises EngineError for what cannot be asked."""
 
     @abstractmethod
     def pieces(self, event: Mapping[str, Any]) -> Iterator[Piece]:
@@ -71,10 +100,19 @@ def usage_of(event: Mapping[str, Any]) -> ReportedUsage | None:
     usage = event.get("usage")
     if not usage:
         return None
+    prompt, generated = number(usage, "prompt_tokens"), number(usage, "completion_tokens")
     details = usage.get("prompt_tokens_details") or {}
-    prompt = number(usage, "prompt_tokens")
-    cached = number(details, "cached_tokens") if details.get("cached_tokens") is not None else 0
-    return ReportedUsage(prompt, min(cached, prompt), number(usage, "completion_tokens"))
+    cached = _maybe(details, "cached_tokens") or _maybe(usage, "prompt_cache_hit_tokens") or 0  # DeepSeek's
+    thought = _maybe(usage.get("completion_tokens_details") or {}, "reasoning_tokens")
+    if thought is None:
+        thought = _maybe(usage, "reasoning_tokens")  # SGLang's
+    return ReportedUsage(
+        prompt, min(cached, prompt), generated, None if thought is None else min(thought, generated)
+    )
+
+
+def _maybe(content: Mapping[str, Any], key: str) -> int | None:
+    return None if content.get(key) is None else number(content, key)
 
 
 def number(content: Mapping[str, Any], key: str) -> int:
@@ -87,10 +125,10 @@ def number(content: Mapping[str, Any], key: str) -> int:
 
 def finish_of(reason: object, stop_reason: object = None) -> str | None:
     """A constant of ``FinishReason`` for a server's ``finish_reason``. Raises GarbledError."""
-    if reason is None:
+    if reason is None or reason == "":
         return None
-    if reason == "stop":  # vLLM tells the stop string; an end-of-sequence token is None or its id
+    if reason in _ENDS:  # vLLM tells the stop string; an end-of-sequence token is None or its id
         return FinishReason.STOP if isinstance(stop_reason, str) else FinishReason.END
-    if reason == "length":
+    if reason in _LIMITS:
         return FinishReason.LENGTH
     raise GarbledError(f"finish_reason must be stop or length, got {reason!r}")

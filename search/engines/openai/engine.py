@@ -13,24 +13,37 @@ import asyncio
 import hashlib
 import math
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from search.cards import ModelCard
 from search.checkpoint import read_checkpoint
 from search.engines.openai.chat import ChatCompletions
 from search.engines.openai.completions import TextCompletions, TokenCompletions
+from search.engines.openai.concessions import Concessions
 from search.engines.openai.dialect import Dialect
+from search.engines.openai.estimate import EstimatedTokenizer
 from search.engines.openai.flight import Flight, Line
-from search.engines.openai.probe import DIALECTS, Served, find_dialect, find_model
-from search.engines.openai.tokenizer import FolderTokenizer, ServerTokenizer, Tokenizer
+from search.engines.openai.knob import in_chat, in_template
+from search.engines.openai.llama import LlamaCompletions
+from search.engines.openai.probe import DIALECTS, find_dialect, find_model, has_tokenizer
+from search.engines.openai.served import Served, with_limits
+from search.engines.openai.tokenizer import FolderTokenizer, LlamaTokenizer, ServerTokenizer, Tokenizer
 from search.engines.protocol import Engine, Event, Request, RequestFinished
+from search.engines.thinking import opens
 from search.errors import ContextError, EngineError, RefusedError
 from search.remote.circuit import Circuit
 from search.remote.client import Client
 from search.remote.retry import Retry
 
 __all__ = ["OpenAIEngine"]
+
+#: tokens of context where nobody tells
+_CONTEXT = 8192
+#: knobs under which a model surely thinks
+_THINKS = ("on", "minimal", "low", "medium", "high")
 
 #: a size in a model's name: the 1B of Llama-3.2-1B-Instruct
 _SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([BbMm])(?![A-Za-z0-9])")
@@ -40,14 +53,24 @@ class OpenAIEngine(Engine):
     """Asks a server. Build it with ``connect``."""
 
     def __init__(
-        self, card: ModelCard, client: Client, dialect: Dialect, tokenizer: Tokenizer, deadline: float
+        self,
+        card: ModelCard,
+        client: Client,
+        dialect: Dialect,
+        tokenizer: Tokenizer,
+        deadline: float,
+        concessions: Concessions,
+        opening: tuple[int, ...] = (),
+        rendered: str = "",
     ) -> None:
         self.card = card
+        self._rendered = rendered
         self._client = client
         self._dialect = dialect
         self._tokenizer = tokenizer
-        counts = None if isinstance(dialect, TokenCompletions) else tokenizer
-        self._line = Line(client, dialect, counts, deadline)
+        counts = None if dialect.tells_ids or isinstance(tokenizer, EstimatedTokenizer) else tokenizer
+        speller = tokenizer if dialect.skips_ids else None
+        self._line = Line(client, dialect, counts, deadline, concessions, speller, opening)
         self._flights: dict[str, Flight] = {}
         self._closed = False
 
@@ -62,7 +85,10 @@ class OpenAIEngine(Engine):
         api_key: str | None = None,
         dialect: str | None = None,
         parameters: int | None = None,
+        assumed_parameters: int | None = None,
         context: int | None = None,
+        thinking: str | None = None,
+        rate: float | None = None,
         patience: float = 30.0,
         silence: float = 600.0,
         deadline: float = 7200.0,
@@ -80,7 +106,8 @@ class OpenAIEngine(Engine):
         name:
             What the card calls it; the last part of the id by default, as a folder of it would be called.
         tokenizer:
-            A folder with ``tokenizer.json`` and a chat template; the server's own (``/tokenize``) by default.
+            A folder with ``tokenizer.json`` and a chat template; the server's own (``/tokenize``) by default;
+            where it has none, chats do without, and lengths are estimated until the server tells them.
             Where it is the model's whole folder, the card comes from it: that the server serves these very
             weights is the caller's word.
         api_key:
@@ -89,7 +116,14 @@ class OpenAIEngine(Engine):
             ``tokens``, ``text`` or ``chat`` (``search.engines.openai.dialect``); found out by default.
         parameters, context:
             Number of weights, and longest sequence in tokens, where neither server nor folder tell. The
-            weights are read from the name too (``1B``), since FLOPs need no more than that.
+            weights are read from the name too (``1B``), since FLOPs need no more than that. A context that
+            nobody tells is taken to be 8,192 tokens.
+        assumed_parameters:
+            Weights to go by where nobody tells any; an error by default.
+        thinking:
+            One of ``search.engines.openai.knob.KNOBS``; as the server has it by default.
+        rate:
+            Most requests a minute; as many as there are by default.
         patience:
             Seconds to wait for a server that cannot be reached or takes no more work.
         silence, deadline:
@@ -108,6 +142,7 @@ class OpenAIEngine(Engine):
             raise ValueError(f"deadline must be positive, got {deadline}")
         if dialect is not None and dialect not in DIALECTS:
             raise EngineError(f"a dialect must be one of {', '.join(DIALECTS)}, got {dialect!r}")
+        template = in_template(thinking)
         client = Client(
             base_url,
             api_key=api_key,
@@ -115,14 +150,43 @@ class OpenAIEngine(Engine):
             circuit=Circuit(),
             silence=silence,
             connections=connections,
+            rate=rate,
         )
-        served = find_model(client, model)
-        spoken = dialect or find_dialect(client, served)
-        words: Tokenizer = (
-            ServerTokenizer(client, served.model) if tokenizer is None else FolderTokenizer(tokenizer)
-        )
-        card = _card(served, name, tokenizer, words, parameters, context)
-        return cls(card, client, _dialect(spoken, served.model, words), words, deadline)
+        served = with_limits(client, find_model(client, model))
+        if served.owner == "llamacpp":
+            client.use_once()
+        words = _tokenizer(client, served, tokenizer, template)
+        conceded = Concessions(served.model)
+        spoken = dialect or find_dialect(client, served, spells=not isinstance(words, EstimatedTokenizer))
+        if isinstance(words, EstimatedTokenizer):
+            if spoken != "chat":
+                raise RefusedError(
+                    f"the dialect {spoken} needs a tokenizer, the server's or a folder's (tokenizer=...), got"
+                    f" neither for {served.model!r}"
+                )
+            conceded.note("tokenizer", "tokenizer: none, so lengths of prompts are estimates by characters")
+        card = _card(served, name, tokenizer, words, parameters, assumed_parameters, context, conceded)
+        if template:
+            card = replace(card, fingerprint=_digest(card.fingerprint, thinking))
+        rendered = _rendered(words)
+        opening = _opening(words, rendered)
+        spelled = _dialect(spoken, served, words, thinking, thinks=bool(opening) or thinking in _THINKS)
+        made = cls(card, client, spelled, words, deadline, conceded, opening, rendered)
+        # a slot that falls free has its next sequence waiting
+        made.concurrency = min(connections, 2 * served.slots if served.slots else cls.concurrency)
+        return made
+
+    @property
+    def given_up(self) -> tuple[str, ...]:
+        """What the server has refused or not told so far and what that means, a line each."""
+        return self._line.concessions.notes
+
+    @property
+    def dialect(self) -> str:
+        """How the server is spoken to, one of ``DIALECTS``."""
+        if isinstance(self._dialect, ChatCompletions):
+            return "chat"
+        return "text" if isinstance(self._dialect, TextCompletions) else "tokens"
 
     def prompt(self, question: str) -> tuple[int, ...]:
         ids = self._tokenizer.prompt(question)
@@ -133,10 +197,7 @@ class OpenAIEngine(Engine):
 
     def rendered(self) -> str:
         """A question under the policy's chat template, special tokens written out; "" where nobody tells."""
-        try:
-            return self._tokenizer.decode(self._tokenizer.prompt("?"))
-        except RefusedError:
-            return ""
+        return self._rendered
 
     def submit(self, request: Request) -> AsyncIterator[Event]:
         if self._closed:
@@ -195,10 +256,48 @@ class _Stream(AsyncIterator[Event]):
             self._loop.call_soon_threadsafe(self._flight.cancel)
 
 
-def _dialect(name: str, model: str, tokenizer: Tokenizer) -> Dialect:
-    if name == "tokens":
-        return TokenCompletions(model)
-    return TextCompletions(model, tokenizer) if name == "text" else ChatCompletions(model)
+def _tokenizer(
+    client: Client, served: Served, folder: str | Path | None, words: Mapping[str, Any]
+) -> Tokenizer:
+    if folder is not None:
+        return FolderTokenizer(folder, words)
+    if served.owner == "llamacpp":
+        return LlamaTokenizer(client, words)
+    if served.owner == "vllm" or has_tokenizer(client, served):
+        return ServerTokenizer(client, served.model, words)
+    return EstimatedTokenizer()
+
+
+def _rendered(words: Tokenizer) -> str:
+    """A question under the chat template; "" where nobody tells."""
+    if isinstance(words, EstimatedTokenizer):
+        return ""
+    try:
+        return words.decode(words.prompt("?"))
+    except RefusedError:
+        return ""
+
+
+def _opening(words: Tokenizer, rendered: str) -> tuple[int, ...]:
+    """The tokens by which prompts end that open a thought; () where they open none."""
+    if not opens(rendered):
+        return ()
+    prompt = words.prompt("?")
+    tails = (prompt[-size:] for size in range(1, len(prompt)))
+    return next((tail for tail in tails if opens(words.decode(tail))), ())
+
+
+def _dialect(
+    name: str, served: Served, tokenizer: Tokenizer, thinking: str | None, *, thinks: bool
+) -> Dialect:
+    if name == "text":
+        return TextCompletions(served.model, tokenizer)
+    if name == "chat":
+        return ChatCompletions(served.model, in_chat(thinking, served.owner))
+    if served.owner == "llamacpp":
+        return LlamaCompletions(served.model)
+    harmony = "gpt-oss" in served.model.lower()
+    return TokenCompletions(served.model, cuts_stops=thinks or harmony, writes_marks=harmony)
 
 
 def _card(
@@ -207,7 +306,9 @@ def _card(
     folder: str | Path | None,
     tokenizer: Tokenizer,
     parameters: int | None,
+    assumed: int | None,
     context: int | None,
+    conceded: Concessions,
 ) -> ModelCard:
     """What is known of a model that runs elsewhere."""
     called = name or served.model.rstrip("/").rpartition("/")[2]
@@ -218,16 +319,25 @@ def _card(
             called, parameters or card.parameters, card.fingerprint, min([*limits, card.context])
         )
     if not limits:
-        raise RefusedError(
-            f"a server must tell max_model_len, or context be given, got neither for {called!r}"
+        limits = [_CONTEXT]
+        conceded.note(
+            "context", f"context: not told by the server, so {_CONTEXT:,} tokens are assumed (context = N)"
         )
-    size = parameters or _size(called)
+    size = parameters or served.parameters or _size(called) or _size(served.model)
+    if size is None:
+        size = assumed
+        billions = f"{(assumed or 0) / 1e9:g} billion weights"
+        conceded.note("parameters", f"parameters: not told by the server, so FLOPs are those of {billions}")
     if size is None:
         raise EngineError(
             f"the number of weights must be known for FLOPs (parameters=...), got none for {called!r}"
         )
-    known = repr(("openai", served.model, min(limits), size, tokenizer.fingerprint))
-    return ModelCard(called, size, hashlib.sha256(known.encode()).hexdigest(), min(limits))
+    known = _digest("openai", served.model, min(limits), size, tokenizer.fingerprint)
+    return ModelCard(called, size, known, min(limits))
+
+
+def _digest(*known: object) -> str:
+    return hashlib.sha256(repr(known).encode()).hexdigest()
 
 
 def _size(name: str) -> int | None:

@@ -1,8 +1,10 @@
 """A public fake: an OpenAI-compatible server over any engine, the scripted one first.
 
 It speaks as ``vllm serve`` does: ``/v1/models``, ``/v1/completions`` (token ids or text, streamed or not),
-``/v1/chat/completions``, ``/tokenize``, ``/detokenize`` and, given a function, ``/pooling``. Faults and the
-socket are ``search.remote.fake_server``'s:
+``/v1/chat/completions``, ``/tokenize``, ``/detokenize`` and, given a function, ``/pooling``. It can play
+llama.cpp's server and a hosted one that knows chats and no more (``plays``), refuse what it is asked for
+(``refuses``) and part thoughts by itself (``reasoning``). Faults and the socket are
+``search.remote.fake_server``'s:
 
     with FakeServer(FakeOpenAI(ScriptedEngine(script))) as server:
         engine = OpenAIEngine.connect(server.url)
@@ -11,15 +13,20 @@ socket are ``search.remote.fake_server``'s:
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from search.engines.protocol import ChildFinished, Engine, FinishReason, Request, Sampling, Tokens
+from search.engines.scripted import END
+from search.engines.thinking import part
 from search.errors import ContextError, EngineError
 from search.remote.fake_server import Asked, Json, Stream
 
 __all__ = ["FakeOpenAI"]
+
+_PLAYS = ("vllm", "llamacpp", "hosted")
 
 #: token ids -> one row of class probabilities per step
 Pool = Callable[[list[int]], list[list[float]]]
@@ -50,6 +57,14 @@ class FakeOpenAI:
         Text to token ids and back; characters by default, as the scripted engine has it.
     pool:
         What a PRM behind ``/pooling`` says.
+    plays:
+        ``vllm``, ``llamacpp`` or ``hosted``. A hosted one tells no context and has no tokenizer.
+    refuses:
+        Fields that are answered by 400, and ``logprobs=5``: more of them than that.
+    ignores:
+        Fields that are passed over.
+    reasoning:
+        The field in which a chat sends thoughts; by default they stand in the content, in their tags.
     """
 
     def __init__(
@@ -62,7 +77,15 @@ class FakeOpenAI:
         encode: Callable[[str], tuple[int, ...]] = lambda text: tuple(map(ord, text)),
         decode: Callable[[Sequence[int]], str] = lambda tokens: "".join(map(chr, tokens)),
         pool: Pool | None = None,
+        plays: str = "vllm",
+        refuses: Sequence[str] = (),
+        ignores: Sequence[str] = (),
+        reasoning: str | None = None,
     ) -> None:
+        if plays not in _PLAYS:
+            raise ValueError(f"plays must be one of {', '.join(_PLAYS)}, got {plays!r}")
+        self._plays = plays
+        self._refuses, self._ignores, self._reasoning = tuple(refuses), tuple(ignores), reasoning
         self._engine, self._pace, self._takes, self._api_key = engine, pace, tuple(takes), api_key
         self._encode, self._decode, self._pool = encode, decode, pool
         #: tokens that were sent in streams
@@ -73,9 +96,11 @@ class FakeOpenAI:
             return _error(401, "Unauthorized")
         body = asked.body or {}
         if asked.path == "/v1/models":
-            card = self._engine.card
-            owner = "vllm" if "tokens" in self._takes else "fake"
-            return Json({"data": [{"id": card.name, "owned_by": owner, "max_model_len": card.context}]})
+            return Json({"object": "list", "data": [self._entry()]})
+        if self._plays == "llamacpp":
+            told = self._llama(asked.path, body)
+            if told is not None:
+                return told
         if body.get("model") != self._engine.card.name:
             return _error(404, f"The model `{body.get('model')}` does not exist.")
         try:
@@ -86,8 +111,50 @@ class FakeOpenAI:
         except EngineError as error:
             return _error(500, str(error))
 
+    def _entry(self) -> dict[str, Any]:
+        """The model, as ``/v1/models`` tells it."""
+        card = self._engine.card
+        if self._plays == "llamacpp":
+            meta = {"n_params": card.parameters, "n_ctx_train": 2 * card.context}
+            return {"id": card.name, "owned_by": "llamacpp", "meta": meta}
+        if self._plays == "hosted":
+            return {"id": card.name, "owned_by": "system", "object": "model"}
+        owner = "vllm" if "tokens" in self._takes else "fake"
+        return {"id": card.name, "owned_by": owner, "max_model_len": card.context}
+
+    def _llama(self, path: str, body: Mapping[str, Any]) -> Json | None:
+        """The paths that only llama.cpp has."""
+        if path == "/props":
+            return Json(
+                {"default_generation_settings": {"n_ctx": self._engine.card.context}, "total_slots": 4}
+            )
+        if path == "/apply-template":
+            return Json({"prompt": self._decode(self._prompt_of(body))})
+        if path == "/tokenize":
+            return Json({"tokens": list(self._encode(body["content"]))})
+        if path == "/detokenize":
+            return Json({"content": self._decode(body["tokens"])})
+        return None
+
+    def _refusal(self, body: Mapping[str, Any]) -> str | None:
+        for field in self._refuses:
+            name, _, most = field.partition("=")
+            value = body.get(name)
+            if value is None or value is False or (name == "n" and value == 1):
+                continue
+            if not most:
+                return f"Unsupported parameter: '{name}' is not supported with this model."
+            if int(value) > int(most):
+                return f"Invalid value for '{name}': must be less than or equal to {most}, got {value}."
+        return None
+
     async def _serve(self, path: str, body: Mapping[str, Any]) -> Json | Stream:
         chats = path == "/v1/chat/completions"
+        if path == "/v1/completions" or chats:
+            refusal = self._refusal(body)
+            if refusal is not None:
+                return _error(400, refusal)
+            body = {key: value for key, value in body.items() if key not in self._ignores}
         if chats and "chat" not in self._takes:
             return _error(404, "Not Found")
         if path == "/v1/completions" or chats:
@@ -96,10 +163,10 @@ class FakeOpenAI:
                 if wanted not in self._takes:
                     return _error(400, f"a prompt of {wanted} is not taken here")
             return await self._complete(body, chats)
-        if path == "/tokenize":
+        if path == "/tokenize" and self._plays == "vllm":
             found = self._prompt_of(body) if "messages" in body else self._encode(body["prompt"])
             return Json({"tokens": list(found), "count": len(found)})
-        if path == "/detokenize":
+        if path == "/detokenize" and self._plays == "vllm":
             return Json({"prompt": self._decode(body["tokens"])})
         if path == "/pooling" and self._pool is not None:
             rows = [self._pool(ids) for ids in body["input"]]
@@ -120,7 +187,7 @@ class FakeOpenAI:
         request = Request(
             prompt,
             body.get("n") or 1,
-            body["max_tokens"],
+            body.get("max_tokens") or body["max_completion_tokens"],
             Sampling(body.get("temperature", 1.0), body.get("top_p", 1.0), body.get("top_k", 0)),
             body.get("seed") or 0,
             tuple(body.get("stop") or ()),
@@ -128,16 +195,21 @@ class FakeOpenAI:
             stream=True,
         )
         written = await self._write(request)
-        usage = {
+        usage: dict[str, Any] = {
             "prompt_tokens": len(prompt),
             "completion_tokens": sum(len(child.end.token_ids) for child in written.values()),
         }
+        if self._reasoning is not None:
+            thought = sum(child.end.thought_tokens for child in written.values())
+            usage["completion_tokens_details"] = {"reasoning_tokens": thought}
         if body.get("stream"):
             usage_wanted = (body.get("stream_options") or {}).get("include_usage")
             return Stream(self._stream(written, body, chats, usage if usage_wanted else None))
         choices = [
             self._choice(child, 0, len(child.pieces), body, chats) for _, child in sorted(written.items())
         ]
+        if chats:
+            choices = [{"message": choice.pop("delta"), **choice} for choice in choices]
         return Json({"choices": choices, "usage": usage})
 
     async def _write(self, request: Request) -> dict[int, _Written]:
@@ -156,7 +228,7 @@ class FakeOpenAI:
         written: Mapping[int, _Written],
         body: Mapping[str, Any],
         chats: bool,
-        usage: Mapping[str, int] | None,
+        usage: Mapping[str, Any] | None,
     ) -> AsyncGenerator[Any, None]:
         """Children side by side; the first piece at once, then so many together as asked for."""
         interval = max(1, body.get("stream_interval") or 1)
@@ -166,38 +238,89 @@ class FakeOpenAI:
                 child = written[number]
                 places[number] = upto = place + (1 if place == 0 else interval)
                 self.streamed += sum(len(piece.token_ids) for piece in child.pieces[place:upto])
-                yield {"choices": [self._choice(child, place, upto, body, chats)]}
+                event: dict[str, Any] = {"choices": [self._choice(child, place, upto, body, chats)]}
                 if upto >= len(child.pieces):
                     del places[number]
+                    if usage is not None and self._plays == "llamacpp":
+                        event["usage"] = {**usage, "completion_tokens": len(child.end.token_ids)}
+                yield event
             await asyncio.sleep(self._pace)
-        if usage is not None:
+        if usage is not None and self._plays != "llamacpp":
             yield {"choices": [], "usage": usage}
 
     def _choice(
         self, child: _Written, place: int, upto: int, body: Mapping[str, Any], chats: bool
     ) -> dict[str, Any]:
-        part = child.pieces[place:upto]
-        text = "".join(piece.text for piece in part)
+        pieces = child.pieces[place:upto]
         first = sum(len(piece.token_ids) for piece in child.pieces[:place])
-        ids = [token for piece in part for token in piece.token_ids]
+        ids = [token for piece in pieces for token in piece.token_ids]
         values = list(child.end.logprobs[first : first + len(ids)])
         choice: dict[str, Any] = {"index": child.end.child, "finish_reason": None, "logprobs": None}
         if upto >= len(child.pieces):
             reason = child.end.finish_reason
-            choice["finish_reason"] = "length" if reason == FinishReason.LENGTH else "stop"
+            choice["finish_reason"] = "length" if reason in FinishReason.TRUNCATED else "stop"
             if reason == FinishReason.STOP:
                 stops = [stop for stop in body["stop"] if child.end.text.endswith(stop)]
                 choice["stop_reason"] = stops[0] if stops else body["stop"][0]
-        if body.get("return_token_ids"):
+        if body.get("return_token_ids") and self._plays == "vllm":
             choice["token_ids"] = ids
-        if chats:
-            if values:
-                told = zip(ids, values, strict=True)
-                choice["logprobs"] = {"content": [{"token": str(id), "logprob": value} for id, value in told]}
-            return {**choice, "delta": {"content": text}}
         if values:
-            choice["logprobs"] = {"token_logprobs": values, "tokens": [str(token) for token in ids]}
-        return {**choice, "text": text}
+            listed = chats or self._plays == "llamacpp"
+            choice["logprobs"] = self._logprobs(ids, values, _most(body), listed=listed)
+        if not chats:
+            return {**choice, "text": self._text(child, pieces)}
+        if self._reasoning is None or not child.end.thought:
+            return {**choice, "delta": {"content": self._text(child, pieces)}}
+        written = [token for piece in child.pieces[:upto] for token in piece.token_ids]
+        before, after = (part(self._spelled(all_)).thought for all_ in (written[:first], written))
+        content = self._spelled(written[max(first, child.end.thought_tokens) :])
+        delta = {self._reasoning: after[len(before) :], "content": content}
+        return {**choice, "delta": {name: text for name, text in delta.items() if text}}
+
+    def _logprobs(
+        self, ids: Sequence[int], values: Sequence[float], most: int, *, listed: bool
+    ) -> dict[str, Any]:
+        """In the form of chats, or in that of completions."""
+        words = [self._spelled([token]) for token in ids]
+        candidates = [_candidates(value)[:most] for value in values]
+        if not listed:
+            rows = [
+                {f"{word}#{i}": v for i, v in enumerate(row)}
+                for word, row in zip(words, candidates, strict=True)
+            ]
+            return {
+                "token_logprobs": list(values),
+                "tokens": words,
+                **({"top_logprobs": rows} if most else {}),
+            }
+        content = []
+        for token, word, value, row in zip(ids, words, values, candidates, strict=True):
+            told: dict[str, Any] = {"token": word, "logprob": value}
+            if self._plays == "llamacpp":
+                told["id"] = token
+            content.append({**told, "top_logprobs": [{"token": "?", "logprob": v} for v in row]})
+        return {"content": content}
+
+    def _text(self, child: _Written, pieces: Sequence[Tokens]) -> str:
+        """What a piece says as the model wrote it, thought and all."""
+        if not (child.end.thought or child.end.thought_tokens):
+            return "".join(piece.text for piece in pieces)
+        return self._spelled([token for piece in pieces for token in piece.token_ids])
+
+    def _spelled(self, ids: Sequence[int]) -> str:
+        return self._decode(ids).replace(END, "")
+
+
+def _most(body: Mapping[str, Any]) -> int:
+    """Candidates per token that are asked for."""
+    asked = body.get("top_logprobs", body.get("logprobs"))
+    return asked if isinstance(asked, int) and not isinstance(asked, bool) else 0
+
+
+def _candidates(value: float) -> list[float]:
+    """The drawn token's logprob, and all that is left as one other token's."""
+    rest = -math.expm1(min(0.0, value))
+    return sorted([value, math.log(rest)] if rest > 1e-9 else [value], reverse=True)
 
 
 def _error(status: int, message: str) -> Json:

@@ -1,81 +1,72 @@
-"""What a server serves, and how it can be spoken to: asked once, when an engine connects.
+"""How a server can be spoken to: asked once, when an engine connects.
 
-A server that calls itself vLLM takes token ids. Otherwise a dialect is found by asking for one token in
-each, the best first; that token is all that is spent.
+A server that calls itself vLLM or llama.cpp takes token ids. Otherwise a dialect is found by asking for one
+token in each, the best first; that token is all that is spent. ``text`` needs a tokenizer, the folder's or
+the server's, since somebody must put the question into the chat template; and Ollama puts every text into the
+template again, so it is left out there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from search.engines.openai.served import Served, find_model
 from search.errors import ContextError, EngineError, GarbledError, RefusedError
 from search.remote.client import Client
 
-__all__ = ["DIALECTS", "Served", "find_dialect", "find_model"]
+__all__ = ["DIALECTS", "find_dialect", "find_model", "has_tokenizer"]
 
 #: best first
 DIALECTS = ("tokens", "text", "chat")
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A model that a server serves.
+def find_dialect(client: Client, served: Served, *, spells: bool = True) -> str:
+    """One of ``DIALECTS``. Raises RefusedError when the server takes none of them.
 
-    ``model``: the id that requests name. ``context``: longest sequence in tokens, None when not told.
-    ``owner``: what the server calls itself, ``vllm`` say.
+    ``spells``: whether there is a tokenizer.
     """
-
-    model: str
-    context: int | None
-    owner: str
-
-
-def find_model(client: Client, model: str | None) -> Served:
-    """The model that is meant: by its id, by the last part of it, or the only one there is.
-
-    Raises RefusedError (no such model, or several and none named), UnreachableError, GarbledError.
-    """
-    answer = client.ask_now("/v1/models")
-    try:
-        found = {str(entry["id"]): entry for entry in answer["data"]}
-    except (KeyError, TypeError) as error:
-        raise GarbledError(f"/v1/models must list models, got {answer!r:.80} from {client.root}") from error
-    names = ", ".join(found) or "none"
-    if model is None:
-        if len(found) != 1:
-            raise RefusedError(f"a model must be named where a server has several, got {names}")
-        model = next(iter(found))
-    elif model not in found:
-        short = [name for name in found if name.rstrip("/").rpartition("/")[2] == model]
-        if len(short) != 1:
-            raise RefusedError(f"a model must be one that {client.root} serves, {names}, got {model!r}")
-        [model] = short
-    context = found[model].get("max_model_len")
-    told = context if isinstance(context, int) and context > 0 else None
-    return Served(model, told, str(found[model].get("owned_by")))
-
-
-def find_dialect(client: Client, served: Served) -> str:
-    """One of ``DIALECTS``. Raises RefusedError when the server takes none of them."""
-    if served.owner == "vllm":
+    if served.owner in ("vllm", "llamacpp"):
         return "tokens"
     refusals = []
     for name in DIALECTS:
-        try:
-            if _takes(client, served.model, name):
-                return name
-            refusals.append(f"{name}: no token ids in the answer")
-        except (RefusedError, ContextError) as error:
-            refusals.append(f"{name}: {error}")
+        if name != "chat" and not spells:
+            refusals.append(f"{name}: no tokenizer")
+        elif name == "text" and served.owner == "library":
+            refusals.append("text: Ollama puts it into a chat template again")
+        else:
+            try:
+                if _takes(client, served.model, name):
+                    return name
+                refusals.append(f"{name}: no token ids in the answer")
+            except (RefusedError, ContextError) as error:
+                refusals.append(f"{name}: {error}")
     raise RefusedError(f"a server must take completions or chats, got {'; '.join(refusals)}")
+
+
+def has_tokenizer(client: Client, served: Served) -> bool:
+    """Whether the server has vLLM's ``/tokenize``."""
+    body = {
+        "model": served.model,
+        "messages": [{"role": "user", "content": "1"}],
+        "add_generation_prompt": True,
+    }
+    try:
+        answer = client.ask_now("/tokenize", body)
+    except (RefusedError, GarbledError, ContextError):
+        return False
+    return isinstance(answer, Mapping) and isinstance(answer.get("tokens"), list)
 
 
 def _takes(client: Client, model: str, dialect: str) -> bool:
     body: dict[str, Any] = {"model": model, "max_tokens": 1}
     if dialect == "chat":
-        client.ask_now("/v1/chat/completions", {**body, "messages": [{"role": "user", "content": "1"}]})
+        chat = {**body, "messages": [{"role": "user", "content": "1"}]}
+        try:
+            client.ask_now("/v1/chat/completions", chat)
+        except RefusedError as error:
+            if "max_completion_tokens" not in error.words:
+                raise
         return True
     if dialect == "text":
         client.ask_now("/v1/completions", {**body, "prompt": "1"})

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from search.errors import CheckpointError, GarbledError, MissingExtraError
@@ -18,7 +19,7 @@ from search.remembered import Remembered
 if TYPE_CHECKING:
     from search.remote.client import Client
 
-__all__ = ["FolderTokenizer", "ServerTokenizer", "Tokenizer"]
+__all__ = ["FolderTokenizer", "LlamaTokenizer", "ServerTokenizer", "Tokenizer"]
 
 #: whatever of these exists makes the fingerprint
 _FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
@@ -47,9 +48,13 @@ class Tokenizer(ABC):
 
 
 class FolderTokenizer(Tokenizer):
-    """``tokenizer.json`` and the chat template of a folder. Raises CheckpointError, MissingExtraError."""
+    """``tokenizer.json`` and the chat template of a folder. Raises CheckpointError, MissingExtraError.
 
-    def __init__(self, folder: str | Path) -> None:
+    ``words``: what the template is rendered with besides the question.
+    """
+
+    def __init__(self, folder: str | Path, words: Mapping[str, Any] = MappingProxyType({})) -> None:
+        self._words = dict(words)
         try:
             from transformers import PreTrainedTokenizerFast
         except ModuleNotFoundError as error:
@@ -82,7 +87,10 @@ class FolderTokenizer(Tokenizer):
 
     def _make_prompt(self, question: str) -> tuple[int, ...]:
         text = self._fast.apply_chat_template(
-            [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
+            [{"role": "user", "content": question}],
+            add_generation_prompt=True,
+            tokenize=False,
+            **self._words,
         )
         return self.encode(str(text))
 
@@ -100,8 +108,8 @@ class ServerTokenizer(Tokenizer):
     fingerprint = ""
     end = None
 
-    def __init__(self, client: Client, model: str) -> None:
-        self._client, self._model = client, model
+    def __init__(self, client: Client, model: str, words: Mapping[str, Any] = MappingProxyType({})) -> None:
+        self._client, self._model, self._words = client, model, dict(words)
         self._prompt = Remembered(self._make_prompt)
         self._encode = Remembered(self._make_ids)
 
@@ -119,17 +127,64 @@ class ServerTokenizer(Tokenizer):
 
     def _make_prompt(self, question: str) -> tuple[int, ...]:
         turns = [{"role": "user", "content": question}]
-        return self._tokens({"messages": turns, "add_generation_prompt": True})
+        more = {"chat_template_kwargs": self._words} if self._words else {}
+        return self._tokens({"messages": turns, "add_generation_prompt": True, **more})
 
     def _make_ids(self, text: str) -> tuple[int, ...]:
         return self._tokens({"prompt": text, "add_special_tokens": False})
 
     def _tokens(self, body: dict[str, Any]) -> tuple[int, ...]:
-        found = self._ask("/tokenize", body, "tokens")
-        if not isinstance(found, list) or not all(isinstance(token, int) for token in found):
-            raise GarbledError(f"/tokenize must answer with token ids, got {found!r:.80}")
-        return tuple(found)
+        return _ids(self._ask("/tokenize", body, "tokens"))
 
     def _ask(self, path: str, body: dict[str, Any], key: str) -> Any:
-        answer = self._client.ask_now(path, {"model": self._model, **body})
-        return answer.get(key) if isinstance(answer, dict) else answer
+        return _answer(self._client, path, {"model": self._model, **body}, key)
+
+
+class LlamaTokenizer(Tokenizer):
+    """llama.cpp's ``/apply-template``, ``/tokenize`` and ``/detokenize``. Raises RemoteError's kinds."""
+
+    fingerprint = ""
+    end = None
+
+    def __init__(self, client: Client, words: Mapping[str, Any] = MappingProxyType({})) -> None:
+        self._client, self._words = client, dict(words)
+        self._prompt = Remembered(self._make_prompt)
+        self._encode = Remembered(self._make_ids)
+
+    def prompt(self, question: str) -> tuple[int, ...]:
+        return self._prompt(question)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return self._encode(text)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        found = _answer(self._client, "/detokenize", {"tokens": list(tokens)}, "content")
+        if not isinstance(found, str):
+            raise GarbledError(f"/detokenize must answer with text, got {found!r:.80}")
+        return found
+
+    def _make_prompt(self, question: str) -> tuple[int, ...]:
+        more = {"chat_template_kwargs": self._words} if self._words else {}
+        turns = {"messages": [{"role": "user", "content": question}], **more}
+        text = _answer(self._client, "/apply-template", turns, "prompt")
+        if not isinstance(text, str):
+            raise GarbledError(f"/apply-template must answer with text, got {text!r:.80}")
+        return self._tokens(text, begins=True)
+
+    def _make_ids(self, text: str) -> tuple[int, ...]:
+        return self._tokens(text, begins=False)
+
+    def _tokens(self, text: str, *, begins: bool) -> tuple[int, ...]:
+        body = {"content": text, "add_special": begins, "parse_special": True}
+        return _ids(_answer(self._client, "/tokenize", body, "tokens"))
+
+
+def _answer(client: Client, path: str, body: dict[str, Any], key: str) -> Any:
+    answer = client.ask_now(path, body)
+    return answer.get(key) if isinstance(answer, dict) else answer
+
+
+def _ids(found: Any) -> tuple[int, ...]:
+    if not isinstance(found, list) or not all(isinstance(token, int) for token in found):
+        raise GarbledError(f"/tokenize must answer with token ids, got {found!r:.80}")
+    return tuple(found)

@@ -126,6 +126,19 @@ async def test_logprobs_are_those_of_the_untempered_model(case, sampling):
     assert all(c.logprobs == () for c in await children(case.engine, ask(case, sampling=sampling)))
 
 
+async def test_confidence_is_given_where_it_is_asked_for(case):
+    found = await children(case.engine, ask(case, n=3, top_logprobs=20))
+    assert all(child.token_ids for child in found)
+    for child in found:
+        assert child.mean_entropy >= 0.0
+        assert 0.0 <= child.lowest_confidence <= child.mean_confidence + 1e-6
+        assert child.logprobs == ()
+    bare = await children(case.engine, ask(case, n=3, logprobs=True))
+    assert [c.token_ids for c in bare] == [c.token_ids for c in found]
+    for child in bare:
+        assert (child.mean_entropy, child.mean_confidence, child.lowest_confidence) == (None, None, None)
+
+
 async def test_a_stream_adds_up_to_the_child(case):
     events = await collect(case.engine, ask(case, stream=True, stop=("# 3",)))
     for child in (e for e in events if isinstance(e, ChildFinished)):

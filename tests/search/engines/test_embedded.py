@@ -4,8 +4,11 @@ import asyncio
 import gc
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM
 
 from search.engines.batch import Batch
+from search.engines.confidence import of_token, reduce
 from search.engines.embedded import EmbeddedEngine
 from search.engines.protocol import ChildFinished, FinishReason, Request, Sampling
 from search.errors import CheckpointError, EngineError
@@ -151,3 +154,24 @@ def test_load_refuses_what_it_cannot_run(policy, prm):
         EmbeddedEngine.load(prm)
     with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
         EmbeddedEngine.load(policy, threads=0)
+
+
+async def test_confidence_is_that_of_the_logits(policy):
+    """Every candidate's logprob comes from a model of transformers' own."""
+    model = AutoModelForCausalLM.from_pretrained(policy)
+    async with EmbeddedEngine.load(policy) as engine:
+        prompt = engine.prompt("what is 1 + 2")
+        together = await asyncio.gather(
+            collect(engine, request(prompt, n=2, max_tokens=80, top_logprobs=5)),
+            collect(engine, request(prompt, n=2, max_tokens=20, seed=4)),
+        )
+    plain = found(together[1])
+    assert [child.mean_entropy for child in plain] == [None, None]
+    for child in found(together[0]):
+        with torch.no_grad():
+            logits = model(torch.tensor([[*prompt, *child.token_ids]])).logits[0, len(prompt) - 1 : -1]
+        rows = logits.log_softmax(-1).topk(5).values.tolist()
+        expected = reduce([of_token(row) for row in rows])
+        assert child.mean_entropy == pytest.approx(expected.mean_entropy, abs=1e-4)
+        assert child.mean_confidence == pytest.approx(expected.mean_confidence, abs=1e-4)
+        assert child.lowest_confidence == pytest.approx(expected.lowest_confidence, abs=1e-4)

@@ -32,7 +32,6 @@ async def engine(request: pytest.FixtureRequest, policy: Path) -> AsyncIterator[
     with FakeServer(FakeOpenAI(behind, takes=(request.param,))) as server:
         connected = OpenAIEngine.connect(server.url, tokenizer=policy, patience=0.0)
         connected.server = server  # type: ignore[attr-defined]
-        connected.dialect = request.param  # type: ignore[attr-defined]
         yield connected
         await connected.close()
 
@@ -53,7 +52,7 @@ def spoken(engine: OpenAIEngine) -> str:
 
 
 async def test_the_best_dialect_is_found(engine: OpenAIEngine) -> None:
-    assert spoken(engine) == {"text": "TextCompletions", "chat": "ChatCompletions"}[engine.dialect]  # type: ignore[attr-defined]
+    assert spoken(engine) == {"text": "TextCompletions", "chat": "ChatCompletions"}[engine.dialect]
 
 
 async def test_token_ids_are_the_tokenizers(engine: OpenAIEngine) -> None:
@@ -89,17 +88,12 @@ async def test_stop_strings_are_cut_here_and_the_connection_is_closed(engine: Op
 
 async def test_a_solution_goes_on_in_text_but_not_in_a_chat(engine: OpenAIEngine) -> None:
     more = engine._tokenizer.encode("1 + 2\n")
-    if engine.dialect == "chat":  # type: ignore[attr-defined]
+    if engine.dialect == "chat":
         with pytest.raises(EngineError, match="a chat begins with a question and cannot go on"):
             await collect(engine, ask(engine, more=more))
     else:
         found, _ = await collect(engine, ask(engine, more=more))
         assert {child.text for child in found} == {"so 3\n# 3"}
-
-
-async def test_what_the_protocol_lacks_is_refused(engine: OpenAIEngine) -> None:
-    with pytest.raises(EngineError, match=r"top_k is no part of the OpenAI protocol.* got top_k=3"):
-        await collect(engine, ask(engine, sampling=Sampling(top_k=3)))
 
 
 def test_a_dialect_can_be_chosen(policy: Path) -> None:

@@ -1,0 +1,36 @@
+"""An engine under another card: the name that a user gives a model, or a number of weights."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from search.cards import ModelCard
+from search.engines.protocol import Engine, Event, Request
+
+__all__ = ["NamedEngine"]
+
+
+class NamedEngine(Engine):
+    """Wraps an engine; only the card differs. Closing it closes the other."""
+
+    def __init__(self, engine: Engine, card: ModelCard) -> None:
+        self.engine = engine
+        self.card = card
+        self.equal_bits = engine.equal_bits
+        self.concurrency = engine.concurrency
+
+    @property
+    def backend(self) -> str:
+        return self.engine.backend
+
+    def prompt(self, question: str) -> tuple[int, ...]:
+        return self.engine.prompt(question)
+
+    def submit(self, request: Request) -> AsyncIterator[Event]:
+        return self.engine.submit(request)
+
+    async def cancel(self, request_id: str, child: int | None = None) -> None:
+        await self.engine.cancel(request_id, child)
+
+    async def close(self) -> None:
+        await self.engine.close()
