@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["TEMPORARY", "remove_leftovers", "sync_folder", "write_atomic", "written_atomically"]
+__all__ = ["TEMPORARY", "exchange", "remove_leftovers", "sync_folder", "write_atomic", "written_atomically"]
 
 #: ends the name of every file that is not finished; readers pass over such files
 TEMPORARY = ".partial"
@@ -30,6 +32,28 @@ def written_atomically(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def exchange(first: Path, second: Path) -> None:
+    """Swap two files or folders of one file system, so that both names lead to something at any moment.
+
+    Where the system cannot (``renameat2`` of Linux), by three renames: a power cut between them leaves
+    ``second`` under the name of ``first`` with ``.swapped`` added.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    if hasattr(library, "renameat2"):
+        here, both = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+        if not library.renameat2(here, os.fsencode(first), here, os.fsencode(second), both):
+            sync_folder(second.parent)
+            return
+        if ctypes.get_errno() not in (errno.EINVAL, errno.ENOSYS):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(second))
+    between = first.with_name(f"{first.name}.swapped")
+    second.rename(between)
+    first.rename(second)
+    between.rename(first)
+    sync_folder(second.parent)
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -1,67 +1,80 @@
 """A campaign: run a grid on a problem set into a search log, resumable at any moment.
 
 The unit of work is one stage for one fixed group of problems: a block of pool draws, the greedy
-draws, the scores of one PRM over one block, or one run of one tree plan. A unit is always run whole
-and alone, its problems in flight together, and appended to the log at once, so a resumed campaign
-repeats nothing that was logged and its batches are those of an unbroken one.
+draws, the scores of one PRM over one block, or one run of one tree plan. A unit is always run whole, its
+problems in flight together, and appended to the log at once, so a resumed campaign repeats nothing that was
+logged. Where models promise equal bits it runs alone, so that its batches are those of an unbroken campaign;
+elsewhere many units are in flight (``search.scheduler``), so that no model waits for the longest solution of
+a unit.
 
 Units are named by what they are (problems, stage, fingerprints), so the same command finds what is
 done, and another grid adds to it. Groups are the parts of the ``problems`` table: new problems form
 new groups, old ones stay as they are. A problem that is asked for brings its whole group along.
 
 Seeds. A block of draws is one request: ``seed_of(campaign seed, policy fingerprint, sampling,
-problem id, first draw)``, and draw d is its child d - first. Growing a pool adds blocks. Tree runs:
+problem id, first draw)``, and draw d is its child d - first. Growing a pool adds blocks; one that was cut
+short is asked for again whole, and its draws that are there already stay as they are. Tree runs:
 ``seed_of(campaign seed, choice, problem id, run)``.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import polars as pl
 
-from search.choice import Choice
+from search.budget import Prices
 from search.engines.protocol import Sampling
-from search.errors import ContextError, FingerprintError, GradingError, GridError, ProblemError
+from search.errors import FingerprintError, GradingError, GridError, ProblemError
+from search.expectation import Expectation
 from search.grading.registry import domain
 from search.grid import Grid
 from search.loader import Loader
-from search.log.manifest import prompt_settings
-from search.log.records import problem_rows, run_row, sample_rows, table_frame
+from search.log.manifest import prompt_settings, sampling_settings
+from search.log.records import problem_rows, table_frame
 from search.log.store import SearchLog
 from search.log.tables import TABLES
 from search.plan import Plan
 from search.problem import Problem
 from search.problem_set import canonical_json, problems_fingerprint
 from search.prompted import PromptedLoader
-from search.result import Result
-from search.run import run_plan
-from search.scoring import score_solution, together
-from search.seeds import seed_of
-from search.strategies.protocol import Setting
+from search.scheduler import run_units
+from search.spending import Meter, SpendLimit
+from search.strategies.protocol import Limits
 from search.sync import run_sync
 from search.unit import Finished, Unit
+from search.unit_work import UnitWork
 
 __all__ = ["Campaign", "Progress", "Unit", "check_problems"]
 
-
-_GREEDY = Sampling(temperature=0.0)
+#: seconds between two reports while units are at work
+_TICK = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a campaign is: units done (found ones included) of all, the logical tokens generated
-    and scored since it was started, seconds since then, and what was done last."""
+    """How far a campaign is.
+
+    ``done`` of ``total`` units, found ones included. ``tokens`` and ``usd`` (None without prices) since it
+    was started: prompts, what is generated, what is scored. ``seconds`` since then; ``left``: seconds that
+    the rest will take, None where nothing is known. ``stage``: what was done last. ``is_stopped``: whether a
+    limit on what is spent ended it before all was done.
+    """
 
     done: int
     total: int
     tokens: int
     seconds: float
     stage: str
+    usd: float | None = None
+    left: float | None = None
+    is_stopped: bool = False
 
 
 class Campaign:
@@ -77,14 +90,37 @@ class Campaign:
         Where rows go. Its settings and fingerprints must agree.
     loader:
         The models. Nothing is loaded while there is no work for it. The caller closes it.
+    in_flight:
+        Most solutions of one policy in flight at a time, where units run side by side; None: a quarter more
+        than its engine works on at a time.
+    prices:
+        Model's name -> prices.
+    limit:
+        What one call of ``run`` may spend at most. It ends before that is passed: units that would pass it
+        are not started, or are given up.
     """
 
-    def __init__(self, problems: Sequence[Problem], grid: Grid, log: SearchLog, loader: Loader) -> None:
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        grid: Grid,
+        log: SearchLog,
+        loader: Loader,
+        *,
+        in_flight: int | None = None,
+        prices: Mapping[str, Prices] = MappingProxyType({}),
+        limit: SpendLimit | None = None,
+    ) -> None:
         self.problems = tuple(problems)
         self.grid = grid
         self.log = log
         self.loader = PromptedLoader(loader, grid.prompt, grid.template, grid.delimiter)
+        self._in_flight = in_flight
+        self._prices = prices
+        self._limit = limit
         check_problems(self.problems)
+        if in_flight is not None and in_flight < 1:
+            raise GridError(f"solutions in flight must be at least 1, got {in_flight}")
 
     def run(self, progress: Callable[[Progress], None] | None = None) -> Progress:
         """Do all that is not done yet; return the final count. Works inside a running loop too.
@@ -96,26 +132,18 @@ class Campaign:
 
     async def run_async(self, progress: Callable[[Progress], None] | None = None) -> Progress:
         """``run`` for those who are on a loop already."""
-        started = time.monotonic()
         with self.log.writing():
             self._declare()
             self._add_groups()
             units = self.units()
             finished = Finished(self.log, units)
             missing = [unit for unit in units if not finished.holds(unit)]
-            done, tokens = len(units) - len(missing), 0
-            state = Progress(done, len(units), tokens, 0.0, "resumed" if done else "started")
-            if progress is not None:
-                progress(state)
-            for unit in missing:
-                frame = await self._work(unit)
-                rows = finished.without_present(unit, frame)
-                self.log.append(unit.table, rows, unit=unit.name, backend=self._backend(unit))
-                done, tokens = done + 1, tokens + _tokens_of(unit.table, frame)
-                state = Progress(done, len(units), tokens, time.monotonic() - started, unit.stage)
-                if progress is not None:
-                    progress(state)
-        return state
+            meter = Meter(self._prices, self._limit)
+            limits = self.limits
+            work = UnitWork(self.grid, self.loader, self._samplings(), limits, meter, self._in_flight)
+            expected = Expectation(meter, self.log, limits.max_tokens, missing)
+            running = _Running(self, work, finished, missing, len(units), meter, expected, progress)
+            return await running.run()
 
     def units(self) -> list[Unit]:
         """All units of work in the order they are done, finished ones included.
@@ -132,17 +160,18 @@ class Campaign:
 
     def _policy_units(self, policy: str, groups: list[tuple[Problem, ...]]) -> Iterator[Unit]:
         plans, needs = self.grid.plans(), self.grid.needs(policy)
-        block = Plan.of("majority", n=self.grid.block)
+        blocks = [(first, Plan.of("majority", n=draws)) for first, draws in self.grid.blocks()]
         if needs.greedy:
             for group in groups:
                 yield self._unit("samples", group, policy, "", Plan.of("cot"), -1)
-        firsts = range(0, self.grid.samples, self.grid.block) if needs.draws[policy] else range(0)
-        for first in firsts:
+        if not needs.draws[policy]:
+            blocks = []
+        for first, block in blocks:
             for group in groups:
                 yield self._unit("samples", group, policy, "", block, first)
         for prm in self.grid.prms(policy):
             if (policy, prm) in needs.scored:
-                for first in firsts:
+                for first, block in blocks:
                     for group in groups:
                         yield self._unit("scores", group, policy, prm, block, first)
             for plan in plans:
@@ -164,11 +193,22 @@ class Campaign:
         name = hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:32]
         return Unit(table, name, problems, policy, prm, plan, first)
 
+    def _samplings(self) -> dict[str, Sampling]:
+        """How each policy's pool samples and runs are drawn."""
+        return {
+            name: self.grid.sampling_of(self.loader.generation_defaults(name)) for name in self.grid.policies
+        }
+
+    @property
+    def limits(self) -> Limits:
+        """Per solution: the grid's, or the policies' own."""
+        return self.grid.limits_of([self.loader.generation_defaults(name) for name in self.grid.policies])
+
     def _settings(self) -> dict[str, str]:
-        limits = self.grid.limits
+        limits = self.limits
         return {
             "campaign seed": str(self.grid.seed),
-            "sampling": str(self.grid.sampling),
+            **sampling_settings({name: str(one) for name, one in self._samplings().items()}),
             "limits": f"max_tokens={limits.max_tokens}, max_steps={limits.max_steps}",
             "block": str(self.grid.block),
         }
@@ -214,91 +254,13 @@ class Campaign:
             groups.append(tuple(Problem(**{**row, "meta": json.loads(row["meta"])}) for row in rows))
         return groups
 
-    # ---- doing it
+    def samples_unit(self, unit: Unit) -> Unit:
+        """The unit that draws what a unit of scores is about."""
+        return self._unit("samples", unit.problems, unit.policy, "", unit.plan, unit.first)
 
-    def _delimiter(self, unit: Unit) -> str:
-        return self.loader.prompting(unit.policy).delimiter
-
-    def _backend(self, unit: Unit) -> str:
-        return "" if unit.table == "scores" else self.loader.engine(unit.policy).backend
-
-    async def _work(self, unit: Unit) -> pl.DataFrame:
-        if unit.table == "samples":
-            return await self._draw(unit)
-        if unit.table == "scores":
-            return await self._score(unit)
-        return await self._search(unit)
-
-    async def _draw(self, unit: Unit) -> pl.DataFrame:
-        engine = self.loader.engine(unit.policy)
-        sampling = _GREEDY if unit.first < 0 else self.grid.sampling
-        setting = Setting(engine, None, sampling, self.grid.limits, self._delimiter(unit))
-        seeds = [
-            seed_of(self.grid.seed, engine.card.fingerprint, str(sampling), problem.problem_id, unit.first)
-            for problem in unit.problems
-        ]
-        results = await self._run_all(unit, setting, seeds)
-        rows = [
-            row
-            for problem, seed, result in zip(unit.problems, seeds, results, strict=True)
-            for row in sample_rows(problem, engine.card.name, sampling, unit.first, seed, result)
-        ]
-        return table_frame("samples", rows)
-
-    async def _search(self, unit: Unit) -> pl.DataFrame:
-        engine, reward = self.loader.engine(unit.policy), self.loader.reward(unit.prm)
-        setting = Setting(engine, reward, self.grid.sampling, self.grid.limits, self._delimiter(unit))
-        choice = str(Choice(engine.card.name, reward.card.name, unit.plan))
-        seeds = [seed_of(self.grid.seed, choice, problem.problem_id, unit.first) for problem in unit.problems]
-        results = await self._run_all(unit, setting, seeds)
-        rows = [
-            run_row(problem, engine.card.name, setting.sampling, reward.card.name, unit.first, seed, result)
-            for problem, seed, result in zip(unit.problems, seeds, results, strict=True)
-        ]
-        return table_frame("runs", rows)
-
-    async def _run_all(self, unit: Unit, setting: Setting, seeds: Sequence[int]) -> list[Result]:
-        async def one(problem: Problem, seed: int) -> Result:
-            try:
-                return await run_plan(problem, unit.plan, setting, seed=seed)
-            except ContextError as error:
-                raise ContextError(f"problem {problem.problem_id!r}: {error}") from error
-
-        return await together(
-            [one(problem, seed) for problem, seed in zip(unit.problems, seeds, strict=True)]
-        )
-
-    async def _score(self, unit: Unit) -> pl.DataFrame:
-        reward = self.loader.reward(unit.prm)
-        questions = {problem.problem_id: problem.question for problem in unit.problems}
-        samples = self._samples(unit)
-        keys = ("problem_id", "policy", "sampling", "draw")
-        texts = samples.select("problem_id", "text").rows()
-        delimiter = self._delimiter(unit)
-        work = {
-            key: score_solution(reward, questions[key[0]], key[1], delimiter) for key in dict.fromkeys(texts)
-        }
-        scored = dict(zip(work, await together(list(work.values())), strict=True))
-        rows, paid = [], set()
-        for key, sample in zip(texts, samples.select(keys).iter_rows(named=True), strict=True):
-            rewards, prompt, tokens, physical = scored[key]
-            rows.append(
-                {
-                    **sample,
-                    "prm": reward.card.name,
-                    "step_rewards": list(rewards),
-                    "prompt_tokens": prompt,
-                    "prm_tokens": tokens,
-                    # an equal solution of the same problem was not sent again
-                    "physical_prm_tokens": 0 if key in paid else physical,
-                }
-            )
-            paid.add(key)
-        return table_frame("scores", rows)
-
-    def _samples(self, unit: Unit) -> pl.DataFrame:
+    def samples_of(self, unit: Unit) -> pl.DataFrame:
         """The block of draws that a unit of scores is about."""
-        drawn = self._unit("samples", unit.problems, unit.policy, "", unit.plan, unit.first)
+        drawn = self.samples_unit(unit)
         columns = ("problem_id", "policy", "sampling", "draw", "text")
         if self.log.has("samples", drawn.name):
             rows = self.log.read_unit("samples", drawn.name)
@@ -312,9 +274,100 @@ class Campaign:
         return query.select(columns).sort(TABLES["samples"].key).collect()
 
 
-def _tokens_of(table: str, frame: pl.DataFrame) -> int:
-    columns = {"samples": ("tokens",), "scores": ("prm_tokens",), "runs": ("policy_tokens", "prm_tokens")}
-    return sum(int(frame[name].cast(pl.Int64).sum()) for name in columns[table])
+class _Running:
+    """One run of a campaign: counts, reports and logs what units bring."""
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        work: UnitWork,
+        finished: Finished,
+        missing: Sequence[Unit],
+        total: int,
+        meter: Meter,
+        expectation: Expectation,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._campaign = campaign
+        self._work = work
+        self._finished = finished
+        self._missing = missing
+        self._total = total
+        self._meter = meter
+        self._progress = progress
+        self._done = total - len(missing)
+        self._stage = "resumed" if self._done else "started"
+        self._expectation = expectation
+        self._started = time.monotonic()
+
+    async def run(self) -> Progress:
+        self._report()
+        ticking = asyncio.ensure_future(self._tick())
+        try:
+            await run_units(
+                self._missing,
+                self._do,
+                self,
+                changed=self._work.changed,
+                stopped=self._meter.exhausted,
+            )
+        finally:
+            ticking.cancel()
+            await asyncio.gather(ticking, return_exceptions=True)
+        return self._state(is_stopped=self._done < self._total)
+
+    # -- what the scheduler asks
+
+    def is_alone(self, unit: Unit) -> bool:
+        return self._work.is_alone(unit)
+
+    def has_room(self, unit: Unit) -> bool:
+        return self._work.has_room(unit)
+
+    def needs(self, unit: Unit) -> str | None:
+        return None if unit.table != "scores" else self._campaign.samples_unit(unit).name
+
+    def may_start(self, unit: Unit, running: Sequence[Unit]) -> bool:
+        return self._expectation.fits(unit, running)
+
+    # -- doing it
+
+    async def _do(self, unit: Unit) -> None:
+        if unit.table == "samples":
+            frame = await self._work.draw(unit)
+        elif unit.table == "scores":
+            frame = await self._work.score(unit, self._campaign.samples_of(unit))
+        else:
+            frame = await self._work.search(unit)
+        rows = self._finished.without_present(unit, frame)
+        log = self._campaign.log
+        log.append(unit.table, rows, unit=unit.name, backend=self._work.backend(unit))
+        self._expectation.done(unit)
+        self._done, self._stage = self._done + 1, unit.stage
+        self._report()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK)
+            self._report()
+
+    def _report(self) -> None:
+        if self._progress is not None:
+            self._progress(self._state())
+
+    def _state(self, *, is_stopped: bool = False) -> Progress:
+        seconds = time.monotonic() - self._started
+        left = self._expectation.seconds_left(seconds)
+        return Progress(
+            self._done,
+            self._total,
+            self._meter.tokens,
+            seconds,
+            self._stage,
+            self._meter.usd,
+            left,
+            is_stopped,
+        )
 
 
 def check_problems(problems: Sequence[Problem]) -> None:

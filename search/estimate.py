@@ -1,6 +1,7 @@
-"""What a grid costs before it is run: tokens, FLOPs and hours, with the assumptions said aloud.
+"""What a grid costs before it is run: tokens, FLOPs, money and hours, with the assumptions said aloud.
 
-Tokens per sample come from the log where it holds samples of the policy, else from a default;
+Tokens per sample come from the log where it holds samples of the policy, else from a trial
+(``search.trial``), else from a default; hours from the speed of a trial, else from an assumed one;
 tree searches from their logged runs, else n samples' worth of tokens are assumed (n beams in
 flight to the end). Work that the log already holds is not subtracted: this is the whole grid.
 """
@@ -8,30 +9,33 @@ flight to the end). Work that the log already holds is not subtracted: this is t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import polars as pl
 
-from search.cards import ModelCard
+from search.budget import Prices
 from search.grid import Grid
 from search.loader import Loader
 from search.log.store import SearchLog
 from search.plan import Plan
 from search.problem import Problem
+from search.trial import Measured
 
 __all__ = ["Estimate", "Stage", "estimate"]
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One line: logical tokens of policy and PRM, FLOPs, hours."""
+    """One line: logical tokens of policy and PRM, FLOPs, hours; dollars, None where no price is known."""
 
     name: str
     policy_tokens: float
     prm_tokens: float
     flops: float
     hours: float
+    usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,14 @@ class Estimate:
         return math.fsum(stage.flops for stage in self.stages)
 
     @property
+    def usd(self) -> float | None:
+        """Dollars, None where no price is known."""
+        known = [stage.usd for stage in self.stages if stage.usd is not None]
+        return math.fsum(known) if known else None
+
+    @property
     def hours(self) -> float:
-        """Wall clock at the assumed rate."""
+        """Wall clock at the measured or assumed speed."""
         return math.fsum(stage.hours for stage in self.stages)
 
 
@@ -73,6 +83,8 @@ def estimate(
     loader: Loader,
     log: SearchLog | None = None,
     *,
+    measured: Mapping[str, Measured] = MappingProxyType({}),
+    prices: Mapping[str, Prices] = MappingProxyType({}),
     tokens_per_sample: float = 120.0,
     flops_per_second: float = 1.5e10,
 ) -> Estimate:
@@ -82,65 +94,118 @@ def estimate(
     ----------
     log:
         Looked at for measured token counts; None: nothing was measured.
+    measured:
+        Policy -> what a trial of it showed.
+    prices:
+        Model -> prices.
     tokens_per_sample:
         Assumed generated tokens, where nothing was measured; prompts are then assumed to take one
         token per four characters of the question, and a PRM as many tokens as the policy.
     flops_per_second:
-        What the machine sustains. The default was measured on two CPU cores (24,000 tokens/s of a
-        0.32M-parameter policy).
+        What the machine sustains, where no trial was made. The default was measured on two CPU cores (24,000
+        tokens/s of a 0.32M-parameter policy).
 
     Raises ValueError for rates that are not positive; CheckpointError for unknown models.
     """
     for name, value in (("tokens_per_sample", tokens_per_sample), ("flops_per_second", flops_per_second)):
         if not value > 0:
             raise ValueError(f"{name} must be positive, got {value}")
-    assumptions = [f"{flops_per_second:.3g} FLOPs per second", f"{len(problems)} problems"]
+    assumptions = [f"{len(problems)} problems"]
+    if not measured:
+        assumptions.insert(0, f"{flops_per_second:.3g} FLOPs per second")
     stages: list[Stage] = []
     plans = grid.plans()
     trees = [plan for plan in plans if plan.must_run]
     for policy in grid.policies:
         needs = grid.needs(policy)
-        rate = _rate(problems, policy, log, tokens_per_sample, assumptions)
-        writer = loader.policy_card(policy)
-
-        def stage(
-            name: str, generated: float, prm: str = "", scored: float = 0.0, writer: ModelCard = writer
-        ) -> Stage:
-            flops = writer.flops(generated) + (loader.prm_card(prm).flops(scored) if prm else 0.0)
-            return Stage(name, generated, scored, flops, flops / flops_per_second / 3600.0)
-
+        trial = measured.get(policy)
+        rate = _rate(problems, policy, log, trial, tokens_per_sample, assumptions)
+        pricing = _Pricing(policy, loader, trial, prices, flops_per_second)
+        many = len(problems)
         if needs.greedy:
-            stages.append(stage(f"{policy}: greedy", len(problems) * (rate.prompt + rate.generated)))
+            stages.append(pricing.stage(f"{policy}: greedy", many * rate.prompt, many * rate.generated))
         if needs.draws[policy]:
-            per_problem = rate.prompt + grid.samples * rate.generated
-            stages.append(stage(f"{policy}: {grid.samples} samples", len(problems) * per_problem))
+            stages.append(
+                pricing.stage(
+                    f"{policy}: {grid.samples} samples",
+                    many * rate.prompt,
+                    many * grid.samples * rate.generated,
+                )
+            )
         for prm in grid.prms(policy):
             if (policy, prm) in needs.scored:
                 per_problem = rate.judged_prompt + grid.samples * rate.scored
-                stages.append(stage(f"{policy}: scores by {prm}", 0.0, prm, len(problems) * per_problem))
+                stages.append(pricing.stage(f"{policy}: scores by {prm}", 0.0, 0.0, prm, many * per_problem))
             for plan in trees:
                 runs = len(problems) * grid.runs
                 generated, scored = _tree(log, policy, prm, plan) or (
                     rate.prompt + plan.n * rate.generated,
                     rate.judged_prompt + plan.n * rate.scored,
                 )
-                stages.append(
-                    stage(f"{policy}: {grid.runs} x {plan} under {prm}", runs * generated, prm, runs * scored)
-                )
+                name = f"{policy}: {grid.runs} x {plan} under {prm}"
+                prompts = runs * rate.prompt
+                stages.append(pricing.stage(name, prompts, runs * generated - prompts, prm, runs * scored))
     if trees:
         assumptions.append("a tree search that was never run takes the tokens of n samples")
     return Estimate(tuple(stages), tuple(assumptions))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pricing:
+    """Tokens of one policy, and of its PRMs, as a stage."""
+
+    policy: str
+    loader: Loader
+    trial: Measured | None
+    prices: Mapping[str, Prices]
+    flops_per_second: float
+
+    def stage(self, name: str, prompt: float, generated: float, prm: str = "", scored: float = 0.0) -> Stage:
+        policy_flops = self.loader.policy_card(self.policy).flops(prompt + generated)
+        prm_flops = self.loader.prm_card(prm).flops(scored) if prm else 0.0
+        flops = policy_flops + prm_flops
+        seconds = flops / self.flops_per_second
+        if self.trial is not None:
+            seconds = generated / self.trial.speed
+            if prm and prm in self.trial.scorings:
+                seconds += scored / self.trial.scorings[prm].speed
+        costs = [
+            self.prices[model].usd(prompt=math.ceil(sent), generated=math.ceil(written))
+            for model, sent, written in ((self.policy, prompt, generated), (prm, scored, 0.0))
+            if model in self.prices
+        ]
+        usd = math.fsum(costs) if costs else None
+        return Stage(name, prompt + generated, scored, flops, seconds / 3600.0, usd)
 
 
 def _rate(
     problems: Sequence[Problem],
     policy: str,
     log: SearchLog | None,
+    trial: Measured | None,
     tokens_per_sample: float,
     assumptions: list[str],
 ) -> _Rate:
     prompt = sum(len(problem.question) for problem in problems) / (4.0 * max(1, len(problems)))
     measured = _measured(log, policy)
+    if trial is not None:
+        assumptions.append(
+            f"{trial.speed:,.0f} tokens per second of {policy} "
+            f"(measured on {trial.solutions} solutions in flight, {trial.tokens:,} tokens spent)"
+        )
+        if trial.cut > 0.05:
+            assumptions.append(f"{100 * trial.cut:.0f}% of the solutions of {policy} reached max_tokens")
+    if measured is None and trial is not None:
+        assumptions.append(
+            f"{trial.solution:.1f} tokens per sample of {policy} (measured on {trial.solutions} solutions)"
+        )
+        scoring = next(iter(trial.scorings.values()), None)
+        return _Rate(
+            trial.solution,
+            trial.prompt,
+            trial.solution if scoring is None else scoring.solution,
+            trial.prompt if scoring is None else scoring.prompt,
+        )
     if measured is None:
         assumptions.append(f"{tokens_per_sample:g} tokens per sample of {policy} (not measured)")
         return _Rate(tokens_per_sample, prompt, tokens_per_sample, prompt)

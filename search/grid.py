@@ -1,6 +1,7 @@
 """A grid: which policies, PRMs, strategies and numbers a campaign tries. One TOML file.
 
     samples = 144            # pool of i.i.d. samples per problem and policy
+    temperature = 0.7        # and top_p, top_k; left out: what the model's generation_config.json says
     n = [1, 4, 16, 64]       # for every strategy; tree searches take those from width on
     width = [4]
     prune = ["last"]
@@ -20,7 +21,7 @@ Errors name the key, the rule and the value. A grid knows names of models, not w
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
@@ -74,15 +75,16 @@ class Grid(BaseModel):
         Pool size. At least the largest n of the sampling strategies; twice that lets an oracle
         pick on one half and be scored on the other.
     block:
-        Draws per request; ``samples`` is a multiple of it. Growing a pool adds blocks.
+        Draws per request; the last request of a pool asks for what is left. Growing a pool adds blocks.
     group:
         Problems per unit of work, always run together.
     runs:
         Runs per tree plan and problem.
     temperature, top_p, top_k:
-        How pool samples and runs are drawn.
+        How pool samples and runs are drawn. What is left out is the policy's own default
+        (``generation_config.json``), else 1.0, 1.0 and 0.
     max_tokens, max_steps:
-        Limits per solution.
+        Limits per solution. ``max_tokens`` left out: the policies' own default, else 224.
     seed:
         Of the campaign.
     prompt, template, delimiter:
@@ -106,9 +108,9 @@ class Grid(BaseModel):
     block: _Number = 16
     group: _Number = 32
     runs: _Number = 2
-    temperature: Annotated[float, Field(gt=0.0, le=100.0, allow_inf_nan=False)] = 1.0
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    top_k: Annotated[int, Field(ge=0)] = 0
+    temperature: Annotated[float, Field(gt=0.0, le=100.0, allow_inf_nan=False)] | None = None
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    top_k: Annotated[int, Field(ge=0)] | None = None
     max_tokens: _Number = 224
     max_steps: _Number = 32
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -118,10 +120,6 @@ class Grid(BaseModel):
 
     @model_validator(mode="after")
     def _rules(self) -> Grid:
-        if self.samples % self.block:
-            raise ValueError(
-                f"samples must be divisible by block, got samples={self.samples}, block={self.block}"
-            )
         largest = max(
             (count for choice in self.choices() for count in needs_of(choice).draws.values()), default=0
         )
@@ -165,13 +163,37 @@ class Grid(BaseModel):
 
     @property
     def sampling(self) -> Sampling:
-        """How pool samples and runs are drawn."""
-        return Sampling(self.temperature, self.top_p, self.top_k)
+        """How pool samples and runs are drawn of a policy that has no defaults of its own."""
+        return self.sampling_of({})
+
+    def sampling_of(self, defaults: Mapping[str, object]) -> Sampling:
+        """How pool samples and runs are drawn; ``defaults``: the policy's own, by the names used here.
+
+        A default that samples nothing, or is no number, is passed over.
+        """
+        plain = Sampling()
+        return Sampling(
+            _first_of(self.temperature, defaults.get("temperature"), plain.temperature, above=0.0),
+            _first_of(self.top_p, defaults.get("top_p"), plain.top_p, above=0.0, most=1.0),
+            int(_first_of(self.top_k, defaults.get("top_k"), plain.top_k, above=-1.0)),
+        )
+
+    def blocks(self) -> tuple[tuple[int, int], ...]:
+        """(first draw, draws) of each request for a pool."""
+        firsts = range(0, self.samples, self.block)
+        return tuple((first, min(self.block, self.samples - first)) for first in firsts)
 
     @property
     def limits(self) -> Limits:
-        """Per solution."""
+        """Per solution, of policies that have no defaults of their own."""
         return Limits(self.max_tokens, self.max_steps)
+
+    def limits_of(self, defaults: Sequence[Mapping[str, object]]) -> Limits:
+        """Per solution; ``max_tokens`` left out is the largest of the policies' own defaults."""
+        own = [one["max_tokens"] for one in defaults if isinstance(one.get("max_tokens"), int)]
+        if "max_tokens" in self.model_fields_set or not own:
+            return self.limits
+        return Limits(max(number for number in own if isinstance(number, int)), self.max_steps)
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -236,6 +258,16 @@ class Grid(BaseModel):
                     part.prm is not None or part.policy not in policies
                 ):
                     raise ValueError(f"a plan asks models of the grid's pairs, got {part.short} in {plan}")
+
+
+def _first_of(
+    chosen: float | None, default: object, plain: float, *, above: float, most: float = float("inf")
+) -> float:
+    """The grid's value, else the model's where it is in range, else ours."""
+    if chosen is not None:
+        return chosen
+    usable = isinstance(default, (int, float)) and not isinstance(default, bool) and above < default <= most
+    return float(default) if usable else plain  # type: ignore[arg-type]
 
 
 def _first(error: ValidationError) -> str:

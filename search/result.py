@@ -5,7 +5,7 @@ Results are never graded here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from search.plan import Plan
@@ -73,7 +73,12 @@ class Candidate:
 
     ``step_rewards`` is empty when no PRM scored it. ``step_tokens`` are the generated tokens per
     step and sum to ``tokens``. ``answer`` is canonical (``Domain.read``), None if unreadable.
-    ``mean_logprob`` / ``min_logprob`` are per token, None when they were not asked for.
+    ``mean_logprob`` / ``min_logprob`` are per token, None when they were not asked for;
+    ``lowest_window_logprob`` and ``step_logprobs`` likewise (``search.logprobs``). ``mean_entropy``,
+    ``mean_confidence`` and ``lowest_confidence`` are the engine's (``ChildFinished``). ``token_ids`` are
+    empty where the engine tells none. ``thought`` is what a thinking model wrote before the text, and
+    ``thought_tokens`` how many of the tokens are its. All these are not compared: what was measured of a
+    solution does not make it another one.
     """
 
     text: str
@@ -83,6 +88,14 @@ class Candidate:
     finish_reason: str
     mean_logprob: float | None = None
     min_logprob: float | None = None
+    lowest_window_logprob: float | None = field(default=None, compare=False)
+    step_logprobs: tuple[float, ...] = field(default=(), compare=False)
+    mean_entropy: float | None = field(default=None, compare=False)
+    mean_confidence: float | None = field(default=None, compare=False)
+    lowest_confidence: float | None = field(default=None, compare=False)
+    token_ids: tuple[int, ...] = field(default=(), compare=False)
+    thought: str = field(default="", compare=False)
+    thought_tokens: int = field(default=0, compare=False)
 
     @property
     def tokens(self) -> int:

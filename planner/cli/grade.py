@@ -1,33 +1,85 @@
-"""``planner grade``: grades pairs of a reference and a solution: what was read, and whether it is right."""
+"""``planner grade``: grades pairs of a reference and a solution, or a whole search log again."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from planner.cli.printing import print_table
+from planner.cli.printing import print_json, print_table
+from planner.cli.progress import bar
 
 if TYPE_CHECKING:
     from search.grading.pairs import GradedPair
 
 __all__ = ["grade"]
 
+_CHANGES = ("newly_right", "newly_wrong", "newly_readable", "newly_unreadable", "other_answer")
+
 
 def grade(
     source: Annotated[
-        Path, typer.Argument(metavar="FILE", help="JSON lines: domain, reference, solution; programs: tests.")
+        Path,
+        typer.Argument(
+            metavar="FILE|LOG",
+            help="JSON lines: domain, reference, solution; programs: tests. Or a search log: a folder.",
+        ),
     ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="NEW", help="LOG: the graded log; default: in its place."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="LOG: tell what would change; write nothing.")
+    ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON list, one item per record, in order.")
+        bool, typer.Option("--json", help="Print JSON: a list with one item per record, or the changes.")
     ] = False,
 ) -> None:
-    """Grade solutions against references: what was read from each, and whether it is right."""
+    """Grade solutions: what was read from each and whether it is right; or a log again, and what changed."""
     if source.is_dir():
-        raise typer.BadParameter(f"it is a file of JSON lines, got the folder {str(source)!r}")
+        _grade_log(source, output, dry_run=dry_run, as_json=as_json)
+        return
+    for option, given in (("--output", output is not None), ("--dry-run", dry_run)):
+        if given:
+            raise typer.BadParameter(f"{option} is for a search log, got the file {str(source)!r}")
     _grade_file(source, as_json)
+
+
+def _grade_log(path: Path, output: Path | None, *, dry_run: bool, as_json: bool) -> None:
+    from search.log.store import SearchLog
+    from search.regrade import regrade
+
+    with bar("grading") as tell:
+        done = regrade(SearchLog.open(path), output, dry=dry_run, progress=tell)
+    written = not dry_run and (output is not None or done.changed_units > 0)
+    if as_json:
+        print_json(
+            {
+                "log": str(path),
+                "output": str(done.path) if written else None,
+                "changed_rows": done.changed_rows,
+                "changes": [asdict(change) for change in done.changes],
+            }
+        )
+        return
+    where = f"written to {done.path}" if written else "nothing was written"
+    print_table(
+        f"Search log {path}, graded again",
+        ["table", "domain", "policy", "rows", *(name.replace("_", " ") for name in _CHANGES)],
+        [
+            (
+                *(change.table, change.domain, change.policy, f"{change.rows:,}"),
+                *(f"{getattr(change, name):,}" for name in _CHANGES),
+            )
+            for change in done.changes
+        ],
+        left=3,
+        notes=[f"{done.changed_rows:,} rows differ; {where}."],
+    )
 
 
 def _grade_file(path: Path, as_json: bool) -> None:

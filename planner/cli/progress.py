@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +14,19 @@ from planner.cli.printing import error_console
 if TYPE_CHECKING:
     from search import campaign
 
-__all__ = ["Bar", "Bars", "bar", "bars", "campaign_progress"]
+__all__ = [
+    "Bar",
+    "Bars",
+    "bar",
+    "bars",
+    "campaign_bar",
+    "campaign_progress",
+    "duration",
+    "progress_line",
+]
+
+#: seconds between two lines where no bar can move
+_EVERY = 15.0
 
 
 class Bar(Protocol):
@@ -65,10 +78,62 @@ def bar(name: str) -> Iterator[Bar]:
         yield lambda done, total, what="": tell(name, done, total, what)
 
 
+@contextmanager
+def campaign_bar(
+    *, clock: Callable[[], float] = time.monotonic, every: float = _EVERY
+) -> Iterator[Callable[[campaign.Progress], None]]:
+    """What a campaign calls. A bar; where nothing can move, a line every so many seconds, and at the end."""
+    console = error_console()
+    if console.is_terminal:
+        with bar("search") as tell:
+            yield campaign_progress(tell)
+        return
+    last: campaign.Progress | None = None
+    said = clock()
+
+    def show(now: campaign.Progress) -> None:
+        nonlocal last, said
+        last = now
+        if clock() - said >= every:
+            said = clock()
+            console.print(f"search: {progress_line(now)}", markup=False, soft_wrap=True)
+
+    yield show
+    if last is not None:
+        console.print(f"search: {progress_line(last)}", markup=False, soft_wrap=True)
+
+
 def campaign_progress(tell: Bar) -> Callable[[campaign.Progress], None]:
     """What a campaign calls, for a bar."""
 
     def show(now: campaign.Progress) -> None:
-        tell(now.done, now.total, f"{now.stage}, {now.tokens:,} tokens")
+        tell(now.done, now.total, f"{now.stage}, {_spent(now)}")
 
     return show
+
+
+def progress_line(now: campaign.Progress) -> str:
+    """How far a campaign is, in one line."""
+    return f"{now.done} of {now.total}, {_spent(now)}, {now.stage}"
+
+
+def _spent(now: campaign.Progress) -> str:
+    parts = [f"{now.tokens:,} tokens"]
+    if now.usd is not None:
+        parts.append(f"{now.usd:.4f} USD")
+    if now.seconds >= 1.0 and now.tokens:
+        parts.append(f"{now.tokens / now.seconds:,.0f} tokens/s")
+    if now.left is not None and now.done < now.total:
+        parts.append(f"{duration(now.left)} left")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """A time for people.
+
+    >>> [duration(seconds) for seconds in (4.2, 61, 3600 * 7.5)]
+    ['4 s', '1.0 min', '7.5 h']
+    """
+    if seconds < 60.0:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600.0 else f"{seconds / 3600:.1f} h"

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from planner.cli.printing import print_json, print_table
+from planner.cli.interrupt import interruptible
+from planner.cli.printing import error_console, percent, print_json, print_table
 from planner.cli.problems import asked_problems
-from planner.cli.progress import bar, campaign_progress
+from planner.cli.progress import campaign_bar, duration
 from planner.cli.sourcing import API_KEY, Sourcing
-from search.errors import GridError, RemoteError, RewardError
+from planner.models import find_model
+from search.budget import Prices
+from search.errors import BudgetError, GridError, RemoteError, RewardError
 
 if TYPE_CHECKING:
     from search.estimate import Estimate
     from search.grid import Grid
+    from search.loader import SourceLoader
 
 __all__ = ["search"]
+
+#: what to do with a campaign that was ended before its end
+_GO_ON = "What was logged stays; the same command goes on from there."
+#: share of samples that reach max_tokens above which that is told
+_MUCH = 0.05
 
 
 def search(
@@ -35,6 +45,12 @@ def search(
     grid: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A grid (TOML). --policy and --prm replace its pairs."),
+    ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A models file (TOML): --policy, --prm and grids then name its models."
+        ),
     ] = None,
     mapping: Annotated[
         str | None,
@@ -76,18 +92,31 @@ def search(
         str, typer.Option(metavar="NAME", help="The environment variable that holds the servers' API key.")
     ] = API_KEY,
     threads: Annotated[int, typer.Option(min=1, help="Torch threads; part of what a log depends on.")] = 1,
+    in_flight: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most solutions of a policy in flight; default: as its engine says."),
+    ] = None,
+    spend: Annotated[
+        str | None,
+        typer.Option(metavar="usd=X|tokens=N", help="Stop before this run has spent more."),
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell tokens, FLOPs and hours; run nothing.")
+        bool,
+        typer.Option("--dry-run", help="Try a few problems; tell tokens, money and hours; log nothing."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run a grid of choices on a problem set into a search log. Continues by itself."""
     from search.campaign import Campaign, check_problems
     from search.estimate import estimate
+    from search.log.cut import cut_share
     from search.log.manifest import MANIFEST_NAME
     from search.log.outcomes import add_outcomes
     from search.log.store import SearchLog
+    from search.models_file import ModelsFile
+    from search.spending import SpendLimit
     from search.sync import run_sync
+    from search.trial import measure
 
     sourcing = Sourcing(
         engine,
@@ -103,20 +132,49 @@ def search(
         patience,
         api_key_env,
     )
-    asked = _grid(grid, sourcing, seed)
+    named = None if models is None else ModelsFile.read(models)
+    if named is None:
+        asked = _grid(grid, sourcing.policy_names, sourcing.prm_names, seed)
+    else:
+        everyone = [] if grid is not None else [entry.name for entry in named.policy]
+        asked = _grid(grid, policy or everyone, prm or [], seed)
     judges = dict.fromkeys(pair.prm for pair in asked.pair if pair.prm is not None)
-    loader = sourcing.loader(asked.policies, list(judges))
+    loader: SourceLoader
+    if named is None:
+        loader = sourcing.loader(asked.policies, list(judges))
+    else:
+        loader = named.loader(asked.policies, list(judges), find=find_model, threads=threads)
+        for name in asked.policies:
+            loader.policy_card(name)
+        for name in judges:
+            loader.prm_card(name)
     known = asked_problems(problems, mapping)
     check_problems(known)
     # whatever can be wrong with the arguments has been read by now; only then a folder is made
+    rates = {} if named is None else named.rates()
+    prices = {
+        name: Prices(each["input"], each["output"], cached_prompt=each["cached_input"])
+        for name, each in rates.items()
+        if name in asked.policies or name in judges
+    }
+    limit = None if spend is None else SpendLimit.parse(spend)
+    if limit is not None and limit.usd is not None and not prices:
+        raise BudgetError(f"a spend in usd needs prices in a models file, got --spend {spend} without any")
     if dry_run:
         logged = SearchLog.open(output) if (output / MANIFEST_NAME).exists() else None
-        _print_estimate(estimate(known, asked, loader, logged), as_json)
+        try:
+            with interruptible("Nothing was logged."), error_console().status("trying a few problems"):
+                tried = run_sync(measure(known, asked, loader))
+        finally:
+            run_sync(loader.close())
+        found = estimate(known, asked, loader, logged, measured=tried, prices=prices)
+        _print_estimate(found, as_json)
         return
     log = SearchLog.at(output)
+    campaign = Campaign(known, asked, log, loader, in_flight=in_flight, prices=prices, limit=limit)
     try:
-        with bar("search") as tell:
-            state = Campaign(known, asked, log, loader).run(campaign_progress(tell))
+        with interruptible(_GO_ON), campaign_bar() as tell:
+            state = campaign.run(tell)
     except (RemoteError, RewardError) as error:  # within a run a PRM's server fails as a RewardError
         kind = RemoteError if isinstance(error, RemoteError) else RewardError
         raise kind(f"{error}. What was logged stays; the same command goes on from there") from error
@@ -124,31 +182,43 @@ def search(
         run_sync(loader.close())
     add_outcomes(log, asked.plans())
     rows = {name: log.rows(name) for name in ("problems", "samples", "scores", "runs", "outcomes")}
+    cut = {name: share for name in asked.policies if (share := cut_share(log, name)) > 0.0}
     if as_json:
-        print_json({"log": str(output), "rows": rows, "tokens": state.tokens, "seconds": state.seconds})
+        told = {"log": str(output), "rows": rows, "tokens": state.tokens, "seconds": state.seconds}
+        print_json({**told, "usd": state.usd, "is_stopped": state.is_stopped, "cut": cut})
         return
+    notes = [f"{state.tokens:,} tokens in {state.seconds:.0f} s. Next: planner bins {output}"]
+    if state.is_stopped:
+        units = f"{state.done} of {state.total} units"
+        notes.insert(0, f"Stopped before {limit} were passed, with {units} done. {_GO_ON}")
+    most = campaign.limits.max_tokens
+    notes += [
+        f"{name}: {percent(share)}% of the samples reached max_tokens={most} and were cut off"
+        for name, share in cut.items()
+        if share > _MUCH
+    ]
     print_table(
         f"Search log {output}",
         ["table", "rows"],
         [(name, f"{count:,}") for name, count in rows.items()],
-        notes=[f"{state.tokens:,} tokens in {state.seconds:.0f} s. Next: planner bins {output}"],
+        notes=notes,
     )
 
 
-def _grid(file: Path | None, sourcing: Sourcing, seed: int | None) -> Grid:
+def _grid(file: Path | None, policies: Sequence[str], prms: Sequence[str], seed: int | None) -> Grid:
     """The grid that was asked for: the file's, or the default, with what the options replace."""
     from search.grid import Grid
 
-    if sourcing.prms and not sourcing.policies:
-        raise GridError(f"a PRM is paired with a policy, got --prm {sourcing.prms[0]} without --policy")
-    if file is None and not sourcing.policies:
+    if prms and not policies:
+        raise GridError(f"a PRM is paired with a policy, got --prm {prms[0]} without --policy")
+    if file is None and not policies:
         raise GridError("a campaign needs --policy or --grid, got neither")
     replaced: dict[str, object] = {}
-    judges: list[str | None] = [*sourcing.prm_names] or [None]
-    if sourcing.policies:
+    judges: list[str | None] = [*prms] or [None]
+    if policies:
         replaced["pair"] = [
             {"policy": policy} | ({} if prm is None else {"prm": prm})
-            for policy in sourcing.policy_names
+            for policy in policies
             for prm in judges
         ]
     if seed is not None:
@@ -164,6 +234,7 @@ def _print_estimate(found: Estimate, as_json: bool) -> None:
                 "tokens": found.tokens,
                 "flops": found.flops,
                 "hours": found.hours,
+                "usd": found.usd,
                 "assumptions": found.assumptions,
             }
         )
@@ -174,7 +245,7 @@ def _print_estimate(found: Estimate, as_json: bool) -> None:
             f"{stage.policy_tokens:,.0f}",
             f"{stage.prm_tokens:,.0f}",
             f"{stage.flops:.2e}",
-            _time(stage.hours),
+            duration(3600.0 * stage.hours),
         )
         for stage in found.stages
     ]
@@ -185,17 +256,14 @@ def _print_estimate(found: Estimate, as_json: bool) -> None:
             f"{generated:,.0f}",
             f"{found.tokens - generated:,.0f}",
             f"{found.flops:.2e}",
-            _time(found.hours),
+            duration(3600.0 * found.hours),
         )
     )
+    total = [] if found.usd is None else [f"{found.usd:.2f} USD in all."]
     print_table(
         "What this campaign would cost",
         ["stage", "policy tokens", "PRM tokens", "FLOPs", "time"],
         rows,
-        notes=["Assumed:", *found.assumptions],
+        notes=[*total, "Measured or assumed:", *found.assumptions],
         emphasised=[len(rows) - 1],
     )
-
-
-def _time(hours: float) -> str:
-    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"

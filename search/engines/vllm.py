@@ -54,6 +54,7 @@ class VllmEngine(Engine):
 
     def __init__(self, checkpoint: Checkpoint, tokenizer: CheckpointTokenizer, host: VllmHost) -> None:
         self.card = replace(checkpoint.card, context=min(checkpoint.context, host.context))
+        self.concurrency = host.concurrency
         self._vocabulary = int(checkpoint.config["vocab_size"])
         self._tokenizer = tokenizer
         self._host = host

@@ -4,10 +4,12 @@ What the vLLM engine and the vLLM rewards share. vLLM computes in processes of i
 this one (queues, bookkeeping, per token and request) stays off its users' event loops, which may come
 and go while the weights stay loaded. Knows nothing of policies, steps or tokens.
 
-vLLM starts processes by spawning: a script that uses it needs ``if __name__ == "__main__":``.
+vLLM starts processes by spawning: a script that uses it needs ``if __name__ == "__main__":``. They end with
+this process, however that ends (``search.engines.tether``).
 
 Written against vLLM 0.32 (V1, ``AsyncLLM``). Where this module finds the variables unset it sets
-``VLLM_NO_USAGE_STATS=1`` (vLLM would report its use over the network) and ``VLLM_LOGGING_LEVEL=ERROR``.
+``VLLM_NO_USAGE_STATS=1`` (vLLM would report its use over the network), ``VLLM_LOGGING_LEVEL=ERROR`` and
+``VLLM_WORKER_MULTIPROC_METHOD=spawn``.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from search.checkpoint import Checkpoint
+from search.engines.tether import Tether
 from search.errors import EngineError, MissingExtraError
 
 __all__ = ["VllmHost", "require_vllm"]
@@ -34,24 +37,26 @@ _CPU_BLOCK = 32
 _CPU_BATCH = 4096
 #: switches torch's compiler off when it is 1
 _COMPILE = "TORCHDYNAMO_DISABLE"
-#: seconds that vLLM's processes get to end by themselves
-_SHUTDOWN = 10.0
+#: seconds that vLLM's processes get to end by themselves; then they are killed
+_SHUTDOWN = 3.0
 
 
 class VllmHost:
     """One loaded model. Build it with ``start``; methods may be called from any thread.
 
     ``llm`` is vLLM's ``AsyncLLM``, to be used on the host's loop only; ``context`` the longest sequence
-    in tokens that it takes; ``version`` that of vLLM.
+    in tokens that it takes; ``concurrency`` the sequences it decodes at a time; ``version`` that of vLLM.
     """
 
     llm: Any
     context: int
+    concurrency: int
     version: str
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = options
         self._ready: Future[None] = Future()
+        self._tether = Tether()
         self._stopped: asyncio.Event
         self._loop: asyncio.AbstractEventLoop
         self._thread = threading.Thread(target=self._run, name="vllm-host", daemon=True)
@@ -81,7 +86,7 @@ class VllmHost:
         try:
             host._ready.result()
         except Exception as error:
-            host._thread.join()
+            host.stop()
             what = f"{type(error).__name__}: {error}"
             raise EngineError(f"vLLM must load {str(checkpoint.path)!r}, got {what}") from error
         return host
@@ -109,6 +114,7 @@ class VllmHost:
             self.post(self._stopped.set)
             if threading.current_thread() is not self._thread:
                 self._thread.join()
+        self._tether.cut()
 
     def _run(self) -> None:
         asyncio.run(self._serve())
@@ -117,8 +123,10 @@ class VllmHost:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
         try:
-            self.llm = _load(self._options)
+            with self._tether.holding():
+                self.llm = _load(self._options)
             self.context = int(self.llm.model_config.max_model_len)
+            self.concurrency = int(self.llm.vllm_config.scheduler_config.max_num_seqs)
             self.version = str(sys.modules["vllm"].__version__)
         except Exception as error:
             self._ready.set_exception(error)
@@ -140,6 +148,8 @@ def require_vllm() -> None:
     """Import vLLM, quietly. Raises MissingExtraError where it is not installed."""
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    # a forked process would not carry the mark that ties it to this one
+    os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
     try:
         import vllm  # noqa: F401
     except ModuleNotFoundError as error:

@@ -31,13 +31,23 @@ def difference(first: SearchLog, second: SearchLog) -> str | None:
     return None
 
 
-def first_conflict(table: Table, one: pl.DataFrame, two: pl.DataFrame) -> str | None:
-    """Which column differs first, and at which key, between frames with equal keys in equal order."""
+def first_conflict(
+    table: Table, one: pl.DataFrame, two: pl.DataFrame, *, null_agrees: bool = False
+) -> str | None:
+    """Which column differs first, and at which key, between frames with equal keys in equal order.
+
+    ``null_agrees``: whether a null in an optional column agrees with any value (an older log never had it).
+    """
     for name, kind in table.columns.items():
         if name in table.timings or one[name].equals(two[name]):
             continue
+        if null_agrees and name in table.optional:
+            both = one[name].is_not_null() & two[name].is_not_null()
+            if one[name].filter(both).equals(two[name].filter(both)):
+                continue
         if kind.is_nested():
-            unequal = pl.Series([left != right for left, right in zip(one[name], two[name], strict=True)])
+            pairs = zip(one[name].to_list(), two[name].to_list(), strict=True)
+            unequal = pl.Series([left != right for left, right in pairs])
         else:
             unequal = one[name].ne_missing(two[name])
         row = unequal.arg_max()

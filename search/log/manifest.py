@@ -22,18 +22,31 @@ from search.log.tables import SCHEMA_VERSION
 from search.problem_set import canonical_json
 from search.prompts import Prompting
 
-__all__ = ["MANIFEST_NAME", "Manifest", "prompt_settings"]
+__all__ = ["MANIFEST_NAME", "Manifest", "prompt_settings", "sampling_settings"]
 
 MANIFEST_NAME = "manifest.json"
 _KIND = "search log"
-
-
 _PROMPT_OF = "prompt of "
 
 
 def prompt_settings(promptings: Mapping[str, Prompting]) -> dict[str, str]:
     """The settings of a log whose policies were asked so; plain ones have none."""
     return {f"{_PROMPT_OF}{name}": str(one) for name, one in promptings.items() if not one.is_plain}
+
+
+_SAMPLING = "sampling"
+
+
+def sampling_settings(samplings: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a log whose policies drew their pools so: one for all, or one for each.
+
+    >>> sampling_settings({"a": "temperature=1", "b": "temperature=1"})
+    {'sampling': 'temperature=1'}
+    """
+    different = set(samplings.values())
+    if len(different) == 1:
+        return {_SAMPLING: different.pop()}
+    return {_SAMPLING: "by policy", **{f"{_SAMPLING} of {name}": one for name, one in samplings.items()}}
 
 
 def _frozen(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """Merge search logs: rows of all, refused by name where they contradict each other.
 
-Rows that several logs hold equally are kept once; rows with one key and two contents are refused, and
-then nothing is written. ``outcomes`` is derived: it is built anew, for the choices that the logs held
+Rows that several logs hold equally are kept once, as the first of them has them (a log from before an
+optional column has nulls there, which contradict nothing); rows with one key and two contents are refused,
+and then nothing is written. ``outcomes`` is derived: it is built anew, for the choices that the logs held
 (a pool may have grown).
 """
 
@@ -67,7 +68,7 @@ def _merge_table(table: Table, sources: Sequence[SearchLog], merged: SearchLog) 
         if shared.height:
             mine = merged.scan(table.name).join(shared.lazy(), on=key, how="semi").sort(key).collect()
             theirs = source.scan(table.name).join(shared.lazy(), on=key, how="semi").sort(key).collect()
-            conflict = first_conflict(table, mine, theirs)
+            conflict = first_conflict(table, mine, theirs, null_agrees=True)
             if conflict is not None:
                 raise LogError(
                     f"rows of {table.name} with one key must be equal in merged logs, "

@@ -17,11 +17,13 @@ __all__ = ["problem_rows", "run_row", "sample_rows", "table_frame"]
 
 
 def table_frame(table: str, rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
-    """Rows as a frame with the table's columns and types."""
-    columns = TABLES[table].columns
-    return pl.DataFrame(
-        {name: [row[name] for row in rows] for name in columns}, schema=dict(columns), strict=True
-    )
+    """Rows as a frame with the table's columns and types. A row may lack what is optional: null."""
+    known = TABLES[table]
+    held = {
+        name: [row.get(name) if name in known.optional else row[name] for row in rows]
+        for name in known.columns
+    }
+    return pl.DataFrame(held, schema=dict(known.columns), strict=True)
 
 
 def problem_rows(problems: Sequence[Problem]) -> list[dict[str, object]]:
@@ -64,6 +66,14 @@ def sample_rows(
             "mean_logprob": candidate.mean_logprob,
             "min_logprob": candidate.min_logprob,
             "finish_reason": candidate.finish_reason,
+            "token_ids": list(candidate.token_ids) or None,
+            "lowest_window_logprob": candidate.lowest_window_logprob,
+            "step_logprobs": list(candidate.step_logprobs) or None,
+            "mean_entropy": candidate.mean_entropy,
+            "mean_confidence": candidate.mean_confidence,
+            "lowest_confidence": candidate.lowest_confidence,
+            "thought": candidate.thought,
+            "thought_tokens": candidate.thought_tokens,
         }
         for child, candidate in enumerate(result.candidates)
     ]

@@ -123,14 +123,14 @@ class SearchLog:
         """Add the rows of one unit of work. A unit that is present stays as it is.
 
         Returns whether the rows were added. ``backend`` says what computed them. ``frame`` has exactly
-        the table's columns and types (SchemaError otherwise) and no key twice (LogError); rows are stored
-        in key order.
+        the table's columns and types (SchemaError otherwise; optional ones may be left out) and no key twice
+        (LogError); rows are stored in key order.
         """
         if not _UNIT.fullmatch(unit) or unit == _DERIVED:
             raise LogError(
                 f"a unit's name has letters, digits, '_', '.', '-' and is not {_DERIVED!r}, got {unit!r}"
             )
-        path = self._part(table, unit)
+        path = self.part(table, unit)
         if path.exists():
             return False
         self._write(table, frame, path, unit, backend)
@@ -138,7 +138,7 @@ class SearchLog:
 
     def replace(self, table: str, frame: pl.DataFrame) -> None:
         """Put ``frame`` in place of everything a derived table held."""
-        self._write(table, frame, self._part(table, _DERIVED), _DERIVED)
+        self._write(table, frame, self.part(table, _DERIVED), _DERIVED)
 
     def _write(self, table: str, frame: pl.DataFrame, path: Path, unit: str, backend: str = "") -> None:
         known = _table(table)
@@ -168,11 +168,11 @@ class SearchLog:
 
     def backend(self, table: str, unit: str) -> str:
         """What computed a unit of work; empty where its part does not say."""
-        return pl.read_parquet_metadata(self._part(table, unit)).get("planner.backend", "")
+        return pl.read_parquet_metadata(self.part(table, unit)).get("planner.backend", "")
 
     def has(self, table: str, unit: str) -> bool:
         """Whether ``table`` holds a unit of work."""
-        return self._part(table, unit).exists()
+        return self.part(table, unit).exists()
 
     def scan(self, table: str, units: Iterable[str] | None = None) -> pl.LazyFrame:
         """The rows of a table (of some units), lazily: only what a query asks for is read.
@@ -181,12 +181,18 @@ class SearchLog:
         FingerprintError before anything is read.
         """
         known = _table(table)
-        parts = self._parts(table) if units is None else [self._part(table, unit) for unit in units]
+        parts = self._parts(table) if units is None else [self.part(table, unit) for unit in units]
         for path in parts:
             self._check(known, path)
         if not parts:
             return pl.LazyFrame(schema=dict(known.columns))
-        return pl.scan_parquet(parts, hive_partitioning=False, glob=False)
+        return pl.scan_parquet(
+            parts,
+            schema=dict(known.columns),
+            missing_columns="insert" if known.optional else "raise",
+            hive_partitioning=False,
+            glob=False,
+        )
 
     def read(
         self, table: str, columns: Sequence[str] | None = None, *, units: Iterable[str] | None = None
@@ -198,11 +204,10 @@ class SearchLog:
 
     def read_unit(self, table: str, unit: str) -> pl.DataFrame:
         """The rows of one unit in key order. Raises LogError when it is not there."""
-        path = self._part(table, unit)
+        path = self.part(table, unit)
         if not path.exists():
             raise LogError(f"a unit must be in the log, got {unit!r} of {table} in {str(self.path)!r}")
-        self._check(_table(table), path)
-        return pl.read_parquet(path, hive_partitioning=False, glob=False)
+        return self.scan(table, [unit]).collect()
 
     def rows(self, table: str) -> int:
         """How many rows a table has."""
@@ -219,7 +224,8 @@ class SearchLog:
     def _folder(self, table: str) -> Path:
         return self.path / f"table={_table(table).name}"
 
-    def _part(self, table: str, unit: str) -> Path:
+    def part(self, table: str, unit: str) -> Path:
+        """The file of a unit of work, whether it is there or not."""
         return self._folder(table) / f"part-{unit}.parquet"
 
     def _check(self, table: Table, path: Path) -> None:
@@ -248,6 +254,8 @@ def _table(name: str) -> Table:
 
 def _check_columns(table: Table, got: Mapping[str, pl.DataType], where: str) -> None:
     for name, kind in table.columns.items():
+        if name not in got and name in table.optional:
+            continue
         if name not in got:
             raise SchemaError(f"column {name!r} of {table.name} is missing in {where}")
         if got[name] != kind:
@@ -259,7 +267,12 @@ def _check_columns(table: Table, got: Mapping[str, pl.DataType], where: str) -> 
 
 def _conforming(table: Table, frame: pl.DataFrame, where: str) -> pl.DataFrame:
     _check_columns(table, dict(frame.schema), where)
-    return frame.select(list(table.columns))
+    absent = [
+        pl.lit(None, dtype=kind).alias(name)
+        for name, kind in table.columns.items()
+        if name not in frame.columns
+    ]
+    return frame.with_columns(absent).select(list(table.columns))
 
 
 def _foreign(folder: Path) -> bool:

@@ -12,7 +12,7 @@ import polars as pl
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "Table"]
 
-#: raised whenever a column changes its name, type or meaning
+#: raised whenever a column changes its name, type or meaning; a new one is optional and raises nothing
 SCHEMA_VERSION = 1
 
 
@@ -26,6 +26,8 @@ class Table:
     #: columns that differ between two runs that are otherwise equal: seconds, and physical tokens,
     #: which depend on what a cache still held (a resumed campaign starts with a cold one)
     timings: tuple[str, ...] = ()
+    #: columns that came later: a part without them is whole, and they are null there
+    optional: frozenset[str] = frozenset()
 
 
 _FLOATS = pl.List(pl.Float32())
@@ -73,7 +75,28 @@ TABLES: Mapping[str, Table] = {
                 "mean_logprob": pl.Float32(),
                 "min_logprob": pl.Float32(),
                 "finish_reason": pl.String(),
+                # what follows is null where the engine does not tell it
+                "token_ids": pl.List(pl.Int32()),
+                "lowest_window_logprob": pl.Float32(),  # lowest mean over 64 tokens on end
+                "step_logprobs": _FLOATS,  # means, one per entry of step_tokens
+                "mean_entropy": pl.Float32(),  # over the top logprobs of each token, as are these two
+                "mean_confidence": pl.Float32(),
+                "lowest_confidence": pl.Float32(),
+                "thought": pl.String(),  # before the text; "" where the policy did not think
+                "thought_tokens": pl.Int32(),  # of ``tokens``
             },
+            optional=frozenset(
+                {
+                    "token_ids",
+                    "lowest_window_logprob",
+                    "step_logprobs",
+                    "mean_entropy",
+                    "mean_confidence",
+                    "lowest_confidence",
+                    "thought",
+                    "thought_tokens",
+                }
+            ),
         ),
         Table(  # one row per pool draw x PRM
             "scores",

@@ -82,6 +82,8 @@ class CachedReward(Reward):
         Most memory for keys and values of prompts. Those of steps live in the handles alone.
     """
 
+    equal_bits = True
+
     def __init__(
         self,
         name: str,

@@ -64,6 +64,8 @@ class Reward(ABC):
 
     #: what is known of the PRM
     card: ModelCard
+    #: whether equal work that is sent together, and alone, gets equal rewards, bit for bit
+    equal_bits: bool = False
 
     def open(self, question: str) -> Handle:
         """The empty prefix of a solution of ``question``. Costs nothing until extended."""

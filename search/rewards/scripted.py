@@ -35,6 +35,8 @@ class ScriptedReward(Reward):
         Longest prompt plus steps, in characters.
     """
 
+    equal_bits = True
+
     def __init__(
         self,
         script: Callable[[str, tuple[str, ...]], float],

@@ -30,6 +30,7 @@ from dataclasses import dataclass, replace
 from search.budget import Reservation
 from search.engines.protocol import ChildFinished, FinishReason
 from search.grading.registry import domain
+from search.logprobs import summarize
 from search.problem import Problem
 from search.result import Candidate
 from search.rewards.protocol import Handle, Scored
@@ -75,14 +76,18 @@ class Beam:
 
     def candidate(self, problem: Problem) -> Candidate:
         """This finished beam as a candidate."""
+        logprobs = summarize(self.logprobs, self.step_tokens)
         return Candidate(
             text=self.text,
             answer=domain(problem.domain).read(problem, self.text),
             step_rewards=self.step_rewards,
             step_tokens=self.step_tokens,
             finish_reason=self.finish_reason,
-            mean_logprob=math.fsum(self.logprobs) / len(self.logprobs) if self.logprobs else None,
-            min_logprob=min(self.logprobs) if self.logprobs else None,
+            mean_logprob=logprobs.mean,
+            min_logprob=logprobs.minimum,
+            lowest_window_logprob=logprobs.lowest_window,
+            step_logprobs=logprobs.steps,
+            token_ids=self.token_ids,
         )
 
 

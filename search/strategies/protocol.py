@@ -50,7 +50,8 @@ class Setting:
     ``reward`` is None where no plan asks a PRM. ``delimiter`` ends a step. ``observer`` is one request's.
     ``pairs`` holds the settings of all policies and PRMs that plans of several policies may ask, by name.
     ``cancel_within``: seconds that the engine has to end what was cancelled; what has not ended by then
-    is left alone and charged in full.
+    is left alone and charged in full. ``top_logprobs``: candidates per token that the engine reduces to
+    entropy and confidence, 0 for none (``Request.top_logprobs``).
     """
 
     engine: Engine
@@ -61,6 +62,7 @@ class Setting:
     observer: Observer | None = None
     cancel_within: float = 2.0
     pairs: Mapping[tuple[str, str | None], Setting] = field(default_factory=dict, repr=False)
+    top_logprobs: int = 0
 
     def __post_init__(self) -> None:
         if not self.cancel_within >= 0.0:

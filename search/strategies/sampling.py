@@ -10,7 +10,6 @@ a sum over draws, as in the search log, so that pools give the cost of every n.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished, Sampling
 from search.grading.registry import domain
+from search.logprobs import summarize
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.rewards.protocol import Scored
@@ -34,15 +34,24 @@ __all__ = ["SamplingStrategy", "candidate_of", "finish"]
 
 def candidate_of(problem: Problem, child: ChildFinished, delimiter: str) -> Candidate:
     """A finished child that wrote a whole solution, as an unscored candidate."""
-    logprobs = child.logprobs
+    step_tokens = apportion(split(child.text, delimiter), len(child.token_ids))
+    logprobs = summarize(child.logprobs, step_tokens)
     return Candidate(
         text=child.text,
         answer=domain(problem.domain).read(problem, child.text),
         step_rewards=(),
-        step_tokens=apportion(split(child.text, delimiter), len(child.token_ids)),
+        step_tokens=step_tokens,
         finish_reason=child.finish_reason,
-        mean_logprob=math.fsum(logprobs) / len(logprobs) if logprobs else None,
-        min_logprob=min(logprobs) if logprobs else None,
+        mean_logprob=logprobs.mean,
+        min_logprob=logprobs.minimum,
+        lowest_window_logprob=logprobs.lowest_window,
+        step_logprobs=logprobs.steps,
+        mean_entropy=child.mean_entropy,
+        mean_confidence=child.mean_confidence,
+        lowest_confidence=child.lowest_confidence,
+        token_ids=child.token_ids,
+        thought=child.thought,
+        thought_tokens=child.thought_tokens,
     )
 
 

@@ -161,6 +161,7 @@ class Session:
                 seed=seed if drawn == 0 else seed_of(seed, "more", drawn),
                 stop=stop,
                 logprobs=True,
+                top_logprobs=self.setting.top_logprobs,
             )
             try:
                 await self._send(request, drawn, on_child)

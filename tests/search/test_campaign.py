@@ -213,6 +213,38 @@ def test_another_prm_a_larger_pool_and_another_plan_extend_a_log(tmp_path: Path)
     assert frame.filter(pl.col("plan").str.starts_with("dvts"))["draws"].unique().to_list() == [2]
 
 
+def test_a_pool_that_ends_within_a_block_grows(tmp_path: Path) -> None:
+    log, whole = SearchLog.at(tmp_path / "log"), SearchLog.at(tmp_path / "whole")
+    campaign(log, 3, samples=6).run()
+    assert log.rows("samples") == 3 * 7
+    assert log.rows("scores") == 3 * 6
+    before = log.read("samples")
+    campaign(log, 3, samples=12).run()
+    campaign(whole, 3, samples=12).run()
+    assert log.read("samples").join(before, on=["problem_id", "draw"], how="semi").equals(before)
+    assert difference(log, whole) is None
+
+
+def test_policies_may_be_sampled_by_their_own_defaults(tmp_path: Path) -> None:
+    class Opinionated(ReadyLoader):
+        def generation_defaults(self, name: str) -> dict[str, object]:
+            return {"a": {"temperature": 0.5}, "b": {"temperature": 2.0, "top_k": 3}}[name]
+
+    log = SearchLog.at(tmp_path / "log")
+    pairs = [{"policy": "a"}, {"policy": "b"}]
+    loader = Opinionated([scripted.engine(name="a"), scripted.engine(name="b")])
+    grid = {**scripted.GRID, "pair": pairs, "strategies": ["cot", "majority"]}
+    Campaign(scripted.problems(2), Grid.of(grid), log, loader).run()
+    pool = log.read("samples").filter(pl.col("draw") >= 0)
+    assert dict(pool.select("policy", "sampling").unique().iter_rows()) == {
+        "a": "temperature=0.5, top_p=1, top_k=0",
+        "b": "temperature=2, top_p=1, top_k=3",
+    }
+    assert log.manifest.settings["sampling of b"] == "temperature=2, top_p=1, top_k=3"
+    with pytest.raises(FingerprintError, match="sampling must be the same in a log and what is added"):
+        Campaign(scripted.problems(2), Grid.of({**grid, "temperature": 1.0, "top_k": 0}), log, loader).run()
+
+
 def test_a_merged_log_is_resumed_without_repeating(tmp_path: Path, finished: SearchLog) -> None:
     one, two = SearchLog.at(tmp_path / "one"), SearchLog.at(tmp_path / "two")
     campaign(one, 4).run()

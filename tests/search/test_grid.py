@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from search.choice import Choice
+from search.engines.protocol import Sampling
 from search.errors import GridError
 from search.grid import Grid
 from search.plan import Plan
@@ -77,7 +78,6 @@ PAIR = '\n[[pair]]\npolicy = "m"\nprm = "r"\n'
         ("strategies = ['magic']" + PAIR, "grid.toml: strategy must be one of cot, majority, "),
         ("score = ['best']" + PAIR, "grid.toml: score.0: input should be 'min', "),
         ("samples = 32" + PAIR, "grid.toml: samples must be at least the largest n, got samples=32, n=64"),
-        ("samples = 100" + PAIR, "grid.toml: samples must be divisible by block, got samples=100, block=16"),
         ("temperature = 0.0" + PAIR, "grid.toml: temperature: input should be greater than 0, got 0.0"),
         ("seed = -1" + PAIR, "grid.toml: seed: input should be greater than or equal to 0, got -1"),
         (PAIR + PAIR, "grid.toml: a pair is given once, got m x r twice"),
@@ -93,3 +93,25 @@ def test_a_bad_grid_names_key_rule_and_value(tmp_path: Path, text: str, message:
 def test_a_missing_grid_file(tmp_path: Path) -> None:
     with pytest.raises(GridError, match=r"a grid must be a readable file, got .*nowhere"):
         Grid.read(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("samples", "block", "blocks"),
+    [(8, 4, ((0, 4), (4, 4))), (10, 4, ((0, 4), (4, 4), (8, 2))), (3, 16, ((0, 3),))],
+)
+def test_samples_need_not_be_a_multiple_of_block(
+    samples: int, block: int, blocks: tuple[tuple[int, int], ...]
+) -> None:
+    assert (
+        Grid.of({"pair": [{"policy": "m"}], "n": [1], "samples": samples, "block": block}).blocks() == blocks
+    )
+
+
+def test_sampling_is_the_grids_then_the_models_then_ours() -> None:
+    pair = [{"policy": "m"}]
+    own = {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.1}
+    assert Grid.of({"pair": pair}).sampling_of(own) == Sampling(0.7, 0.8, 20)
+    assert Grid.of({"pair": pair, "temperature": 1.0, "top_k": 0}).sampling_of(own) == Sampling(1.0, 0.8, 0)
+    assert Grid.of({"pair": pair}).sampling_of({}) == Grid.of({"pair": pair}).sampling == Sampling()
+    greedy = {"do_sample": False, "temperature": 0.0, "top_p": 7, "top_k": "many"}
+    assert Grid.of({"pair": pair}).sampling_of(greedy) == Sampling()

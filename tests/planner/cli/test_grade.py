@@ -97,4 +97,4 @@ def test_what_is_no_file_of_pairs_is_refused(tmp_path: Path) -> None:
         assert told in said
     code, _, said = run("grade", tmp_path)
     assert code == 2
-    assert "a file of JSON lines" in " ".join(said.split())
+    assert "a search log is a folder with a manifest.json" in " ".join(said.split())

@@ -6,6 +6,7 @@ The server is killed in the middle. One set of problems, one grid, three engines
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -67,6 +68,27 @@ def finished(process: subprocess.Popen[bytes], errors: Path) -> int:
 
 def parts(log: Path) -> dict[Path, tuple[int, int]]:
     return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in log.rglob("part-*.parquet")}
+
+
+def processes() -> dict[int, int]:
+    """Living processes -> their parents."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        if fields[0] not in (b"Z", b"X"):
+            found[int(folder.name)] = int(fields[1])
+    return found
+
+
+def descendants(process: int) -> set[int]:
+    parents = processes()
+    found: set[int] = set()
+    while more := {one for one, above in parents.items() if above in {process, *found}} - found:
+        found |= more
+    return found
 
 
 def rows(log: SearchLog) -> dict[str, int]:
@@ -202,3 +224,25 @@ def test_a_planner_is_learned_from_the_log(log: SearchLog, tmp_path: Path) -> No
     told = CliRunner().invoke(app, asked)
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout)["plan"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_vllms_processes_end_with_a_campaign_that_is_ended(folder: Path, number: signal.Signals) -> None:
+    """Whichever way it ends; and the same command can start again at once."""
+    log, errors = folder / f"ended-{number.name}", folder / f"ended-{number.name}.txt"
+    running = started(command(folder, log.name, "--engine", "vllm"), errors)
+    while running.poll() is None and not list(log.glob("table=samples/part-*")):
+        time.sleep(0.05)
+    assert running.poll() is None, errors.read_text()
+    theirs = descendants(running.pid)
+    titles = [Path(f"/proc/{one}/cmdline").read_bytes() for one in theirs]
+    assert any(b"EngineCore" in title for title in titles)
+    running.send_signal(number)
+    asked = time.monotonic()
+    running.wait(30)
+    while processes().keys() & theirs and time.monotonic() - asked < 30:
+        time.sleep(0.05)
+    assert not processes().keys() & theirs
+    assert running.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    if number != signal.SIGKILL:
+        assert "the same command goes on from there" in errors.read_text()

@@ -1,0 +1,150 @@
+"""An engine and a PRM whose tokens are counted as they are spent (``search.spending``)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import replace
+
+from search.engines.protocol import ChildFinished, Engine, Event, Request, RequestFinished, Tokens
+from search.errors import EngineError, RewardError
+from search.rewards.protocol import Handle, Reward, Scored
+from search.spending import Meter, Usage
+
+__all__ = ["MeteredEngine", "MeteredReward"]
+
+
+class MeteredEngine(Engine):
+    """Wraps an engine for one run of a plan. Closing it closes nothing: the engine belongs to others.
+
+    What does not fit into the limit is not sent: EngineError, and the meter is exhausted.
+
+    Parameters
+    ----------
+    engine:
+        Who writes.
+    meter:
+        Who counts, under the engine's name.
+    on_child:
+        Called as each solution ends.
+    """
+
+    def __init__(self, engine: Engine, meter: Meter, on_child: Callable[[], None] = lambda: None) -> None:
+        self._engine = engine
+        self._meter = meter
+        self._on_child = on_child
+        self._is_used = False
+        self.card = engine.card
+        self.equal_bits = engine.equal_bits
+        self.concurrency = engine.concurrency
+
+    @property
+    def backend(self) -> str:
+        return self._engine.backend
+
+    def prompt(self, question: str) -> tuple[int, ...]:
+        return self._engine.prompt(question)
+
+    def submit(self, request: Request) -> AsyncIterator[Event]:
+        if not self._meter.check(self.card.name, len(request.prompt), request.n):
+            raise EngineError(f"what is sent must fit into the limit, got {self._meter.limit}")
+        asked = replace(request, stream=True) if self._meter.is_live else request
+        return self._events(self._engine.submit(asked), request)
+
+    async def cancel(self, request_id: str, child: int | None = None) -> None:
+        await self._engine.cancel(request_id, child)
+
+    async def close(self) -> None:
+        """Nothing."""
+
+    async def _events(self, events: AsyncIterator[Event], request: Request) -> AsyncIterator[Event]:
+        usage = self._meter.usage(self.card.name)
+        flight = _Flight(usage, request, is_first=not self._is_used)
+        self._is_used = True
+        try:
+            async for event in events:
+                flight.hear(event)
+                self._meter.check()
+                if isinstance(event, ChildFinished):
+                    self._on_child()
+                if request.stream or not isinstance(event, Tokens):
+                    yield event
+        finally:
+            flight.land()
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
+
+
+class _Flight:
+    """The tokens of one request on their way into a usage."""
+
+    def __init__(self, usage: Usage, request: Request, *, is_first: bool) -> None:
+        self._usage = usage
+        self._open = dict.fromkeys(range(request.n), 0)  # child -> tokens counted as they came
+        self._prompt = len(request.prompt)
+        self._generated = 0
+        if is_first:
+            usage.runs += 1
+            usage.first_prompt += self._prompt
+        usage.prompt += self._prompt
+        usage.open += request.n
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, Tokens):
+            if event.child in self._open:
+                self._open[event.child] += len(event.token_ids)
+                self._add(len(event.token_ids))
+        elif isinstance(event, ChildFinished):
+            counted = self._open.pop(event.child, None)
+            if counted is not None:
+                self._usage.open -= 1
+                self._usage.ended += 1
+                self._add(len(event.token_ids) + event.lost_tokens - counted)
+        elif isinstance(event, RequestFinished):
+            told = event.usage
+            self._usage.prompt += told.prompt_tokens - self._prompt
+            self._usage.cached += told.cached_prompt_tokens
+            self._add(max(0, told.generated_tokens - self._generated))
+
+    def land(self) -> None:
+        self._usage.open -= len(self._open)
+        self._open.clear()
+
+    def _add(self, tokens: int) -> None:
+        self._generated += tokens
+        self._usage.generated += tokens
+
+
+class MeteredReward(Reward):
+    """Wraps a PRM. Closing it closes nothing. A prompt counts once per question, as in a log.
+
+    What does not fit into the limit is not sent: RewardError, and the meter is exhausted.
+    """
+
+    def __init__(self, reward: Reward, meter: Meter) -> None:
+        self._reward = reward
+        self._meter = meter
+        self._asked: set[str] = set()
+        self.card = reward.card
+        self.equal_bits = reward.equal_bits
+
+    def open(self, question: str) -> Handle:
+        return self._reward.open(question)
+
+    def count(self, question: str, steps: Sequence[str]) -> tuple[int, int]:
+        return self._reward.count(question, steps)
+
+    async def extend(self, handle: Handle, steps: Sequence[str]) -> Scored:
+        prompt, tokens = self._reward.count(handle.question, steps)
+        if handle.question in self._asked:
+            prompt = 0
+        if not self._meter.fits((self.card.name, prompt + tokens, 0.0)):
+            self._meter.exhausted.set()
+            raise RewardError(f"what is scored must fit into the limit, got {self._meter.limit}")
+        self._asked.add(handle.question)
+        usage = self._meter.usage(self.card.name)
+        usage.prompt += prompt + tokens
+        usage.first_prompt += prompt + tokens
+        return await self._reward.extend(handle, steps)
+
+    async def close(self) -> None:
+        """Nothing."""

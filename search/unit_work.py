@@ -1,0 +1,203 @@
+"""Doing a unit of work: drawing, scoring or searching, until its rows are there. Logs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import polars as pl
+
+from search.choice import Choice
+from search.engines.confidence import TOP
+from search.engines.protocol import Engine, Sampling
+from search.errors import ContextError
+from search.gate import Gate
+from search.grading.aside import aside
+from search.grading.registry import domain
+from search.grid import Grid
+from search.log.records import run_row, sample_rows, table_frame
+from search.metered import MeteredEngine, MeteredReward
+from search.problem import Problem
+from search.prompted import PromptedLoader
+from search.result import Result
+from search.rewards.protocol import Reward
+from search.run import run_plan
+from search.scoring import score_solution, together
+from search.seeds import seed_of
+from search.spending import Meter
+from search.strategies.protocol import Limits, Setting
+from search.unit import Unit
+
+__all__ = ["GREEDY", "UnitWork"]
+
+Row = dict[str, object]
+
+#: how greedy answers are drawn
+GREEDY = Sampling(temperature=0.0)
+#: solutions that a PRM elsewhere is asked about at a time
+_SCORED = 256
+
+
+class UnitWork:
+    """Does units of one campaign, many of them at a time where their models allow it.
+
+    Parameters
+    ----------
+    grid, loader:
+        The campaign's.
+    samplings:
+        Policy -> how its pool samples and runs are drawn.
+    limits:
+        Per solution.
+    meter:
+        Counts what is spent.
+    in_flight:
+        Most solutions of one policy in flight at a time; None: what its engine says, and a quarter more, so
+        that it never waits for the next.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        loader: PromptedLoader,
+        samplings: Mapping[str, Sampling],
+        limits: Limits,
+        meter: Meter,
+        in_flight: int | None = None,
+    ) -> None:
+        self._grid = grid
+        self._loader = loader
+        self._samplings = samplings
+        self._limits = limits
+        self._meter = meter
+        self._in_flight = in_flight
+        self._gates: dict[str, Gate] = {}
+        self._rewards: dict[str, MeteredReward] = {}
+        #: set when ``has_room`` may answer otherwise than before
+        self.changed = asyncio.Event()
+
+    def is_alone(self, unit: Unit) -> bool:
+        """Whether nothing may run beside a unit, or its bits would change."""
+        models: list[Engine | Reward] = []
+        if unit.table != "scores":
+            models.append(self._loader.engine(unit.policy))
+        if unit.prm:
+            models.append(self._loader.reward(unit.prm))
+        return all(model.equal_bits for model in models)
+
+    def has_room(self, unit: Unit) -> bool:
+        """Whether the models of a unit could take more work now."""
+        return self._gate(unit).has_room
+
+    def backend(self, unit: Unit) -> str:
+        """What computes a unit of draws or runs."""
+        return "" if unit.table == "scores" else self._loader.engine(unit.policy).backend
+
+    async def draw(self, unit: Unit) -> pl.DataFrame:
+        """Rows of ``samples``."""
+        engine = self._loader.engine(unit.policy)
+        sampling = GREEDY if unit.first < 0 else self._samplings[unit.policy]
+        setting = Setting(engine, None, sampling, self._limits, self._delimiter(unit), top_logprobs=TOP)
+
+        async def one(problem: Problem) -> list[Row]:
+            seed = seed_of(
+                self._grid.seed, engine.card.fingerprint, str(sampling), problem.problem_id, unit.first
+            )
+            result = await self._run(unit, problem, setting, seed)
+            grader = domain(problem.domain)
+            name = engine.card.name
+            return await aside(grader, sample_rows, problem, name, sampling, unit.first, seed, result)
+
+        found = await together([one(problem) for problem in unit.problems])
+        return table_frame("samples", [row for rows in found for row in rows])
+
+    async def search(self, unit: Unit) -> pl.DataFrame:
+        """Rows of ``runs``."""
+        engine, reward = self._loader.engine(unit.policy), self._reward(unit.prm)
+        sampling = self._samplings[unit.policy]
+        setting = Setting(engine, reward, sampling, self._limits, self._delimiter(unit))
+        choice = str(Choice(engine.card.name, reward.card.name, unit.plan))
+
+        async def one(problem: Problem) -> Row:
+            seed = seed_of(self._grid.seed, choice, problem.problem_id, unit.first)
+            result = await self._run(unit, problem, setting, seed)
+            names = (engine.card.name, sampling, reward.card.name)
+            return await aside(domain(problem.domain), run_row, problem, *names, unit.first, seed, result)
+
+        return table_frame("runs", await together([one(problem) for problem in unit.problems]))
+
+    async def score(self, unit: Unit, samples: pl.DataFrame) -> pl.DataFrame:
+        """Rows of ``scores`` of the samples that a unit is about."""
+        reward = self._reward(unit.prm)
+        questions = {problem.problem_id: problem.question for problem in unit.problems}
+        keys = ("problem_id", "policy", "sampling", "draw")
+        texts = samples.select("problem_id", "text").rows()
+        work = {key: self._scored(unit, reward, questions[key[0]], key[1]) for key in dict.fromkeys(texts)}
+        scored = dict(zip(work, await together(list(work.values())), strict=True))
+        rows, paid = [], set()
+        for key, sample in zip(texts, samples.select(keys).iter_rows(named=True), strict=True):
+            rewards, prompt, tokens, physical = scored[key]
+            rows.append(
+                {
+                    **sample,
+                    "prm": reward.card.name,
+                    "step_rewards": list(rewards),
+                    "prompt_tokens": prompt,
+                    "prm_tokens": tokens,
+                    # an equal solution of the same problem was not sent again
+                    "physical_prm_tokens": 0 if key in paid else physical,
+                }
+            )
+            paid.add(key)
+        return table_frame("scores", rows)
+
+    async def _run(self, unit: Unit, problem: Problem, setting: Setting, seed: int) -> Result:
+        async with self._inside(unit, unit.plan.n) as give_back:
+            is_pool = unit.table == "samples"
+            engine = MeteredEngine(setting.engine, self._meter, give_back if is_pool else _nothing)
+            try:
+                return await run_plan(problem, unit.plan, replace(setting, engine=engine), seed=seed)
+            except ContextError as error:
+                raise ContextError(f"problem {problem.problem_id!r}: {error}") from error
+
+    async def _scored(
+        self, unit: Unit, reward: Reward, question: str, text: str
+    ) -> tuple[tuple[float, ...], int, int, int]:
+        async with self._inside(unit, 1):
+            return await score_solution(reward, question, text, self._delimiter(unit))
+
+    @asynccontextmanager
+    async def _inside(self, unit: Unit, weight: int) -> AsyncIterator[Callable[[], None]]:
+        """Inside the gate of a unit's models. A unit that runs alone goes in whole, as one batch."""
+        if self.is_alone(unit):
+            yield _nothing
+            return
+        async with self._gate(unit).enter(weight) as give_back:
+            yield give_back
+
+    def _gate(self, unit: Unit) -> Gate:
+        model = unit.prm if unit.table == "scores" else unit.policy
+        if model not in self._gates:
+            if self._in_flight is not None:
+                most = self._in_flight
+            elif unit.table == "scores":
+                most = _SCORED
+            else:
+                wanted = self._loader.engine(unit.policy).concurrency
+                most = wanted + max(wanted // 4, self._grid.block)
+            self._gates[model] = Gate(most, self.changed.set)
+        return self._gates[model]
+
+    def _reward(self, name: str) -> MeteredReward:
+        if name not in self._rewards:
+            self._rewards[name] = MeteredReward(self._loader.reward(name), self._meter)
+        return self._rewards[name]
+
+    def _delimiter(self, unit: Unit) -> str:
+        return self._loader.prompting(unit.policy).delimiter
+
+
+def _nothing() -> None:
+    """What there is to give back where no gate was passed."""
