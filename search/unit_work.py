@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 import polars as pl
 
@@ -14,7 +15,6 @@ from search.engines.confidence import TOP
 from search.engines.protocol import Engine, Sampling
 from search.errors import ContextError
 from search.gate import Gate
-from search.grading.aside import aside
 from search.grading.registry import domain
 from search.grid import Grid
 from search.log.records import run_row, sample_rows, table_frame
@@ -108,7 +108,9 @@ class UnitWork:
             result = await self._run(unit, problem, setting, seed)
             grader = domain(problem.domain)
             name = engine.card.name
-            return await aside(grader, sample_rows, problem, name, sampling, unit.first, seed, result)
+            rows = partial(sample_rows, problem, name, sampling, unit.first, seed, result)
+            # a grader that waits for its own processes has no place on the loop's thread
+            return await asyncio.to_thread(rows) if grader.waits else rows()
 
         found = await together([one(problem) for problem in unit.problems])
         return table_frame("samples", [row for rows in found for row in rows])
@@ -124,7 +126,8 @@ class UnitWork:
             seed = seed_of(self._grid.seed, choice, problem.problem_id, unit.first)
             result = await self._run(unit, problem, setting, seed)
             names = (engine.card.name, sampling, reward.card.name)
-            return await aside(domain(problem.domain), run_row, problem, *names, unit.first, seed, result)
+            row = partial(run_row, problem, *names, unit.first, seed, result)
+            return await asyncio.to_thread(row) if domain(problem.domain).waits else row()
 
         return table_frame("runs", await together([one(problem) for problem in unit.problems]))
 

@@ -29,8 +29,8 @@ MARK = "PLANNER_TETHER"
 #: seconds that ``cut`` waits for the observer, which by then has killed whatever it found
 _PATIENCE = 15.0
 
-# Runs in the observer, which imports nothing of ours: it must outlive whatever is wrong with us. ``held`` maps
-# a process to when it started, so that a number which is used again is no process of ours.
+# Runs in the observer, which imports nothing of ours: it must outlive whatever is wrong with us. ``held``
+# maps a process to when it started, so that a number which is used again is no process of ours.
 _WATCH = r"""
 import os, select, signal, sys, time
 mark, parent = sys.argv[1].encode(), int(sys.argv[2])
