@@ -11,8 +11,8 @@ import pytest
 
 from planner.domains import Assigned, assign
 from planner.features.familiarity import DomainModel
-from planner.objective import Price
 from planner.planner import Planner
+from search.budget import Budget
 from search.errors import ArtefactError, GradingError
 from search.plan import Plan
 from training.domains import fit_domains
@@ -65,20 +65,19 @@ def test_without_a_model_several_ask_their_graders(planner: Planner) -> None:
 def test_a_recommendation_for_a_foreign_question_is_one_plain_answer_with_the_reason(
     knowing: Planner,
 ) -> None:
-    advice = knowing.recommend("Tell me a story about a dragon", objective=Price(0.0))
+    advice = knowing.recommend("Tell me a story about a dragon", price=0.0)
     assert (advice.choice.plan, advice.probe) == (Plan.of("cot"), None)
     assert "unlike the 80 problems" in advice.warnings[0]
     assert np.isnan(advice.accuracy)
-    named = knowing.recommend("Tell me a story about a dragon", objective=Price(0.0), domain="math")
+    named = knowing.recommend("Tell me a story about a dragon", price=0.0, domain="math")
     assert np.isfinite(named.accuracy)
     assert "not from 'math'" in named.warnings[-1]
 
 
 def test_a_planned_question_is_planned_as_without_a_model(knowing: Planner, planner: Planner) -> None:
     for question in OWN[:10]:
-        assert knowing.recommend(question, objective=Price(0.0)) == planner.recommend(
-            question, objective=Price(0.0)
-        )
+        own = knowing.recommend(question, price=0.0)
+        assert own == planner.decide(question, budget=Budget(price=0.0))
 
 
 def test_a_model_survives_the_disk(knowing: Planner, tmp_path: Path) -> None:
