@@ -202,9 +202,9 @@ def _ordered_rates(
     one sample, and the other models' FLOPs per token."""
     joins = probe.joins(choice)
     k = probe.samples if joins else 0
-    probe = np.broadcast_to(np.arange(k), (len(data), 1, k)) if k else None
+    drawn = np.broadcast_to(np.arange(k), (len(data), 1, k)) if k else None
     paid = bool(probe.samples) and probe.policy == choice.policy
-    found = ordered_values(data, choice, probe=probe, paid=paid, probes=1, runs=_RUNS)
+    found = ordered_values(data, choice, probe=drawn, paid=paid, probes=1, runs=_RUNS)
     own = float(found.lead_tokens[rows].mean())
     prompt = 0.0 if paid else float(data.pools[choice.policy].prompt[rows].mean())
     other = max(float(found.tokens[rows].mean()) - own - prompt, 0.0)
