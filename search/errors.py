@@ -27,7 +27,8 @@
     |-- TooLittleDataError   a log too small to learn from
     |-- StudyError           a study that cannot be continued, or whose trials all failed
     |-- ServeError           a server's set-up, or a request to it, that breaks a rule
-    |   `-- DecisionLogError the decision log cannot be opened, read or written
+    |   |-- DecisionLogError the decision log cannot be opened, read or written
+    |   `-- SettingsError    settings of a server that break rules, one line each
     `-- MissingExtraError    an optional package is not installed
 
 The message of each says the rule first and then the value that broke it.
@@ -35,7 +36,7 @@ The message of each says the rule first and then the value that broke it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ __all__ = [
     "RewardError",
     "SchemaError",
     "ServeError",
+    "SettingsError",
     "StudyError",
     "TooLittleDataError",
     "UnreachableError",
@@ -253,6 +255,14 @@ class ServeError(PlannerError, ValueError):
 
 class DecisionLogError(ServeError):
     """The decision log cannot be opened, read or written."""
+
+
+class SettingsError(ServeError):
+    """Settings of a server break rules; ``faults`` has a line for each."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
 
 
 class MissingExtraError(PlannerError, ImportError):

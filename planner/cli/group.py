@@ -1,7 +1,8 @@
 """How a command ends: a wrong argument with one line on stderr and exit code 2, never a traceback.
 
 Every ``PlannerError`` and every file that cannot be read or written is told in one line that says
-the rule and the value. ``planner --debug ...`` shows the traceback instead.
+the rule and the value; faulty settings of a server have a line each. ``planner --debug ...`` shows the
+traceback instead.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from typer import Abort, TyperException
 from typer.core import TyperGroup
 
-from search.errors import PlannerError
+from search.errors import PlannerError, SettingsError
 
 __all__ = ["Commands", "Refused"]
 
@@ -52,7 +53,8 @@ class Commands(TyperGroup):
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except TyperException as error:
-            print(f"planner: {_refusal(error)}", file=sys.stderr)
+            for line in _refusals(error):
+                print(f"planner: {line}", file=sys.stderr)
             code = error.exit_code
         except Abort:
             print("planner: aborted", file=sys.stderr)
@@ -70,6 +72,13 @@ def _message(error: PlannerError | OSError) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.strerror}: {str(error.filename)!r}"
     return str(error)
+
+
+def _refusals(error: TyperException) -> tuple[str, ...]:
+    """One line, or one for each setting of a server that breaks a rule."""
+    if isinstance(error.__cause__, SettingsError):
+        return tuple(" ".join(fault.split()) for fault in error.__cause__.faults)
+    return (_refusal(error),)
 
 
 def _refusal(error: TyperException) -> str:

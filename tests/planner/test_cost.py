@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -39,6 +40,16 @@ def test_costs_grow_with_n(data: TrainingData, n: int, more: int, strategy: str)
         told = costs(table, np.array([[30.0, 40.0]]), np.array([50.0]))
         for part in (told.tokens, told.flops, told.tokens_p90, told.flops_p90):
             assert part[0, 0] < part[0, 1]
+
+
+@pytest.mark.parametrize("probe", [Probe("small", 0), Probe("small", 4), Probe("large", 4)])
+def test_an_adaptive_vote_costs_less_than_the_vote_it_may_stop(data: TrainingData, probe: Probe) -> None:
+    full, adaptive = (
+        Choice("small", None, Plan.parse(text)) for text in ("majority(n=16)", "adaptive_vote(n=16)")
+    )
+    vote, stopping = fit_costs(data, [full, adaptive], probe, ERRORS, np.arange(len(data)))
+    assert 0.0 < stopping.policy_rate <= vote.policy_rate
+    assert stopping.prm_rate == vote.prm_rate == 0.0
 
 
 def test_tree_searches_never_get_cheaper_with_n(data: TrainingData) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from typer.main import get_command
 
-from planner.cli import serve
 from planner.cli.main import app
 from planner.server.budget import HEADER, grant, read, to_wire
 from planner.server.schema import Wishes
+from planner.server.settings import ServeSettings
 from search.budget import Budget
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
@@ -36,7 +36,8 @@ def test_options_fields_and_variables_exist() -> None:
         for option in parameter.opts
     }
     assert set(re.findall(r"--[a-z-]+", OURS)) <= known
-    assert set(re.findall(r"PLANNER_[A-Z_]+", OURS)) <= {serve._KEY, serve._UPSTREAM_KEY, serve._HASH_KEY}
+    variables = {field.default for name, field in ServeSettings.model_fields.items() if name.endswith("_env")}
+    assert set(re.findall(r"PLANNER_[A-Z_]+", OURS)) <= variables
     assert f"`{HEADER}`" in OURS
     assert {"budget", "domain", "include"} <= Wishes.model_fields.keys()
     for budget in re.findall(r"`(\{\"[^`]+\})`", OURS):

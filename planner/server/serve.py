@@ -1,0 +1,113 @@
+"""A server from its settings: opens the planner, its models and the decision log, and serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from planner.models import find_model, shipped
+from planner.planner import Planner
+from planner.server.admission import Admission
+from planner.server.app import create_app
+from planner.server.backends import Backends, embedded, remote
+from planner.server.current import Current
+from planner.server.decisions.log import DecisionLog
+from planner.server.decisions.retention import Retention
+from planner.server.keys import Keys
+from planner.server.recorder import MemoryRecorder, Recorder
+from planner.server.rules import Rules
+from planner.server.run import check_bind, run
+from planner.server.service import Service
+from planner.server.settings import ServeSettings
+from search.errors import ServeError
+from search.strategies.protocol import Limits
+
+__all__ = ["rules_of", "serve", "service_of"]
+
+
+def serve(
+    settings: ServeSettings,
+    environment: Mapping[str, str],
+    *,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until told to stop. ``on_ready`` hears the address once requests are taken.
+
+    ``environment`` holds the keys that settings name. Raises PlannerError for what cannot be opened, OSError
+    for an address that cannot be bound.
+    """
+    service = service_of(settings, environment)
+    run(create_app(service), service, host=settings.host, port=settings.port, on_ready=on_ready)
+
+
+def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Service:
+    """Everything a server holds. What is cheap to check is checked before a model is loaded."""
+    keys = Keys.read(settings.keys, environment.get(settings.key_env))
+    check_bind(settings.host, keys)
+    rules = rules_of(settings)
+    hash_key = environment.get(settings.hash_key_env, "")
+    if settings.hash_questions and not hash_key:
+        raise ServeError(f"--hash-questions needs a secret in {settings.hash_key_env}, got none")
+    folder = shipped("planner") if settings.planner is None else find_model(settings.planner)
+    backends = _backends(settings, Planner.load(folder), environment.get(settings.upstream_key_env))
+    return Service(
+        Current(folder, backends.models.cards, allow_foreign=settings.allow_foreign),
+        backends.models,
+        rules=rules,
+        keys=keys,
+        recorder=_recorder(settings, hash_key),
+        upstream=backends.upstream,
+        admission=Admission(running=settings.running, waiting=settings.waiting, floor=settings.floor),
+    )
+
+
+def rules_of(settings: ServeSettings) -> Rules:
+    """What the settings say of budgets and domains. Raises ServeError."""
+    return Rules(
+        default=settings.default_budget,
+        ceiling=settings.ceiling,
+        price=settings.price / 1e9,
+        prices=settings.prices,
+        domain=settings.domain,
+        explore=settings.explore,
+        cancel_within=settings.cancel_within,
+    )
+
+
+def _backends(settings: ServeSettings, planner: Planner, upstream_key: str | None) -> Backends:
+    given = {path.resolve().name: path for path in map(find_model, [*settings.policy, *settings.prm])}
+
+    def found(name: str) -> Path:
+        return given.get(name) or find_model(name)
+
+    prms = {name: found(name) for name in planner.prms}
+    limits = Limits(max_tokens=settings.max_tokens)
+    if settings.base_url is None:
+        policies = {name: found(name) for name in planner.policies}
+        return embedded(planner, policies, prms, threads=settings.threads, limits=limits)
+    name = next((name for name in planner.policies if name in given), None)
+    name = name or (next(iter(planner.policies)) if len(planner.policies) == 1 else None)
+    if name is None:
+        raise ServeError(f"--policy must name one of {', '.join(planner.policies)}, got none of them")
+    return remote(
+        planner,
+        settings.base_url,
+        prms,
+        model=settings.model,
+        policy=name,
+        tokenizer=found(name),
+        api_key=upstream_key,
+        prm_urls=settings.prm_urls,
+        threads=settings.threads,
+        limits=limits,
+    )
+
+
+def _recorder(settings: ServeSettings, hash_key: str) -> Recorder:
+    if settings.decisions is None:
+        return MemoryRecorder()
+    return DecisionLog.open(
+        settings.decisions,
+        hash_key=hash_key.encode() if settings.hash_questions else None,
+        retention=Retention(days=settings.keep_days, bytes=settings.keep_bytes),
+    )

@@ -1,0 +1,284 @@
+"""How a server is set up: one frozen model of every setting of ``planner serve``.
+
+``planner.server.settings_sources`` reads it from flags, the environment and a file. Keys and secrets are no
+settings: a setting names the environment variable or the file that holds one.
+
+    >>> settings = ServeSettings(lab=True, default_budget={"tokens": 800})
+    >>> settings.port, settings.default_budget
+    (8400, Budget(tokens=800))
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    model_validator,
+)
+
+from planner.server.budget import parse
+from search.budget import Budget, Prices
+from search.errors import PlannerError
+
+__all__ = ["Flag", "ServeSettings", "contradictions"]
+
+_MODELS, _SERVER, _BUDGETS, _LOG = "Models", "Server", "Budgets", "Decision log"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """How a setting is shown as a flag: the panel of ``--help``, the word for its value, and older flags."""
+
+    panel: str
+    metavar: str | None = None
+    also: tuple[str, ...] = ()
+
+    def default(self, value: object) -> str:
+        """A default in words; empty where there is nothing to say."""
+        if isinstance(value, Budget):
+            return f"{value.samples} samples"
+        return "" if value is None or value is False or value == () else str(value)
+
+
+def _budget(given: object) -> object:
+    """A budget from JSON text, a number of samples or a table."""
+    if isinstance(given, Budget):
+        return given
+    said = given
+    if isinstance(given, str):
+        try:
+            said = json.loads(given)
+        except (ValueError, RecursionError):
+            raise ValueError(
+                f'holds JSON such as {{"tokens": 800}}, or a number of samples, got {given[:80]!r}'
+            ) from None
+    try:
+        return parse(said)
+    except PlannerError as error:
+        raise ValueError(f"is a budget: {error}") from error
+
+
+def _prices(given: object) -> object:
+    """Prices from ``"P,G,R"`` or a list of three numbers."""
+    if given is None or isinstance(given, Prices):
+        return given
+    parts = given.split(",") if isinstance(given, str) else given
+    try:
+        if not isinstance(parts, list | tuple) or len(parts) != 3 or any(isinstance(p, bool) for p in parts):
+            raise ValueError("three numbers")
+        return Prices(*map(float, parts))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"is P,G,R in dollars per million tokens, got {given!r}") from error
+
+
+def _pairs(given: object) -> object:
+    """``NAME=URL`` texts from a list of them, or from a table of names and addresses."""
+    if isinstance(given, Mapping):
+        given = [f"{name}={url}" if isinstance(url, str) else url for name, url in given.items()]
+    for text in given if isinstance(given, list | tuple) else ():
+        if not (isinstance(text, str) and all(text.partition("="))):
+            raise ValueError(f"is NAME=URL, got {text!r}")
+    return _texts(given)
+
+
+def _path(given: object) -> object:
+    return Path(given) if isinstance(given, str) else given
+
+
+def _texts(given: object) -> object:
+    return tuple(given) if isinstance(given, list) else given
+
+
+def _variable(name: str) -> str:
+    """The name of an environment variable. What is no such name is not repeated: it may be the secret."""
+    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name):
+        raise ValueError("names an environment variable (capital letters, digits, _), got something else")
+    return name
+
+
+_Budget = Annotated[InstanceOf[Budget], BeforeValidator(_budget)]
+_OptionalBudget = Annotated[
+    InstanceOf[Budget] | None, BeforeValidator(lambda given: None if given is None else _budget(given))
+]
+_Names = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+_Variable = Annotated[str, AfterValidator(_variable)]
+
+
+class ServeSettings(BaseModel):
+    """Every setting of ``planner serve``, each described where it stands; ``docs/server.md`` lists them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    lab: Annotated[bool, Flag(_MODELS), Field(description="Shipped models, in this process.")] = False
+    base_url: Annotated[
+        str | None, Flag(_MODELS, "URL"), Field(description="The policy's OpenAI-compatible server.")
+    ] = None
+    model: Annotated[
+        str | None, Flag(_MODELS, "ID"), Field(description="What that server calls the policy.")
+    ] = None
+    policy: Annotated[
+        _Names,
+        Flag(_MODELS, "P"),
+        Field(
+            description="With --base-url, a policy's checkpoint folder (its tokenizer); "
+            "else where a policy lies."
+        ),
+    ] = ()
+    prm: Annotated[_Names, Flag(_MODELS, "R"), Field(description="Where a PRM of the planner lies.")] = ()
+    prm_url: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_pairs),
+        Flag(_MODELS, "NAME=URL"),
+        Field(description="A PRM behind its own server."),
+    ] = ()
+    planner: Annotated[
+        str | None,
+        Flag(_MODELS, "MODEL"),
+        Field(description="A fitted planner. Default: the shipped one."),
+    ] = None
+    allow_foreign: Annotated[
+        bool, Flag(_MODELS), Field(description="Serve models the planner was not learned from.")
+    ] = False
+    threads: Annotated[int, Flag(_MODELS), Field(ge=1, description="Torch threads.")] = 1
+    max_tokens: Annotated[int, Flag(_MODELS), Field(ge=1, description="Most tokens of a solution.")] = 224
+
+    host: Annotated[
+        str, Flag(_SERVER), Field(description="Where to listen; an address others reach needs keys.")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Flag(_SERVER), Field(ge=0, le=65535, description="Where to listen; 0 takes a free one.")
+    ] = 8400
+    keys: Annotated[
+        Path | None,
+        BeforeValidator(_path),
+        Flag(_SERVER, "FILE"),
+        Field(description="API keys that clients may use (TOML, hashes only)."),
+    ] = None
+    key_env: Annotated[
+        _Variable, Flag(_SERVER, "VAR"), Field(description="Environment variable with one more API key.")
+    ] = "PLANNER_API_KEY"
+    upstream_key_env: Annotated[
+        _Variable, Flag(_SERVER, "VAR"), Field(description="Environment variable with the key of --base-url.")
+    ] = "PLANNER_UPSTREAM_KEY"
+    running: Annotated[int, Flag(_SERVER), Field(ge=1, description="Most requests worked on at a time.")] = 32
+    waiting: Annotated[int, Flag(_SERVER), Field(ge=0, description="Most that wait; beyond: 429.")] = 128
+    cancel_within: Annotated[
+        float,
+        Flag(_SERVER, "SECONDS"),
+        Field(
+            ge=0.0,
+            allow_inf_nan=False,
+            description="What was cancelled and has not ended by then is left alone and charged in full.",
+        ),
+    ] = 2.0
+
+    floor: Annotated[
+        float,
+        Flag(_BUDGETS),
+        Field(
+            gt=0.0,
+            allow_inf_nan=False,
+            le=1.0,
+            description="Smallest share of a budget under load; 1: never shrunk.",
+        ),
+    ] = 1.0
+    default_budget: Annotated[
+        _Budget,
+        Flag(_BUDGETS, "BUDGET"),
+        Field(description='Of a request that names none: samples, or JSON such as {"tokens": 800}.'),
+    ] = Budget(samples=16)
+    ceiling: Annotated[
+        _OptionalBudget, Flag(_BUDGETS, "BUDGET"), Field(description="No request may spend more.")
+    ] = None
+    price: Annotated[
+        float,
+        Flag(_BUDGETS),
+        Field(
+            ge=0.0,
+            allow_inf_nan=False,
+            description="Spend a GFLOP more only where it is expected to add this accuracy.",
+        ),
+    ] = 0.0
+    prices: Annotated[
+        InstanceOf[Prices] | None,
+        BeforeValidator(_prices),
+        Flag(_BUDGETS, "P,G,R", ("--usd",)),
+        Field(description="Dollars per million tokens: prompt, generated, PRM. Needed for budgets in usd."),
+    ] = None
+    domain: Annotated[
+        str | None,
+        Flag(_BUDGETS),
+        Field(description="What reads answers. Default: the planner says it."),
+    ] = None
+
+    explore: Annotated[
+        float,
+        Flag(_LOG),
+        Field(
+            ge=0.0,
+            allow_inf_nan=False,
+            lt=1.0,
+            description="Share of requests that may try another plan, within their budget.",
+        ),
+    ] = 0.0
+    decisions: Annotated[
+        str | None,
+        Flag(_LOG, "WHERE"),
+        Field(description="A file, or postgresql://...; none: kept in memory."),
+    ] = None
+    hash_questions: Annotated[
+        bool, Flag(_LOG), Field(description="Keep keyed hashes of questions, no text.")
+    ] = False
+    hash_key_env: Annotated[
+        _Variable, Flag(_LOG, "VAR"), Field(description="Environment variable with the key of those hashes.")
+    ] = "PLANNER_HASH_KEY"
+    keep_days: Annotated[
+        float | None,
+        Flag(_LOG, "DAYS"),
+        Field(gt=0.0, allow_inf_nan=False, description="Keep decisions so long."),
+    ] = None
+    keep_bytes: Annotated[
+        int | None, Flag(_LOG, "N"), Field(ge=1, description="Keep so many bytes of them.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        found = [
+            rule
+            for _, rule in contradictions({name: getattr(self, name) for name in type(self).model_fields})
+        ]
+        if found:
+            raise ValueError("; ".join(found))
+        return self
+
+    @property
+    def prm_urls(self) -> dict[str, str]:
+        """PRM name -> address."""
+        return {name: address for name, _, address in (text.partition("=") for text in self.prm_url)}
+
+
+def contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The settings that contradict each other, and the rule they break. ``values`` holds every setting."""
+    lab, remote = values["lab"], values["base_url"] is not None
+    if lab == remote:
+        both = "both" if lab else "neither"
+        yield ("lab", "base_url"), f"a server has one of --lab and --base-url, got {both}"
+    if lab and not remote:
+        for name, flag in (("model", "--model"), ("prm_url", "--prm-url")):
+            if values[name]:
+                yield ("lab", name), f"{flag} needs --base-url, got --lab"
+    if values["decisions"] is None:
+        given = [name for name in ("hash_questions", "keep_days", "keep_bytes") if values[name]]
+        if given:
+            yield tuple(given), "--hash-questions and --keep-... need --decisions, got none"
