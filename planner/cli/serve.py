@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from planner.cli.sourcing import Sourcing
 from planner.models import find_model, shipped
 from search.errors import MissingExtraError, ServeError
 
@@ -28,6 +29,18 @@ def serve(
     lab: Annotated[
         bool, typer.Option("--lab", help="Shipped models, in this process.", rich_help_panel=_MODELS)
     ] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Models in this process, run by an engine that planner plugins lists.",
+            rich_help_panel=_MODELS,
+        ),
+    ] = None,
+    engine_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="For --engine; may be repeated.", rich_help_panel=_MODELS),
+    ] = None,
     base_url: Annotated[
         str | None,
         typer.Option(metavar="URL", help="The policy's OpenAI-compatible server.", rich_help_panel=_MODELS),
@@ -178,13 +191,15 @@ def serve(
         secret, lines = make(new_key)
         typer.echo(f"# the key, shown once: {secret}\n{lines}", nl=False)
         return
-    if lab == (base_url is not None):
-        raise ServeError(f"a server has one of --lab and --base-url, got {'both' if lab else 'neither'}")
+    places = {"--lab": lab, "--base-url": base_url is not None, "--engine": engine is not None}
+    if sum(places.values()) != 1:
+        named = " and ".join(name for name, is_given in places.items() if is_given)
+        raise ServeError(f"a server has one of {', '.join(places)}, got {named or 'none'}")
 
     from planner.planner import Planner
     from planner.server.admission import Admission
     from planner.server.app import create_app
-    from planner.server.backends import embedded, remote
+    from planner.server.backends import embedded, opened, remote
     from planner.server.current import Current
     from planner.server.rules import Rules
     from planner.server.run import check_bind, run
@@ -205,10 +220,15 @@ def serve(
     )
     folder = shipped("planner") if planner is None else find_model(planner)
     decider = Planner.load(folder)
-    given = {path.resolve().name: path for path in map(find_model, [*(policy or []), *(prm or [])])}
-    prms = {name: given.get(name) or find_model(name) for name in decider.prms}
     limits = Limits(max_tokens=max_tokens)
-    if base_url is None:
+    models = [*(policy or []), *(prm or [])] if engine is None else []  # an engine finds its own
+    given = {path.resolve().name: path for path in map(find_model, models)}
+    prms = {name: given.get(name) or find_model(name) for name in decider.prms if engine is None}
+    if engine is not None:
+        sourcing = Sourcing(engine, policy or (), prm or (), options=engine_option or (), threads=threads)
+        loader = sourcing.loader([*decider.policies], [*decider.prms])
+        backends = opened(decider, loader, limits=limits)
+    elif base_url is None:
         policies = {name: given.get(name) or find_model(name) for name in decider.policies}
         backends = embedded(decider, policies, prms, threads=threads, limits=limits)
     else:

@@ -11,7 +11,7 @@ from planner.cli.objective import AbstainBelow, Flops, Price, Target, Tokens, ob
 from planner.cli.printing import output_console, percent, print_json, print_table
 from planner.cli.question import read_question
 from planner.cli.recommend import PlannerFolder, Question, planner_folder, recommendation_to_dict
-from planner.models import find_model
+from planner.cli.sourcing import Sourcing
 
 if TYPE_CHECKING:
     from planner.executor import Solution
@@ -37,6 +37,13 @@ def solve(
     abstain_below: AbstainBelow = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Determines every draw.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
+    engine: Annotated[
+        str, typer.Option(help="How policies run: embedded, vllm, or a plug-in (planner plugins).")
+    ] = "embedded",
+    engine_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="For the engine; may be repeated."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Plan a question and answer it."""
@@ -45,15 +52,11 @@ def solve(
     from planner.planner import Planner
     from planner.settings import settings_of
     from search.grading.registry import guess_domain
-    from search.loader import FolderLoader
     from search.sync import run_sync
 
     decider = Planner.load(planner_folder(planner))
-    given = {folder.resolve().name: folder for folder in map(find_model, [*(policy or []), *(prm or [])])}
-    loader = FolderLoader(
-        {name: given.get(name) or find_model(name) for name in decider.policies},
-        {name: given.get(name) or find_model(name) for name in decider.prms},
-        threads=threads,
+    loader = Sourcing(engine, policy or (), prm or (), options=engine_option or (), threads=threads).loader(
+        [*decider.policies], [*decider.prms]
     )
     reader = guess_domain(asked)
     try:

@@ -153,7 +153,8 @@ def test_a_plan_of_several_policies_names_its_parts() -> None:
     assert [part.short for part in plan.parts] == ["m: majority(n=4)", "l: cot()"]
     assert (plan.n, plan.needs_prm, plan.must_run, plan.is_ordered) == (5, False, False, True)
     deep = Plan.parse(
-        "cascade(first=m | r: best_of_n(n=2), then=l: cascade(first=l: majority(n=2), tau=0.5, then=xl: cot()))"
+        "cascade(first=m | r: best_of_n(n=2), "
+        "then=l: cascade(first=l: majority(n=2), tau=0.5, then=xl: cot()))"
     )
     assert [part.policy for part in deep.walk()] == ["m", "l", "l", "xl"]
     assert Plan.parse(str(deep)) == deep
