@@ -163,7 +163,7 @@ def test_a_broken_plug_in_is_named_once_and_leaves_the_rest_working(
     assert set(faults) == {"lost", "raising", "wrong"}
     assert all("\n" not in fault for fault in faults.values())
     assert "a colour must be a class derived from builtins.dict" in faults["wrong"]
-    with pytest.raises(PluginError, match="'lost' of acme 1.2 cannot be loaded: ModuleNotFoundError"):
+    with pytest.raises(PluginError, match=r"'lost' of acme 1\.2 cannot be loaded: ModuleNotFoundError"):
         known.get("lost")
     with pytest.raises(PlanError, match="must be one of ordered, counted, got 'blue'"):
         known.get("blue")
@@ -216,7 +216,7 @@ def test_a_dotted_path_that_leads_nowhere_is_told(trio: str, path: str, fault: s
 def test_a_module_that_fails_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "failing_module.py").write_text("raise ValueError('two\\nlines')\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PluginError, match="got 'failing_module:X': ValueError: two lines$"):
+    with pytest.raises(PluginError, match=r"got 'failing_module:X': ValueError: two lines$"):
         load_path("failing_module:X")
 
 
