@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 from search.errors import PluginError, RecordError
 from search.importing.protocol import Importer
@@ -40,9 +41,10 @@ def importer(name: str, options: Mapping[str, object] | None = None) -> Importer
     if name not in FORMATS and not is_path(name):
         raise RecordError(f"format must be one of {', '.join(FORMATS)}, got {name!r}")
     kind = FORMATS.get(name)
-    if not hasattr(kind, "__dataclass_fields__"):
+    made: Any = kind
+    if not is_dataclass(made):
         raise PluginError(f"an importer is a frozen dataclass, got {kind.__qualname__}, which is none")
-    takes = [one.name for one in fields(kind) if one.init]
+    takes = [one.name for one in fields(made) if one.init]
     for option in options or {}:
         if option not in takes:
             raise RecordError(f"{name} takes {', '.join(takes) or 'no options'}, got {option}")

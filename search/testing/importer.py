@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,12 +46,13 @@ class ImporterContract:
     @pytest.fixture
     def anew(self, importer: Importer) -> Importer:
         """Another importer with the same options."""
-        options = {one.name: getattr(importer, one.name) for one in fields(importer) if one.init}  # type: ignore[arg-type]
-        return type(importer)(**options)
+        made: Any = importer
+        return type(importer)(**{one.name: getattr(made, one.name) for one in fields(made) if one.init})
 
     def test_its_options_are_fields_and_it_has_a_name(self, importer: Importer) -> None:
         assert is_dataclass(importer)
-        assert type(importer).__dataclass_params__.frozen  # type: ignore[attr-defined]
+        parameters: Any = getattr(type(importer), "__dataclass_params__", None)
+        assert parameters.frozen
         assert importer.name
         assert importer.version >= 1
 
@@ -62,7 +64,7 @@ class ImporterContract:
         draws = list(chain.from_iterable(record.draws for record in records))
         runs = list(chain.from_iterable(record.runs for record in records))
         assert draws or runs
-        assert {one.policy for one in (*draws, *runs)} <= policies
+        assert {*(draw.policy for draw in draws), *(run.policy for run in runs)} <= policies
         assert {name for draw in draws for name in draw.scores} <= prms
         assert {run.prm for run in runs} <= prms
         for draw in draws:
@@ -75,8 +77,8 @@ class ImporterContract:
         for record in self._read(importer, files):
             known = domain(record.problem.domain)
             assert known.name == record.problem.domain
-            for one in (*record.draws, *record.runs):
-                assert one.answer is None or isinstance(one.answer, str)
+            answers = [*(draw.answer for draw in record.draws), *(run.answer for run in record.runs)]
+            assert all(answer is None or isinstance(answer, str) for answer in answers)
             assert record.where
 
     def test_reading_again_reads_the_same(

@@ -142,8 +142,13 @@ class StrategyContract:
     ) -> None:
         b = bench()
         prices = Prices(prompt=1.0, generated=3.0, prm=0.5)
-        cap = {"tokens": int(700 * share), "flops": 1.4e6 * share, "usd": 2e-3 * share}[kind]
-        ledger = Ledger(Budget(**{kind: cap}), b.engine.card, b.reward.card, prices)
+        caps = {
+            "tokens": Budget(tokens=int(700 * share)),
+            "flops": Budget(flops=1.4e6 * share),
+            "usd": Budget(usd=2e-3 * share),
+        }
+        cap = float(getattr(caps[kind], kind))
+        ledger = Ledger(caps[kind], b.engine.card, b.reward.card, prices)
         result = asyncio.run(run_plan(b.problem, plan, b.setting, seed=seed, ledger=ledger))
         assert {"tokens": ledger.spend.tokens, "flops": ledger.spend.flops, "usd": ledger.usd}[kind] <= cap
         assert ledger.spend.policy_tokens == (b.prompt if b.engine.requests else 0) + b.engine.generated
