@@ -1,6 +1,7 @@
 """The Python of the pages under docs/ runs, block after block, as a reader would run it.
 
-A page joins by being there. A block that cannot run here stands under the line ``<!-- not run: reason -->``.
+A page joins by the line ``<!-- python: run -->``. A block of it that cannot run here stands under the line
+``<!-- not run: reason -->``.
 Classes named ``Test...`` in the blocks of a page are run by pytest.
 """
 
@@ -16,7 +17,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+MARK = "<!-- python: run -->"
+PAGES = sorted(
+    page for page in (ROOT / "docs").rglob("*.md") if MARK in page.read_text(encoding="utf-8").splitlines()
+)
 
 _BLOCK = re.compile(
     r"^(?P<mark><!-- not run: .+ -->\n)?```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -55,11 +59,9 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     module.write_text(code, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     has_tests = re.search(r"^class Test|^(async )?def test_", code, re.MULTILINE) is not None
-    command = (
-        ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", module.name] if has_tests else [module.name]
-    )
+    command = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"] if has_tests else []
     done = subprocess.run(
-        [sys.executable, *command],
+        [sys.executable, *command, module.name],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -76,6 +78,6 @@ def test_the_pages_are_found() -> None:
 def test_blocks_are_found_where_they_stand() -> None:
     page = "# A page\n\n```python\nx = 1\n```\n\n<!-- not run: needs a GPU -->\n```python\nx = 2\n```\n"
     page += "\n```toml\nx = 3\n```\n\n```python\nassert x == 1\n```\n"
-    assert [(block.line, block.code) for block in blocks(page)] == [(4, "x = 1\n"), (16, "assert x == 1\n")]
-    assert joined(page).splitlines()[15] == "assert x == 1"
+    assert [(block.line, block.code) for block in blocks(page)] == [(4, "x = 1\n"), (17, "assert x == 1\n")]
+    assert joined(page).splitlines()[16] == "assert x == 1"
     assert "x = 2" not in joined(page)
