@@ -32,6 +32,7 @@ from planner.cli.recommend import (
     planner_folder,
     recommendation_to_dict,
 )
+from planner.cli.sourcing import Sourcing
 from planner.models import find_model
 
 if TYPE_CHECKING:
@@ -68,6 +69,13 @@ def solve(
     draw_all: Annotated[
         bool, typer.Option("--draw-all", help="Draw on where what is missing cannot change the vote.")
     ] = False,
+    engine: Annotated[
+        str, typer.Option(help="How policies run: embedded, vllm, or a plug-in (planner plugins).")
+    ] = "embedded",
+    engine_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="For the engine; may be repeated."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Plan a question and answer it."""
@@ -88,10 +96,15 @@ def solve(
     )
     from planner.planner import Planner
 
-    given = {folder.resolve().name: folder for folder in map(find_model, [*(policy or []), *(prm or [])])}
     decider = Planner.load(planner_folder(planner))
-    known = {name: folder for name, folder in given.items() if name in (*decider.policies, *decider.prms)}
-    decider = decider.with_models(known, domain=domain_named(domain), prices=costs, threads=threads)
+    if engine != "embedded" or engine_option:
+        sourcing = Sourcing(engine, policy or (), prm or (), options=engine_option or (), threads=threads)
+        models: Any = sourcing.loader([*decider.policies], [*decider.prms])
+    else:
+        given = {folder.resolve().name: folder for folder in map(find_model, [*(policy or []), *(prm or [])])}
+        own = (*decider.policies, *decider.prms)
+        models = {name: folder for name, folder in given.items() if name in own}
+    decider = decider.with_models(models, domain=domain_named(domain), prices=costs, threads=threads)
     try:
         found = decider.solve(
             asked, budget=budget, seed=seed, abstain_below=abstain_below, stop_early=not draw_all

@@ -113,8 +113,8 @@ def test_a_newcomers_server_answers_reloads_and_ends(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], "one of --lab and --base-url, got neither"),
-        (["--lab", "--base-url", "http://x"], "got both"),
+        ([], "one of --lab, --base-url, --engine, got none"),
+        (["--lab", "--base-url", "http://x"], "got --lab and --base-url"),
         (["--lab", "--host", "0.0.0.0"], "needs keys"),
         (["--lab", "--default-budget", "lots"], "holds JSON"),
         (["--lab", "--default-budget", '{"usd": 1}'], "needs prices"),
