@@ -50,7 +50,8 @@ class ImporterContract:
         return type(importer)(**{one.name: getattr(made, one.name) for one in fields(made) if one.init})
 
     def test_its_options_are_fields_and_it_has_a_name(self, importer: Importer) -> None:
-        assert is_dataclass(importer)
+        made: Any = importer
+        assert is_dataclass(made)
         parameters: Any = getattr(type(importer), "__dataclass_params__", None)
         assert parameters.frozen
         assert importer.name
