@@ -286,7 +286,7 @@ class Planner(Fitted):
         prices: Mapping[str, Prices] | Prices | None = None,
         abstain_below: float = 0.0,
         without: Collection[str] = (),
-        stop_early: bool = True,
+        draw_all: bool = False,
         **words: Unpack[BudgetWords],
     ) -> Solution:
         """Plan a question, probe, decide again, run the chosen plan and answer.
@@ -310,10 +310,11 @@ class Planner(Fitted):
             Stop where no affordable plan is expected to be right this often.
         without:
             Policies and PRMs that are left out.
-        stop_early:
-            End drawing when what is missing cannot change the vote any more; False draws all.
+        draw_all:
+            Draw on where what is missing cannot change the vote any more.
 
-        Raises BudgetError, and EngineError where the policy fails before any answer can be read.
+        A deadline (``seconds``) begins when the models are open, which the first call waits for. Raises
+        BudgetError, and EngineError where the policy fails before any answer can be read.
 
         >>> import planner
         >>> print(planner.load("lab").solve("What is (13+64)+80?", tokens=800).answer)
@@ -328,7 +329,7 @@ class Planner(Fitted):
                 prices=prices,
                 abstain_below=abstain_below,
                 without=without,
-                stop_early=stop_early,
+                draw_all=draw_all,
                 listener=on_event,
             )
         )
@@ -344,7 +345,7 @@ class Planner(Fitted):
         prices: Mapping[str, Prices] | Prices | None = None,
         abstain_below: float = 0.0,
         without: Collection[str] = (),
-        stop_early: bool = True,
+        draw_all: bool = False,
         **words: Unpack[BudgetWords],
     ) -> Solution:
         """As ``solve``, for callers that have a loop: it is free meanwhile, and ``on_event`` is called on it.
@@ -364,7 +365,7 @@ class Planner(Fitted):
                 prices=prices,
                 abstain_below=abstain_below,
                 without=without,
-                stop_early=stop_early,
+                draw_all=draw_all,
                 listener=heard,
             )
         )

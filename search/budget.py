@@ -172,7 +172,7 @@ got budget=Budget(tokens=800) and seconds=2
         if ceiling is None:
             return self
         caps = {name: (getattr(self, name), getattr(ceiling, name)) for name in CAPS}
-        lower = {
+        lower: dict[str, Any] = {
             name: min((cap for cap in both if cap is not None), default=None) for name, both in caps.items()
         }
         return replace(self, **lower)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +29,7 @@ from planner.cli.recommend import DomainName, PlannerFolder, Question, planner_f
 from planner.models import find_model
 
 if TYPE_CHECKING:
+    from planner.events import Event
     from planner.executor import Solution
 
 __all__ = ["solution_to_dict", "solve"]
@@ -61,6 +63,13 @@ def solve(
     draw_all: Annotated[
         bool, typer.Option("--draw-all", help="Draw on where what is missing cannot change the vote.")
     ] = False,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A policy or PRM that is left out; may be repeated."),
+    ] = None,
+    events: Annotated[
+        bool, typer.Option("--events", help="Say on standard error what happens, as it happens.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Plan a question and answer it."""
@@ -87,7 +96,13 @@ def solve(
     decider = decider.with_models(known, domain=domain, prices=costs, threads=threads)
     try:
         found = decider.solve(
-            asked, budget=budget, seed=seed, abstain_below=abstain_below, stop_early=not draw_all
+            asked,
+            budget=budget,
+            seed=seed,
+            abstain_below=abstain_below,
+            draw_all=draw_all,
+            without=without or (),
+            on_event=_tell if events else None,
         )
     finally:
         decider.close()
@@ -113,6 +128,10 @@ def solve(
             ("seconds", "", f"{found.spend.seconds:.2f}"),
         ],
     )
+
+
+def _tell(event: Event) -> None:
+    print(event, file=sys.stderr, flush=True)
 
 
 def solution_to_dict(found: Solution) -> dict[str, Any]:

@@ -182,9 +182,7 @@ def test_searched_fitted_and_evaluated(log: SearchLog, fitted: planner.Planner, 
 
 
 def test_models_that_are_not_there_are_told_when_they_are_needed(fitted: planner.Planner) -> None:
-    with pytest.raises(
-        planner.PlannerError, match=r"models= must say where each model is"
-    ):
+    with pytest.raises(planner.PlannerError, match=r"models= must say where each model is"):
         fitted.solve("work out the sum of 3 + 4", tokens=4000, domain="arithmetic")
     wrong = fitted.with_models({"other": "lab-policy-m"})
     with pytest.raises(planner.PlannerError, match=r"a model must be one of .*, got 'other'"):
