@@ -33,7 +33,7 @@ from planner.stages import Stage
 from search.budget import Budget, BudgetWords, Prices
 from search.cards import ModelCard
 from search.errors import ArtefactError, BudgetError
-from search.problem import Problem
+from search.problem import Problem, checked_question
 from search.result import Candidate, Spend
 from search.sync import on_this_loop, run_aside, run_sync
 
@@ -133,7 +133,7 @@ class Planner(Fitted):
         >>> advice.tokens_p90 <= 800
         True
         """
-        asked = Budget.of(budget, words)
+        asked, question = Budget.of(budget, words), checked_question(question)
         assigned = assign(self, question, domain or self.default_domain)
         if not assigned.planned:
             return self.plain_advice(question, assigned.reason)
@@ -216,7 +216,7 @@ class Planner(Fitted):
         >>> len(shared.choices), float(shared.flops.sum()) <= 2e9
         (2, True)
         """
-        asked = Budget.of(budget, words)
+        asked, questions = Budget.of(budget, words), [checked_question(one) for one in questions]
         if len(asked.given) != 1 or (asked.flops is None and asked.tokens is None):
             raise BudgetError(f"a batch shares one budget in flops or in tokens, got {asked}")
         if asked.flops is not None:

@@ -17,9 +17,9 @@ from planner.planner import Planner
 from planner.settings import settings_of
 from planner.stopping import EarlyStopping
 from search.budget import Budget, Prices
-from search.errors import BudgetError, CheckpointError
+from search.errors import ArtefactError, BudgetError, CheckpointError
 from search.loader import FolderLoader, Loader
-from search.problem import Problem
+from search.problem import Problem, checked_question
 
 __all__ = ["ModelsGiven", "Solver", "loader_for"]
 
@@ -79,9 +79,12 @@ class Solver:
         prices = self._prices if prices is None else prices
         if budget.usd is not None and prices is None:
             raise BudgetError(f"a budget in money needs prices, got usd={budget.usd:g} without")
+        availability = _without(self._planner, without)
         settings = await self.settings()
         loop = asyncio.get_running_loop()
         began = loop.time()
+        if not isinstance(question, Problem):
+            question = checked_question(question)
         text = question.question if isinstance(question, Problem) else question
         margin = 0.0 if budget.seconds is None else self._latency.margin(budget.seconds)
         resolved = resolve(self._planner, budget, text, waited=margin)
@@ -98,7 +101,7 @@ class Solver:
                 prices=prices,
                 latency=self._latency,
                 load=lambda: self._running,
-                availability=AvailabilityFilter(without, without) if without else None,
+                availability=availability,
                 early_stopping=None if draw_all else EarlyStopping(),
                 listener=listener,
             )
@@ -127,6 +130,20 @@ class Solver:
             await loader.close()
 
 
+def _without(planner: Planner, names: Collection[str]) -> AvailabilityFilter | None:
+    """What leaves these models out. Raises ArtefactError for other names, and where nothing is left."""
+    known = (*planner.policies, *planner.prms)
+    for name in names:
+        if name not in known:
+            raise ArtefactError(f"what is left out is one of {', '.join(known)}, got {name!r}")
+    if not names:
+        return None
+    availability = AvailabilityFilter(names, names)
+    if not availability.leaves(planner):
+        raise ArtefactError(f"a planner needs a choice, got none without {', '.join(names)}")
+    return availability
+
+
 def loader_for(
     policies: Collection[str], prms: Collection[str], models: ModelsGiven, *, threads: int = 1
 ) -> Loader:
@@ -146,6 +163,10 @@ def loader_for(
         return models
     if isinstance(models, str | Path):
         return _from_file(Path(models), policies, prms, threads)
+    if not isinstance(models, Mapping | None):
+        raise CheckpointError(
+            f"models= is a file, a mapping from names to folders or a loader, got {models!r}"
+        )
     given: Mapping[str, str | Path] = models or {}
     for name in given:
         if name not in (*policies, *prms):

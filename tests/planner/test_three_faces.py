@@ -169,6 +169,13 @@ def test_a_prm_that_is_left_out_is_in_all_of_them(lab: planner.Planner, server: 
     assert over_http(server, PUZZLE, 7, budget, prm="none") == told
 
 
+def test_leaving_out_what_is_not_there_or_everything_is_refused(lab: planner.Planner) -> None:
+    with pytest.raises(planner.ArtefactError, match=r"what is left out is one of lab-policy-.*, got 'gpt'"):
+        lab.solve(EASY, tokens=800, without=["gpt"])
+    with pytest.raises(planner.ArtefactError, match="a planner needs a choice, got none without"):
+        lab.solve(EASY, tokens=800, without=lab.policies)
+
+
 def test_what_happens_is_told_in_all_of_them(lab: planner.Planner) -> None:
     heard: list[str] = []
     lab.solve(EASY, tokens=800, seed=7, on_event=lambda event: heard.append(str(event)))
