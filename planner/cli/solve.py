@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +37,7 @@ from planner.cli.sourcing import Sourcing
 from planner.models import find_model
 
 if TYPE_CHECKING:
+    from planner.events import Event
     from planner.executor import Solution
 
 __all__ = ["solution_to_dict", "solve"]
@@ -76,6 +78,13 @@ def solve(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="For the engine; may be repeated."),
     ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A policy or PRM that is left out; may be repeated."),
+    ] = None,
+    events: Annotated[
+        bool, typer.Option("--events", help="Say on standard error what happens, as it happens.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Plan a question and answer it."""
@@ -107,7 +116,13 @@ def solve(
     decider = decider.with_models(models, domain=domain_named(domain), prices=costs, threads=threads)
     try:
         found = decider.solve(
-            asked, budget=budget, seed=seed, abstain_below=abstain_below, stop_early=not draw_all
+            asked,
+            budget=budget,
+            seed=seed,
+            abstain_below=abstain_below,
+            draw_all=draw_all,
+            without=without or (),
+            on_event=_tell if events else None,
         )
     finally:
         decider.close()
@@ -133,6 +148,10 @@ def solve(
             ("seconds", "", f"{found.spend.seconds:.2f}"),
         ],
     )
+
+
+def _tell(event: Event) -> None:
+    print(event, file=sys.stderr, flush=True)
 
 
 def solution_to_dict(found: Solution) -> dict[str, Any]:
