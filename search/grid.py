@@ -20,7 +20,7 @@ Errors name the key, the rule and the value. A grid knows names of models, not w
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from search.choice import Choice
 from search.engines.protocol import Sampling
-from search.errors import GridError
+from search.errors import GridError, PlanError, PluginError
 from search.plan import Plan
 from search.prompts import choose
 from search.strategies.protocol import Limits
@@ -118,6 +118,8 @@ class Grid(BaseModel):
 
     @model_validator(mode="after")
     def _rules(self) -> Grid:
+        _check_each("strategies", self.strategies, STRATEGIES.get)
+        _check_each("plan", self.plan, lambda text: Plan.parse(text, follow_path=True))
         if self.samples % self.block:
             raise ValueError(
                 f"samples must be divisible by block, got samples={self.samples}, block={self.block}"
@@ -236,6 +238,15 @@ class Grid(BaseModel):
                     part.prm is not None or part.policy not in policies
                 ):
                     raise ValueError(f"a plan asks models of the grid's pairs, got {part.short} in {plan}")
+
+
+def _check_each(key: str, texts: Sequence[str], read: Callable[[str], object]) -> None:
+    """Raises ValueError, with the key and the place, for a text that cannot be read."""
+    for place, text in enumerate(texts):
+        try:
+            read(text)
+        except (PlanError, PluginError) as fault:
+            raise ValueError(f"{key}.{place}: {fault}") from fault
 
 
 def _first(error: ValidationError) -> str:
