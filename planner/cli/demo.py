@@ -129,8 +129,9 @@ def _loop(run: Demo, figures: dict[str, Any], *, silent: bool) -> None:
 def _print_best(cells: pl.DataFrame, folder: Path) -> None:
     """The best plan of every cell, beside one greedy answer and the largest vote."""
     found = list(cells.iter_rows(named=True))
-    votes = {row["plan"] for row in found if row["plan"].startswith("majority")}
-    vote = max(votes, key=lambda text: Plan.parse(text).n)
+    plans = [Plan.parse(text) for text in {row["plan"] for row in found}]
+    pooled = [plan for plan in plans if plan.is_pooled and not plan.needs_prm]
+    vote = str(max(pooled, key=lambda plan: (plan.n, str(plan))))
     by_plan = {(row["prm"], row["bin"], row["plan"]): row["accuracy"] for row in found}
     print_table(
         "The best plan of each bin (accuracy in %)",
