@@ -32,6 +32,7 @@ def load(
     domain: str | None = None,
     prices: Mapping[str, Prices] | Prices | None = None,
     threads: int = 1,
+    allow_foreign: bool = False,
 ) -> Planner:
     """A fitted planner that recommends and solves.
 
@@ -50,6 +51,8 @@ def load(
         Money per million tokens, for budgets in ``usd``.
     threads:
         Torch threads of models in this process.
+    allow_foreign:
+        Solve with models that the planner was not learned from too; else they are refused.
 
     Raises ArtefactError for a folder that holds no planner, or a damaged one.
 
@@ -61,7 +64,9 @@ def load(
     from planner.planner import Planner
 
     folder = shipped("planner") if path in _LAB else find_model(path)
-    return Planner.load(folder).with_models(models, domain=domain, prices=prices, threads=threads)
+    return Planner.load(folder).with_models(
+        models, domain=domain, prices=prices, threads=threads, allow_foreign=allow_foreign
+    )
 
 
 def search(

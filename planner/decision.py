@@ -58,7 +58,7 @@ class Menu:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """An objective in the terms of the rule.
+    """A budget in the terms of the rule.
 
     ``price`` per FLOP or per token (``unit``), ``tokens_per_flop`` converts between them where a probe
     is priced; caps are what is left of them; ``target`` is an accuracy or None.

@@ -249,12 +249,15 @@ class Planner(Fitted):
         domain: str | None = None,
         prices: Mapping[str, Prices] | Prices | None = None,
         threads: int = 1,
+        allow_foreign: bool = False,
     ) -> Planner:
         """The same planner, which solves with these models; see ``planner.load``."""
         from planner.solving import Solver
 
         bound = Planner(*(getattr(self, field.name) for field in fields(Fitted)))
-        solver = Solver(bound, models, domain=domain, prices=prices, threads=threads)
+        solver = Solver(
+            bound, models, domain=domain, prices=prices, threads=threads, allow_foreign=allow_foreign
+        )
         object.__setattr__(bound, "_solver", solver)  # a planner's numbers are frozen
         return bound
 

@@ -26,7 +26,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class RunnerUp:
-    """The next best choice under the same objective."""
+    """The next best choice under the same budget."""
 
     choice: Choice
     accuracy: float

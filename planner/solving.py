@@ -40,6 +40,8 @@ class Solver:
         Of requests that name none.
     threads:
         Torch threads of models in this process.
+    allow_foreign:
+        Solve with models that the planner was not learned from too.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class Solver:
         domain: str | None = None,
         prices: Mapping[str, Prices] | Prices | None = None,
         threads: int = 1,
+        allow_foreign: bool = False,
     ) -> None:
         self.domain = domain
         self._planner = planner
         self._models = models
         self._prices = prices
         self._threads = threads
+        self._allow_foreign = allow_foreign
         self._latency = Latency()
         self._running = 0
         self._loader: Loader | None = None
@@ -98,6 +102,7 @@ class Solver:
                 domain=domain or self.domain,
                 seed=seed,
                 abstain_below=abstain_below,
+                allow_foreign=self._allow_foreign,
                 prices=prices,
                 latency=self._latency,
                 load=lambda: self._running,
@@ -174,7 +179,12 @@ def loader_for(
 
     def folder(name: str) -> Path:
         if name in given:
-            return find_model(given[name])
+            found = find_model(given[name])
+            if found.resolve().name != name:  # its card, and so every fingerprint, goes by the folder's name
+                raise CheckpointError(
+                    f"a model lies in a folder of its name, got {str(given[name])!r} for {name!r}"
+                )
+            return found
         try:
             return find_model(name)
         except CheckpointError as error:
