@@ -86,8 +86,8 @@ def methods(policies: Sequence[str]) -> list[Method]:
             needs = (Holding(small, "draws"), Holding(large, "greedy"))
             found.append(Method(f"cascade, {small} then {large}", _cascade(small, large), needs))
     if len(policies) > 1:
-        needs = tuple(Holding(policy, "greedy") for policy in policies[1:])
-        found.append(Method("chosen plan, all policies", lambda choice: True, needs))
+        every = tuple(Holding(policy, "greedy") for policy in policies[1:])
+        found.append(Method("chosen plan, all policies", lambda choice: True, every))
     return found
 
 
@@ -106,11 +106,6 @@ def _cascade(small: str, large: str) -> Callable[[Choice], bool]:
 def rivals(policies: Sequence[str]) -> list[tuple[str, str]]:
     """Pairs of methods whose difference is told at every budget that both have."""
     found = []
-    for policy in policies:
-        found += [
-            (f"majority, {policy}", f"greedy, {policy}"),
-            (f"adaptive vote, {policy}", f"majority, {policy}"),
-        ]
     for place, small in enumerate(policies):
         for large in policies[place + 1 :]:
             cascade = f"cascade, {small} then {large}"
@@ -119,6 +114,11 @@ def rivals(policies: Sequence[str]) -> list[tuple[str, str]]:
                 (cascade, f"greedy, {large}"),
                 (cascade, f"chosen plan, {small}"),
             ]
+    for policy in policies:
+        found += [
+            (f"majority, {policy}", f"greedy, {policy}"),
+            (f"adaptive vote, {policy}", f"majority, {policy}"),
+        ]
     return found
 
 

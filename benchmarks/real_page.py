@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["page"]
+__all__ = ["page", "shortened"]
 
 Found = Mapping[str, Any]
 
@@ -14,12 +14,14 @@ _OPENING = """# Real models on real questions
     python benchmarks/real_models.py
 
 writes this page and `real_models.json` from what `benchmarks/real_campaign.py` has logged so far:
-{problems:,} problems, {policies}. Costs are logical FLOPs, 2 per parameter and
-token: each policy's prompt once, all generated tokens, and of cancelled draws what had been written. They
-are told in samples of the smallest policy, prompt included. Within a budget a method takes the plan that is
-most accurate on the other folds ({folds} folds, families whole) among those whose mean cost fits. Intervals
-are 95%, from {resamples:,} resamples of problems with all their samples, seed {seed}. A cell that the log
-cannot fill says why.
+{problems:,} problems.
+{policies}.
+
+Costs are logical FLOPs, 2 per parameter and token: each policy's prompt once, all generated tokens, and of
+cancelled draws what had been written. They are told in samples of the smallest policy, prompt included.
+Within a budget a method takes the plan that is most accurate on the other folds ({folds} folds, families
+whole) among those whose mean cost fits. Intervals are 95%, from {resamples:,} resamples of problems with all
+their samples, seed {seed}. A cell that the log cannot fill is empty, and the reason stands below its table.
 """
 _LOGGED = ("log", "policy", "problem set", "kind", "questions", "samples", "tokens", "tokens a sample")
 
@@ -28,14 +30,42 @@ def page(found: Found) -> str:
     """The whole page."""
     parts = [_OPENING.format(**{**found, "policies": _policies(found["policies"])}), _share(found)]
     parts += ["## What is logged", _logged(found["logged"])]
+    short = shortened(list(found["policies"]))
     for group in found["groups"]:
-        parts += list(_group(found, group))
+        parts += [_named(part, short) for part in _group(found, group)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
+def shortened(names: Sequence[str]) -> dict[str, str]:
+    """Names without the words that all of them begin or end with.
+
+    >>> shortened(["a-small-it", "a-large-it"])
+    {'a-small-it': 'small', 'a-large-it': 'large'}
+    >>> shortened(["a-small-it"])
+    {'a-small-it': 'a-small-it'}
+    """
+    words = {name: name.split("-") for name in names}
+    if len(words) > 1:
+        for end in (0, -1):
+            while (
+                all(len(one) > 1 for one in words.values()) and len({one[end] for one in words.values()}) == 1
+            ):
+                for one in words.values():
+                    one.pop(end)
+    return {name: "-".join(one) for name, one in words.items()}
+
+
+def _named(text: str, short: Mapping[str, str]) -> str:
+    """A text with short names, and choices as plans write them."""
+    for name in sorted(short, key=len, reverse=True):
+        text = text.replace(name, short[name])
+    return text.replace(" x - x ", ": ")
+
+
 def _policies(policies: Found) -> str:
-    told = [f"{name} ({card['parameters'] / 1e9:.2f}B)" for name, card in policies.items()]
-    return ", ".join(told) or "no policies"
+    short = shortened(list(policies))
+    told = [f"{short[name]}: {name}, {card['parameters']:,} parameters" for name, card in policies.items()]
+    return "; ".join(told) or "no policies"
 
 
 def _share(found: Found) -> str:
@@ -87,10 +117,15 @@ def _group(found: Found, group: Found) -> Iterable[str]:
         ("method", *(one["budget"] for one in budgets)),
         [(name, *(_cell(one["methods"][name]) for one in budgets)) for name in names],
     )
+    empty = list(_empty(budgets, names))
+    if empty:
+        yield "\n".join(["Empty cells:", "", *empty])
     differences = [one for one in found["differences"] if one["group"] == group["group"]]
     if differences:
         yield "Differences on the same problems, in points:"
-        pairs = dict.fromkeys((one["method"], one["rival"]) for one in differences)
+        # what is there at some cost is there at any, the last of the budgets
+        last = [one for one in differences if one["budget"] == budgets[-1]["budget"]]
+        pairs = dict.fromkeys((one["method"], one["rival"]) for one in (*last, *differences))
         yield _table(
             ("difference", *(one["budget"] for one in budgets)),
             [
@@ -127,7 +162,17 @@ def _bins(bins: Sequence[Found]) -> str:
 
 
 def _cell(one: Found) -> str:
-    return one["why"] if one["accuracy"] is None else f"{_accuracy(one)} ({one['samples']:.1f})"
+    return "" if one["accuracy"] is None else f"{_accuracy(one)} ({one['samples']:.1f})"
+
+
+def _empty(budgets: Sequence[Found], names: Sequence[str]) -> Iterable[str]:
+    """Why cells of each method are empty."""
+    whys: dict[str, list[str]] = {}
+    for name in names:
+        for why in dict.fromkeys(one["methods"][name]["why"] for one in budgets):
+            if why is not None:
+                whys.setdefault(why, []).append(name)
+    yield from (f"- {'; '.join(named)}: {why}." for why, named in whys.items())
 
 
 def _gap(differences: Sequence[Found], budget: str, method: str, rival: str) -> str:

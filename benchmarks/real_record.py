@@ -270,6 +270,8 @@ def cascades(group: Group, pools: Pools) -> list[Plan]:
             found += [
                 Plan.of("cascade", first=first, tau=tau, then=Choice(large, None, end))
                 for first, tau, end in product(firsts, TAUS, ends)
+                # any answer that can be read has one vote: at such a tau the larger would hardly be asked
+                if tau * first.plan.n > 1.0
             ]
     return found
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import real_models
 from real_methods import Budget, cell, chosen, methods
-from real_page import page
+from real_page import page, shortened
 from real_record import Group, Holding, Table, groups_of, logged, read, table_of
 
 from search.cards import ModelCard
@@ -250,6 +250,28 @@ def test_the_share_of_raw_sampling_comes_from_the_throughput_or_says_why_not(tmp
     path.write_text("{}")
     with pytest.raises(LogError, match=r"must be what campaign_throughput.py --json prints, got throughput"):
         real_models.throughput(path)
+
+
+def test_the_page_has_short_names_and_says_why_cells_are_empty(make_log: MakeLog) -> None:
+    found = real_models.measured([read(make_log(["yyyy", "nyab", "ynyn"], "ynn", "nyn"))])
+    told = page(found | real_models.throughput(Path("none.json")))
+    assert (
+        "- majority, large; adaptive vote, large; chosen plan, large: draws of large: logged for 0 of" in told
+    )
+    assert "| `small: cascade(first=small: majority(n=2), tau=0.75, then=large: cot())` |" in told
+    assert "chosen plan, small above greedy, large" in told
+    names = ["maker-1-small-it", "maker-1-large-it"]
+    assert shortened(names) == {"maker-1-small-it": "small", "maker-1-large-it": "large"}
+    # one name may hold nothing but what is common
+    assert shortened(["maker-1", "maker-1-it"]) == {"maker-1": "1", "maker-1-it": "1-it"}
+
+
+def test_a_cascade_that_would_never_hand_over_is_not_tried(make_log: MakeLog) -> None:
+    source = read(make_log(["yn", "ny"], "yy", "yy"))
+    [group] = groups_of(source)
+    taus = {str(one.plan) for one in table_of(source, group).choices if one.plan.strategy == "cascade"}
+    assert len(taus) == 2
+    assert not any("tau=0.5" in plan for plan in taus)
 
 
 def test_every_plan_that_is_tried_is_one_of_the_grammar(make_log: MakeLog) -> None:
