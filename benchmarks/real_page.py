@@ -64,7 +64,10 @@ def _named(text: str, short: Mapping[str, str]) -> str:
 
 def _policies(policies: Found) -> str:
     short = shortened(list(policies))
-    told = [f"{short[name]}: {name}, {card['parameters']:,} parameters" for name, card in policies.items()]
+    told = [
+        f"{name if short[name] == name else f'{short[name]}: {name}'}, {card['parameters']:,} parameters"
+        for name, card in policies.items()
+    ]
     return "; ".join(told) or "no policies"
 
 
