@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,6 +34,7 @@ from planner.cli.recommend import (
     recommendation_to_dict,
 )
 from planner.models import find_model
+from search.errors import ModelsError
 
 if TYPE_CHECKING:
     from planner.executor import Solution
@@ -50,6 +52,12 @@ def solve(
     prm: Annotated[
         list[str] | None,
         typer.Option(metavar="R", help="Where a PRM of the planner lies; default: the shipped one."),
+    ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A models file (TOML) with the planner's models, and their prices."
+        ),
     ] = None,
     domain: DomainName = None,
     tokens: Tokens = None,
@@ -87,11 +95,18 @@ def solve(
         prices_of(prices),
     )
     from planner.planner import Planner
+    from search.models_file import ModelsFile
 
+    if models is not None and (policy or prm):
+        flag = "--policy" if policy else "--prm"
+        raise ModelsError("", [f"{flag} says where a model lies, as --models does: give one, got both"])
+    told = None if models is None else ModelsFile.read(models)
     given = {folder.resolve().name: folder for folder in map(find_model, [*(policy or []), *(prm or [])])}
     decider = Planner.load(planner_folder(planner))
     known = {name: folder for name, folder in given.items() if name in (*decider.policies, *decider.prms)}
-    decider = decider.with_models(known, domain=domain_named(domain), prices=costs, threads=threads)
+    decider = decider.with_models(
+        known if told is None else told, domain=domain_named(domain), prices=costs, threads=threads
+    )
     try:
         found = decider.solve(
             asked, budget=budget, seed=seed, abstain_below=abstain_below, stop_early=not draw_all
@@ -118,6 +133,7 @@ def solve(
             ("tokens", f"{found.tokens:,.0f}", f"{found.spend.tokens:,}"),
             ("MFLOPs", f"{found.flops / 1e6:,.1f}", f"{found.spend.flops / 1e6:,.1f}"),
             ("seconds", "", f"{found.spend.seconds:.2f}"),
+            *([] if found.usd is None else [("US dollars", "", f"{found.usd:.6f}")]),
         ],
     )
 
