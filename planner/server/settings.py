@@ -124,6 +124,12 @@ class ServeSettings(BaseModel):
     base_url: Annotated[
         str | None, Flag(_MODELS, "URL"), Field(description="The policy's OpenAI-compatible server.")
     ] = None
+    models: Annotated[
+        Path | None,
+        BeforeValidator(_path),
+        Flag(_MODELS, "FILE"),
+        Field(description="A models file (TOML): where each policy and PRM is, and its prices."),
+    ] = None
     model: Annotated[
         str | None, Flag(_MODELS, "ID"), Field(description="What that server calls the policy.")
     ] = None
@@ -151,7 +157,14 @@ class ServeSettings(BaseModel):
         bool, Flag(_MODELS), Field(description="Serve models the planner was not learned from.")
     ] = False
     threads: Annotated[int, Flag(_MODELS), Field(ge=1, description="Torch threads.")] = 1
-    max_tokens: Annotated[int, Flag(_MODELS), Field(ge=1, description="Most tokens of a solution.")] = 224
+    max_tokens: Annotated[
+        int,
+        Flag(_MODELS),
+        Field(
+            ge=1,
+            description="Most tokens of a solution. Not given: as the models file or the planner's log says.",
+        ),
+    ] = 224
 
     host: Annotated[
         str, Flag(_SERVER), Field(description="Where to listen; an address others reach needs keys.")
@@ -214,7 +227,10 @@ class ServeSettings(BaseModel):
         InstanceOf[Prices] | None,
         BeforeValidator(_prices),
         Flag(_BUDGETS, "P,G,R", ("--usd",)),
-        Field(description="Dollars per million tokens: prompt, generated, PRM. Needed for budgets in usd."),
+        Field(
+            description="Dollars per million tokens: prompt, generated, PRM. For budgets in usd; "
+            "goes before a models file."
+        ),
     ] = None
     domain: Annotated[
         str | None,
@@ -270,10 +286,26 @@ class ServeSettings(BaseModel):
 
 def contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """The settings that contradict each other, and the rule they break. ``values`` holds every setting."""
-    lab, remote = values["lab"], values["base_url"] is not None
-    if lab == remote:
+    lab, remote, file = values["lab"], values["base_url"] is not None, values["models"] is not None
+    if file:
+        for name, given in (("lab", lab), ("base_url", remote)):
+            if given:
+                flag = f"--{name.replace('_', '-')}"
+                yield (
+                    (name, "models"),
+                    f"a server has one of --lab, --base-url and --models, got {flag} and --models",
+                )
+        for name in ("model", "policy", "prm", "prm_url"):
+            if values[name]:
+                flag = f"--{name.replace('_', '-')}"
+                yield (
+                    (name, "models"),
+                    f"{flag} is for --lab or --base-url, got --models, which says it itself",
+                )
+    elif lab == remote:
         both = "both" if lab else "neither"
-        yield ("lab", "base_url"), f"a server has one of --lab and --base-url, got {both}"
+        more = "" if lab else " (nor --models)"
+        yield ("lab", "base_url"), f"a server has one of --lab and --base-url, got {both}{more}"
     if lab and not remote:
         for name, flag in (("model", "--model"), ("prm_url", "--prm-url")):
             if values[name]:

@@ -66,7 +66,11 @@ class TwoServers:
             server.stop()
 
     def file(
-        self, *, more: Mapping[str, str] | None = None, rates: Mapping[str, tuple[float, float]] = RATES
+        self,
+        *,
+        called: str = "models.toml",
+        more: Mapping[str, str] | None = None,
+        rates: Mapping[str, tuple[float, float]] = RATES,
     ) -> Path:
         """A models file. ``more``: lines of a policy's entry."""
         text = ""
@@ -75,13 +79,13 @@ class TwoServers:
             text += (more or {}).get(name, "")
             if name in rates:
                 text += "[policy.price]\ninput = {}\noutput = {}\n".format(*rates[name])
-        file = self.folder / "models.toml"
+        file = self.folder / called
         file.write_text(text)
         return file
 
     def planner(self, *, drawings: bool = True) -> Path:
         """A planner in a folder, as if it had been learned from these two."""
-        loader = ModelsFile.read(self.file()).loader()
+        loader = ModelsFile.read(self.file(called="learned.toml")).loader()
         cards = {name: loader.policy_card(name) for name in SIZES}
         learned = _learned()
         folder = self.folder / "planner"
