@@ -34,6 +34,7 @@ from planner.labels import Probe
 from planner.stages import ActionSpec, Stage
 from search.cards import ModelCard
 from search.choice import Choice
+from search.drawing import Drawing
 from search.errors import ArtefactError, GridError
 from search.plan import Plan
 from search.prompts import Prompting
@@ -88,6 +89,8 @@ def save(planner: Fitted, path: Path) -> None:
     }
     if planner.promptings:
         body["promptings"] = {name: asdict(prompting) for name, prompting in planner.promptings.items()}
+    if planner.drawings:
+        body["drawings"] = {name: drawing.to_json() for name, drawing in planner.drawings.items()}
     if planner.domain_model is not None:
         model = planner.domain_model
         body["domain_model"] = {
@@ -212,6 +215,8 @@ def _fitted(
         # planners from before this was told have none: where it matters, their policies' fingerprints differ
         {str(name): _prompting(value) for name, value in body.get("promptings", {}).items()},
         None if "domain_model" not in body else _domain_model(body["domain_model"], arrays),
+        # planners from before this was told have none
+        {str(name): Drawing.from_json(value) for name, value in body.get("drawings", {}).items()},
     )
 
 

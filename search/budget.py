@@ -577,6 +577,16 @@ class Ledger:
         return self._usd(held=False)
 
     @property
+    def knows_usd(self) -> bool:
+        """Whether all that was spent has a price."""
+        prices = self.prices
+        if not isinstance(prices, Mapping):
+            return prices is not None
+        return all(
+            card.name in prices for card, account in self._book.policies.items() if account.total_spent
+        )
+
+    @property
     def seconds(self) -> float:
         """Seconds since the request's first ledger was made."""
         return self._book.clock() - self._book.start

@@ -56,6 +56,13 @@ def evaluate(
     clustered: Annotated[
         bool, typer.Option("--clustered", help="Intervals draw families of problems, not problems.")
     ] = False,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A models file: the numbers of weights that it tells count in the place of the log's.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare a planner with every baseline at equal mean compute."""
@@ -64,7 +71,9 @@ def evaluate(
     from planner.planner import Planner
     from planner.training_data import read_training_data
     from search.log.store import SearchLog
+    from search.models_file import ModelsFile
 
+    told = None if models is None else ModelsFile.read(models)
     logs = [SearchLog.open(path) for path in (log, training) if path is not None]
     decider = Planner.load(planner_folder(planner))
     # a log may hold models beside the planner's: those are not compared
@@ -78,7 +87,10 @@ def evaluate(
     for policies, prms in known:
         decider.check([*policies.values(), *prms.values()])
     with error_console().status("comparing with the baselines"):
-        read = [read_training_data(one, *models) for one, models in zip(logs, known, strict=True)]
+        read = [
+            read_training_data(one, policies if told is None else told.known(policies), prms)
+            for one, (policies, prms) in zip(logs, known, strict=True)
+        ]
         found = compare(
             decider,
             read[0],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,6 +36,7 @@ from planner.cli.recommend import (
 )
 from planner.cli.sourcing import Sourcing
 from planner.models import find_model
+from search.errors import ModelsError
 
 if TYPE_CHECKING:
     from planner.events import Event
@@ -53,6 +55,12 @@ def solve(
     prm: Annotated[
         list[str] | None,
         typer.Option(metavar="R", help="Where a PRM of the planner lies; default: the shipped one."),
+    ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A models file (TOML) with the planner's models, and their prices."
+        ),
     ] = None,
     domain: DomainName = None,
     tokens: Tokens = None,
@@ -104,16 +112,24 @@ def solve(
         prices_of(prices),
     )
     from planner.planner import Planner
+    from search.models_file import ModelsFile
 
+    if models is not None and (policy or prm):
+        flag = "--policy" if policy else "--prm"
+        raise ModelsError("", [f"{flag} says where a model lies, as --models does: give one, got both"])
+    told = None if models is None else ModelsFile.read(models)
     decider = Planner.load(planner_folder(planner))
-    if engine != "embedded" or engine_option:
+    places: Any
+    if told is not None:
+        places = told
+    elif engine != "embedded" or engine_option:
         sourcing = Sourcing(engine, policy or (), prm or (), options=engine_option or (), threads=threads)
-        models: Any = sourcing.loader([*decider.policies], [*decider.prms])
+        places = sourcing.loader([*decider.policies], [*decider.prms])
     else:
         given = {folder.resolve().name: folder for folder in map(find_model, [*(policy or []), *(prm or [])])}
         own = (*decider.policies, *decider.prms)
-        models = {name: folder for name, folder in given.items() if name in own}
-    decider = decider.with_models(models, domain=domain_named(domain), prices=costs, threads=threads)
+        places = {name: folder for name, folder in given.items() if name in own}
+    decider = decider.with_models(places, domain=domain_named(domain), prices=costs, threads=threads)
     try:
         found = decider.solve(
             asked,
@@ -146,6 +162,7 @@ def solve(
             ("tokens", f"{found.tokens:,.0f}", f"{found.spend.tokens:,}"),
             ("MFLOPs", f"{found.flops / 1e6:,.1f}", f"{found.spend.flops / 1e6:,.1f}"),
             ("seconds", "", f"{found.spend.seconds:.2f}"),
+            *([] if found.usd is None else [("US dollars", "", f"{found.usd:.6f}")]),
         ],
     )
 

@@ -50,8 +50,8 @@ def test_addresses_of_prms(given: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "rule"),
     [
-        ({}, "one of --lab, --base-url, --engine, got none"),
-        ({"lab": True, "base_url": "http://x"}, "--base-url, --engine, got --lab and --base-url"),
+        ({}, "one of --lab, --base-url, --engine, --models, got none"),
+        ({"lab": True, "base_url": "http://x"}, "--engine, --models, got --lab and --base-url"),
         ({"lab": True, "model": "m"}, "--model needs --base-url, got --lab"),
         ({"lab": True, "prm_url": ["a=http://x"]}, "--prm-url needs --base-url, got --lab"),
         ({"lab": True, "hash_questions": True}, "need --decisions, got none"),
