@@ -83,7 +83,7 @@ class Drawn:
     spend: Spend
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grown:
     """A tree has a new beam: ``text`` was added after the beam ``parent`` (a root where that is unknown).
 

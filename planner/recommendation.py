@@ -23,7 +23,7 @@ class Reason:
     effect: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerUp:
     """The next best choice under the same objective."""
 
@@ -33,7 +33,7 @@ class RunnerUp:
     flops: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
     """A decision before or after a probe.
 

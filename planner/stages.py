@@ -27,7 +27,7 @@ __all__ = ["ActionSpec", "Stage"]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ActionSpec:
     """What a decision at a probe is between, and what it costs: all of a stage but its predictions.
 
@@ -105,19 +105,19 @@ class ActionSpec:
         paid, probe = costs(self._table, lengths, characters).parted(count)
         probing = 0 if self.probe_costs is None else self.probe_costs.policy
         return Menu(
-            columns[:, :count] - columns[:, self.reference, None],
-            level,
-            paid,
-            self.prices,
-            columns[:, count:] - columns[:, self.reference, None],
-            self.advance_cost * (lengths[:, probing, None] / self.mean_length),
-            None if self.probe_costs is None else probe,
-            self._keeps,
-            self.allows,
+            advantage=columns[:, :count] - columns[:, self.reference, None],
+            level=level,
+            costs=paid,
+            prices=self.prices,
+            advance_net=columns[:, count:] - columns[:, self.reference, None],
+            advance_cost=self.advance_cost * (lengths[:, probing, None] / self.mean_length),
+            probe=None if self.probe_costs is None else probe,
+            keeps=self._keeps,
+            allows=self.allows,
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Stage:
     """A fitted stage.
 

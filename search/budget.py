@@ -259,7 +259,11 @@ class Ledger:
     ) -> None:
         if budget.usd is not None and prices is None:
             raise BudgetError(f"a budget in money needs prices, got usd={budget.usd} without")
-        self._open(_Book(budget, prices, clock, clock() if start is None else start), policy, prm)
+        self._open(
+            _Book(budget=budget, prices=prices, clock=clock, start=clock() if start is None else start),
+            policy,
+            prm,
+        )
 
     def _open(self, book: _Book, policy: ModelCard, prm: ModelCard | None) -> None:
         self._book = book
@@ -376,16 +380,16 @@ class Ledger:
         """What the request has spent so far, as a snapshot. What is only held is not in it."""
         book = self._book
         return Spend(
-            sum(account.total_spent for account in book.policies.values()),
-            sum(account.total_spent for account in book.prms.values()),
-            book.physical_policy,
-            book.physical_prm,
-            sum(
+            policy_tokens=sum(account.total_spent for account in book.policies.values()),
+            prm_tokens=sum(account.total_spent for account in book.prms.values()),
+            physical_policy_tokens=book.physical_policy,
+            physical_prm_tokens=book.physical_prm,
+            flops=sum(
                 card.flops(account.total_spent)
                 for accounts in (book.policies, book.prms)
                 for card, account in accounts.items()
             ),
-            self.seconds,
+            seconds=self.seconds,
         )
 
     def since(self, before: Spend) -> Spend:

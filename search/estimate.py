@@ -23,7 +23,7 @@ from search.problem import Problem
 __all__ = ["Estimate", "Stage", "estimate"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One line: logical tokens of policy and PRM, FLOPs, hours."""
 
@@ -107,7 +107,13 @@ def estimate(
             name: str, generated: float, prm: str = "", scored: float = 0.0, writer: ModelCard = writer
         ) -> Stage:
             flops = writer.flops(generated) + (loader.prm_card(prm).flops(scored) if prm else 0.0)
-            return Stage(name, generated, scored, flops, flops / flops_per_second / 3600.0)
+            return Stage(
+                name=name,
+                policy_tokens=generated,
+                prm_tokens=scored,
+                flops=flops,
+                hours=flops / flops_per_second / 3600.0,
+            )
 
         if needs.greedy:
             stages.append(stage(f"{policy}: greedy", len(problems) * (rate.prompt + rate.generated)))
@@ -143,14 +149,16 @@ def _rate(
     measured = _measured(log, policy)
     if measured is None:
         assumptions.append(f"{tokens_per_sample:g} tokens per sample of {policy} (not measured)")
-        return _Rate(tokens_per_sample, prompt, tokens_per_sample, prompt)
+        return _Rate(
+            generated=tokens_per_sample, prompt=prompt, scored=tokens_per_sample, judged_prompt=prompt
+        )
     rows, generated, prompt, scored, judged_prompt = measured
     assumptions.append(f"{generated:.1f} tokens per sample of {policy} (measured on {rows} logged samples)")
     return _Rate(
-        generated,
-        prompt,
-        generated if scored is None else scored,
-        prompt if judged_prompt is None else judged_prompt,
+        generated=generated,
+        prompt=prompt,
+        scored=generated if scored is None else scored,
+        judged_prompt=prompt if judged_prompt is None else judged_prompt,
     )
 
 

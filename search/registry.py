@@ -142,7 +142,15 @@ class Registry(Generic[T]):
                 error = ""
             except PlannerError as fault:
                 error = str(fault)
-            found.append(Plugin(self.kind, name, self._origin(name), self._location(name), error))
+            found.append(
+                Plugin(
+                    kind=self.kind,
+                    name=name,
+                    origin=self._origin(name),
+                    location=self._location(name),
+                    error=error,
+                )
+            )
         return tuple(found)
 
     # ---- adding

@@ -173,7 +173,7 @@ class Demo:
             seed=self.seed,
         )
         right = domain(problem.domain).grade(problem, found.answer)
-        return Solved(problem, found.stages[0].advice, found, right)
+        return Solved(problem=problem, advice=found.stages[0].advice, solution=found, right=right)
 
     def close(self) -> None:
         """Free the models."""

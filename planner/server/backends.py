@@ -43,7 +43,7 @@ def embedded(
     engines = {name: loader.engine(name) for name in planner.policies}
     rewards = {name: loader.reward(name) for name in planner.prms}
     renders = {name: chat_template(policies[name]) for name in engines}
-    return Backends(Models(engines, rewards, renders, limits or Limits()))
+    return Backends(Models(engines=engines, rewards=rewards, renders=renders, limits=limits or Limits()))
 
 
 def remote(
@@ -93,7 +93,7 @@ def remote(
     }
     renders: dict[str, Render] = {name: chat_template(tokenizer)}
     return Backends(
-        Models({name: engine}, rewards, renders, limits or Limits()),
+        Models(engines={name: engine}, rewards=rewards, renders=renders, limits=limits or Limits()),
         Upstream(base_url, served, name, api_key=api_key),
     )
 

@@ -59,7 +59,7 @@ def learn(service: Service, context: RequestContext, solution: Solution, resolve
         if probe is None:
             work = Work.of(record.advice.choice, drawn)
         else:
-            work = Work(probe.policy, probe.prm, max(1, probe.samples - drawn), False)
+            work = Work(policy=probe.policy, prm=probe.prm, n=max(1, probe.samples - drawn), is_tree=False)
         # what was cut off tells too: so many tokens took so long
         latency.observe(work, record.spend.tokens, record.spend.seconds, beside)
     if resolved.budget.seconds is not None and solution.spend.seconds >= resolved.budget.seconds:

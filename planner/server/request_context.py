@@ -72,19 +72,19 @@ class RequestContext:
         if choice is None and not assigned.planned:
             choice, reason = Choice(first, None, Plan.of("cot")), open_ended(assigned)
         return cls(
-            response_id,
-            endpoint,
-            ask,
-            granted,
-            key,
-            served,
-            granted.allowance.under(rules.ceiling),
-            assigned.domain,
-            availability,
-            models.down,
-            first,
-            choice,
-            reason,
+            response_id=response_id,
+            endpoint=endpoint,
+            ask=ask,
+            granted=granted,
+            key=key,
+            served=served,
+            allowance=granted.allowance.under(rules.ceiling),
+            domain=assigned.domain,
+            availability=availability,
+            down=models.down,
+            first=first,
+            choice=choice,
+            reason=reason,
         )
 
     @property
