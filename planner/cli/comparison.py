@@ -56,6 +56,10 @@ _IN_WORDS = {
 }
 
 
+#: a lead in accuracy that a table shows
+_VISIBLE = 0.0005
+
+
 def method_name(name: str) -> str:
     """What a method is called in tables; one from a plug-in by its own name."""
     return _METHODS.get(name, name.replace("_", " ")).strip()
@@ -89,18 +93,21 @@ def print_comparison(found: Evaluation, *, everything: bool = False) -> None:
 def conclusion(found: Evaluation) -> str:
     """One sentence: how far the planner is above or below its rivals at the middle budget.
 
-    The rivals are the best mixture of two fixed plans and the most accurate other one of the table, the
-    oracle left out.
+    The rivals are the best mixture of two fixed plans and, where another one of the table is more accurate
+    than that, the most accurate. The oracle is none.
     """
     from planner.report.headline import middle_budget
 
     row = middle_budget(found)
-    rivals = {name: row.methods[name] for name in _IN_WORDS if name in row.methods}
+    own = [name for name in row.methods if name not in _METHODS]
+    rivals = {name: row.methods[name] for name in (*_IN_WORDS, *own) if name in row.methods}
     if not rivals:
         return f"At {row.name} the planner is right on {percent(row.methods['planner'].accuracy)}%."
     strongest = max(rivals, key=lambda name: rivals[name].accuracy)
-    named = [name for name in ("mixture",) if name in rivals]
-    named += [strongest] if strongest not in named else []
+    named = [strongest]
+    if "mixture" in rivals:
+        ahead = rivals[strongest].accuracy - rivals["mixture"].accuracy
+        named = ["mixture", strongest] if ahead >= _VISIBLE else ["mixture"]
     return f"At {row.name} the planner is {' and '.join(_beside(name, rivals[name]) for name in named)}."
 
 
@@ -110,9 +117,8 @@ def _beside(name: str, point: Point) -> str:
     side = "above"
     if round(points, 1) < 0:
         points, low, high, side = -points, -high, -low, "below"
-    words = f"{abs(points):.1f} points {side} {_IN_WORDS[name]}"
-    if round(points, 1) == 0:
-        words = f"level with {_IN_WORDS[name]}"
+    rival = _IN_WORDS.get(name, method_name(name))
+    words = f"{points:.1f} points {side} {rival}" if round(points, 1) else f"level with {rival}"
     if not (math.isfinite(low) and math.isfinite(high)):
         return f"{words} (too few problems for an interval)"
     proven = low > 0 or high < 0

@@ -67,6 +67,11 @@ def test_a_stronger_rival_than_the_mixture_is_named_too() -> None:
     )
 
 
+def test_a_rival_that_is_level_with_the_mixture_is_not_named_beside_it() -> None:
+    same = point(0.62, 0.08, 0.05, 0.11)
+    assert " and " not in said(mixture=same, best_fixed=same, knn=point(0.6201, 0.0799, 0.05, 0.11))
+
+
 def test_a_planner_that_is_worse_is_said_to_be_below() -> None:
     text = said(mixture=point(0.75, -0.05, -0.08, -0.02))
     assert "is 5.0 points below the best mixture of two fixed plans (95% interval 2.0 to 8.0)." in text
@@ -123,7 +128,10 @@ def test_the_table_shows_the_rivals_that_matter(
     for start in starts:
         assert sum(line.strip().startswith(start) for line in lines) == 1, start
     assert not any("unanimity" in line or "chance" in line or "±" in line for line in lines)
-    assert " ".join(lines).endswith("(95% interval 5.0 to 15.0).")
+    assert " ".join(" ".join(lines).split()).endswith(
+        "the best mixture of two fixed plans (95% interval 5.0 to 15.0) and "
+        "5.0 points above my own (95% interval 1.0 to 9.0)."
+    )
     assert max(map(len, lines)) <= 100
     print_comparison(found, everything=True)
     whole = capsys.readouterr().out
