@@ -94,7 +94,7 @@ class ActionSpec:
         )
         object.__setattr__(self, "allows", np.array([following.allows(c) for c in self.choices]))
 
-    def menu(self, level: Floats, columns: Floats, lengths: Floats, characters: Floats) -> Menu:
+    def menu(self, *, level: Floats, columns: Floats, lengths: Floats, characters: Floats) -> Menu:
         """The menu from predictions, wherever they come from.
 
         ``level`` (rows,) of the reference, ``columns`` (rows, C + J), ``lengths`` (rows, policies) in tokens,
@@ -190,7 +190,7 @@ class Stage:
         if len(columns) < len(out):
             columns = np.repeat(columns, len(out), axis=0)
         lengths = np.exp(_within(out[:, 1 + rank :], 0.0, 14.0))
-        return self.actions.menu(level, columns, lengths, characters)
+        return self.actions.menu(level=level, columns=columns, lengths=lengths, characters=characters)
 
     def accuracy(self, menu: Menu) -> Floats:
         """(rows, C) calibrated accuracy of every choice."""

@@ -251,7 +251,12 @@ def _follow(
 ) -> ReplayOutcome:
     """(N, J) accuracy, tokens and FLOPs beyond this probe that decisions at each price meet."""
     matrix = fit.matrix
-    menu = fit.actions.menu(np.zeros(len(matrix.problem)), fit.columns, lengths, matrix.characters)
+    menu = fit.actions.menu(
+        level=np.zeros(len(matrix.problem)),
+        columns=fit.columns,
+        lengths=lengths,
+        characters=matrix.characters,
+    )
     after = aligned(met, matrix, following) if met is not None and following is not None else None
     return follow_prices(matrix, menu, after, prices)
 
@@ -305,7 +310,7 @@ def _finish_stage(
     level = everything.boost(reference, shape, probability=True, seed=seed + place)
     left_out = _left_out(matrix, reference, shape, bins, settings.groups, seed + place, True)
     out, texts, _ = lengths
-    menu = fit.actions.menu(left_out, fit.columns, out, matrix.characters)
+    menu = fit.actions.menu(level=left_out, columns=fit.columns, lengths=out, characters=matrix.characters)
     predicted, met = menu.level[:, None] + menu.advantage, matrix.values
     calibration = Calibration.fit(predicted.ravel(), met.ravel(), np.full(met.size, 1.0 / met.shape[1]))
     # the promise is about choices that are made: at each price of the grid

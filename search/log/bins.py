@@ -103,7 +103,17 @@ def bins(
     largest = max((plan.n for plan in plans if plan.is_pooled), default=1)
     runs = run_outcomes(log)
     parts = [
-        _policy_bins(log, policy, thresholds, quantiles, plans, largest, runs, resamples, seed)
+        _policy_bins(
+            log=log,
+            policy=policy,
+            thresholds=thresholds,
+            quantiles=quantiles,
+            plans=plans,
+            largest=largest,
+            runs=runs,
+            resamples=resamples,
+            seed=seed,
+        )
         for policy in log.manifest.policies
     ]
     if not parts:
@@ -112,6 +122,7 @@ def bins(
 
 
 def _policy_bins(
+    *,
     log: SearchLog,
     policy: str,
     thresholds: Sequence[float],
