@@ -24,7 +24,7 @@ class Reason:
     effect: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerUp:
     """The next best choice under the same budget."""
 
@@ -34,7 +34,7 @@ class RunnerUp:
     flops: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
     """A decision before or after a probe.
 

@@ -147,7 +147,7 @@ def fit_training_data(
         found, told = study.best_params, _counts(study)
     cache = last
     if len(last.data) < len(data):
-        cache = StudyCache(data, seed, threads, folds, chosen_by=last)
+        cache = StudyCache(data=data, seed=seed, threads=threads, folds_by=folds, chosen_by=last)
     return cache.finished(_design(optuna.trial.FixedTrial(found), last), told, date)
 
 

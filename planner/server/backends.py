@@ -54,7 +54,7 @@ def embedded(
     engines = {name: loader.engine(name) for name in planner.policies}
     rewards = {name: loader.reward(name) for name in planner.prms}
     renders = {name: chat_template(policies[name]) for name in engines}
-    return Backends(Models(engines, rewards, renders, limits or Limits()))
+    return Backends(Models(engines=engines, rewards=rewards, renders=renders, limits=limits or Limits()))
 
 
 def opened(planner: Planner, loader: Loader, *, limits: Limits | None = None) -> Backends:
@@ -63,7 +63,7 @@ def opened(planner: Planner, loader: Loader, *, limits: Limits | None = None) ->
     """
     engines = {name: loader.engine(name) for name in planner.policies}
     rewards = {name: loader.reward(name) for name in planner.prms}
-    return Backends(Models(engines, rewards, {}, limits or Limits()))
+    return Backends(Models(engines=engines, rewards=rewards, renders={}, limits=limits or Limits()))
 
 
 def remote(
@@ -113,7 +113,7 @@ def remote(
     }
     renders: dict[str, Render] = {name: chat_template(tokenizer)}
     return Backends(
-        Models({name: engine}, rewards, renders, limits or Limits()),
+        Models(engines={name: engine}, rewards=rewards, renders=renders, limits=limits or Limits()),
         {name: Upstream(base_url, served, name, api_key=api_key)},
     )
 
@@ -153,12 +153,12 @@ def configured(
             upstreams[name] = Upstream(entry.base_url, own.model, name, api_key=key, **silence)
     return Backends(
         Models(
-            engines,
-            rewards,
-            {name: _render(entries[name], engine) for name, engine in engines.items()},
-            limits or Limits(),
-            {name: loader.chosen_sampling(name) for name in engines},
-            {name: loader.generation_defaults(name) for name in engines},
+            engines=engines,
+            rewards=rewards,
+            renders={name: _render(entries[name], engine) for name, engine in engines.items()},
+            limits=limits or Limits(),
+            chosen={name: loader.chosen_sampling(name) for name in engines},
+            defaults={name: loader.generation_defaults(name) for name in engines},
         ),
         upstreams,
     )

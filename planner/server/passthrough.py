@@ -197,10 +197,23 @@ class Passthrough:
     @property
     def _spend(self) -> Spend:
         tokens = sum((self._usage or {}).values())
-        return Spend(tokens, 0, tokens, 0, self._cost.card.flops(tokens), self._arrival.seconds)
+        return Spend(
+            policy_tokens=tokens,
+            prm_tokens=0,
+            physical_policy_tokens=tokens,
+            physical_prm_tokens=0,
+            flops=self._cost.card.flops(tokens),
+            seconds=self._arrival.seconds,
+        )
 
     def _receipt(self) -> dict[str, Any]:
-        head = Receipt(self._id, self._granted, self._budget, self._share, self._reason)
+        head = Receipt(
+            response_id=self._id,
+            granted=self._granted,
+            budget=self._budget,
+            share=self._share,
+            reason=self._reason,
+        )
         ended = str(EndReason.DEADLINE) if self._is_late and self._open else None
         return head.passthrough(self._upstream.policy, self._spend, ended, self._usd)
 
@@ -260,14 +273,14 @@ class Passthrough:
         service.metrics.finish(decision)
         service.rolling.finish(
             Finished(
-                time.time(),
-                outcome,
-                decision.policy,
-                None,
-                "cot()",
-                spend.seconds,
-                spend.tokens,
-                spend.flops,
+                at=time.time(),
+                outcome=outcome,
+                policy=decision.policy,
+                prm=None,
+                plan="cot()",
+                seconds=spend.seconds,
+                tokens=spend.tokens,
+                flops=spend.flops,
                 deadline=self._budget.seconds,
             )
         )

@@ -29,7 +29,7 @@ class Reason:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What a receipt is written from.
 

@@ -74,19 +74,19 @@ class RequestContext:
             first = answering_policy(served, models, ask.policy)
             choice, reason = Choice(first, None, Plan.of("cot")), open_ended(assigned)
         return cls(
-            response_id,
-            endpoint,
-            ask,
-            granted,
-            key,
-            served,
-            granted.budget.within(rules.ceiling),
-            assigned.domain,
-            availability,
-            (*models.down, *(name for name in models.resting if availability.leaves_out(name))),
-            first,
-            choice,
-            reason,
+            response_id=response_id,
+            endpoint=endpoint,
+            ask=ask,
+            granted=granted,
+            key=key,
+            served=served,
+            budget=granted.budget.within(rules.ceiling),
+            domain=assigned.domain,
+            availability=availability,
+            down=(*models.down, *(name for name in models.resting if availability.leaves_out(name))),
+            first=first,
+            choice=choice,
+            reason=reason,
         )
 
     @property

@@ -163,14 +163,14 @@ class Work:
         answers = await together([self._answer(place, budget) for place in range(context.ask.n)])
         spend = self._record.spend
         receipt = Receipt(
-            context.response_id,
-            context.granted,
-            self._budget,
-            self._share,
-            context.reason,
-            context.down,
-            context.first,
-            expected_seconds(service, context, answers[0].solution),
+            response_id=context.response_id,
+            granted=context.granted,
+            budget=self._budget,
+            share=self._share,
+            reason=context.reason,
+            without=context.down,
+            first=context.first,
+            seconds=expected_seconds(service, context, answers[0].solution),
         )
         if len(answers) == 1:
             body = receipt.of(answers[0].solution, context.ask.include)
