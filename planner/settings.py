@@ -9,6 +9,7 @@ from planner.fitted import Fitted
 from planner.planner import Planner
 from search.engines.prompted import PromptedEngine
 from search.engines.protocol import Engine
+from search.grid import Grid
 from search.loader import Loader
 from search.prompts import Prompting
 from search.strategies.protocol import Setting
@@ -20,16 +21,22 @@ def settings_of(planner: Planner, loader: Loader) -> dict[tuple[str, str | None]
     """A setting for every pair that the planner may choose or probe with. Loads the models.
 
     Policies are asked as they were when the planner was learned (``Fitted.prompting``): ``loader`` gives
-    them as they are. Sampling and limits are those of ``Setting``, which are the default grid's too. Raises
+    them as they are. Sampling and limits are the policy's own defaults (a models file, its
+    ``generation_config.json``), else those of ``Setting``, which are the default grid's too. Raises
     CheckpointError for a model that the loader does not know.
     """
     pairs = {(choice.policy, choice.prm) for stage in planner.stages for choice in stage.choices}
     pairs |= {(stage.probe.policy, stage.probe.prm) for stage in planner.stages}
-    engines = {policy: asked(planner, loader.engine(policy)) for policy in sorted({one for one, _ in pairs})}
+    names = sorted({policy for policy, _ in pairs})
+    engines = {policy: asked(planner, loader.engine(policy)) for policy in names}
+    defaults = {policy: loader.generation_defaults(policy) for policy in names}
+    grid = Grid.of({"pair": [{"policy": policy} for policy in names]})
     return {
         (policy, prm): Setting(
             engines[policy],
             None if prm is None else loader.reward(prm),
+            sampling=grid.sampling_of(defaults[policy]),
+            limits=grid.limits_of([defaults[policy]]),
             delimiter=planner.prompting(policy).delimiter,
         )
         for policy, prm in sorted(pairs, key=str)

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from planner.executor import Settings
 from planner.server.conversation import Render
 from search.cards import ModelCard
-from search.engines.protocol import Engine
+from search.engines.protocol import Engine, Sampling
 from search.errors import ServeError
 from search.rewards.protocol import Reward
 from search.strategies.protocol import Limits, Setting
@@ -55,6 +55,8 @@ class Models:
         Chat templates by policy; a policy without one takes plain questions only.
     limits:
         Per solution.
+    samplings:
+        How samples of a search are drawn, by policy; default: as ``Sampling`` has it.
     created:
         Seconds since the epoch, told by ``/v1/models``.
     """
@@ -63,6 +65,7 @@ class Models:
     rewards: Mapping[str, Reward]
     renders: Mapping[str, Render] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    samplings: Mapping[str, Sampling] = field(default_factory=dict)
     created: int = field(default_factory=lambda: int(time.time()))
     clock: Callable[[], float] = time.monotonic
     known: dict[str, Model] = field(init=False)
@@ -123,6 +126,7 @@ class Models:
                 out[policy, prm] = Setting(
                     engine,
                     reward,
+                    sampling=self.samplings.get(policy, Sampling()),
                     limits=limits,
                     delimiter=delimiters.get(policy, "\n"),
                     cancel_within=cancel_within,

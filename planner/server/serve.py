@@ -10,6 +10,7 @@ from planner.planner import Planner
 from planner.server.admission import Admission
 from planner.server.app import create_app
 from planner.server.backends import Backends, embedded, remote
+from planner.server.configured import configured
 from planner.server.current import Current
 from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.retention import Retention
@@ -49,7 +50,7 @@ def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Servi
     if settings.hash_questions and not hash_key:
         raise ServeError(f"--hash-questions needs a secret in {settings.hash_key_env}, got none")
     folder = shipped("planner") if settings.planner is None else find_model(settings.planner)
-    backends = _backends(settings, Planner.load(folder), environment.get(settings.upstream_key_env))
+    backends = _backends(settings, Planner.load(folder), environment)
     return Service(
         Current(folder, backends.models.cards, allow_foreign=settings.allow_foreign),
         backends.models,
@@ -74,7 +75,15 @@ def rules_of(settings: ServeSettings) -> Rules:
     )
 
 
-def _backends(settings: ServeSettings, planner: Planner, upstream_key: str | None) -> Backends:
+def _backends(settings: ServeSettings, planner: Planner, environment: Mapping[str, str]) -> Backends:
+    if settings.models is not None:
+        return configured(
+            planner,
+            Path(settings.models),
+            environment=environment,
+            threads=settings.threads,
+            limits=Limits(settings.max_tokens) if "max_tokens" in settings.model_fields_set else None,
+        )
     given = {path.resolve().name: path for path in map(find_model, [*settings.policy, *settings.prm])}
 
     def found(name: str) -> Path:
@@ -96,7 +105,7 @@ def _backends(settings: ServeSettings, planner: Planner, upstream_key: str | Non
         model=settings.model,
         policy=name,
         tokenizer=found(name),
-        api_key=upstream_key,
+        api_key=environment.get(settings.upstream_key_env),
         prm_urls=settings.prm_urls,
         threads=settings.threads,
         limits=limits,

@@ -124,6 +124,11 @@ class ServeSettings(BaseModel):
     base_url: Annotated[
         str | None, Flag(_MODELS, "URL"), Field(description="The policy's OpenAI-compatible server.")
     ] = None
+    models: Annotated[
+        str | None,
+        Flag(_MODELS, "FILE"),
+        Field(description="A models file: where each model of the planner is."),
+    ] = None
     model: Annotated[
         str | None, Flag(_MODELS, "ID"), Field(description="What that server calls the policy.")
     ] = None
@@ -270,10 +275,20 @@ class ServeSettings(BaseModel):
 
 def contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """The settings that contradict each other, and the rule they break. ``values`` holds every setting."""
-    lab, remote = values["lab"], values["base_url"] is not None
-    if lab == remote:
-        both = "both" if lab else "neither"
-        yield ("lab", "base_url"), f"a server has one of --lab and --base-url, got {both}"
+    lab, remote, file = values["lab"], values["base_url"] is not None, values["models"] is not None
+    if lab + remote + file != 1:
+        given = {"--lab": lab, "--base-url": remote, "--models": file}
+        got = " and ".join(flag for flag, is_given in given.items() if is_given) or "none"
+        yield ("lab", "base_url", "models"), f"a server has one of --lab, --base-url and --models, got {got}"
+    if file and not remote:
+        for name, flag in (
+            ("model", "--model"),
+            ("prm_url", "--prm-url"),
+            ("policy", "--policy"),
+            ("prm", "--prm"),
+        ):
+            if values[name]:
+                yield ("models", name), f"{flag} is said by the models file, got it beside --models"
     if lab and not remote:
         for name, flag in (("model", "--model"), ("prm_url", "--prm-url")):
             if values[name]:

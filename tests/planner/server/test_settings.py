@@ -50,8 +50,11 @@ def test_addresses_of_prms(given: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "rule"),
     [
-        ({}, "one of --lab and --base-url, got neither"),
-        ({"lab": True, "base_url": "http://x"}, "one of --lab and --base-url, got both"),
+        ({}, "one of --lab, --base-url and --models, got none"),
+        (
+            {"lab": True, "base_url": "http://x"},
+            "one of --lab, --base-url and --models, got --lab and --base-url",
+        ),
         ({"lab": True, "model": "m"}, "--model needs --base-url, got --lab"),
         ({"lab": True, "prm_url": ["a=http://x"]}, "--prm-url needs --base-url, got --lab"),
         ({"lab": True, "hash_questions": True}, "need --decisions, got none"),
