@@ -107,7 +107,7 @@ def test_the_quickstart_leads_to_a_planned_request(endpoint: str, tmp_path: Path
         r"^<!-- file: (\S+) -->\n```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL
     ):
         (tmp_path / name).write_text(shortened(text).replace("https://api.example.com/v1", f"{endpoint}/v1"))
-    write_questions(tmp_path / "questions.csv", 40)
+    write_questions(tmp_path / "questions.csv", 60)
 
     walked = commands()
     assert [line.split()[1] for line in walked] == [
