@@ -20,7 +20,7 @@ from planner.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from planner.api import evaluate, fit, load, search
-    from planner.evaluation.baselines import Baseline
+    from planner.evaluation.baseline import Baseline
     from planner.executor import Solution
     from planner.planner import Planner
     from planner.plugins import register
@@ -89,7 +89,7 @@ _PLACES = {
     "Engine": "search.engines.protocol",
     "Reward": "search.rewards.protocol",
     "Importer": "search.importing.protocol",
-    "Baseline": "planner.evaluation.baselines",
+    "Baseline": "planner.evaluation.baseline",
 }
 
 

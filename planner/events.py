@@ -1,7 +1,7 @@
 """What happens while a question is solved, as it happens: for progress bars, servers and pages.
 
 ``planner.executor.solve`` tells a listener. Each event carries what has been spent so far. A listener is
-called on the event loop's thread, returns at once and never raises.
+called on the event loop's thread, returns at once and never raises. Printed, an event is one line.
 """
 
 from __future__ import annotations
@@ -50,6 +50,9 @@ class Decided:
     advice: Recommendation
     spend: Spend
 
+    def __str__(self) -> str:
+        return f"decided: {self.advice} ({self.spend.tokens} tokens so far)"
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -58,6 +61,11 @@ class Started:
     choice: Choice
     probe: Probe | None
     spend: Spend
+
+    def __str__(self) -> str:
+        return (
+            f"started {self.choice if self.probe is None else self.probe} ({self.spend.tokens} tokens so far)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,9 @@ class Drawn:
     missing: int
     spend: Spend
 
+    def __str__(self) -> str:
+        return f"drawn: {self.candidate.answer}, {self.missing} missing ({self.spend.tokens} tokens so far)"
+
 
 @dataclass(frozen=True, slots=True)
 class Grown:
@@ -102,6 +113,9 @@ class Grown:
     votes: tuple[Vote, ...]
     spend: Spend
 
+    def __str__(self) -> str:
+        return f"grown: {self.node} to step {self.steps} ({self.spend.tokens} tokens so far)"
+
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
@@ -110,6 +124,10 @@ class Pruned:
     kept: tuple[str, ...]
     dropped: tuple[str, ...]
     spend: Spend
+
+    def __str__(self) -> str:
+        beams = len(self.kept) + len(self.dropped)
+        return f"pruned: {len(self.dropped)} of {beams} beams ({self.spend.tokens} tokens so far)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +138,9 @@ class Ended:
     missing: int
     spend: Spend
 
+    def __str__(self) -> str:
+        return f"ended early, {self.why}: {self.missing} missing ({self.spend.tokens} tokens so far)"
+
 
 @dataclass(frozen=True, slots=True)
 class Probed:
@@ -129,6 +150,9 @@ class Probed:
     candidates: int
     spend: Spend
 
+    def __str__(self) -> str:
+        return f"probed: {self.candidates} samples ({self.spend.tokens} tokens so far)"
+
 
 @dataclass(frozen=True, slots=True)
 class Lost:
@@ -137,12 +161,18 @@ class Lost:
     prm: str
     spend: Spend
 
+    def __str__(self) -> str:
+        return f"lost: {self.prm} ({self.spend.tokens} tokens so far)"
+
 
 @dataclass(frozen=True, slots=True)
 class Left:
     """The work was cancelled or failed: there will be no solution. This is what had been spent."""
 
     spend: Spend
+
+    def __str__(self) -> str:
+        return f"left ({self.spend.tokens} tokens so far)"
 
 
 Event = Decided | Started | Drawn | Grown | Pruned | Ended | Probed | Lost | Left

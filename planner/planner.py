@@ -33,7 +33,7 @@ from planner.stages import Stage
 from search.budget import Budget, BudgetWords, Prices
 from search.cards import ModelCard
 from search.errors import ArtefactError, BudgetError
-from search.problem import Problem
+from search.problem import Problem, checked_question
 from search.result import Candidate, Spend
 from search.sync import on_this_loop, run_aside, run_sync
 
@@ -133,7 +133,7 @@ class Planner(Fitted):
         >>> advice.tokens_p90 <= 800
         True
         """
-        asked = Budget.of(budget, words)
+        asked, question = Budget.of(budget, words), checked_question(question)
         assigned = assign(self, question, domain or self.default_domain)
         if not assigned.planned:
             return self.plain_advice(question, assigned.reason)
@@ -216,7 +216,7 @@ class Planner(Fitted):
         >>> len(shared.choices), float(shared.flops.sum()) <= 2e9
         (2, True)
         """
-        asked = Budget.of(budget, words)
+        asked, questions = Budget.of(budget, words), [checked_question(one) for one in questions]
         if len(asked.given) != 1 or (asked.flops is None and asked.tokens is None):
             raise BudgetError(f"a batch shares one budget in flops or in tokens, got {asked}")
         if asked.flops is not None:
@@ -286,7 +286,7 @@ class Planner(Fitted):
         prices: Mapping[str, Prices] | Prices | None = None,
         abstain_below: float = 0.0,
         without: Collection[str] = (),
-        stop_early: bool = True,
+        draw_all: bool = False,
         **words: Unpack[BudgetWords],
     ) -> Solution:
         """Plan a question, probe, decide again, run the chosen plan and answer.
@@ -310,10 +310,11 @@ class Planner(Fitted):
             Stop where no affordable plan is expected to be right this often.
         without:
             Policies and PRMs that are left out.
-        stop_early:
-            End drawing when what is missing cannot change the vote any more; False draws all.
+        draw_all:
+            Draw on where what is missing cannot change the vote any more.
 
-        Raises BudgetError, and EngineError where the policy fails before any answer can be read.
+        A deadline (``seconds``) begins when the models are open, which the first call waits for. Raises
+        BudgetError, and EngineError where the policy fails before any answer can be read.
 
         >>> import planner
         >>> print(planner.load("lab").solve("What is (13+64)+80?", tokens=800).answer)
@@ -328,7 +329,7 @@ class Planner(Fitted):
                 prices=prices,
                 abstain_below=abstain_below,
                 without=without,
-                stop_early=stop_early,
+                draw_all=draw_all,
                 listener=on_event,
             )
         )
@@ -344,7 +345,7 @@ class Planner(Fitted):
         prices: Mapping[str, Prices] | Prices | None = None,
         abstain_below: float = 0.0,
         without: Collection[str] = (),
-        stop_early: bool = True,
+        draw_all: bool = False,
         **words: Unpack[BudgetWords],
     ) -> Solution:
         """As ``solve``, for callers that have a loop: it is free meanwhile, and ``on_event`` is called on it.
@@ -364,7 +365,7 @@ class Planner(Fitted):
                 prices=prices,
                 abstain_below=abstain_below,
                 without=without,
-                stop_early=stop_early,
+                draw_all=draw_all,
                 listener=heard,
             )
         )

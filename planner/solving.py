@@ -17,9 +17,9 @@ from planner.planner import Planner
 from planner.settings import settings_of
 from planner.stopping import EarlyStopping
 from search.budget import Budget, Prices
-from search.errors import BudgetError, CheckpointError
+from search.errors import ArtefactError, BudgetError, CheckpointError
 from search.loader import FolderLoader, Loader
-from search.problem import Problem
+from search.problem import Problem, checked_question
 
 __all__ = ["ModelsGiven", "Solver", "loader_for"]
 
@@ -72,58 +72,76 @@ class Solver:
         prices: Mapping[str, Prices] | Prices | None = None,
         abstain_below: float = 0.0,
         without: Collection[str] = (),
-        stop_early: bool = True,
+        draw_all: bool = False,
         listener: Listener | None = None,
     ) -> Solution:
         """Answer a question; see ``Planner.solve``."""
         prices = self._prices if prices is None else prices
         if budget.usd is not None and prices is None:
             raise BudgetError(f"a budget in money needs prices, got usd={budget.usd:g} without")
+        availability = _without(self._planner, without)
+        settings = await self.settings()
         loop = asyncio.get_running_loop()
         began = loop.time()
-        settings = await self.settings()
+        if not isinstance(question, Problem):
+            question = checked_question(question)
         text = question.question if isinstance(question, Problem) else question
-        waited = 0.0
-        if budget.seconds is not None:
-            waited = loop.time() - began + self._latency.margin(budget.seconds)
+        margin = 0.0 if budget.seconds is None else self._latency.margin(budget.seconds)
+        resolved = resolve(self._planner, budget, text, waited=margin)
         self._running += 1
         try:
             found = await solve(
                 question,
                 self._planner,
                 settings,
-                budget=resolve(self._planner, budget, text, waited=waited),
+                budget=resolved,
                 domain=domain or self.domain,
                 seed=seed,
                 abstain_below=abstain_below,
                 prices=prices,
                 latency=self._latency,
                 load=lambda: self._running,
-                availability=AvailabilityFilter(without, without) if without else None,
-                early_stopping=EarlyStopping() if stop_early else None,
+                availability=availability,
+                early_stopping=None if draw_all else EarlyStopping(),
                 listener=listener,
             )
         finally:
             self._running -= 1
-        if budget.seconds is not None:
-            self._latency.overran(loop.time() - began - budget.seconds)
+        if resolved.seconds is not None and found.spend.seconds >= resolved.seconds:
+            self._latency.overran(loop.time() - began - resolved.seconds)
         return found
 
     async def settings(self) -> Settings:
         """What runs every policy x PRM pair of the planner; opens the models when first asked."""
         async with self._opening:
             if self._settings is None:
-                self._loader = loader_for(
-                    self._planner.policies, self._planner.prms, self._models, threads=self._threads
-                )
-                self._settings = settings_of(self._planner, self._loader)
+                self._settings = await asyncio.to_thread(self._open)
             return self._settings
+
+    def _open(self) -> Settings:
+        planner = self._planner
+        self._loader = loader_for(planner.policies, planner.prms, self._models, threads=self._threads)
+        return settings_of(planner, self._loader)
 
     async def close(self) -> None:
         """Close the models that were opened here; safe to call twice."""
         loader, self._loader, self._settings = self._loader, None, None
         if loader is not None and loader is not self._models:
             await loader.close()
+
+
+def _without(planner: Planner, names: Collection[str]) -> AvailabilityFilter | None:
+    """What leaves these models out. Raises ArtefactError for other names, and where nothing is left."""
+    known = (*planner.policies, *planner.prms)
+    for name in names:
+        if name not in known:
+            raise ArtefactError(f"what is left out is one of {', '.join(known)}, got {name!r}")
+    if not names:
+        return None
+    availability = AvailabilityFilter(names, names)
+    if not availability.leaves(planner):
+        raise ArtefactError(f"a planner needs a choice, got none without {', '.join(names)}")
+    return availability
 
 
 def loader_for(
@@ -145,6 +163,10 @@ def loader_for(
         return models
     if isinstance(models, str | Path):
         return _from_file(Path(models), policies, prms, threads)
+    if not isinstance(models, Mapping | None):
+        raise CheckpointError(
+            f"models= is a file, a mapping from names to folders or a loader, got {models!r}"
+        )
     given: Mapping[str, str | Path] = models or {}
     for name in given:
         if name not in (*policies, *prms):

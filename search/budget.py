@@ -140,6 +140,11 @@ got accuracy=0.9 and price=1e-12
         search.errors.BudgetError: a budget is an object or keyword arguments, \
 got budget=Budget(tokens=800) and seconds=2
         """
+        for name in words:
+            if name not in BudgetWords.__annotations__:
+                raise BudgetError(
+                    f"a budget has the words {', '.join(BudgetWords.__annotations__)}, got {name!r}"
+                )
         if budget is None:
             return cls(**words)
         said = [f"{name}={value}" for name, value in words.items() if value is not None]

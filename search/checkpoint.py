@@ -17,7 +17,14 @@ from typing import Any
 from search.cards import ModelCard
 from search.errors import CheckpointError
 
-__all__ = ["ARCHITECTURES", "Checkpoint", "generation_defaults", "read_checkpoint"]
+__all__ = [
+    "ARCHITECTURES",
+    "Checkpoint",
+    "generation_defaults",
+    "read_checkpoint",
+    "read_config",
+    "tensor_sizes",
+]
 
 #: the families this project can load; the last one is a PRM, the others are policies
 ARCHITECTURES = ("Qwen2ForCausalLM", "LlamaForCausalLM", "Qwen2ForProcessRewardModel")
@@ -97,7 +104,7 @@ def read_checkpoint(path: str | Path, architectures: Collection[str] | None = AR
     folder = Path(path)
     if not folder.is_dir():
         raise CheckpointError(f"a checkpoint is a folder, got {str(folder)!r}, which is none")
-    config = _read_config(folder)
+    config = read_config(folder)
     architecture = _architecture(folder, config, architectures)
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
@@ -106,8 +113,8 @@ def read_checkpoint(path: str | Path, architectures: Collection[str] | None = AR
         raise CheckpointError(f"a checkpoint needs tokenizer.json, got none in {str(folder)!r}")
     counts: dict[str, int] = {}
     for file in weights:
-        counts.update(_tensor_sizes(file))
-    skip = architecture == "Qwen2ForProcessRewardModel"
+        counts.update(tensor_sizes(file))
+    skip = not architecture.endswith("ForCausalLM")  # a reward model's language head is not used
     parameters = sum(size for name, size in counts.items() if not (skip and name == "lm_head.weight"))
     tokenizer = [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
     fingerprint = _fingerprint([folder / "config.json", *weights, *tokenizer])
@@ -129,7 +136,8 @@ def generation_defaults(folder: str | Path) -> dict[str, Any]:
     return found
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """``config.json`` of a folder, with the sizes that every model needs. Raises CheckpointError."""
     file = folder / "config.json"
     if not file.is_file():
         raise CheckpointError(f"a checkpoint needs config.json, got none in {str(folder)!r}")
@@ -156,8 +164,11 @@ def _architecture(folder: Path, config: Mapping[str, Any], known: Collection[str
     return str(named[0])
 
 
-def _tensor_sizes(file: Path) -> dict[str, int]:
-    """Number of elements of each tensor, from a safetensors header (8 bytes of length, then JSON)."""
+def tensor_sizes(file: Path) -> dict[str, int]:
+    """Number of elements of each tensor, from a safetensors header (8 bytes of length, then JSON).
+
+    Raises CheckpointError for a file that is not whole.
+    """
     size = file.stat().st_size
     try:
         with file.open("rb") as stream:

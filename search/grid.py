@@ -220,7 +220,7 @@ class Grid(BaseModel):
             for values in strategy.variants(axes):
                 found.setdefault(Plan.of(strategy.name, **values))
         for text in self.plan:
-            found.setdefault(Plan.parse(text))
+            found.setdefault(Plan.parse(text, follow_path=True))
         return tuple(found)
 
     def choices(self) -> tuple[Choice, ...]:

@@ -22,7 +22,7 @@ class ConfiguredPolicy(PolicySource):
 
     Parameters
     ----------
-    name:
+    card_name:
         What its card says.
     source:
         Where it comes from.
@@ -32,18 +32,18 @@ class ConfiguredPolicy(PolicySource):
         Number of weights, where the file says.
     """
 
-    name: str
+    card_name: str
     source: PolicySource
     defaults: Mapping[str, object] = field(default_factory=dict)
     parameters: int | None = None
 
     def card(self) -> ModelCard:
         card = self.source.card()
-        return replace(card, name=self.name, parameters=self.parameters or card.parameters)
+        return replace(card, name=self.card_name, parameters=self.parameters or card.parameters)
 
     def open(self) -> Engine:
         engine = self.source.open()
-        card = self.card() if engine.card.name != self.name or self.parameters else engine.card
+        card = self.card() if engine.card.name != self.card_name or self.parameters else engine.card
         known = replace(card, context=engine.card.context, fingerprint=engine.card.fingerprint)
         return engine if known == engine.card else NamedEngine(engine, known)
 

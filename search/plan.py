@@ -24,6 +24,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from search.errors import PlanError
+from search.registry import is_path
 from search.strategies.fields import Parameter, grammar_of
 from search.strategies.kinds import Replay
 from search.strategies.registry import STRATEGIES
@@ -84,12 +85,22 @@ class Plan:
         )
 
     @classmethod
-    def parse(cls, text: str) -> Plan:
-        """The plan that ``text`` spells. Spaces, order and left-out parameters do not matter."""
-        return _parse(text)
+    def parse(cls, text: str, *, follow_path: bool = False) -> Plan:
+        """The plan that ``text`` spells. Spaces, order and left-out parameters do not matter.
+
+        ``follow_path``: the strategy may be a dotted path to a class (``my.module:Trio(n=3)``), which is
+        imported and registered. Only for texts of whoever runs this process: requests and logs name
+        strategies that are known.
+        """
+        if follow_path:
+            head = _CALL.fullmatch(text)
+            if head is not None and is_path(head.group(1)):
+                name = STRATEGIES.get(head.group(1)).name
+                return cls.parse(f"{name}({head.group(2) or ''})")
+        return _parse(text, STRATEGIES.generation)
 
     def __str__(self) -> str:
-        return _written(self)
+        return _written(self, STRATEGIES.generation)
 
     @property
     def brief(self) -> str:
@@ -194,8 +205,15 @@ def _name(strategy: str) -> str:
     return strategy if strategy in STRATEGIES else STRATEGIES.get(strategy).name
 
 
-@lru_cache(maxsize=8192)
 def _described(plan: Plan) -> Strategy:
+    return _built(plan, STRATEGIES.generation)
+
+
+# what is kept is of one generation of the registry: a class may be registered in place of another
+
+
+@lru_cache(maxsize=8192)
+def _built(plan: Plan, generation: int) -> Strategy:
     return STRATEGIES.get(plan.strategy)(**dict(plan.parameters))
 
 
@@ -207,14 +225,14 @@ def _parts(plan: Plan) -> tuple[Choice, ...]:
 
 
 @lru_cache(maxsize=8192)
-def _written(plan: Plan) -> str:
+def _written(plan: Plan, generation: int) -> str:
     grammar = _grammar(plan.strategy)
     inside = ", ".join(f"{name}={grammar[name].write(value)}" for name, value in plan.parameters)
     return f"{plan.strategy}({inside})"
 
 
 @lru_cache(maxsize=4096)
-def _parse(text: str) -> Plan:
+def _parse(text: str, generation: int) -> Plan:
     if len(text) > _LONGEST:
         raise PlanError(f"a plan is written in at most {_LONGEST} characters, got {len(text)}")
     wrong = f"a plan is written strategy(name=value, ...), got {text!r}"
@@ -224,6 +242,8 @@ def _parse(text: str) -> Plan:
     strategy, inside = match.group(1), (match.group(2) or "").strip()
     if inside.count("(") >= _DEEPEST * 4 or _depth(inside) >= _DEEPEST:
         raise PlanError(f"plans are nested at most {_DEEPEST} deep, got {text!r}")
+    if strategy not in STRATEGIES:
+        raise STRATEGIES.unknown(strategy)
     grammar, given = _grammar(strategy), dict[str, Any]()
     for part in _split(inside) if inside else ():
         name, equals, raw = (piece.strip() for piece in part.partition("="))

@@ -8,7 +8,7 @@ from typing import Any
 
 from search.errors import ProblemError
 
-__all__ = ["Problem"]
+__all__ = ["Problem", "checked_question"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +47,18 @@ class Problem:
             raise ProblemError("a problem needs an id, got ''")
         if not self.question.strip():
             raise ProblemError(f"a problem needs a question, got {self.question!r} in {self.problem_id!r}")
+
+
+def checked_question(question: str) -> str:
+    """A question without white space around it. Raises ProblemError where that is no text.
+
+    >>> checked_question(" What is 3 + 4? ")
+    'What is 3 + 4?'
+    """
+    if not isinstance(question, str) or not question.strip():
+        raise ProblemError(f"a question is a text, got {question!r}")
+    try:
+        question.encode()
+    except UnicodeEncodeError as error:
+        raise ProblemError(f"a question is text that UTF-8 can hold, got {question!r}") from error
+    return question.strip()

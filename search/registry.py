@@ -50,7 +50,9 @@ class Plugin:
     location:
         ``module:attribute``.
     error:
-        Why it cannot be loaded; "" where it can.
+        Why it cannot be used; "" where it can.
+    caption:
+        What it says of itself; "" where it says nothing or cannot be loaded.
     """
 
     kind: str
@@ -58,6 +60,7 @@ class Plugin:
     origin: str
     location: str
     error: str = ""
+    caption: str = ""
 
 
 class Registry(Generic[T]):
@@ -78,7 +81,7 @@ class Registry(Generic[T]):
         Raised for an unknown name.
 
     Raises PluginError for a member that cannot be loaded or is of another kind. A broken member does not stop
-    the others: ``names`` and ``plugins`` leave it out or name its fault, and one line in the log says so.
+    the others: ``items`` leaves it out, ``plugins`` names its fault, and one line in the log says so.
     """
 
     def __init__(
@@ -98,6 +101,9 @@ class Registry(Generic[T]):
         self._registered: dict[str, T] = {}
         self._broken: dict[str, str] = {}
         self._found: dict[str, EntryPoint] | None = None
+        self._shadowed: list[EntryPoint] = []
+        #: raised by each ``register`` and ``unregister``: what was derived from members may be out of date
+        self.generation = 0
 
     # ---- asking
 
@@ -108,8 +114,24 @@ class Registry(Generic[T]):
             return known
         if is_path(name):
             member = self._checked(load_path(name), name)
-            return self.register(member, str(getattr(member, "name", "") or name))
-        raise self._error(f"{self.kind} must be one of {', '.join(self)}, got {name!r}")
+            own = str(getattr(member, "name", "") or name)
+            # the same class by its path once more is no news; under a name that is taken it is a fault
+            if own in self:
+                taken = self.get(own)
+                if own in self._registered and _same_source(taken, member):
+                    return self.register(member, own)  # a module that was imported anew
+                if taken is member or _same_source(taken, member):
+                    return taken
+                raise PluginError(
+                    f"a {self.kind} by its dotted path needs a name of its own, got {own!r} of {name!r}, "
+                    f"which is {self._location(own)} ({self._origin(own)})"
+                )
+            return self.register(member, own)
+        raise self.unknown(name)
+
+    def unknown(self, name: str) -> PlannerError:
+        """The error for a name that is not there, for callers that follow no dotted paths."""
+        return self._error(f"{self.kind} must be one of {', '.join(self)}, got {name!r}")
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and (
@@ -137,12 +159,15 @@ class Registry(Generic[T]):
         """What there is and where it comes from. Everything is loaded, so faults are seen."""
         found = []
         for name in [*self._builtin, *sorted({*self._registered, *self._entry_points()} - {*self._builtin})]:
+            caption = error = ""
             try:
-                self.get(name)
-                error = ""
+                caption = _caption(self.get(name))
             except PlannerError as fault:
                 error = str(fault)
-            found.append(Plugin(self.kind, name, self._origin(name), self._location(name), error))
+            found.append(Plugin(self.kind, name, self._origin(name), self._location(name), error, caption))
+        for point in self._shadowed:
+            taken = f"its name is taken by {self._location(point.name)} ({self._origin(point.name)})"
+            found.append(Plugin(self.kind, point.name, _distribution(point), point.value, taken))
         return tuple(found)
 
     # ---- adding
@@ -159,13 +184,34 @@ class Registry(Generic[T]):
             raise PluginError(f"a {self.kind} needs a name, got none for {member!r}")
         self._registered[chosen] = checked
         self._broken.pop(chosen, None)
+        self.generation += 1
         return checked
 
     def unregister(self, name: str) -> None:
-        """Take back what ``register`` has added. Raises the registry's error for another name."""
+        """Take back what ``register`` has added. Raises the registry's error for any other name."""
         if name not in self._registered:
             raise self._error(f"only what was registered can be taken back, got {name!r}")
         del self._registered[name]
+        self.generation += 1
+
+    def fresh(self) -> Registry[T]:
+        """A registry of the same kind as if the process had just begun: nothing loaded or registered."""
+        return Registry(self.kind, self.group, self._accepts, self._builtin, self._error)
+
+    def is_registered(self, name: str) -> bool:
+        """Whether ``register`` has added the member of this name."""
+        return name in self._registered
+
+    def is_builtin(self, name: str) -> bool:
+        """Whether the member of this name is one that ships with this project."""
+        return name in self._builtin and name not in self._registered
+
+    def takes(self, member: object) -> bool:
+        """Whether an object is of this registry's kind."""
+        accepts = self._accepts
+        if isinstance(accepts, type):
+            return isinstance(member, type) and issubclass(member, accepts)
+        return accepts(member)
 
     # ---- inside
 
@@ -196,18 +242,25 @@ class Registry(Generic[T]):
         if self._found is None:
             self._found = {}
             for point in sorted(entry_points(group=self.group), key=lambda one: (one.name, one.value)):
-                if point.name not in self._builtin:
+                first = self._found.get(point.name)
+                if point.name in self._builtin or (first is not None and first.value != point.value):
+                    self._shadowed.append(point)
+                    _log.warning(
+                        "%s %r of %s is left out: its name is taken",
+                        *(self.kind, point.name, _distribution(point)),
+                    )
+                else:
                     self._found.setdefault(point.name, point)
         return self._found
 
     def _checked(self, member: object, name: str) -> T:
-        accepts = self._accepts
-        if isinstance(accepts, type):
-            fits = isinstance(member, type) and issubclass(member, accepts)
-            wanted = f"a class derived from {accepts.__module__}.{accepts.__qualname__}"
-        else:
-            fits, wanted = accepts(member), (accepts.__doc__ or "another object").strip().splitlines()[0]
-        if not fits:
+        if not self.takes(member):
+            accepts = self._accepts
+            wanted = (
+                f"a class derived from {accepts.__module__}.{accepts.__qualname__}"
+                if isinstance(accepts, type)
+                else (accepts.__doc__ or "another object").strip().splitlines()[0]
+            )
             raise PluginError(f"a {self.kind} must be {wanted}, got {member!r} for {name!r}")
         return member  # type: ignore[return-value]
 
@@ -242,8 +295,10 @@ def load_path(path: str) -> object:
         sys.path.append(here)
     try:
         return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as fault:
-        raise PluginError(f"a dotted path must lead to an object, got {path!r}: {_line(fault)}") from fault
+    except Exception as fault:  # the module's own code runs here: whatever it raises is told in one line
+        raise PluginError(
+            f"a dotted path must lead to an object, got {path!r}: {type(fault).__name__}: {_line(fault)}"
+        ) from fault
     finally:
         if added:
             sys.path.remove(here)
@@ -254,5 +309,23 @@ def _distribution(point: EntryPoint) -> str:
     return "an unknown distribution" if owner is None else f"{owner.name} {owner.version}"
 
 
-def _line(fault: BaseException) -> str:
-    return " ".join(str(fault).split())
+def _same_source(one: object, other: object) -> bool:
+    """Whether two classes come from one place: a module may have been imported under one name only."""
+    places = [(getattr(a, "__module__", None), getattr(a, "__qualname__", None)) for a in (one, other)]
+    return places[0] == places[1] and places[0] != (None, None)
+
+
+def _caption(member: object) -> str:
+    """What a member says of itself: its caption, else the first sentence of its own docstring."""
+    said = getattr(member, "caption", "")
+    if not isinstance(said, str) or not said:
+        text = vars(member).get("__doc__") if isinstance(member, type) else getattr(member, "__doc__", None)
+        first = (text or "").strip().partition("\n\n")[0]
+        # a dataclass without a docstring of its own is given its signature
+        said = "" if first.startswith(f"{getattr(member, '__name__', '')}(") else first.partition(". ")[0]
+    return _line(said).rstrip(".")
+
+
+def _line(text: object) -> str:
+    """In one line."""
+    return " ".join(str(text).split())

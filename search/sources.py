@@ -1,5 +1,8 @@
 """Sources: where one model comes from. A card at once, the model itself when there is work for it.
 
+A policy source is what the word behind ``--engine`` names (``search.engines.registry``): it says itself what
+it makes of a policy that a user names (``of``).
+
 Engine libraries are imported as a model is opened and not before.
 """
 
@@ -10,11 +13,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from search.cards import ModelCard
 from search.checkpoint import generation_defaults, read_checkpoint
 from search.engines.protocol import Engine
+from search.engines.registry import ENGINES, AskedPolicy
 from search.errors import EngineError, MissingExtraError
 from search.prompts import chat_template
 from search.rewards.families import open_reward, read_prm
@@ -27,24 +31,39 @@ if TYPE_CHECKING:
 __all__ = [
     "ENGINES",
     "PRM_ENGINES",
+    "AskedPolicy",
     "EmbeddedPolicy",
     "FolderPrm",
+    "LoadedPolicy",
     "PolicySource",
     "PrmSource",
     "ServedPolicy",
     "ServedPrm",
     "VllmPolicy",
     "VllmPrm",
+    "policy_source",
 ]
 
-#: how policies can be run
-ENGINES = ("embedded", "vllm", "openai")
 #: how PRMs can be run, apart from servers
 PRM_ENGINES = ("embedded", "vllm")
 
 
 class PolicySource(ABC):
-    """One policy."""
+    """One policy. Sources that ``--engine`` names set ``name`` and ``caption`` and say how they are made."""
+
+    #: the word for ``--engine``
+    name: ClassVar[str] = ""
+    #: how it runs policies, for people
+    caption: ClassVar[str] = ""
+    #: whether the policy is behind a URL
+    is_served: ClassVar[bool] = False
+    #: whether a policy is a checkpoint folder (or a shipped one) and nothing else
+    needs_folder: ClassVar[bool] = False
+
+    @classmethod
+    def of(cls, asked: AskedPolicy) -> PolicySource:
+        """The source of a policy as a user names it. Raises EngineError, CheckpointError."""
+        raise EngineError(f"an engine that is asked for by name says how (of), got {cls.__qualname__}")
 
     @abstractmethod
     def card(self) -> ModelCard:
@@ -79,8 +98,16 @@ class PrmSource(ABC):
 class EmbeddedPolicy(PolicySource):
     """A folder, decoded in this process. ``options``: those of ``EmbeddedEngine.load``."""
 
+    name = "embedded"
+    caption = "a checkpoint folder, decoded in this process by torch"
+    needs_folder = True
+
     folder: str | Path
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, asked: AskedPolicy) -> PolicySource:
+        return cls(asked.checkpoint, {"threads": asked.threads, **asked.options})
 
     def card(self) -> ModelCard:
         return read_checkpoint(self.folder).card
@@ -104,8 +131,16 @@ class EmbeddedPolicy(PolicySource):
 class VllmPolicy(PolicySource):
     """A folder, served in this process by vLLM. ``options``: vLLM's engine arguments."""
 
+    name = "vllm"
+    caption = "a checkpoint folder, served in this process by vLLM"
+    needs_folder = True
+
     folder: str | Path
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, asked: AskedPolicy) -> PolicySource:
+        return cls(asked.checkpoint, asked.options)
 
     def card(self) -> ModelCard:
         return read_checkpoint(self.folder).card
@@ -129,11 +164,28 @@ class ServedPolicy(PolicySource):
     Its card is what the server tells, so asking for it connects.
     """
 
+    name = "openai"
+    caption = "a model behind an OpenAI-compatible server"
+    is_served = True
+
     base_url: str
     model: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # the API key is among them
     _connected: OpenAIEngine | None = field(default=None, init=False, repr=False)
     _rendered: str | None = field(default=None, init=False, repr=False)
+
+    @classmethod
+    def of(cls, asked: AskedPolicy) -> PolicySource:
+        if asked.base_url is None:
+            raise EngineError(f"a policy needs its --base-url {asked.name}=URL, got none for it")
+        common = {
+            "name": asked.name,
+            "tokenizer": asked.tokenizer or asked.folder,
+            "api_key": asked.api_key,
+            "patience": asked.patience,
+        }
+        model = asked.name if asked.folder is not None else asked.given
+        return cls(asked.base_url, model, {**common, **asked.options})
 
     def card(self) -> ModelCard:
         if self._connected is None:
@@ -165,6 +217,55 @@ class ServedPolicy(PolicySource):
             raise _missing("openai", error.name, "openai") from error
         _check_options("openai", OpenAIEngine.connect, self.options)
         return OpenAIEngine.connect(self.base_url, self.model, **self.options)
+
+
+@dataclass(slots=True)
+class LoadedPolicy(PolicySource):
+    """A policy that an engine class of somebody's loads itself: ``engine.load(model, **options)``.
+
+    The card is the engine's, so asking for it loads the policy.
+    """
+
+    engine: type[Engine]
+    model: str
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    _opened: Engine | None = field(default=None, init=False, repr=False)
+
+    def card(self) -> ModelCard:
+        if self._opened is None:
+            self._opened = self._load()
+        return self._opened.card
+
+    def open(self) -> Engine:
+        engine, self._opened = self._opened or self._load(), None
+        return engine
+
+    def _load(self) -> Engine:
+        load: Callable[..., Engine] = self.engine.load  # type: ignore[attr-defined]
+        word = getattr(self.engine, "name", "") or self.engine.__qualname__
+        _check_options(word, load, self.options)
+        made = load(self.model, **self.options)
+        if not isinstance(made, Engine):
+            raise EngineError(f"load must return an Engine, got {type(made).__name__} from {word}")
+        return made
+
+
+def policy_source(engine: str, asked: AskedPolicy) -> PolicySource:
+    """The source of a policy under the engine of this name, or at this dotted path.
+
+    Raises EngineError for an unknown engine, or a card that has another name than the policy was asked by;
+    PluginError for a plug-in that cannot be loaded.
+    """
+    kind = ENGINES.get(engine)
+    if issubclass(kind, PolicySource):
+        return kind.of(asked)
+    made = LoadedPolicy(kind, asked.given, asked.options)
+    if made.card().name != asked.name:
+        raise EngineError(
+            f"the card of a policy has the name that it is asked by, got {made.card().name!r} "
+            f"for {asked.name!r} of the {engine} engine"
+        )
+    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +334,14 @@ def _missing(what: str, name: str | None, extra: str) -> MissingExtraError:
 
 def _check_options(engine: str, load: Callable[..., object], options: Mapping[str, Any]) -> None:
     """Raises EngineError for an option that the engine does not know."""
+    parameters = inspect.signature(load).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
     known = [
-        name
-        for name, parameter in inspect.signature(load).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        name for name, parameter in parameters.items() if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     ]
     for name in options:
         if name not in known:
             raise EngineError(
-                f"an option of the {engine} engine must be one of {', '.join(known)}, got {name!r}"
+                f"an option of the {engine} engine must be one of {', '.join(known) or 'none'}, got {name!r}"
             )

@@ -25,6 +25,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+# a distribution of its own, whose tests run where it is installed (test_plugin_package.py)
+collect_ignore = ["plugin_package"]
+
+# as the pytest plug-in of an installed distribution does it: tests run without one, too
+pytest.register_assert_rewrite("search.testing")
+
 # a busy machine is no failure: nothing here asserts wall-clock times
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

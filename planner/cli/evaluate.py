@@ -99,13 +99,14 @@ def evaluate(
 
 def print_evaluation(found: Evaluation) -> None:
     """One row per method; at each mean budget its accuracy and how far the planner is above it."""
-    methods = [name for name in _NAMES if any(name in row.methods for row in found.budgets)]
+    there = dict.fromkeys(name for row in found.budgets for name in row.methods)
+    methods = [name for name in dict.fromkeys((*_NAMES, *there)) if name in there]
     columns = ["samples:"]
     for row in found.budgets:
         columns += [row.name.removesuffix(" samples"), "planner\nabove"]
     rows = [
         [
-            _NAMES[name],
+            _NAMES.get(name, name.replace("_", " ")),
             *(cell for row in found.budgets for cell in _cells(name, row.methods.get(name))),
         ]
         for name in methods

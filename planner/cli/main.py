@@ -19,6 +19,7 @@ from planner.cli import (
     import_,
     merge,
     models,
+    plugins,
     prm_eval,
     problems,
     recommend,
@@ -55,8 +56,20 @@ def planner(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks instead of one line.")] = False,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH",
+            envvar="PLANNER_PLUGINS",
+            help="A class of your own (package.module:Class) that is not installed; may be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Decide how much a small language model should think: strategy and budget, per problem."""
+    if plugin:
+        from planner.plugins import load_plugins
+
+        load_plugins(plugin)
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -75,6 +88,7 @@ for command in (
     recommend.recommend,
     solve.solve,
     serve.serve,
+    plugins.plugins,
 ):
     app.command()(command)
 app.command("prm-eval")(prm_eval.prm_eval)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,9 +33,11 @@ from planner.cli.recommend import (
     planner_folder,
     recommendation_to_dict,
 )
+from planner.cli.sourcing import Sourcing
 from planner.models import find_model
 
 if TYPE_CHECKING:
+    from planner.events import Event
     from planner.executor import Solution
 
 __all__ = ["solution_to_dict", "solve"]
@@ -68,6 +71,20 @@ def solve(
     draw_all: Annotated[
         bool, typer.Option("--draw-all", help="Draw on where what is missing cannot change the vote.")
     ] = False,
+    engine: Annotated[
+        str, typer.Option(help="How policies run: embedded, vllm, or a plug-in (planner plugins).")
+    ] = "embedded",
+    engine_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="For the engine; may be repeated."),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A policy or PRM that is left out; may be repeated."),
+    ] = None,
+    events: Annotated[
+        bool, typer.Option("--events", help="Say on standard error what happens, as it happens.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Plan a question and answer it."""
@@ -88,13 +105,24 @@ def solve(
     )
     from planner.planner import Planner
 
-    given = {folder.resolve().name: folder for folder in map(find_model, [*(policy or []), *(prm or [])])}
     decider = Planner.load(planner_folder(planner))
-    known = {name: folder for name, folder in given.items() if name in (*decider.policies, *decider.prms)}
-    decider = decider.with_models(known, domain=domain_named(domain), prices=costs, threads=threads)
+    if engine != "embedded" or engine_option:
+        sourcing = Sourcing(engine, policy or (), prm or (), options=engine_option or (), threads=threads)
+        models: Any = sourcing.loader([*decider.policies], [*decider.prms])
+    else:
+        given = {folder.resolve().name: folder for folder in map(find_model, [*(policy or []), *(prm or [])])}
+        own = (*decider.policies, *decider.prms)
+        models = {name: folder for name, folder in given.items() if name in own}
+    decider = decider.with_models(models, domain=domain_named(domain), prices=costs, threads=threads)
     try:
         found = decider.solve(
-            asked, budget=budget, seed=seed, abstain_below=abstain_below, stop_early=not draw_all
+            asked,
+            budget=budget,
+            seed=seed,
+            abstain_below=abstain_below,
+            draw_all=draw_all,
+            without=without or (),
+            on_event=_tell if events else None,
         )
     finally:
         decider.close()
@@ -120,6 +148,10 @@ def solve(
             ("seconds", "", f"{found.spend.seconds:.2f}"),
         ],
     )
+
+
+def _tell(event: Event) -> None:
+    print(event, file=sys.stderr, flush=True)
 
 
 def solution_to_dict(found: Solution) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Sourcing:
     Parameters
     ----------
     engine:
-        One of ``search.sources.ENGINES``.
+        A name of ``search.engines.registry.ENGINES``, or a dotted path to one.
     policies, prms:
         As given: folders, names of shipped models, or (openai) names that a server knows.
     base_urls, prm_urls, tokenizers:
@@ -60,17 +60,21 @@ class Sourcing:
     key_variable: str = API_KEY
 
     def __post_init__(self) -> None:
-        from search.sources import ENGINES, PRM_ENGINES
+        from search.engines.registry import ENGINES
+        from search.registry import is_path
+        from search.sources import PRM_ENGINES, PolicySource
 
         if self.prm_engine not in PRM_ENGINES:
             raise EngineError(
                 f"a PRM engine must be one of {', '.join(PRM_ENGINES)}, got {self.prm_engine!r}"
             )
-        if self.engine not in ENGINES:
+        if self.engine not in ENGINES and not is_path(self.engine):
             raise EngineError(f"an engine must be one of {', '.join(ENGINES)}, got {self.engine!r}")
-        if self.engine == "openai" and not self.base_urls:
-            raise EngineError("the openai engine needs --base-url URL, got none")
-        if self.engine != "openai":
+        kind = ENGINES.get(self.engine)
+        is_served = issubclass(kind, PolicySource) and kind.is_served
+        if is_served and not self.base_urls:
+            raise EngineError(f"the {self.engine} engine needs --base-url URL, got none")
+        if not is_served:
             for option, given in (("--base-url", self.base_urls), ("--tokenizer", self.tokenizers)):
                 if given:
                     raise EngineError(f"{option} is for --engine openai, got {given[0]!r}")
@@ -104,26 +108,35 @@ class Sourcing:
         return loader
 
     def _policy(self, given: str) -> tuple[str, str]:
-        """(name, what was given) of one policy."""
-        if self.engine == "openai" and _folder(given) is None:
-            return given.rstrip("/").rpartition("/")[2], given
-        return find_model(given).resolve().name, given
+        """(name, what was given) of one policy: a folder's own name, else the last part of what was given."""
+        from search.engines.registry import ENGINES
+        from search.sources import PolicySource
+
+        kind = ENGINES.get(self.engine)
+        if issubclass(kind, PolicySource) and kind.needs_folder:
+            return find_model(given).resolve().name, given
+        folder = _folder(given)
+        return (given.rstrip("/").rpartition("/")[2] if folder is None else folder.resolve().name), given
 
     def _policy_source(self, name: str, given: str) -> PolicySource:
-        from search.sources import EmbeddedPolicy, ServedPolicy, VllmPolicy
+        from search.sources import AskedPolicy, policy_source
 
-        options = _options(self.options)
-        if self.engine == "embedded":
-            return EmbeddedPolicy(find_model(given), {"threads": self.threads, **options})
-        if self.engine == "vllm":
-            return VllmPolicy(find_model(given), options)
-        folder = _folder(given)
-        tokenizer = _meant(self.tokenizers, name, "--tokenizer") or folder
-        common = {"name": name, "tokenizer": tokenizer, **self._server()}
-        url = _meant(self.base_urls, name, "--base-url")
-        if url is None:
-            raise EngineError(f"a policy needs its --base-url {name}=URL, got none for it")
-        return ServedPolicy(url, name if folder is not None else given, {**common, **options})
+        server = self._server()
+        return policy_source(
+            self.engine,
+            AskedPolicy(
+                name,
+                given,
+                find=find_model,
+                folder=_folder(given),
+                base_url=_meant(self.base_urls, name, "--base-url"),
+                tokenizer=_meant(self.tokenizers, name, "--tokenizer"),
+                api_key=server["api_key"],
+                patience=server["patience"],
+                threads=self.threads,
+                options=_options(self.options),
+            ),
+        )
 
     def _prm_source(self, name: str, folder: Path) -> PrmSource:
         from search.sources import FolderPrm, ServedPrm, VllmPrm

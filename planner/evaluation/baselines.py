@@ -1,14 +1,11 @@
-"""Every baseline by name: what the planner has to beat. Each picks on other problems than it is scored on,
-and pays for everything that it draws or scores.
+"""The baselines that ship with the planner. Each picks on other problems than it is scored on, and pays for
+everything that it draws or scores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from types import MappingProxyType
-
 from planner.evaluation.adaptive_consistency import adaptive_consistency
+from planner.evaluation.baseline import Baseline
 from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.bins import known_difficulty, predicted_difficulty
 from planner.evaluation.early_stopping import early_stopping
@@ -18,25 +15,131 @@ from planner.evaluation.neighbours import neighbours
 from planner.evaluation.oracle import oracle
 from planner.evaluation.probe_rule import probe_rule
 
-__all__ = ["BASELINES"]
+__all__ = [
+    "AdaptiveConsistency",
+    "BestOfN",
+    "EarlyStopping",
+    "KnownBins",
+    "KnownQuantiles",
+    "Majority",
+    "Mixture",
+    "Neighbours",
+    "Oracle",
+    "PredictedBins",
+    "PredictedQuantiles",
+    "ProbeRule",
+    "SteadyOracle",
+    "Uniform",
+]
 
-#: name -> the baseline; None where a log has nothing for it to work with. ``best_fixed`` is made per budget
-#: and stands in ``planner.evaluation.fixed``
-BASELINES: Mapping[str, Callable[[BaselineContext], Track | None]] = MappingProxyType(
-    {
-        "majority": majority,
-        "best_of_n": best_of_n,
-        "mixture": mixture,
-        "bin_absolute": partial(known_difficulty, quantiles=False),
-        "bin_quantile": partial(known_difficulty, quantiles=True),
-        "bin_absolute_predicted": partial(predicted_difficulty, quantiles=False),
-        "bin_quantile_predicted": partial(predicted_difficulty, quantiles=True),
-        "adaptive_consistency": adaptive_consistency,
-        "early_stopping": early_stopping,
-        "probe_rule": probe_rule,
-        "knn": neighbours,
-        "random": uniform,
-        "oracle": partial(oracle, steady=False),
-        "oracle_steady": partial(oracle, steady=True),
-    }
-)
+
+class Majority(Baseline):
+    name = "majority"
+    caption = "a vote over n samples, at its best n"
+
+    def track(self, context: BaselineContext) -> Track | None:
+        return majority(context)
+
+
+class BestOfN(Baseline):
+    name = "best_of_n"
+    caption = "the sample with the highest reward, at its best n"
+
+    def track(self, context: BaselineContext) -> Track | None:
+        return best_of_n(context)
+
+
+class Mixture(Baseline):
+    name = "mixture"
+    caption = "the best two fixed plans, mixed to the budget"
+
+    def track(self, context: BaselineContext) -> Track:
+        return mixture(context)
+
+
+class KnownBins(Baseline):
+    name = "bin_absolute"
+    caption = "the best plan for a difficulty that is told (cannot be deployed)"
+
+    def track(self, context: BaselineContext) -> Track:
+        return known_difficulty(context, quantiles=False)
+
+
+class KnownQuantiles(Baseline):
+    name = "bin_quantile"
+    caption = "the same, difficulty in quantiles (cannot be deployed)"
+
+    def track(self, context: BaselineContext) -> Track:
+        return known_difficulty(context, quantiles=True)
+
+
+class PredictedBins(Baseline):
+    name = "bin_absolute_predicted"
+    caption = "the best plan for a difficulty guessed from the question"
+
+    def track(self, context: BaselineContext) -> Track:
+        return predicted_difficulty(context, quantiles=False)
+
+
+class PredictedQuantiles(Baseline):
+    name = "bin_quantile_predicted"
+    caption = "the same, difficulty in quantiles"
+
+    def track(self, context: BaselineContext) -> Track:
+        return predicted_difficulty(context, quantiles=True)
+
+
+class AdaptiveConsistency(Baseline):
+    name = "adaptive_consistency"
+    caption = "samples until the vote is sure"
+
+    def track(self, context: BaselineContext) -> Track | None:
+        return adaptive_consistency(context)
+
+
+class EarlyStopping(Baseline):
+    name = "early_stopping"
+    caption = "samples until some in a row agree"
+
+    def track(self, context: BaselineContext) -> Track | None:
+        return early_stopping(context)
+
+
+class ProbeRule(Baseline):
+    name = "probe_rule"
+    caption = "four samples; if they disagree, more"
+
+    def track(self, context: BaselineContext) -> Track | None:
+        return probe_rule(context)
+
+
+class Neighbours(Baseline):
+    name = "knn"
+    caption = "what was best on similar questions"
+
+    def track(self, context: BaselineContext) -> Track:
+        return neighbours(context)
+
+
+class Uniform(Baseline):
+    name = "random"
+    caption = "a plan drawn at random"
+
+    def track(self, context: BaselineContext) -> Track:
+        return uniform(context)
+
+
+class Oracle(Baseline):
+    name = "oracle"
+    caption = "the best plan per problem, told by half of its samples (cannot be deployed)"
+
+    def track(self, context: BaselineContext) -> Track:
+        return oracle(context, steady=False)
+
+
+class SteadyOracle(Baseline):
+    name = "oracle_steady"
+    caption = "the same, less by luck (cannot be deployed)"
+
+    def track(self, context: BaselineContext) -> Track:
+        return oracle(context, steady=True)

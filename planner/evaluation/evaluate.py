@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from planner.decision import Rule
 from planner.evaluation.area import area
+from planner.evaluation.baseline import BASELINES, track_of
 from planner.evaluation.baseline_context import BaselineContext
-from planner.evaluation.baselines import BASELINES
 from planner.evaluation.budget_adherence import BudgetAdherence, budget_adherence
 from planner.evaluation.compute_to_target import Multiple, multiple
 from planner.evaluation.evaluation import METHODS, BudgetRow, Curve, Evaluation, Point
@@ -34,7 +34,7 @@ from planner.planner import Planner
 from planner.replay import replay
 from planner.training_data import TrainingData
 from search.budget import Budget
-from search.errors import BudgetError
+from search.errors import BudgetError, PluginError
 
 __all__ = [
     "BUDGETS",
@@ -102,16 +102,22 @@ def evaluate(
     clusters = data.families if clustered else None
     resampler = Resampler(len(data), clusters=clusters, resamples=bootstrap, seed=seed)
     tracks = {"planner": planner_track(planner, context)}
-    for name, make in BASELINES.items():
-        made = make(context)
+    failed = []
+    for name, _ in BASELINES.items():
+        try:
+            made = track_of(name, context)
+        except PluginError as fault:  # the others are compared all the same
+            failed.append(str(fault))
+            continue
         if made is not None:
             tracks[name] = made
+    others = [name for name in tracks if name not in METHODS]
     amounts = {f"{multiple:g} samples": multiple * planner.sample_flops for multiple in budgets}
     rows = []
     differences: dict[str, list[Floats]] = {"planner": [], "oracle": [], "oracle_steady": []}
     for name, budget in amounts.items():
         here = tracks | {"best_fixed": best_fixed(context, budget)}
-        met = {method: here[method].at(budget) for method in METHODS if method in here}
+        met = {method: here[method].at(budget) for method in (*METHODS, *others) if method in here}
         ours = met["planner"][0]
         rows.append(
             BudgetRow(
@@ -137,7 +143,7 @@ def evaluate(
         calibration(list(adherences.values()), len(data), resampler),
         _missed(planner, amounts.values(), streamed(planner, context.test, [*amounts.values()], seed=seed)),
         {name: one.ended for name, one in adherences.items()},
-        _notes(context, gap, clustered),
+        (*_notes(context, gap, clustered), *failed),
         {
             name: area(track, tracks["planner"], [*amounts.values()], resampler)
             for name, track in tracks.items()

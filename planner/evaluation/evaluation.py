@@ -13,7 +13,8 @@ from planner.evaluation.headline import Headline
 
 __all__ = ["METHODS", "BudgetRow", "Curve", "Evaluation", "Point"]
 
-#: every method of the JSON, in its order; null in a row where a log has nothing for it to work with
+#: the methods of the JSON, in its order; null in a row where a log has nothing for it to work with. Those of
+#: plug-ins follow
 METHODS = (
     "planner",
     "majority",
@@ -155,10 +156,15 @@ class Evaluation:
         body = asdict(self)
         body["budgets"] = [
             {"name": row["name"], "flops": row["flops"], "detectable": row["detectable"]}
-            | {name: row["methods"].get(name) for name in METHODS}
+            | {name: row["methods"].get(name) for name in (*METHODS, *_others(row["methods"]))}
             for row in body["budgets"]
         ]
         return dict(_plain(body))
+
+
+def _others(methods: Mapping[str, Any]) -> list[str]:
+    """Methods that are not among ours: baselines of plug-ins."""
+    return [name for name in methods if name not in METHODS]
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evaluation.baselines import BASELINES
+from planner.evaluation.baseline import track_of
 from planner.evaluation.evaluate import context_of, planner_track, point
 from planner.evaluation.intervals import Resampler
 from planner.evaluation.slices import sample_flops
@@ -74,7 +74,7 @@ def replay_all(
     context = context_of(planner, data, training, seed=spec.seed, resamples=spec.resamples)
     tracks = {"planner": planner_track(planner, context)}
     for rival in rivals:
-        made = BASELINES[rival](context)
+        made = track_of(rival, context)
         if made is not None:
             tracks[rival] = made
     return {name: [track.at(budget * unit) for budget in spec.budgets] for name, track in tracks.items()}

@@ -50,7 +50,7 @@ class Ask:
         What a single answer is drawn with where the client chose; None: greedy.
     max_tokens, n, seed, stop:
         The client's, or None / 1 / drawn at random / none.
-    domain, policy, prm, abstain_below, include:
+    domain, policy, prm, abstain_below, draw_all, include:
         As ``Wishes`` has them.
     raw:
         The body as it came, for the policy's own server.
@@ -70,6 +70,7 @@ class Ask:
     policy: str | None
     prm: str | None
     abstain_below: float
+    draw_all: bool
     include: frozenset[str]
     budget: Any
     raw: dict[str, Any]
@@ -130,6 +131,7 @@ def _ask(
         policy=body.policy,
         prm=body.prm,
         abstain_below=body.abstain_below or 0.0,
+        draw_all=bool(body.draw_all),
         include=frozenset(body.include or ()),
         budget=_budget(body),
         raw=body.model_dump(exclude_unset=True),

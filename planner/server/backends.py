@@ -12,11 +12,11 @@ from planner.server.conversation import Render, chat_template
 from planner.server.models import Models
 from planner.server.upstream import Upstream
 from search.errors import ServeError
-from search.loader import FolderLoader
+from search.loader import FolderLoader, Loader
 from search.rewards.protocol import Reward
 from search.strategies.protocol import Limits
 
-__all__ = ["Backends", "embedded", "remote"]
+__all__ = ["Backends", "embedded", "opened", "remote"]
 
 #: seconds to wait for a server that cannot be reached: a request's own deadline may be sooner
 _PATIENCE = 10.0
@@ -44,6 +44,15 @@ def embedded(
     rewards = {name: loader.reward(name) for name in planner.prms}
     renders = {name: chat_template(policies[name]) for name in engines}
     return Backends(Models(engines, rewards, renders, limits or Limits()))
+
+
+def opened(planner: Planner, loader: Loader, *, limits: Limits | None = None) -> Backends:
+    """Every model as a loader opens it: those of a plug-in's engine, say. They take plain questions, since
+    nobody knows a chat template. Raises what the loader raises.
+    """
+    engines = {name: loader.engine(name) for name in planner.policies}
+    rewards = {name: loader.reward(name) for name in planner.prms}
+    return Backends(Models(engines, rewards, {}, limits or Limits()))
 
 
 def remote(

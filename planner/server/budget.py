@@ -31,13 +31,16 @@ from search.budget import AIMS, UNLIMITED, Budget
 from search.errors import BudgetError, PlanError
 from search.plan import Plan
 
-__all__ = ["HEADER", "PRESETS", "Granted", "Source", "grant", "parse", "read", "to_wire"]
+__all__ = ["HEADER", "PRESETS", "Granted", "Source", "check_time", "grant", "parse", "read", "to_wire"]
 
 #: carries a budget as the body's ``budget`` has it
 HEADER = "x-planner-budget"
 
 #: the name of the model, and what its variants begin with
 _MODEL = "planner"
+
+#: seconds below which no work is begun
+_LEAST = 0.005
 
 #: no figure of a budget is larger: whoever wants all says so with less
 _MOST = 1e18
@@ -174,6 +177,16 @@ def grant(
     if named is not None:
         return Granted(named, Source.MODEL, plan, policy)
     return Granted(default, Source.DEFAULT, plan, policy)
+
+
+def check_time(seconds: float | None, passed: float) -> None:
+    """Raise Refusal (400) for a deadline, ``passed`` seconds after arrival, that leaves no time for work."""
+    if seconds is not None and seconds - passed < _LEAST:
+        raise Refusal(
+            f"a budget must leave {_LEAST:g} s for the work, got {seconds:.3g} s and {passed:.3g} s passed",
+            param="budget",
+            code="budget",
+        )
 
 
 def _brief(value: object) -> str:

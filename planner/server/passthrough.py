@@ -11,13 +11,12 @@ from typing import Any
 from planner.events import EndReason
 from planner.server.arrival import Arrival
 from planner.server.ask import Ask
-from planner.server.budget import Granted, to_wire
+from planner.server.budget import Granted, check_time, to_wire
 from planner.server.keys import Key
 from planner.server.passthrough_cost import PassthroughCost, usage_of
 from planner.server.receipt import Reason, Receipt
 from planner.server.recorder import Decision
 from planner.server.refusal import Refusal, refusal_of
-from planner.server.resolved_budget import check_time
 from planner.server.rolling_metrics import Finished
 from planner.server.service import Service
 from planner.server.shapes import Shape

@@ -108,6 +108,9 @@ class Wishes(_Body):
     abstain_below: float | None = Field(
         None, ge=0, le=1, description="Abstain where no plan is expected to be right this often."
     )
+    draw_all: bool | None = Field(
+        None, description="Draw on where what is missing cannot change the vote any more."
+    )
     include: list[Literal["candidates", "steps", "alternatives", "why"]] | None = Field(
         None, max_length=4, description="More for the receipt, or for the plan."
     )

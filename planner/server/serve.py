@@ -9,7 +9,7 @@ from planner.models import find_model, shipped
 from planner.planner import Planner
 from planner.server.admission import Admission
 from planner.server.app import create_app
-from planner.server.backends import Backends, embedded, remote
+from planner.server.backends import Backends, embedded, opened, remote
 from planner.server.configured import configured
 from planner.server.current import Current
 from planner.server.decisions.log import DecisionLog
@@ -76,21 +76,32 @@ def rules_of(settings: ServeSettings) -> Rules:
 
 
 def _backends(settings: ServeSettings, planner: Planner, environment: Mapping[str, str]) -> Backends:
+    limits = Limits(max_tokens=settings.max_tokens)
     if settings.models is not None:
         return configured(
             planner,
             Path(settings.models),
             environment=environment,
             threads=settings.threads,
-            limits=Limits(settings.max_tokens) if "max_tokens" in settings.model_fields_set else None,
+            limits=limits if "max_tokens" in settings.model_fields_set else None,
         )
+    if settings.engine is not None:
+        from planner.cli.sourcing import Sourcing
+
+        sourcing = Sourcing(
+            settings.engine,
+            settings.policy,
+            settings.prm,
+            options=settings.engine_option,
+            threads=settings.threads,
+        )
+        return opened(planner, sourcing.loader([*planner.policies], [*planner.prms]), limits=limits)
     given = {path.resolve().name: path for path in map(find_model, [*settings.policy, *settings.prm])}
 
     def found(name: str) -> Path:
         return given.get(name) or find_model(name)
 
     prms = {name: found(name) for name in planner.prms}
-    limits = Limits(max_tokens=settings.max_tokens)
     if settings.base_url is None:
         policies = {name: found(name) for name in planner.policies}
         return embedded(planner, policies, prms, threads=settings.threads, limits=limits)

@@ -121,6 +121,14 @@ class ServeSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     lab: Annotated[bool, Flag(_MODELS), Field(description="Shipped models, in this process.")] = False
+    engine: Annotated[
+        str | None,
+        Flag(_MODELS, "NAME"),
+        Field(description="Models in this process, run by an engine that planner plugins lists."),
+    ] = None
+    engine_option: Annotated[
+        _Names, Flag(_MODELS, "KEY=VALUE"), Field(description="For --engine; may be repeated.")
+    ] = ()
     base_url: Annotated[
         str | None, Flag(_MODELS, "URL"), Field(description="The policy's OpenAI-compatible server.")
     ] = None
@@ -276,19 +284,17 @@ class ServeSettings(BaseModel):
 def contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """The settings that contradict each other, and the rule they break. ``values`` holds every setting."""
     lab, remote, file = values["lab"], values["base_url"] is not None, values["models"] is not None
-    if lab + remote + file != 1:
-        given = {"--lab": lab, "--base-url": remote, "--models": file}
-        got = " and ".join(flag for flag, is_given in given.items() if is_given) or "none"
-        yield ("lab", "base_url", "models"), f"a server has one of --lab, --base-url and --models, got {got}"
+    places = {"lab": lab, "base_url": remote, "engine": values["engine"] is not None, "models": file}
+    if sum(places.values()) != 1:
+        named = " and ".join(_flag(name) for name, is_given in places.items() if is_given)
+        rule = f"a server has one of {', '.join(map(_flag, places))}, got {named or 'none'}"
+        yield tuple(places), rule
+    if values["engine_option"] and values["engine"] is None:
+        yield ("engine_option",), "--engine-option needs --engine, got none"
     if file and not remote:
-        for name, flag in (
-            ("model", "--model"),
-            ("prm_url", "--prm-url"),
-            ("policy", "--policy"),
-            ("prm", "--prm"),
-        ):
+        for name in ("model", "prm_url", "policy", "prm"):
             if values[name]:
-                yield ("models", name), f"{flag} is said by the models file, got it beside --models"
+                yield ("models", name), f"the models file says where models are, got {_flag(name)} beside it"
     if lab and not remote:
         for name, flag in (("model", "--model"), ("prm_url", "--prm-url")):
             if values[name]:
@@ -297,3 +303,7 @@ def contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...],
         given = [name for name in ("hash_questions", "keep_days", "keep_bytes") if values[name]]
         if given:
             yield tuple(given), "--hash-questions and --keep-... need --decisions, got none"
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

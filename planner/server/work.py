@@ -15,14 +15,13 @@ from planner.events import Event, Started
 from planner.executor import Settings, Solution, solve
 from planner.server.arrival import Arrival
 from planner.server.ask import Ask
-from planner.server.budget import Granted
+from planner.server.budget import Granted, check_time
 from planner.server.keys import Key
 from planner.server.latency_feedback import expected_seconds, exploring, learn, load
 from planner.server.receipt import Receipt, usage_to_dict
 from planner.server.refusal import Refusal
 from planner.server.request_context import RequestContext
 from planner.server.request_record import RequestRecord
-from planner.server.resolved_budget import check_time
 from planner.server.service import Service
 from planner.server.shaping import Meter, ShapedEngine
 from planner.stopping import EarlyStopping
@@ -227,7 +226,7 @@ class Work:
                 load=lambda: load(service, context),
                 availability=context.availability,
                 decision_filter=exploring(service, context),
-                early_stopping=EarlyStopping(service.rules.price),
+                early_stopping=None if ask.draw_all else EarlyStopping(service.rules.price),
                 listener=hear,
             )
         except ContextError:  # the request's fault

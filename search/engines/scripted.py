@@ -131,6 +131,11 @@ class ScriptedEngine(Engine):
         for flight in self._flights.values():
             flight.cancelled.update(flight.active)
 
+    @property
+    def in_flight(self) -> tuple[str, ...]:
+        """The ids of requests that have not ended."""
+        return tuple(self._flights)
+
     async def _events(self, request: Request, flight: _Flight) -> AsyncIterator[Event]:
         prompt = "".join(map(chr, request.prompt))
         generated = 0

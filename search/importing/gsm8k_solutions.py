@@ -62,6 +62,7 @@ class Gsm8kSolutions(Importer):
     """
 
     name: ClassVar[str] = "gsm8k-solutions"
+    caption: ClassVar[str] = "GSM8K's example solutions of four models, with verified answers"
 
     samples: int = 100
 

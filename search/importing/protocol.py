@@ -117,6 +117,8 @@ class Importer(ABC):
 
     #: the word that the command line knows it by
     name: ClassVar[str]
+    #: what it reads, for people
+    caption: ClassVar[str] = ""
     #: raised when records are read differently: logs of two readings are never merged
     version: ClassVar[int] = 1
 

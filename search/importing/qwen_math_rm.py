@@ -44,6 +44,7 @@ class QwenMathRm(Importer):
     """
 
     name: ClassVar[str] = "qwen-math-rm"
+    caption: ClassVar[str] = "Qwen's best-of-n files: responses with the rewards of a PRM"
 
     policy: str = "qwen2.5-math"
     parameters: int = 7_000_000_000

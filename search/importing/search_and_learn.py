@@ -86,6 +86,7 @@ class SearchAndLearn(Importer):
     """
 
     name: ClassVar[str] = "search-and-learn"
+    caption: ClassVar[str] = "completions and step scores as search-and-learn writes them"
 
     policy: str = "policy"
     parameters: int = 1_000_000_000

@@ -98,6 +98,7 @@ class Table(Importer):
 
     name: ClassVar[str] = "table"
     version: ClassVar[int] = 2
+    caption: ClassVar[str] = "any table with a row per sample: JSON lines, CSV or Parquet"
 
     columns: Mapping[str, str] = field(default_factory=dict)
     policy: str = "policy"

@@ -57,6 +57,7 @@ class TreeOfThoughts(Importer):
     """
 
     name: ClassVar[str] = "tree-of-thoughts"
+    caption: ClassVar[str] = "logs of Tree of Thoughts on the game of 24"
 
     plan: str = "beam_search(n=40, width=8, prune=last, score=last, vote=max)"
     parameters: int = 1_000_000_000_000

@@ -9,38 +9,145 @@
 | ``math_shepherd`` | a causal language model without one | at ``ки`` behind each step |
 
 A causal language model's config does not tell a reward model from a policy, so whoever opens one as a
-reward has to mean it; ``family`` overrides the choice. No code of a checkpoint runs and nothing is
-unpickled. Knows nothing of torch until a model is opened.
+reward has to mean it; ``family`` overrides the choice. Families of plug-ins (``planner.prm_families``) are
+asked first: they know one model, ours know kinds. No code of a checkpoint runs and nothing is unpickled.
+Knows nothing of torch until a model is opened.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from search import checkpoint as folders
-from search.checkpoint import ARCHITECTURES, Checkpoint, read_checkpoint
+from search.checkpoint import Checkpoint, read_checkpoint, read_config, tensor_sizes
 from search.errors import CheckpointError, MissingExtraError
+from search.registry import is_path
+from search.rewards.family import PRM_FAMILIES, Opening, PrmFamily
 
 if TYPE_CHECKING:
     from search.rewards.protocol import Reward
 
-__all__ = ["FAMILIES", "PRM_ARCHITECTURES", "family_of", "open_reward", "read_prm"]
+__all__ = [
+    "FAMILIES",
+    "PRM_ARCHITECTURES",
+    "Classifier",
+    "MathShepherd",
+    "Outcome",
+    "Rlhflow",
+    "ValueHead",
+    "family_of",
+    "open_reward",
+    "read_prm",
+]
 
-#: what can be opened as a reward model
-PRM_ARCHITECTURES = (
-    "Qwen2ForProcessRewardModel",
-    "Qwen2ForPrmModel",
-    *(f"{base}ForCausalLM" for base in ("Llama", "Mistral", "Qwen2", "Qwen3")),
-    *(f"{base}ForSequenceClassification" for base in ("Llama", "Mistral", "Qwen2", "Qwen3")),
-)
-#: the families, in the order of the table above
+_BASES = ("Llama", "Mistral", "Qwen2", "Qwen3")
+_CAUSAL = tuple(f"{base}ForCausalLM" for base in _BASES)
+_SEQUENCE = tuple(f"{base}ForSequenceClassification" for base in _BASES)
+#: what our own families open as a reward model
+PRM_ARCHITECTURES = ("Qwen2ForProcessRewardModel", "Qwen2ForPrmModel", *_CAUSAL, *_SEQUENCE)
+#: our own families, in the order of the table above
 FAMILIES = ("classifier", "value_head", "orm", "rlhflow", "math_shepherd")
 
 _VALUE_HEAD = "v_head.summary.weight"
+
+
+class Classifier(PrmFamily):
+    """Qwen's process reward models and the lab's."""
+
+    name = "classifier"
+    caption = "Qwen2ForProcessRewardModel, read at <extra_0> behind each step"
+    architectures = ("Qwen2ForProcessRewardModel",)
+
+    @classmethod
+    def open(cls, checkpoint: Checkpoint, opening: Opening) -> Reward:
+        from search.rewards.classifier import ClassifierReward
+
+        return ClassifierReward.load(
+            checkpoint.path,
+            threads=opening.threads,
+            prompt_bytes=opening.prompt_bytes,
+            device=opening.device,
+        )
+
+
+class ValueHead(PrmFamily):
+    """Skywork's, and causal language models with a head of one value."""
+
+    name = "value_head"
+    caption = "Qwen2ForPrmModel or a causal model with a v_head, read at each line break"
+    architectures = ("Qwen2ForPrmModel", *_CAUSAL)
+
+    @classmethod
+    def takes(cls, checkpoint: Checkpoint) -> bool:
+        if checkpoint.architecture == "Qwen2ForPrmModel":
+            return True
+        return super().takes(checkpoint) and _VALUE_HEAD in _tensors(checkpoint)
+
+    @classmethod
+    def open(cls, checkpoint: Checkpoint, opening: Opening) -> Reward:
+        from search.rewards.value_head import ValueHeadReward
+
+        return ValueHeadReward.load(
+            checkpoint, threads=opening.threads, prompt_bytes=opening.prompt_bytes, device=opening.device
+        )
+
+
+class Outcome(PrmFamily):
+    """Outcome reward models."""
+
+    name = "orm"
+    caption = "a sequence classifier with one label, read behind the closed chat"
+    architectures = _SEQUENCE
+
+    @classmethod
+    def open(cls, checkpoint: Checkpoint, opening: Opening) -> Reward:
+        from search.rewards.orm import OutcomeReward
+
+        return OutcomeReward.load(
+            checkpoint,
+            threads=opening.threads,
+            prompt_bytes=opening.prompt_bytes,
+            device=opening.device,
+            delimiter=opening.delimiter,
+        )
+
+
+class Rlhflow(PrmFamily):
+    """RLHFlow's causal reward models."""
+
+    name = "rlhflow"
+    caption = "a causal model with a chat template, read before the answer +"
+    architectures = _CAUSAL
+
+    @classmethod
+    def takes(cls, checkpoint: Checkpoint) -> bool:
+        return super().takes(checkpoint) and _has_template(checkpoint.path)
+
+    @classmethod
+    def open(cls, checkpoint: Checkpoint, opening: Opening) -> Reward:
+        from search.rewards.causal import RlhflowReward
+
+        return RlhflowReward.load(
+            checkpoint, threads=opening.threads, prompt_bytes=opening.prompt_bytes, device=opening.device
+        )
+
+
+class MathShepherd(PrmFamily):
+    """Math-Shepherd's causal reward models."""
+
+    name = "math_shepherd"
+    caption = "a causal model without a chat template, read at ки behind each step"
+    architectures = _CAUSAL
+
+    @classmethod
+    def open(cls, checkpoint: Checkpoint, opening: Opening) -> Reward:
+        from search.rewards.causal import MathShepherdReward
+
+        return MathShepherdReward.load(
+            checkpoint, threads=opening.threads, prompt_bytes=opening.prompt_bytes, device=opening.device
+        )
 
 
 def read_prm(path: str | Path) -> Checkpoint:
@@ -54,7 +161,15 @@ def read_prm(path: str | Path) -> Checkpoint:
     CheckpointError
         The folder or a needed file is missing or damaged, or no family takes its architecture.
     """
-    found = _read(Path(path))
+    folder = Path(path)
+    if not folder.is_dir():
+        raise CheckpointError(f"a checkpoint is a folder, got {str(folder)!r}, which is none")
+    named = (read_config(folder).get("architectures") or [None])[0]
+    if named not in (known := _architectures()):
+        raise CheckpointError(
+            f"a reward model must be one of {', '.join(known)}, got {named!r} in {str(folder)!r}"
+        )
+    found = read_checkpoint(folder, None)
     window = found.config.get("sliding_window")
     slides = found.config.get("use_sliding_window", True)
     if isinstance(window, int) and slides and window < found.context:
@@ -63,17 +178,13 @@ def read_prm(path: str | Path) -> Checkpoint:
 
 
 def family_of(checkpoint: Checkpoint) -> str:
-    """One of ``FAMILIES``. Raises CheckpointError when none takes the checkpoint."""
-    name = checkpoint.architecture
-    if name == "Qwen2ForProcessRewardModel":
-        return "classifier"
-    if name == "Qwen2ForPrmModel" or (name.endswith("ForCausalLM") and _VALUE_HEAD in _tensors(checkpoint)):
-        return "value_head"
-    if name.endswith("ForSequenceClassification"):
-        return "orm"
-    if name.endswith("ForCausalLM"):
-        return "rlhflow" if _has_template(checkpoint.path) else "math_shepherd"
-    raise CheckpointError(f"a reward model must be one of {', '.join(PRM_ARCHITECTURES)}, got {name!r}")
+    """The name of the family that takes a checkpoint. Raises CheckpointError when none does."""
+    for name, family in _asked():
+        if family.takes(checkpoint):
+            return name
+    raise CheckpointError(
+        f"a reward model must be one of {', '.join(_architectures())}, got {checkpoint.architecture!r}"
+    )
 
 
 def open_reward(
@@ -96,7 +207,7 @@ def open_reward(
     prompt_bytes:
         Most memory for keys and values of prompts.
     family:
-        One of ``FAMILIES``; by default what the checkpoint says.
+        A name of ``PRM_FAMILIES`` or a dotted path; by default what the checkpoint says.
     device:
         Where torch computes: ``cpu``, ``cuda``, ``cuda:1``.
     delimiter:
@@ -111,69 +222,29 @@ def open_reward(
     """
     checkpoint = read_prm(path)
     chosen = family_of(checkpoint) if family is None else family
-    if chosen not in FAMILIES:
-        raise CheckpointError(f"a reward family must be one of {', '.join(FAMILIES)}, got {chosen!r}")
-    options: dict[str, Any] = {"threads": threads, "prompt_bytes": prompt_bytes, "device": device}
-    if chosen == "orm":
-        options["delimiter"] = delimiter
+    if chosen not in PRM_FAMILIES and not is_path(chosen):
+        raise CheckpointError(f"a reward family must be one of {', '.join(PRM_FAMILIES)}, got {chosen!r}")
     try:
-        return _loader(chosen)(checkpoint, **options)
+        return PRM_FAMILIES.get(chosen).open(checkpoint, Opening(threads, prompt_bytes, device, delimiter))
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"reward models need the lab extra, got no {error.name}: pip install 'test-time-planner[lab]'"
         ) from error
 
 
-def _loader(family: str) -> Callable[..., Reward]:
-    """The family's ``load``, its libraries imported only now."""
-    if family == "classifier":
-        from search.rewards.classifier import ClassifierReward
-
-        return lambda checkpoint, **options: ClassifierReward.load(checkpoint.path, **options)
-    if family == "value_head":
-        from search.rewards.value_head import ValueHeadReward
-
-        return ValueHeadReward.load
-    if family == "orm":
-        from search.rewards.orm import OutcomeReward
-
-        return OutcomeReward.load
-    from search.rewards.causal import MathShepherdReward, RlhflowReward
-
-    return RlhflowReward.load if family == "rlhflow" else MathShepherdReward.load
+def _asked() -> list[tuple[str, type[PrmFamily]]]:
+    """Families in the order in which they are asked: plug-ins first, what they know is more special."""
+    return sorted(PRM_FAMILIES.items(), key=lambda one: PRM_FAMILIES.is_builtin(one[0]))
 
 
-def _read(folder: Path) -> Checkpoint:
-    """As ``read_checkpoint``, for the architectures that only reward models have."""
-    if not folder.is_dir():
-        raise CheckpointError(f"a checkpoint is a folder, got {str(folder)!r}, which is none")
-    config = folders._read_config(folder)
-    named = (config.get("architectures") or [None])[0]
-    if named in ARCHITECTURES:
-        return read_checkpoint(folder)
-    if named not in PRM_ARCHITECTURES:
-        raise CheckpointError(
-            f"a reward model must be one of {', '.join(PRM_ARCHITECTURES)}, got {named!r} in {str(folder)!r}"
-        )
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        raise CheckpointError(f"a checkpoint needs *.safetensors weights, got none in {str(folder)!r}")
-    if not (folder / "tokenizer.json").is_file():
-        raise CheckpointError(f"a checkpoint needs tokenizer.json, got none in {str(folder)!r}")
-    counts: dict[str, int] = {}
-    for file in weights:
-        counts.update(folders._tensor_sizes(file))
-    unused = () if named.endswith("ForCausalLM") else ("lm_head.weight",)
-    parameters = sum(size for name, size in counts.items() if name not in unused)
-    tokenizer = [folder / name for name in folders._TOKENIZER_FILES if (folder / name).is_file()]
-    fingerprint = folders._fingerprint([folder / "config.json", *weights, *tokenizer])
-    return Checkpoint(
-        folder, config, str(named), parameters, fingerprint, int(config["max_position_embeddings"])
-    )
+def _architectures() -> tuple[str, ...]:
+    """Every architecture that some family may take."""
+    others = [name for _, family in PRM_FAMILIES.items() for name in family.architectures]
+    return tuple(dict.fromkeys((*PRM_ARCHITECTURES, *others)))
 
 
 def _tensors(checkpoint: Checkpoint) -> frozenset[str]:
-    return frozenset(name for file in checkpoint.weights for name in folders._tensor_sizes(file))
+    return frozenset(name for file in checkpoint.weights for name in tensor_sizes(file))
 
 
 def _has_template(folder: Path) -> bool:

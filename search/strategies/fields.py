@@ -19,14 +19,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from search.errors import PlanError, PluginError
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["LARGEST", "Parameter", "Value", "grammar_of", "nested", "one_of", "real", "whole"]
+__all__ = [
+    "LARGEST",
+    "Nested",
+    "OneOf",
+    "Parameter",
+    "Real",
+    "Value",
+    "Whole",
+    "grammar_of",
+    "nested",
+    "one_of",
+    "real",
+    "whole",
+]
 
 #: largest n and width that parse: a plan beyond it is a slip of the keyboard
 LARGEST = 65536

@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import files
-import made
+import golden_files as files
+import golden_made as made
 
 __all__ = ["main"]
 

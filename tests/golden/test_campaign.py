@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import files
-import made
+import golden_files as files
+import golden_made as made
 
 
 def test_a_campaign_logs_the_rows_that_were_recorded(tmp_path: Path) -> None:

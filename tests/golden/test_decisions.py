@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import adapter
-import files
-import made
+import golden_adapter as adapter
+import golden_files as files
+import golden_made as made
 
 
 def _name(place: int, case: dict[str, object]) -> str:

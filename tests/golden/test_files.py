@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import files
+import golden_files as files
 import pytest
 
 

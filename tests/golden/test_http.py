@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import files
-import made
+import golden_files as files
+import golden_made as made
 import pytest
 
 

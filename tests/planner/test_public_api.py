@@ -187,10 +187,22 @@ def test_models_that_are_not_there_are_told_when_they_are_needed(fitted: planner
     wrong = fitted.with_models({"other": "lab-policy-m"})
     with pytest.raises(planner.PlannerError, match=r"a model must be one of .*, got 'other'"):
         wrong.solve("work out the sum of 3 + 4", tokens=4000, domain="arithmetic")
+    with pytest.raises(planner.PlannerError, match=r"models= is a file, .* got 5"):
+        fitted.with_models(5).solve("3 + 4", tokens=4000, domain="arithmetic")  # type: ignore[arg-type]
     with pytest.raises(planner.PlannerError, match="models= is a file"):
         fitted.with_models("nowhere.toml").solve(
             "work out the sum of 3 + 4", tokens=4000, domain="arithmetic"
         )
+
+
+@pytest.mark.parametrize("wrong", ["", "  ", 5, None, "\ud800"])
+def test_a_question_is_a_text(wrong: Any) -> None:
+    p = planner.load("lab")
+    for ask in (p.recommend, p.solve):
+        with pytest.raises(planner.PlannerError, match="a question is "):
+            ask(wrong, tokens=800)
+    with pytest.raises(planner.PlannerError, match="a question is "):
+        p.allocate([wrong], tokens=800)
 
 
 def test_a_budget_is_said_once() -> None:
@@ -201,6 +213,8 @@ def test_a_budget_is_said_once() -> None:
         p.recommend("What is 3 + 4?", budget=budget, seconds=2)
     with pytest.raises(planner.BudgetError, match=r"a budget needs one of tokens, .*, got none"):
         p.solve("What is 3 + 4?")
+    with pytest.raises(planner.BudgetError, match=r"a budget has the words tokens, .*, got 'token'"):
+        p.solve("What is 3 + 4?", token=3)  # type: ignore[call-arg]
     with pytest.raises(planner.BudgetError, match="needs prices, got usd"):
         p.solve("What is 3 + 4?", usd=0.1)
     with pytest.raises(planner.BudgetError, match="a batch shares one budget in flops or in tokens, got"):

@@ -15,7 +15,7 @@ from planner.features.familiarity import DomainModel
 from planner.models import shipped
 from planner.planner import Planner
 from search.errors import ArtefactError
-from search.importing.families import bucket
+from search.families import families_of
 from search.problem import Problem
 from training.background import problems, prompts
 from training.domains import fit_domains, with_domains
@@ -52,7 +52,7 @@ def learned(asked: tuple[Problem, ...]) -> DomainModel:
 @cache
 def of_word_problems(count: int) -> DomainModel:
     questions = gsm8k()[:: len(gsm8k()) // count][:count]
-    return fit_domains(questions, ["math"] * len(questions), [bucket(question) for question in questions])
+    return fit_domains(questions, ["math"] * len(questions), list(families_of(questions)))
 
 
 def foreign(model: DomainModel, questions: list[str]) -> float:

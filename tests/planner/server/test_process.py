@@ -113,7 +113,7 @@ def test_a_newcomers_server_answers_reloads_and_ends(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], "one of --lab, --base-url and --models, got none"),
+        ([], "one of --lab, --base-url, --engine, --models, got none"),
         (["--lab", "--base-url", "http://x"], "got --lab and --base-url"),
         (["--lab", "--host", "0.0.0.0"], "needs keys"),
         (["--lab", "--default-budget", "lots"], "holds JSON"),

@@ -50,10 +50,11 @@ def test_addresses_of_prms(given: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "rule"),
     [
-        ({}, "one of --lab, --base-url and --models, got none"),
+        ({}, "one of --lab, --base-url, --engine, --models, got none"),
+        ({"lab": True, "base_url": "http://x"}, "--engine, --models, got --lab and --base-url"),
         (
-            {"lab": True, "base_url": "http://x"},
-            "one of --lab, --base-url and --models, got --lab and --base-url",
+            {"models": "m.toml", "policy": ["p"]},
+            "the models file says where models are, got --policy beside it",
         ),
         ({"lab": True, "model": "m"}, "--model needs --base-url, got --lab"),
         ({"lab": True, "prm_url": ["a=http://x"]}, "--prm-url needs --base-url, got --lab"),

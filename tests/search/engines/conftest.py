@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from search.engines.tokenizer import CheckpointTokenizer
 from search.engines.vllm import VllmEngine
 from search.prompts import Prompting
 from search.remote.fake_server import FakeServer
+from search.testing.engine import EngineCase, Reference
 
 QUESTION = "what is 1 + 2"
 SOLUTIONS = {
@@ -29,17 +29,6 @@ SOLUTIONS = {
     for a, b, weight in ((1, 2, 0.2), (2, 3, 0.3), (3, 4, 0.1), (4, 5, 0.25), (5, 6, 0.15))
     for tail in ("\n# 3" * 40,)
 }
-
-Reference = Callable[[Sequence[int], Sequence[int]], list[float]]
-
-
-@dataclass(frozen=True)
-class Case:
-    """An engine and the logprobs of its policy, computed by other means."""
-
-    engine: Engine
-    question: str
-    reference: Reference
 
 
 def _scripted_reference(prompt: Sequence[int], tokens: Sequence[int]) -> list[float]:
@@ -96,14 +85,14 @@ def _open(member: str, policy: Path, request: pytest.FixtureRequest) -> Engine:
         pytest.param("vllm-serve", marks=[pytest.mark.slow, pytest.mark.vllm]),
     ]
 )
-async def case(request: pytest.FixtureRequest, policy: Path) -> AsyncIterator[Case]:
+async def member(request: pytest.FixtureRequest, policy: Path) -> AsyncIterator[EngineCase]:
     engine = _open(request.param, policy, request)
     reference = (
         _scripted_reference
         if request.param in ("scripted", "prompted", "openai")
         else _transformers_reference(policy)
     )
-    yield Case(engine, QUESTION, reference)
+    yield EngineCase(engine, QUESTION, reference)
     await engine.close()
 
 

@@ -275,20 +275,20 @@ def member_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def reward(
+async def member(
     request: pytest.FixtureRequest, member_name: str, prm: Path, published: dict[str, Path]
 ) -> AsyncIterator[Reward]:
     if member_name == "scripted":
-        member: Reward = ScriptedReward(lambda q, steps: len(steps[-1]) % 13 / 13, context=512)
+        made: Reward = ScriptedReward(lambda q, steps: len(steps[-1]) % 13 / 13, context=512)
     elif member_name == "classifier":
-        member = ClassifierReward.load(prm)
+        made = ClassifierReward.load(prm)
     elif member_name.startswith("http-"):
         folder = published[member_name.removeprefix("http-")]
         server = request.getfixturevalue("prm_server")(folder)
-        member = HttpReward.connect(server.url, folder, patience=0.0)
+        made = HttpReward.connect(server.url, folder, patience=0.0)
     elif member_name.startswith("vllm-"):
-        member = request.getfixturevalue("open_vllm")(member_name.removeprefix("vllm-"))
+        made = request.getfixturevalue("open_vllm")(member_name.removeprefix("vllm-"))
     else:
-        member = open_reward(published[member_name])
-    yield member
-    await member.close()
+        made = open_reward(published[member_name])
+    yield made
+    await made.close()

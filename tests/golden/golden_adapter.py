@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cases
+import golden_cases as cases
 
 __all__ = [
     "decide",

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import adapter
-import cases
+import golden_adapter as adapter
+import golden_cases as cases
 
 __all__ = [
     "MODELS",

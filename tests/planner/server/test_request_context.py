@@ -8,9 +8,9 @@ import pytest
 
 from planner.options import options, voting
 from planner.planner import Planner
+from planner.server.budget import check_time
 from planner.server.refusal import Refusal
 from planner.server.request_context import resolved
-from planner.server.resolved_budget import check_time
 from planner.server.rules import Rules
 from search.budget import Budget, Prices
 from search.errors import ServeError

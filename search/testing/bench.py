@@ -1,0 +1,111 @@
+"""A bench: fakes that count. An engine that knows what it wrote, a PRM that knows what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from search.engines.protocol import ChildFinished, Event, Request
+from search.engines.scripted import Script, ScriptedEngine
+from search.problem import Problem
+from search.rewards.protocol import Handle, Scored
+from search.rewards.scripted import ScriptedReward
+from search.strategies.protocol import Limits, Setting
+
+__all__ = [
+    "QUESTION",
+    "SOLUTIONS",
+    "Bench",
+    "CountingEngine",
+    "CountingReward",
+    "MakeBench",
+    "judge",
+    "make_bench",
+]
+
+QUESTION = "2+3?"
+
+#: three solutions; the wrong one is the most frequent, the right one is what `judge` likes best
+SOLUTIONS = {"2+3=6\nso\n# 6": 0.5, "2+3=5\nthat is\n# 5": 0.3, "hm\n# ": 0.2}
+
+
+class CountingEngine(ScriptedEngine):
+    """Keeps every request and every finished child."""
+
+    def __init__(self, script: Script, *, context: int = 65536) -> None:
+        super().__init__(script, context=context)
+        self.requests: list[Request] = []
+        self.children: list[ChildFinished] = []
+
+    def submit(self, request: Request) -> AsyncIterator[Event]:
+        self.requests.append(request)
+        return self._kept(super().submit(request))
+
+    async def _kept(self, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+        async for event in events:
+            if isinstance(event, ChildFinished):
+                self.children.append(event)
+            yield event
+
+    @property
+    def generated(self) -> int:
+        """Tokens of all children."""
+        return sum(len(child.token_ids) for child in self.children)
+
+
+class CountingReward(ScriptedReward):
+    """Keeps the steps of every call: the prefix and what is new."""
+
+    def __init__(self, script: Callable[[str, tuple[str, ...]], float], *, context: int = 65536) -> None:
+        super().__init__(script, context=context)
+        self.calls: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+
+    async def extend(self, handle: Handle, steps: Sequence[str]) -> Scored:
+        self.calls.append((handle.steps, tuple(steps)))
+        return await super().extend(handle, steps)
+
+    @property
+    def scored(self) -> int:
+        """Logical tokens of all calls, the prompt left out."""
+        return sum(self.count("", new)[1] for _, new in self.calls)
+
+
+class Bench:
+    """A problem and a setting over a script, with the fakes at hand."""
+
+    def __init__(
+        self,
+        script: Script,
+        judge: Callable[[str, tuple[str, ...]], float],
+        limits: Limits,
+        context: int,
+        prm_context: int,
+    ) -> None:
+        self.problem = Problem("p", "f", "text", QUESTION, "5")
+        self.engine = CountingEngine(script, context=context)
+        self.reward = CountingReward(judge, context=prm_context)
+        self.setting = Setting(self.engine, self.reward, limits=limits)
+        self.prompt = len(QUESTION) + 1  # and the turn
+        self.prm_prompt = self.reward.count(QUESTION, ())[0]
+
+
+def judge(question: str, steps: tuple[str, ...]) -> float:
+    """Right solutions well, wrong ones badly, and not the same at every step."""
+    return (0.9 if "5" in "".join(steps) else 0.3) - 0.05 * len(steps)
+
+
+#: ``make_bench``, as a fixture gives it
+MakeBench = Callable[..., Bench]
+
+
+def make_bench(
+    script: Script | None = None,
+    judge: Callable[[str, tuple[str, ...]], float] = judge,
+    *,
+    max_tokens: int = 60,
+    max_steps: int = 12,
+    context: int = 65536,
+    prm_context: int = 65536,
+) -> Bench:
+    """A bench over a script, by default ``SOLUTIONS`` of ``QUESTION``, and a judge."""
+    solutions: Script = {QUESTION: SOLUTIONS} if script is None else script
+    return Bench(solutions, judge, Limits(max_tokens, max_steps), context, prm_context)
