@@ -119,10 +119,19 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
 
 
 def test_the_readme_installs_the_constrained_set() -> None:
-    commands = re.findall(r"^.*pip install.*$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert commands
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    commands = [
+        command
+        for page in pages
+        for command in re.findall(
+            r"^\S*(?:python|pip)3? .*pip install.*$|^\S*pip install.*$", page.read_text(), re.MULTILINE
+        )
+    ]
+    assert len(commands) >= 5
     # vLLM pins a torch of its own
-    assert all("-c constraints.txt" in command for command in commands if "vllm" not in command)
+    ours = [command for command in commands if "-e" in command and "vllm" not in command]
+    assert len(ours) >= 4
+    assert all("-c constraints.txt" in command for command in ours)
 
 
 def _canonical(name: str) -> str:
@@ -163,11 +172,13 @@ def test_each_dependency_names_a_file_that_exists(extra: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text()
-    # a block under a mark of its own needs something that runs beside it and has its own test
-    blocks = re.findall(r"(?<! -->\n)^```python\n(.+?)^```$", readme, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 2
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+def test_the_python_of_a_page_prints_what_the_page_says(page: str, tmp_path: Path) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    # a block under a mark of its own needs something that is not here
+    blocks = re.findall(r"(?<! -->\n)^```python\n(.+?)^```$", text, re.MULTILINE | re.DOTALL)
+    quoted = re.findall(r"^This prints\n\n```\n(.+?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == len(quoted) >= 1
     # later blocks go on from the first
     (tmp_path / "example.py").write_text("\n".join(blocks))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -180,5 +191,4 @@ def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    quoted = re.findall(r"^This prints\n\n```\n(.+?)^```$", readme, re.MULTILINE | re.DOTALL)
     assert done.stdout == "".join(quoted)

@@ -33,7 +33,7 @@ def policy() -> Iterator[FakeServer]:
 
 
 def answers_behind(url: str, tmp_path: Path) -> None:
-    """The README's snippet, and a search, against ``planner serve --base-url``."""
+    """The snippet of ``docs/server.md``, and a search, against ``planner serve --base-url``."""
     options = ["--base-url", url, "--policy", str(shipped(POLICY)), "--port", "0"]
     with begun([*PLANNER, *options], tmp_path) as (_, served):
         code = snippet().replace("http://127.0.0.1:8400", served)

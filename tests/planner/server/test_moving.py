@@ -1,4 +1,4 @@
-"""The README's page for those who move here names only what there is."""
+"""``docs/migration.md`` names only what there is."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from planner.server.schema import Wishes
 from planner.server.settings import ServeSettings
 from search.budget import Budget
 
-README = (Path(__file__).parents[3] / "README.md").read_text()
-PAGE = README.partition("### Moving from")[2].partition("\n## ")[0]
+PAGE = (Path(__file__).parents[3] / "docs" / "migration.md").read_text(encoding="utf-8")
 #: what stands in the right column
 OURS = " ".join(line.split(" | ")[-1] for line in PAGE.splitlines() if line.startswith("| "))
 

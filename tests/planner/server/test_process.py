@@ -1,4 +1,4 @@
-"""``planner serve`` as a process: the snippet of the README, SIGHUP, SIGTERM, and wrong starts."""
+"""``planner serve`` as a process: the snippet of docs/server.md, SIGHUP, SIGTERM, and wrong starts."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def lab(folder: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], s
 
 
 def snippet() -> str:
-    """The README's client, as it stands there."""
-    text = (Path(__file__).parents[3] / "README.md").read_text()
-    found = re.search(r"<!-- snippet: serve -->\n```python\n(.*?)```", text, re.DOTALL)
-    assert found, "the README shows a client"
+    """The client of ``docs/server.md``, as it stands there."""
+    text = (Path(__file__).parents[3] / "docs" / "server.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- snippet: serve -->\n<!-- not run: .+ -->\n```python\n(.*?)```", text, re.DOTALL)
+    assert found, "docs/server.md shows a client"
     return found.group(1)
 
 
@@ -113,7 +113,7 @@ def test_a_newcomers_server_answers_reloads_and_ends(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], "one of --lab, --base-url, --engine, got none"),
+        ([], "one of --lab, --base-url, --engine, --models, got none"),
         (["--lab", "--base-url", "http://x"], "got --lab and --base-url"),
         (["--lab", "--host", "0.0.0.0"], "needs keys"),
         (["--lab", "--default-budget", "lots"], "holds JSON"),

@@ -162,7 +162,7 @@ def test_a_misspelled_or_refused_setting_contradicts_nothing(line: str, tmp_path
 
 def test_a_contradiction_says_where_its_sides_stand(tmp_path: Path) -> None:
     (fault,) = faults_of(tmp_path, "lab = true\n", {"PLANNER_SERVE_BASE_URL": "http://x"})
-    assert fault.endswith("got both (lab in 'serve.toml', PLANNER_SERVE_BASE_URL)")
+    assert fault.endswith("got --lab and --base-url (lab in 'serve.toml', PLANNER_SERVE_BASE_URL)")
     (fault,) = faults_of(tmp_path, lab=True, base_url="http://x")
     assert fault == "a server has one of --lab, --base-url, --engine, --models, got --lab and --base-url"
     (fault,) = faults_of(tmp_path, "lab = true\nkeep_days = 3\n")

@@ -43,8 +43,10 @@ def test_open_ended_chat_is_claimed_by_no_grader(question: str) -> None:
         ("Combine all of the numbers 2,8,6,4 and reach 72", "puzzle"),
     ],
 )
-def test_the_questions_of_the_readme_belong_to_their_domains(question: str, name: str) -> None:
-    assert question in (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
+def test_the_questions_of_the_docs_belong_to_their_domains(question: str, name: str) -> None:
+    root = Path(__file__).parents[4]
+    pages = [root / "README.md", root / "docs" / "python.md"]
+    assert any(question in page.read_text(encoding="utf-8") for page in pages)
     assert [known for known in DOMAINS if domain(known).claims(question)] == [name]
 
 

@@ -1,0 +1,164 @@
+"""``docs/quickstart.md`` walked from top to bottom, against a server that knows chats and no more."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import httpx
+import pytest
+
+from search.engines.openai.fake import FakeOpenAI
+from search.engines.scripted import TURN, ScriptedEngine
+from search.remote.fake_server import FakeServer
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
+KEY = "a-key-of-the-test"
+
+#: what makes the walk short: text of the page -> text that runs
+SHORT = {
+    "samples = 8": "samples = 2",
+    "n = [1, 2, 4, 8]": "n = [1, 2]",
+    "-o my-planner": "-o my-planner --trials 0",
+    "-o report.html": "-o report.html --budgets 2",
+}
+
+
+def marked(mark: str) -> list[str]:
+    """The blocks under a mark (a pattern), in order."""
+    return re.findall(rf"^<!-- {mark} -->\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Every command that is run in the foreground, in order."""
+    blocks = re.findall(r"(?<! -->\n)^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def shortened(text: str) -> str:
+    for long, short in SHORT.items():
+        text = text.replace(long, short)
+    return text
+
+
+def solution(text: str, rng: Random) -> str:
+    """Adds all numbers of the question, wrongly more often the larger they are."""
+    question, _, written = text.partition(TURN)
+    numbers = [int(number) for number in re.findall(r"\d+", question)]
+    wrong = rng.random() < (0.5 if max(numbers, default=0) > 50 else 0.1)
+    return f"We add the numbers.\nThe answer is \\boxed{{{sum(numbers) + 2 * wrong}}}."[len(written) :]
+
+
+def write_questions(path: Path, count: int) -> None:
+    kinds = (
+        "Ann has {} eggs and finds {} more. How many eggs has Ann now?",
+        "A train carries {} people when {} people get on at the station. How many people does it carry then?",
+        "What is the sum of {} and {}?",
+        "A book of {} pages is bound together with one of {} pages. How many pages has the volume?",
+        "It rained for {} minutes before noon and {} minutes after. How long did it rain in all, in minutes?",
+    )
+    rng = Random(7)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["question", "answer"])
+        for number in range(count):
+            first, second = rng.randrange(2, 99), rng.randrange(2, 40)
+            rows.writerow([kinds[number % len(kinds)].format(first, second), first + second])
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    """A hosted model: chats only, a key, no tokenizer, no context told."""
+    engine = ScriptedEngine(solution, name="my-model", context=4096)
+    with FakeServer(FakeOpenAI(engine, takes=("chat",), plays="hosted", api_key=KEY)) as server:
+        yield server.url
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        number: int = found.getsockname()[1]
+        return number
+
+
+@pytest.mark.slow
+def test_the_quickstart_leads_to_a_planned_request(endpoint: str, tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "planner"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m planner "$@"\n')
+    program.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "MY_KEY": KEY,
+        "COLUMNS": "100",
+    }
+    for name, text in re.findall(
+        r"^<!-- file: (\S+) -->\n```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL
+    ):
+        (tmp_path / name).write_text(shortened(text).replace("https://api.example.com/v1", f"{endpoint}/v1"))
+    write_questions(tmp_path / "questions.csv", 60)
+
+    walked = commands()
+    assert [line.split()[1] for line in walked] == [
+        *("models", "problems", "search", "search", "bins", "fit", "report")
+    ]
+    for line in walked:
+        done = subprocess.run(
+            ["/bin/sh", "-c", shortened(line)],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+        assert KEY not in done.stdout + done.stderr
+    assert "<svg" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+    port = str(free_port())
+    (serve,) = marked("in the background")
+    client, same_in_python = marked(r"not run: needs the [^\n]+")
+    with (
+        (tmp_path / "serve.out").open("w") as said,
+        subprocess.Popen(
+            ["/bin/sh", "-c", f"exec {serve.strip()} --port {port}"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=said,
+            stderr=said,
+        ) as server,
+    ):
+        try:
+            for _ in range(200):
+                try:
+                    ready = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5.0).status_code == 200
+                except httpx.TransportError:
+                    ready = False
+                if ready or server.poll() is not None:
+                    break
+                time.sleep(0.2)
+            for code in (client, same_in_python):
+                done = subprocess.run(
+                    [sys.executable, "-c", code.replace("8400", port)],
+                    cwd=tmp_path,
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    timeout=120,
+                )
+                assert done.returncode == 0, (done.stderr, (tmp_path / "serve.out").read_text())
+                assert re.search(r"\b4[24]\b", done.stdout)  # 42, or wrong by 2
+        finally:
+            server.terminate()
+    assert KEY not in (tmp_path / "serve.out").read_text()
