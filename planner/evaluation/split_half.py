@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from planner.labels import Draws, Probe, draw_probes, values_of
 from planner.training_data import TrainingData, TreeRuns
 from search.choice import Choice
+from search.plan import Plan
 
 __all__ = ["SplitHalf", "doubts", "split_halves"]
 
@@ -92,4 +93,17 @@ def _halved(data: TrainingData, choice: Choice, size: int, half: int) -> tuple[T
         return replace(data, trees={choice: cut}), choice
     if choice.plan.n <= size:
         return data, choice
-    return data, replace(choice, plan=choice.plan.with_(n=size))
+    return data, replace(choice, plan=_within(choice.plan, size))
+
+
+def _within(plan: Plan, size: int) -> Plan:
+    """The plan with as many draws as a half holds; parts of a cascade share them."""
+    if plan.parts:
+        each = max(2, size // len(plan.parts))
+        parts = {
+            name: replace(value, plan=_within(value.plan, each))
+            for name, value in plan.parameters
+            if isinstance(value, Choice)
+        }
+        return plan.with_(**parts)
+    return plan if plan.n <= size else plan.with_(n=size)

@@ -19,12 +19,15 @@ from itertools import pairwise
 
 import polars as pl
 
+from search.choice import Choice
 from search.errors import LogError
+from search.log.orders import order_outcomes
 from search.log.outcomes import default_plans, greedy_outcomes, pool_outcomes, run_outcomes
 from search.log.pool import Pool, read_pools
 from search.log.store import SearchLog
 from search.log.subsets import RESAMPLES
 from search.plan import Plan
+from search.strategies.replay import needs_of
 
 __all__ = ["ALL", "THRESHOLDS", "Usual", "bin_names", "bins", "difficulty_bins", "usual_pools"]
 
@@ -127,44 +130,69 @@ def bins(
     """
     usual = usual_pools(log)
     runs = run_outcomes(log)
-    parts = [
+    wanted = {
+        policy: _logged_plans(log, usual[policy].size)
+        if plans is None and policy in usual
+        else list(plans or ())
+        for policy in log.manifest.policies
+    }
+    halves = {policy: _parted(log, policy, mine) for policy, mine in wanted.items()}
+    scored = {policy: {part.problem_id: part for _, part in parts} for policy, (parts, _) in halves.items()}
+    ordered = list({plan: None for mine in wanted.values() for plan in mine if plan.is_ordered})
+    found = order_outcomes(log, scored, ordered, resamples=resamples, seed=seed)
+    tables = [
         _policy_bins(
             log=log,
             policy=policy,
+            halves=parts,
+            single=single,
             thresholds=thresholds,
             quantiles=quantiles,
-            plans=_logged_plans(log, usual[policy].size)
-            if plans is None and policy in usual
-            else plans or (),
-            runs=runs,
+            plans=wanted[policy],
+            others=pl.concat([runs, found]).filter(pl.col("policy") == policy),
             resamples=resamples,
             seed=seed,
         )
-        for policy in log.manifest.policies
+        for policy, (parts, single) in halves.items()
     ]
-    if not parts:
+    if not tables:
         raise LogError(f"bins need a log with samples, got none in {str(log.path)!r}")
-    return pl.concat(parts)
+    return pl.concat(tables)
+
+
+def _parted(log: SearchLog, policy: str, plans: Sequence[Plan]) -> tuple[list[tuple[Pool, Pool]], bool]:
+    """A policy's pools, each in what says how hard its problem is and what is scored; whether all hold one
+    sample, which then does both."""
+    largest = max([1, *(_drawn(plan, policy) for plan in plans)])
+    pools = list(read_pools(log, policy).values())
+    if not pools:
+        raise LogError(f"bins need samples of every policy of the log, got none of {policy!r}")
+    single = largest == 1 and all(len(pool) == 1 for pool in pools)
+    # one sample each: what is scored would judge itself
+    return [(pool, pool) for pool in pools] if single else _enough(pools, largest), single
+
+
+def _drawn(plan: Plan, policy: str) -> int:
+    """Draws of a policy that replaying a plan takes."""
+    if plan.parts:
+        lead = plan.parts[0]
+        return needs_of(Choice(lead.policy, lead.prm if plan.needs_prm else None, plan)).draws.get(policy, 0)
+    return plan.n if plan.is_pooled or plan.is_ordered else 0
 
 
 def _policy_bins(
     *,
     log: SearchLog,
     policy: str,
+    halves: Sequence[tuple[Pool, Pool]],
+    single: bool,
     thresholds: Sequence[float],
     quantiles: int | None,
     plans: Sequence[Plan],
-    runs: pl.DataFrame,
+    others: pl.DataFrame,
     resamples: int,
     seed: int,
 ) -> pl.DataFrame:
-    largest = max((plan.n for plan in plans if plan.is_pooled), default=1)
-    pools = list(read_pools(log, policy).values())
-    if not pools:
-        raise LogError(f"bins need samples of every policy of the log, got none of {policy!r}")
-    single = largest == 1 and all(len(pool) == 1 for pool in pools)
-    # one sample each: what is scored would judge itself
-    halves = [(pool, pool) for pool in pools] if single else _enough(pools, largest)
     judged = pl.DataFrame(
         {
             "problem_id": [judge.problem_id for judge, _ in halves],
@@ -177,7 +205,7 @@ def _policy_bins(
     )
     outcomes = [
         pool_outcomes(log, [scored for _, scored in halves], plans, resamples=resamples, seed=seed),
-        runs.filter(pl.col("policy") == policy),
+        others,
     ]
     if any(plan.is_greedy for plan in plans):
         outcomes.append(greedy_outcomes(log, policy))
@@ -231,7 +259,12 @@ def _logged_plans(log: SearchLog, samples: int) -> list[Plan]:
     """Plans that a pool of ``samples`` can replay and leave one for the bin."""
     built = log.scan("outcomes").select(pl.col("plan").unique()).collect()["plan"].to_list()
     plans = [Plan.parse(text) for text in sorted(built)]
-    return [plan for plan in plans if plan.n < samples] or default_plans(samples)
+    return [plan for plan in plans if _largest(plan) < samples] or default_plans(samples)
+
+
+def _largest(plan: Plan) -> int:
+    """Draws of one policy that replaying a plan takes at most."""
+    return max([plan.n] if not plan.parts else [part.plan.n for part in plan.walk() if not part.plan.parts])
 
 
 def _enough(pools: Sequence[Pool], largest: int) -> list[tuple[Pool, Pool]]:
