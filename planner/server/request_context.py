@@ -120,7 +120,7 @@ def resolved(
     prices."""
     if budget.usd is not None and service.rules.prices is None:
         raise Refusal("a budget in money needs the server's prices, got none", param="budget")
-    check_money(budget, service.rules.prices, [*service.models.policies])
+    check_money(budget, service.rules.prices, planner.policies)
     return resolve(planner, budget, question, least_price=service.rules.price, waited=waited, shares=shares)
 
 

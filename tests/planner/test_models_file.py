@@ -208,6 +208,16 @@ def test_a_model_that_a_server_lacks_is_one_line(two: TwoServers, learned: Path)
     assert "gpt-9" in errors[0]
 
 
+def learned_elsewhere(folder: Path) -> Path:
+    """A planner of models like these, behind servers that ask for no key."""
+    servers = TwoServers(folder)
+    servers.start()
+    try:
+        return servers.planner()
+    finally:
+        servers.stop()
+
+
 def test_a_key_that_is_wrong_or_not_set_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     locked = TwoServers(tmp_path, api_key="right")
     locked.start()
@@ -221,6 +231,10 @@ def test_a_key_that_is_wrong_or_not_set_is_one_line(tmp_path: Path, monkeypatch:
         with pytest.raises(EngineError, match="401") as wrong:
             ModelsFile.read(file).loader().policy_card("small")
         assert "hunter2" not in str(wrong.value)
+        code, errors, _ = solve("--planner", str(learned_elsewhere(tmp_path)), "--models", str(file))
+        assert (code, len(errors)) == (2, 1)
+        assert "a server must accept the API key, got 401" in errors[0]
+        assert "hunter2" not in errors[0]
         monkeypatch.delenv("OUR_KEY")
         with pytest.raises(ModelsError, match="api_key_env must name a variable that is set, got 'OUR_KEY'"):
             ModelsFile.read(file).loader()
