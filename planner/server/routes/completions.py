@@ -125,5 +125,15 @@ def _passed_on(service: Service, ask: Ask, granted: Granted) -> Reason | None:
         )
     if granted.plan is not None:
         return None
+    talk, renders = ask.conversation, service.models.renders
+    if (
+        talk is not None
+        and not talk.is_plain
+        and not any(name in renders for name in service.models.policies)
+    ):
+        return Reason(
+            "messages",
+            f"{len(talk.turns)} messages need a policy whose chat template is known: the policy answers once",
+        )
     assigned = assigned_to(service.current.served, ask.question, ask.domain or service.rules.domain)
     return None if assigned.planned else open_ended(assigned)
