@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,6 +36,7 @@ from planner.cli.recommend import (
 )
 from planner.cli.sourcing import Sourcing
 from planner.models import find_model
+from search.errors import CheckpointError
 
 if TYPE_CHECKING:
     from planner.events import Event
@@ -53,6 +55,12 @@ def solve(
     prm: Annotated[
         list[str] | None,
         typer.Option(metavar="R", help="Where a PRM of the planner lies; default: the shipped one."),
+    ] = None,
+    models_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--models", metavar="FILE", help="A models file (TOML): where the planner's models are."
+        ),
     ] = None,
     domain: DomainName = None,
     tokens: Tokens = None,
@@ -106,9 +114,15 @@ def solve(
     from planner.planner import Planner
 
     decider = Planner.load(planner_folder(planner))
-    if engine != "embedded" or engine_option:
+    if models_file is not None:
+        if policy or prm or engine != "embedded" or engine_option:
+            raise CheckpointError(
+                "a models file says where models are, got --policy, --prm or --engine beside --models"
+            )
+        models: Any = models_file
+    elif engine != "embedded" or engine_option:
         sourcing = Sourcing(engine, policy or (), prm or (), options=engine_option or (), threads=threads)
-        models: Any = sourcing.loader([*decider.policies], [*decider.prms])
+        models = sourcing.loader([*decider.policies], [*decider.prms])
     else:
         given = {folder.resolve().name: folder for folder in map(find_model, [*(policy or []), *(prm or [])])}
         own = (*decider.policies, *decider.prms)
