@@ -72,26 +72,26 @@ def advise(
     if others:
         second = others[0]
         runner = RunnerUp(
-            stage.choices[second],
-            float(accuracies[second]),
-            float(costs.tokens[0, second]),
-            float(costs.flops[0, second]),
+            choice=stage.choices[second],
+            accuracy=float(accuracies[second]),
+            tokens=float(costs.tokens[0, second]),
+            flops=float(costs.flops[0, second]),
         )
     other = others[0] if others else stage.actions.reference
     hopeful = max(accuracy, float(np.where(_fits(menu, rule), accuracies, -np.inf).max()))
     return Recommendation(
-        stage.choices[best],
-        stage.actions.next_probe if probes else None,
-        accuracy,
-        stage.reliability.interval(accuracy),
-        tokens,
-        flops,
-        max(tokens_p90, tokens),
-        max(flops_p90, flops),
-        runner,
-        warnings,
-        hopeful < abstain_below,
-        lambda: _why(stage, features[0], best, other),
+        choice=stage.choices[best],
+        probe=stage.actions.next_probe if probes else None,
+        accuracy=accuracy,
+        interval=stage.reliability.interval(accuracy),
+        tokens=tokens,
+        flops=flops,
+        tokens_p90=max(tokens_p90, tokens),
+        flops_p90=max(flops_p90, flops),
+        runner_up=runner,
+        warnings=warnings,
+        abstain=hopeful < abstain_below,
+        explain=lambda: _why(stage, features[0], best, other),
         features=features[0],
     )
 
@@ -124,16 +124,16 @@ def one_greedy_answer(stage: Stage, menu: Menu, reason: str = "") -> Recommendat
     greedy = [i for i, c in enumerate(stage.choices) if c.plan.is_greedy]
     best = greedy[0] if greedy else int(menu.costs.flops[0].argmin())
     return Recommendation(
-        Choice(stage.choices[best].policy, None, Plan.of("cot")),
-        None,
-        float("nan"),
-        (0.0, 1.0),
-        float(menu.costs.tokens[0, best]),
-        float(menu.costs.flops[0, best]),
-        float(menu.costs.tokens_p90[0, best]),
-        float(menu.costs.flops_p90[0, best]),
-        None,
-        (
+        choice=Choice(stage.choices[best].policy, None, Plan.of("cot")),
+        probe=None,
+        accuracy=float("nan"),
+        interval=(0.0, 1.0),
+        tokens=float(menu.costs.tokens[0, best]),
+        flops=float(menu.costs.flops[0, best]),
+        tokens_p90=float(menu.costs.tokens_p90[0, best]),
+        flops_p90=float(menu.costs.flops_p90[0, best]),
+        runner_up=None,
+        warnings=(
             f"{reason or 'voting means nothing here (no answer to compare)'}: "
             "one greedy answer, accuracy unknown",
         ),

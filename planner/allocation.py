@@ -95,7 +95,7 @@ def allocate(planner: Fitted, questions: Sequence[str], budget: float, unit: Uni
         _fill(even, budget, cost, accuracy)
         if accuracy[rows, even].sum() > accuracy[rows, at].sum():
             at = even
-    return _allocation(planner, at, accuracy, tokens, flops, price)
+    return _allocation(planner=planner, at=at, accuracy=accuracy, tokens=tokens, flops=flops, price=price)
 
 
 def uniform(planner: Fitted, questions: Sequence[str], budget: float, unit: Unit = "flops") -> Allocation:
@@ -113,7 +113,7 @@ def uniform(planner: Fitted, questions: Sequence[str], budget: float, unit: Unit
             f"got {share:.4g}"
         )
     at = np.where(fits, accuracy, -np.inf).argmax(axis=1)
-    return _allocation(planner, at, accuracy, tokens, flops, 0.0)
+    return _allocation(planner=planner, at=at, accuracy=accuracy, tokens=tokens, flops=flops, price=0.0)
 
 
 def _fill(at: Ints, budget: float, cost: Floats, accuracy: Floats) -> None:
@@ -150,7 +150,9 @@ def _steps(question: int, cost: Floats, accuracy: Floats) -> list[_Step]:
         slopes = (accuracy[dearer] - accuracy[here]) / (cost[dearer] - cost[here])
         best = float(slopes.max())
         following = int(dearer[np.flatnonzero(slopes >= best)[-1]])
-        steps.append(_Step(question, following, float(cost[following] - cost[here]), best))
+        steps.append(
+            _Step(question=question, choice=following, cost=float(cost[following] - cost[here]), slope=best)
+        )
         here = following
 
 
@@ -165,13 +167,13 @@ def _expected(planner: Fitted, questions: Sequence[str]) -> tuple[Floats, Floats
 
 
 def _allocation(
-    planner: Fitted, at: Ints, accuracy: Floats, tokens: Floats, flops: Floats, price: float
+    *, planner: Fitted, at: Ints, accuracy: Floats, tokens: Floats, flops: Floats, price: float
 ) -> Allocation:
     rows = np.arange(len(at))
     return Allocation(
-        tuple(planner.stages[0].choices[c] for c in at),
-        accuracy[rows, at],
-        tokens[rows, at],
-        flops[rows, at],
-        price,
+        choices=tuple(planner.stages[0].choices[c] for c in at),
+        accuracy=accuracy[rows, at],
+        tokens=tokens[rows, at],
+        flops=flops[rows, at],
+        price=price,
     )

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from planner.planner import Planner
     from planner.solving import ModelsGiven
     from search.budget import Prices
+    from search.cards import ModelCard
     from search.grid import Grid
     from search.loader import Loader
     from search.log.store import SearchLog
+    from search.models_file import ModelsFile
     from search.problem import Problem
 
 __all__ = ["evaluate", "fit", "load", "search"]
@@ -32,6 +34,7 @@ def load(
     domain: str | None = None,
     prices: Mapping[str, Prices] | Prices | None = None,
     threads: int = 1,
+    allow_foreign: bool = False,
 ) -> Planner:
     """A fitted planner that recommends and solves.
 
@@ -47,9 +50,11 @@ def load(
     domain:
         What questions belong to that do not say; None: the planner says it.
     prices:
-        Money per million tokens, for budgets in ``usd``.
+        Money per million tokens, for budgets in ``usd``; default: the prices of a models file.
     threads:
         Torch threads of models in this process.
+    allow_foreign:
+        Solve with models that the planner was not learned from too; else they are refused.
 
     Raises ArtefactError for a folder that holds no planner, or a damaged one.
 
@@ -61,7 +66,9 @@ def load(
     from planner.planner import Planner
 
     folder = shipped("planner") if path in _LAB else find_model(path)
-    return Planner.load(folder).with_models(models, domain=domain, prices=prices, threads=threads)
+    return Planner.load(folder).with_models(
+        models, domain=domain, prices=prices, threads=threads, allow_foreign=allow_foreign
+    )
 
 
 def search(
@@ -113,10 +120,13 @@ def search(
     check_problems(known)
     wanted = _grid(grid, seed)
     prms = list(dict.fromkeys(pair.prm for pair in wanted.pair if pair.prm is not None))
+    if isinstance(models, str | Path):
+        models = _models_file(models)
     loader = _loader(models, wanted.policies, prms, threads)
+    prices = _prices(models, wanted.policies, prms)
     log = SearchLog.at(output)
     try:
-        Campaign(known, wanted, log, loader).run(progress)
+        Campaign(known, wanted, log, loader, prices=prices).run(progress)
     finally:
         if loader is not models:
             run_sync(loader.close())
@@ -148,7 +158,8 @@ def fit(
     threads:
         Folds fitted at the same time; the planner is the same.
     models:
-        Where the log's models are, as ``load`` takes it, for ``solve``.
+        Where the log's models are, as ``load`` takes it, for ``solve``. Numbers of weights that a models file
+        tells count in the place of the log's.
     progress:
         Called after each trial with (trials done, trials, best utility).
 
@@ -163,15 +174,18 @@ def fit(
 
     logged = _log(log)
     manifest = logged.manifest
+    if isinstance(models, str | Path):
+        models = _models_file(models)
     planner = learn(
         logged,
-        manifest.policies,
+        _known(manifest.policies, models),
         manifest.prms,
         trials=trials,
         seed=seed,
         threads=threads,
         folds=folds,
         promptings=manifest.promptings,
+        drawings=manifest.drawings,
         date=date.today().isoformat(),
         progress=progress,
     )
@@ -186,6 +200,7 @@ def evaluate(
     budgets: Sequence[float] = (4, 16, 64, 256),
     seed: int = 0,
     clustered: bool = False,
+    models: ModelsGiven = None,
 ) -> Evaluation:
     """Compare a planner with every baseline at equal mean compute. ``print`` it for a table.
 
@@ -199,6 +214,8 @@ def evaluate(
         Mean budgets, in samples of the main policy.
     clustered:
         Intervals draw families of problems, not problems.
+    models:
+        A models file: numbers of weights that it tells count in the place of the logs'.
 
     Raises LogError, ArtefactError for models that the planner was not learned from, and BudgetError.
 
@@ -212,6 +229,7 @@ def evaluate(
     from planner.training_data import TrainingData, read_training_data
 
     decider = load(planner) if isinstance(planner, str | Path) else planner
+    told = _models_file(models) if isinstance(models, str | Path) else models
 
     def read(given: str | Path | SearchLog) -> TrainingData:
         logged = _log(given)
@@ -219,7 +237,7 @@ def evaluate(
         policies = {n: card for n, card in logged.manifest.policies.items() if n in decider.policies}
         prms = {n: card for n, card in logged.manifest.prms.items() if n in decider.prms}
         decider.check([*policies.values(), *prms.values()])
-        return read_training_data(logged, policies, prms)
+        return read_training_data(logged, _known(policies, told), prms)
 
     return compare(
         decider,
@@ -248,6 +266,26 @@ def _grid(given: str | Path | Mapping[str, Any] | Grid, seed: int | None) -> Gri
     if isinstance(given, str | Path):
         return Grid.read(given, replaced)
     raise GridError(f"a grid is a file, a mapping or a Grid, got {given!r}")
+
+
+def _models_file(given: str | Path) -> ModelsFile:
+    from planner.solving import read_models
+
+    return read_models(given)
+
+
+def _known(cards: Mapping[str, ModelCard], models: ModelsGiven) -> Mapping[str, ModelCard]:
+    """Cards with the numbers of weights that a models file tells."""
+    from search.models_file import ModelsFile
+
+    return models.known(cards) if isinstance(models, ModelsFile) else cards
+
+
+def _prices(models: ModelsGiven, policies: Sequence[str], prms: Sequence[str]) -> Mapping[str, Prices]:
+    from search.models_file import ModelsFile
+
+    table = models.price_table(policies, prms) if isinstance(models, ModelsFile) else None
+    return table or {}
 
 
 def _loader(models: ModelsGiven, policies: Sequence[str], prms: Sequence[str], threads: int) -> Loader:

@@ -34,6 +34,7 @@ from planner.labels import Probe
 from planner.stages import ActionSpec, Stage
 from search.cards import ModelCard
 from search.choice import Choice
+from search.drawing import Drawing
 from search.errors import ArtefactError, GridError
 from search.plan import Plan
 from search.prompts import Prompting
@@ -88,6 +89,8 @@ def save(planner: Fitted, path: Path) -> None:
     }
     if planner.promptings:
         body["promptings"] = {name: asdict(prompting) for name, prompting in planner.promptings.items()}
+    if planner.drawings:
+        body["drawings"] = {name: drawing.to_json() for name, drawing in planner.drawings.items()}
     if planner.domain_model is not None:
         model = planner.domain_model
         body["domain_model"] = {
@@ -201,17 +204,21 @@ def _fitted(
     if not isinstance(stages, list) or not 1 <= len(stages) <= _MOST_STAGES:
         raise ArtefactError(f"a planner has 1 to {_MOST_STAGES} stages, got {str(stages)[:40]}")
     return Fitted(
-        tuple(_stage(entry, number, arrays, files) for number, entry in enumerate(stages)),
-        NgramEncoder(arrays["ngrams.idf"], arrays["ngrams.components"]),
-        Frontier(*(arrays[f"frontier.{name}"] for name in ("prices", "accuracy", "tokens", "flops"))),
-        {str(name): _card(card) for name, card in body["policies"].items()},
-        {str(name): _card(card) for name, card in body["prms"].items()},
-        tuple(str(domain) for domain in body["domains"]),
-        float(body["sample_flops"]),
-        dict(body["card"]),
+        stages=tuple(_stage(entry, number, arrays, files) for number, entry in enumerate(stages)),
+        encoder=NgramEncoder(arrays["ngrams.idf"], arrays["ngrams.components"]),
+        frontier=Frontier(
+            *(arrays[f"frontier.{name}"] for name in ("prices", "accuracy", "tokens", "flops"))
+        ),
+        policies={str(name): _card(card) for name, card in body["policies"].items()},
+        prms={str(name): _card(card) for name, card in body["prms"].items()},
+        domains=tuple(str(domain) for domain in body["domains"]),
+        sample_flops=float(body["sample_flops"]),
+        card=dict(body["card"]),
         # planners from before this was told have none: where it matters, their policies' fingerprints differ
-        {str(name): _prompting(value) for name, value in body.get("promptings", {}).items()},
-        None if "domain_model" not in body else _domain_model(body["domain_model"], arrays),
+        promptings={str(name): _prompting(value) for name, value in body.get("promptings", {}).items()},
+        domain_model=None if "domain_model" not in body else _domain_model(body["domain_model"], arrays),
+        # planners from before this was told have none
+        drawings={str(name): Drawing.from_json(value) for name, value in body.get("drawings", {}).items()},
     )
 
 
@@ -220,8 +227,8 @@ def _domain_model(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[np.floa
     if not ((known == np.floor(known)) & (known >= 0) & (known < 2**32)).all():
         raise ArtefactError("known words of a domain model must be whole numbers of 32 bits, got others")
     return DomainModel(
-        tuple(str(domain) for domain in entry["domains"]),
-        int(entry["problems"]),
+        domains=tuple(str(domain) for domain in entry["domains"]),
+        problems=int(entry["problems"]),
         known=known.astype(np.int64),
         limit=float(entry["limit"]),
         **{name: arrays[f"domain.{name}"] for name in _DOMAIN_ARRAYS},
@@ -255,28 +262,28 @@ def _stage(
     if not isinstance(count, int) or not 1 <= count <= _MOST_MODELS:
         raise ArtefactError(f"a stage holds 1 to {_MOST_MODELS} models, got {str(count)[:40]}")
     actions = ActionSpec(
-        _probe(entry["look"]),
-        tuple(
+        probe=_probe(entry["look"]),
+        choices=tuple(
             Choice(str(policy), _name(prm), Plan.parse(str(plan))) for policy, prm, plan in entry["choices"]
         ),
-        int(entry["reference"]),
-        tuple(str(name) for name in entry["policies"]),
-        tuple(ChoiceCost.from_json(cost) for cost in entry["choice_costs"]),
-        None if entry["look_costs"] is None else ChoiceCost.from_json(entry["look_costs"]),
-        None if entry["next_look"] is None else _probe(entry["next_look"]),
-        arrays[f"stage{number}.prices"],
-        arrays[f"stage{number}.advance_cost"],
-        float(entry["mean_length"]),
+        reference=int(entry["reference"]),
+        policies=tuple(str(name) for name in entry["policies"]),
+        choice_costs=tuple(ChoiceCost.from_json(cost) for cost in entry["choice_costs"]),
+        probe_costs=None if entry["look_costs"] is None else ChoiceCost.from_json(entry["look_costs"]),
+        next_probe=None if entry["next_look"] is None else _probe(entry["next_look"]),
+        prices=arrays[f"stage{number}.prices"],
+        advance_cost=arrays[f"stage{number}.advance_cost"],
+        mean_length=float(entry["mean_length"]),
     )
     return Stage(
-        actions,
-        arrays[f"stage{number}.centre"],
-        arrays[f"stage{number}.loadings"],
-        tuple(files[f"stage{number}-model{place}.txt"].decode() for place in range(count)),
-        arrays[f"stage{number}.lowest"],
-        arrays[f"stage{number}.highest"],
-        Calibration(float(entry["calibration"]["slope"]), float(entry["calibration"]["offset"])),
-        Reliability.from_json(entry["reliability"]),
+        actions=actions,
+        centre=arrays[f"stage{number}.centre"],
+        loadings=arrays[f"stage{number}.loadings"],
+        models=tuple(files[f"stage{number}-model{place}.txt"].decode() for place in range(count)),
+        lowest=arrays[f"stage{number}.lowest"],
+        highest=arrays[f"stage{number}.highest"],
+        calibration=Calibration(float(entry["calibration"]["slope"]), float(entry["calibration"]["offset"])),
+        reliability=Reliability.from_json(entry["reliability"]),
     )
 
 
@@ -291,11 +298,11 @@ def _name(value: object) -> str | None:
 def _card(value: Mapping[str, Any]) -> ModelCard:
     per_token = value["flops_per_token"]
     return ModelCard(
-        str(value["name"]),
-        int(value["parameters"]),
-        str(value["fingerprint"]),
-        int(value["context"]),
-        None if per_token is None else float(per_token),
+        name=str(value["name"]),
+        parameters=int(value["parameters"]),
+        fingerprint=str(value["fingerprint"]),
+        context=int(value["context"]),
+        flops_per_token=None if per_token is None else float(per_token),
     )
 
 

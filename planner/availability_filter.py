@@ -38,6 +38,10 @@ class AvailabilityFilter(DecisionFilter):
         """Whether a choice or a probe needs an excluded model."""
         return what.policy in self._policies or (what.prm is not None and what.prm in self._prms)
 
+    def leaves_out(self, policy: str) -> bool:
+        """Whether a policy is excluded."""
+        return policy in self._policies
+
     def leaves(self, planner: Planner) -> bool:
         """Whether a planner has a choice left before anything is seen."""
         return not all(self.excludes(choice) for choice in planner.stages[0].choices)

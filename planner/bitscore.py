@@ -77,12 +77,12 @@ class BitTrees:
                 nodes.append(root)
                 masks.append(_ALL)
         return cls(
-            feature[nodes],
-            threshold[nodes],
-            np.array(masks, np.uint64),
-            np.array(starts, np.int64),
-            np.array(leaves, np.int64),
-            value[outputs],
+            feature=feature[nodes],
+            threshold=threshold[nodes],
+            mask=np.array(masks, np.uint64),
+            starts=np.array(starts, np.int64),
+            leaves=np.array(leaves, np.int64),
+            outputs=value[outputs],
         )
 
     def values(self, row: Floats) -> Floats:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -21,7 +21,7 @@ from search.budget import Budget, Prices
 from search.errors import BudgetError
 from search.result import Spend
 
-__all__ = ["resolve", "rule", "tokens_for"]
+__all__ = ["check_money", "resolve", "rule", "tokens_for"]
 
 #: no cap that a rule sees is larger
 _MOST = 10**18
@@ -95,6 +95,22 @@ def resolve(
     if least_price > 0.0 and budget.price_unit == "flops" and (price is not None or not budget.has_aim):
         price = max(least_price, price or 0.0, float(planner.frontier.prices[0]))
     return replace(budget, tokens=tokens, flops=flops, seconds=seconds, usd=usd, samples=None, price=price)
+
+
+def check_money(
+    budget: Budget, prices: Mapping[str, Prices] | Prices | None, models: Iterable[str] = ()
+) -> None:
+    """Raises BudgetError for a budget in money where the price of one of these policies is not known."""
+    if budget.usd is None:
+        return
+    if prices is None:
+        raise BudgetError(f"a budget in money needs prices, got usd={budget.usd:g} without")
+    if isinstance(prices, Mapping):
+        unknown = [name for name in models if name not in prices]
+        if unknown:
+            raise BudgetError(
+                f"a budget in money needs the prices of every policy, got none for {', '.join(unknown)}"
+            )
 
 
 def tokens_for(usd: float, prices: Mapping[str, Prices] | Prices) -> int | None:

@@ -33,7 +33,7 @@ _Z90 = 1.2815515655446004
 _RUNS = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceCost:
     """One choice's cost, as numbers.
 
@@ -79,7 +79,7 @@ class ChoiceCost:
         return cls(policy=int(value["policy"]), **numbers)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostTable:
     """Costs of C choices as arrays (C,), what does not depend on a request worked out beforehand."""
 
@@ -104,16 +104,16 @@ def cost_table(table: Sequence[ChoiceCost]) -> CostTable:
     rate, prm_rate = column("policy_rate"), column("prm_rate")
     flops, prm_flops = column("policy_flops"), column("prm_flops")
     return CostTable(
-        np.array([cost.policy for cost in table], np.int64),
-        rate + prm_rate,
-        rate * flops + prm_rate * prm_flops,
-        column("policy_prompt"),
-        column("policy_prompt_slope"),
-        column("prm_prompt"),
-        column("prm_prompt_slope"),
-        flops,
-        prm_flops,
-        column("stretch"),
+        policy=np.array([cost.policy for cost in table], np.int64),
+        rate=rate + prm_rate,
+        flops_rate=rate * flops + prm_rate * prm_flops,
+        prompt=column("policy_prompt"),
+        prompt_slope=column("policy_prompt_slope"),
+        prm_prompt=column("prm_prompt"),
+        prm_prompt_slope=column("prm_prompt_slope"),
+        flops=flops,
+        prm_flops=prm_flops,
+        stretch=column("stretch"),
     )
 
 
@@ -126,10 +126,10 @@ def costs(table: CostTable, lengths: Floats, characters: Floats) -> Costs:
     varying, varying_flops = length * table.rate, length * table.flops_rate
     fixed, fixed_flops = fixed_policy + fixed_prm, fixed_policy * table.flops + fixed_prm * table.prm_flops
     return Costs(
-        fixed + varying,
-        fixed_flops + varying_flops,
-        fixed + varying * table.stretch,
-        fixed_flops + varying_flops * table.stretch,
+        tokens=fixed + varying,
+        flops=fixed_flops + varying_flops,
+        tokens_p90=fixed + varying * table.stretch,
+        flops_p90=fixed_flops + varying_flops * table.stretch,
     )
 
 
@@ -180,16 +180,18 @@ def fit_costs(
         flops = data.policies[choice.policy].flops(1.0)
         out.append(
             ChoiceCost(
-                names.index(choice.policy),
-                policy_rate,
-                prm_rate,
-                *prompt,
-                *prm_prompt,
-                flops,
-                prm_flops,
-                within,
-                errors[choice.policy],
-                effective,
+                policy=names.index(choice.policy),
+                policy_rate=policy_rate,
+                prm_rate=prm_rate,
+                policy_prompt=prompt[0],
+                policy_prompt_slope=prompt[1],
+                prm_prompt=prm_prompt[0],
+                prm_prompt_slope=prm_prompt[1],
+                policy_flops=flops,
+                prm_flops=prm_flops,
+                spread=within,
+                error=errors[choice.policy],
+                effective=effective,
             )
         )
     return tuple(out)
@@ -231,16 +233,18 @@ def probe_cost(
         prm_flops = data.prms[probe.prm].flops(1.0)
     within = float(pool.tokens[rows].std(axis=1).mean()) / max(mean, 1.0)
     return ChoiceCost(
-        list(data.pools).index(probe.policy),
-        float(fresh),
-        prm_rate,
-        *prompt,
-        *prm_prompt,
-        data.policies[probe.policy].flops(1.0),
-        prm_flops,
-        within,
-        errors[probe.policy],
-        float(max(fresh, 1)),
+        policy=list(data.pools).index(probe.policy),
+        policy_rate=float(fresh),
+        prm_rate=prm_rate,
+        policy_prompt=prompt[0],
+        policy_prompt_slope=prompt[1],
+        prm_prompt=prm_prompt[0],
+        prm_prompt_slope=prm_prompt[1],
+        policy_flops=data.policies[probe.policy].flops(1.0),
+        prm_flops=prm_flops,
+        spread=within,
+        error=errors[probe.policy],
+        effective=float(max(fresh, 1)),
     )
 
 

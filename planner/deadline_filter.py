@@ -56,7 +56,7 @@ class DeadlineFilter(DecisionFilter):
         menu = replace(menu, costs=replace(menu.costs, tokens_p90=_excluded(menu.costs.tokens_p90, slow)))
         probe, after = stage.actions.next_probe, menu.probe
         if probe is not None and after is not None:
-            work = Work(probe.policy, probe.prm, max(1, probe.samples - drawn), False)
+            work = Work(policy=probe.policy, prm=probe.prm, n=max(1, probe.samples - drawn), is_tree=False)
             found = self._latency.predict(work, float(after.tokens[0, 0]), load)
             if found is None or found.p90 > left:
                 late = np.array([True])

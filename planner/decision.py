@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
     """What options cost beyond what has been paid, (rows, options): means and 90% quantiles."""
 
@@ -29,11 +29,18 @@ class Costs:
 
     def parted(self, at: int) -> tuple[Costs, Costs]:
         """Those of the options before column ``at``, and of the others."""
-        parts = (self.tokens, self.flops, self.tokens_p90, self.flops_p90)
-        return Costs(*(part[:, :at] for part in parts)), Costs(*(part[:, at:] for part in parts))
+        return self._of(slice(at)), self._of(slice(at, None))
+
+    def _of(self, options: slice) -> Costs:
+        return Costs(
+            tokens=self.tokens[:, options],
+            flops=self.flops[:, options],
+            tokens_p90=self.tokens_p90[:, options],
+            flops_p90=self.flops_p90[:, options],
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Menu:
     """What there is to decide between.
 
@@ -58,7 +65,7 @@ class Menu:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """An objective in the terms of the rule.
+    """A budget in the terms of the rule.
 
     ``price`` per FLOP or per token (``unit``), ``tokens_per_flop`` converts between them where a probe
     is priced; caps are what is left of them; ``target`` is an accuracy or None.

@@ -94,7 +94,7 @@ class Drawn:
         return f"drawn: {self.candidate.answer}, {self.missing} missing ({self.spend.tokens} tokens so far)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grown:
     """A tree has a new beam: ``text`` was added after the beam ``parent`` (a root where that is unknown).
 

@@ -14,6 +14,7 @@ from planner.frontier import Frontier
 from planner.matrix import feature_names
 from planner.stages import Stage
 from search.cards import ModelCard
+from search.drawing import Drawing
 from search.errors import ArtefactError
 from search.prompts import Prompting
 
@@ -45,6 +46,8 @@ class Fitted:
     domain_model:
         Tells its questions from others, and its domains from each other. Planners from before there was one
         have None.
+    drawings:
+        Policy -> how its solutions were drawn, where the log said so.
 
     Raises ArtefactError where they do not fit together.
     """
@@ -59,6 +62,7 @@ class Fitted:
     card: Mapping[str, Any] = field(default_factory=dict)
     promptings: Mapping[str, Prompting] = field(default_factory=dict)
     domain_model: DomainModel | None = None
+    drawings: Mapping[str, Drawing] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.stages or self.stages[0].probe.samples:
@@ -69,6 +73,11 @@ class Fitted:
             raise ArtefactError(
                 f"a prompting is of a policy that has a card ({', '.join(self.policies)}), "
                 f"got {', '.join(sorted(self.promptings.keys() - self.policies.keys()))}"
+            )
+        if not self.drawings.keys() <= self.policies.keys():
+            raise ArtefactError(
+                f"a drawing is of a policy that has a card ({', '.join(self.policies)}), "
+                f"got {', '.join(sorted(self.drawings.keys() - self.policies.keys()))}"
             )
         if self.domain_model is not None and self.domain_model.domains != self.domains:
             raise ArtefactError(

@@ -64,7 +64,7 @@ class Work:
         """A choice's, of which so many samples are there already."""
         plan = choice.plan
         n = plan.n if plan.must_run else max(1, plan.n - drawn)
-        return cls(choice.policy, choice.prm, n, plan.must_run)
+        return cls(policy=choice.policy, prm=choice.prm, n=n, is_tree=plan.must_run)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def open_choices(data: TrainingData, probe: Probe) -> tuple[Choice, ...]:
     return tuple(sorted(known, key=str))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
     """What is known at one probe. N rows, C choices, F features.
 
@@ -188,17 +188,17 @@ class Matrices:
         }
         flat = (problems * draws.probes, len(choices))
         return Matrix(
-            probe,
-            choices,
-            problem,
-            features,
-            self._characters[problem],
-            values.reshape(flat),
-            np.stack([t for t, _ in spent], axis=-1).reshape(flat),
-            np.stack([f for _, f in spent], axis=-1).reshape(flat),
-            tokens.ravel(),
-            flops.ravel(),
-            draws.probes,
+            probe=probe,
+            choices=choices,
+            problem=problem,
+            features=features,
+            characters=self._characters[problem],
+            values=values.reshape(flat),
+            tokens=np.stack([t for t, _ in spent], axis=-1).reshape(flat),
+            flops=np.stack([f for _, f in spent], axis=-1).reshape(flat),
+            paid_tokens=tokens.ravel(),
+            paid_flops=flops.ravel(),
+            probes=draws.probes,
         )
 
     def _values_at(self, choices: Sequence[Choice], probe: Probe) -> list[Floats]:
@@ -249,11 +249,11 @@ class Matrices:
         summary = rows(pool.prms[probe.prm].summary) if probe.prm else None
         return ProbeSamples(
             # an online probe does not know what a record judged
-            np.maximum(rows(pool.codes).astype(np.int64), -1),
-            rows(pool.tokens),
-            rows(pool.steps),
-            rows(pool.mean_logprob),
-            rows(pool.min_logprob),
-            rows(pool.truncated),
-            summary,
+            codes=np.maximum(rows(pool.codes).astype(np.int64), -1),
+            tokens=rows(pool.tokens),
+            steps=rows(pool.steps),
+            mean_logprob=rows(pool.mean_logprob),
+            min_logprob=rows(pool.min_logprob),
+            truncated=rows(pool.truncated),
+            summary=summary,
         )

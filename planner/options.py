@@ -14,7 +14,7 @@ from search.choice import Choice
 __all__ = ["Option", "Voting", "appraised", "options", "voting"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     """A choice with its expected accuracy (calibrated) and cost, means and 90% quantiles."""
 
@@ -42,12 +42,12 @@ def options(planner: Planner, question: str) -> tuple[Option, ...]:
     accuracy, costs = stage.accuracy(menu)[0], menu.costs
     found = [
         Option(
-            choice,
-            float(accuracy[i]),
-            float(costs.tokens[0, i]),
-            float(costs.flops[0, i]),
-            float(costs.tokens_p90[0, i]),
-            float(costs.flops_p90[0, i]),
+            choice=choice,
+            accuracy=float(accuracy[i]),
+            tokens=float(costs.tokens[0, i]),
+            flops=float(costs.flops[0, i]),
+            tokens_p90=float(costs.tokens_p90[0, i]),
+            flops_p90=float(costs.flops_p90[0, i]),
         )
         for i, choice in enumerate(stage.choices)
     ]
@@ -62,20 +62,29 @@ def appraised(planner: Planner, question: str, choice: Choice) -> Recommendation
     for option in options(planner, question):
         if option.choice == choice:
             return Recommendation(
-                choice,
-                None,
-                option.accuracy,
-                planner.stages[0].reliability.interval(option.accuracy),
-                option.tokens,
-                option.flops,
-                option.tokens_p90,
-                option.flops_p90,
-                None,
+                choice=choice,
+                probe=None,
+                accuracy=option.accuracy,
+                interval=planner.stages[0].reliability.interval(option.accuracy),
+                tokens=option.tokens,
+                flops=option.flops,
+                tokens_p90=option.tokens_p90,
+                flops_p90=option.flops_p90,
+                runner_up=None,
             )
     unknown = float("nan")
     warning = "the planner was not learned from this choice: what it is worth and costs is unknown"
     return Recommendation(
-        choice, None, unknown, (0.0, 1.0), unknown, unknown, unknown, unknown, None, (warning,)
+        choice=choice,
+        probe=None,
+        accuracy=unknown,
+        interval=(0.0, 1.0),
+        tokens=unknown,
+        flops=unknown,
+        tokens_p90=unknown,
+        flops_p90=unknown,
+        runner_up=None,
+        warnings=(warning,),
     )
 
 

@@ -99,10 +99,10 @@ def _record(
                 "greedy_tokens": pool.greedy_tokens[rows],
             }
         draws[policy, prm] = Recorded(
-            group,
-            right,
-            pool.tokens[rows[:, None], places].astype(np.float64),
-            scores,
+            group=group,
+            right=right,
+            tokens=pool.tokens[rows[:, None], places].astype(np.float64),
+            scores=scores,
             prior=0 if held is None else min(held.shape[2], places.shape[1]),
             **greedy,  # type: ignore[arg-type]
         )

@@ -122,7 +122,7 @@ class Planner(Fitted):
             What the question belongs to. None: the planner says it (``planner.domains``), and for a question
             that is foreign to it the advice is one greedy answer, with the reason as a warning.
         prices:
-            Needed for a budget in money.
+            Needed for a budget in money; default: those that the planner was loaded with.
         abstain_below:
             Advise to abstain where no affordable plan is expected to be right this often.
 
@@ -137,6 +137,8 @@ class Planner(Fitted):
         assigned = assign(self, question, domain or self.default_domain)
         if not assigned.planned:
             return self.plain_advice(question, assigned.reason)
+        if asked.usd is not None and prices is None:
+            prices = self.default_prices
         return self.decide(
             question, budget=asked, prices=prices, domain=assigned.domain, abstain_below=abstain_below
         )
@@ -249,12 +251,15 @@ class Planner(Fitted):
         domain: str | None = None,
         prices: Mapping[str, Prices] | Prices | None = None,
         threads: int = 1,
+        allow_foreign: bool = False,
     ) -> Planner:
         """The same planner, which solves with these models; see ``planner.load``."""
         from planner.solving import Solver
 
         bound = Planner(*(getattr(self, field.name) for field in fields(Fitted)))
-        solver = Solver(bound, models, domain=domain, prices=prices, threads=threads)
+        solver = Solver(
+            bound, models, domain=domain, prices=prices, threads=threads, allow_foreign=allow_foreign
+        )
         object.__setattr__(bound, "_solver", solver)  # a planner's numbers are frozen
         return bound
 
@@ -274,6 +279,12 @@ class Planner(Fitted):
         """The domain of questions that name none; None: the planner says it."""
         found: Solver | None = getattr(self, "_solver", None)
         return None if found is None else found.domain
+
+    @property
+    def default_prices(self) -> Mapping[str, Prices] | Prices | None:
+        """The prices that the planner was loaded with, or those of its models file; None without."""
+        found: Solver | None = getattr(self, "_solver", None)
+        return None if found is None else found.prices
 
     def solve(
         self,

@@ -73,6 +73,19 @@ def register(member: M | None = None, *, name: str = "") -> M | Callable[[M], M]
     A decorator, with or without a name: ``@register`` or ``@register(name="trio")``. A name that is taken
     stands for the new member from then on. Raises PluginError for a class of no known kind, or one without a
     name. Returns the class.
+
+    >>> from dataclasses import dataclass
+    >>> import planner
+    >>> from search.strategies.sampling import SamplingStrategy
+    >>> @register
+    ... @dataclass(frozen=True)
+    ... class Trio(SamplingStrategy):
+    ...     name = "trio"
+    ...     caption = "the most frequent answer of three samples"
+    ...     n: int = 3
+    >>> print(planner.Plan.parse("trio"))
+    trio(n=3)
+    >>> unregister("trio")
     """
     if member is None:
         return lambda later: _registered(later, name)

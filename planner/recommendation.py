@@ -24,9 +24,9 @@ class Reason:
     effect: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerUp:
-    """The next best choice under the same objective."""
+    """The next best choice under the same budget."""
 
     choice: Choice
     accuracy: float
@@ -34,7 +34,7 @@ class RunnerUp:
     flops: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
     """A decision before or after a probe.
 

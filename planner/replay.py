@@ -62,7 +62,7 @@ def follow(matrix: Matrix, chosen: Sequence[Ints], after: ReplayOutcome | None) 
     return ReplayOutcome(*out)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
     """What a planner's decisions met, (P, J), and what the decisions were.
 
@@ -109,7 +109,14 @@ def replay(
         at = np.minimum(options, len(table.choices) - 1)
         expected.append(np.take_along_axis(stage.accuracy(menu), at, axis=1))
         actual.append(np.take_along_axis(table.values, at, axis=1))
-    return Replay(after, tuple(tables), tuple(made), tuple(expected), tuple(actual), tuple(reached))
+    return Replay(
+        met=after,
+        matrices=tuple(tables),
+        made=tuple(made),
+        expected=tuple(expected),
+        actual=tuple(actual),
+        reached=tuple(reached),
+    )
 
 
 def _row_by_row(menu: Menu, table: Matrix, rules: Sequence[Rule]) -> Ints:

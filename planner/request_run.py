@@ -88,10 +88,12 @@ class RequestRun:
 
     @property
     def usd(self) -> float | None:
-        """Money spent; None without prices."""
+        """Money spent; None where a price is not known."""
         if self._prices is None:
             return None
-        return 0.0 if self._ledger is None else self._ledger.usd
+        if self._ledger is None:
+            return 0.0
+        return self._ledger.usd if self._ledger.knows_usd else None
 
     @property
     def seconds_left(self) -> float:

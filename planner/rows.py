@@ -104,7 +104,9 @@ def complete_problems(
         raise TooLittleDataError(
             "a planner learns from problems with complete pools, got none that is complete"
         )
-    return Complete(complete.sort("problem_id"), draws, fewest, len(problems) - len(complete))
+    return Complete(
+        problems=complete.sort("problem_id"), draws=draws, runs=fewest, left_out=len(problems) - len(complete)
+    )
 
 
 def parts(complete: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
@@ -199,7 +201,12 @@ def numbered(
         for at, row in zip(asked, problems[asked].iter_rows(named=True), strict=True):
             meta = json.loads(row["meta"] or "{}")
             problem = Problem(
-                row["problem_id"], row["family"], row["domain"], row["question"], row["answer"], meta
+                problem_id=row["problem_id"],
+                family=row["family"],
+                domain=row["domain"],
+                question=row["question"],
+                answer=row["answer"],
+                meta=meta,
             )
             start, stop = begins[at], begins[at + 1]
             codes[start:stop] = group(problem, domain(row["domain"]), texts[start:stop])

@@ -7,40 +7,46 @@ from dataclasses import replace
 
 from planner.fitted import Fitted
 from planner.planner import Planner
+from search.drawing import Drawing
 from search.engines.prompted import PromptedEngine
 from search.engines.protocol import Engine
-from search.grid import Grid
 from search.loader import Loader
 from search.prompts import Prompting
 from search.strategies.protocol import Setting
 
-__all__ = ["asked", "plainly", "settings_of"]
+__all__ = ["asked", "drawing_of", "plainly", "settings_of"]
 
 
 def settings_of(planner: Planner, loader: Loader) -> dict[tuple[str, str | None], Setting]:
     """A setting for every pair that the planner may choose or probe with. Loads the models.
 
     Policies are asked as they were when the planner was learned (``Fitted.prompting``): ``loader`` gives
-    them as they are. Sampling and limits are the policy's own defaults (a models file, its
-    ``generation_config.json``), else those of ``Setting``, which are the default grid's too. Raises
-    CheckpointError for a model that the loader does not know.
+    them as they are. They are drawn as a models file says, else as they were for the log
+    (``Fitted.drawings``), else as the model's ``generation_config.json`` says. Raises CheckpointError for a
+    model that the loader does not know.
     """
     pairs = {(choice.policy, choice.prm) for stage in planner.stages for choice in stage.choices}
     pairs |= {(stage.probe.policy, stage.probe.prm) for stage in planner.stages}
-    names = sorted({policy for policy, _ in pairs})
-    engines = {policy: asked(planner, loader.engine(policy)) for policy in names}
-    defaults = {policy: loader.generation_defaults(policy) for policy in names}
-    grid = Grid.of({"pair": [{"policy": policy} for policy in names]})
+    engines = {policy: asked(planner, loader.engine(policy)) for policy in sorted({one for one, _ in pairs})}
+    drawings = {policy: drawing_of(planner, loader, policy) for policy in engines}
     return {
         (policy, prm): Setting(
             engines[policy],
             None if prm is None else loader.reward(prm),
-            sampling=grid.sampling_of(defaults[policy]),
-            limits=grid.limits_of([defaults[policy]]),
+            drawings[policy].sampling,
+            drawings[policy].limits,
             delimiter=planner.prompting(policy).delimiter,
         )
         for policy, prm in sorted(pairs, key=str)
     }
+
+
+def drawing_of(planner: Fitted, loader: Loader, policy: str) -> Drawing:
+    """How a policy's solutions are drawn for a planner."""
+    chosen, drawn = loader.chosen_sampling(policy), planner.drawings.get(policy)
+    if drawn is not None:
+        return Drawing.of(chosen, drawn=drawn)
+    return Drawing.of(chosen, loader.generation_defaults(policy))
 
 
 def plainly(settings: Mapping[tuple[str, str | None], Setting]) -> dict[tuple[str, str | None], Setting]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from planner.availability_filter import AvailabilityFilter
-from planner.budgeting import resolve
+from planner.budgeting import check_money, resolve
 from planner.events import Listener
 from planner.executor import Settings, Solution, solve
 from planner.latency import Latency
@@ -17,14 +16,16 @@ from planner.planner import Planner
 from planner.settings import settings_of
 from planner.stopping import EarlyStopping
 from search.budget import Budget, Prices
-from search.errors import ArtefactError, BudgetError, CheckpointError
+from search.errors import ArtefactError, CheckpointError, ModelsError
 from search.loader import FolderLoader, Loader
+from search.models_file import ModelsFile
 from search.problem import Problem, checked_question
 
-__all__ = ["ModelsGiven", "Solver", "loader_for"]
+__all__ = ["ModelsGiven", "Solver", "check_names", "loader_for", "read_models"]
 
-#: where models come from: a loader, a mapping name -> folder, a models file, or None for the shipped ones
-ModelsGiven = Loader | Mapping[str, str | Path] | str | Path | None
+#: where models come from: a loader, a mapping name -> folder, a models file (its path, or what was read of
+#: it), or None for the shipped ones
+ModelsGiven = Loader | Mapping[str, str | Path] | ModelsFile | str | Path | None
 
 
 class Solver:
@@ -37,9 +38,11 @@ class Solver:
     domain:
         Of questions that name none; None: the planner says it.
     prices:
-        Of requests that name none.
+        Of requests that name none; None: those of a models file.
     threads:
         Torch threads of models in this process.
+    allow_foreign:
+        Solve with models that the planner was not learned from too.
     """
 
     def __init__(
@@ -50,12 +53,14 @@ class Solver:
         domain: str | None = None,
         prices: Mapping[str, Prices] | Prices | None = None,
         threads: int = 1,
+        allow_foreign: bool = False,
     ) -> None:
         self.domain = domain
         self._planner = planner
         self._models = models
         self._prices = prices
         self._threads = threads
+        self._allow_foreign = allow_foreign
         self._latency = Latency()
         self._running = 0
         self._loader: Loader | None = None
@@ -76,9 +81,8 @@ class Solver:
         listener: Listener | None = None,
     ) -> Solution:
         """Answer a question; see ``Planner.solve``."""
-        prices = self._prices if prices is None else prices
-        if budget.usd is not None and prices is None:
-            raise BudgetError(f"a budget in money needs prices, got usd={budget.usd:g} without")
+        prices = self.prices if prices is None else prices
+        check_money(budget, prices, [name for name in self._planner.policies if name not in without])
         availability = _without(self._planner, without)
         settings = await self.settings()
         loop = asyncio.get_running_loop()
@@ -98,6 +102,7 @@ class Solver:
                 domain=domain or self.domain,
                 seed=seed,
                 abstain_below=abstain_below,
+                allow_foreign=self._allow_foreign,
                 prices=prices,
                 latency=self._latency,
                 load=lambda: self._running,
@@ -110,6 +115,15 @@ class Solver:
         if resolved.seconds is not None and found.spend.seconds >= resolved.seconds:
             self._latency.overran(loop.time() - began - resolved.seconds)
         return found
+
+    @property
+    def prices(self) -> Mapping[str, Prices] | Prices | None:
+        """Of requests that name none: as given, or those of the models file. Raises ModelsError."""
+        if self._prices is None and isinstance(self._models, ModelsFile | str | Path):
+            self._models = read_models(self._models)
+            check_names(self._models, self._planner.policies, self._planner.prms)
+            self._prices = self._models.price_table([*self._planner.policies], [*self._planner.prms])
+        return self._prices
 
     async def settings(self) -> Settings:
         """What runs every policy x PRM pair of the planner; opens the models when first asked."""
@@ -153,16 +167,18 @@ def loader_for(
     ----------
     models:
         A loader; a mapping from names to folders (or to names of shipped models); a models file
-        (``models.toml``); None for the shipped models of these names.
+        (``models.toml``, or a ``ModelsFile``); None for the shipped models of these names.
     threads:
         Torch threads of models in this process.
 
-    Raises CheckpointError for a model that is not there.
+    Raises CheckpointError for a model that is not there, ModelsError for a file that lacks one.
     """
     if isinstance(models, Loader):
         return models
-    if isinstance(models, str | Path):
-        return _from_file(Path(models), policies, prms, threads)
+    if isinstance(models, ModelsFile | str | Path):
+        known = read_models(models)
+        check_names(known, policies, prms)
+        return known.loader(list(policies), list(prms), find=find_model, threads=threads)
     if not isinstance(models, Mapping | None):
         raise CheckpointError(
             f"models= is a file, a mapping from names to folders or a loader, got {models!r}"
@@ -174,7 +190,12 @@ def loader_for(
 
     def folder(name: str) -> Path:
         if name in given:
-            return find_model(given[name])
+            found = find_model(given[name])
+            if found.resolve().name != name:  # its card, and so every fingerprint, goes by the folder's name
+                raise CheckpointError(
+                    f"a model lies in a folder of its name, got {str(given[name])!r} for {name!r}"
+                )
+            return found
         try:
             return find_model(name)
         except CheckpointError as error:
@@ -187,17 +208,27 @@ def loader_for(
     )
 
 
-def _from_file(path: Path, policies: Collection[str], prms: Collection[str], threads: int) -> Loader:
-    """The loader that a models file describes."""
-    if not path.is_file():
+def read_models(given: ModelsFile | str | Path) -> ModelsFile:
+    """The models of a file. Raises CheckpointError where there is none, ModelsError for its faults."""
+    if isinstance(given, ModelsFile):
+        return given
+    if not Path(given).is_file():
         raise CheckpointError(
-            f"models= is a file, a mapping from names to folders or a loader, got {str(path)!r}"
+            f"models= is a file, a mapping from names to folders or a loader, got {str(given)!r}"
         )
-    try:
-        models_file = importlib.import_module("search.models_file")
-    except ModuleNotFoundError as error:
-        raise CheckpointError(f"this version reads no models files, got {str(path)!r}") from error
-    found: Loader = models_file.ModelsFile.read(path).loader(
-        list(policies), list(prms), find=find_model, threads=threads
-    )
-    return found
+    return ModelsFile.read(given)
+
+
+def check_names(models: ModelsFile, policies: Collection[str], prms: Collection[str]) -> None:
+    """Raises ModelsError, a line each, for policies and PRMs that a models file lacks."""
+    faults = []
+    for kind, entries, names in (("policy", models.policy, policies), ("prm", models.prm, prms)):
+        there = [entry.name for entry in entries]
+        known = ", ".join(there) or "none"
+        faults += [
+            f"a models file must have every {kind} that is asked, got no {name!r} among {known}"
+            for name in names
+            if name not in there
+        ]
+    if faults:
+        raise ModelsError("", faults)

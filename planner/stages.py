@@ -27,7 +27,7 @@ __all__ = ["ActionSpec", "Stage"]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ActionSpec:
     """What a decision at a probe is between, and what it costs: all of a stage but its predictions.
 
@@ -94,7 +94,7 @@ class ActionSpec:
         )
         object.__setattr__(self, "allows", np.array([following.allows(c) for c in self.choices]))
 
-    def menu(self, level: Floats, columns: Floats, lengths: Floats, characters: Floats) -> Menu:
+    def menu(self, *, level: Floats, columns: Floats, lengths: Floats, characters: Floats) -> Menu:
         """The menu from predictions, wherever they come from.
 
         ``level`` (rows,) of the reference, ``columns`` (rows, C + J), ``lengths`` (rows, policies) in tokens,
@@ -105,19 +105,19 @@ class ActionSpec:
         paid, probe = costs(self._table, lengths, characters).parted(count)
         probing = 0 if self.probe_costs is None else self.probe_costs.policy
         return Menu(
-            columns[:, :count] - columns[:, self.reference, None],
-            level,
-            paid,
-            self.prices,
-            columns[:, count:] - columns[:, self.reference, None],
-            self.advance_cost * (lengths[:, probing, None] / self.mean_length),
-            None if self.probe_costs is None else probe,
-            self._keeps,
-            self.allows,
+            advantage=columns[:, :count] - columns[:, self.reference, None],
+            level=level,
+            costs=paid,
+            prices=self.prices,
+            advance_net=columns[:, count:] - columns[:, self.reference, None],
+            advance_cost=self.advance_cost * (lengths[:, probing, None] / self.mean_length),
+            probe=None if self.probe_costs is None else probe,
+            keeps=self._keeps,
+            allows=self.allows,
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Stage:
     """A fitted stage.
 
@@ -190,7 +190,7 @@ class Stage:
         if len(columns) < len(out):
             columns = np.repeat(columns, len(out), axis=0)
         lengths = np.exp(_within(out[:, 1 + rank :], 0.0, 14.0))
-        return self.actions.menu(level, columns, lengths, characters)
+        return self.actions.menu(level=level, columns=columns, lengths=lengths, characters=characters)
 
     def accuracy(self, menu: Menu) -> Floats:
         """(rows, C) calibrated accuracy of every choice."""

@@ -69,7 +69,7 @@ def chance_of_change(first: float, second: float, missing: int) -> float:
         return 0.0
     a, b = second + 1.0, first + 1.0
     chosen = range(max(need, 0), missing + 1)
-    return min(1.0, sum(exp(_log_beta_binomial(k, missing, a, b)) for k in chosen))
+    return min(1.0, sum(exp(_log_beta_binomial(k=k, n=missing, a=a, b=b)) for k in chosen))
 
 
 def _leaders(weights: Sequence[float]) -> tuple[float, float]:
@@ -77,7 +77,7 @@ def _leaders(weights: Sequence[float]) -> tuple[float, float]:
     return ranked[0], ranked[1] if len(ranked) > 1 else 0.0
 
 
-def _log_beta_binomial(k: int, n: int, a: float, b: float) -> float:
+def _log_beta_binomial(*, k: int, n: int, a: float, b: float) -> float:
     return (
         lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
         + _log_beta(k + a, n - k + b) - _log_beta(a, b)

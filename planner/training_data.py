@@ -116,7 +116,7 @@ class TreeRuns:
     scores: NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingData:
     """Everything a planner learns from. P problems."""
 
@@ -207,17 +207,17 @@ def read_training_data(
     trees = {choice: _tree(arrays, choice) for choice in sorted(complete.runs, key=str)}
     known = tuple(_logged(tables, pools, trees) if choices is None else choices)
     data = TrainingData(
-        tuple(complete.problems["problem_id"]),
-        tuple(complete.problems["family"]),
-        tuple(complete.problems["domain"]),
-        tuple(complete.problems["question"]),
-        arrays.ragged(False, "right"),
-        pools,
-        trees,
-        tuple(sorted(set(known), key=str)),
-        {name: policies[name] for name in pools},
-        {name: prms[name] for name in sorted(_prms(pools, trees))},
-        complete.left_out,
+        problem_ids=tuple(complete.problems["problem_id"]),
+        families=tuple(complete.problems["family"]),
+        domains=tuple(complete.problems["domain"]),
+        questions=tuple(complete.problems["question"]),
+        right=arrays.ragged(False, "right"),
+        pools=pools,
+        trees=trees,
+        choices=tuple(sorted(set(known), key=str)),
+        policies={name: policies[name] for name in pools},
+        prms={name: prms[name] for name in sorted(_prms(pools, trees))},
+        left_out=complete.left_out,
     )
     for choice in known:
         data.require(choice)
@@ -239,17 +239,31 @@ def _take(
     arrays.add(right, "right")
     drawn = drawn.join(numbers, on=["at", "answer"], how="left").drop("answer")
     for name, draws in complete.draws.items():
-        _take_samples(arrays, begin, name, drawn.filter(pl.col("policy") == name), draws, len(part))
+        _take_samples(
+            arrays=arrays,
+            begin=begin,
+            name=name,
+            rows=drawn.filter(pl.col("policy") == name),
+            draws=draws,
+            problems=len(part),
+        )
     for choice, count in complete.runs.items():
         same = (pl.col("policy") == choice.policy) & (pl.col("prm") == choice.prm)
         _take_runs(arrays, begin, choice, ran.filter(same, plan=str(choice.plan)), numbers, count)
     del drawn, ran
     for (policy, prm), rows in rows_of(part, scores, *_SCORES).group_by("policy", "prm"):
-        _take_scores(arrays, begin, str(policy), str(prm), rows, complete.draws[str(policy)])
+        _take_scores(
+            arrays=arrays,
+            begin=begin,
+            policy=str(policy),
+            prm=str(prm),
+            rows=rows,
+            draws=complete.draws[str(policy)],
+        )
 
 
 def _take_samples(
-    arrays: Arrays, begin: int, name: str, rows: pl.DataFrame, draws: int, problems: int
+    *, arrays: Arrays, begin: int, name: str, rows: pl.DataFrame, draws: int, problems: int
 ) -> None:
     places = first_draws(rows, draws)
 
@@ -270,7 +284,9 @@ def _take_samples(
         arrays.put(begin, _filled(greedy["tokens"]).astype(np.float64), name, "greedy_tokens")
 
 
-def _take_scores(arrays: Arrays, begin: int, policy: str, prm: str, rows: pl.DataFrame, draws: int) -> None:
+def _take_scores(
+    *, arrays: Arrays, begin: int, policy: str, prm: str, rows: pl.DataFrame, draws: int
+) -> None:
     places = first_draws(rows, draws)
     tokens = _filled(rows["prm_tokens"])[places].reshape(-1, draws).astype(np.int32)
     prompts = _filled(rows["prompt_tokens"])[places[::draws]].astype(np.float64)

@@ -112,7 +112,7 @@ def _tree(block: str, number: int, features: int) -> _Tree:
     inner = leaves - 1
     leaf_value = _floats(fields, "leaf_value", leaves)
     if not inner:
-        return _Tree([0], [0.0], [0], [0], leaf_value, 0)
+        return _Tree(feature=[0], threshold=[0.0], left=[0], right=[0], value=leaf_value, depth=0)
     feature = _wholes(fields, "split_feature", inner, 0, features - 1)
     threshold = _floats(fields, "threshold", inner)
     decisions = set(_wholes(fields, "decision_type", inner, 0, 255))
@@ -133,12 +133,12 @@ def _tree(block: str, number: int, features: int) -> _Tree:
                 depth[child] = depth[node] + 1
     itself = list(range(inner, inner + leaves))
     return _Tree(
-        feature + [0] * leaves,
-        threshold + [0.0] * leaves,
-        [child if child >= 0 else inner + ~child for child in left] + itself,
-        [child if child >= 0 else inner + ~child for child in right] + itself,
-        internal + leaf_value,
-        max(depth),
+        feature=feature + [0] * leaves,
+        threshold=threshold + [0.0] * leaves,
+        left=[child if child >= 0 else inner + ~child for child in left] + itself,
+        right=[child if child >= 0 else inner + ~child for child in right] + itself,
+        value=internal + leaf_value,
+        depth=max(depth),
     )
 
 

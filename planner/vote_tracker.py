@@ -85,7 +85,9 @@ class VoteTracker(Observer):
         self._candidates[draw] = candidate
         votes = await self._votes()
         if self._listener is not None and is_news:
-            self._listener(Drawn(draw, candidate, votes, missing, self._spend()))
+            self._listener(
+                Drawn(draw=draw, candidate=candidate, votes=votes, missing=missing, spend=self._spend())
+            )
         if self._early_stopping is None or self._end_reason is not None:
             return False
         weights = [v.weight if self._vote == "weighted" else float(v.count) for v in votes]
@@ -115,20 +117,26 @@ class VoteTracker(Observer):
         answer = None
         if event.finish_reason:
             answer = self._domain.read(self._problem, text)
-            finished = Candidate(text, answer, rewards, (event.tokens,), event.finish_reason)
+            finished = Candidate(
+                text=text,
+                answer=answer,
+                step_rewards=rewards,
+                step_tokens=(event.tokens,),
+                finish_reason=event.finish_reason,
+            )
             self._candidates[len(self._candidates)] = finished
         votes = await self._votes()
         return Grown(
-            _name(event.node),
-            _name(event.parent),
-            event.steps,
-            event.text,
-            event.reward,
-            event.tokens,
-            event.finish_reason,
-            answer,
-            votes,
-            self._spend(),
+            node=_name(event.node),
+            parent=_name(event.parent),
+            steps=event.steps,
+            text=event.text,
+            reward=event.reward,
+            tokens=event.tokens,
+            finish_reason=event.finish_reason,
+            answer=answer,
+            votes=votes,
+            spend=self._spend(),
         )
 
     def pruned(self, kept: Sequence[int], dropped: Sequence[int]) -> None:

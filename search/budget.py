@@ -427,7 +427,11 @@ class Ledger:
                 "a ledger keeps caps on tokens, flops, seconds and usd: samples are counted by a planner, "
                 f"got samples={budget.samples}"
             )
-        self._open(_Book(budget, prices, clock, clock() if start is None else start), policy, prm)
+        self._open(
+            _Book(budget=budget, prices=prices, clock=clock, start=clock() if start is None else start),
+            policy,
+            prm,
+        )
 
     def _open(self, book: _Book, policy: ModelCard, prm: ModelCard | None) -> None:
         self._book = book
@@ -544,16 +548,16 @@ class Ledger:
         """What the request has spent so far, as a snapshot. What is only held is not in it."""
         book = self._book
         return Spend(
-            sum(account.total_spent for account in book.policies.values()),
-            sum(account.total_spent for account in book.prms.values()),
-            book.physical_policy,
-            book.physical_prm,
-            sum(
+            policy_tokens=sum(account.total_spent for account in book.policies.values()),
+            prm_tokens=sum(account.total_spent for account in book.prms.values()),
+            physical_policy_tokens=book.physical_policy,
+            physical_prm_tokens=book.physical_prm,
+            flops=sum(
                 card.flops(account.total_spent)
                 for accounts in (book.policies, book.prms)
                 for card, account in accounts.items()
             ),
-            self.seconds,
+            seconds=self.seconds,
         )
 
     def since(self, before: Spend) -> Spend:
@@ -575,6 +579,16 @@ class Ledger:
         if self.prices is None:
             raise BudgetError("money needs prices, got a ledger without")
         return self._usd(held=False)
+
+    @property
+    def knows_usd(self) -> bool:
+        """Whether all that was spent has a price."""
+        prices = self.prices
+        if not isinstance(prices, Mapping):
+            return prices is not None
+        return all(
+            card.name in prices for card, account in self._book.policies.items() if account.total_spent
+        )
 
     @property
     def seconds(self) -> float:

@@ -85,7 +85,12 @@ class Checkpoint:
     @property
     def card(self) -> ModelCard:
         """What budgets, logs and planners know of the model; it is called as its folder is."""
-        return ModelCard(self.path.resolve().name, self.parameters, self.fingerprint, self.context)
+        return ModelCard(
+            name=self.path.resolve().name,
+            parameters=self.parameters,
+            fingerprint=self.fingerprint,
+            context=self.context,
+        )
 
 
 def read_checkpoint(path: str | Path, architectures: Collection[str] | None = ARCHITECTURES) -> Checkpoint:
@@ -119,7 +124,14 @@ def read_checkpoint(path: str | Path, architectures: Collection[str] | None = AR
     tokenizer = [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
     fingerprint = _fingerprint([folder / "config.json", *weights, *tokenizer])
     context = int(config["max_position_embeddings"])
-    return Checkpoint(folder, config, architecture, parameters, fingerprint, context)
+    return Checkpoint(
+        path=folder,
+        config=config,
+        architecture=architecture,
+        parameters=parameters,
+        fingerprint=fingerprint,
+        context=context,
+    )
 
 
 def generation_defaults(folder: str | Path) -> dict[str, Any]:

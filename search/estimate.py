@@ -26,7 +26,7 @@ from search.trial import Measured
 __all__ = ["Estimate", "Stage", "estimate"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One line: logical tokens of policy and PRM, FLOPs, hours; dollars, None where no price is known."""
 
@@ -175,7 +175,14 @@ class _Pricing:
             if model in self.prices
         ]
         usd = math.fsum(costs) if costs else None
-        return Stage(name, prompt + generated, scored, flops, seconds / 3600.0, usd)
+        return Stage(
+            name=name,
+            policy_tokens=prompt + generated,
+            prm_tokens=scored,
+            flops=flops,
+            hours=seconds / 3600.0,
+            usd=usd,
+        )
 
 
 def _rate(
@@ -208,14 +215,16 @@ def _rate(
         )
     if measured is None:
         assumptions.append(f"{tokens_per_sample:g} tokens per sample of {policy} (not measured)")
-        return _Rate(tokens_per_sample, prompt, tokens_per_sample, prompt)
+        return _Rate(
+            generated=tokens_per_sample, prompt=prompt, scored=tokens_per_sample, judged_prompt=prompt
+        )
     rows, generated, prompt, scored, judged_prompt = measured
     assumptions.append(f"{generated:.1f} tokens per sample of {policy} (measured on {rows} logged samples)")
     return _Rate(
-        generated,
-        prompt,
-        generated if scored is None else scored,
-        prompt if judged_prompt is None else judged_prompt,
+        generated=generated,
+        prompt=prompt,
+        scored=generated if scored is None else scored,
+        judged_prompt=prompt if judged_prompt is None else judged_prompt,
     )
 
 

@@ -21,7 +21,7 @@ Errors name the key, the rule and the value. A grid knows names of models, not w
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from search.choice import Choice
 from search.engines.protocol import Sampling
-from search.errors import GridError
+from search.errors import GridError, PlanError, PluginError
 from search.plan import Plan
 from search.prompts import choose
 from search.strategies.protocol import Limits
@@ -120,6 +120,8 @@ class Grid(BaseModel):
 
     @model_validator(mode="after")
     def _rules(self) -> Grid:
+        _check_each("strategies", self.strategies, STRATEGIES.get)
+        _check_each("plan", self.plan, lambda text: Plan.parse(text, follow_path=True))
         largest = max(
             (count for choice in self.choices() for count in needs_of(choice).draws.values()), default=0
         )
@@ -268,6 +270,15 @@ def _first_of(
         return chosen
     usable = isinstance(default, (int, float)) and not isinstance(default, bool) and above < default <= most
     return float(default) if usable else plain  # type: ignore[arg-type]
+
+
+def _check_each(key: str, texts: Sequence[str], read: Callable[[str], object]) -> None:
+    """Raises ValueError, with the key and the place, for a text that cannot be read."""
+    for place, text in enumerate(texts):
+        try:
+            read(text)
+        except (PlanError, PluginError) as fault:
+            raise ValueError(f"{key}.{place}: {fault}") from fault
 
 
 def _first(error: ValidationError) -> str:

@@ -46,6 +46,13 @@ class Loader(ABC):
         """A policy's own sampling defaults, without loading weights; empty where they are not known."""
         return {}
 
+    def chosen_sampling(self, name: str) -> Mapping[str, object]:
+        """What a user chose for a policy, before what the model itself says; empty where nothing was chosen.
+
+        The names are those of ``generation_defaults``.
+        """
+        return {}
+
     @abstractmethod
     async def close(self) -> None:
         """Close what this loader has loaded. Safe to call twice."""

@@ -33,12 +33,14 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
 from search.budget import Prices
+from search.cards import ModelCard
 from search.errors import ModelsError
 from search.models_entries import Entry, Placed, PolicyEntry, Price, PrmEntry, SamplingDefaults
 from search.models_faults import faults_of
@@ -109,15 +111,22 @@ class ModelsFile(Entry):
         """The same models, with servers that get so many seconds for a request and to be reached at all."""
 
         def hurried(entry: Placed) -> dict[str, Any]:
-            if not entry.is_served:
-                return {}
             limit = min(timeout, entry.timeout or timeout)
             return {"timeout": limit, "options": {"patience": patience, **entry.options}}
 
+        return self._each_served(hurried)
+
+    def waiting(self, patience: float) -> ModelsFile:
+        """The same models, with servers that get so many seconds to be reached; a request's time stays."""
+        return self._each_served(lambda entry: {"options": {"patience": patience, **entry.options}})
+
+    def _each_served(self, changed: Callable[[Placed], dict[str, Any]]) -> ModelsFile:
         kinds: dict[str, Sequence[Placed]] = {"policy": self.policy, "prm": self.prm, "judge": self.judge}
         return self.model_copy(
             update={
-                kind: [entry.model_copy(update=hurried(entry)) for entry in entries]
+                kind: [
+                    entry.model_copy(update=changed(entry)) if entry.is_served else entry for entry in entries
+                ]
                 for kind, entries in kinds.items()
             }
         )
@@ -143,6 +152,41 @@ class ModelsFile(Entry):
                 return None
             scored = 0.0 if entry.price is None else entry.price.rates()["input"]
         return Prices(rates["input"], rates["output"], scored, rates["cached_input"])
+
+    def price_table(
+        self, policies: Sequence[str] | None = None, prms: Sequence[str] | None = None
+    ) -> dict[str, Prices] | None:
+        """Name -> prices of these models (None: of all), as a ledger takes them; None where there are none.
+
+        What runs in this process costs nothing where it has no price. A policy behind a server without a
+        price is left out: nobody knows what it takes. With such a PRM nothing is known, so there is no table.
+        Raises ModelsError for an unknown name.
+        """
+        chosen: list[Placed] = [
+            *(self.policy if policies is None else _all_named(self.policy, policies, "policy"))
+        ]
+        judged: list[Placed] = [*(self.prm if prms is None else _all_named(self.prm, prms, "PRM"))]
+        if not any(entry.price is not None for entry in (*chosen, *judged)):
+            return None
+        if any(entry.is_served and entry.price is None for entry in judged):
+            return None
+        found: dict[str, Prices] = {}
+        for entry in (*chosen, *judged):
+            if entry.price is not None:
+                rates = entry.price.rates()
+                scored = rates["input"] if entry in judged else 0.0
+                found[entry.name] = Prices(rates["input"], rates["output"], scored, rates["cached_input"])
+            elif not entry.is_served:
+                found[entry.name] = Prices(0.0, 0.0)
+        return found
+
+    def known(self, cards: Mapping[str, ModelCard]) -> dict[str, ModelCard]:
+        """The same cards of policies, with the numbers of weights that the file says."""
+        told = {entry.name: entry.parameters for entry in self.policy if entry.parameters is not None}
+        return {
+            name: card if name not in told else replace(card, parameters=told[name], flops_per_token=None)
+            for name, card in cards.items()
+        }
 
     def rates(self) -> dict[str, dict[str, float]]:
         """Name of a policy or PRM -> US dollars per million tokens of input, cached input and output."""
@@ -173,12 +217,8 @@ class ModelsFile(Entry):
         Raises ModelsError: an unknown name, a key's variable that is not set.
         """
         made = _Maker(find, threads, environment)
-        chosen = (
-            [_named(self.policy, name, "policy") for name in policies]
-            if policies is not None
-            else self.policy
-        )
-        judged = [_named(self.prm, name, "PRM") for name in prms] if prms is not None else self.prm
+        chosen = self.policy if policies is None else _all_named(self.policy, policies, "policy")
+        judged = self.prm if prms is None else _all_named(self.prm, prms, "PRM")
         return ModelsLoader(
             {entry.name: made.policy(entry, "policy") for entry in chosen},
             {entry.name: made.prm(entry) for entry in judged},
@@ -249,6 +289,10 @@ def _limits(entry: Placed) -> dict[str, Any]:
     if entry.timeout is not None:
         found["silence"] = entry.timeout
     return found
+
+
+def _all_named(entries: Sequence[Any], names: Sequence[str], kind: str) -> list[Any]:
+    return [_named(entries, name, kind) for name in names]
 
 
 def _named(entries: Sequence[Any], name: str, kind: str) -> Any:

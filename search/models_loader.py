@@ -67,6 +67,10 @@ class ModelsLoader(SourceLoader):
         self._judge_sources = dict(judges)
         self._judges: dict[str, Engine] = {}
 
+    def chosen_sampling(self, name: str) -> Mapping[str, object]:
+        source = self._policies.get(name)
+        return source.defaults if isinstance(source, ConfiguredPolicy) else {}
+
     def judge(self, name: str) -> Engine:
         """The judge, connected. Raises CheckpointError for an unknown name."""
         if name not in self._judges:

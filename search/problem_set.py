@@ -177,7 +177,14 @@ def _problem(record: dict[str, Any], where: str, need_answers: bool, longest_que
         )
     if not isinstance(meta, dict):
         raise ProblemError(f"{where}: meta must be a JSON object, got {_short(meta)}")
-    return Problem(record["problem_id"], record["family"], record["domain"], question, answer, meta)
+    return Problem(
+        problem_id=record["problem_id"],
+        family=record["family"],
+        domain=record["domain"],
+        question=question,
+        answer=answer,
+        meta=meta,
+    )
 
 
 def _short(value: object, characters: int = 60) -> str:

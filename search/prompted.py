@@ -51,6 +51,9 @@ class PromptedLoader(Loader):
     def generation_defaults(self, name: str) -> Mapping[str, object]:
         return self._loader.generation_defaults(name)
 
+    def chosen_sampling(self, name: str) -> Mapping[str, object]:
+        return self._loader.chosen_sampling(name)
+
     def policy_card(self, name: str) -> ModelCard:
         return self.prompting(name).card(self._loader.policy_card(name))
 

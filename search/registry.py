@@ -123,8 +123,8 @@ class Registry(Generic[T]):
                 if taken is member or _same_source(taken, member):
                     return taken
                 raise PluginError(
-                    f"a {self.kind} by its dotted path needs a name of its own, got {own!r} of {name!r}, "
-                    f"which is {self._location(own)} ({self._origin(own)})"
+                    f"{_with_article(self.kind)} by its dotted path needs a name of its own, got {own!r} of "
+                    f"{name!r}, which is {self._location(own)} ({self._origin(own)})"
                 )
             return self.register(member, own)
         raise self.unknown(name)
@@ -181,7 +181,7 @@ class Registry(Generic[T]):
         checked = self._checked(member, name or repr(member))
         chosen = name or str(getattr(member, "name", "") or "")
         if not chosen:
-            raise PluginError(f"a {self.kind} needs a name, got none for {member!r}")
+            raise PluginError(f"{_with_article(self.kind)} needs a name, got none for {member!r}")
         self._registered[chosen] = checked
         self._broken.pop(chosen, None)
         self.generation += 1
@@ -261,7 +261,7 @@ class Registry(Generic[T]):
                 if isinstance(accepts, type)
                 else (accepts.__doc__ or "another object").strip().splitlines()[0]
             )
-            raise PluginError(f"a {self.kind} must be {wanted}, got {member!r} for {name!r}")
+            raise PluginError(f"{_with_article(self.kind)} must be {wanted}, got {member!r} for {name!r}")
         return member  # type: ignore[return-value]
 
     def _origin(self, name: str) -> str:
@@ -307,6 +307,10 @@ def load_path(path: str) -> object:
 def _distribution(point: EntryPoint) -> str:
     owner = point.dist
     return "an unknown distribution" if owner is None else f"{owner.name} {owner.version}"
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def _same_source(one: object, other: object) -> bool:

@@ -48,22 +48,22 @@ class Spend:
 
     def __add__(self, other: Spend) -> Spend:
         return Spend(
-            self.policy_tokens + other.policy_tokens,
-            self.prm_tokens + other.prm_tokens,
-            self.physical_policy_tokens + other.physical_policy_tokens,
-            self.physical_prm_tokens + other.physical_prm_tokens,
-            self.flops + other.flops,
-            self.seconds + other.seconds,
+            policy_tokens=self.policy_tokens + other.policy_tokens,
+            prm_tokens=self.prm_tokens + other.prm_tokens,
+            physical_policy_tokens=self.physical_policy_tokens + other.physical_policy_tokens,
+            physical_prm_tokens=self.physical_prm_tokens + other.physical_prm_tokens,
+            flops=self.flops + other.flops,
+            seconds=self.seconds + other.seconds,
         )
 
     def __sub__(self, other: Spend) -> Spend:
         return Spend(
-            self.policy_tokens - other.policy_tokens,
-            self.prm_tokens - other.prm_tokens,
-            self.physical_policy_tokens - other.physical_policy_tokens,
-            self.physical_prm_tokens - other.physical_prm_tokens,
-            self.flops - other.flops,
-            self.seconds - other.seconds,
+            policy_tokens=self.policy_tokens - other.policy_tokens,
+            prm_tokens=self.prm_tokens - other.prm_tokens,
+            physical_policy_tokens=self.physical_policy_tokens - other.physical_policy_tokens,
+            physical_prm_tokens=self.physical_prm_tokens - other.physical_prm_tokens,
+            flops=self.flops - other.flops,
+            seconds=self.seconds - other.seconds,
         )
 
 

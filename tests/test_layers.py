@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,17 @@ def test_no_package_imports_what_stands_above_it(package: str) -> None:
             # inside a function only (or for types): what needs no training must not load it
             tree.body = [node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.If)]
         assert not imports(tree) & FORBIDDEN[package], path
+
+
+def test_only_the_contract_suites_import_test_libraries() -> None:
+    """Whoever uses the product needs no pytest, and the product never imports what tests plug-ins."""
+    tested = [ROOT / "search" / "testing", ROOT / "search" / "pytest_contracts.py"]
+    for path in chain.from_iterable(sorted((ROOT / package).rglob("*.py")) for package in FORBIDDEN):
+        if any(path.is_relative_to(one) for one in tested):
+            continue
+        text = path.read_text()
+        assert not imports(ast.parse(text)) & {"pytest", "pytest_asyncio", "hypothesis"}, path
+        assert "search.testing" not in text, path
 
 
 def test_imports_are_found() -> None:

@@ -158,7 +158,7 @@ def test_the_quickstart_leads_to_a_planned_request(endpoint: str, tmp_path: Path
                 timeout=60.0,
             )
             assert passed.status_code == 200, passed.text
-            assert passed.json()["planner"]["reason"] == "messages"
+            assert passed.json()["planner"]["plan"]
             for code in (client, same_in_python):
                 done = subprocess.run(
                     [sys.executable, "-c", code.replace("8400", port)],

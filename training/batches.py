@@ -22,7 +22,9 @@ IGNORE = -100
 Row = tuple[Sequence[int], Sequence[float]]
 
 
-def micro_batches(rows: Sequence[Row], parts: int, pad: int, longest: int) -> Iterator[tuple[Tensor, Tensor]]:
+def micro_batches(
+    rows: Sequence[Row], *, parts: int, pad: int, longest: int
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Split rows by length into ``parts`` padded batches.
 
     Yields

@@ -41,11 +41,11 @@ async def draw_samples(
         problem = worked.problem
         grader = domain(problem.domain)
         request = Request(
-            engine.prompt(problem.question),
-            samples,
-            _LONGEST,
-            Sampling(temperature),
-            seed_of(seed, problem.problem_id),
+            prompt=engine.prompt(problem.question),
+            n=samples,
+            max_tokens=_LONGEST,
+            sampling=Sampling(temperature),
+            seed=seed_of(seed, problem.problem_id),
         )
         children = [event async for event in engine.submit(request) if isinstance(event, ChildFinished)]
         children.sort(key=lambda child: child.child)
@@ -129,11 +129,11 @@ def describe_prm(
         )
         return [
             ScoredSample(
-                worked[i].problem.problem_id,
-                worked[i].problem.domain,
-                result.rewards,
-                family_of(worked[i].problem).right_so_far(worked[i].problem, steps),
-                right,
+                problem_id=worked[i].problem.problem_id,
+                domain=worked[i].problem.domain,
+                rewards=result.rewards,
+                exact=family_of(worked[i].problem).right_so_far(worked[i].problem, steps),
+                correct=right,
             )
             for (i, steps, right), result in zip(kept, scored, strict=True)
         ]

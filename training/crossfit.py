@@ -58,7 +58,7 @@ class Settings:
     keep: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageFit:
     """A stage with predictions for rows whose fold was left out."""
 
@@ -142,7 +142,7 @@ def crossfit(
             settings,
             seed=seed + place,
         )
-        met = _follow(fit, met, following, lengths[matrix.probe][0], prices)
+        met = _follow(fit=fit, met=met, following=following, lengths=lengths[matrix.probe][0], prices=prices)
         fits.insert(0, fit)
     assert met is not None
     return Chain(
@@ -175,19 +175,19 @@ def _fit_stage(
         further = probe_cost(data, following.probe, matrix.probe, lengths[2], rows)
     probing = following.probe.policy if following is not None else matrix.probe.policy
     actions = ActionSpec(
-        matrix.probe,
-        matrix.choices,
-        reference,
-        tuple(data.pools),
-        fit_costs(data, matrix.choices, matrix.probe, lengths[2], rows),
-        further,
-        following.probe if following is not None else None,
-        grid,
-        advance_cost,
-        float(data.pools[probing].tokens.mean()),
+        probe=matrix.probe,
+        choices=matrix.choices,
+        reference=reference,
+        policies=tuple(data.pools),
+        choice_costs=fit_costs(data, matrix.choices, matrix.probe, lengths[2], rows),
+        probe_costs=further,
+        next_probe=following.probe if following is not None else None,
+        prices=grid,
+        advance_cost=advance_cost,
+        mean_length=float(data.pools[probing].tokens.mean()),
     )
     columns, shrink = _left_out_columns(matrix, targets, bins, settings, seed)
-    return StageFit(matrix, actions, targets, columns, shrink)
+    return StageFit(matrix=matrix, actions=actions, targets=targets, columns=columns, shrink=shrink)
 
 
 def _left_out_columns(
@@ -242,6 +242,7 @@ def reference_of(matrix: Matrix) -> int:
 
 
 def _follow(
+    *,
     fit: StageFit,
     met: ReplayOutcome | None,
     following: Matrix | None,
@@ -250,7 +251,12 @@ def _follow(
 ) -> ReplayOutcome:
     """(N, J) accuracy, tokens and FLOPs beyond this probe that decisions at each price meet."""
     matrix = fit.matrix
-    menu = fit.actions.menu(np.zeros(len(matrix.problem)), fit.columns, lengths, matrix.characters)
+    menu = fit.actions.menu(
+        level=np.zeros(len(matrix.problem)),
+        columns=fit.columns,
+        lengths=lengths,
+        characters=matrix.characters,
+    )
     after = aligned(met, matrix, following) if met is not None and following is not None else None
     return follow_prices(matrix, menu, after, prices)
 
@@ -268,20 +274,21 @@ def finish(
 
     def fit(place: int) -> Stage:
         return _finish_stage(
-            chain.fits[place],
-            chain.prices,
-            lengths[chain.fits[place].matrix.probe],
-            bins,
-            families,
-            settings,
-            seed,
-            place,
+            fit=chain.fits[place],
+            prices=chain.prices,
+            lengths=lengths[chain.fits[place].matrix.probe],
+            bins=bins,
+            families=families,
+            settings=settings,
+            seed=seed,
+            place=place,
         )
 
     return tuple(fit(place) for place in range(len(chain.fits)))
 
 
 def _finish_stage(
+    *,
     fit: StageFit,
     prices: Floats,
     lengths: tuple[Floats, tuple[str, ...], dict[str, float]],
@@ -303,7 +310,7 @@ def _finish_stage(
     level = everything.boost(reference, shape, probability=True, seed=seed + place)
     left_out = _left_out(matrix, reference, shape, bins, settings.groups, seed + place, True)
     out, texts, _ = lengths
-    menu = fit.actions.menu(left_out, fit.columns, out, matrix.characters)
+    menu = fit.actions.menu(level=left_out, columns=fit.columns, lengths=out, characters=matrix.characters)
     predicted, met = menu.level[:, None] + menu.advantage, matrix.values
     calibration = Calibration.fit(predicted.ravel(), met.ravel(), np.full(met.size, 1.0 / met.shape[1]))
     # the promise is about choices that are made: at each price of the grid
@@ -313,14 +320,14 @@ def _finish_stage(
     actual = np.concatenate([met[rows, at] for at in made])
     family = np.tile(np.asarray(families)[matrix.problem], len(made))
     return Stage(
-        fit.actions,
-        centre,
-        loadings * fit.shrink[:, None],
-        (level, *models, *texts),
-        matrix.features.min(axis=0),
-        matrix.features.max(axis=0),
-        calibration,
-        Reliability.fit(expected, actual, family.tolist(), seed=seed),
+        actions=fit.actions,
+        centre=centre,
+        loadings=loadings * fit.shrink[:, None],
+        models=(level, *models, *texts),
+        lowest=matrix.features.min(axis=0),
+        highest=matrix.features.max(axis=0),
+        calibration=calibration,
+        reliability=Reliability.fit(expected, actual, family.tolist(), seed=seed),
     )
 
 

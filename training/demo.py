@@ -175,7 +175,7 @@ class Demo:
             )
         )
         right = domain(problem.domain).grade(problem, found.answer)
-        return Solved(problem, found.stages[0].advice, found, right)
+        return Solved(problem=problem, advice=found.stages[0].advice, solution=found, right=right)
 
     def close(self) -> None:
         """Free the models."""

@@ -97,7 +97,13 @@ class Design:
         )
         off = {name for name in ("ngrams", "logprobs") if not trial.suggest_categorical(name, [True, False])}
         groups = tuple(group for group in _GROUPS if group not in off)
-        return cls(policy, probes, scored, choices, Settings(rank, shape, groups, keep))
+        return cls(
+            policy=policy,
+            probes=probes,
+            scored=scored,
+            choices=choices,
+            settings=Settings(rank=rank, shape=shape, groups=groups, keep=keep),
+        )
 
 
 def plain(policy: str, largest: int, problems: int) -> dict[str, Any]:

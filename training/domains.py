@@ -112,16 +112,17 @@ def fit_domains(
     weights, bias = _fit_inside(own, label, len(names), open_ended, None)
     column, offset = _fit_against(own, foreign, kept, None) if kept.any() else (np.zeros(WIDTH), 0.0)
     model = DomainModel(
-        names,
-        len(questions),
-        *scale,
+        domains=names,
+        problems=len(questions),
+        centre=scale[0],
+        scale=scale[1],
         # what is fitted must be what is loaded
-        np.column_stack([weights, column]).astype(np.float32).astype(np.float64),
-        np.append(bias, offset),
-        _known(words),
-        edges,
-        tails,
-        limit,
+        weights=np.column_stack([weights, column]).astype(np.float32).astype(np.float64),
+        bias=np.append(bias, offset),
+        known=_known(words),
+        edges=edges,
+        tails=tails,
+        limit=limit,
     )
     # the log's own questions are planned for, but no limit lies where open-ended prompts do
     strangest = limit * max(model.predict(question).score for question in questions)

@@ -63,6 +63,9 @@ def fidelities_of(
         if size < len(data):
             part = rows_of(data, calibration_rows(data, size, seed))
         out.append(
-            Fidelity(REDUCTION**place, StudyCache(part, seed, threads, folds, reliability=reliability))
+            Fidelity(
+                REDUCTION**place,
+                StudyCache(data=part, seed=seed, threads=threads, folds_by=folds, reliability=reliability),
+            )
         )
     return tuple(out)

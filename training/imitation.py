@@ -90,9 +90,16 @@ def _at_price(
         for f in np.unique(fold):
             rest = fold != f
             left_out[~rest] = _classify(
-                seen.features[rest], best[rest], weights[rest], seen.features[~rest], seed, threads
+                rows=seen.features[rest],
+                labels=best[rest],
+                weights=weights[rest],
+                asked=seen.features[~rest],
+                seed=seed,
+                threads=threads,
             )
-        chosen = _classify(seen.features, best, weights, asked.features, seed, threads)
+        chosen = _classify(
+            rows=seen.features, labels=best, weights=weights, asked=asked.features, seed=seed, threads=threads
+        )
         learned = follow(seen, [left_out], after)
         later = None if met is None else aligned(met, asked, test[place + 1])
         met = follow(asked, [chosen], later)
@@ -102,7 +109,7 @@ def _at_price(
     return accuracy, tokens, flops
 
 
-def _classify(rows: Floats, labels: Ints, weights: Floats, asked: Floats, seed: int, threads: int) -> Ints:
+def _classify(*, rows: Floats, labels: Ints, weights: Floats, asked: Floats, seed: int, threads: int) -> Ints:
     """The most probable class of each row of ``asked``."""
     import lightgbm
 

@@ -99,7 +99,7 @@ def train(
             optimizer = Optimizer(model, rate, schedules[which], slow=slow or {})
             if state is not None and start == step != first:
                 optimizer.load_state_dict(state["optimizer"])
-        batches = list(micro_batches(rows(step), parts, pad, longest))
+        batches = list(micro_batches(rows(step), parts=parts, pad=pad, longest=longest))
         total = sum(int((labels != IGNORE).sum()) for _, labels in batches)
         found = 0.0
         for tokens, labels in batches:

@@ -51,14 +51,48 @@ class PolicyRecipe:
 
     def shape(self, vocabulary: int) -> Shape:
         """The decoder's sizes."""
-        return Shape(vocabulary, self.hidden, self.layers, self.heads, self.feedforward, self.context)
+        return Shape(
+            vocabulary=vocabulary,
+            hidden=self.hidden,
+            layers=self.layers,
+            heads=self.heads,
+            feedforward=self.feedforward,
+            context=self.context,
+        )
 
 
 #: the shipped policies, about a factor of four apart
 POLICIES: Mapping[str, PolicyRecipe] = {
-    "s": PolicyRecipe("lab-policy-s", 64, 2, 2, 160, steps=(2000,), rate=6e-3, growing=0.45),
-    "m": PolicyRecipe("lab-policy-m", 96, 4, 3, 224, steps=(2000,), rate=4e-3, growing=0.42),
-    "l": PolicyRecipe("lab-policy-l", 192, 4, 6, 384, steps=(700, 800, 2000), rate=2.5e-3, growing=0.557),
+    "s": PolicyRecipe(
+        name="lab-policy-s",
+        hidden=64,
+        layers=2,
+        heads=2,
+        feedforward=160,
+        steps=(2000,),
+        rate=6e-3,
+        growing=0.45,
+    ),
+    "m": PolicyRecipe(
+        name="lab-policy-m",
+        hidden=96,
+        layers=4,
+        heads=3,
+        feedforward=224,
+        steps=(2000,),
+        rate=4e-3,
+        growing=0.42,
+    ),
+    "l": PolicyRecipe(
+        name="lab-policy-l",
+        hidden=192,
+        layers=4,
+        heads=6,
+        feedforward=384,
+        steps=(700, 800, 2000),
+        rate=2.5e-3,
+        growing=0.557,
+    ),
 }
 
 

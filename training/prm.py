@@ -321,7 +321,9 @@ def _own_row(vocabulary: Vocabulary, row: Labelled, ahead: bool) -> Row:
     if row.slip >= 0:
         first = row.true.index(False)
         slip = first, len(vocabulary.encode(row.steps[first][: row.slip]))
-    return _exact_row(vocabulary, row.question, Marked(steps, row.exact, slip, row.true), ahead)
+    return _exact_row(
+        vocabulary, row.question, Marked(steps=steps, right=row.exact, slip=slip, true=row.true), ahead
+    )
 
 
 def _labelled_row(vocabulary: Vocabulary, row: Labelled, soft: bool) -> Row:

@@ -59,7 +59,7 @@ LABELS: Mapping[str, LabelRecipe] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
     """One sample with a label per step. ``exact`` is the family's check, ``values`` the rollouts'.
 
@@ -79,7 +79,7 @@ class Labelled:
 
 
 async def _children(engine: Engine, prompt: tuple[int, ...], n: int, seed: int) -> list[ChildFinished]:
-    request = Request(prompt, n, _LONGEST, _SAMPLING, seed)
+    request = Request(prompt=prompt, n=n, max_tokens=_LONGEST, sampling=_SAMPLING, seed=seed)
     return [event async for event in engine.submit(request) if isinstance(event, ChildFinished)]
 
 
@@ -121,18 +121,18 @@ async def _label_problem(engine: Engine, worked: Worked, recipe: LabelRecipe, ne
         exact = family.right_so_far(problem, steps)
         rows.append(
             Labelled(
-                problem.problem_id,
-                problem.domain,
-                problem.question,
-                tuple(steps),
-                (
+                problem_id=problem.problem_id,
+                domain=problem.domain,
+                question=problem.question,
+                steps=tuple(steps),
+                values=(
                     *(values[prefix] for prefix in _prefixes(child.token_ids, newline)),
                     float(right[child.child]),
                 ),
-                exact,
-                right[child.child],
-                find_slip(problem, steps),
-                family.true_so_far(problem, steps),
+                exact=exact,
+                correct=right[child.child],
+                slip=find_slip(problem, steps),
+                true=family.true_so_far(problem, steps),
             )
         )
     return rows
@@ -195,15 +195,15 @@ def read_labels(path: Path) -> list[Labelled]:
     with gzip.open(path, "rt") as file:
         return [
             Labelled(
-                row["problem_id"],
-                row["domain"],
-                row["question"],
-                tuple(row["steps"]),
-                tuple(row["values"]),
-                tuple(row["exact"]),
-                row["correct"],
-                row["slip"],
-                tuple(row["true"]),
+                problem_id=row["problem_id"],
+                domain=row["domain"],
+                question=row["question"],
+                steps=tuple(row["steps"]),
+                values=tuple(row["values"]),
+                exact=tuple(row["exact"]),
+                correct=row["correct"],
+                slip=row["slip"],
+                true=tuple(row["true"]),
             )
             for row in map(json.loads, file)
         ]

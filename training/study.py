@@ -24,6 +24,7 @@ from optuna.trial import TrialState
 from planner.planner import Planner
 from planner.training_data import Tables, TrainingData, read_training_data
 from search.cards import ModelCard
+from search.drawing import Drawing
 from search.errors import StudyError, TooLittleDataError
 from search.prompts import Prompting
 from training.design import Design, plain, starts
@@ -55,6 +56,7 @@ def fit(
     folds: FoldsBy = "family",
     reliability: Mapping[str, float] = MappingProxyType({}),
     promptings: Mapping[str, Prompting] = MappingProxyType({}),
+    drawings: Mapping[str, Drawing] = MappingProxyType({}),
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Planner:
     """Learn a planner from a search log.
@@ -78,6 +80,8 @@ def fit(
         both.
     promptings:
         How policies of the log were asked, where not plainly (``log.manifest.promptings``).
+    drawings:
+        How they were drawn, where the log says so (``log.manifest.drawings``): a planner solves like that.
     date:
         For the card; nothing reads the clock.
     progress:
@@ -101,7 +105,8 @@ def fit(
     )
     asked = {name: prompting for name, prompting in promptings.items() if name in planner.policies}
     model = fit_domains(data.questions, data.domains, data.families, seed=seed)
-    return replace(planner, promptings=asked, domain_model=model)
+    drawn = {name: drawing for name, drawing in drawings.items() if name in planner.policies}
+    return replace(planner, promptings=asked, domain_model=model, drawings=drawn)
 
 
 def fit_training_data(
@@ -142,7 +147,7 @@ def fit_training_data(
         found, told = study.best_params, _counts(study)
     cache = last
     if len(last.data) < len(data):
-        cache = StudyCache(data, seed, threads, folds, chosen_by=last)
+        cache = StudyCache(data=data, seed=seed, threads=threads, folds_by=folds, chosen_by=last)
     return cache.finished(_design(optuna.trial.FixedTrial(found), last), told, date)
 
 

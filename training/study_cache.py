@@ -167,7 +167,10 @@ class StudyCache:
         )
         data = self.data
         frontier = Frontier(
-            self.prices, chain.accuracy.mean(axis=0), chain.tokens.mean(axis=0), chain.flops.mean(axis=0)
+            prices=self.prices,
+            accuracy=chain.accuracy.mean(axis=0),
+            tokens=chain.tokens.mean(axis=0),
+            flops=chain.flops.mean(axis=0),
         )
         card = {
             "date": date,
@@ -193,14 +196,14 @@ class StudyCache:
             },
         }
         return Planner(
-            stages,
-            self.matrices.encoder,
-            frontier,
-            dict(data.policies),
-            dict(data.prms),
-            tuple(sorted(set(data.domains))),
-            self.sample_flops,
-            card,
+            stages=stages,
+            encoder=self.matrices.encoder,
+            frontier=frontier,
+            policies=dict(data.policies),
+            prms=dict(data.prms),
+            domains=tuple(sorted(set(data.domains))),
+            sample_flops=self.sample_flops,
+            card=card,
         )
 
 

@@ -39,7 +39,8 @@ Seconds = Annotated[
     typer.Option(metavar="S", help="Cap: a deadline; then the best answer so far.", rich_help_panel=_PANEL),
 ]
 Usd = Annotated[
-    float | None, typer.Option(metavar="D", help="Cap: money; needs --prices.", rich_help_panel=_PANEL)
+    float | None,
+    typer.Option(metavar="D", help="Cap: money; needs --prices, --models.", rich_help_panel=_PANEL),
 ]
 Samples = Annotated[
     int | None,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from planner.cli.evaluate import print_evaluation
+from planner.cli.comparison import print_comparison
 from planner.cli.printing import (
     brief,
     error_console,
@@ -48,6 +48,9 @@ def demo(
         typer.Option("--quick", help="A few problems only: shows that it works; says nothing."),
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal figures.")] = 0,
+    everything: Annotated[
+        bool, typer.Option("--all", help="End with every method, and how far the planner is above it.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
 ) -> None:
     """Search, log, learn, evaluate, recommend and solve on the shipped models. Minutes on two cores."""
@@ -57,7 +60,7 @@ def demo(
     run = Demo(folder, QUICK if quick else FULL, seed, shipped)
     figures: dict[str, Any] = {"folder": str(folder), "seed": seed, "quick": quick, "seconds": {}}
     try:
-        _loop(run, figures, silent=as_json)
+        _loop(run, figures, silent=as_json, everything=everything)
     finally:
         run.close()
     write_atomic(folder / "demo.json", json_text(figures).encode())
@@ -67,14 +70,14 @@ def demo(
     total = sum(figures["seconds"].values())
     output_console().print(f"Everything is in {folder} ({total:.0f} s). Look closer:", markup=False)
     for line in (
-        f"planner evaluate {folder}/held-out-log --planner {folder}/planner --training {folder}/log",
+        f"planner evaluate {folder}/held-out-log --planner {folder}/planner --training {folder}/log --all",
         f"planner report {folder}/held-out-log --planner {folder}/planner -o {folder}/report.html",
         f"planner solve 'QUESTION' --planner {folder}/planner --tokens 500",
     ):
         output_console().print(f"  {line}", markup=False, soft_wrap=True)
 
 
-def _loop(run: Demo, figures: dict[str, Any], *, silent: bool) -> None:
+def _loop(run: Demo, figures: dict[str, Any], *, silent: bool, everything: bool) -> None:
     """Every step in turn; each prints what it found unless ``silent``."""
     from search.log.bins import bins as bins_of
 
@@ -121,16 +124,17 @@ def _loop(run: Demo, figures: dict[str, Any], *, silent: bool) -> None:
         }
         for one in solved
     ]
-    show("[bold]5. Evaluate.[/bold] On the held-out problems, beside the baselines.")
+    show("[bold]5. Evaluate.[/bold] On the held-out problems, beside other ways to spend the same compute.")
     if not silent:
-        print_evaluation(found)
+        print_comparison(found, everything=everything)
 
 
 def _print_best(cells: pl.DataFrame, folder: Path) -> None:
     """The best plan of every cell, beside one greedy answer and the largest vote."""
     found = list(cells.iter_rows(named=True))
-    votes = {row["plan"] for row in found if row["plan"].startswith("majority")}
-    vote = max(votes, key=lambda text: Plan.parse(text).n)
+    plans = [Plan.parse(text) for text in {row["plan"] for row in found}]
+    pooled = [plan for plan in plans if plan.is_pooled and not plan.needs_prm]
+    vote = str(max(pooled, key=lambda plan: (plan.n, str(plan))))
     by_plan = {(row["prm"], row["bin"], row["plan"]): row["accuracy"] for row in found}
     print_table(
         "The best plan of each bin (accuracy in %)",

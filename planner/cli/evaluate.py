@@ -9,34 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from planner.cli.comparison import method_name, print_comparison
 from planner.cli.likeness import warnings_of, warnings_of_both
 from planner.cli.printing import error_console, percent, print_json, print_table
 from planner.cli.recommend import PlannerFolder, planner_folder
 
 if TYPE_CHECKING:
-    from planner.evaluation.evaluation import Evaluation, Point
+    from planner.evaluation.evaluation import Evaluation
 
-__all__ = ["evaluate", "print_evaluation", "print_measures"]
-
-#: what a method is called in tables
-_NAMES = {
-    "planner": "planner",
-    "majority": "majority",
-    "best_of_n": "best-of-n",
-    "best_fixed": "best fixed",
-    "mixture": "best two",
-    "bin_absolute_predicted": "bins by guess",
-    "bin_quantile_predicted": "  quantiles",
-    "adaptive_consistency": "adaptive",
-    "early_stopping": "windows",
-    "probe_rule": "unanimity",
-    "knn": "neighbours",
-    "random": "chance",
-    "bin_absolute": "bins, known",
-    "bin_quantile": "  quantiles",
-    "oracle": "oracle",
-    "oracle_steady": "  steady",
-}
+__all__ = ["evaluate", "print_measures"]
 
 #: decisions that are timed
 _TIMED = 400
@@ -56,6 +37,16 @@ def evaluate(
     clustered: Annotated[
         bool, typer.Option("--clustered", help="Intervals draw families of problems, not problems.")
     ] = False,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A models file: the numbers of weights that it tells count in the place of the log's.",
+        ),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every method, and how far the planner is above it.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare a planner with every baseline at equal mean compute."""
@@ -64,7 +55,9 @@ def evaluate(
     from planner.planner import Planner
     from planner.training_data import read_training_data
     from search.log.store import SearchLog
+    from search.models_file import ModelsFile
 
+    told = None if models is None else ModelsFile.read(models)
     logs = [SearchLog.open(path) for path in (log, training) if path is not None]
     decider = Planner.load(planner_folder(planner))
     # a log may hold models beside the planner's: those are not compared
@@ -78,7 +71,10 @@ def evaluate(
     for policies, prms in known:
         decider.check([*policies.values(), *prms.values()])
     with error_console().status("comparing with the baselines"):
-        read = [read_training_data(one, *models) for one, models in zip(logs, known, strict=True)]
+        read = [
+            read_training_data(one, policies if told is None else told.known(policies), prms)
+            for one, (policies, prms) in zip(logs, known, strict=True)
+        ]
         found = compare(
             decider,
             read[0],
@@ -93,43 +89,8 @@ def evaluate(
     if as_json:
         print_json(found.to_json())
     else:
-        print_evaluation(found)
+        print_comparison(found, everything=everything)
         print_measures(found)
-
-
-def print_evaluation(found: Evaluation) -> None:
-    """One row per method; at each mean budget its accuracy and how far the planner is above it."""
-    there = dict.fromkeys(name for row in found.budgets for name in row.methods)
-    methods = [name for name in dict.fromkeys((*_NAMES, *there)) if name in there]
-    columns = ["samples:"]
-    for row in found.budgets:
-        columns += [row.name.removesuffix(" samples"), "planner\nabove"]
-    rows = [
-        [
-            _NAMES.get(name, name.replace("_", " ")),
-            *(cell for row in found.budgets for cell in _cells(name, row.methods.get(name))),
-        ]
-        for name in methods
-    ]
-    detectable = ", ".join(percent(row.detectable) for row in found.budgets)
-    print_table(
-        "Accuracy (%) at equal mean FLOPs, those of so many samples; "
-        f"{found.problems} problems of {found.families} families",
-        columns,
-        rows,
-        notes=[
-            "Planner above: points, with half of the 95% interval of the difference, paired by problem.",
-            f"Differences to the best two that this many problems would show: {detectable} points.",
-            "All pick on other problems; probes, PRMs and deciding are charged. Majority, best-of-n: their",
-            "best n. Best two: two fixed plans, mixed to the budget. Bins by guess: by Pass@1 as questions",
-            "tell it. Adaptive: samples until the vote is sure. Windows: until some in a row agree.",
-            "Unanimity: draws 4; if all agree stops, else votes over more or takes the best of more.",
-            "Neighbours: what was best on similar questions. Not to be deployed: known bins (Pass@1, told",
-            "for nothing), the oracle (knows each problem by half of its samples; steady: less by luck).",
-            *found.notes,
-        ],
-        emphasised=[0],
-    )
 
 
 def print_measures(found: Evaluation) -> None:
@@ -139,7 +100,7 @@ def print_measures(found: Evaluation) -> None:
         ["", "accuracy %", "times the compute", "[95%]"],
         [
             (
-                "majority over itself" if name == "control" else _NAMES[name],
+                "majority over itself" if name == "control" else method_name(name),
                 percent(one.accuracy),
                 f"{one.value:.1f}" if one.reached else "not reached",
                 f"[{one.low:.1f},{one.high:.1f}]",
@@ -200,15 +161,6 @@ def _gaps(found: Evaluation) -> str:
 
 def _number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.1f}"
-
-
-def _cells(name: str, point: Point | None) -> tuple[str, str]:
-    if point is None:
-        return ("-", "-")
-    if name == "planner":
-        return (percent(point.accuracy), "")
-    half = 50 * (point.above_high - point.above_low)
-    return (percent(point.accuracy), f"{100 * point.planner_above:+.1f} ±{half:.1f}")
 
 
 def _budgets(text: str) -> tuple[float, ...]:

@@ -54,14 +54,24 @@ def fit(
     threads: Annotated[
         int, typer.Option(min=1, help="Folds fitted at the same time; the planner is the same.")
     ] = 1,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A models file: the numbers of weights that it tells count in the place of the log's.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Learn a planner from a search log."""
     if output.exists():
         raise ArtefactError(f"a planner is written to a new folder, got {str(output)!r}, which exists")
     from search.log.store import SearchLog
+    from search.models_file import ModelsFile
 
+    told = None if models is None else ModelsFile.read(models)
     logged = SearchLog.open(log)
+    policies = logged.manifest.policies if told is None else told.known(logged.manifest.policies)
     known = _reliability(reliability or [], logged.manifest.prms)
     from training.study import fit as learn
 
@@ -71,7 +81,7 @@ def fit(
     with bar("fit") as tell:
         planner = learn(
             logged,
-            logged.manifest.policies,
+            policies,
             logged.manifest.prms,
             trials=trials,
             seed=seed,
@@ -80,6 +90,7 @@ def fit(
             folds=folds.value,
             reliability=known,
             promptings=logged.manifest.promptings,
+            drawings=logged.manifest.drawings,
             date=date.today().isoformat(),
             progress=lambda done, total, best: tell(done, total, f"best utility {best:.4f}"),
         )

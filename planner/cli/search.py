@@ -119,18 +119,18 @@ def search(
     from search.trial import measure
 
     sourcing = Sourcing(
-        engine,
-        policy or (),
-        prm or (),
-        base_url or (),
-        prm_url or (),
-        tokenizer or (),
-        engine_option or (),
-        prm_engine,
-        prm_option or (),
-        threads,
-        patience,
-        api_key_env,
+        engine=engine,
+        policies=policy or (),
+        prms=prm or (),
+        base_urls=base_url or (),
+        prm_urls=prm_url or (),
+        tokenizers=tokenizer or (),
+        options=engine_option or (),
+        prm_engine=prm_engine,
+        prm_options=prm_option or (),
+        threads=threads,
+        patience=patience,
+        key_variable=api_key_env,
     )
     named = None if models is None else ModelsFile.read(models)
     if named is None:

@@ -36,7 +36,7 @@ from planner.cli.recommend import (
 )
 from planner.cli.sourcing import Sourcing
 from planner.models import find_model
-from search.errors import CheckpointError
+from search.errors import ModelsError
 
 if TYPE_CHECKING:
     from planner.events import Event
@@ -56,10 +56,10 @@ def solve(
         list[str] | None,
         typer.Option(metavar="R", help="Where a PRM of the planner lies; default: the shipped one."),
     ] = None,
-    models_file: Annotated[
+    models: Annotated[
         Path | None,
         typer.Option(
-            "--models", metavar="FILE", help="A models file (TOML): where the planner's models are."
+            metavar="FILE", help="A models file (TOML) with the planner's models, and their prices."
         ),
     ] = None,
     domain: DomainName = None,
@@ -112,22 +112,24 @@ def solve(
         prices_of(prices),
     )
     from planner.planner import Planner
+    from search.models_file import ModelsFile
 
+    if models is not None and (policy or prm):
+        flag = "--policy" if policy else "--prm"
+        raise ModelsError("", [f"{flag} says where a model lies, as --models does: give one, got both"])
+    told = None if models is None else ModelsFile.read(models)
     decider = Planner.load(planner_folder(planner))
-    if models_file is not None:
-        if policy or prm or engine != "embedded" or engine_option:
-            raise CheckpointError(
-                "a models file says where models are, got --policy, --prm or --engine beside --models"
-            )
-        models: Any = models_file
+    places: Any
+    if told is not None:
+        places = told
     elif engine != "embedded" or engine_option:
         sourcing = Sourcing(engine, policy or (), prm or (), options=engine_option or (), threads=threads)
-        models = sourcing.loader([*decider.policies], [*decider.prms])
+        places = sourcing.loader([*decider.policies], [*decider.prms])
     else:
         given = {folder.resolve().name: folder for folder in map(find_model, [*(policy or []), *(prm or [])])}
         own = (*decider.policies, *decider.prms)
-        models = {name: folder for name, folder in given.items() if name in own}
-    decider = decider.with_models(models, domain=domain_named(domain), prices=costs, threads=threads)
+        places = {name: folder for name, folder in given.items() if name in own}
+    decider = decider.with_models(places, domain=domain_named(domain), prices=costs, threads=threads)
     try:
         found = decider.solve(
             asked,
@@ -160,6 +162,7 @@ def solve(
             ("tokens", f"{found.tokens:,.0f}", f"{found.spend.tokens:,}"),
             ("MFLOPs", f"{found.flops / 1e6:,.1f}", f"{found.spend.flops / 1e6:,.1f}"),
             ("seconds", "", f"{found.spend.seconds:.2f}"),
+            *([] if found.usd is None else [("US dollars", "", f"{found.usd:.6f}")]),
         ],
     )
 

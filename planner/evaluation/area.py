@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 _STEPS = 33
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Area:
     """Mean accuracy between the least and the largest budget, with its interval, and how far the planner is
     above it, paired, with the interval of that."""
@@ -35,7 +35,14 @@ def area(track: Track, planner: Track, budgets: Sequence[float], resampler: Resa
     """The area of a track beside the planner's, from the least of ``budgets`` (FLOPs) to the largest."""
     theirs, ours = (_mean(one, budgets) for one in (track, planner))
     own, above = resampler.interval(theirs), resampler.interval(ours - theirs)
-    return Area(own.value, own.low, own.high, above.value, above.low, above.high)
+    return Area(
+        value=own.value,
+        low=own.low,
+        high=own.high,
+        planner_above=above.value,
+        above_low=above.low,
+        above_high=above.high,
+    )
 
 
 def _mean(track: Track, budgets: Sequence[float]) -> Floats:

@@ -21,6 +21,15 @@ class Baseline(ABC):
 
     A baseline picks its settings on ``context.training`` and is scored on ``context.test``, problem by
     problem, as ``context.selection`` says; it pays for everything that it draws or scores.
+
+    >>> class Nothing(Baseline):
+    ...     name = "nothing"
+    ...     caption = "never answers"
+    ...
+    ...     def track(self, context):
+    ...         return None
+    >>> Nothing().track(None) is None
+    True
     """
 
     #: its name in JSON, and in tables with spaces for underscores

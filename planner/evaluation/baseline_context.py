@@ -174,4 +174,9 @@ class BaselineContext:
 def fixed_table(matrices: Matrices) -> ConfigTable:
     """Every fixed choice of a log's data, each without a probe."""
     matrix = matrices.at(Probe(next(iter(matrices.data.pools)), 0), matrices.data.choices)
-    return ConfigTable(tuple(map(str, matrix.choices)), matrix.values, matrix.tokens, matrix.flops)
+    return ConfigTable(
+        settings=tuple(map(str, matrix.choices)),
+        values=matrix.values,
+        tokens=matrix.tokens,
+        flops=matrix.flops,
+    )

@@ -38,13 +38,13 @@ def known_difficulty(context: BaselineContext, *, quantiles: bool) -> Track:
         picks = np.empty((len(test), len(context.prices)), np.int64)
         for part in context.selection:
             picks[part.score] = _looked_up(
-                context,
-                part,
-                trained[known].pass_rate[part.pick],
-                tested[known].pass_rate[part.score],
-                trained[scored].values[part.pick],
-                training.flops[part.pick],
-                quantiles,
+                context=context,
+                part=part,
+                there=trained[known].pass_rate[part.pick],
+                here=tested[known].pass_rate[part.score],
+                values=trained[scored].values[part.pick],
+                flops=training.flops[part.pick],
+                quantiles=quantiles,
             )
         rows = np.arange(len(test))[:, None]
         for target, values in zip(out, (tested[scored].values, test.tokens, test.flops), strict=True):
@@ -58,12 +58,19 @@ def predicted_difficulty(context: BaselineContext, *, quantiles: bool) -> Track:
     picks = np.empty((len(test), len(context.prices)), np.int64)
     for part, (there, here) in zip(context.selection, context.difficulty, strict=True):
         picks[part.score] = _looked_up(
-            context, part, there, here, training.values[part.pick], training.flops[part.pick], quantiles
+            context=context,
+            part=part,
+            there=there,
+            here=here,
+            values=training.values[part.pick],
+            flops=training.flops[part.pick],
+            quantiles=quantiles,
         )
     return test.track("bin_quantile_predicted" if quantiles else "bin_absolute_predicted", picks)
 
 
 def _looked_up(
+    *,
     context: BaselineContext,
     part: Selection,
     there: Floats,
@@ -76,28 +83,50 @@ def _looked_up(
     prices = context.prices
     if not quantiles:
         # a difficulty of exactly a threshold is of the easier bin
-        return _lookup(np.asarray(THRESHOLDS), "right", there, here, values, flops, prices)
+        return _lookup(
+            edges=np.asarray(THRESHOLDS),
+            side="right",
+            there=there,
+            here=here,
+            values=values,
+            flops=flops,
+            prices=prices,
+        )
     families = [context.training.data.families[i] for i in part.pick]
     utility = np.zeros((len(QUANTILES), len(prices)))
     for inner in families_apart(families, context.seed):
         seen, asked = inner.pick, inner.score
         for place, count in enumerate(QUANTILES):
-            picks = _by_quantiles(count, there[seen], there[asked], values[seen], flops[seen], prices)
+            picks = _by_quantiles(
+                count=count,
+                there=there[seen],
+                here=there[asked],
+                values=values[seen],
+                flops=flops[seen],
+                prices=prices,
+            )
             rows = asked[:, None]
             utility[place] += (values[rows, picks] - prices * flops[rows, picks]).sum(axis=0)
-    found = np.stack([_by_quantiles(count, there, here, values, flops, prices) for count in QUANTILES])
+    found = np.stack(
+        [
+            _by_quantiles(count=count, there=there, here=here, values=values, flops=flops, prices=prices)
+            for count in QUANTILES
+        ]
+    )
     return np.asarray(np.take_along_axis(found, utility.argmax(axis=0)[None, None, :], axis=0)[0])
 
 
 def _by_quantiles(
-    count: int, there: Floats, here: Floats, values: Floats, flops: Floats, prices: Floats
+    *, count: int, there: Floats, here: Floats, values: Floats, flops: Floats, prices: Floats
 ) -> Ints:
     edges = np.quantile(there, np.arange(1, count) / count)
-    return _lookup(edges, "left", there, here, values, flops, prices)
+    return _lookup(
+        edges=edges, side="left", there=there, here=here, values=values, flops=flops, prices=prices
+    )
 
 
 def _lookup(
-    edges: Floats, side: str, there: Floats, here: Floats, values: Floats, flops: Floats, prices: Floats
+    *, edges: Floats, side: str, there: Floats, here: Floats, values: Floats, flops: Floats, prices: Floats
 ) -> Ints:
     """(len(here), J) the best choice of each bin; a bin that training has no problem in takes all of them."""
     place: Callable[[Floats], Ints] = lambda rates: np.searchsorted(edges, rates, side=side)  # type: ignore[call-overload]  # noqa: E731

@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class BudgetAdherence:
     """Decisions under one mean budget.
 
@@ -71,12 +71,12 @@ def budget_adherence(planner: Planner, matrices: Matrices, budget: float) -> Bud
                 after = f"{choice} after {matrix.probe}" if matrix.probe.samples else str(choice)
                 ended[after] = ended.get(after, 0.0) + share
     return BudgetAdherence(
-        budget,
-        done.met.accuracy[:, 0],
-        with_overhead(done, matrices)[:, 0],
-        np.concatenate(problem),
-        np.concatenate(weight),
-        np.concatenate(expected),
-        np.concatenate(actual),
-        dict(sorted(ended.items(), key=lambda item: -item[1])),
+        budget=budget,
+        accuracy=done.met.accuracy[:, 0],
+        flops=with_overhead(done, matrices)[:, 0],
+        problem=np.concatenate(problem),
+        weight=np.concatenate(weight),
+        expected=np.concatenate(expected),
+        actual=np.concatenate(actual),
+        ended=dict(sorted(ended.items(), key=lambda item: -item[1])),
     )

@@ -21,7 +21,7 @@ __all__ = ["Multiple", "least", "multiple"]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Multiple:
     """How many times ours a rival's compute is, with its 95% interval.
 
@@ -70,7 +70,15 @@ def multiple(rival: Track, ours: Track, resampler: Resampler) -> Multiple:
     ratios = least(*many, bests) / least(*more, bests)
     low, high = np.quantile(ratios, [0.025, 0.975])
     value = needed[1] / needed[0]
-    return Multiple(value, float(low), float(high), bool(np.isfinite(needed[0])), float(best), *needed)
+    return Multiple(
+        value=value,
+        low=float(low),
+        high=float(high),
+        reached=bool(np.isfinite(needed[0])),
+        accuracy=float(best),
+        flops=needed[0],
+        rival_flops=needed[1],
+    )
 
 
 def _curve(track: Track) -> tuple[Floats, Floats]:

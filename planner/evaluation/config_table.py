@@ -37,25 +37,27 @@ class ConfigTable:
 
     def rows(self, at: Ints) -> ConfigTable:
         """Some problems alone."""
-        return ConfigTable(self.settings, self.values[at], self.tokens[at], self.flops[at])
+        return ConfigTable(
+            settings=self.settings, values=self.values[at], tokens=self.tokens[at], flops=self.flops[at]
+        )
 
     def columns(self, at: Sequence[int]) -> ConfigTable:
         """Some settings alone, in this order."""
         where = list(at)
         return ConfigTable(
-            tuple(self.settings[i] for i in where),
-            self.values[:, where],
-            self.tokens[:, where],
-            self.flops[:, where],
+            settings=tuple(self.settings[i] for i in where),
+            values=self.values[:, where],
+            tokens=self.tokens[:, where],
+            flops=self.flops[:, where],
         )
 
     def beside(self, other: ConfigTable) -> ConfigTable:
         """The settings of both, on the same problems."""
         return ConfigTable(
-            (*self.settings, *other.settings),
-            np.concatenate([self.values, other.values], axis=1),
-            np.concatenate([self.tokens, other.tokens], axis=1),
-            np.concatenate([self.flops, other.flops], axis=1),
+            settings=(*self.settings, *other.settings),
+            values=np.concatenate([self.values, other.values], axis=1),
+            tokens=np.concatenate([self.tokens, other.tokens], axis=1),
+            flops=np.concatenate([self.flops, other.flops], axis=1),
         )
 
     def like(self, test: ConfigTable) -> ConfigTable:
@@ -65,7 +67,12 @@ class ConfigTable:
     def track(self, name: str, picks: Ints) -> Track:
         """The track that takes setting ``picks`` (P, J) on each problem at each of J prices."""
         rows = np.arange(len(self))[:, None]
-        return Track(name, self.values[rows, picks], self.tokens[rows, picks], self.flops[rows, picks])
+        return Track(
+            name=name,
+            accuracy=self.values[rows, picks],
+            tokens=self.tokens[rows, picks],
+            flops=self.flops[rows, picks],
+        )
 
 
 def selected(

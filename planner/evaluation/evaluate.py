@@ -121,10 +121,10 @@ def evaluate(
         ours = met["planner"][0]
         rows.append(
             BudgetRow(
-                name,
-                budget,
-                {method: point(reached, ours, resampler) for method, reached in met.items()},
-                2.8 * float(resampler.means(ours - met["mixture"][0]).std()),
+                name=name,
+                flops=budget,
+                methods={method: point(reached, ours, resampler) for method, reached in met.items()},
+                detectable=2.8 * float(resampler.means(ours - met["mixture"][0]).std()),
             )
         )
         for method, above in differences.items():
@@ -133,30 +133,34 @@ def evaluate(
     cells, drawn = headlines(planner, context, resampler)
     gap = _gap(differences["planner"], differences["oracle"], resampler)
     return Evaluation(
-        len(data),
-        len(set(data.families)),
-        planner.sample_flops,
-        tuple(rows),
-        tuple(_curve(track, resampler) for track in tracks.values()),
-        tuple(_curve(track, resampler) for track in _fixed(context)),
-        gap,
-        calibration(list(adherences.values()), len(data), resampler),
-        _missed(planner, amounts.values(), streamed(planner, context.test, [*amounts.values()], seed=seed)),
-        {name: one.ended for name, one in adherences.items()},
-        (*_notes(context, gap, clustered), *failed),
-        {
+        problems=len(data),
+        families=len(set(data.families)),
+        sample_flops=planner.sample_flops,
+        budgets=tuple(rows),
+        curves=tuple(_curve(track, resampler) for track in tracks.values()),
+        fixed=tuple(_curve(track, resampler) for track in _fixed(context)),
+        gap_closed=gap,
+        calibration=calibration(list(adherences.values()), len(data), resampler),
+        budget_error_percent=_missed(
+            planner, amounts.values(), streamed(planner, context.test, [*amounts.values()], seed=seed)
+        ),
+        made={name: one.ended for name, one in adherences.items()},
+        notes=(*_notes(context, gap, clustered), *failed),
+        areas={
             name: area(track, tracks["planner"], [*amounts.values()], resampler)
             for name, track in tracks.items()
         },
-        _multiples(tracks, resampler),
-        cells,
-        asdict(geometric_mean(cells, drawn)),
-        _gap(differences["planner"], differences["oracle_steady"], resampler),
-        {name: _expected_and_actual(planner, context, one) for name, one in adherences.items()},
-        tuple(reliability(list(adherences.values()), len(data))),
-        _missed(planner, amounts.values(), [float(one.flops.mean()) for one in adherences.values()]),
-        decision_ms(planner, data.questions, count=timed),
-        DEFINITIONS,
+        multiples=_multiples(tracks, resampler),
+        headline=cells,
+        headline_mean=asdict(geometric_mean(cells, drawn)),
+        gap_closed_steady=_gap(differences["planner"], differences["oracle_steady"], resampler),
+        promises={name: _expected_and_actual(planner, context, one) for name, one in adherences.items()},
+        reliability=tuple(reliability(list(adherences.values()), len(data))),
+        budget_error_untended_percent=_missed(
+            planner, amounts.values(), [float(one.flops.mean()) for one in adherences.values()]
+        ),
+        decision_ms=decision_ms(planner, data.questions, count=timed),
+        definitions=DEFINITIONS,
     )
 
 
@@ -179,7 +183,12 @@ def context_of(
 def planner_track(planner: Planner, context: BaselineContext) -> Track:
     """The planner at every price of a baseline context, deciding included in its FLOPs."""
     done = replay(planner.stages, context.test, [Rule(price=float(price)) for price in context.prices])
-    return Track("planner", done.met.accuracy, done.met.tokens, with_overhead(done, context.test))
+    return Track(
+        name="planner",
+        accuracy=done.met.accuracy,
+        tokens=done.met.tokens,
+        flops=with_overhead(done, context.test),
+    )
 
 
 def point(reached: tuple[Floats, Floats, Floats], ours: Floats, resampler: Resampler) -> Point:
@@ -187,14 +196,14 @@ def point(reached: tuple[Floats, Floats, Floats], ours: Floats, resampler: Resam
     accuracy, tokens, flops = reached
     mean, above = resampler.interval(accuracy), resampler.interval(ours - accuracy)
     return Point(
-        mean.value,
-        float(tokens.mean()),
-        float(flops.mean()),
-        mean.low,
-        mean.high,
-        above.value,
-        above.low,
-        above.high,
+        accuracy=mean.value,
+        tokens=float(tokens.mean()),
+        flops=float(flops.mean()),
+        low=mean.low,
+        high=mean.high,
+        planner_above=above.value,
+        above_low=above.low,
+        above_high=above.high,
     )
 
 
@@ -256,7 +265,12 @@ def _expected_and_actual(
 def _fixed(context: BaselineContext) -> list[Track]:
     table = context.fixed[0]
     return [
-        Track(name, table.values[:, [at]], table.tokens[:, [at]], table.flops[:, [at]])
+        Track(
+            name=name,
+            accuracy=table.values[:, [at]],
+            tokens=table.tokens[:, [at]],
+            flops=table.flops[:, [at]],
+        )
         for at, name in enumerate(table.settings)
     ]
 
@@ -288,10 +302,10 @@ def _curve(track: Track, resampler: Resampler) -> Curve:
         return tuple(values.mean(axis=0)[order].tolist())
 
     return Curve(
-        track.name,
-        means(track.flops),
-        means(track.tokens),
-        means(track.accuracy),
-        tuple(low.tolist()),
-        tuple(high.tolist()),
+        name=track.name,
+        flops=means(track.flops),
+        tokens=means(track.tokens),
+        accuracy=means(track.accuracy),
+        low=tuple(low.tolist()),
+        high=tuple(high.tolist()),
     )

@@ -35,7 +35,7 @@ METHODS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """A method at one budget: mean accuracy with its 95% interval, mean cost, and how many points
     (1.0 is a hundred) the planner is above it, with the interval of that paired difference."""
@@ -50,7 +50,7 @@ class Point:
     above_high: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetRow:
     """Every method at one mean budget. ``detectable``: the difference to the best mixture of two fixed plans
     that this number of problems shows in four tests of five."""
@@ -61,7 +61,7 @@ class BudgetRow:
     detectable: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
     """A method's means at all its settings, cheapest first, for pictures; ``low`` and ``high`` are the 95%
     interval of the accuracy."""
@@ -74,7 +74,7 @@ class Curve:
     high: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """The whole comparison; ``to_json`` gives it to programs.
 

@@ -106,7 +106,12 @@ def votes(context: BaselineContext, policy: str, ns: Sequence[int], side: Matric
     running = context.running(side, policy)
     values = running.right[:, :, [n - 1 for n in ns]].mean(axis=1, dtype=np.float64)
     tokens = _drawn(side, policy, ns)
-    return ConfigTable(tuple(f"majority of {n} {policy}" for n in ns), values, tokens, tokens * running.rate)
+    return ConfigTable(
+        settings=tuple(f"majority of {n} {policy}" for n in ns),
+        values=values,
+        tokens=tokens,
+        flops=tokens * running.rate,
+    )
 
 
 def _best(
@@ -135,7 +140,7 @@ def _best(
     judged = scored.prompt[:, None] + scored.tokens.mean(axis=1)[:, None] * np.asarray(ns, np.float64)
     flops = drawn_tokens * data.policies[policy].flops(1.0) + judged * data.prms[prm].flops(1.0)
     names = tuple(f"best of {n} {policy} by {score} of {prm}" for n in ns)
-    return ConfigTable(names, values, drawn_tokens + judged, flops)
+    return ConfigTable(settings=names, values=values, tokens=drawn_tokens + judged, flops=flops)
 
 
 def _drawn(side: Matrices, policy: str, ns: Sequence[int]) -> Floats:

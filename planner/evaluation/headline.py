@@ -33,7 +33,7 @@ DEFINITIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
     """One policy x PRM; ``low`` and ``high`` are of ``multiple_over_majority``.
 
@@ -113,25 +113,25 @@ def _cell(
     gain = _gain(context, resampler, policy, done.met.accuracy[:, 0])
     return (
         Headline(
-            policy,
-            prm,
-            gain.value,
-            float(point.value[0]),
-            bool(point.censored[0]),
-            float(low),
-            float(high),
-            gain.low,
-            gain.high,
-            float(point.accuracy[0]),
-            float(point.flops[0]),
-            float(point.at_best[0]),
-            bool(point.at_best_censored[0]),
+            policy=policy,
+            prm=prm,
+            gain_over_cot_percent=gain.value,
+            multiple_over_majority=float(point.value[0]),
+            censored=bool(point.censored[0]),
+            low=float(low),
+            high=float(high),
+            gain_low=gain.low,
+            gain_high=gain.high,
+            accuracy=float(point.accuracy[0]),
+            flops=float(point.flops[0]),
+            at_best=float(point.at_best[0]),
+            at_best_censored=bool(point.at_best_censored[0]),
         ),
         many.value,
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class _Compared:
     value: Floats
     censored: NDArray[np.bool_]
@@ -156,7 +156,14 @@ def _compared(ours: Floats, flops: Floats, theirs: Floats, paid: Floats) -> _Com
 
     value, censored = over(asked, needed)
     at_best, at_best_censored = over(best, least(ours, flops, best))
-    return _Compared(value, censored, asked, needed, at_best, at_best_censored)
+    return _Compared(
+        value=value,
+        censored=censored,
+        accuracy=asked,
+        flops=needed,
+        at_best=at_best,
+        at_best_censored=at_best_censored,
+    )
 
 
 def _gain(context: BaselineContext, resampler: Resampler, policy: str, ours: Floats) -> Interval:

@@ -24,7 +24,7 @@ __all__ = ["Live", "live"]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
     """So many problems solved at a mean ``budget`` (FLOPs).
 
@@ -81,14 +81,14 @@ def live(
     where = np.asarray(places)
     accuracy, flops = expected.accuracy[where], expected.flops[where]
     return Live(
-        len(problems),
-        expected.budget,
-        _normal(right),
-        float(accuracy.mean()),
-        _normal(right - accuracy),
-        float(spent.mean()),
-        float(flops.mean()),
-        _normal(1.0 + (spent - flops) / flops.mean()),
+        problems=len(problems),
+        budget=expected.budget,
+        accuracy=_normal(right),
+        accuracy_promised=float(accuracy.mean()),
+        difference=_normal(right - accuracy),
+        flops=float(spent.mean()),
+        flops_promised=float(flops.mean()),
+        flops_ratio=_normal(1.0 + (spent - flops) / flops.mean()),
     )
 
 

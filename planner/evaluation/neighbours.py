@@ -42,16 +42,21 @@ def neighbours(context: BaselineContext) -> Track:
         known, asked = (there[part.pick] - centre) / scale, (here[part.score] - centre) / scale
         counts = [k for k in COUNTS if k <= len(known)]
         own = families[part.pick]
-        tried = _picks(known, known, seen, counts, context.prices, (own, own))
+        tried = _picks(
+            asked=known, known=known, seen=seen, counts=counts, prices=context.prices, families=(own, own)
+        )
         rows = np.arange(len(seen))[:, None, None]
         utility = seen.values[rows, tried] - context.prices[:, None] * seen.flops[rows, tried]
         best = utility.mean(axis=0).argmax(axis=1)
-        found = _picks(asked, known, seen, counts, context.prices, None)
+        found = _picks(
+            asked=asked, known=known, seen=seen, counts=counts, prices=context.prices, families=None
+        )
         picks[part.score] = found[:, np.arange(len(best)), best]
     return test.track("knn", picks)
 
 
 def _picks(
+    *,
     asked: Floats,
     known: Floats,
     seen: ConfigTable,

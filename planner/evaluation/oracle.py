@@ -42,12 +42,25 @@ def oracle(context: BaselineContext, *, steady: bool) -> Track:
         for known, scored in ((0, 1), (1, 0)):
             utility = np.stack(
                 [
-                    _utility(seen[known], seen[scored], means, flops, context.prices, weight)
+                    _utility(
+                        known=seen[known],
+                        scored=seen[scored],
+                        means=means,
+                        flops=flops,
+                        prices=context.prices,
+                        weight=weight,
+                    )
                     for weight in weights
                 ]
             )
             best = np.asarray(weights)[utility.argmax(axis=0)]
-            picks = _picks(asked[known], means, test.flops[part.score], context.prices, best)
+            picks = _picks(
+                half=asked[known],
+                means=means,
+                flops=test.flops[part.score],
+                prices=context.prices,
+                weights=best,
+            )
             for target, values in zip(
                 out, (asked[scored].values, test.tokens[part.score], test.flops[part.score]), strict=True
             ):
@@ -55,7 +68,7 @@ def oracle(context: BaselineContext, *, steady: bool) -> Track:
     return Track("oracle_steady" if steady else "oracle", *out)
 
 
-def _picks(half: SplitHalf, means: Floats, flops: Floats, prices: Floats, weights: Floats) -> Ints:
+def _picks(*, half: SplitHalf, means: Floats, flops: Floats, prices: Floats, weights: Floats) -> Ints:
     """(P, J) choices, with the weight (J,) of each price."""
     picks = np.empty((len(flops), len(prices)), np.int64)
     for j, (price, weight) in enumerate(zip(prices, weights, strict=True)):
@@ -64,9 +77,9 @@ def _picks(half: SplitHalf, means: Floats, flops: Floats, prices: Floats, weight
 
 
 def _utility(
-    known: SplitHalf, scored: SplitHalf, means: Floats, flops: Floats, prices: Floats, weight: float
+    *, known: SplitHalf, scored: SplitHalf, means: Floats, flops: Floats, prices: Floats, weight: float
 ) -> Floats:
     """(J,) mean accuracy on the other half less its price."""
-    picks = _picks(known, means, flops, prices, np.full(len(prices), weight))
+    picks = _picks(half=known, means=means, flops=flops, prices=prices, weights=np.full(len(prices), weight))
     rows = np.arange(len(flops))[:, None]
     return np.asarray((scored.values[rows, picks] - prices * flops[rows, picks]).mean(axis=0))

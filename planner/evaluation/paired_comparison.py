@@ -34,7 +34,7 @@ class ComparisonSpec:
     bootstrap: int = 2000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairedComparison:
     """At one budget: accuracies of planner and rival, how far the planner is above, and its 95% interval."""
 
@@ -91,7 +91,12 @@ def compare(
         accuracy = float(mine.mean())
         out.append(
             PairedComparison(
-                budget, accuracy, found.accuracy, found.planner_above, found.above_low, found.above_high
+                samples=budget,
+                planner=accuracy,
+                rival=found.accuracy,
+                above=found.planner_above,
+                low=found.above_low,
+                high=found.above_high,
             )
         )
     return tuple(out)

@@ -113,12 +113,12 @@ class _ReplayedRun:
         wanted = pl.col("problem_id").is_in(list(data.problem_ids))
         self._problems = {
             row["problem_id"]: Problem(
-                row["problem_id"],
-                row["family"],
-                row["domain"],
-                row["question"],
-                row["answer"],
-                json.loads(row["meta"] or "{}"),
+                problem_id=row["problem_id"],
+                family=row["family"],
+                domain=row["domain"],
+                question=row["question"],
+                answer=row["answer"],
+                meta=json.loads(row["meta"] or "{}"),
             )
             for row in tables.scan("problems").filter(wanted).collect().iter_rows(named=True)
         }
@@ -146,13 +146,13 @@ class _ReplayedRun:
         row = self._samples[name, probe.policy][draw]
         rewards = () if probe.prm is None else self._rewards[name, probe.policy, probe.prm, row["draw"]]
         return Candidate(
-            row["text"],
-            row["answer"],
-            rewards,
-            tuple(row["step_tokens"]),
-            row["finish_reason"],
-            row["mean_logprob"],
-            row["min_logprob"],
+            text=row["text"],
+            answer=row["answer"],
+            step_rewards=rewards,
+            step_tokens=tuple(row["step_tokens"]),
+            finish_reason=row["finish_reason"],
+            mean_logprob=row["mean_logprob"],
+            min_logprob=row["min_logprob"],
         )
 
 

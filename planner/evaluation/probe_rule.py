@@ -43,8 +43,8 @@ def _table(side: Matrices, probe: Probe, further: list[Choice]) -> ConfigTable:
         return matrix.per_problem(np.where(unanimous, values[:, :1], values))
 
     return ConfigTable(
-        tuple(f"{choice} unless unanimous" for choice in (stop, *further)),
-        met(matrix.values),
-        met(matrix.paid_tokens[:, None] + matrix.tokens),
-        met(matrix.paid_flops[:, None] + matrix.flops),
+        settings=tuple(f"{choice} unless unanimous" for choice in (stop, *further)),
+        values=met(matrix.values),
+        tokens=met(matrix.paid_tokens[:, None] + matrix.tokens),
+        flops=met(matrix.paid_flops[:, None] + matrix.flops),
     )

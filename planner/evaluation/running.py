@@ -29,7 +29,7 @@ Shorts = NDArray[np.int16]
 _CHUNK = 8_000_000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Running:
     """What T draws show one after the other, (P, R, T) each, in R random orders of P problems.
 
@@ -86,7 +86,16 @@ def run_votes(data: TrainingData, policy: str, *, seed: int, orders: int) -> Run
             target[part] = found.reshape(order.shape)
         tokens[part] = pool.prompt[part, None, None] + pool.tokens[at, order].cumsum(axis=2)
     rate = data.policies[policy].flops(1.0)
-    return Running(policy, drawn, right, first, second, alike, tokens, rate)
+    return Running(
+        policy=policy,
+        order=drawn,
+        right=right,
+        first=first,
+        second=second,
+        alike=alike,
+        tokens=tokens,
+        rate=rate,
+    )
 
 
 def _race(codes: Ints) -> tuple[Shorts, Shorts, Shorts, Shorts]:
@@ -135,4 +144,6 @@ def stopped(running: Running, rules: Iterable[tuple[str, Ints]]) -> ConfigTable:
             np.take_along_axis(running.tokens, place, axis=2)[..., 0].mean(axis=1, dtype=np.float64)
         )
     spent = np.stack(tokens, axis=1)
-    return ConfigTable(tuple(names), np.stack(values, axis=1), spent, spent * running.rate)
+    return ConfigTable(
+        settings=tuple(names), values=np.stack(values, axis=1), tokens=spent, flops=spent * running.rate
+    )

@@ -83,11 +83,11 @@ def _halved(data: TrainingData, choice: Choice, size: int, half: int) -> tuple[T
         middle = max(1, runs.code.shape[1] // 2)
         part = slice(0, middle) if not half or runs.code.shape[1] == 1 else slice(middle, None)
         cut = TreeRuns(
-            runs.code[:, part],
-            runs.policy_tokens[:, part],
-            runs.prm_tokens[:, part],
-            runs.codes[:, part],
-            runs.scores[:, part],
+            code=runs.code[:, part],
+            policy_tokens=runs.policy_tokens[:, part],
+            prm_tokens=runs.prm_tokens[:, part],
+            codes=runs.codes[:, part],
+            scores=runs.scores[:, part],
         )
         return replace(data, trees={choice: cut}), choice
     if choice.plan.n <= size:

@@ -38,7 +38,7 @@ _RIVALS = ("majority", "mixture", "knn")
 Fit = Callable[[TrainingData], Planner]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
     """One thing left out. ``kind``: ``families``, ``domain``, ``policy`` or ``prm``; ``told``: ``nothing`` or
     ``calibration``; ``problems``: learned from; ``duels`` per rival."""
@@ -75,7 +75,9 @@ def left_out_families(
             met.setdefault(name, []).append(reached)
     whole = {name: _joined(parts) for name, parts in met.items() if len(parts) == _PARTS}
     duels = {name: compare(whole["planner"], whole[name], order, spec) for name in _RIVALS if name in whole}
-    return (Move("families", f"{_PARTS} parts", "nothing", seen // _PARTS, duels),)
+    return (
+        Move(kind="families", name=f"{_PARTS} parts", told="nothing", problems=seen // _PARTS, duels=duels),
+    )
 
 
 def _joined(parts: Sequence[Sequence[Reached]]) -> list[Reached]:
@@ -110,7 +112,14 @@ def left_out_domain(
         "nothing": rows_of(learned, np.flatnonzero(~inside)),
         "calibration": rows_of(learned, np.sort(np.concatenate([np.flatnonzero(~inside), some]))),
     }
-    return _moved("domain", name, logs, rows_of(held_out, np.flatnonzero(asked)), fit, spec)
+    return _moved(
+        kind="domain",
+        name=name,
+        logs=logs,
+        asked=rows_of(held_out, np.flatnonzero(asked)),
+        fit=fit,
+        spec=spec,
+    )
 
 
 def left_out_policy(
@@ -131,7 +140,7 @@ def left_out_policy(
     old = only(learned, policies=(other,))
     new = known_as(only(learned, policies=(name,)), policies={name: other})
     asked = known_as(only(held_out, policies=(name,)), policies={name: other})
-    return _renamed("policy", name, old, new, asked, fit, spec)
+    return _renamed(kind="policy", name=name, old=old, new=new, asked=asked, fit=fit, spec=spec)
 
 
 def left_out_prm(
@@ -155,10 +164,11 @@ def left_out_prm(
     old = only(learned, prms=(stand_in,))
     new = known_as(only(learned, prms=(name,)), prms={name: stand_in})
     asked = known_as(only(held_out, prms=(name,)), prms={name: stand_in})
-    return _renamed("prm", name, old, new, asked, fit, spec)
+    return _renamed(kind="prm", name=name, old=old, new=new, asked=asked, fit=fit, spec=spec)
 
 
 def _renamed(
+    *,
     kind: str,
     name: str,
     old: TrainingData,
@@ -170,10 +180,11 @@ def _renamed(
     shared = set(old.choices) & set(new.choices) & set(asked.choices)
     some = rows_of(new, calibration_rows(new, CALIBRATION, spec.seed))
     logs = {"nothing": only(old, choices=shared), "calibration": only(some, choices=shared)}
-    return _moved(kind, name, logs, only(asked, choices=shared), fit, spec)
+    return _moved(kind=kind, name=name, logs=logs, asked=only(asked, choices=shared), fit=fit, spec=spec)
 
 
 def _moved(
+    *,
     kind: str,
     name: str,
     logs: Mapping[str, TrainingData],
@@ -190,5 +201,5 @@ def _moved(
             for rival in _RIVALS
             if rival in met
         }
-        out.append(Move(kind, name, told, len(log), duels))
+        out.append(Move(kind=kind, name=name, told=told, problems=len(log), duels=duels))
     return tuple(out)

@@ -50,7 +50,7 @@ class DomainGuess:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class DomainModel:
     """Tells a planner's questions from others, and its domains from each other.
 

@@ -110,13 +110,13 @@ class ProbeSamples:
             return np.array([values], np.float32).astype(np.float64)
 
         return cls(
-            np.array([codes], np.int64),
-            row([c.tokens for c in candidates]),
-            row([len(c.step_tokens) for c in candidates]),
-            row([c.mean_logprob or 0.0 for c in candidates]),
-            row([c.min_logprob or 0.0 for c in candidates]),
-            row([float(c.finish_reason in FinishReason.TRUNCATED) for c in candidates]),
-            summarise([c.step_rewards for c in candidates])[None] if scored else None,
+            codes=np.array([codes], np.int64),
+            tokens=row([c.tokens for c in candidates]),
+            steps=row([len(c.step_tokens) for c in candidates]),
+            mean_logprob=row([c.mean_logprob or 0.0 for c in candidates]),
+            min_logprob=row([c.min_logprob or 0.0 for c in candidates]),
+            truncated=row([float(c.finish_reason in FinishReason.TRUNCATED) for c in candidates]),
+            summary=summarise([c.step_rewards for c in candidates])[None] if scored else None,
         )
 
 

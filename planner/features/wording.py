@@ -78,9 +78,9 @@ def wording(question: str) -> Wording:
     size = math.sqrt(sum(value * value for value in values))
     words = {zlib.crc32(token) for token in tokens if token[:1].isalpha() or token[0] > 127}
     return Wording(
-        np.fromiter(weights, np.int64, len(weights)),
-        np.array(values) / size,
-        surface(question),
-        np.fromiter(words, np.int64, len(words)),
-        np.fromiter(paired, np.int64, len(paired)),
+        places=np.fromiter(weights, np.int64, len(weights)),
+        values=np.array(values) / size,
+        surface=surface(question),
+        words=np.fromiter(words, np.int64, len(words)),
+        pairs=np.fromiter(paired, np.int64, len(paired)),
     )

@@ -69,25 +69,25 @@ def collect(
     spends = planner.frontier.flops / planner.sample_flops
     shared, kept = shares(planner, matrices, budget_ladder(float(spends.min()), float(spends.max())))
     return Findings(
-        _header(planner, data, evaluation, names),
-        tuple(row.name for row in evaluation.budgets),
-        _table(evaluation),
-        measures(evaluation),
-        evaluation.definitions if evaluation.headline else (),
-        _lines(evaluation),
-        tuple(
+        header=_header(planner, data, evaluation, names),
+        budgets=tuple(row.name for row in evaluation.budgets),
+        table=_table(evaluation),
+        measures=measures(evaluation),
+        definitions=evaluation.definitions if evaluation.headline else (),
+        lines=_lines(evaluation),
+        fixed=tuple(
             Fixed(curve.name, curve.flops[0] / evaluation.sample_flops, curve.accuracy[0])
             for curve in evaluation.fixed
         ),
-        () if cells is None else _cells(cells),
-        promises(adherences, len(data), seed=seed),
-        cost_bins(planner, matrices, done, prices),
-        kept,
-        shared,
-        influence(planner, matrices, price),
-        stories(planner, matrices, tables, price, middle.flops),
-        middle.flops / planner.sample_flops,
-        evaluation.notes,
+        cells=() if cells is None else _cells(cells),
+        promises=promises(adherences, len(data), seed=seed),
+        costs=cost_bins(planner, matrices, done, prices),
+        kept=kept,
+        shares=shared,
+        panels=influence(planner, matrices, price),
+        stories=stories(planner, matrices, tables, price, middle.flops),
+        middle=middle.flops / planner.sample_flops,
+        notes=evaluation.notes,
     )
 
 
@@ -103,19 +103,19 @@ def _header(
     )
     log, model, training = names
     return Header(
-        log,
-        model,
-        training,
-        evaluation.problems,
-        evaluation.families,
-        tuple(sorted(set(data.domains))),
-        tuple(data.pools),
-        tuple(data.prms),
-        learned,
-        data.main,
-        planner.sample_flops,
-        headline(evaluation),
-        _CHARGED,
+        log=log,
+        planner=model,
+        training=training,
+        problems=evaluation.problems,
+        families=evaluation.families,
+        domains=tuple(sorted(set(data.domains))),
+        policies=tuple(data.pools),
+        prms=tuple(data.prms),
+        learned_from=learned,
+        unit=data.main,
+        sample_flops=planner.sample_flops,
+        headline=headline(evaluation),
+        charged=_CHARGED,
     )
 
 
@@ -149,11 +149,11 @@ def _lines(evaluation: Evaluation) -> tuple[Line, ...]:
             kept = {point.flops: point for point in points}
             points = [kept[flops] for flops in sorted(kept)]
             curves[name] = Line(
-                name,
-                tuple(point.flops / unit for point in points),
-                tuple(point.accuracy for point in points),
-                tuple(point.low for point in points),
-                tuple(point.high for point in points),
+                method=name,
+                cost=tuple(point.flops / unit for point in points),
+                accuracy=tuple(point.accuracy for point in points),
+                low=tuple(point.low for point in points),
+                high=tuple(point.high for point in points),
                 steps=True,
             )
     return tuple(curves[name] for name in ordered(curves))
@@ -163,11 +163,11 @@ def _line(curve: Curve, unit: float) -> Line:
     """A curve without intervals has a band without width."""
     known = len(curve.low) == len(curve.high) == len(curve.flops)
     return Line(
-        curve.name,
-        tuple(flops / unit for flops in curve.flops),
-        curve.accuracy,
-        curve.low if known else curve.accuracy,
-        curve.high if known else curve.accuracy,
+        method=curve.name,
+        cost=tuple(flops / unit for flops in curve.flops),
+        accuracy=curve.accuracy,
+        low=curve.low if known else curve.accuracy,
+        high=curve.high if known else curve.accuracy,
     )
 
 
@@ -176,6 +176,14 @@ def _cells(frame: pl.DataFrame) -> tuple[Cell, ...]:
         "policy", "prm", "bin", "plan", "accuracy", pl.col("accuracy_se").fill_null(0.0), "problems"
     )
     return tuple(
-        Cell(policy, prm, name, plan_parts(plan), accuracy, error, problems)
+        Cell(
+            policy=policy,
+            prm=prm,
+            bin=name,
+            plan=plan_parts(plan),
+            accuracy=accuracy,
+            error=error,
+            problems=problems,
+        )
         for policy, prm, name, plan, accuracy, error, problems in best.iter_rows()
     )

@@ -79,11 +79,11 @@ def promises(
         mine = size[:, cell].sum()
         out.append(
             Expectation(
-                float(said[:, cell].sum() / mine),
-                float(met[:, cell].sum() / mine),
-                float(low),
-                float(high),
-                float(mine / size.sum()),
+                expected=float(said[:, cell].sum() / mine),
+                met=float(met[:, cell].sum() / mine),
+                low=float(low),
+                high=float(high),
+                share=float(mine / size.sum()),
             )
         )
     return tuple(out)
@@ -107,11 +107,11 @@ def cost_bins(
         low, high = np.quantile(met[mine], [0.1, 0.9])
         out.append(
             CostBin(
-                float(expected[mine].mean()),
-                float(met[mine].mean()),
-                float(low),
-                float(high),
-                float(mine.mean()),
+                expected=float(expected[mine].mean()),
+                met=float(met[mine].mean()),
+                low=float(low),
+                high=float(high),
+                share=float(mine.mean()),
             )
         )
     return tuple(out)
@@ -163,8 +163,12 @@ def shares(
     for budget, here in zip(budgets, ended, strict=True):
         for order, one in enumerate(named):
             if one in here:
-                out.append(Share(budget, ending(*one, policies=policies), order, here[one]))
+                out.append(
+                    Share(
+                        budget=budget, outcome=ending(*one, policies=policies), order=order, share=here[one]
+                    )
+                )
         rest = sum(share for one, share in here.items() if one not in named)
         if rest:
-            out.append(Share(budget, _OTHER, len(named), rest))
+            out.append(Share(budget=budget, outcome=_OTHER, order=len(named), share=rest))
     return tuple(out), tuple(kept)

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """What was compared on what.
 
@@ -99,7 +99,7 @@ class Fixed:
     accuracy: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """The most accurate plan of one policy and PRM ("" for none) on the problems of one difficulty bin."""
 
@@ -112,7 +112,7 @@ class Cell:
     problems: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
     """Decisions whose expected accuracy fell into one tenth: what was expected, what was met with the ends
     of its 95% interval (resampled by problem), and the share of all decisions."""
@@ -124,7 +124,7 @@ class Expectation:
     share: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostBin:
     """Requests expected about this cost before their first token: mean expected and mean met, the band that
     holds the middle 80% of what single requests met, and the share of all requests."""
@@ -175,7 +175,7 @@ class Panel:
     effects: tuple[Effect, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One decision of a story: what had been seen, what was decided, the accuracy and the further cost that
     were expected. ``answers`` are those seen with how often (None is unreadable)."""
@@ -187,7 +187,7 @@ class Step:
     cost: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
     """One problem from the question to the outcome, beside the fixed choice that is best on average.
 
@@ -211,7 +211,7 @@ class Story:
     reasons: tuple[tuple[str, float, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """All of a report. ``middle``: the mean budget in sample-equivalents whose price the stories and the
     features are shown at. ``definitions``: of measures."""

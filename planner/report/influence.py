@@ -34,7 +34,12 @@ def influence(
     return tuple(
         panel
         for place in range(len(planner.stages))
-        if (panel := _panel(planner, done, place, price, decisions, features)) is not None
+        if (
+            panel := _panel(
+                planner=planner, done=done, place=place, price=price, decisions=decisions, features=features
+            )
+        )
+        is not None
     )
 
 
@@ -51,7 +56,7 @@ def probe_text(probe: Probe) -> str:
 
 
 def _panel(
-    planner: Planner, done: Replay, place: int, price: float, decisions: int, features: int
+    *, planner: Planner, done: Replay, place: int, price: float, decisions: int, features: int
 ) -> Panel | None:
     stage, table = planner.stages[place], done.matrices[place]
     rows = np.flatnonzero(done.reached[place][:, 0])
@@ -77,10 +82,10 @@ def _panel(
     names = feature_names(stage.probe, ngrams)
     found = tuple(
         Effect(
-            feature(names[f]),
-            tuple(float(x) for x in moved[:, f]),
-            tuple(float(x) for x in _ranks(table.features[rows, f])),
-            float(size[f]),
+            feature=feature(names[f]),
+            effects=tuple(float(x) for x in moved[:, f]),
+            ranks=tuple(float(x) for x in _ranks(table.features[rows, f])),
+            size=float(size[f]),
         )
         for f in loudest
     )

@@ -28,7 +28,11 @@ def _multiples(evaluation: Evaluation) -> list[Measure]:
             continue
         what = f"{method(name)} at its best ({100 * one.accuracy:.1f}%): its compute over the planner's"
         if one.reached:
-            out.append(Measure(what, one.value, "times", _finite(one.low), _finite(one.high)))
+            out.append(
+                Measure(
+                    what=what, value=one.value, unit="times", low=_finite(one.low), high=_finite(one.high)
+                )
+            )
         else:
             out.append(Measure(what, None, "times"))
     return out
@@ -40,33 +44,33 @@ def _cells(evaluation: Evaluation) -> list[Measure]:
         pair = f"{cell.policy} with {cell.prm or 'no PRM'}"
         out.append(
             Measure(
-                f"{pair}: gain over one greedy answer",
-                cell.gain_over_cot_percent,
-                "%",
-                _finite(cell.gain_low),
-                _finite(cell.gain_high),
+                what=f"{pair}: gain over one greedy answer",
+                value=cell.gain_over_cot_percent,
+                unit="%",
+                low=_finite(cell.gain_low),
+                high=_finite(cell.gain_high),
             )
         )
         out.append(
             Measure(
-                f"{pair}: a majority vote's compute over the planner's",
-                cell.multiple_over_majority,
-                "times",
-                _finite(cell.low),
-                _finite(cell.high),
-                cell.censored,
+                what=f"{pair}: a majority vote's compute over the planner's",
+                value=cell.multiple_over_majority,
+                unit="times",
+                low=_finite(cell.low),
+                high=_finite(cell.high),
+                at_least=cell.censored,
             )
         )
     if len(evaluation.headline) > 1:
         mean = evaluation.headline_mean
         out.append(
             Measure(
-                "geometric mean of these multiples over policies and PRMs",
-                mean["value"],
-                "times",
-                _finite(mean["low"]),
-                _finite(mean["high"]),
-                any(cell.censored for cell in evaluation.headline),
+                what="geometric mean of these multiples over policies and PRMs",
+                value=mean["value"],
+                unit="times",
+                low=_finite(mean["low"]),
+                high=_finite(mean["high"]),
+                at_least=any(cell.censored for cell in evaluation.headline),
             )
         )
     return out
@@ -76,11 +80,11 @@ def _others(evaluation: Evaluation) -> list[Measure]:
     gap, held = evaluation.gap_closed, evaluation.calibration
     out = [
         Measure(
-            "share of the gap closed between best fixed plan and oracle",
-            100 * gap["value"],
-            "%",
-            _finite(100 * gap["low"]),
-            _finite(100 * gap["high"]),
+            what="share of the gap closed between best fixed plan and oracle",
+            value=100 * gap["value"],
+            unit="%",
+            low=_finite(100 * gap["low"]),
+            high=_finite(100 * gap["high"]),
         )
     ]
     if "gap_points" in gap:
@@ -91,7 +95,7 @@ def _others(evaluation: Evaluation) -> list[Measure]:
         ("resolution", "resolution of expected accuracies"),
     ):
         low, high = held.get(f"{name}_low"), held.get(f"{name}_high")
-        out.append(Measure(what, held[name], "", low, high))
+        out.append(Measure(what=what, value=held[name], unit="", low=low, high=high))
     out.append(Measure("mean budgets missed by", evaluation.budget_error_percent, "%"))
     for name, what in (("p50", "a decision, median"), ("p99", "a decision, 99% quantile")):
         out.append(Measure(what, evaluation.decision_ms[name], "ms"))

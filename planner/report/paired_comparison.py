@@ -20,7 +20,7 @@ __all__ = ["PairedComparison", "effects", "paired_comparison"]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairedComparison:
     """Columns of a stage (C choices, then J prices of probing further): taken, and the best of the others.
     ``other`` is None where there was nothing else to take."""
@@ -43,7 +43,7 @@ def paired_comparison(stage: Stage, menu: Menu, row: int, option: int, price: fl
         if option == count:
             taken = count + nearest
     others = [(value, -column) for column, value in zip(columns, values, strict=True) if column != taken]
-    return PairedComparison(taken, -max(others)[1] if others else None)
+    return PairedComparison(taken=taken, other=-max(others)[1] if others else None)
 
 
 def effects(stage: Stage, features: Floats, between: PairedComparison) -> Floats:

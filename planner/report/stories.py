@@ -92,20 +92,20 @@ def stories(
     policies = len(data.pools)
     return tuple(
         Story(
-            data.questions[p],
-            data.domains[p],
-            data.families[p],
-            references[data.problem_ids[p]],
-            _steps(planner, matrices, menus, paths[p], answers, price),
-            _ended(done, paths[p], policies),
-            float(met[p]),
-            float(cost[p]) / planner.sample_flops,
-            float(_outcome(done, paths[p])[2]),
-            plan_text(fixed.choices[rival], policies=policies),
-            float(fixed.values[p, rival]),
-            float(fixed.flops[p, rival]) / planner.sample_flops,
-            float(gain[p]),
-            _reasons(planner, done, menus, paths[p], price),
+            question=data.questions[p],
+            domain=data.domains[p],
+            family=data.families[p],
+            reference=references[data.problem_ids[p]],
+            steps=_steps(planner, matrices, menus, paths[p], answers, price),
+            ended=_ended(done, paths[p], policies),
+            met=float(met[p]),
+            cost=float(cost[p]) / planner.sample_flops,
+            tokens=float(_outcome(done, paths[p])[2]),
+            rival=plan_text(fixed.choices[rival], policies=policies),
+            rival_met=float(fixed.values[p, rival]),
+            rival_cost=float(fixed.flops[p, rival]) / planner.sample_flops,
+            gain=float(gain[p]),
+            reasons=_reasons(planner, done, menus, paths[p], price),
         )
         for p in picked
     )
@@ -183,7 +183,15 @@ def _steps(
         ranked = tuple(
             (spelled[code], times) for code, times in sorted(seen.items(), key=lambda one: -one[1])
         )
-        steps.append(Step(probe_text(stage.probe), ranked, decided, accuracy, cost / planner.sample_flops))
+        steps.append(
+            Step(
+                seen=probe_text(stage.probe),
+                answers=ranked,
+                decided=decided,
+                expected=accuracy,
+                cost=cost / planner.sample_flops,
+            )
+        )
     return tuple(steps)
 
 

@@ -178,6 +178,18 @@ SCHEMAS: dict[str, _Schema] = {
     ),
     "Plans": _of(object=_word("list"), data=_list({"anyOf": [_the("Plan"), _the("Error")]})),
     "Model": _of(**_MODEL),
+    "Strategies": _of(
+        object=_word("list"),
+        data=_list(
+            _of(
+                name=_TEXT,
+                caption=_TEXT,
+                parameters=_list(_TEXT),
+                vote=_null(_TEXT),
+                joins_probe=_null(_TRUTH),
+            )
+        ),
+    ),
     "Models": _of(
         object=_word("list"),
         data=_list(_the("Model")),
@@ -255,6 +267,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "/v1/models": ("Models",),
     "/v1/models/{name}": ("Model",),
     "/v1/plan": ("Plan", "Plans"),
+    "/v1/strategies": ("Strategies",),
     "/v1/feedback": ("Recorded",),
     "/v1/decisions": ("Decisions",),
     "/v1/decisions/{decision_id}": ("Decision",),

@@ -15,7 +15,17 @@ from planner.server.console import mount
 from planner.server.middleware import Middleware
 from planner.server.openapi import document
 from planner.server.refusal import Refusal, invalid, refusal_of
-from planner.server.routes import admin, completions, decisions, feedback, health, models, now, plan
+from planner.server.routes import (
+    admin,
+    completions,
+    decisions,
+    feedback,
+    health,
+    models,
+    now,
+    plan,
+    strategies,
+)
 from planner.server.routes.direct import handlers
 from planner.server.service import Service
 from planner.version import __version__
@@ -44,7 +54,7 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    for each in (completions, models, plan, feedback, decisions, now, health, admin):
+    for each in (completions, models, strategies, plan, feedback, decisions, now, health, admin):
         app.include_router(each.router)
     mount(app)
     app.add_exception_handler(PlannerError, _refused)

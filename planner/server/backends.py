@@ -1,22 +1,33 @@
-"""Opens what a server asks: embedded models, or a policy behind its own server and PRMs beside it."""
+"""Opens what a server asks: embedded models, a policy behind its own server, or what a models file says."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from planner.models import find_model
 from planner.planner import Planner
-from planner.server.conversation import Render, chat_template
+from planner.server.conversation import Render, Turn, chat_template
 from planner.server.models import Models
+from planner.server.refusal import Refusal
 from planner.server.upstream import Upstream
-from search.errors import ServeError
+from planner.solving import check_names
+from search.engines.named import NamedEngine
+from search.engines.protocol import Engine
+from search.errors import BrokenError, ContextError, GarbledError, ServeError, UnreachableError
 from search.loader import FolderLoader, Loader
+from search.models_file import ModelsFile, PolicyEntry
 from search.rewards.protocol import Reward
 from search.strategies.protocol import Limits
 
-__all__ = ["Backends", "embedded", "opened", "remote"]
+if TYPE_CHECKING:
+    from search.engines.openai.engine import OpenAIEngine
+
+__all__ = ["Backends", "configured", "embedded", "opened", "remote"]
 
 #: seconds to wait for a server that cannot be reached: a request's own deadline may be sooner
 _PATIENCE = 10.0
@@ -27,7 +38,7 @@ class Backends:
     """What can be asked, and where requests go that nothing is planned for."""
 
     models: Models
-    upstream: Upstream | None = None
+    upstreams: Mapping[str, Upstream] = field(default_factory=dict)
 
 
 def embedded(
@@ -43,7 +54,7 @@ def embedded(
     engines = {name: loader.engine(name) for name in planner.policies}
     rewards = {name: loader.reward(name) for name in planner.prms}
     renders = {name: chat_template(policies[name]) for name in engines}
-    return Backends(Models(engines, rewards, renders, limits or Limits()))
+    return Backends(Models(engines=engines, rewards=rewards, renders=renders, limits=limits or Limits()))
 
 
 def opened(planner: Planner, loader: Loader, *, limits: Limits | None = None) -> Backends:
@@ -52,7 +63,7 @@ def opened(planner: Planner, loader: Loader, *, limits: Limits | None = None) ->
     """
     engines = {name: loader.engine(name) for name in planner.policies}
     rewards = {name: loader.reward(name) for name in planner.prms}
-    return Backends(Models(engines, rewards, {}, limits or Limits()))
+    return Backends(Models(engines=engines, rewards=rewards, renders={}, limits=limits or Limits()))
 
 
 def remote(
@@ -84,14 +95,14 @@ def remote(
     Raises EngineError, CheckpointError, and ServeError where the names do not fit the planner.
     """
     from search.engines.openai.engine import OpenAIEngine
-    from search.engines.openai.probe import find_model
+    from search.engines.openai.probe import find_model as find_served
     from search.remote.client import Client
 
     known = list(planner.policies)
     name = policy or (known[0] if len(known) == 1 else None)
     if name is None or name not in planner.policies:
         raise ServeError(f"--policy must be one of {', '.join(known)}, got {name!r}")
-    served = find_model(Client(base_url, api_key=api_key), model).model
+    served = find_served(Client(base_url, api_key=api_key), model).model
     engine = OpenAIEngine.connect(
         base_url, served, name=name, tokenizer=tokenizer, api_key=api_key, patience=_PATIENCE
     )
@@ -102,9 +113,84 @@ def remote(
     }
     renders: dict[str, Render] = {name: chat_template(tokenizer)}
     return Backends(
-        Models({name: engine}, rewards, renders, limits or Limits()),
-        Upstream(base_url, served, name, api_key=api_key),
+        Models(engines={name: engine}, rewards=rewards, renders=renders, limits=limits or Limits()),
+        {name: Upstream(base_url, served, name, api_key=api_key)},
     )
+
+
+def configured(
+    planner: Planner,
+    models: ModelsFile,
+    *,
+    threads: int = 1,
+    limits: Limits | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Backends:
+    """The planner's policies and PRMs, each where a models file says.
+
+    Parameters
+    ----------
+    environment:
+        Where keys are looked up.
+
+    Raises ModelsError for names that the file lacks and keys that are not set, EngineError for a server that
+    does not answer or refuses the key, CheckpointError for a folder that holds no model.
+    """
+    policies, prms = [*planner.policies], [*planner.prms]
+    check_names(models, policies, prms)
+    loader = models.waiting(_PATIENCE).loader(
+        policies, prms, find=find_model, threads=threads, environment=environment
+    )
+    engines = {name: loader.engine(name) for name in policies}
+    rewards = {name: loader.reward(name) for name in prms}
+    entries = {entry.name: entry for entry in models.policy if entry.name in engines}
+    upstreams = {}
+    for name, engine in engines.items():
+        entry, own = entries[name], _behind(engine)
+        if entry.base_url is not None and own is not None:
+            key = None if entry.api_key_env is None else environment[entry.api_key_env]
+            silence = {} if entry.timeout is None else {"silence": entry.timeout}
+            upstreams[name] = Upstream(entry.base_url, own.model, name, api_key=key, **silence)
+    return Backends(
+        Models(
+            engines=engines,
+            rewards=rewards,
+            renders={name: _render(entries[name], engine) for name, engine in engines.items()},
+            limits=limits or Limits(),
+            chosen={name: loader.chosen_sampling(name) for name in engines},
+            defaults={name: loader.generation_defaults(name) for name in engines},
+        ),
+        upstreams,
+    )
+
+
+def _behind(engine: Engine) -> OpenAIEngine | None:
+    """What asks a server, under whatever name."""
+    from search.engines.openai.engine import OpenAIEngine
+
+    while isinstance(engine, NamedEngine):
+        engine = engine.engine
+    return engine if isinstance(engine, OpenAIEngine) else None
+
+
+def _render(entry: PolicyEntry, engine: Engine) -> Render:
+    """Conversations for a policy: by its server or its tokenizer folder, or by its own folder."""
+    served = _behind(engine)
+    if served is None:
+        return chat_template(find_model(entry.embedded or entry.vllm or ""))
+
+    def render(turns: Sequence[Turn]) -> tuple[int, ...]:
+        try:
+            return served.converse([{"role": turn.role, "content": turn.text} for turn in turns])
+        except (ContextError, UnreachableError, BrokenError, GarbledError):
+            raise
+        except Exception as error:  # the server's refusal, or whatever a folder's template raises
+            raise Refusal(
+                f"the policy's chat template must take the conversation, got {type(error).__name__}",
+                param="messages",
+            ) from error
+
+    return render
 
 
 def _reward(address: str, folder: Path) -> Reward:

@@ -14,7 +14,7 @@ from planner.server.refusal import Refusal
 from planner.server.rules import Rules
 from search.choice import Choice
 
-__all__ = ["NO_PRM", "availability_filter", "first_policy", "forced"]
+__all__ = ["NO_PRM", "answering_policy", "availability_filter", "first_policy", "forced"]
 
 #: as a request's ``prm``: none may be asked
 NO_PRM = "none"
@@ -39,7 +39,10 @@ def availability_filter(
     policies = set(served.missing) | (set() if policy is None else set(models.policies) - {policy})
     prms = set(served.missing) | set(models.down)
     prms |= set() if prm is None else set(models.prms) - {prm}
-    availability = AvailabilityFilter(policies, prms)
+    resting = set(models.resting) - {policy}
+    availability = AvailabilityFilter(policies | resting, prms)
+    if resting and not availability.leaves(served.planner):  # then they are tried again
+        availability = AvailabilityFilter(policies, prms)
     if not availability.leaves(served.planner):
         raise Refusal("a planner needs a choice, got none that these models can run", param="policy")
     return availability
@@ -53,6 +56,14 @@ def first_policy(served: Served, models: Models, asked: str | None = None) -> st
     return probing if probing in models.policies else models.policies[0]
 
 
+def answering_policy(served: Served, models: Models, asked: str | None = None) -> str:
+    """``first_policy``, but another one where that failed lately and was not asked for."""
+    first = first_policy(served, models, asked)
+    if asked is not None or first not in models.resting:
+        return first
+    return next(name for name in models.policies if name not in models.resting)
+
+
 def forced(
     granted: Granted, models: Models, rules: Rules, served: Served, first: str, prm: str | None = None
 ) -> tuple[Choice | None, Reason | None]:
@@ -64,6 +75,14 @@ def forced(
     if granted.plan is None:
         return None, None
     policy = granted.policy or first
+    for part in granted.plan.walk():
+        if part.policy not in models.policies or (part.prm is not None and part.prm not in models.prms):
+            there = ", ".join((*models.policies, *models.prms))
+            raise Refusal(
+                f"a plan runs on models that are there ({there}), got {part}", param="model", code="plan"
+            )
+    if granted.plan.parts and granted.plan.parts[0].policy in models.policies:
+        policy = granted.plan.parts[0].policy
     if not granted.plan.needs_prm:
         prm = None
     else:

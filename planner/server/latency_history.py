@@ -32,7 +32,7 @@ def work_of(decision: Decision) -> Iterator[tuple[Work, int, float, int]]:
             found = _PROBE.fullmatch(step.next_look)
             if found is None:
                 continue
-            work = Work(found[2], found[3], max(1, int(found[1]) - drawn), False)
+            work = Work(policy=found[2], prm=found[3], n=max(1, int(found[1]) - drawn), is_tree=False)
         yield work, step.spend.tokens, step.spend.seconds, 1
 
 

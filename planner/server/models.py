@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from planner.executor import Settings
 from planner.server.conversation import Render
 from search.cards import ModelCard
-from search.engines.protocol import Engine, Sampling
+from search.drawing import Drawing
+from search.engines.protocol import Engine
 from search.errors import ServeError
 from search.rewards.protocol import Reward
 from search.strategies.protocol import Limits, Setting
@@ -54,9 +55,10 @@ class Models:
     renders:
         Chat templates by policy; a policy without one takes plain questions only.
     limits:
-        Per solution.
-    samplings:
-        How samples of a search are drawn, by policy; default: as ``Sampling`` has it.
+        Per solution, where neither ``chosen`` nor the planner's log says.
+    chosen, defaults:
+        Policy -> sampling and ``max_tokens``: what the operator chose, and what the model's own
+        ``generation_config.json`` says, for planners that do not know how their log was drawn.
     created:
         Seconds since the epoch, told by ``/v1/models``.
     """
@@ -65,7 +67,8 @@ class Models:
     rewards: Mapping[str, Reward]
     renders: Mapping[str, Render] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
-    samplings: Mapping[str, Sampling] = field(default_factory=dict)
+    chosen: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     created: int = field(default_factory=lambda: int(time.time()))
     clock: Callable[[], float] = time.monotonic
     known: dict[str, Model] = field(init=False)
@@ -96,6 +99,13 @@ class Models:
         return tuple(name for name in self.rewards if self.known[name].retry_at > now)
 
     @property
+    def resting(self) -> tuple[str, ...]:
+        """Policies that failed and are not asked now where another one can answer; () where none can."""
+        now = self.clock()
+        found = tuple(name for name in self.engines if self.known[name].retry_at > now)
+        return found if len(found) < len(self.engines) else ()
+
+    @property
     def cards(self) -> tuple[ModelCard, ...]:
         """Of all."""
         return tuple(model.card for model in self.known.values())
@@ -112,10 +122,22 @@ class Models:
         """A model answered."""
         self.known[name].answered()
 
+    def limit(self, max_tokens: int) -> None:
+        """No solution is longer, whatever a planner's log says."""
+        self.limits = replace(self.limits, max_tokens=max_tokens)
+        self.chosen = {name: {**self.chosen.get(name, {}), "max_tokens": max_tokens} for name in self.engines}
+
+    def drawing(self, policy: str, drawn: Drawing | None = None) -> Drawing:
+        """How a policy's solutions are drawn; ``drawn``: as they were for the planner's log."""
+        chosen = self.chosen.get(policy, {})
+        if drawn is not None:
+            return Drawing.of(chosen, drawn=drawn)
+        return Drawing.of(chosen, self.defaults.get(policy, {}), drawn=Drawing(limits=self.limits))
+
     def settings(
         self,
         engines: Mapping[str, Engine],
-        limits: Limits,
+        drawings: Mapping[str, Drawing],
         cancel_within: float,
         delimiters: Mapping[str, str] = MappingProxyType({}),
     ) -> Settings:
@@ -126,8 +148,8 @@ class Models:
                 out[policy, prm] = Setting(
                     engine,
                     reward,
-                    sampling=self.samplings.get(policy, Sampling()),
-                    limits=limits,
+                    drawings[policy].sampling,
+                    drawings[policy].limits,
                     delimiter=delimiters.get(policy, "\n"),
                     cancel_within=cancel_within,
                 )

@@ -46,7 +46,7 @@ _STATUSES = {
 #: what the operations are about, in the order of reading
 _TAGS = {
     "Answers": ("/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/{name}"),
-    "Plans": ("/v1/plan",),
+    "Plans": ("/v1/plan", "/v1/strategies"),
     "Feedback and decisions": ("/v1/feedback", "/v1/decisions", "/v1/decisions/{decision_id}"),
     "The server": ("/v1/now", "/healthz", "/readyz", "/metrics", "/admin/reload"),
 }

@@ -21,6 +21,7 @@ from planner.server.rolling_metrics import Finished
 from planner.server.service import Service
 from planner.server.shapes import Shape
 from planner.server.stream import DONE, data
+from search.errors import UnreachableError
 from search.result import Outcome, Spend
 
 __all__ = ["Passthrough", "passthrough_reason"]
@@ -49,14 +50,20 @@ class Passthrough:
         response_id: str,
         reason: Reason,
     ) -> None:
-        if service.upstream is None:
+        asked = granted.policy or ask.policy
+        if asked is not None and asked not in service.models.policies:
+            there = ", ".join(service.models.policies)
+            raise Refusal(f"policy must be one of {there}, got {asked[:80]!r}", param="policy")
+        upstream = service.passing(asked)
+        if upstream is None:
             raise Refusal(
-                f"{reason.code} needs a policy behind its own server (--base-url), got an embedded one",
+                f"{reason.code} needs a policy behind its own server (--base-url, --models), "
+                "got an embedded one",
                 param=reason.code,
                 code="unsupported",
             )
         self._service = service
-        self._upstream = service.upstream
+        self._upstream = upstream
         self._shape = shape
         self._ask = ask
         self._granted = granted
@@ -190,14 +197,41 @@ class Passthrough:
     @property
     def _spend(self) -> Spend:
         tokens = sum((self._usage or {}).values())
-        return Spend(tokens, 0, tokens, 0, self._cost.card.flops(tokens), self._arrival.seconds)
+        return Spend(
+            policy_tokens=tokens,
+            prm_tokens=0,
+            physical_policy_tokens=tokens,
+            physical_prm_tokens=0,
+            flops=self._cost.card.flops(tokens),
+            seconds=self._arrival.seconds,
+        )
 
     def _receipt(self) -> dict[str, Any]:
-        head = Receipt(self._id, self._granted, self._budget, self._share, self._reason)
+        head = Receipt(
+            response_id=self._id,
+            granted=self._granted,
+            budget=self._budget,
+            share=self._share,
+            reason=self._reason,
+        )
         ended = str(EndReason.DEADLINE) if self._is_late and self._open else None
-        return head.passthrough(self._upstream.policy, self._spend, ended)
+        return head.passthrough(self._upstream.policy, self._spend, ended, self._usd)
+
+    @property
+    def _usd(self) -> float | None:
+        """Money that it took; None where the policy's price is not known."""
+        return self._cost.usd(self._usage)
+
+    def _mark(self, outcome: str, error: Exception | None) -> None:
+        """Whether the policy's server could be reached."""
+        models, policy = self._service.models, self._upstream.policy
+        if outcome == str(Outcome.ANSWERED):
+            models.answered(policy)
+        elif error is not None and isinstance(error.__cause__, UnreachableError):
+            models.failed(policy)
 
     def _finish(self, outcome: str, error: Exception | None) -> None:
+        self._mark(outcome, error)
         is_refused = isinstance(error, Refusal) and not self._pieces and not self._is_late
         if self._is_sent and self._usage is None and not is_refused:
             self._usage = self._cost.estimate(self._pieces, self._share)  # it was cut off
@@ -232,21 +266,21 @@ class Passthrough:
             candidates=(),
             chosen=None,
             spend=spend,
-            spent_usd=None,
+            spent_usd=self._usd,
             error=None if error is None else type(error).__name__,
         )
         service.recorder.record(decision)
         service.metrics.finish(decision)
         service.rolling.finish(
             Finished(
-                time.time(),
-                outcome,
-                decision.policy,
-                None,
-                "cot()",
-                spend.seconds,
-                spend.tokens,
-                spend.flops,
+                at=time.time(),
+                outcome=outcome,
+                policy=decision.policy,
+                prm=None,
+                plan="cot()",
+                seconds=spend.seconds,
+                tokens=spend.tokens,
+                flops=spend.flops,
                 deadline=self._budget.seconds,
             )
         )

@@ -33,7 +33,8 @@ class PassthroughCost:
         self._budget = budget
         self._models = service.models
         self._policy = policy
-        self._prices = service.rules.prices
+        prices = service.rules.prices
+        self._prices = prices.get(policy) if isinstance(prices, Mapping) else prices
         if budget.usd is not None and self._prices is None:
             raise Refusal("a budget in money needs the server's prices, got none", param="budget")
         if ask.n > (budget.samples or ask.n):
@@ -71,6 +72,15 @@ class PassthroughCost:
             body = self.body(share)
             completion = self._ask.n * (body.get("max_completion_tokens") or body.get("max_tokens") or 0)
         return {"prompt_tokens": self._prompt(), "completion_tokens": completion}
+
+    def usd(self, usage: Mapping[str, int] | None) -> float | None:
+        """Money for these tokens; None where the policy's price is not known."""
+        if self._prices is None:
+            return None
+        told = usage or {}
+        return self._prices.usd(
+            prompt=told.get("prompt_tokens", 0), generated=told.get("completion_tokens", 0)
+        )
 
     def _cap(self, budget: Budget) -> int | None:
         """Tokens that every cap holds; None without any."""

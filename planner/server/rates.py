@@ -74,6 +74,6 @@ class Rates:
         bucket = buckets.get(key.name)
         if bucket is None or bucket.per_second != per_minute / 60:
             size = max(1.0, per_minute)
-            bucket = buckets[key.name] = _Bucket(per_minute / 60, size, size, now)
+            bucket = buckets[key.name] = _Bucket(per_second=per_minute / 60, size=size, left=size, at=now)
         bucket.fill(now)
         return bucket

@@ -29,7 +29,7 @@ class Reason:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What a receipt is written from.
 
@@ -113,7 +113,7 @@ class Receipt:
             "choices": [self.of(solution, include) for solution in solutions],
         }
 
-    def passthrough(self, policy: str, spend: Spend, ended: str | None) -> _Json:
+    def passthrough(self, policy: str, spend: Spend, ended: str | None, usd: float | None = None) -> _Json:
         """The receipt of an answer by the policy's own server, which planned nothing.
 
         ``ended``: why it was cut off, None where it was not.
@@ -125,7 +125,7 @@ class Receipt:
             "plan": "cot()",
             "stages": [],
             "expected": {"accuracy": None, "interval": None, "tokens": None, "flops": None, "seconds": None},
-            "spend": spend_to_dict(spend),
+            "spend": spend_to_dict(spend, usd),
             "answer": None,
             "outcome": str(Outcome.ANSWERED),
             "agreement": None,

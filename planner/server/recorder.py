@@ -17,7 +17,7 @@ from search.result import Candidate, Spend
 __all__ = ["Decision", "DecisionQuery", "Feedback", "MemoryRecorder", "Record", "Recorder", "Step"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One stage of a decision: what was known, what was taken, and what taking it cost.
 
@@ -158,7 +158,7 @@ class Record:
     feedback: tuple[Feedback, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionQuery:
     """What to look for, all of it together; a field left out asks nothing.
 

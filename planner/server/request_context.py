@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.availability_filter import AvailabilityFilter
-from planner.budgeting import resolve
+from planner.budgeting import check_money, resolve
 from planner.domains import Assigned, assign
 from planner.planner import Planner
 from planner.server.ask import Ask
 from planner.server.budget import Granted
-from planner.server.choosing import availability_filter, first_policy, forced
+from planner.server.choosing import answering_policy, availability_filter, first_policy, forced
 from planner.server.current import Served
 from planner.server.keys import Key
 from planner.server.receipt import Reason
@@ -71,21 +71,22 @@ class RequestContext:
         availability = availability_filter(served, models, ask.policy, ask.prm)
         choice, reason = forced(granted, models, rules, served, first, ask.prm)
         if choice is None and not assigned.planned:
+            first = answering_policy(served, models, ask.policy)
             choice, reason = Choice(first, None, Plan.of("cot")), open_ended(assigned)
         return cls(
-            response_id,
-            endpoint,
-            ask,
-            granted,
-            key,
-            served,
-            granted.budget.within(rules.ceiling),
-            assigned.domain,
-            availability,
-            models.down,
-            first,
-            choice,
-            reason,
+            response_id=response_id,
+            endpoint=endpoint,
+            ask=ask,
+            granted=granted,
+            key=key,
+            served=served,
+            budget=granted.budget.within(rules.ceiling),
+            domain=assigned.domain,
+            availability=availability,
+            down=(*models.down, *(name for name in models.resting if availability.leaves_out(name))),
+            first=first,
+            choice=choice,
+            reason=reason,
         )
 
     @property
@@ -119,6 +120,7 @@ def resolved(
     prices."""
     if budget.usd is not None and service.rules.prices is None:
         raise Refusal("a budget in money needs the server's prices, got none", param="budget")
+    check_money(budget, service.rules.prices, [*service.models.policies])
     return resolve(planner, budget, question, least_price=service.rules.price, waited=waited, shares=shares)
 
 

@@ -186,15 +186,15 @@ def _failure(error: Exception | None, solution: Solution | None) -> str | None:
 def _step(probe: str, advice: Recommendation, spend: Spend) -> Step:
     features = () if advice.features is None else tuple(advice.features.tolist())
     return Step(
-        probe,
-        None if advice.probe is None else str(advice.probe),
-        advice.choice.policy,
-        advice.choice.prm,
-        str(advice.choice.plan),
-        known(advice.accuracy),
-        advice.tokens,
-        advice.flops,
-        advice.propensity,
-        features,
-        spend,
+        look=probe,
+        next_look=None if advice.probe is None else str(advice.probe),
+        policy=advice.choice.policy,
+        prm=advice.choice.prm,
+        plan=str(advice.choice.plan),
+        accuracy=known(advice.accuracy),
+        tokens=advice.tokens,
+        flops=advice.flops,
+        propensity=advice.propensity,
+        features=features,
+        spend=spend,
     )

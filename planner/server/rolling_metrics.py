@@ -26,7 +26,7 @@ _FEEDBACKS, _CHOICES = 2_000, 200
 _SHORTEST, _STEP, _LAST = 1e-4, math.log(1.05), 385
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """A request that has ended.
 

@@ -30,7 +30,7 @@ class Rules:
     price:
         Accuracy (1.0 is 100 points) that a FLOP must add to be spent.
     prices:
-        Money per million tokens; None: budgets in money are refused.
+        Money per million tokens, the same for all or by model; None: budgets in money are refused.
     domain:
         What reads answers where a request does not say; None: the planner says it, and a question
         that is foreign to it is open-ended.
@@ -49,7 +49,7 @@ class Rules:
     ceiling: Budget | None = None
     presets: Mapping[str, Budget] = field(default_factory=lambda: PRESETS)
     price: float = 0.0
-    prices: Prices | None = None
+    prices: Mapping[str, Prices] | Prices | None = None
     domain: str | None = None
     explore: float = 0.0
     sizes: Sizes = field(default_factory=Sizes)

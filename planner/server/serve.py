@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from planner.budgeting import check_money
 from planner.models import find_model, shipped
 from planner.planner import Planner
 from planner.server.admission import Admission
 from planner.server.app import create_app
-from planner.server.backends import Backends, embedded, opened, remote
-from planner.server.configured import configured
+from planner.server.backends import Backends, configured, embedded, opened, remote
 from planner.server.current import Current
 from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.retention import Retention
@@ -20,8 +20,10 @@ from planner.server.rules import Rules
 from planner.server.run import check_bind, run
 from planner.server.service import Service
 from planner.server.settings import ServeSettings
+from planner.solving import check_names
+from search.budget import Prices
 from search.errors import ServeError
-from search.strategies.protocol import Limits
+from search.models_file import ModelsFile
 
 __all__ = ["rules_of", "serve", "service_of"]
 
@@ -45,46 +47,51 @@ def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Servi
     """Everything a server holds. What is cheap to check is checked before a model is loaded."""
     keys = Keys.read(settings.keys, environment.get(settings.key_env))
     check_bind(settings.host, keys)
-    rules = rules_of(settings)
+    told = None if settings.models is None else ModelsFile.read(settings.models)
+    folder = shipped("planner") if settings.planner is None else find_model(settings.planner)
+    planner = Planner.load(folder)
+    prices = None
+    if told is not None:
+        check_names(told, planner.policies, planner.prms)
+        prices = told.price_table([*planner.policies], [*planner.prms])
+    rules = rules_of(settings, prices)
+    for budget in (rules.default, rules.ceiling):
+        if budget is not None:
+            check_money(budget, rules.prices, planner.policies)
     hash_key = environment.get(settings.hash_key_env, "")
     if settings.hash_questions and not hash_key:
         raise ServeError(f"--hash-questions needs a secret in {settings.hash_key_env}, got none")
-    folder = shipped("planner") if settings.planner is None else find_model(settings.planner)
-    backends = _backends(settings, Planner.load(folder), environment)
+    if told is not None:
+        backends = configured(planner, told, threads=settings.threads, environment=environment)
+    else:
+        backends = _backends(settings, planner, environment.get(settings.upstream_key_env))
+    if "max_tokens" in settings.model_fields_set:
+        backends.models.limit(settings.max_tokens)
     return Service(
         Current(folder, backends.models.cards, allow_foreign=settings.allow_foreign),
         backends.models,
         rules=rules,
         keys=keys,
         recorder=_recorder(settings, hash_key),
-        upstream=backends.upstream,
+        upstreams=backends.upstreams,
         admission=Admission(running=settings.running, waiting=settings.waiting, floor=settings.floor),
     )
 
 
-def rules_of(settings: ServeSettings) -> Rules:
-    """What the settings say of budgets and domains. Raises ServeError."""
+def rules_of(settings: ServeSettings, prices: Mapping[str, Prices] | None = None) -> Rules:
+    """What the settings say of budgets and domains; ``prices`` where they say none. Raises ServeError."""
     return Rules(
         default=settings.default_budget,
         ceiling=settings.ceiling,
         price=settings.price / 1e9,
-        prices=settings.prices,
+        prices=prices if settings.prices is None else settings.prices,
         domain=settings.domain,
         explore=settings.explore,
         cancel_within=settings.cancel_within,
     )
 
 
-def _backends(settings: ServeSettings, planner: Planner, environment: Mapping[str, str]) -> Backends:
-    limits = Limits(max_tokens=settings.max_tokens)
-    if settings.models is not None:
-        return configured(
-            planner,
-            Path(settings.models),
-            environment=environment,
-            threads=settings.threads,
-            limits=limits if "max_tokens" in settings.model_fields_set else None,
-        )
+def _backends(settings: ServeSettings, planner: Planner, upstream_key: str | None) -> Backends:
     if settings.engine is not None:
         from planner.cli.sourcing import Sourcing
 
@@ -95,7 +102,7 @@ def _backends(settings: ServeSettings, planner: Planner, environment: Mapping[st
             options=settings.engine_option,
             threads=settings.threads,
         )
-        return opened(planner, sourcing.loader([*planner.policies], [*planner.prms]), limits=limits)
+        return opened(planner, sourcing.loader([*planner.policies], [*planner.prms]))
     given = {path.resolve().name: path for path in map(find_model, [*settings.policy, *settings.prm])}
 
     def found(name: str) -> Path:
@@ -104,7 +111,7 @@ def _backends(settings: ServeSettings, planner: Planner, environment: Mapping[st
     prms = {name: found(name) for name in planner.prms}
     if settings.base_url is None:
         policies = {name: found(name) for name in planner.policies}
-        return embedded(planner, policies, prms, threads=settings.threads, limits=limits)
+        return embedded(planner, policies, prms, threads=settings.threads)
     name = next((name for name in planner.policies if name in given), None)
     name = name or (next(iter(planner.policies)) if len(planner.policies) == 1 else None)
     if name is None:
@@ -116,10 +123,9 @@ def _backends(settings: ServeSettings, planner: Planner, environment: Mapping[st
         model=settings.model,
         policy=name,
         tokenizer=found(name),
-        api_key=environment.get(settings.upstream_key_env),
+        api_key=upstream_key,
         prm_urls=settings.prm_urls,
         threads=settings.threads,
-        limits=limits,
     )
 
 

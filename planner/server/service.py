@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from planner.latency import Latency
 from planner.server.admission import Admission
+from planner.server.choosing import first_policy
 from planner.server.current import Current, Served
 from planner.server.decisions.log import DecisionLog
 from planner.server.freeze import freeze_gc_again
@@ -40,9 +42,9 @@ class Service:
         The planner in use.
     models:
         What it chooses among.
-    upstream:
-        The policy's own server, for requests that nothing is planned for; None where the policy is
-        embedded.
+    upstream, upstreams:
+        The policies' own servers, for requests that nothing is planned for: one, or by the policy's name.
+        A policy in this process has none.
     """
 
     current: Current
@@ -51,6 +53,7 @@ class Service:
     keys: Keys = field(default_factory=Keys)
     recorder: Recorder = field(default_factory=MemoryRecorder)
     upstream: Upstream | None = None
+    upstreams: Mapping[str, Upstream] = field(default_factory=dict)
     rates: Rates = field(default_factory=Rates)
     admission: Admission = field(default_factory=Admission)
     latency: Latency = field(default_factory=Latency)
@@ -60,8 +63,23 @@ class Service:
     is_ready: bool = False
 
     def __post_init__(self) -> None:
+        if self.upstream is not None:
+            self.upstreams = {self.upstream.policy: self.upstream, **self.upstreams}
         log = self.recorder if isinstance(self.recorder, DecisionLog) else None
         self.watch = Watch(self.current, log)
+
+    def passing(self, asked: str | None = None) -> Upstream | None:
+        """Where a request goes that nothing is planned for; None where the policy is in this process.
+
+        ``asked``: the policy that it names. Else it is the one that the planner begins with, or another one
+        that has a server of its own where that failed lately or has none.
+        """
+        if asked is not None:
+            return self.upstreams.get(asked)
+        first = first_policy(self.current.served, self.models)
+        known = [name for name in dict.fromkeys((first, *self.upstreams)) if name in self.upstreams]
+        there = [name for name in known if name not in self.models.resting] or known
+        return self.upstreams[there[0]] if there else None
 
     async def start(self) -> None:
         """Learn from the log how long things take, and begin what runs beside requests."""
@@ -91,6 +109,6 @@ class Service:
         self.is_ready = False
         await self.watch.close()
         await self.recorder.close()
-        if self.upstream is not None:
-            await self.upstream.close()
+        for upstream in self.upstreams.values():
+            await upstream.close()
         await self.models.close()

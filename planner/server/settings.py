@@ -133,9 +133,10 @@ class ServeSettings(BaseModel):
         str | None, Flag(_MODELS, "URL"), Field(description="The policy's OpenAI-compatible server.")
     ] = None
     models: Annotated[
-        str | None,
+        Path | None,
+        BeforeValidator(_path),
         Flag(_MODELS, "FILE"),
-        Field(description="A models file: where each model of the planner is."),
+        Field(description="A models file (TOML): where each policy and PRM is, and its prices."),
     ] = None
     model: Annotated[
         str | None, Flag(_MODELS, "ID"), Field(description="What that server calls the policy.")
@@ -164,7 +165,14 @@ class ServeSettings(BaseModel):
         bool, Flag(_MODELS), Field(description="Serve models the planner was not learned from.")
     ] = False
     threads: Annotated[int, Flag(_MODELS), Field(ge=1, description="Torch threads.")] = 1
-    max_tokens: Annotated[int, Flag(_MODELS), Field(ge=1, description="Most tokens of a solution.")] = 224
+    max_tokens: Annotated[
+        int,
+        Flag(_MODELS),
+        Field(
+            ge=1,
+            description="Most tokens of a solution. Not given: as the models file or the planner's log says.",
+        ),
+    ] = 224
 
     host: Annotated[
         str, Flag(_SERVER), Field(description="Where to listen; an address others reach needs keys.")
@@ -227,7 +235,10 @@ class ServeSettings(BaseModel):
         InstanceOf[Prices] | None,
         BeforeValidator(_prices),
         Flag(_BUDGETS, "P,G,R", ("--usd",)),
-        Field(description="Dollars per million tokens: prompt, generated, PRM. Needed for budgets in usd."),
+        Field(
+            description="Dollars per million tokens: prompt, generated, PRM. For budgets in usd; "
+            "goes before a models file."
+        ),
     ] = None
     domain: Annotated[
         str | None,
@@ -283,18 +294,20 @@ class ServeSettings(BaseModel):
 
 def contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """The settings that contradict each other, and the rule they break. ``values`` holds every setting."""
-    lab, remote, file = values["lab"], values["base_url"] is not None, values["models"] is not None
-    places = {"lab": lab, "base_url": remote, "engine": values["engine"] is not None, "models": file}
+    lab, remote = values["lab"], values["base_url"] is not None
+    places = {"lab": lab, "base_url": remote, "engine": values["engine"] is not None}
+    places["models"] = values["models"] is not None
     if sum(places.values()) != 1:
         named = " and ".join(_flag(name) for name, is_given in places.items() if is_given)
         rule = f"a server has one of {', '.join(map(_flag, places))}, got {named or 'none'}"
         yield tuple(places), rule
     if values["engine_option"] and values["engine"] is None:
         yield ("engine_option",), "--engine-option needs --engine, got none"
-    if file and not remote:
-        for name in ("model", "prm_url", "policy", "prm"):
+    if places["models"]:
+        for name in ("model", "policy", "prm", "prm_url"):
             if values[name]:
-                yield ("models", name), f"the models file says where models are, got {_flag(name)} beside it"
+                rule = f"{_flag(name)} is for the other places of models, got --models, which says it"
+                yield (name, "models"), rule
     if lab and not remote:
         for name, flag in (("model", "--model"), ("prm_url", "--prm-url")):
             if values[name]:

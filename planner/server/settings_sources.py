@@ -76,7 +76,8 @@ def read_settings(
     config:
         The file; None: the one that ``PLANNER_SERVE_CONFIG`` names, if any.
 
-    Raises SettingsError with every fault, ServeError for a file that cannot be read as TOML.
+    Contradictions are looked for once each setting is right by itself. Raises SettingsError with every fault,
+    ServeError for a file that cannot be read as TOML.
     """
     if config is None and environment.get(CONFIG):
         config = Path(environment[CONFIG])
@@ -87,18 +88,16 @@ def read_settings(
         sources.append(_of_file(config, faults))
     merged: dict[str, Any] = {}
     where: dict[str, str] = {}
-    refused = False
     for source in sources:
         for name, value in source.values.items():
             try:
                 found = _checked(name, value, source.where(name))
             except ServeError as fault:
                 faults.append(str(fault))
-                refused = True
             else:
                 if name not in merged:
                     merged[name], where[name] = found, source.where(name)
-    if not refused:  # a setting that was refused contradicts nothing
+    if not faults:  # a setting that was refused, or misspelled, contradicts nothing
         whole = {name: field.default for name, field in _FIELDS.items()} | merged
         for names, rule in contradictions(whole):
             places = [where[name] for name in names if name in where]

@@ -109,5 +109,17 @@ class Shape:
         return choice
 
 
-CHAT = Shape("chat", "/chat/completions", "chatcmpl", "chat.completion", "chat.completion.chunk")
-COMPLETION = Shape("completions", "/completions", "cmpl", "text_completion", "text_completion")
+CHAT = Shape(
+    endpoint="chat",
+    path="/chat/completions",
+    prefix="chatcmpl",
+    whole="chat.completion",
+    chunk="chat.completion.chunk",
+)
+COMPLETION = Shape(
+    endpoint="completions",
+    path="/completions",
+    prefix="cmpl",
+    whole="text_completion",
+    chunk="text_completion",
+)

@@ -163,14 +163,14 @@ class Work:
         answers = await together([self._answer(place, budget) for place in range(context.ask.n)])
         spend = self._record.spend
         receipt = Receipt(
-            context.response_id,
-            context.granted,
-            self._budget,
-            self._share,
-            context.reason,
-            context.down,
-            context.first,
-            expected_seconds(service, context, answers[0].solution),
+            response_id=context.response_id,
+            granted=context.granted,
+            budget=self._budget,
+            share=self._share,
+            reason=context.reason,
+            without=context.down,
+            first=context.first,
+            seconds=expected_seconds(service, context, answers[0].solution),
         )
         if len(answers) == 1:
             body = receipt.of(answers[0].solution, context.ask.include)
@@ -236,12 +236,15 @@ class Work:
             failed = (
                 None if running is None else running.policy if isinstance(error, EngineError) else running.prm
             )
+            if running is not None and running.plan.parts:
+                failed = None  # nobody knows which of its policies it was
             if failed is not None:
                 self._fail(failed)
             raise
         for gone in solution.lost:
             self._fail(gone)
-        for name in {solution.choice.policy, solution.choice.prm} - {None, *solution.lost}:
+        ran = {solution.choice.policy, solution.choice.prm} if not solution.choice.plan.parts else set()
+        for name in ran - {None, *solution.lost}:
             models.answered(str(name))
         return solution
 
@@ -269,9 +272,13 @@ class Work:
                 on_text=None if self._on_text is None else lambda text: self._on_text(text, place),  # type: ignore[misc]
             )
             self._meters.append(meter)
-        limits = models.limits
+        drawn = self._context.planner.drawings
+        drawings = {name: models.drawing(name, drawn.get(name)) for name in models.engines}
         if ask.max_tokens is not None:
-            limits = replace(limits, max_tokens=ask.max_tokens)
+            drawings = {
+                name: replace(one, limits=replace(one.limits, max_tokens=ask.max_tokens))
+                for name, one in drawings.items()
+            }
         delimiters = {name: prompting.delimiter for name, prompting in promptings.items()}
         within = self._service.rules.cancel_within
-        return models.settings(engines, limits, within, delimiters), engines
+        return models.settings(engines, drawings, within, delimiters), engines

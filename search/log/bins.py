@@ -129,14 +129,16 @@ def bins(
     runs = run_outcomes(log)
     parts = [
         _policy_bins(
-            log,
-            policy,
-            thresholds,
-            quantiles,
-            _logged_plans(log, usual[policy].size) if plans is None and policy in usual else plans or (),
-            runs,
-            resamples,
-            seed,
+            log=log,
+            policy=policy,
+            thresholds=thresholds,
+            quantiles=quantiles,
+            plans=_logged_plans(log, usual[policy].size)
+            if plans is None and policy in usual
+            else plans or (),
+            runs=runs,
+            resamples=resamples,
+            seed=seed,
         )
         for policy in log.manifest.policies
     ]
@@ -146,6 +148,7 @@ def bins(
 
 
 def _policy_bins(
+    *,
     log: SearchLog,
     policy: str,
     thresholds: Sequence[float],

@@ -45,10 +45,10 @@ def pool_cost(pool: Pool, n: int, policy: ModelCard, prm: ModelCard | None = Non
         prompt_tokens += scores.prompt_tokens
         prompt_flops += prm.flops(scores.prompt_tokens)
     return Cost(
-        prompt_tokens + n * float(tokens.mean()),
-        prompt_tokens + _upper(tokens, n),
-        prompt_flops + n * float(flops.mean()),
-        prompt_flops + _upper(flops, n),
+        tokens=prompt_tokens + n * float(tokens.mean()),
+        tokens_p90=prompt_tokens + _upper(tokens, n),
+        flops=prompt_flops + n * float(flops.mean()),
+        flops_p90=prompt_flops + _upper(flops, n),
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from search.atomic import write_atomic
 from search.cards import ModelCard
+from search.drawing import Drawing
 from search.errors import FingerprintError, GridError, LogError, SchemaError
 from search.log.tables import SCHEMA_VERSION
 from search.problem_set import canonical_json
@@ -119,6 +120,16 @@ class Manifest:
             }
         except GridError as error:
             raise LogError(f"a log's prompts must be such as a campaign writes: {error}") from error
+
+    @property
+    def drawings(self) -> dict[str, Drawing]:
+        """How each policy's solutions were drawn, where the settings say so as a campaign does."""
+        shared, limits = self.settings.get(_SAMPLING, ""), self.settings.get("limits", "")
+        told = {
+            name: Drawing.parse(self.settings.get(f"{_SAMPLING} of {name}", shared), limits)
+            for name in self.policies
+        }
+        return {name: one for name, one in told.items() if one is not None}
 
     def part_metadata(self, table: str, unit: str, backend: str = "") -> dict[str, str]:
         """The key-value metadata that travels in a Parquet part of this log.

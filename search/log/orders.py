@@ -123,13 +123,13 @@ def _record(
         one = greedy.get(policy, {}).get(problem)
         every = np.ones(resamples)
         draws[policy, prm] = Draws(
-            np.zeros((resamples, 0), np.int64) if pool is None else pool.group[order],
-            np.zeros((resamples, 0), np.bool_) if pool is None else pool.correct[order],
-            np.zeros((resamples, 0)) if pool is None else pool.tokens[order].astype(np.float64),
-            None if pool is None or prm is None or score is None else pool.score(prm, score)[order],
-            None if one is None else np.full(resamples, one[0], np.int64),
-            None if one is None else np.full(resamples, float(one[1])),
-            None if one is None else every * one[2],
+            group=np.zeros((resamples, 0), np.int64) if pool is None else pool.group[order],
+            right=np.zeros((resamples, 0), np.bool_) if pool is None else pool.correct[order],
+            tokens=np.zeros((resamples, 0)) if pool is None else pool.tokens[order].astype(np.float64),
+            scores=None if pool is None or prm is None or score is None else pool.score(prm, score)[order],
+            greedy_group=None if one is None else np.full(resamples, one[0], np.int64),
+            greedy_right=None if one is None else np.full(resamples, float(one[1])),
+            greedy_tokens=None if one is None else every * one[2],
         )
     return Record((choice.policy, choice.prm), draws)
 

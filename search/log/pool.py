@@ -106,16 +106,16 @@ class Pool:
         """The pool of some samples, in the order given."""
         at = np.asarray(indices, dtype=np.int64)
         return Pool(
-            self.problem_id,
-            self.policy,
-            self.draws[at],
-            self.group[at],
-            self.correct[at],
-            self.tokens[at],
-            self.prompt_tokens,
-            self.mean_logprob[at],
-            self.min_logprob[at],
-            MappingProxyType({prm: scores.take(at) for prm, scores in self.scores.items()}),
+            problem_id=self.problem_id,
+            policy=self.policy,
+            draws=self.draws[at],
+            group=self.group[at],
+            correct=self.correct[at],
+            tokens=self.tokens[at],
+            prompt_tokens=self.prompt_tokens,
+            mean_logprob=self.mean_logprob[at],
+            min_logprob=self.min_logprob[at],
+            scores=MappingProxyType({prm: scores.take(at) for prm, scores in self.scores.items()}),
         )
 
     def halves(self) -> tuple[Pool, Pool]:
@@ -136,12 +136,12 @@ def read_problem_table(log: SearchLog) -> dict[str, Problem]:
     frame = log.read("problems")
     return {
         row["problem_id"]: Problem(
-            row["problem_id"],
-            row["family"],
-            row["domain"],
-            row["question"],
-            row["answer"],
-            json.loads(row["meta"]),
+            problem_id=row["problem_id"],
+            family=row["family"],
+            domain=row["domain"],
+            question=row["question"],
+            answer=row["answer"],
+            meta=json.loads(row["meta"]),
         )
         for row in frame.iter_rows(named=True)
     }
@@ -186,16 +186,16 @@ def read_pools(
         problem = problems[problem_id]
         draws = columns["draw"][start:stop].astype(np.int64)
         pools[problem_id] = Pool(
-            problem_id,
-            policy,
-            draws,
-            np.asarray(group(problem, domain(problem.domain), answers[start:stop]), dtype=np.int64),
-            columns["correct"][start:stop],
-            columns["tokens"][start:stop].astype(np.int64),
-            int(columns["prompt_tokens"][start]),
-            logprobs[0][start:stop],
-            logprobs[1][start:stop],
-            MappingProxyType(
+            problem_id=problem_id,
+            policy=policy,
+            draws=draws,
+            group=np.asarray(group(problem, domain(problem.domain), answers[start:stop]), dtype=np.int64),
+            correct=columns["correct"][start:stop],
+            tokens=columns["tokens"][start:stop].astype(np.int64),
+            prompt_tokens=int(columns["prompt_tokens"][start]),
+            mean_logprob=logprobs[0][start:stop],
+            min_logprob=logprobs[1][start:stop],
+            scores=MappingProxyType(
                 {
                     prm: part
                     for prm, (scored, part) in scores.get(problem_id, {}).items()

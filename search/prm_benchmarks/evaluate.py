@@ -35,7 +35,7 @@ Benchmark = tuple[list[ProcessRecord], list[PrmBenchRecord]]
 _AT_ONCE = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PrmEvaluation:
     """What was measured.
 
@@ -138,7 +138,15 @@ async def evaluate_prm(
         threshold=cut,
     )
     left_out = len(asked) - len(process) - len(bench)
-    return PrmEvaluation(subsets, cut, chosen_on, measured, reliability, tokens, left_out)
+    return PrmEvaluation(
+        subsets=subsets,
+        threshold=cut,
+        chosen_on=chosen_on,
+        prmbench=measured,
+        reliability=reliability,
+        tokens=tokens,
+        left_out=left_out,
+    )
 
 
 async def _score(

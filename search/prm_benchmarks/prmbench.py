@@ -48,10 +48,16 @@ class PrmBenchRecord:
                 raise RecordError(f"{where}: error_steps must lie in 1 to {len(steps)}, got {number!r}")
         category = field_of(record, "classification", str, where)
         named = f"{category}/{record.get('idx', where)}"
-        return cls(named, category, problem, tuple(steps), frozenset(number - 1 for number in wrong))
+        return cls(
+            record_id=named,
+            category=category,
+            problem=problem,
+            steps=tuple(steps),
+            wrong=frozenset(number - 1 for number in wrong),
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryScore:
     """F1 of right steps, of wrong ones (NaN without any), and PRMScore, with the steps they rest on."""
 
@@ -94,8 +100,16 @@ def _score(pairs: Sequence[tuple[bool, bool]]) -> CategoryScore:
     wrong_steps = sum(not right for right, _ in pairs)
     f1, negative = _f1(pairs), _f1([(not right, not called) for right, called in pairs])
     if not wrong_steps:
-        return CategoryScore(f1, float("nan"), f1, len(pairs), 0)
-    return CategoryScore(f1, negative, (f1 + negative) / 2.0, len(pairs) - wrong_steps, wrong_steps)
+        return CategoryScore(
+            f1=f1, negative_f1=float("nan"), prm_score=f1, right_steps=len(pairs), wrong_steps=0
+        )
+    return CategoryScore(
+        f1=f1,
+        negative_f1=negative,
+        prm_score=(f1 + negative) / 2.0,
+        right_steps=len(pairs) - wrong_steps,
+        wrong_steps=wrong_steps,
+    )
 
 
 def _f1(pairs: Sequence[tuple[bool, bool]]) -> float:

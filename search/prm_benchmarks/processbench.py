@@ -53,10 +53,10 @@ class ProcessRecord:
             raise RecordError(f"{where}: label must be -1 or one of {len(steps)} steps, got {label}")
         named = str(record.get("id", ""))
         subset = named.rpartition("-")[0] or file
-        return cls(named or where, subset, problem, tuple(steps), label)
+        return cls(record_id=named or where, subset=subset, problem=problem, steps=tuple(steps), label=label)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubsetScore:
     """The two accuracies, their harmonic mean, and how many samples they rest on (NaN: on none)."""
 
@@ -87,7 +87,13 @@ def located_f1(labels: Sequence[int], named: Sequence[int]) -> SubsetScore:
     wrong, right = (float(np.mean(hits[kind])) if hits[kind] else float("nan") for kind in (False, True))
     total = wrong + right
     f1 = 2.0 * wrong * right / total if total else 0.0
-    return SubsetScore(wrong, right, f1, len(hits[False]), len(hits[True]))
+    return SubsetScore(
+        erroneous=wrong,
+        correct=right,
+        f1=f1,
+        erroneous_samples=len(hits[False]),
+        correct_samples=len(hits[True]),
+    )
 
 
 def score_subset(labels: Sequence[int], rewards: Sequence[Sequence[float]], threshold: float) -> SubsetScore:

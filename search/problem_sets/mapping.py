@@ -86,7 +86,12 @@ class ProblemMapping:
         identity = named if named is not None else f"{seed_of(self.name, question):016x}"
         family = _optional(record, self.family, where) or UNNAMED
         return Problem(
-            f"{self.name}/{identity}", family, self.domain, question, answer, self.notes(record, where)
+            problem_id=f"{self.name}/{identity}",
+            family=family,
+            domain=self.domain,
+            question=question,
+            answer=answer,
+            meta=self.notes(record, where),
         )
 
     def ask(self, record: Mapping[str, Any], where: str) -> str:

@@ -16,27 +16,27 @@ def menu(values: list[float], costs: list[float], spread: list[float] | None = N
     cost = np.array([costs])
     dear = cost * np.array([spread or [1.2] * len(costs)])
     return Menu(
-        np.array([values]),
-        np.array([0.4]),
-        Costs(cost, cost * 10, dear, dear * 10),
-        np.zeros(0),
-        np.zeros((1, 0)),
-        np.zeros((1, 0)),
+        advantage=np.array([values]),
+        level=np.array([0.4]),
+        costs=Costs(tokens=cost, flops=cost * 10, tokens_p90=dear, flops_p90=dear * 10),
+        prices=np.zeros(0),
+        advance_net=np.zeros((1, 0)),
+        advance_cost=np.zeros((1, 0)),
     )
 
 
 def with_probe(base: Menu, net: list[float], probe: float) -> Menu:
     one = np.array([[probe]])
     return Menu(
-        base.advantage,
-        base.level,
-        base.costs,
-        np.array([0.001, 0.01]),
-        np.array([net]),
-        np.array([[50.0, 20.0]]),
-        Costs(one, one * 10, one, one * 10),
-        np.ones(base.advantage.shape[1], bool),
-        np.ones(base.advantage.shape[1], bool),
+        advantage=base.advantage,
+        level=base.level,
+        costs=base.costs,
+        prices=np.array([0.001, 0.01]),
+        advance_net=np.array([net]),
+        advance_cost=np.array([[50.0, 20.0]]),
+        probe=Costs(tokens=one, flops=one * 10, tokens_p90=one, flops_p90=one * 10),
+        keeps=np.ones(base.advantage.shape[1], bool),
+        allows=np.ones(base.advantage.shape[1], bool),
     )
 
 

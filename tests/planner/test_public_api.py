@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 import synthetic
 
 import planner
+from planner.models import shipped
 from search.log.store import SearchLog
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -219,3 +221,46 @@ def test_a_budget_is_said_once() -> None:
         p.solve("What is 3 + 4?", usd=0.1)
     with pytest.raises(planner.BudgetError, match="a batch shares one budget in flops or in tokens, got"):
         p.allocate(["What is 3 + 4?"], seconds=2)
+
+
+async def test_a_stream_answers_within_its_mean() -> None:
+    lab = planner.load("lab")
+    stream = lab.stream(mean_flops=4e8, tokens=3000)
+    one, two = stream.solve("What is (13+64)+80?"), await stream.asolve("What is 3+4?", seed=2)
+    assert (one.answer, two.answer, stream.requests) == ("157", "7", 2)
+    assert stream.mean == pytest.approx((one.spend.flops + two.spend.flops) / 2)
+    lab.close()
+    with pytest.raises(planner.BudgetError, match="a stream keeps a mean_flops or a mean_tokens, got"):
+        lab.stream(tokens=9)
+
+
+def test_models_are_found_where_a_mapping_says(tmp_path: Path) -> None:
+    where = {name: name for name in planner.load("lab").policies}
+    lab = planner.load("planner", models=where, domain="arithmetic")
+    assert lab.solve("the sea and 3+4", tokens=800).domain == "arithmetic"
+    lab.close()
+    grid = {"pair": [{"policy": "lab-policy-m"}], "strategies": ["cot"]}
+    asked = [planner.Problem("p1", "sums", "arithmetic", "What is 3 + 4?", "7")]
+    log = planner.search(asked, output=tmp_path / "log", grid=grid, models={"lab-policy-m": "lab-policy-m"})
+    again = planner.search(asked, output=tmp_path / "log", grid=grid, seed=None)
+    assert (log.rows("outcomes"), str(again)) == (1, str(log))
+    with pytest.raises(planner.PlannerError, match=r"a grid is a file, a mapping or a Grid, got 3"):
+        planner.search(asked, output=tmp_path / "none", grid=3)  # type: ignore[arg-type]
+    assert not (tmp_path / "none").exists()
+
+
+def test_models_that_it_was_not_learned_from_are_refused_unless_allowed(
+    fitted: planner.Planner, tmp_path: Path
+) -> None:
+    lab = planner.load("lab").with_models({"lab-policy-s": "lab-policy-m"})
+    with pytest.raises(planner.PlannerError, match="a model lies in a folder of its name, got"):
+        lab.solve("What is 3 + 4?", tokens=800)
+    others = {}
+    for kind, model in (("policies", "lab-policy-m"), ("prms", "lab-prm-good")):
+        for name in getattr(fitted, kind):
+            others[name] = shutil.copytree(shipped(model), tmp_path / name)
+    with pytest.raises(planner.ArtefactError, match="a planner decides for models it was learned from"):
+        fitted.with_models(others).solve("What is 3 + 4?", tokens=4000, domain="arithmetic")
+    allowed = fitted.with_models(others, allow_foreign=True)
+    assert allowed.solve("What is 3 + 4?", tokens=4000, domain="arithmetic").spend.tokens > 0
+    allowed.close()

@@ -75,7 +75,7 @@ PAIR = '\n[[pair]]\npolicy = "m"\nprm = "r"\n'
         ("n = [-4]" + PAIR, "n.0: input should be greater than or equal to 1, got -4"),
         ("n = [10]" + PAIR, "grid.toml: n must be divisible by width, got n=10, width=4"),
         ("tree_n = [2]" + PAIR, "grid.toml: n must be divisible by width, got n=2, width=4"),
-        ("strategies = ['magic']" + PAIR, "grid.toml: strategy must be one of cot, majority, "),
+        ("strategies = ['magic']" + PAIR, "grid.toml: strategies.0: strategy must be one of cot, majority, "),
         ("score = ['best']" + PAIR, "grid.toml: score.0: input should be 'min', "),
         ("samples = 32" + PAIR, "grid.toml: samples must be at least the largest n, got samples=32, n=64"),
         ("temperature = 0.0" + PAIR, "grid.toml: temperature: input should be greater than 0, got 0.0"),

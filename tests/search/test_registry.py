@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import PlanError, PluginError
+from search.errors import GridError, PlanError, PluginError
 from search.grid import Grid
 from search.plan import Plan
 from search.registry import Registry, is_path, load_path
@@ -258,3 +258,21 @@ def test_a_strategy_that_is_registered_anew_is_used_at_once() -> None:
         assert (str(Plan.parse("anew")), Plan.parse("anew").n) == ("anew(n=5, tail=1)", 5)
     finally:
         STRATEGIES.unregister("anew")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"strategies": ["cot", "nowhere:Trio"]},
+            r"grid: strategies\.1: a dotted path must lead to",
+        ),
+        ({"strategies": ["own_trio:NoStrategy"]}, r"grid: strategies\.0: a strategy must be a class derived"),
+        ({"plan": ["guess(n=3)"]}, r"grid: plan\.0: strategy must be one of cot, .*, got 'guess'"),
+    ],
+)
+def test_a_grid_names_the_key_of_what_cannot_be_loaded(
+    trio: str, changed: dict[str, object], said: str
+) -> None:
+    with pytest.raises(GridError, match=said):
+        Grid.of({"pair": [{"policy": "p"}], **changed})

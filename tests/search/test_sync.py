@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from search.sync import run_sync
+from search.sync import on_this_loop, run_aside, run_sync
 
 
 async def loop_id() -> int:
@@ -80,3 +80,43 @@ def test_a_forked_child_gets_a_loop_of_its_own() -> None:
     if child == 0:
         os._exit(0 if run_sync(loop_id()) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+async def test_work_aside_runs_on_the_shared_loop_while_this_one_is_free() -> None:
+    assert await run_aside(loop_id()) == run_sync(loop_id()) != id(asyncio.get_running_loop())
+
+    async def nested() -> int:
+        return await run_aside(loop_id())
+
+    assert run_sync(nested()) == run_sync(loop_id())
+
+
+async def test_whoever_is_cancelled_cancels_the_work_aside() -> None:
+    ended, began = threading.Event(), asyncio.Event()
+    started = on_this_loop(lambda _: began.set())
+
+    async def endless() -> None:
+        started(None)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    task = asyncio.ensure_future(run_aside(endless()))
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(ended.wait, 60)
+
+
+async def test_what_is_told_from_elsewhere_arrives_here_in_order() -> None:
+    heard: list[tuple[int, int]] = []
+    tell = on_this_loop(lambda number: heard.append((number, threading.get_ident())))
+
+    async def count() -> None:
+        for number in range(9):
+            tell(number)
+
+    await run_aside(count())
+    assert heard == [(number, threading.get_ident()) for number in range(9)]

@@ -37,7 +37,15 @@ def test_policy_rows(size: str, expected: str) -> None:
 def test_prm_rows(name: str, expected: str) -> None:
     vocabulary, recipe = Vocabulary.of_lab(), prm.PRMS[name]
     labelled = [
-        Labelled(p.problem_id, p.domain, p.question, steps, (0.5,) * len(steps), (right,) * len(steps), right)
+        Labelled(
+            problem_id=p.problem_id,
+            domain=p.domain,
+            question=p.question,
+            steps=steps,
+            values=(0.5,) * len(steps),
+            exact=(right,) * len(steps),
+            correct=right,
+        )
         for p, steps in ((w.problem, w.steps) for w in problem_set("train", 40, seed=3))
         for right in ((True, False) if recipe.own else (True,))
     ]

@@ -33,13 +33,13 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     train_policy(recipe, tmp_path / "tiny-policy", PLAIN)
     rows = [
         Labelled(
-            worked.problem.problem_id,
-            worked.problem.domain,
-            worked.problem.question,
-            worked.steps,
-            (1.0,) * len(worked.steps),
-            (True,) * len(worked.steps),
-            True,
+            problem_id=worked.problem.problem_id,
+            domain=worked.problem.domain,
+            question=worked.problem.question,
+            steps=worked.steps,
+            values=(1.0,) * len(worked.steps),
+            exact=(True,) * len(worked.steps),
+            correct=True,
         )
         for worked in problem_set("train", 20, seed=1)
     ]
@@ -103,7 +103,15 @@ def test_missing_labels_and_a_backbone_of_another_shape_are_refused(small: Path)
 
 
 def _sample(problem_id: str, right: bool) -> Labelled:
-    return Labelled(problem_id, "arithmetic", "q", ("1+1=2",), (float(right),), (right,), right)
+    return Labelled(
+        problem_id=problem_id,
+        domain="arithmetic",
+        question="q",
+        steps=("1+1=2",),
+        values=(float(right),),
+        exact=(right,),
+        correct=right,
+    )
 
 
 def test_no_problem_is_more_often_wrong_than_another() -> None:

@@ -64,7 +64,9 @@ def corrupt(rng: random.Random, vocabulary: Vocabulary, worked: Worked) -> Marke
     right = family.right_so_far(worked.problem, text)
     known = not right[place] and (place == 0 or right[place - 1])
     true = family.true_so_far(worked.problem, text)
-    return Marked(tuple(map(tuple, steps)), right, (place, token) if known else None, true)
+    return Marked(
+        steps=tuple(map(tuple, steps)), right=right, slip=(place, token) if known else None, true=true
+    )
 
 
 def stray(rng: random.Random, vocabulary: Vocabulary, worked: Worked) -> Marked:
@@ -114,7 +116,9 @@ def _marked(vocabulary: Vocabulary, problem: Problem, text: Sequence[str]) -> Ma
     if character >= 0:
         first = true.index(False)
         slip = first, len(vocabulary.encode(text[first][:character]))
-    return Marked(tuple(tuple(vocabulary.encode(step)) for step in text), right, slip, true)
+    return Marked(
+        steps=tuple(tuple(vocabulary.encode(step)) for step in text), right=right, slip=slip, true=true
+    )
 
 
 def _legal(rng: random.Random, puzzle: Puzzle, values: Sequence[int]) -> str | None:

@@ -76,8 +76,8 @@ class Layout:
     phone: bool
 
 
-WIDE = Layout("wide", 720, 12, False)
-NARROW = Layout("narrow", 330, 11, True)
+WIDE = Layout(name="wide", width=720, text=12, phone=False)
+NARROW = Layout(name="narrow", width=330, text=11, phone=True)
 
 
 def inline(rows: Iterable[Mapping[str, object]]) -> alt.InlineData:

@@ -62,7 +62,7 @@ class Distribution:
         return psi, (int((kept > 0).sum()) - 1) * (1.0 / size + 1.0 / here), distance
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
     """How one feature (or a PRM's last rewards, ``look`` then names the PRM) has moved.
 
@@ -171,7 +171,9 @@ def _all_series(store: Store, planner: Fitted, fingerprint: str) -> list[_Series
     for stage in planner.stages:
         names = tuple(feature_names(stage.probe, planner.encoder.dimensions))
         read = partial(store.features, fingerprint, str(stage.probe))
-        found.append(_Series(str(stage.probe), names, read, stage.lowest, stage.highest))
+        found.append(
+            _Series(look=str(stage.probe), names=names, read=read, lowest=stage.lowest, highest=stage.highest)
+        )
     for prm in planner.prms:
         found.append(_Series(prm, ("last_reward",), partial(store.rewards, fingerprint, prm), last=True))
     return found
@@ -206,7 +208,18 @@ def _shifts(series: _Series, table: Floats, reference: tuple[Distribution, ...] 
             psi, chance, distance = reference[at].compare(table[:, at])
         beyond = None if outside is None else outside[at]
         mean = float(table[:, at].mean())
-        shifts.append(Shift(series.look, name, len(table), beyond, psi, chance, distance, mean))
+        shifts.append(
+            Shift(
+                look=series.look,
+                feature=name,
+                live=len(table),
+                outside=beyond,
+                psi=psi,
+                chance=chance,
+                distance=distance,
+                mean=mean,
+            )
+        )
     return shifts
 
 

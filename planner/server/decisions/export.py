@@ -138,7 +138,13 @@ class Decisions(Importer):
             return None
         question = decision.question
         name = f"{seed_of(decision.domain, question):016x}"
-        problem = Problem(name, UNNAMED, decision.domain, question, reference)
+        problem = Problem(
+            problem_id=name,
+            family=UNNAMED,
+            domain=decision.domain,
+            question=question,
+            answer=reference,
+        )
         said = truth.wrong if truth.answer is None else truth.answer
         if domain(decision.domain).grade(problem, said) != (truth.answer is not None):
             report.leave_out("feedback on one question names one answer", where)
@@ -180,13 +186,13 @@ class Decisions(Importer):
         judged = max(0, spend.prm_tokens - sum(scored))
         return tuple(
             Draw(
-                decision.policy,
-                str(self.sampling),
-                candidate.text,
-                candidate.answer,
-                None,  # the domain grades it
-                prompt,
-                candidate.step_tokens,
+                policy=decision.policy,
+                sampling=str(self.sampling),
+                text=candidate.text,
+                answer=candidate.answer,
+                correct=None,  # the domain grades it
+                prompt_tokens=prompt,
+                step_tokens=candidate.step_tokens,
                 greedy=plan.is_greedy,
                 finish_reason=candidate.finish_reason,
                 scores={prm: Scored(candidate.step_rewards, judged, tokens)}
@@ -198,15 +204,15 @@ class Decisions(Importer):
 
     def _run(self, decision: Decision, plan: Plan) -> Run:
         return Run(
-            decision.policy,
-            str(self.sampling),
-            str(_prm(decision)),
-            plan,
-            decision.candidates,
-            decision.answer,
-            None,
-            decision.spend.policy_tokens,
-            decision.spend.prm_tokens,
+            policy=decision.policy,
+            sampling=str(self.sampling),
+            prm=str(_prm(decision)),
+            plan=plan,
+            candidates=decision.candidates,
+            answer=decision.answer,
+            correct=None,
+            policy_tokens=decision.spend.policy_tokens,
+            prm_tokens=decision.spend.prm_tokens,
         )
 
 

@@ -85,7 +85,12 @@ def feedback_row(feedback: Feedback) -> dict[str, Any]:
 def feedback_of(row: _Row) -> Feedback:
     """Feedback from its row."""
     return Feedback(
-        row["decision_id"], row["created"], row["correct"], row["score"], row["candidate"], row["key"]
+        decision_id=row["decision_id"],
+        created=row["created"],
+        correct=row["correct"],
+        score=row["score"],
+        candidate=row["candidate"],
+        key=row["key"],
     )
 
 
@@ -114,17 +119,17 @@ def _step_row(decision_id: str, place: int, step: Step) -> dict[str, Any]:
 
 def _step_of(row: _Row) -> Step:
     return Step(
-        row["look"],
-        row["next_look"],
-        row["policy"],
-        row["prm"],
-        row["plan"],
-        row["accuracy"],
-        _known(row["tokens"]),
-        _known(row["flops"]),
-        _known(row["propensity"]),
-        tuple(np.frombuffer(row["features"], "<f8").tolist()),
-        _spend_of(row),
+        look=row["look"],
+        next_look=row["next_look"],
+        policy=row["policy"],
+        prm=row["prm"],
+        plan=row["plan"],
+        accuracy=row["accuracy"],
+        tokens=_known(row["tokens"]),
+        flops=_known(row["flops"]),
+        propensity=_known(row["propensity"]),
+        features=tuple(np.frombuffer(row["features"], "<f8").tolist()),
+        spend=_spend_of(row),
     )
 
 
@@ -144,13 +149,13 @@ def _candidate_row(decision_id: str, place: int, candidate: Candidate) -> dict[s
 
 def _candidate_of(row: _Row) -> Candidate:
     return Candidate(
-        row["text"],
-        row["answer"],
-        tuple(np.frombuffer(row["step_rewards"], "<f8").tolist()),
-        tuple(np.frombuffer(row["step_tokens"], "<i8").tolist()),
-        row["finish_reason"],
-        row["mean_logprob"],
-        row["min_logprob"],
+        text=row["text"],
+        answer=row["answer"],
+        step_rewards=tuple(np.frombuffer(row["step_rewards"], "<f8").tolist()),
+        step_tokens=tuple(np.frombuffer(row["step_tokens"], "<i8").tolist()),
+        finish_reason=row["finish_reason"],
+        mean_logprob=row["mean_logprob"],
+        min_logprob=row["min_logprob"],
     )
 
 
@@ -167,12 +172,12 @@ def _spend_row(spend: Spend) -> dict[str, Any]:
 
 def _spend_of(row: _Row) -> Spend:
     return Spend(
-        row["policy_tokens"],
-        row["prm_tokens"],
-        row["physical_policy_tokens"],
-        row["physical_prm_tokens"],
-        _known(row["spent_flops"]),
-        _known(row["spent_seconds"]),
+        policy_tokens=row["policy_tokens"],
+        prm_tokens=row["prm_tokens"],
+        physical_policy_tokens=row["physical_policy_tokens"],
+        physical_prm_tokens=row["physical_prm_tokens"],
+        flops=_known(row["spent_flops"]),
+        seconds=_known(row["spent_seconds"]),
     )
 
 

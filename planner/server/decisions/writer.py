@@ -104,7 +104,7 @@ class Writer:
 
     def put(self, decision: Decision) -> bool:
         """Have a decision written. False, and it is lost and counted, at the bound or after ``close``."""
-        item = _Item(decision, None, None, size_of(decision))
+        item = _Item(decision=decision, feedback=None, known=None, size=size_of(decision))
         with self._changed:
             if not self._room(item):
                 self._counts["lost"] += 1
@@ -118,7 +118,7 @@ class Writer:
 
         Raises DecisionLogError at the bound or after ``close``.
         """
-        item = _Item(None, feedback, Future(), 0)
+        item = _Item(decision=None, feedback=feedback, known=Future(), size=0)
         with self._changed:
             if not self._room(item):
                 raise DecisionLogError(

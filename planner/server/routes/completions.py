@@ -55,7 +55,7 @@ async def _answer(service: Service, shape: Shape, ask: Ask, key: Key, request: R
         service.rates.enter(key)
         granted = _granted(service, ask, request)
         reason = None if ask.passthrough is None else passthrough_reason(ask.passthrough)
-        if reason is None and service.upstream is not None:
+        if reason is None and service.upstreams:
             reason = _passed_on(service, ask, granted)
     if reason is None:
         return await respond(service, shape, ask, granted, key, request)
@@ -119,21 +119,11 @@ def _granted(service: Service, ask: Ask, request: Request) -> Granted:
 def _passed_on(service: Service, ask: Ask, granted: Granted) -> Reason | None:
     """Why the policy's own server answers as it would without us; None where it does not."""
     if granted.policy is not None:
-        is_upstream = service.upstream is not None and granted.policy == service.upstream.policy
+        is_upstream = granted.policy in service.upstreams
         return (
             Reason("open_ended", "the policy was asked for by name: it answers once") if is_upstream else None
         )
-    if granted.plan is not None:
+    if granted.plan is not None or service.passing(ask.policy) is None:
         return None
-    talk, renders = ask.conversation, service.models.renders
-    if (
-        talk is not None
-        and not talk.is_plain
-        and not any(name in renders for name in service.models.policies)
-    ):
-        return Reason(
-            "messages",
-            f"{len(talk.turns)} messages need a policy whose chat template is known: the policy answers once",
-        )
     assigned = assigned_to(service.current.served, ask.question, ask.domain or service.rules.domain)
     return None if assigned.planned else open_ended(assigned)

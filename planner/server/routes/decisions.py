@@ -35,15 +35,15 @@ async def decisions(
 ) -> dict[str, Any]:
     """Search decisions, newest first. ``next`` is the ``before`` of the next page."""
     wanted = DecisionQuery(
-        text or None,
-        plan or None,
-        domain or None,
-        outcome or None,
-        since,
-        until,
-        feedback,
-        before or None,
-        limit,
+        text=text or None,
+        plan=plan or None,
+        domain=domain or None,
+        outcome=outcome or None,
+        since=since,
+        until=until,
+        with_feedback=feedback,
+        before=before or None,
+        limit=limit,
     )
     found = await service.recorder.search(wanted)
     return {

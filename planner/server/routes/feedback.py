@@ -28,12 +28,12 @@ async def feedback(body: FeedbackBody, service: Here, key: Feedbacker) -> dict[s
     if body.correct is None and body.score is None and body.candidate is None:
         raise Refusal("feedback says correct, score or candidate, got none of them", param="correct")
     said = Feedback(
-        body.id,
-        time.time(),
-        body.correct,
-        body.score,
-        body.candidate,
-        None if key.name == "anyone" else key.name,
+        decision_id=body.id,
+        created=time.time(),
+        correct=body.correct,
+        score=body.score,
+        candidate=body.candidate,
+        key=None if key.name == "anyone" else key.name,
     )
     record = await service.recorder.find(body.id)
     if (

@@ -15,6 +15,7 @@ from typing import Any
 from search.engines.openai.completions import asked
 from search.engines.openai.dialect import Dialect, Piece, finish_of
 from search.engines.openai.logprobs import logprobs_of
+from search.engines.openai.tokenizer import Messages
 from search.engines.protocol import Request
 from search.engines.thinking import REASONING
 from search.errors import EngineError
@@ -36,18 +37,22 @@ class ChatCompletions(Dialect):
     def __init__(self, model: str, extra: Mapping[str, Any] = MappingProxyType({})) -> None:
         self._model = model
         self._extra = dict(extra)
-        self._questions: OrderedDict[tuple[int, ...], str] = OrderedDict()
+        self._talks: OrderedDict[tuple[int, ...], tuple[dict[str, str], ...]] = OrderedDict()
 
     def remember(self, prompt: tuple[int, ...], question: str) -> None:
         """These token ids stand for this question."""
-        self._questions[prompt] = question
-        self._questions.move_to_end(prompt)
-        while len(self._questions) > _KEPT:
-            self._questions.popitem(last=False)
+        self.remember_all(prompt, [{"role": "user", "content": question}])
+
+    def remember_all(self, prompt: tuple[int, ...], messages: Messages) -> None:
+        """These token ids stand for this conversation."""
+        self._talks[prompt] = tuple(dict(one) for one in messages)
+        self._talks.move_to_end(prompt)
+        while len(self._talks) > _KEPT:
+            self._talks.popitem(last=False)
 
     def body(self, request: Request, n: int, max_tokens: int, seed: int) -> dict[str, Any]:
-        question = self._questions.get(request.prompt)
-        if question is None:
+        talk = self._talks.get(request.prompt)
+        if talk is None:
             raise EngineError(
                 f"a chat begins with a question and cannot go on with a solution, got a prompt of"
                 f" {len(request.prompt)} tokens that is no question's (tree searches need completions)"
@@ -55,7 +60,7 @@ class ChatCompletions(Dialect):
         wants = request.logprobs or request.top_logprobs > 0
         return {
             "model": self._model,
-            "messages": [{"role": "user", "content": question}],
+            "messages": [dict(one) for one in talk],
             **asked(request, n, max_tokens, seed),
             **({"logprobs": True} if wants else {}),
             **({"top_logprobs": request.top_logprobs} if request.top_logprobs else {}),

@@ -27,7 +27,13 @@ from search.engines.openai.knob import in_chat, in_template
 from search.engines.openai.llama import LlamaCompletions
 from search.engines.openai.probe import DIALECTS, find_dialect, find_model, has_tokenizer
 from search.engines.openai.served import Served, with_limits
-from search.engines.openai.tokenizer import FolderTokenizer, LlamaTokenizer, ServerTokenizer, Tokenizer
+from search.engines.openai.tokenizer import (
+    FolderTokenizer,
+    LlamaTokenizer,
+    Messages,
+    ServerTokenizer,
+    Tokenizer,
+)
 from search.engines.protocol import Engine, Event, Request, RequestFinished
 from search.engines.thinking import opens
 from search.errors import ContextError, EngineError, RefusedError
@@ -56,6 +62,8 @@ class OpenAIEngine(Engine):
         rendered: str = "",
     ) -> None:
         self.card = card
+        #: what the server calls the policy; "" where ``connect`` did not make this
+        self.model = ""
         self._rendered = rendered
         self._client = client
         self._dialect = dialect
@@ -167,6 +175,7 @@ class OpenAIEngine(Engine):
         thinks = bool(opening) or (words.thinks if thinking is None else thinking in _THINKS)
         spelled = _dialect(spoken, served, words, thinking, thinks=thinks)
         made = cls(card, client, spelled, words, deadline, conceded, opening, rendered)
+        made.model = served.model
         # a slot that falls free has its next sequence waiting
         made.concurrency = min(connections, 2 * served.slots if served.slots else cls.concurrency)
         return made
@@ -199,6 +208,17 @@ class OpenAIEngine(Engine):
         ids = self._tokenizer.prompt(question)
         if isinstance(self._dialect, ChatCompletions):
             self._dialect.remember(ids, question)
+        self._check_length(ids)
+        return ids
+
+    def converse(self, messages: Messages) -> tuple[int, ...]:
+        """Token ids of a conversation under the policy's chat template, as ``prompt`` gives a question's.
+
+        Raises ContextError, and what the server's tokenizer raises.
+        """
+        ids = self._tokenizer.converse(messages)
+        if isinstance(self._dialect, ChatCompletions):
+            self._dialect.remember_all(ids, messages)
         self._check_length(ids)
         return ids
 

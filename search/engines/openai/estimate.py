@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search.engines.openai.tokenizer import Tokenizer
+from search.engines.openai.tokenizer import Messages, Tokenizer
 
 __all__ = ["EstimatedTokenizer", "estimated"]
 
@@ -41,6 +41,12 @@ class EstimatedTokenizer(Tokenizer):
 
     def prompt(self, question: str) -> tuple[int, ...]:
         return (*(0,) * _TEMPLATE, *self.encode(question))
+
+    def converse(self, messages: Messages) -> tuple[int, ...]:
+        if len(messages) == 1:
+            return self.prompt(messages[0]["content"])
+        said = "\n".join(f"{one['role']}: {one['content']}" for one in messages)
+        return (*(0,) * (_TEMPLATE * len(messages)), *self.encode(said))
 
     def encode(self, text: str) -> tuple[int, ...]:
         data = text.encode()

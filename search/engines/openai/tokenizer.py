@@ -20,7 +20,7 @@ from search.remembered import Remembered
 if TYPE_CHECKING:
     from search.remote.client import Client
 
-__all__ = ["FolderTokenizer", "LlamaTokenizer", "ServerTokenizer", "Tokenizer"]
+__all__ = ["FolderTokenizer", "LlamaTokenizer", "Messages", "ServerTokenizer", "Tokenizer"]
 
 #: whatever of these exists makes the fingerprint
 _FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
@@ -28,6 +28,10 @@ _FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", 
 
 #: what chat templates of thinking models hold
 _THINKING = (*(tag for pair in TAGS for tag in pair), "enable_thinking", "<|channel|>")
+
+
+#: turns of a conversation, each with its ``role`` and its ``content``
+Messages = Sequence[Mapping[str, str]]
 
 
 class Tokenizer(ABC):
@@ -43,6 +47,10 @@ class Tokenizer(ABC):
     @abstractmethod
     def prompt(self, question: str) -> tuple[int, ...]:
         """The question under the chat template, with the opening of the model's turn after it."""
+
+    @abstractmethod
+    def converse(self, messages: Messages) -> tuple[int, ...]:
+        """A conversation under the chat template, likewise."""
 
     @abstractmethod
     def encode(self, text: str) -> tuple[int, ...]:
@@ -94,8 +102,11 @@ class FolderTokenizer(Tokenizer):
         return self._prompt(question)
 
     def _make_prompt(self, question: str) -> tuple[int, ...]:
+        return self.converse([{"role": "user", "content": question}])
+
+    def converse(self, messages: Messages) -> tuple[int, ...]:
         text = self._fast.apply_chat_template(
-            [{"role": "user", "content": question}],
+            [dict(one) for one in messages],
             add_generation_prompt=True,
             tokenize=False,
             **self._words,
@@ -134,9 +145,13 @@ class ServerTokenizer(Tokenizer):
         return found
 
     def _make_prompt(self, question: str) -> tuple[int, ...]:
-        turns = [{"role": "user", "content": question}]
+        return self.converse([{"role": "user", "content": question}])
+
+    def converse(self, messages: Messages) -> tuple[int, ...]:
         more = {"chat_template_kwargs": self._words} if self._words else {}
-        return self._tokens({"messages": turns, "add_generation_prompt": True, **more})
+        return self._tokens(
+            {"messages": [dict(one) for one in messages], "add_generation_prompt": True, **more}
+        )
 
     def _make_ids(self, text: str) -> tuple[int, ...]:
         return self._tokens({"prompt": text, "add_special_tokens": False})
@@ -172,8 +187,11 @@ class LlamaTokenizer(Tokenizer):
         return found
 
     def _make_prompt(self, question: str) -> tuple[int, ...]:
+        return self.converse([{"role": "user", "content": question}])
+
+    def converse(self, messages: Messages) -> tuple[int, ...]:
         more = {"chat_template_kwargs": self._words} if self._words else {}
-        turns = {"messages": [{"role": "user", "content": question}], **more}
+        turns = {"messages": [dict(one) for one in messages], **more}
         text = _answer(self._client, "/apply-template", turns, "prompt")
         if not isinstance(text, str):
             raise GarbledError(f"/apply-template must answer with text, got {text!r:.80}")

@@ -17,9 +17,6 @@ from planner.models import PLANNER_MODELS
 from search.cards import ModelCard
 from search.log.store import SearchLog
 
-#: the shipped planner, of which only the folder is read
-LAB = Path(__file__).parents[3] / "models" / "planner"
-
 PROBLEM = {
     "problem_id": "a-1",
     "family": "arithmetic-sum",
@@ -294,16 +291,3 @@ def test_help_and_version_load_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
-
-
-@pytest.mark.parametrize("option", [("--policy", "p"), ("--prm", "r"), ("--engine", "vllm")])
-def test_a_models_file_stands_alone(option: tuple[str, str]) -> None:
-    said = refused(
-        "solve", "What is 1+2?", "--tokens", "100", "--planner", str(LAB), "--models", "m.toml", *option
-    )
-    assert said == "a models file says where models are, got --policy, --prm or --engine beside --models"
-
-
-def test_a_models_file_that_is_not_there() -> None:
-    said = refused("solve", "What is 1+2?", "--tokens", "100", "--planner", str(LAB), "--models", "m.toml")
-    assert said == "models= is a file, a mapping from names to folders or a loader, got 'm.toml'"

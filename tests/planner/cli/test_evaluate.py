@@ -45,7 +45,7 @@ def test_json_for_programs_and_tables_for_people(folder: Path, monkeypatch: pyte
     assert [row["name"] for row in body["budgets"]] == ["4 samples", "16 samples"]
     assert body["decision_ms"]["p50"] > 0
     assert {cell["policy"] for cell in body["headline"]} == {"small", "large"}
-    text = ran(*given, "--clustered")
+    text = ran(*given, "--clustered", "--all")
     for name in ("planner", "adaptive", "windows", "neighbours", "oracle"):
         assert any(line.strip().startswith(name) for line in text.splitlines()), name
     assert "majority over itself" in text

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import worlds
 
-from planner.evaluation.baseline import BASELINES, track_of
+from planner.evaluation.baseline import BASELINES, Baseline, track_of
 from planner.evaluation.baseline_context import BaselineContext
+from planner.evaluation.evaluate import evaluate
+from planner.evaluation.frontier import Track
+from search.errors import PluginError
 
 #: those that know the problem they are scored on, by half of its samples
 _TOLD = {"bin_absolute", "bin_quantile", "oracle", "oracle_steady"}
@@ -52,3 +55,60 @@ def test_equal_seeds_give_equal_tracks(name: str) -> None:
     assert two is not None
     assert (one.accuracy == two.accuracy).all()
     assert (one.flops == two.flops).all()
+
+
+def test_a_baseline_of_a_plug_in_that_fails_is_named(crossed: BaselineContext) -> None:
+    class Raising(Baseline):
+        name = "raising_of_a_test"
+
+        def track(self, context: BaselineContext) -> Track | None:
+            raise ZeroDivisionError("by\nzero")
+
+    class Short(Baseline):
+        name = "short_of_a_test"
+
+        def track(self, context: BaselineContext) -> Track | None:
+            return Track(self.name, *np.zeros((3, 2, 1)))
+
+    for kind in (Raising, Short):
+        BASELINES.register(kind)
+    try:
+        with pytest.raises(
+            PluginError, match=r"^baseline 'raising_of_a_test' failed: ZeroDivisionError: by zero$"
+        ):
+            track_of("raising_of_a_test", crossed)
+        with pytest.raises(PluginError, match=r"a track is \(problems, settings\) in all three figures, got"):
+            track_of("short_of_a_test", crossed)
+    finally:
+        for kind in (Raising, Short):
+            BASELINES.unregister(kind.name)
+
+
+def test_a_comparison_goes_on_without_a_baseline_that_fails() -> None:
+    class Raising(Baseline):
+        name = "raising_of_a_test"
+
+        def track(self, context: BaselineContext) -> Track | None:
+            raise ZeroDivisionError("by zero")
+
+    class Cheapest(Baseline):
+        name = "cheapest_of_a_test"
+
+        def track(self, context: BaselineContext) -> Track | None:
+            test, training = context.fixed
+            pick = [int(training.flops.mean(axis=0).argmin())]
+            return Track("another name", test.values[:, pick], test.tokens[:, pick], test.flops[:, pick])
+
+    data = worlds.world(60, seed=1)
+    for kind in (Raising, Cheapest):
+        BASELINES.register(kind)
+    try:
+        found = evaluate(worlds.learned(data), worlds.world(60, seed=2), budgets=(4.0,), bootstrap=50)
+    finally:
+        for kind in (Raising, Cheapest):
+            BASELINES.unregister(kind.name)
+    assert "baseline 'raising_of_a_test' failed: ZeroDivisionError: by zero" in found.notes
+    row = found.to_json()["budgets"][0]
+    assert 0.0 < row["cheapest_of_a_test"]["accuracy"] < 1.0
+    assert "raising_of_a_test" not in row
+    assert row["majority"] is not None

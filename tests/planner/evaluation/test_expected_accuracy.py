@@ -13,7 +13,14 @@ def budget_adherence(expected: np.ndarray, actual: np.ndarray, probes: int = 1) 
     zero = np.zeros(problems)
     weight = np.full(len(expected), 1.0 / probes)
     return BudgetAdherence(
-        1.0, zero, zero, np.repeat(np.arange(problems), probes), weight, expected, actual, {}
+        budget=1.0,
+        accuracy=zero,
+        flops=zero,
+        problem=np.repeat(np.arange(problems), probes),
+        weight=weight,
+        expected=expected,
+        actual=actual,
+        ended={},
     )
 
 

@@ -18,14 +18,18 @@ def test_the_nearest_decide_and_nobody_of_the_own_family_does(apart: BaselineCon
     seen = apart.fixed[1]
     points = np.arange(len(seen), dtype=np.float64)[:, None]
     prices = np.array([0.0])
-    nearest = _picks(points, points, seen, [1], prices, None)[:, 0, 0]
+    nearest = _picks(asked=points, known=points, seen=seen, counts=[1], prices=prices, families=None)[:, 0, 0]
     assert (nearest == seen.values.argmax(axis=1)).all()
     families = np.arange(len(seen)) // 2  # pairs: the neighbour that is left is one of the next pair
-    other = _picks(points, points, seen, [1], prices, (families, families))[:, 0, 0]
+    other = _picks(
+        asked=points, known=points, seen=seen, counts=[1], prices=prices, families=(families, families)
+    )[:, 0, 0]
     expected = [seen.values[i - 1 if i % 2 == 0 and i else i + 1 if i % 2 else 2].argmax() for i in range(8)]
     assert other[:8].tolist() == expected
     one = np.zeros(len(seen), int)  # a log of one family: only the problem itself is left out
-    alone = _picks(points, points, seen, [1], prices, (one, one))[:, 0, 0]
+    alone = _picks(asked=points, known=points, seen=seen, counts=[1], prices=prices, families=(one, one))[
+        :, 0, 0
+    ]
     assert alone[0] == seen.values[1].argmax()
 
 

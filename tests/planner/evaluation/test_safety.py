@@ -36,8 +36,8 @@ def test_every_prm_gone_bad_is_tried_untold_and_told(planner: Planner, data: Tra
 
 def test_a_fall_is_harm_where_the_interval_ends_below_a_point() -> None:
     fine, worse = (
-        PairedComparison(4.0, 0.5, 0.5, 0.0, -0.009, 0.01),
-        PairedComparison(4.0, 0.5, 0.51, -0.01, -0.02, 0.0),
+        PairedComparison(samples=4.0, planner=0.5, rival=0.5, above=0.0, low=-0.009, high=0.01),
+        PairedComparison(samples=4.0, planner=0.5, rival=0.51, above=-0.01, low=-0.02, high=0.0),
     )
     assert Trial("random", "probe", (fine,)).safe
     assert not Trial("random", "probe", (fine, worse)).safe

@@ -79,19 +79,19 @@ def world(
         choices.append(choice)
     kinds = np.where(puzzle, "reach the target from", "work out the sum of")
     return TrainingData(
-        tuple(f"{seed}-{i:05d}" for i in range(problems)),
-        tuple(f"f{f}" for f in family),
-        tuple(np.where(puzzle, "puzzle", "arithmetic").tolist()),
-        tuple(
+        problem_ids=tuple(f"{seed}-{i:05d}" for i in range(problems)),
+        families=tuple(f"f{f}" for f in family),
+        domains=tuple(np.where(puzzle, "puzzle", "arithmetic").tolist()),
+        questions=tuple(
             f"{kind} " + " + ".join("7" * (1 + i % 3) for i in range(1 + int(8 * hard)))
             for kind, hard in zip(kinds, level, strict=True)
         ),
-        right,
-        {"small": pool},
-        runs,
-        tuple(sorted(choices, key=str)),
-        {"small": ModelCard("small", 1_000_000, "p-small", 512)},
-        {"judge": ModelCard("judge", 1_000_000, "r-judge", 512)},
+        right=right,
+        pools={"small": pool},
+        trees=runs,
+        choices=tuple(sorted(choices, key=str)),
+        policies={"small": ModelCard("small", 1_000_000, "p-small", 512)},
+        prms={"judge": ModelCard("judge", 1_000_000, "r-judge", 512)},
     )
 
 

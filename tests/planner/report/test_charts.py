@@ -22,7 +22,15 @@ from planner.report.findings import Cell, Findings, Line
 def whole(findings: Findings) -> Findings:
     """Findings with something for every chart."""
     cells = [
-        Cell(policy, prm, bin_, (strategy, numbers), accuracy, 0.02, 40)
+        Cell(
+            policy=policy,
+            prm=prm,
+            bin=bin_,
+            plan=(strategy, numbers),
+            accuracy=accuracy,
+            error=0.02,
+            problems=40,
+        )
         for policy, prm in (("small", "good"), ("large", ""))
         for bin_, strategy, numbers, accuracy in (
             ("easy", "cot", "", 0.99),

@@ -106,7 +106,17 @@ def test_cells_are_the_best_plans_of_the_table_of_bins(
         infer_schema_length=None,
     )
     found = collect(planner, data, evaluation, tables=tables, cells=frame, resamples=8)
-    assert found.cells == (Cell("small", "good", "easy", ("weighted_vote", "n=4, score=min"), 0.5, 0.0, 3),)
+    assert found.cells == (
+        Cell(
+            policy="small",
+            prm="good",
+            bin="easy",
+            plan=("weighted_vote", "n=4, score=min"),
+            accuracy=0.5,
+            error=0.0,
+            problems=3,
+        ),
+    )
 
 
 def test_equal_arguments_give_equal_findings(

@@ -22,14 +22,14 @@ def test_a_ladder_ascends_within_its_ends(low: float, ratio: float) -> None:
 def budget_adherence(problem: list[int], expected: list[float], actual: list[float]) -> BudgetAdherence:
     count = len(problem)
     return BudgetAdherence(
-        1.0,
-        np.zeros(1),
-        np.zeros(1),
-        np.array(problem),
-        np.ones(count),
-        np.array(expected),
-        np.array(actual),
-        {},
+        budget=1.0,
+        accuracy=np.zeros(1),
+        flops=np.zeros(1),
+        problem=np.array(problem),
+        weight=np.ones(count),
+        expected=np.array(expected),
+        actual=np.array(actual),
+        ended={},
     )
 
 

@@ -9,13 +9,33 @@ from planner.report.headline import headline, middle_budget
 
 
 def point(accuracy: float, above: float = 0.0, low: float = 0.0, high: float = 0.0) -> Point:
-    return Point(accuracy, 1.0, 1.0, accuracy, accuracy, above, low, high)
+    return Point(
+        accuracy=accuracy,
+        tokens=1.0,
+        flops=1.0,
+        low=accuracy,
+        high=accuracy,
+        planner_above=above,
+        above_low=low,
+        above_high=high,
+    )
 
 
 def compared(**rivals: Point) -> Evaluation:
-    row = BudgetRow("16 samples", 16.0, {"planner": point(0.7), **rivals}, 0.02)
+    row = BudgetRow(name="16 samples", flops=16.0, methods={"planner": point(0.7), **rivals}, detectable=0.02)
     gap = {"value": 0.61, "low": 0.5, "high": 0.7}
-    return Evaluation(100, 10, 1.0, (row,), (), (), gap, {}, 0.0, {})
+    return Evaluation(
+        problems=100,
+        families=10,
+        sample_flops=1.0,
+        budgets=(row,),
+        curves=(),
+        fixed=(),
+        gap_closed=gap,
+        calibration={},
+        budget_error_percent=0.0,
+        made={},
+    )
 
 
 def test_a_lead_that_is_proven() -> None:

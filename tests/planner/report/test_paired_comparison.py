@@ -35,7 +35,7 @@ def test_effects_add_up_to_what_the_features_changed(planner: Planner, data: Tra
     stage = planner.stages[0]
     table = Matrices(data, planner.encoder, probes=1, resamples=4).at(stage.probe, stage.choices)
     menu = stage.menu(table.features, table.characters)
-    between = PairedComparison(0, len(stage.choices) - 1)
+    between = PairedComparison(taken=0, other=len(stage.choices) - 1)
     assert between.other is not None
     added = np.array([effects(stage, row, between).sum() for row in table.features[:20]])
     predicted = menu.advantage[:20, between.taken] - menu.advantage[:20, between.other]
@@ -46,7 +46,7 @@ def test_effects_add_up_to_what_the_features_changed(planner: Planner, data: Tra
 def test_without_another_option_nothing_moved(planner: Planner) -> None:
     stage = planner.stages[0]
     features = (stage.lowest + stage.highest) / 2
-    assert not effects(stage, features, PairedComparison(0, None)).any()
+    assert not effects(stage, features, PairedComparison(taken=0, other=None)).any()
 
 
 def test_panels_rank_features_by_their_mean_effect(planner: Planner, data: TrainingData) -> None:

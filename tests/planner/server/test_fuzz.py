@@ -54,6 +54,7 @@ ENDPOINTS = [
     ("POST", "/admin/reload"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{name}"),
+    ("GET", "/v1/strategies"),
     ("GET", "/v1/decisions"),
     ("GET", "/v1/decisions/{decision_id}"),
     ("GET", "/v1/now"),

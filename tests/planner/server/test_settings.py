@@ -52,10 +52,6 @@ def test_addresses_of_prms(given: Any) -> None:
     [
         ({}, "one of --lab, --base-url, --engine, --models, got none"),
         ({"lab": True, "base_url": "http://x"}, "--engine, --models, got --lab and --base-url"),
-        (
-            {"models": "m.toml", "policy": ["p"]},
-            "the models file says where models are, got --policy beside it",
-        ),
         ({"lab": True, "model": "m"}, "--model needs --base-url, got --lab"),
         ({"lab": True, "prm_url": ["a=http://x"]}, "--prm-url needs --base-url, got --lab"),
         ({"lab": True, "hash_questions": True}, "need --decisions, got none"),

@@ -154,6 +154,12 @@ def test_a_value_that_a_flag_replaces_must_be_right_all_the_same(tmp_path: Path)
     assert fault.startswith("port in")
 
 
+@pytest.mark.parametrize("line", ["lap = true", "base_url = 'http://me:secret@host'"])
+def test_a_misspelled_or_refused_setting_contradicts_nothing(line: str, tmp_path: Path) -> None:
+    (fault,) = faults_of(tmp_path, f"{line}\n")
+    assert "--lab" not in fault
+
+
 def test_a_contradiction_says_where_its_sides_stand(tmp_path: Path) -> None:
     (fault,) = faults_of(tmp_path, "lab = true\n", {"PLANNER_SERVE_BASE_URL": "http://x"})
     assert fault.endswith("got --lab and --base-url (lab in 'serve.toml', PLANNER_SERVE_BASE_URL)")

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from search.checkpoint import Checkpoint
 from search.errors import CheckpointError
 from search.loader import FolderLoader
 from search.rewards.causal import MathShepherdReward, RlhflowReward
 from search.rewards.classifier import ClassifierReward
 from search.rewards.families import FAMILIES, family_of, open_reward, read_prm
+from search.rewards.family import PRM_FAMILIES, Opening, PrmFamily
 from search.rewards.orm import OutcomeReward
+from search.rewards.protocol import Reward
+from search.rewards.scripted import ScriptedReward
 from search.rewards.value_head import ValueHeadReward
 
 MEMBERS = {
@@ -71,6 +75,37 @@ def test_an_unknown_architecture_is_named(published: dict[str, Path], tmp_path: 
     folder = changed(published["qwen"], tmp_path / "none", architectures=[])
     with pytest.raises(CheckpointError, match=r"must be one of .*, got None"):
         open_reward(folder)
+
+
+async def test_a_family_of_a_plug_in_is_asked_first(published: dict[str, Path], tmp_path: Path) -> None:
+    class Short(PrmFamily):
+        name = "short_of_a_test"
+        architectures = ("Qwen2ForProcessRewardModel", "ShortForRewards")
+
+        @classmethod
+        def takes(cls, checkpoint: Checkpoint) -> bool:
+            return super().takes(checkpoint) and checkpoint.path.name != "qwen"
+
+        @classmethod
+        def open(cls, checkpoint: Checkpoint, opening: Opening) -> Reward:
+            return ScriptedReward(lambda q, steps: 1 / (opening.threads + len(steps[-1])), name="short")
+
+    own = changed(published["qwen"], tmp_path / "own", architectures=["ShortForRewards"])
+    ours = changed(published["qwen"], tmp_path / "qwen")
+    with pytest.raises(CheckpointError, match="must be one of Qwen2"):
+        read_prm(own)
+    PRM_FAMILIES.register(Short)
+    try:
+        assert family_of(read_prm(own)) == "short_of_a_test"
+        assert family_of(read_prm(ours)) == "classifier"
+        async with open_reward(own, threads=2) as reward:
+            assert (await reward.extend(reward.open("q"), ["ab"])).rewards == (0.25,)
+        async with open_reward(published["rlhflow"], family="short_of_a_test") as reward:
+            assert reward.card.name == "short"
+    finally:
+        PRM_FAMILIES.unregister("short_of_a_test")
+    with pytest.raises(CheckpointError, match="must be one of Qwen2"):
+        read_prm(own)
 
 
 def test_an_unknown_family_is_refused(prm: Path) -> None:

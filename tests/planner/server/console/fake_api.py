@@ -224,6 +224,7 @@ class FakeApi:
         mount(app)
         for path, method, endpoint in (
             ("/v1/models", "GET", self._models),
+            ("/v1/strategies", "GET", self._strategies),
             ("/v1/plan", "POST", self._plan),
             ("/v1/chat/completions", "POST", self._chat),
             ("/v1/feedback", "POST", self._feedback),
@@ -261,6 +262,30 @@ class FakeApi:
                     "ceiling": None,
                     "presets": {"low": {"samples": 4}, "medium": {"samples": 16}, "high": {"samples": 64}},
                 },
+            }
+        )
+
+    async def _strategies(self, request: Request) -> Response:
+        told = {
+            "cot": ("one greedy answer", "majority", False),
+            "majority": ("the most frequent answer of n samples", "majority", True),
+            "best_of_n": ("the sample of n that the PRM scores highest", "max", True),
+            "weighted_vote": ("a vote of n samples, each weighted by its PRM score", "weighted", True),
+            "beam_search": ("the PRM prunes n partial solutions after every step", "max", True),
+        }
+        return JSONResponse(
+            {
+                "object": "list",
+                "data": [
+                    {
+                        "name": name,
+                        "caption": caption,
+                        "parameters": ["n"],
+                        "vote": vote,
+                        "joins_probe": joins,
+                    }
+                    for name, (caption, vote, joins) in told.items()
+                ],
             }
         )
 

@@ -18,8 +18,9 @@ def step(
     look: str = "question", next_look: str | None = None, features: tuple[float, ...] = (1.0, 2.5)
 ) -> Step:
     return Step(
-        look, next_look, "small", "judge", "best_of_n(n=4, score=last)",
-        0.75, 300.0, 1.5e9, 0.9, features, Spend(60, 20, 65, 21, 1e9, 0.125),
+        look=look, next_look=next_look, policy="small", prm="judge", plan="best_of_n(n=4, score=last)",
+        accuracy=0.75, tokens=300.0, flops=1.5e9, propensity=0.9, features=features,
+        spend=Spend(60, 20, 65, 21, 1e9, 0.125),
     )  # fmt: skip
 
 

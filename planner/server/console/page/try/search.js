@@ -1,5 +1,7 @@
 // A search as its events tell it: the tree of steps, votes and spend. Draws nothing.
 
+import { joinsProbe } from "../strategies.js";
+
 /**
  * Events, in the page's own words (wire/ translates the server's):
  *
@@ -112,8 +114,8 @@ const TAKES = {
   },
   started(search, { policy, prm, plan, probe }) {
     search.waiting = null;
-    // samples stay candidates of plans of their own policy, but for a single greedy answer
-    const joins = search.plan !== null && search.plan.policy === policy && !plan.startsWith("cot");
+    // samples stay candidates of plans of their own policy, if the strategy has a place for them
+    const joins = search.plan !== null && search.plan.policy === policy && joinsProbe(plan);
     if (search.plan !== null && !joins) {
       search._round += 1;
       for (const one of search.levels().flat()) one.state = "pruned";

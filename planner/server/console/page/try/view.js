@@ -3,6 +3,7 @@
 import { ApiError, get, post, send } from "../api.js";
 import { element } from "../element.js";
 import { events } from "../sse.js";
+import { learnStrategies } from "../strategies.js";
 import { plan as readPlan } from "../wire/advice.js";
 import { models as readModels } from "../wire/models.js";
 import { planBody, solveBody } from "../wire/request.js";
@@ -60,6 +61,7 @@ export class TryView {
   async enter() {
     try {
       this._models = readModels(await get("v1/models"));
+      await learnStrategies();
       this._form.offer(this._models);
       this._complain(null);
     } catch (error) {

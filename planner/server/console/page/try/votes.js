@@ -2,7 +2,7 @@
 
 import { bar, element, fill } from "../element.js";
 import { count, fraction } from "../figure.js";
-import { parts } from "../plan.js";
+import { voteOf } from "../strategies.js";
 
 const MOST = 6;
 
@@ -16,9 +16,9 @@ export class Votes {
 
   /** `votes`: {answer, count, weight} each; `plan`: what counts them; `answer`: what was answered, once known. */
   show(votes, plan = "", answer = null) {
-    const { strategy, numbers } = parts(plan);
-    const isWeighted = strategy === "weighted_vote" || numbers.includes("vote=weighted");
-    const isBest = strategy === "best_of_n" || numbers.includes("vote=max");
+    const vote = voteOf(plan);
+    const isWeighted = vote === "weighted";
+    const isBest = vote === "max";
     const size = (vote) => Number(isWeighted ? vote.weight : vote.count) || 0;
     const all = votes.reduce((sum, vote) => sum + size(vote), 0);
     this.element.hidden = votes.length === 0;
