@@ -78,7 +78,7 @@ def chart(evaluation: dict[str, Any]) -> alt.LayerChart:
             .mark_text(align="left", dx=8, dy=moved, fontSize=13, color=colour, text=name)
             .encode(x=x, y=y)
         )
-    return (
+    drawn: alt.LayerChart = (
         alt.layer(*layers)
         .properties(
             width=470,
@@ -100,13 +100,13 @@ def chart(evaluation: dict[str, Any]) -> alt.LayerChart:
             tickColor="#888",
         )
     )
+    return drawn
 
 
 def main() -> None:
     """Write the chart."""
     evaluation = json.loads(MEASURED.read_text(encoding="utf-8"))["evaluation"][0]
-    svg = vl_convert.vegalite_to_svg(chart(evaluation).to_dict())
-    CHART.write_text(svg, encoding="utf-8")
+    CHART.write_text(vl_convert.vegalite_to_svg(chart(evaluation).to_dict()), encoding="utf-8")
     print(f"wrote {CHART.relative_to(ROOT)}")
 
 

@@ -111,7 +111,7 @@ def test_the_quickstart_leads_to_a_planned_request(endpoint: str, tmp_path: Path
 
     walked = commands()
     assert [line.split()[1] for line in walked] == [
-        *("models", "problems", "search", "search", "bins", "fit", "report")
+        *("models", "problems", "search", "search", "bins", "fit", "report", "solve")
     ]
     for line in walked:
         done = subprocess.run(
@@ -148,6 +148,17 @@ def test_the_quickstart_leads_to_a_planned_request(endpoint: str, tmp_path: Path
                 if ready or server.poll() is not None:
                     break
                 time.sleep(0.2)
+            talk = [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "Ann has 12 eggs and finds 30 more. How many eggs has Ann now?"},
+            ]
+            passed = httpx.post(
+                f"http://127.0.0.1:{port}/v1/chat/completions",
+                json={"model": "planner", "messages": talk},
+                timeout=60.0,
+            )
+            assert passed.status_code == 200, passed.text
+            assert passed.json()["planner"]["plan"]
             for code in (client, same_in_python):
                 done = subprocess.run(
                     [sys.executable, "-c", code.replace("8400", port)],

@@ -187,7 +187,9 @@ class FakeOpenAI:
         request = Request(
             prompt,
             body.get("n") or 1,
-            body.get("max_tokens") or body["max_completion_tokens"],
+            body.get("max_tokens")
+            or body.get("max_completion_tokens")
+            or max(1, self._engine.card.context - len(prompt)),
             Sampling(body.get("temperature", 1.0), body.get("top_p", 1.0), body.get("top_k", 0)),
             body.get("seed") or 0,
             tuple(body.get("stop") or ()),
