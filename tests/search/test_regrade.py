@@ -40,7 +40,7 @@ def log_at(path: Path, count: int = 6) -> SearchLog:
     loader = ReadyLoader([scripted.engine()], [scripted.reward()])
     Campaign(scripted.problems(count), grid, log, loader).run()
     with log.writing():
-        rebuild_outcomes(log, [plan for plan in grid.plans() if not plan.is_tree])
+        rebuild_outcomes(log, [plan for plan in grid.plans() if not plan.must_run])
     return log
 
 

@@ -55,7 +55,7 @@ def test_a_study_of_another_log_is_not_continued(small: TrainingData, synthetic,
 def test_too_small_a_log_says_what_would_do(synthetic) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(TooLittleDataError, match="at least 60 complete problems of 3 families, got 20 of 12"):
         fit(synthetic.make_log(20, draws=8, ns=(4,)), synthetic.POLICIES, synthetic.PRMS, trials=1)
-    with pytest.raises(TooLittleDataError, match="got 90 of 1"):
+    with pytest.raises(TooLittleDataError, match="got 90 problems of 1"):
         fit(
             synthetic.make_log(90, draws=8, ns=(4,), families=1), synthetic.POLICIES, synthetic.PRMS, trials=1
         )

@@ -72,6 +72,7 @@ class Host:
     """Stands in for vLLM where only what happens before it is tested."""
 
     context = 100
+    concurrency = 4
 
     def post(self, call: Callable[..., object], *arguments: object) -> None:
         """Nobody is there."""
