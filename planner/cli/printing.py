@@ -15,7 +15,16 @@ from rich.table import Table
 
 from search.plan import Plan
 
-__all__ = ["brief", "error_console", "json_text", "output_console", "percent", "print_json", "print_table"]
+__all__ = [
+    "brief",
+    "error_console",
+    "json_text",
+    "number",
+    "output_console",
+    "percent",
+    "print_json",
+    "print_table",
+]
 
 #: columns where no terminal says how many it has
 _WIDTH = 110
@@ -69,6 +78,15 @@ def brief(plan: Plan | str) -> str:
     'weighted_vote(n=4, score=min)'
     """
     return (Plan.parse(plan) if isinstance(plan, str) else plan).brief
+
+
+def number(value: float, digits: int = 0) -> str:
+    """A number with thousands apart; ``-`` where nothing is known.
+
+    >>> number(1234.5), number(0.25, 1), number(math.nan)
+    ('1,234', '0.2', '-')
+    """
+    return "-" if math.isnan(value) else f"{value:,.{digits}f}"
 
 
 def percent(share: float | None) -> str:

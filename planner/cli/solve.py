@@ -24,7 +24,7 @@ from planner.cli.budget import (
     budget_of,
     prices_of,
 )
-from planner.cli.printing import output_console, percent, print_json, print_table
+from planner.cli.printing import number, output_console, percent, print_json, print_table
 from planner.cli.question import read_question
 from planner.cli.recommend import (
     DomainName,
@@ -159,8 +159,8 @@ def solve(
         ["", "expected", "actual"],
         [
             ("accuracy %", percent(found.accuracy), ""),
-            ("tokens", f"{found.tokens:,.0f}", f"{found.spend.tokens:,}"),
-            ("MFLOPs", f"{found.flops / 1e6:,.1f}", f"{found.spend.flops / 1e6:,.1f}"),
+            ("tokens", number(found.tokens), f"{found.spend.tokens:,}"),
+            ("MFLOPs", number(found.flops / 1e6, 1), f"{found.spend.flops / 1e6:,.1f}"),
             ("seconds", "", f"{found.spend.seconds:.2f}"),
             *([] if found.usd is None else [("US dollars", "", f"{found.usd:.6f}")]),
         ],

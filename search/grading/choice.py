@@ -74,6 +74,7 @@ class ChoiceDomain(Domain):
     """Reads, compares and grades choices. Stateless."""
 
     name = "choice"
+    caption = "multiple choice: a letter or the text of an option"
 
     def read(self, problem: Problem, text: str) -> str | None:
         """The text of the option that a solution chooses (its letter where no options are known); None where

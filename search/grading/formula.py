@@ -69,6 +69,7 @@ class FormulaDomain(Domain):
     """
 
     name = "formula"
+    caption = "chemical formulas and balanced equations"
 
     def read(self, problem: Problem, text: str) -> str | None:
         """The canonical formula or equation that a solution states; None where it states none."""

@@ -53,6 +53,7 @@ class Game24Domain(Domain):
     """
 
     name = "game24"
+    caption = "expressions that make 24"
     exact = True
 
     def read(self, problem: Problem, text: str) -> str | None:

@@ -75,6 +75,7 @@ class MathDomain(Domain):
     """
 
     name = "math"
+    caption = "numbers, expressions, equations, sets and intervals, by value"
     waits = True
 
     def __init__(

@@ -25,6 +25,8 @@ class Domain(ABC):
 
     #: the value of ``Problem.domain`` that names it
     name: str
+    #: what it reads, for people, in a few words
+    caption: str = ""
     #: whether ``equal`` is the equality of texts, so that none of a pool's pairs need be asked
     exact: bool = False
     #: whether ``equal`` waits for other processes: then it has no place on an event loop's thread

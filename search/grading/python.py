@@ -61,6 +61,7 @@ class PythonDomain(Domain):
     """
 
     name = "python"
+    caption = "Python programs, run against tests in a jail"
     waits = True
 
     def __init__(self, limits: SandboxLimits = DEFAULT, *, packages: Sequence[str] = PACKAGES) -> None:

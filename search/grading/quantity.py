@@ -94,6 +94,7 @@ class QuantityDomain(Domain):
     """
 
     name = "quantity"
+    caption = "numbers with units, within a tolerance"
 
     def read(self, problem: Problem, text: str) -> str | None:
         """The canonical quantity that a solution states; None where it states none."""

@@ -23,6 +23,7 @@ class TextDomain(Domain):
     """
 
     name = "text"
+    caption = "short texts, equal whatever their case and spacing"
 
     def read(self, problem: Problem, text: str) -> str | None:
         """The last line that is not blank, from its last ``#`` on; None when nothing is there."""

@@ -77,6 +77,7 @@ class ComputeOptimalTts(Importer):
     """
 
     name: ClassVar[str] = "compute-optimal-tts"
+    caption: ClassVar[str] = "logs of compute-optimal-tts: samples, step rewards and beam searches"
 
     parameters: int = 1_000_000_000
     prm_parameters: int = 7_000_000_000

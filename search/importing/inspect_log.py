@@ -57,6 +57,7 @@ class InspectLog(Importer):
     """
 
     name: ClassVar[str] = "inspect"
+    caption: ClassVar[str] = "evaluation logs of Inspect (.eval, .json)"
 
     parameters: int = 100_000_000_000
     sizes: Mapping[str, int] = field(default_factory=dict)

@@ -51,6 +51,7 @@ class LlmRouter(Importer):
     """
 
     name: ClassVar[str] = "llmrouter"
+    caption: ClassVar[str] = "LLMRouter's tables: one answer of each of nine models, with prices"
 
     tokens: int = 200
     threshold: float | None = None

@@ -57,6 +57,7 @@ class LmEval(Importer):
     """
 
     name: ClassVar[str] = "lm-eval"
+    caption: ClassVar[str] = "sample files of lm-evaluation-harness (samples_*.jsonl)"
 
     policy: str = ""
     parameters: int = 0

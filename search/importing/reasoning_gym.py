@@ -51,6 +51,7 @@ class ReasoningGym(Importer):
     """
 
     name: ClassVar[str] = "reasoning-gym"
+    caption: ClassVar[str] = "answers of ten models to Reasoning Gym's tasks, with scores"
 
     threshold: float = 0.99
     parameters: int = 100_000_000_000

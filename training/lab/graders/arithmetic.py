@@ -46,6 +46,7 @@ class ArithmeticDomain(Domain):
     """Whole numbers, compared as numbers: ``#042`` and ``#42`` are one answer, ``42``."""
 
     name = "arithmetic"
+    caption = "whole numbers of the lab's arithmetic"
     exact = True
 
     def read(self, problem: Problem, text: str) -> str | None:

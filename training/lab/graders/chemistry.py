@@ -25,6 +25,7 @@ class ChemistryDomain(Domain):
     """Reads, compares and grades quantities. Stateless."""
 
     name = "chemistry"
+    caption = "quantities of the lab's chemistry"
 
     def read(self, problem: Problem, text: str) -> str | None:
         """The quantity on the last line that starts with ``#``, canonical; ``None`` if there is none.

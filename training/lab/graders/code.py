@@ -30,6 +30,7 @@ class CodeDomain(Domain):
     """Reads, compares and grades programs. Stateless; never executes Python."""
 
     name = "code"
+    caption = "programs of the lab's small language"
 
     def read(self, problem: Problem, text: str) -> str | None:
         """The program with its lines stripped and blank lines dropped.

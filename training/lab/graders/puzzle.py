@@ -138,6 +138,7 @@ class PuzzleDomain(Domain):
     """Answers are ways: ``(3*(5+3))=24``. One with a false equation reads as its lines and is wrong."""
 
     name = "puzzle"
+    caption = "ways to reach a number in the lab's puzzles"
     exact = True
 
     def read(self, problem: Problem, text: str) -> str | None:
