@@ -23,7 +23,7 @@ from planner.cli.budget import (
     budget_of,
     prices_of,
 )
-from planner.cli.printing import brief, percent, print_json, print_table
+from planner.cli.printing import brief, number, percent, print_json, print_table
 from planner.cli.question import read_question
 from planner.models import find_model, shipped
 
@@ -140,7 +140,7 @@ def print_advice(advice: Recommendation) -> None:
 
 
 def _row(name: str, option: Recommendation | RunnerUp) -> tuple[str, ...]:
-    cost = (f"{option.tokens:,.0f}", f"{option.flops / 1e6:,.1f}")
+    cost = (number(option.tokens), number(option.flops / 1e6, 1))
     choice = option.choice
     return (name, choice.policy, choice.prm or "-", brief(choice.plan), percent(option.accuracy), *cost)
 
