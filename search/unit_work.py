@@ -14,7 +14,6 @@ from search.choice import Choice
 from search.engines.confidence import TOP
 from search.engines.protocol import Engine, Sampling
 from search.errors import ContextError
-from search.gate import Gate
 from search.grading.registry import domain
 from search.grid import Grid
 from search.log.records import run_row, sample_rows, table_frame
@@ -29,6 +28,7 @@ from search.seeds import seed_of
 from search.spending import Meter
 from search.strategies.protocol import Limits, Setting
 from search.unit import Unit
+from search.weighted_limit import WeightedLimit
 
 __all__ = ["GREEDY", "UnitWork"]
 
@@ -73,7 +73,7 @@ class UnitWork:
         self._limits = limits
         self._meter = meter
         self._in_flight = in_flight
-        self._gates: dict[str, Gate] = {}
+        self._limits_of: dict[str, WeightedLimit] = {}
         self._rewards: dict[str, MeteredReward] = {}
         #: set when ``has_room`` may answer otherwise than before
         self.changed = asyncio.Event()
@@ -89,7 +89,7 @@ class UnitWork:
 
     def has_room(self, unit: Unit) -> bool:
         """Whether the models of a unit could take more work now."""
-        return self._gate(unit).has_room
+        return self._limit(unit).has_room
 
     def backend(self, unit: Unit) -> str:
         """What computes a unit of draws or runs."""
@@ -173,16 +173,16 @@ class UnitWork:
 
     @asynccontextmanager
     async def _inside(self, unit: Unit, weight: int) -> AsyncIterator[Callable[[], None]]:
-        """Inside the gate of a unit's models. A unit that runs alone goes in whole, as one batch."""
+        """Inside the limit of a unit's models. A unit that runs alone goes in whole, as one batch."""
         if self.is_alone(unit):
             yield _nothing
             return
-        async with self._gate(unit).enter(weight) as give_back:
+        async with self._limit(unit).enter(weight) as give_back:
             yield give_back
 
-    def _gate(self, unit: Unit) -> Gate:
+    def _limit(self, unit: Unit) -> WeightedLimit:
         model = unit.prm if unit.table == "scores" else unit.policy
-        if model not in self._gates:
+        if model not in self._limits_of:
             if self._in_flight is not None:
                 most = self._in_flight
             elif unit.table == "scores":
@@ -190,8 +190,8 @@ class UnitWork:
             else:
                 wanted = self._loader.engine(unit.policy).concurrency
                 most = wanted + max(wanted // 4, self._grid.block)
-            self._gates[model] = Gate(most, self.changed.set)
-        return self._gates[model]
+            self._limits_of[model] = WeightedLimit(most, self.changed.set)
+        return self._limits_of[model]
 
     def _reward(self, name: str) -> MeteredReward:
         if name not in self._rewards:
@@ -203,4 +203,4 @@ class UnitWork:
 
 
 def _nothing() -> None:
-    """What there is to give back where no gate was passed."""
+    """What there is to give back where no limit was passed."""

@@ -22,8 +22,8 @@ import aiohttp
 from search.errors import BrokenError, GarbledError, UnreachableError
 from search.remote.circuit import Circuit
 from search.remote.events import Events
-from search.remote.pace import Pace
 from search.remote.pool import Pool
+from search.remote.rate_limit import RateLimit
 from search.remote.refusal import failure
 from search.remote.retry import Retry
 from search.remote.tries import Tries
@@ -55,7 +55,7 @@ class Client:
         connections: int = 512,
         rate: float | None = None,
     ) -> None:
-        self._pace = Pace(rate)
+        self._rate_limit = RateLimit(rate)
         self._key = api_key
         make = partial(Pool, base_url, api_key=api_key, silence=silence, connections=connections)
         self._make: Callable[[], Pool] = make
@@ -112,7 +112,7 @@ class Client:
         Leaving the context closes the connection, which is how a server hears that nobody listens.
         Raises RemoteError's kinds, and ContextError; BrokenError when the stream ends before ``[DONE]``.
         """
-        await self._pace.enter()
+        await self._rate_limit.enter()
         async with self._pool.answer(path, body) as answer:
             await self._check(answer)
             yield Events(answer)
@@ -137,7 +137,7 @@ class Client:
         tries = self.tries()
         while True:
             await tries.enter()
-            await self._pace.enter()
+            await self._rate_limit.enter()
             try:
                 async with pool.answer(path, body) as answer:
                     await self._check(answer)

@@ -1,4 +1,4 @@
-"""A gate: so much work at a time, first come, first served."""
+"""Limits how much work is done at a time, first come, first served."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-__all__ = ["Gate"]
+__all__ = ["WeightedLimit"]
 
 
-class Gate:
+class WeightedLimit:
     """Lets work of different weight in, up to ``most`` at a time. For one event loop.
 
     Work heavier than ``most`` enters alone. ``waiting`` counts what stands outside; ``on_change`` is called
@@ -24,7 +24,7 @@ class Gate:
 
     def __init__(self, most: int, on_change: Callable[[], None] = lambda: None) -> None:
         if most < 1:
-            raise ValueError(f"a gate lets at least 1 in, got {most}")
+            raise ValueError(f"a limit lets at least 1 in, got {most}")
         self._most = most
         self._inside = 0
         self._queue: deque[tuple[asyncio.Future[None], int]] = deque()

@@ -1,13 +1,13 @@
-"""A pace: so many requests a minute and no more, for servers that count them.
+"""Limits how many requests a minute are sent to one server.
 
 Requests are let through one by one, evenly: each books the next free moment. After an idle while a tenth of a
 minute's requests may come at once.
 
-    >>> pace = Pace(60.0, clock=iter([0.0, 0.0, 0.0]).__next__)
-    >>> [pace.book() for _ in range(3)]
+    >>> limit = RateLimit(60.0, clock=iter([0.0, 0.0, 0.0]).__next__)
+    >>> [limit.book() for _ in range(3)]
     [0.0, 0.0, 0.0]
-    >>> pace = Pace(6.0, clock=iter([0.0, 0.0, 25.0]).__next__)
-    >>> [pace.book() for _ in range(3)]
+    >>> limit = RateLimit(6.0, clock=iter([0.0, 0.0, 25.0]).__next__)
+    >>> [limit.book() for _ in range(3)]
     [0.0, 10.0, 0.0]
 """
 
@@ -18,14 +18,14 @@ import math
 import time
 from collections.abc import Callable
 
-__all__ = ["Pace"]
+__all__ = ["RateLimit"]
 
 #: seconds whose requests may come at once
 _BURST = 6.0
 
 
-class Pace:
-    """Of one server.
+class RateLimit:
+    """The limit of one server.
 
     Parameters
     ----------
