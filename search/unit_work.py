@@ -14,6 +14,7 @@ from search.choice import Choice
 from search.engines.confidence import TOP
 from search.engines.protocol import Engine, Sampling
 from search.errors import ContextError
+from search.grading.protocol import Domain
 from search.grading.registry import domain
 from search.grid import Grid
 from search.log.records import run_row, sample_rows, table_frame
@@ -105,12 +106,28 @@ class UnitWork:
             seed = seed_of(
                 self._grid.seed, engine.card.fingerprint, str(sampling), problem.problem_id, unit.first
             )
+            grader, name = domain(problem.domain), engine.card.name
+            if unit.first >= 0 and grader.asked(problem, seed) is not problem:
+                return await each(problem, grader, seed)
             result = await self._run(unit, problem, setting, seed)
-            grader = domain(problem.domain)
-            name = engine.card.name
             rows = partial(sample_rows, problem, name, sampling, unit.first, seed, result)
             # a grader that waits for its own processes has no place on the loop's thread
             return await asyncio.to_thread(rows) if grader.waits else rows()
+
+        async def each(problem: Problem, grader: Domain, seed: int) -> list[Row]:
+            """Every draw is a request of its own: its question differs from that of the others."""
+            seeds = [seed_of(seed, "asked", draw) for draw in range(unit.plan.n)]
+            single = replace(unit, plan=unit.plan.with_(n=1))
+            results = await together(
+                [self._run(single, grader.asked(problem, one), setting, one) for one in seeds]
+            )
+            rows: list[Row] = []
+            for draw, (own, result) in enumerate(zip(seeds, results, strict=True)):
+                made = partial(
+                    sample_rows, problem, engine.card.name, sampling, unit.first + draw, own, result
+                )
+                rows += await asyncio.to_thread(made) if grader.waits else made()
+            return rows
 
         found = await together([one(problem) for problem in unit.problems])
         return table_frame("samples", [row for rows in found for row in rows])

@@ -93,6 +93,10 @@ class ChoiceDomain(Domain):
                 return found
         return None
 
+    def asked(self, problem: Problem, seed: int) -> Problem:
+        """With its options in another order, where the problem's meta says ``"shuffle": true``."""
+        return shuffled(problem, seed) if problem.meta.get("shuffle") is True else problem
+
     def equal(self, problem: Problem, first: str, second: str) -> bool:
         """The same option, whatever the case of its letters."""
         return _folded(first) == _folded(second)

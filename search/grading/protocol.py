@@ -39,6 +39,14 @@ class Domain(ABC):
         ``text`` is one whole solution: steps separated by newlines. Never raises on any text.
         """
 
+    def asked(self, problem: Problem, seed: int) -> Problem:
+        """The problem as one sample of a campaign is asked: as it stands, unless the domain varies it.
+
+        Answers are read with what this returns, and compared and graded with ``problem`` itself. The same
+        seed gives the same question; where nothing varies, ``problem`` itself is returned.
+        """
+        return problem
+
     @abstractmethod
     def equal(self, problem: Problem, first: str, second: str) -> bool:
         """Whether two answers that ``read`` returned count as one vote."""
