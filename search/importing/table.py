@@ -33,7 +33,7 @@ such plan becomes a policy that answers once, ``POLICY PLAN``, whose tokens are 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -117,6 +117,7 @@ class Table(Importer):
     _rates: dict[str, float | None] = field(default_factory=dict, init=False, repr=False)
     _scored: set[str] = field(default_factory=set, init=False, repr=False)
     _asked: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+    _offered: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for role in self.columns:
@@ -171,11 +172,13 @@ class Table(Importer):
             # the options are shuffled from row to row, and a question may show them: the first one stands
             question = self._asked.setdefault(name, question)
         meta: dict[str, Any] = {}
+        if options is not None and self.domain == "choice":
+            meta = {"options": self._offered.setdefault(name, [text_of(one) for one in options])}
         entry = text_of(cells.get("entry_point"))
         if entry:
             from search.grading.python import examples
 
-            meta = {"entry_point": entry, "prompt": question, "public": list(examples(question))}
+            meta |= {"entry_point": entry, "prompt": question, "public": list(examples(question))}
         family = text_of(cells.get("family")) or UNNAMED
         bare = Problem(name, family, self.domain, question, None, meta)
         reference = option_text(text_of(cells.get("reference")), options)
@@ -262,8 +265,10 @@ class Table(Importer):
 
     def _answer(self, problem: Problem, cells: Mapping[str, Any]) -> tuple[str, str | None]:
         """(text, canonical answer): the answer's own column first, else read from the text."""
-        text = text_of(cells.get("text"))
-        said = option_text(text_of(cells.get("answer")), several(cells.get("options")))
+        text, options = text_of(cells.get("text")), several(cells.get("options"))
+        said = option_text(text_of(cells.get("answer")), options)
+        if options is not None and "options" in problem.meta:  # letters mean what this row showed
+            problem = replace(problem, meta={**problem.meta, "options": [text_of(one) for one in options]})
         if said:
             return text or said, read_answer(problem, said)
         return text, domain(self.domain).read(problem, text)

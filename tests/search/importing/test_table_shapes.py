@@ -322,3 +322,23 @@ def test_a_plan_that_nobody_knows_is_named_with_a_hint(write_lines: Write, run_i
         f"{rule} 'greedy': did you mean cot()?",
     ]
     assert list(report.left_out)[3].startswith(f"{rule} 'magic': plans are cot, majority, ")
+
+
+def test_letters_of_choices_mean_what_their_own_row_showed(tmp_path: Path, run_import: Import) -> None:
+    orders = [["Rome", "Oslo", "Bonn"], ["Oslo", "Rome", "Bonn"], ["Bonn", "Rome", "Oslo"]]
+    rows = [
+        {
+            "question": "Capital of Norway?",
+            "options": order,
+            "reference": "ABC"[order.index("Oslo")],
+            "text": "The answer is (B).",
+        }
+        for order in orders
+    ]
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    log, _ = run_import("table", path, options={"domain": "choice"})
+    samples = log.read("samples").sort("draw")
+    assert samples["answer"].to_list() == ["Oslo", "Rome", "Rome"]
+    assert samples["correct"].to_list() == [True, False, False]
+    assert log.read("problems")["answer"].to_list() == ["Oslo"]
