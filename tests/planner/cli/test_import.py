@@ -405,6 +405,7 @@ def test_folds_that_look_alike_are_warned_of(tmp_path: Path, table: Callable[...
 
 
 @pytest.mark.slow
+@pytest.mark.published
 @pytest.mark.parametrize(
     ("form", "files"),
     [

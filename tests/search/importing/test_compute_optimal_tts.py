@@ -156,6 +156,7 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, run_import: Import) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.published
 def test_the_published_log(data: Path, run_import: Import) -> None:
     log, report = run_import("compute-optimal-tts", data / "compute_optimal_tts" / "output.tar.gz")
     assert report.taken == {"problems": 500, "samples": 1000, "scores": 1000, "runs": 600}

@@ -70,6 +70,7 @@ def test_broken_draws_are_named(
 
 
 @pytest.mark.slow
+@pytest.mark.published
 def test_the_published_answers(data: Path, run_import: Import) -> None:
     _, report = run_import("reasoning-gym", data / "reasoning_gym" / "easy.jsonl.gz")
     assert report.taken == {"problems": 4454, "samples": 124_331}
