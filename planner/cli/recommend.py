@@ -79,20 +79,18 @@ def recommend(
 ) -> None:
     """Name the plan for a question. No token is spent."""
     asked = read_question(question)
-    budget, costs = (
-        budget_of(
-            tokens=tokens,
-            flops=flops,
-            seconds=seconds,
-            usd=usd,
-            samples=samples,
-            mean_flops=mean_flops,
-            mean_tokens=mean_tokens,
-            accuracy=accuracy,
-            price=price,
-        ),
-        prices_of(prices),
+    budget = budget_of(
+        tokens=tokens,
+        flops=flops,
+        seconds=seconds,
+        usd=usd,
+        samples=samples,
+        mean_flops=mean_flops,
+        mean_tokens=mean_tokens,
+        accuracy=accuracy,
+        price=price,
     )
+    costs = prices_of(prices)
     from planner.planner import Planner
 
     advice = Planner.load(planner_folder(planner)).recommend(

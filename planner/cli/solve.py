@@ -97,20 +97,18 @@ def solve(
 ) -> None:
     """Plan a question and answer it."""
     asked = read_question(question)
-    budget, costs = (
-        budget_of(
-            tokens=tokens,
-            flops=flops,
-            seconds=seconds,
-            usd=usd,
-            samples=samples,
-            mean_flops=mean_flops,
-            mean_tokens=mean_tokens,
-            accuracy=accuracy,
-            price=price,
-        ),
-        prices_of(prices),
+    budget = budget_of(
+        tokens=tokens,
+        flops=flops,
+        seconds=seconds,
+        usd=usd,
+        samples=samples,
+        mean_flops=mean_flops,
+        mean_tokens=mean_tokens,
+        accuracy=accuracy,
+        price=price,
     )
+    costs = prices_of(prices)
     from planner.planner import Planner
     from search.models_file import ModelsFile
 

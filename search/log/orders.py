@@ -26,7 +26,7 @@ __all__ = ["order_outcomes"]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-#: policy -> problem -> (answer's number, right, tokens) of the greedy draw
+#: policy -> problem -> (answer's number, right, tokens, prompt tokens) of the greedy draw
 _Greedy = Mapping[str, Mapping[str, tuple[int, bool, int, int]]]
 
 

@@ -82,9 +82,8 @@ class AdaptiveVote(SamplingStrategy):
         arrived = np.take_along_axis(draws.group[:, :n], order, axis=1)
         first, second = _leading(arrived)
         sure = certainty(first, second) >= self.stop
-        sure[:, : max(prior - 1, 0)] = (
-            False  # all that is there already is counted before anything is decided
-        )
+        # all that is there already is counted before anything is decided
+        sure[:, : max(prior - 1, 0)] = False
         sure[:, -1] = True
         last = sure.argmax(axis=1)
         rows = np.arange(len(tokens))

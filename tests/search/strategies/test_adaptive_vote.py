@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.evaluation.adaptive_consistency import sureness
+from search.budget import Budget
 from search.engines.scripted import ScriptedEngine
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome
 from search.run import run_plan
 from search.strategies.adaptive_vote import AdaptiveVote, certainty
-from search.strategies.protocol import Setting
+from search.strategies.protocol import Limits, Setting
 from search.strategies.replay import Draws, Record
 
 PROBLEM = Problem("p", "", "text", "which?")
@@ -76,6 +77,17 @@ async def test_what_is_in_flight_is_cancelled_and_charged() -> None:
     assert 30 + 10 <= drawn <= 30 + 20  # the long one had come as far as the others, and a little further
 
 
+async def test_a_budget_for_fewer_lets_what_is_in_flight_end_and_count() -> None:
+    texts = solutions("abab", [30, 30, 30, 30])
+    b = engine(texts)
+    prompt = len(b.prompt(PROBLEM.question))
+    plan = Plan.parse("adaptive_vote(n=4, stop=0.99, ahead=3)")
+    setting = Setting(b, limits=Limits(max_tokens=30))
+    result = await run_plan(PROBLEM, plan, setting, seed=1, budget=Budget(tokens=prompt + 60))
+    assert [candidate.text[-1] for candidate in result.candidates] == ["a", "b"]
+    assert result.spend.policy_tokens == prompt + 60
+
+
 async def test_prior_samples_count_and_may_be_enough() -> None:
     seen = [Candidate("# a", "# a", (), (5,), "end") for _ in range(3)]
     plan = Plan.parse("adaptive_vote(n=8, stop=0.9, ahead=2)")
@@ -98,7 +110,7 @@ def test_a_replay_says_what_a_run_does(answers: str, lengths: list[int], ahead: 
     told = strategy.replay(recorded(texts))
     spent = live.spend.policy_tokens - len(b.prompt(PROBLEM.question))
     # draws are sent a step of the loop after another has ended, and cancelled a step after the vote is sure
-    assert abs(spent - told.tokens["scripted"][0]) <= 3 * ahead * len(live.candidates)
+    assert abs(spent - told.tokens["scripted"][0]) <= 3 * ahead * (len(live.candidates) + 2)
     if ahead == 1:
         assert spent == told.tokens["scripted"][0]
         assert live.answer is not None
