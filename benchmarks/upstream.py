@@ -73,7 +73,7 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class LatencyModel:
     """How long a child takes: (latency + per_token x tokens x (1 + crowd x children beside it)), varied."""
 
     latency: float
@@ -130,8 +130,8 @@ class Writer:
 class Connection(asyncio.Protocol):
     """One keep-alive connection."""
 
-    def __init__(self, writer: Writer, book: Book, pace: Pace) -> None:
-        self._writer, self._book, self._pace = writer, book, pace
+    def __init__(self, writer: Writer, book: Book, latency_model: LatencyModel) -> None:
+        self._writer, self._book, self._latency_model = writer, book, latency_model
         self._data = b""
         self._transport: asyncio.Transport | None = None
         self._open: list[str] = []
@@ -176,7 +176,8 @@ class Connection(asyncio.Protocol):
             ]
             tokens = sum(map(len, body["input"]))
             self._later(
-                self._pace.latency, lambda: self._send({"data": rows, "usage": {"prompt_tokens": tokens}})
+                self._latency_model.latency,
+                lambda: self._send({"data": rows, "usage": {"prompt_tokens": tokens}}),
             )
         else:
             prompt, tokens = self._writer.read(body)
@@ -188,8 +189,8 @@ class Connection(asyncio.Protocol):
 
     def _write(self, answer: _Answer, children: list[list[Any]]) -> None:
         """Have each child done at its time."""
-        if self._pace.is_fixed:
-            self._later(self._pace.latency, answer.whole)
+        if self._latency_model.is_fixed:
+            self._later(self._latency_model.latency, answer.whole)
             return
         beside = self._book.writing
         self._writing += len(children)
@@ -197,7 +198,7 @@ class Connection(asyncio.Protocol):
         if answer.streams:
             answer.begin()
         for place, (_, ids, _) in enumerate(children):
-            seconds = self._pace.seconds(len(ids), beside + len(children) - 1, self._book.rng)
+            seconds = self._latency_model.seconds(len(ids), beside + len(children) - 1, self._book.rng)
 
             def done(place: int = place) -> None:
                 if self._transport is not None:
@@ -319,11 +320,11 @@ def _whole(content: Any) -> bytes:
     )
 
 
-async def serve(port: int, model: str, pace: Pace) -> None:
+async def serve(port: int, model: str, latency_model: LatencyModel) -> None:
     """Until killed. Says READY once it listens, and the ledger when it is told to die (SIGTERM)."""
     writer, book = Writer(model), Book()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(writer, book, pace), "127.0.0.1", port, backlog=1024
+        lambda: Connection(writer, book, latency_model), "127.0.0.1", port, backlog=1024
     )
 
     def die() -> None:
@@ -346,8 +347,8 @@ def main() -> None:
     parser.add_argument("--crowd", type=float, default=0.0, help="how much each child beside it slows one")
     parser.add_argument("--spread", type=float, default=0.0, help="of the time's logarithm")
     asked = parser.parse_args()
-    pace = Pace(asked.latency, asked.per_token, asked.crowd, asked.spread)
-    asyncio.run(serve(asked.port, asked.model, pace))
+    latency_model = LatencyModel(asked.latency, asked.per_token, asked.crowd, asked.spread)
+    asyncio.run(serve(asked.port, asked.model, latency_model))
 
 
 if __name__ == "__main__":
