@@ -39,10 +39,10 @@ def engine(texts: list[str]) -> ScriptedEngine:
     return ScriptedEngine(lambda text, rng: next(ahead))
 
 
-def recorded(texts: list[str], prior: int = 0) -> Record:
+def recorded(texts: list[str], prior: int = 0, lag: np.ndarray | int = 0) -> Record:
     answers = [text[-1] for text in texts]
     group = np.array([[answers.index(one) for one in answers]])
-    tokens = np.array([[len(text) + 1.0 for text in texts]])  # the end is a token
+    tokens = np.array([[len(text) + 1.0 for text in texts]]) + lag  # the end is a token
     return Record(("scripted", None), {("scripted", None): Draws(group, group == 0, tokens, prior=prior)})
 
 
@@ -109,8 +109,12 @@ def test_a_replay_says_what_a_run_does(answers: str, lengths: list[int], ahead: 
     live = asyncio.run(run_plan(PROBLEM, strategy.plan, Setting(b), seed=1))
     told = strategy.replay(recorded(texts))
     spent = live.spend.policy_tokens - len(b.prompt(PROBLEM.question))
-    # draws are sent a step of the loop after another has ended, and cancelled a step after the vote is sure
-    assert abs(spent - told.tokens["scripted"][0]) <= 3 * ahead * (len(live.candidates) + 2)
+    # a draw is sent some steps of the loop after another has ended, and cancelled some after the vote is sure:
+    # which of two ends first, where they are that close, is decided by these
+    lags = np.random.default_rng(0).integers(0, 5, (128, 8))
+    late = [strategy.replay(recorded(texts, lag=lag)).tokens["scripted"][0] for lag in lags]
+    slack = 3 * ahead * len(live.candidates)
+    assert min(late) - slack <= spent <= max(late) + slack
     if ahead == 1:
         assert spent == told.tokens["scripted"][0]
         assert live.answer is not None
