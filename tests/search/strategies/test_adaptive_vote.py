@@ -109,7 +109,7 @@ def test_a_replay_says_what_a_run_does(answers: str, lengths: list[int], ahead: 
     live = asyncio.run(run_plan(PROBLEM, strategy.plan, Setting(b), seed=1))
     told = strategy.replay(recorded(texts))
     spent = live.spend.policy_tokens - len(b.prompt(PROBLEM.question))
-    # a draw is sent some steps of the loop after another has ended, and cancelled some after the vote is sure:
+    # a draw is sent some steps after another has ended, and cancelled some after the vote is sure;
     # which of two ends first, where they are that close, is decided by these
     lags = np.random.default_rng(0).integers(0, 5, (128, 8))
     late = [strategy.replay(recorded(texts, lag=lag)).tokens["scripted"][0] for lag in lags]
