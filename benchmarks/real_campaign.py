@@ -80,7 +80,7 @@ class Part:
 
 #: in the order in which they run
 PARTS = (
-    Part("gsm8k-first", SMALL, "gsm8k", 300, "draws-8"),
+    Part("gsm8k-first", SMALL, "gsm8k", 300, "draws-4"),
     Part("gsm8k-large", LARGE, "gsm8k", 400, "large-greedy"),
     Part("gsm8k", SMALL, "gsm8k", 1000, "draws-8"),
     Part("humaneval", SMALL, "humaneval", 164, "draws-8-code"),
