@@ -104,6 +104,11 @@ def _record(
             tokens=pool.tokens[rows[:, None], places].astype(np.float64),
             scores=scores,
             prior=0 if held is None else min(held.shape[2], places.shape[1]),
+            signals={
+                name: pool.signals[name][rows[:, None], places].astype(np.float64)
+                for name in choice.plan.described.signals
+                if name in pool.signals
+            },
             **greedy,  # type: ignore[arg-type]
         )
     return Record((choice.policy, choice.prm), draws)

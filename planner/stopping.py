@@ -24,9 +24,14 @@ __all__ = ["EarlyStopping", "chance_of_change", "is_settled"]
 
 @dataclass(frozen=True, slots=True)
 class EarlyStopping:
-    """When drawing ends. ``price``: accuracy (1.0 is 100 points) that a FLOP must add; 0: when settled."""
+    """When drawing ends.
+
+    ``price``: accuracy (1.0 is 100 points) that a FLOP must add; 0: when settled. ``heaviest``: the most that
+    a draw can add to an answer's votes.
+    """
 
     price: float = 0.0
+    heaviest: float = 1.0
 
     def ends(self, vote: str, weights: Sequence[float], missing: int, flops: float) -> EndReason | None:
         """Why drawing ends now; None to go on.
@@ -36,13 +41,13 @@ class EarlyStopping:
         vote:
             One of ``search.votes.VOTES``.
         weights:
-            What each answer has: candidates for ``majority``, sums of scores in [0, 1] for ``weighted``.
+            What each answer has: candidates for ``majority``, sums of weights for ``weighted``.
         missing, flops:
             Draws that are waited for, and about what each of them costs.
         """
         if missing < 1 or not weights:
             return None
-        if is_settled(vote, weights, missing):
+        if is_settled(vote, weights, missing, self.heaviest):
             return EndReason.SETTLED
         if self.price > 0.0 and vote != "max":
             first, second = _leaders(weights)
@@ -51,15 +56,15 @@ class EarlyStopping:
         return None
 
 
-def is_settled(vote: str, weights: Sequence[float], missing: int) -> bool:
+def is_settled(vote: str, weights: Sequence[float], missing: int, heaviest: float = 1.0) -> bool:
     """Whether no outcome of the missing draws can change which answer wins.
 
-    A draw adds at most 1 to one answer. The best of n is never settled: any draw may be better.
+    A draw adds at most ``heaviest`` to one answer. The best of n is never settled: any draw may be better.
     """
     if vote == "max" or not weights:
         return False
     first, second = _leaders(weights)
-    return first - second > missing
+    return first - second > missing * heaviest
 
 
 def chance_of_change(first: float, second: float, missing: int) -> float:

@@ -10,7 +10,7 @@ in ``left_out``. It knows nothing of features, values or decisions.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,6 +37,7 @@ from search.errors import LogError
 from search.plan import Plan
 from search.scores import SCORES
 from search.strategies.replay import needs_of
+from search.strategies.weights import LOGGED
 
 __all__ = ["PolicyPool", "PrmPool", "Tables", "TrainingData", "TreeRuns", "read_training_data", "replayable"]
 
@@ -48,8 +49,8 @@ Numbers = NDArray[np.number[Any]]
 
 
 #: what is read of each table, beside whose row it is
-_SAMPLES = (
-    *("policy", "draw", "answer", "correct", "prompt_tokens", "tokens", "mean_logprob", "min_logprob"),
+_SAMPLES: tuple[str | pl.Expr, ...] = (
+    *("policy", "draw", "answer", "correct", "prompt_tokens", "tokens", *LOGGED.values()),
     pl.col("step_tokens").list.len().alias("steps"),
     pl.col("finish_reason").is_in(FinishReason.TRUNCATED).alias("truncated"),
 )
@@ -85,7 +86,10 @@ class PrmPool:
 
 @dataclass(frozen=True, slots=True)
 class PolicyPool:
-    """A policy's pool, arrays (P, D) unless said otherwise. ``greedy_*`` (P,) are None if not logged."""
+    """A policy's pool, arrays (P, D) unless said otherwise. ``greedy_*`` (P,) are None if not logged.
+
+    ``signals``: those of ``search.strategies.weights.SIGNALS`` that the log has, NaN where not known.
+    """
 
     codes: NDArray[np.signedinteger[Any]]
     prompt: Floats  # (P,)
@@ -97,6 +101,7 @@ class PolicyPool:
     greedy_code: Ints | None
     greedy_tokens: Floats | None
     prms: Mapping[str, PrmPool]
+    signals: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def draws(self) -> int:
@@ -274,6 +279,10 @@ def _take_samples(
         put(column, np.int32)
     for column in ("mean_logprob", "min_logprob"):
         put(column, np.float32)
+    for signal, column in LOGGED.items():
+        values = rows[column].cast(pl.Float32).fill_null(float("nan")).to_numpy()
+        if not np.isnan(values).all():
+            arrays.put(begin, values[places].reshape(-1, draws), name, "signals", signal)
     put("truncated", np.bool_)
     arrays.put(begin, _codes(rows)[places].reshape(-1, draws).astype(np.int32), name, "codes")
     prompts = _filled(rows["prompt_tokens"])[places[::draws]]
@@ -348,6 +357,7 @@ def _pool(arrays: Arrays, name: str) -> PolicyPool:
         )
         prms[prm] = PrmPool(prompt, tokens, summary)
     greedy = arrays.full(name, "greedy_code")
+    signals = [one for one in arrays.names(name, "signals") if arrays.full(name, "signals", one)]
     return PolicyPool(
         codes=arrays.all(name, "codes"),
         prompt=arrays.all(name, "prompt"),
@@ -359,6 +369,7 @@ def _pool(arrays: Arrays, name: str) -> PolicyPool:
         greedy_code=arrays.all(name, "greedy_code") if greedy else None,
         greedy_tokens=arrays.all(name, "greedy_tokens") if greedy else None,
         prms=prms,
+        signals={signal: arrays.all(name, "signals", signal) for signal in signals},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from planner.events import Drawn, Ended, EndReason, Grown, Listener, Pruned, Vote
 from planner.stopping import EarlyStopping
@@ -15,7 +16,6 @@ from search.grouping import grouped
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Spend
-from search.scores import score
 from search.strategies.observer import BeamEvent, Observer
 
 __all__ = ["VoteTracker"]
@@ -64,7 +64,10 @@ class VoteTracker(Observer):
         self._vote = plan.vote
         self._spend = spend
         self._listener = listener
-        self._early_stopping = None if plan.must_run else early_stopping
+        self._early_stopping = early_stopping
+        if early_stopping is not None:
+            heaviest = plan.described.heaviest
+            self._early_stopping = None if plan.must_run else replace(early_stopping, heaviest=heaviest)
         self._policy = policy
         self._seconds_left = seconds_left
         self._waiting_left = _MOST_WAITING
@@ -153,7 +156,7 @@ class VoteTracker(Observer):
                 continue
             place = self._places[candidate.answer]
             counts[place] = counts.get(place, 0) + 1
-            weights[place] = weights.get(place, 0.0) + self._score(candidate)
+            weights[place] = weights.get(place, 0.0) + self._plan.described.weigh(candidate)
         found = [Vote(self._answers[place], counts[place], weights[place]) for place in counts]
         heavy = self._vote != "majority"
         return tuple(sorted(found, key=lambda v: (-v.weight, -v.count) if heavy else (-v.count, -v.weight)))
@@ -174,11 +177,6 @@ class VoteTracker(Observer):
             if number == len(self._answers):
                 self._answers.append(answer)
             self._places[answer] = number
-
-    def _score(self, candidate: Candidate) -> float:
-        if self._plan.score is None or not candidate.step_rewards:
-            return 0.0
-        return score(candidate.step_rewards, self._plan.score)
 
     def _flops(self) -> float:
         """About what one more draw costs: the mean length so far."""

@@ -130,6 +130,7 @@ def _record(
             greedy_group=None if one is None else np.full(resamples, one[0], np.int64),
             greedy_right=None if one is None else np.full(resamples, float(one[1])),
             greedy_tokens=None if one is None else every * one[2],
+            signals={} if pool is None else {name: values[order] for name, values in pool.signals.items()},
         )
     return Record((choice.policy, choice.prm), draws)
 

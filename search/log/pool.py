@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -21,6 +21,7 @@ from search.log.credits import credit_rows
 from search.log.store import SearchLog
 from search.problem import Problem
 from search.scores import SCORES
+from search.strategies.weights import LOGGED
 from search.votes import group
 
 __all__ = ["Pool", "PoolScores", "aggregate", "read_pools", "read_problem_table"]
@@ -65,6 +66,8 @@ class Pool:
         (N,) generated tokens; ``prompt_tokens`` come once per problem.
     mean_logprob, min_logprob:
         (N,) per token, NaN where they were not asked for.
+    signals:
+        Name -> (N,), those of ``search.strategies.weights.SIGNALS`` that the log has; NaN: not known.
     scores:
         PRM name -> scores of every sample.
     """
@@ -79,6 +82,7 @@ class Pool:
     mean_logprob: Floats
     min_logprob: Floats
     scores: Mapping[str, PoolScores]
+    signals: Mapping[str, Floats] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.group)
@@ -116,6 +120,7 @@ class Pool:
             mean_logprob=self.mean_logprob[at],
             min_logprob=self.min_logprob[at],
             scores=MappingProxyType({prm: scores.take(at) for prm, scores in self.scores.items()}),
+            signals={name: values[at] for name, values in self.signals.items()},
         )
 
     def halves(self) -> tuple[Pool, Pool]:
@@ -163,7 +168,7 @@ def read_pools(
     wanted = None if problem_ids is None else list(problem_ids)
     samples = _narrowed(log.scan("samples"), policy, wanted).sort("problem_id", "draw")
     frame = samples.select(
-        "problem_id", "draw", "answer", "correct", "tokens", "prompt_tokens", "mean_logprob", "min_logprob"
+        *("problem_id", "draw", "answer", "correct", "tokens", "prompt_tokens"), *LOGGED.values()
     ).collect()
     if frame["correct"].null_count():
         first = frame.filter(pl.col("correct").is_null()).row(0, named=True)
@@ -174,10 +179,11 @@ def read_pools(
     problems = read_problem_table(log)
     frame = _with_credits(frame, log, policy)
     columns = {name: frame[name].to_numpy() for name in ("draw", "correct", "tokens", "prompt_tokens")}
-    logprobs = [
-        frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        for name in ("mean_logprob", "min_logprob")
-    ]
+    known = {
+        name: frame[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        for name, column in LOGGED.items()
+    }
+    signals = {name: values for name, values in known.items() if not np.isnan(values).all()}
     answers = frame["answer"].to_list()
     pools: dict[str, Pool] = {}
     for problem_id, start, stop in _runs(frame["problem_id"]):
@@ -193,8 +199,9 @@ def read_pools(
             correct=columns["correct"][start:stop],
             tokens=columns["tokens"][start:stop].astype(np.int64),
             prompt_tokens=int(columns["prompt_tokens"][start]),
-            mean_logprob=logprobs[0][start:stop],
-            min_logprob=logprobs[1][start:stop],
+            mean_logprob=known["mean"][start:stop],
+            min_logprob=known["min"][start:stop],
+            signals={name: values[start:stop] for name, values in signals.items()},
             scores=MappingProxyType(
                 {
                     prm: part

@@ -1,17 +1,22 @@
-"""``adaptive_vote(n, stop, ahead)``: samples until the vote is sure, n at most.
+"""``adaptive_vote(n, stop, ahead, weight, ...)``: samples until the vote is sure, n at most.
 
 After every sample the chance that the leading answer is the true majority of the two that lead is
 1 - I_1/2(W1 + 1, W2 + 1), with W1 and W2 their votes and I the regularised incomplete beta function
 (Adaptive-Consistency, Aggarwal et al., arXiv 2305.11860, their Beta criterion). At ``stop`` or above, drawing
 ends. ``ahead`` samples are written at the same time; those that are in flight when drawing ends are
 cancelled, and charged as far as they came.
+
+Votes may be weighted (``search.strategies.weights``). Weights have mean 1, and W1 and W2 are then their sums.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,20 +24,22 @@ from scipy.special import betainc
 
 from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished
-from search.errors import LogError
+from search.errors import LogError, PlanError
 from search.grading.registry import domain
 from search.grouping import GRACE, grouped
 from search.problem import Problem
 from search.result import Candidate, Result
+from search.scores import SCORES, score
 from search.seeds import seed_of
 from search.strategies.conclusion import concluded
-from search.strategies.fields import real, whole
+from search.strategies.fields import one_of, real, whole
 from search.strategies.kinds import Replay
 from search.strategies.prior import score_prior
 from search.strategies.protocol import Setting
-from search.strategies.replay import Record, Replayed, right_of
+from search.strategies.replay import Draws, Record, Replayed, right_of
 from search.strategies.sampling import SamplingStrategy, finish
 from search.strategies.session import Session
+from search.strategies.weights import KINDS, LOGGED, SIGNALS, Weights, signals_of
 from search.winners import winners
 
 __all__ = ["AdaptiveVote", "certainty"]
@@ -54,7 +61,11 @@ def certainty(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
 
 @dataclass(frozen=True)
 class AdaptiveVote(SamplingStrategy):
-    """A vote that stops as soon as it is sure. Ties go to the earlier draw."""
+    """A vote that stops as soon as it is sure. Ties go to the heavier sample, then to the earlier draw.
+
+    ``weight``: one of ``search.strategies.weights.KINDS``; ``signal``, ``scale`` and ``level`` are those of
+    ``Weights``, and ``score`` makes one number of a PRM's step rewards.
+    """
 
     name = "adaptive_vote"
     caption = "samples until the vote is sure, n at most"
@@ -62,9 +73,63 @@ class AdaptiveVote(SamplingStrategy):
     n: int = whole(16)
     stop: float = real(0.95, least=0.5, most=1.0)
     ahead: int = whole(4)
+    weight: str = one_of(KINDS, "none")
+    signal: str = one_of(tuple(SIGNALS), "mean")
+    scale: float = real(0.0)
+    level: float = real(0.0, least=-math.inf)
+    score: str = one_of(SCORES, "last")
 
     replays = Replay.ORDER
     most_prior = None
+
+    def __post_init__(self) -> None:
+        weights = self._weights
+        if not weights.asks_signal and (self.signal, self.scale) != ("mean", 0.0):
+            raise PlanError(
+                f"signal and scale belong to a weight by likelihood, got weight={self.weight}, "
+                f"signal={self.signal}, scale={self.scale:g}"
+            )
+        if weights.asks_signal and self.scale == 0.0:
+            raise PlanError(
+                f"a weight by likelihood needs a scale above 0, got weight={self.weight}, scale=0"
+            )
+        if self.weight == "none" and self.level != 0.0:
+            raise PlanError(f"a level belongs to a weight, got weight=none, level={self.level:g}")
+        if not weights.asks_prm and self.score != "last":
+            raise PlanError(
+                f"a score belongs to a weight by PRM, got weight={self.weight}, score={self.score}"
+            )
+
+    @property
+    def heaviest(self) -> float:
+        return 1.0 if self.weight == "none" else math.inf
+
+    @cached_property
+    def _weights(self) -> Weights:
+        return Weights(self.weight, self.signal, self.scale, self.level)
+
+    @property
+    def vote(self) -> str:
+        return "majority" if self.weight == "none" else "weighted"
+
+    @property
+    def needs_reward(self) -> bool:
+        return self._weights.asks_prm
+
+    @property
+    def signals(self) -> frozenset[str]:
+        return frozenset({self.signal} & set(LOGGED)) if self._weights.asks_signal else frozenset()
+
+    def weigh(self, candidate: Candidate) -> float:
+        if self.weight == "none":
+            return 0.0
+        scored = score(candidate.step_rewards, self.score) if candidate.step_rewards else 0.0
+        return float(self._weights.of(signals_of(candidate), scored))
+
+    @classmethod
+    def variants(cls, axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """One plan per n: weights are written out (plan = [...]), or learned from a log."""
+        yield from ({"n": n} for n in axes["n"])
 
     # ---- from a log
 
@@ -80,7 +145,11 @@ class AdaptiveVote(SamplingStrategy):
         start, end = _schedule(tokens, prior, self.ahead)
         order = np.argsort(end, axis=1, kind="stable")
         arrived = np.take_along_axis(draws.group[:, :n], order, axis=1)
-        first, second = _leading(arrived)
+        weights = self._of(draws, n)
+        if weights is None:
+            first, second = _leading(arrived, None)
+        else:
+            first, second = _leading(arrived, np.take_along_axis(weights, order, axis=1))
         sure = certainty(first, second) >= self.stop
         # all that is there already is counted before anything is decided
         sure[:, : max(prior - 1, 0)] = False
@@ -90,18 +159,31 @@ class AdaptiveVote(SamplingStrategy):
         ended = end[rows, order[rows, last]]
         counted = np.empty(order.shape, np.bool_)
         np.put_along_axis(counted, order, np.arange(n)[None, :] <= last[:, None], axis=1)
-        won = winners(np.where(counted, draws.group[:, :n], -1), None, "majority")
+        won = winners(np.where(counted, draws.group[:, :n], -1), weights, self.vote)
         mine = counted & (draws.group[:, :n] == won[:, None]) & (won >= 0)[:, None]
         spent = np.clip(ended[:, None] - start, 0.0, tokens)
         spent[:, :prior] = 0.0
+        judge, fresh = record.lead[1], counted[:, prior:].sum(axis=1).astype(np.float64)
+        scored = {} if judge is None else {(policy, judge): fresh}
         return Replayed(
             won,
             right_of(mine, draws.right[:, :n]),
             mine.sum(axis=1) / (last + 1.0),
             {policy: spent.sum(axis=1)},
             {policy: spent.sum(axis=1) > 0},
-            {},
+            scored,
         )
+
+    def _of(self, draws: Draws, n: int) -> Floats | None:
+        """(R, n) weights of recorded draws; None where votes are plain."""
+        if self.weight == "none":
+            return None
+        if self._weights.asks_prm and draws.scores is None:
+            raise LogError(f"a replay of {self.plan} needs the scores of a PRM, got draws without")
+        known = {"length": -draws.tokens, **draws.signals}
+        signals = {name: values[:, :n] for name, values in known.items()}
+        scores = None if draws.scores is None else draws.scores[:, :n]
+        return np.broadcast_to(self._weights.of(signals, scores), (len(draws.group), n))
 
     # ---- live
 
@@ -145,7 +227,7 @@ class _Run:
         self._sent = len(prior)
         self._arrived: asyncio.Queue[tuple[int, Candidate]] = asyncio.Queue()
         self._answers: list[str] = []  # the earliest answer of each group stands for it
-        self._votes: list[int] = []
+        self._votes: list[float] = []
 
     @property
     def candidates(self) -> list[Candidate]:
@@ -192,7 +274,7 @@ class _Run:
     def _is_sure(self) -> bool:
         if not self._counted:
             return False
-        first, second = [*sorted(self._votes, reverse=True), 0, 0][:2]
+        first, second = [*sorted(self._votes, reverse=True), 0.0, 0.0][:2]
         return bool(certainty(first, second) >= self._strategy.stop)
 
     async def _one(self, place: int, seed: int) -> bool:
@@ -218,13 +300,14 @@ class _Run:
             tuple(self._answers),
             seconds=max(self._session.ledger.seconds_left, GRACE),
         )
-        for answer, number in zip(answers, numbers, strict=True):
-            if answer is None or number < 0:
+        plain = self._strategy.weight == "none"
+        for candidate, number in zip(candidates, numbers, strict=True):
+            if candidate.answer is None or number < 0:
                 continue
             if number == len(self._answers):
-                self._answers.append(answer)
-                self._votes.append(0)
-            self._votes[number] += 1
+                self._answers.append(candidate.answer)
+                self._votes.append(0.0)
+            self._votes[number] += 1.0 if plain else self._strategy.weigh(candidate)
 
 
 def _schedule(tokens: Floats, prior: int, ahead: int) -> tuple[Floats, Floats]:
@@ -240,15 +323,15 @@ def _schedule(tokens: Floats, prior: int, ahead: int) -> tuple[Floats, Floats]:
     return start, end
 
 
-def _leading(group: Ints) -> tuple[Ints, Ints]:
-    """(R, n) votes of the two leading answers after each arrival."""
+def _leading(group: Ints, weights: Floats | None) -> tuple[Floats, Floats]:
+    """(R, n) votes of the two leading answers after each arrival, each vote of its weight (None: 1)."""
     count, n = group.shape
-    votes = np.zeros((count, int(group.max(initial=0)) + 2), np.int64)
-    first, second = np.zeros((count, n), np.int64), np.zeros((count, n), np.int64)
+    votes = np.zeros((count, int(group.max(initial=0)) + 2))
+    first, second = np.zeros((count, n)), np.zeros((count, n))
     rows = np.arange(count)
     for place in range(n):
         code = group[:, place]
-        votes[rows, np.maximum(code, 0)] += code >= 0
+        votes[rows, np.maximum(code, 0)] += (code >= 0) * (1.0 if weights is None else weights[:, place])
         top = np.partition(votes, -2, axis=1)[:, -2:]
         first[:, place], second[:, place] = top[:, 1], top[:, 0]
     return first, second

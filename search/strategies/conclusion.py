@@ -12,7 +12,6 @@ from search.grouping import GRACE, grouped
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
-from search.scores import score
 from search.votes import group, pick
 
 __all__ = ["conclude", "concluded", "outcome_of"]
@@ -49,7 +48,7 @@ def conclude(
     """
     if groups is None:
         groups = group(problem, domain(problem.domain), [candidate.answer for candidate in candidates])
-    scores = [0.0 if plan.score is None else score(each.step_rewards, plan.score) for each in candidates]
+    scores = [plan.described.weigh(each) for each in candidates]
     chosen = pick(plan.vote, groups, scores)
     if chosen is None and failure is not None:
         raise failure

@@ -22,6 +22,7 @@ from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.rewards.protocol import Reward
+from search.scores import score
 from search.strategies.fields import grammar_of
 from search.strategies.kinds import Replay
 from search.strategies.observer import Observer
@@ -136,6 +137,22 @@ class Strategy(ABC):
     def most_prior(self) -> int | None:
         """How many prior solutions it can begin with: n for a vote over n. None: any number."""
         return self.samples
+
+    @property
+    def heaviest(self) -> float:
+        """The most that one draw can add to an answer's votes."""
+        return 1.0
+
+    @property
+    def signals(self) -> frozenset[str]:
+        """Which of ``search.strategies.weights.LOGGED`` a replay asks of the log's draws."""
+        return frozenset().union(*(part.plan.described.signals for part in self.plan.parts))
+
+    def weigh(self, candidate: Candidate) -> float:
+        """How much a candidate counts where ``vote`` is ``weighted`` or ``max``: its score under the plan's
+        PRM; 0.0 without one."""
+        name = self.plan.score
+        return 0.0 if name is None or not candidate.step_rewards else score(candidate.step_rewards, name)
 
     def replay(self, record: Record) -> Replayed:
         """What runs of it make of recorded draws. Raises LogError unless ``replays`` is ``Replay.ORDER``."""

@@ -8,7 +8,7 @@ campaigns' tables and the planner's training values both ask it. Arrays have one
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +47,8 @@ class Draws:
         (R,) the same of the greedy solution; None where the log has none.
     prior:
         So many of the first draws are there already and paid for (a probe's).
+    signals:
+        Name -> (R, D), those of ``search.strategies.weights.SIGNALS`` that the log has; NaN: not known.
     """
 
     group: Ints
@@ -57,6 +59,7 @@ class Draws:
     greedy_right: Bools | Floats | None = None
     greedy_tokens: Floats | None = None
     prior: int = 0
+    signals: Mapping[str, Floats] = field(default_factory=dict)
 
     def without(self, first: int) -> Draws:
         """The same without the first draws, and with none of them prior."""
@@ -67,6 +70,7 @@ class Draws:
             tokens=self.tokens[:, first:],
             scores=None if self.scores is None else self.scores[:, first:],
             prior=0,
+            signals={name: values[:, first:] for name, values in self.signals.items()},
         )
 
 
