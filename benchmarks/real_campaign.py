@@ -108,7 +108,7 @@ def main() -> None:
     if asked.list:
         tell(parts, asked.log)
         return
-    os.nice(15)
+    os.nice(int(os.environ.get("PLANNER_NICE", "15")))
     try:
         with interruptible(f"What was logged stays. {_GO_ON}"):
             for part in parts:
@@ -215,7 +215,7 @@ def server(policy: str) -> Iterator[str]:
     slots = SLOTS[policy]
     command: Sequence[str] = [
         *(program, "-m", str(weights(policy)), "--alias", policy, "--host", "127.0.0.1"),
-        *("--port", str(port), "-np", str(slots), "-c", str(slots * CONTEXT), "-t", str(os.cpu_count() or 1)),
+        *("--port", str(port), "-np", str(slots), "-c", str(slots * CONTEXT), "-t", str(len(os.sched_getaffinity(0)))),
     ]
     tether = Tether()
     libraries = f"{Path(program).parent}{os.pathsep}{os.environ.get('LD_LIBRARY_PATH', '')}"
