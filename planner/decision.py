@@ -7,12 +7,14 @@ It knows nothing of features or models, and works on many menus (rows) at once.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Costs", "Menu", "Rule", "decide"]
+from search.errors import ArtefactError
+
+__all__ = ["Costs", "Menu", "Rule", "Trust", "decide"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -40,6 +42,31 @@ class Costs:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Trust:
+    """At which prices what was learned decides. Elsewhere a rule does: the choice that is best on average.
+
+    ``prices`` (J,) per FLOP, ascending; ``learned`` (J,) whether it decides there. Between two prices the
+    nearer one counts, in the logarithm.
+    """
+
+    prices: Floats
+    learned: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        shape = self.prices.shape
+        if self.prices.ndim != 1 or not len(self.prices) or self.learned.shape != shape:
+            raise ArtefactError(f"trust is told at each price, got {shape}, {self.learned.shape}")
+        if not (self.prices > 0.0).all() or (np.diff(self.prices) <= 0).any():
+            raise ArtefactError(f"prices must ascend from above 0, got {self.prices}")
+
+    def at(self, price: float) -> bool:
+        """Whether what was learned decides at a price per FLOP."""
+        if price <= self.prices[0]:
+            return bool(self.learned[0])
+        return bool(self.learned[np.abs(np.log(self.prices) - math.log(price)).argmin()])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Menu:
     """What there is to decide between.
@@ -50,6 +77,8 @@ class Menu:
     look. ``advance_cost`` (rows, J) is the mean FLOPs that follow; ``probe`` holds the cost of the next
     look alone, (rows, 1). ``allows`` (C,) marks choices that can still follow the probe, ``keeps``
     (C,) those whose n its samples count towards, so that going there by way of the probe costs no more.
+    ``average`` (C,) is the mean advantage over all problems that were learned from, by which ``trust`` lets a
+    rule decide; None: what was learned always decides.
     """
 
     advantage: Floats
@@ -61,6 +90,20 @@ class Menu:
     probe: Costs | None = None
     keeps: NDArray[np.bool_] | None = None
     allows: NDArray[np.bool_] | None = None
+    average: Floats | None = None
+    trust: Trust | None = None
+
+    def is_by_rule(self, rule: Rule) -> bool:
+        """Whether a rule decides under this budget, in the place of what was learned."""
+        if self.trust is None or self.average is None or rule.target is not None:
+            return False
+        return not self.trust.at(rule.price_per_flop)
+
+    def by_rule(self) -> Menu:
+        """The menu of that rule: every question is as the average, and nothing is looked at first."""
+        assert self.average is not None
+        shown = np.where(np.isfinite(self.advantage), self.average, -np.inf)
+        return replace(self, advantage=shown, probe=None, average=None, trust=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +133,11 @@ def decide(menu: Menu, rule: Rule) -> Ints:
     Accuracy above the reference less the price of what it costs, the largest wins; ties go to
     probing further (what was seen is never lost), then to the cheaper and then to the earlier choice.
     Options whose 90% quantile of cost exceeds a cap are no options. With a target, the cheapest option
-    that reaches it wins; where none does, the most accurate one.
+    that reaches it wins; where none does, the most accurate one. Where the menu does not trust what was
+    learned at this price, the averages take the place of the predictions.
     """
+    if menu.is_by_rule(rule):
+        menu = menu.by_rule()
     fits = (menu.costs.tokens_p90 <= rule.tokens_left) & (menu.costs.flops_p90 <= rule.flops_left)
     paid = menu.costs.flops if rule.unit == "flops" else menu.costs.tokens
     further = _further(menu, rule)

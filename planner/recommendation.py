@@ -56,6 +56,9 @@ class Recommendation:
         Probability with which this was advised, in (0, 1]; below 1.0 only where something explores.
     features:
         (F,) what the stage saw; None where it did not look.
+    by_rule:
+        Whether a rule decided, the choice that is best on average at this price, because what was learned of
+        the question was not surely better on left-out problems.
 
     >>> import planner
     >>> print(planner.load("lab").recommend("What is (13+64)+80?", tokens=800))
@@ -76,6 +79,7 @@ class Recommendation:
     explain: Callable[[], tuple[Reason, ...]] = field(default=tuple, repr=False, compare=False)
     propensity: float = 1.0
     features: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
+    by_rule: bool = False
 
     def __str__(self) -> str:
         accuracy = "accuracy unknown" if math.isnan(self.accuracy) else f"right {self.accuracy:.2f}"

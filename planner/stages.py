@@ -9,14 +9,14 @@ objectives (``planner.decision``) or of how it was fitted (``training.crossfit``
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.calibration import Calibration, Reliability
 from planner.cost import ChoiceCost, CostTable, cost_table, costs
-from planner.decision import Menu
+from planner.decision import Menu, Trust
 from planner.labels import Probe
 from planner.trees import Forest, parse
 from search.choice import Choice
@@ -134,6 +134,8 @@ class Stage:
         (F,) range of each feature in training.
     calibration, reliability:
         Of the accuracies that are expected.
+    trust:
+        At which prices the predictions decide; None: at all of them.
     """
 
     actions: ActionSpec
@@ -144,6 +146,7 @@ class Stage:
     highest: Floats
     calibration: Calibration
     reliability: Reliability
+    trust: Trust | None = None
     forest: Forest = field(init=False)
 
     def __post_init__(self) -> None:
@@ -190,7 +193,11 @@ class Stage:
         if len(columns) < len(out):
             columns = np.repeat(columns, len(out), axis=0)
         lengths = np.exp(_within(out[:, 1 + rank :], 0.0, 14.0))
-        return self.actions.menu(level=level, columns=columns, lengths=lengths, characters=characters)
+        menu = self.actions.menu(level=level, columns=columns, lengths=lengths, characters=characters)
+        if self.trust is None:
+            return menu
+        centre = self.centre[: len(self.choices)]
+        return replace(menu, average=centre - centre[self.actions.reference], trust=self.trust)
 
     def accuracy(self, menu: Menu) -> Floats:
         """(rows, C) calibrated accuracy of every choice."""

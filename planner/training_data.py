@@ -142,8 +142,10 @@ class TrainingData:
 
     @property
     def main(self) -> str:
-        """The policy with most choices, of several the largest."""
-        counted = {name: sum(c.policy == name for c in self.choices) for name in self.pools}
+        """The policy with most choices of its own samples alone, of several the largest."""
+        counted = {
+            name: sum(c.policy == name and not c.plan.is_ordered for c in self.choices) for name in self.pools
+        }
         return max(counted, key=lambda name: (counted[name], self.policies[name].parameters, name))
 
     def require(self, choice: Choice) -> None:

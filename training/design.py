@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,19 +70,22 @@ class Design:
         }
 
     @classmethod
-    def suggested(cls, trial: Any, policies: Sequence[str], largest: int, scorable: bool) -> Design:
+    def suggested(cls, trial: Any, largest: Mapping[str, int], *, scorable: bool) -> Design:
         """The design of an Optuna trial.
 
         Parameters
         ----------
         largest:
-            No probe may be larger: something must be left to continue with.
+            Policy -> its largest probe: something must be left to continue with. Of a sequence that is
+            longer, the probes up to there are taken.
         scorable:
             Whether a PRM has scored any pool.
         """
-        policy = trial.suggest_categorical("policy", list(policies))
-        probes = _numbers(trial.suggest_categorical("probes", possible(largest)))
-        sizes = [0, *sorted({size for text in possible(largest) for size in _numbers(text)})]
+        policy = trial.suggest_categorical("policy", list(largest))
+        known = possible(max(largest.values()))
+        chosen = _numbers(trial.suggest_categorical("probes", known))
+        probes = tuple(size for size in chosen if size <= largest[policy]) or (1,)
+        sizes = [0, *sorted({size for text in known for size in _numbers(text)})]
         scored = trial.suggest_categorical("scored", sizes if scorable else [0])
         choices = trial.suggest_int("choices", 3, 16)
         rank = trial.suggest_int("rank", 1, 6)
@@ -132,18 +135,16 @@ def plain(policy: str, largest: int, problems: int) -> dict[str, Any]:
     return found | few if problems < _MANY else found
 
 
-def starts(
-    main: str, policies: Sequence[str], largest: int, problems: int, scorable: bool
-) -> list[dict[str, Any]]:
+def starts(main: str, largest: Mapping[str, int], problems: int, *, scorable: bool) -> list[dict[str, Any]]:
     """What a study tries first: the plain design, then for each policy, ``main`` first, few long probes and
     many short ones, with a PRM where there is one. From there on the sampler goes its own way."""
-    out = [plain(main, largest, problems)]
-    fitting = possible(largest)
-    for policy in sorted(policies, key=lambda name: (name != main, name)):
+    out = [plain(main, largest[main], problems)]
+    for policy in sorted(largest, key=lambda name: (name != main, name)):
+        fitting = possible(largest[policy])
         for probes, scored in _STARTS:
             if probes in fitting:
                 asked = {"probes": probes, "scored": scored if scorable else 0, "choices": 16, "rank": 6}
-                out.append(plain(policy, largest, problems) | asked)
+                out.append(plain(policy, largest[policy], problems) | asked)
     return out
 
 

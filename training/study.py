@@ -22,6 +22,7 @@ import optuna
 from optuna.trial import TrialState
 
 from planner.planner import Planner
+from planner.rules import with_rules
 from planner.training_data import Tables, TrainingData, read_training_data
 from search.cards import ModelCard
 from search.drawing import Drawing
@@ -135,10 +136,11 @@ def fit_training_data(
             f"a planner for other families is learned from at least {ENOUGH_FAMILIES} families, "
             f"got {len(data)} problems of {families}; --folds problem fits for requests of these kinds"
         )
+    data = with_rules(data, seed=seed)
     fidelities = fidelities_of(data, seed=seed, threads=threads, folds=folds, reliability=reliability)
     last = fidelities[-1].cache
     found, told = (
-        plain(last.main, last.largest, len(last.data)),
+        plain(last.main, last.largest[last.main], len(last.data)),
         {"trials": 0, "pruned": 0, "failed": 0},
     )
     if trials:
@@ -180,7 +182,7 @@ def _study(fidelities: tuple[Fidelity, ...], data: TrainingData, storage: Any, n
             )
         study.set_user_attr(what, value)
     if not study.trials:
-        for start in starts(last.main, list(data.pools), last.largest, len(last.data), last.scorable):
+        for start in starts(last.main, last.largest, len(last.data), scorable=last.scorable):
             study.enqueue_trial(start)
     return study
 
@@ -250,4 +252,4 @@ def _counts(study: optuna.Study) -> dict[str, int]:
 
 
 def _design(trial: Any, cache: StudyCache) -> Design:
-    return Design.suggested(trial, list(cache.data.pools), cache.largest, scorable=cache.scorable)
+    return Design.suggested(trial, cache.largest, scorable=cache.scorable)

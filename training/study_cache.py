@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -26,7 +26,9 @@ from search.plan import Plan
 from training.bins import Bins
 from training.crossfit import Chain, crossfit, finish, folds_of, predict_lengths, reference_of
 from training.design import Design
+from training.portfolio import portfolio
 from training.shortlist import shortlist
+from training.verdict import verdict
 
 __all__ = ["FoldsBy", "StudyCache", "digest"]
 
@@ -77,9 +79,8 @@ class StudyCache:
         self.main = data.main
         pool = data.pools[self.main]
         self.sample_flops = data.policies[self.main].flops(float(pool.tokens.mean() + pool.prompt.mean()))
-        relative = np.geomspace(3e-5, 3.0, 18)
-        self.prices = relative / self.sample_flops
-        self.judged = (relative >= 2e-4) & (relative <= 0.05)
+        fixed = self.matrices.at(Probe(self.main, 0), data.choices)
+        self.prices, self.judged = price_grid(fixed.values.mean(axis=0), fixed.flops.mean(axis=0))
         if self.chosen_by is not None:
             self.auroc = self.chosen_by.auroc
         else:
@@ -90,9 +91,9 @@ class StudyCache:
             }
 
     @property
-    def largest(self) -> int:
-        """The largest probe that leaves something to continue with."""
-        return max(1, min(pool.draws for pool in self.data.pools.values()) // 2)
+    def largest(self) -> dict[str, int]:
+        """Policy -> the largest probe of it that leaves something to continue with."""
+        return {name: max(1, pool.draws // 2) for name, pool in self.data.pools.items()}
 
     @property
     def scorable(self) -> bool:
@@ -122,8 +123,9 @@ class StudyCache:
             matrix = self.matrices.at(probe, tuple(sorted({*known, stop}, key=str)))
             place = len(SURFACE) + self.matrices.encoder.dimensions + AGREEMENT.index("top_share")
             signal = matrix.features[:, place] if probe.samples else matrix.characters
-            always = sorted({matrix.choices[reference_of(matrix)], stop}, key=str)
             prices = self.prices[self.judged]
+            rules = [] if probe.samples else _best_alone(matrix, prices)
+            always = sorted({matrix.choices[reference_of(matrix)], stop, *rules}, key=str)
             chosen = shortlist(matrix, self.data.domains, signal, prices, design.choices, always=always)
             self._lists[key] = matrix.only(chosen)
         return self._lists[key]
@@ -151,12 +153,18 @@ class StudyCache:
             seed=self.seed,
         )
 
+    def fixed(self, first: Matrix) -> Matrix:
+        """The question's matrix with every choice of the log and every rule."""
+        return self.matrices.at(first.probe, self.data.choices)
+
     def utility(self, chain: Chain) -> float:
         return float(chain.utility[:, self.judged].mean())
 
     def finished(self, design: Design, tried: Mapping[str, int], date: str) -> Planner:
         """The planner of a design; ``tried`` are counts of trials, for the card."""
         chain = self.chain(design, tuning=False)
+        first = chain.fits[0].matrix
+        safe = portfolio(chain, self.lengths(first, False)[0], self.bins, self.data.families)
         stages = finish(
             chain,
             {fit.matrix.probe: self.lengths(fit.matrix, False) for fit in chain.fits},
@@ -165,12 +173,13 @@ class StudyCache:
             design.settings,
             seed=self.seed,
         )
+        stages = (replace(stages[0], trust=safe.trust), *stages[1:])
         data = self.data
         frontier = Frontier(
             prices=self.prices,
-            accuracy=chain.accuracy.mean(axis=0),
-            tokens=chain.tokens.mean(axis=0),
-            flops=chain.flops.mean(axis=0),
+            accuracy=safe.met.accuracy.mean(axis=0),
+            tokens=safe.met.tokens.mean(axis=0),
+            flops=safe.met.flops.mean(axis=0),
         )
         card = {
             "date": date,
@@ -191,6 +200,9 @@ class StudyCache:
                 "accuracy": [float(a) for a in frontier.accuracy],
                 "sample_equivalents": [float(f) for f in frontier.flops / self.sample_flops],
             },
+            "verdict": verdict(
+                safe, fixed=self.fixed(first), folds=self.bins.folds, families=data.families, seed=self.seed
+            ),
             "prm_auroc_within_problems": {
                 f"{policy} x {prm}": value for (policy, prm), value in self.auroc.items()
             },
@@ -205,6 +217,38 @@ class StudyCache:
             sample_flops=self.sample_flops,
             card=card,
         )
+
+
+def price_grid(accuracy: Floats, flops: Floats, count: int = 18) -> tuple[Floats, NDArray[np.bool_]]:
+    """(J,) prices per FLOP, ascending, and which of them lie where the best fixed choice changes.
+
+    Those are the slopes of the upper concave hull of ``accuracy`` (C,) against ``flops`` (C,). Left aside are
+    slopes so small that the dearest choice would gain less than a fifth of a point, and those so large that
+    the cheapest choice would cost all of an accuracy.
+
+    >>> prices, judged = price_grid(np.array([0.2, 0.5, 0.6]), np.array([1.0, 2.0, 4.0]))
+    >>> bool(prices[judged].min() >= 0.05 / 1.5), bool(prices[judged].max() <= 0.3 * 1.5)
+    (True, True)
+    """
+    slopes, here = [], int(np.lexsort((-accuracy, flops))[0])
+    while True:
+        dearer = np.flatnonzero((flops > flops[here]) & (accuracy > accuracy[here]))
+        if not len(dearer):
+            break
+        rise = (accuracy[dearer] - accuracy[here]) / (flops[dearer] - flops[here])
+        slopes.append(float(rise.max()))
+        here = int(dearer[rise.argmax()])
+    least, most = 0.002 / max(float(flops.max()), 1e-300), 1.0 / max(float(flops.min()), 1e-300)
+    inside = [slope for slope in slopes if least <= slope <= most] or [0.01 / max(float(flops.max()), 1e-300)]
+    low, high = min(inside) / 1.5, max(inside) * 1.5
+    prices = np.geomspace(low / 4.0, high * 4.0, count)
+    return prices, (prices >= low) & (prices <= high)
+
+
+def _best_alone(matrix: Matrix, prices: Floats) -> list[Choice]:
+    """The choices that are best on average at some price."""
+    net = matrix.values.mean(axis=0) - prices[:, None] * matrix.flops.mean(axis=0)
+    return [matrix.choices[at] for at in np.unique(net.argmax(axis=1))]
 
 
 def digest(lines: Sequence[str]) -> str:

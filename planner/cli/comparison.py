@@ -21,6 +21,8 @@ _RIVALS = {
     "best_fixed": "best fixed plan",
     "mixture": "best mixture of two fixed plans",
     "adaptive_consistency": "adaptive consistency",
+    "weighted_consistency": "the same, weighted votes",
+    "cascade": "cascade of policies",
     "knn": "best plan of similar questions",
     "oracle": "oracle (an upper bound)",
 }
@@ -35,6 +37,8 @@ _METHODS = {
     "bin_absolute_predicted": "bins by guess",
     "bin_quantile_predicted": "  quantiles",
     "adaptive_consistency": "adaptive",
+    "weighted_consistency": "  weighted",
+    "cascade": "cascade",
     "early_stopping": "windows",
     "probe_rule": "unanimity",
     "knn": "neighbours",
@@ -52,6 +56,8 @@ _IN_WORDS = {
     "best_fixed": "the best fixed plan",
     "mixture": "the best mixture of two fixed plans",
     "adaptive_consistency": "adaptive consistency",
+    "weighted_consistency": "adaptive consistency with weighted votes",
+    "cascade": "a cascade of policies",
     "knn": "the best plan of similar questions",
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +17,7 @@ from planner.cli.progress import bar
 from search.cards import ModelCard
 from search.errors import ArtefactError, RecordError
 
-__all__ = ["Folds", "fit"]
+__all__ = ["Folds", "fit", "print_verdict"]
 
 
 class Folds(StrEnum):
@@ -116,6 +116,27 @@ def fit(
             f"The honest test is another log: planner evaluate LOG --planner {output}",
         ],
     )
+    print_verdict(card["verdict"], planner.sample_flops)
+
+
+def print_verdict(verdict: Mapping[str, Any], sample_flops: float) -> None:
+    """The table of a fit's verdict on itself, and its sentence."""
+    print_table(
+        "Against the rules, on problems that were left out",
+        ["mean cost in sample-equivalents", "planner %", "rule %", "best fixed choice %"],
+        [
+            (
+                f"{row['flops'] / sample_flops:.2g}",
+                *(_interval(row[name]) for name in ("planner", "rule", "best_fixed")),
+            )
+            for row in verdict["budgets"]
+        ],
+        notes=[verdict["sentence"]],
+    )
+
+
+def _interval(found: Mapping[str, float]) -> str:
+    return f"{percent(found['value'])} [{percent(found['low'])},{percent(found['high'])}]"
 
 
 def _reliability(files: list[Path], prms: Mapping[str, ModelCard]) -> dict[str, float]:

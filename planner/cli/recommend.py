@@ -125,6 +125,11 @@ def print_advice(advice: Recommendation) -> None:
         f"{why.feature} = {why.value:.4g}: {100 * why.effect:+.1f} points over the next best"
         for why in advice.why
     ]
+    if advice.by_rule:
+        reasons = [
+            "A rule decided: this is best on average at this price. What the planner has learned of",
+            "questions was not surely better there.",
+        ]
     if advice.abstain:
         first = "Abstain: no affordable plan is likely to help. "
     print_table(
@@ -158,6 +163,7 @@ def recommendation_to_dict(advice: Recommendation) -> dict[str, Any]:
         "tokens_p90": advice.tokens_p90,
         "flops_p90": advice.flops_p90,
         "abstain": advice.abstain,
+        "by_rule": advice.by_rule,
         "runner_up": None if runner is None else asdict(runner) | {"choice": str(runner.choice)},
         "why": [asdict(reason) for reason in advice.why],
         "warnings": advice.warnings,

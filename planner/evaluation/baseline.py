@@ -57,6 +57,8 @@ BASELINES: Registry[type[Baseline]] = Registry(
         "bin_absolute_predicted": "planner.evaluation.baselines:PredictedBins",
         "bin_quantile_predicted": "planner.evaluation.baselines:PredictedQuantiles",
         "adaptive_consistency": "planner.evaluation.baselines:AdaptiveConsistency",
+        "weighted_consistency": "planner.evaluation.baselines:WeightedConsistency",
+        "cascade": "planner.evaluation.baselines:Cascade",
         "early_stopping": "planner.evaluation.baselines:EarlyStopping",
         "probe_rule": "planner.evaluation.baselines:ProbeRule",
         "knn": "planner.evaluation.baselines:Neighbours",

@@ -24,9 +24,10 @@ from planner.features.question import NgramEncoder
 from planner.labels import Probe
 from planner.matrix import Matrices, question_features
 from planner.training_data import TrainingData
+from search.choice import Choice
 from search.errors import TooLittleDataError
 
-__all__ = ["BaselineContext", "fixed_table"]
+__all__ = ["BaselineContext", "choice_table", "fixed_table"]
 
 Floats = NDArray[np.float64]
 
@@ -173,7 +174,12 @@ class BaselineContext:
 
 def fixed_table(matrices: Matrices) -> ConfigTable:
     """Every fixed choice of a log's data, each without a probe."""
-    matrix = matrices.at(Probe(next(iter(matrices.data.pools)), 0), matrices.data.choices)
+    return choice_table(matrices, matrices.data.choices)
+
+
+def choice_table(matrices: Matrices, choices: Sequence[Choice]) -> ConfigTable:
+    """Some fixed choices, each without a probe."""
+    matrix = matrices.at(Probe(next(iter(matrices.data.pools)), 0), choices)
     return ConfigTable(
         settings=tuple(map(str, matrix.choices)),
         values=matrix.values,

@@ -14,10 +14,12 @@ from planner.evaluation.frontier import Track
 from planner.evaluation.neighbours import neighbours
 from planner.evaluation.oracle import oracle
 from planner.evaluation.probe_rule import probe_rule
+from planner.evaluation.rule_plans import cascade, weighted_consistency
 
 __all__ = [
     "AdaptiveConsistency",
     "BestOfN",
+    "Cascade",
     "EarlyStopping",
     "KnownBins",
     "KnownQuantiles",
@@ -30,6 +32,7 @@ __all__ = [
     "ProbeRule",
     "SteadyOracle",
     "Uniform",
+    "WeightedConsistency",
 ]
 
 
@@ -95,6 +98,22 @@ class AdaptiveConsistency(Baseline):
 
     def track(self, context: BaselineContext) -> Track | None:
         return adaptive_consistency(context)
+
+
+class WeightedConsistency(Baseline):
+    name = "weighted_consistency"
+    caption = "the same, samples weighted by likelihood or PRM"
+
+    def track(self, context: BaselineContext) -> Track | None:
+        return weighted_consistency(context)
+
+
+class Cascade(Baseline):
+    name = "cascade"
+    caption = "a cheap policy, and a dearer one where its samples disagree"
+
+    def track(self, context: BaselineContext) -> Track | None:
+        return cascade(context)
 
 
 class EarlyStopping(Baseline):

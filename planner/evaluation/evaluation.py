@@ -26,6 +26,8 @@ METHODS = (
     "bin_absolute_predicted",
     "bin_quantile_predicted",
     "adaptive_consistency",
+    "weighted_consistency",
+    "cascade",
     "early_stopping",
     "probe_rule",
     "knn",

@@ -33,6 +33,8 @@ _METHODS = {
     "bin_absolute_predicted": "predicted bins",
     "bin_quantile_predicted": "predicted quantiles",
     "adaptive_consistency": "Adaptive-Consistency",
+    "weighted_consistency": "the same, weighted",
+    "cascade": "cascade",
     "early_stopping": "window agreement",
     "probe_rule": "unanimity rule",
     "knn": "nearest neighbours",

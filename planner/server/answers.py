@@ -120,6 +120,7 @@ SCHEMAS: dict[str, _Schema] = {
         flops_p90=_null(_COST),
         seconds=_null(_COST),
         abstain=_TRUTH,
+        by_rule=_TRUTH,
         runner_up=_null(_of(**_CHOICE, **_EXPECTED)),
         warnings=_list(_TEXT),
         propensity=_SHARE,

@@ -69,6 +69,7 @@ def advice_to_dict(advice: Recommendation, seconds: float | None = None) -> _Jso
         "flops_p90": known(advice.flops_p90),
         "seconds": known(seconds),
         "abstain": advice.abstain,
+        "by_rule": advice.by_rule,
         "runner_up": None
         if runner is None
         else {

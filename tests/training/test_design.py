@@ -37,20 +37,27 @@ def test_probes_leave_something_to_continue_with(largest: int) -> None:
     assert possible(largest)
     assert all(int(text.split(",")[-1]) <= largest for text in possible(largest))
     first = Design.suggested(
-        optuna.trial.FixedTrial(plain("p", largest, 1000)), ["p"], largest, scorable=True
+        optuna.trial.FixedTrial(plain("p", largest, 1000)), {"p": largest}, scorable=True
     )
     assert first.probes[-1] <= largest
     assert first.to_json()["probes"] == list(first.probes)
 
 
+def test_a_probe_is_bound_by_the_pool_of_the_policy_that_probes() -> None:
+    long = plain("deep", 8, 1000)
+    largest = {"shallow": 1, "deep": 8}
+    assert Design.suggested(optuna.trial.FixedTrial(long), largest, scorable=False).probes == (1, 2, 4, 8)
+    other = long | {"policy": "shallow"}
+    assert Design.suggested(optuna.trial.FixedTrial(other), largest, scorable=False).probes == (1,)
+
+
 @pytest.mark.parametrize("largest", [2, 4, 24])
 @pytest.mark.parametrize("scorable", [False, True])
 def test_a_study_starts_with_designs_for_every_policy(largest: int, scorable: bool) -> None:
-    first = starts("p", ["o", "p"], largest, 1000, scorable)
+    first = starts("p", {"o": largest, "p": largest}, 1000, scorable=scorable)
     assert first[0] == plain("p", largest, 1000)
-    designs = [
-        Design.suggested(optuna.trial.FixedTrial(start), ["o", "p"], largest, scorable) for start in first
-    ]
+    both = {"o": largest, "p": largest}
+    designs = [Design.suggested(optuna.trial.FixedTrial(start), both, scorable=scorable) for start in first]
     assert all(design.probes[-1] <= largest for design in designs)
     assert any(design.scored for design in designs) == (scorable and largest >= 4)
     assert {design.policy for design in designs} == ({"o", "p"} if largest >= 4 else {"p"})

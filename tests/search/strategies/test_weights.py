@@ -1,0 +1,135 @@
+"""Weights of votes: mean 1, unknown counts as 1, and a weighted vote live is the vote that a replay tells."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.budget import Budget, Ledger
+from search.cards import ModelCard
+from search.engines.scripted import ScriptedEngine
+from search.errors import LogError, PlanError
+from search.plan import Plan
+from search.problem import Problem
+from search.result import Candidate
+from search.strategies.adaptive_vote import AdaptiveVote
+from search.strategies.conclusion import conclude
+from search.strategies.protocol import Setting
+from search.strategies.replay import Draws, Record
+from search.strategies.weights import SIGNALS, Weights, signals_of
+
+PROBLEM = Problem("p", "", "text", "which?")
+CARD = ModelCard("p", 1_000_000, "f", 512)
+LIKELY = "adaptive_vote(n=4, stop=1, ahead=1, weight=likelihood, signal=mean, scale=10, level=-2)"
+
+
+def candidate(answer: str | None, logprob: float | None, rewards: tuple[float, ...] = ()) -> Candidate:
+    return Candidate(f"# {answer}", answer, rewards, (4,), "stop", mean_logprob=logprob)
+
+
+def test_a_sure_sample_outweighs_two_unsure_ones() -> None:
+    plan = Plan.parse(LIKELY)
+    candidates = [candidate("a", -0.5), candidate("a", -0.5), candidate("b", -0.05)]
+    ledger = Ledger(Budget.unlimited(), CARD)
+    result = conclude(PROBLEM, plan, candidates, ledger=ledger, before=ledger.spend, is_over=False)
+    assert result.answer == "b"
+    plain = Plan.parse("adaptive_vote(n=4)")
+    result = conclude(PROBLEM, plain, candidates, ledger=ledger, before=ledger.spend, is_over=False)
+    assert result.answer == "a"
+
+
+def test_what_is_not_known_weighs_one() -> None:
+    strategy = Plan.parse(LIKELY).described
+    assert strategy.weigh(candidate("a", None)) == 1.0
+    assert strategy.weigh(candidate("a", -0.2)) == pytest.approx(1.0)
+    assert strategy.weigh(candidate("a", -0.1)) == pytest.approx(math.e)
+    found = Weights("likelihood", "mean", 10.0, -2.0).of({"mean": np.array([np.nan, -0.2])}, None)
+    assert found.tolist() == pytest.approx([1.0, 1.0])
+
+
+def test_a_prm_multiplies() -> None:
+    both = Weights("prm_likelihood", "mean", 10.0, -2.0)
+    assert both.of({"mean": -0.1}, 0.5) == pytest.approx(math.e / 2)
+    assert Weights("prm", level=math.log(0.5)).of({}, np.array([0.5, 0.25])).tolist() == [1.0, 0.5]
+
+
+def test_every_signal_is_told_by_a_candidate() -> None:
+    one = replace(
+        candidate("a", -0.3),
+        min_logprob=-2.0,
+        lowest_window_logprob=-0.7,
+        mean_confidence=9.0,
+        lowest_confidence=5.0,
+    )
+    told = signals_of(one)
+    assert set(told) == set(SIGNALS)
+    assert told["length"] == -4.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "adaptive_vote(n=4, scale=2)",
+        "adaptive_vote(n=4, signal=min)",
+        "adaptive_vote(n=4, level=1)",
+        "adaptive_vote(n=4, weight=likelihood)",
+        "adaptive_vote(n=4, score=min)",
+        "adaptive_vote(n=4, weight=odds)",
+        "adaptive_vote(n=4, weight=prm, scale=3)",
+    ],
+)
+def test_a_parameter_that_would_not_count_is_refused(text: str) -> None:
+    with pytest.raises(PlanError, match="got"):
+        Plan.parse(text)
+
+
+def test_only_a_weight_by_prm_asks_one() -> None:
+    assert not Plan.parse(LIKELY).needs_prm
+    assert Plan.parse("adaptive_vote(n=4, weight=prm, level=-0.5, score=min)").score == "min"
+    assert Plan.parse(LIKELY).described.signals == {"mean"}
+    assert Plan.parse(LIKELY.replace("=mean", "=length").replace("10", "0.1")).described.signals == set()
+
+
+def test_a_replay_without_scores_says_so() -> None:
+    draws = Draws(np.zeros((1, 4), np.int64), np.ones((1, 4), bool), np.full((1, 4), 5.0))
+    with pytest.raises(LogError, match="needs the scores of a PRM"):
+        AdaptiveVote(n=4, weight="prm").replay(Record(("p", None), {("p", None): draws}))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(-1, 3), st.one_of(st.none(), st.floats(-2.0, -0.01))), min_size=1, max_size=8
+    ),
+    st.floats(0.5, 1.0),
+)
+def test_a_replay_votes_as_candidates_are_weighed(drawn: list[tuple[int, float | None]], stop: float) -> None:
+    n = len(drawn)
+    plan = Plan.of("adaptive_vote", n=n, stop=stop, ahead=1, weight="likelihood", scale=3.0, level=-2.0)
+    group = np.array([[number for number, _ in drawn]])
+    signal = np.array([[np.nan if known is None else known for _, known in drawn]])
+    draws = Draws(group, group == 0, np.full((1, n), 5.0), signals={"mean": signal})
+    met = plan.described.replay(Record(("p", None), {("p", None): draws}))
+    counted = round(float(met.tokens["p"][0]) / 5.0)
+    candidates = [candidate(None if number < 0 else str(number), known) for number, known in drawn[:counted]]
+    ledger = Ledger(Budget.unlimited(), CARD)
+    result = conclude(PROBLEM, plan, candidates, ledger=ledger, before=ledger.spend, is_over=False)
+    assert str(int(met.group[0])) == (result.answer or "-1")
+
+
+async def test_a_live_run_stops_by_weight() -> None:
+    from search.run import run_plan
+
+    # equal likelihoods: whatever the engine says of them, all samples weigh alike and the vote is sure
+    engine = ScriptedEngine(lambda text, rng: "# a")
+    plan = Plan.parse(
+        "adaptive_vote(n=8, stop=0.9, ahead=1, weight=likelihood, signal=length, scale=1, level=-4)"
+    )
+    result = await run_plan(PROBLEM, plan, Setting(engine), seed=1)
+    assert result.answer == "a"
+    assert len(result.candidates) < 8
