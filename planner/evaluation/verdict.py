@@ -170,13 +170,10 @@ def sentence_of(above: Interval | None, rule: str, bound: Interval | None = None
     if above.high < 0.0:
         loss = f"by {_points(-above.value)} points {turned}"
         return f"worse than {rule}, the rule that training folds chose, {loss}"
-    side = (
-        f"{_points(above.value)} points above"
-        if above.value >= 0.0
-        else f"{_points(-above.value)} points below"
-    )
-    held = f"{side} the rule that training folds chose {ends if above.value >= 0.0 else turned}"
-    return f"no better than {rule}: {held}"
+    against = "the rule that training folds chose"
+    if above.value >= 0.0:
+        return f"no better than {rule}: {_points(above.value)} points above {against} {ends}"
+    return f"no better than {rule}: {_points(-above.value)} points below {against} {turned}"
 
 
 def _points(share: float) -> str:
