@@ -30,7 +30,7 @@ from planner.evaluation.fixed import best_fixed
 from planner.evaluation.frontier import Track
 from planner.evaluation.intervals import ENOUGH_FAMILIES
 from planner.evaluation.rules import RULES, chosen_rule, rivals, rules_of
-from planner.evaluation.slices import rows_of, sample_flops
+from planner.evaluation.slices import only, rows_of, sample_flops
 from planner.evaluation.split_half import doubts
 from planner.planner import Planner
 from planner.training_data import TrainingData
@@ -95,6 +95,7 @@ def cross_validate(
     BudgetError
         A budget is not above 0, two are equal, or there is none.
     """
+    data, free = _charged(data)
     policy = data.main if unit is None else unit
     if policy not in data.pools:
         known = ", ".join(data.pools)
@@ -134,7 +135,7 @@ def cross_validate(
         budgets=tuple(_pooled(parts, at, budget, missing) for at, budget in enumerate(amounts)),
         rules=tuple(name for name in rules_of(rules) if name not in missing),
         missing=missing,
-        notes=_notes(data, folds),
+        notes=_notes(data, free, folds),
         trials=trials,
         seed=seed,
     )
@@ -208,7 +209,27 @@ def _pooled(parts: Sequence[_Part], at: int, budget: float, missing: Mapping[str
     )
 
 
-def _notes(data: TrainingData, folds: int) -> tuple[str, ...]:
+def _charged(data: TrainingData) -> tuple[TrainingData, tuple[str, ...]]:
+    """The data without policies whose tokens are not counted, and their names: they cannot be charged.
+
+    Raises TooLittleDataError where no tokens are counted at all.
+    """
+    free = tuple(name for name, pool in data.pools.items() if not pool.tokens.any())
+    if not free:
+        return data, free
+    choices = [
+        choice
+        for choice in data.choices
+        if not {choice.policy, *(part.policy for part in choice.plan.parts)} & set(free)
+    ]
+    if not choices:
+        raise TooLittleDataError(
+            f"a comparison at equal cost takes token counts, got a log without any of {', '.join(free)}"
+        )
+    return only(data, policies=[name for name in data.pools if name not in free], choices=choices), free
+
+
+def _notes(data: TrainingData, free: Sequence[str], folds: int) -> tuple[str, ...]:
     """What limits the figures of a log."""
     families = Counter(data.families)
     single = [name for name, pool in data.pools.items() if pool.draws == 1]
@@ -225,7 +246,8 @@ def _notes(data: TrainingData, folds: int) -> tuple[str, ...]:
         notes.append(f"{len(families)} families are too few for {folds} folds: there is one fold for each")
     if len(families) < ENOUGH_FAMILIES:
         notes.append(f"{len(families)} families are few to draw from: intervals may be too narrow")
-    free = [name for name, pool in data.pools.items() if not pool.tokens.any()]
     if free:
-        notes.append(f"no token counts of {', '.join(free)}: what it generates counts as free")
+        notes.append(
+            f"left out with all their plans, since no tokens of theirs are counted: {', '.join(free)}"
+        )
     return tuple(notes)

@@ -145,3 +145,35 @@ def test_what_cannot_be_cross_validated_is_refused(data: TrainingData, synthetic
         cross_validate(data, folds=1)
     with pytest.raises(BudgetError, match="budgets are above 0, got -1"):
         cross_validate(data, budgets=[-1.0])
+
+
+def without_tokens(data: TrainingData, *policies: str) -> TrainingData:
+    """The same log, whose records count no tokens of some policies."""
+    pools = {
+        name: replace(
+            pool,
+            prompt=0 * pool.prompt,
+            tokens=0 * pool.tokens,
+            greedy_tokens=None if pool.greedy_tokens is None else 0 * pool.greedy_tokens,
+        )
+        if name in policies
+        else pool
+        for name, pool in data.pools.items()
+    }
+    return replace(data, pools=pools)
+
+
+def test_a_policy_without_token_counts_is_left_out_and_named(synthetic, known: Fit) -> None:  # type: ignore[no-untyped-def]
+    both = read_training_data(
+        synthetic.make_log(24, draws=12, ns=(4,), prms=("good",), policies=("small", "large")),
+        synthetic.POLICIES,
+        synthetic.PRMS,
+    )
+    assert both.main == "large"
+    found = cross_validate(without_tokens(both, "large"), folds=2, budgets=[2.0], fit=known)
+    assert found.unit_policy == "small"
+    assert "left out with all their plans, since no tokens of theirs are counted: large" in found.notes
+    for met in found.budgets:
+        assert all(np.isfinite(values).all() for values in met.accuracy.values())
+    with pytest.raises(TooLittleDataError, match="takes token counts, got a log without any of large, small"):
+        cross_validate(without_tokens(both, "large", "small"), folds=2, fit=known)
