@@ -28,31 +28,36 @@ def split(
 
     from search.log.split import TEST, TRAIN, split_log
     from search.log.store import SearchLog
+    from search.log.tables import TABLES
 
     halves = dict(
         zip((TRAIN, TEST), split_log(SearchLog.open(log), output, share=share, seed=seed), strict=True)
     )
-    told = {}
-    for name, half in halves.items():
-        families = half.scan("problems").select(pl.col("family").n_unique()).collect().item()
-        rows = {table: half.rows(table) for table in ("problems", "samples", "scores", "runs", "outcomes")}
-        told[name] = {"log": str(half.path), "families": int(families), "rows": rows}
+    rows = {name: {table: half.rows(table) for table in TABLES} for name, half in halves.items()}
+    families = {
+        name: int(half.scan("problems").select(pl.col("family").n_unique()).collect().item())
+        for name, half in halves.items()
+    }
     if as_json:
+        told = {
+            name: {"log": str(half.path), "families": families[name], "rows": rows[name]}
+            for name, half in halves.items()
+        }
         print_json({"share": share, "seed": seed, "halves": told})
         return
-    total = sum(half.rows("problems") for half in halves.values())
+    total = sum(counts["problems"] for counts in rows.values())
     print_table(
         str(output),
         ["log", "families", "problems", "share %", "samples", "scores", "runs", "outcomes"],
         [
             (
                 name,
-                f"{one['families']:,}",
-                f"{one['rows']['problems']:,}",
-                percent(one["rows"]["problems"] / total),
-                *(f"{one['rows'][table]:,}" for table in ("samples", "scores", "runs", "outcomes")),
+                f"{families[name]:,}",
+                f"{counts['problems']:,}",
+                percent(counts["problems"] / total),
+                *(f"{counts[table]:,}" for table in ("samples", "scores", "runs", "outcomes")),
             )
-            for name, one in told.items()
+            for name, counts in rows.items()
         ],
         notes=[f"Next: planner fit {output / TRAIN} -o MODEL, then planner evaluate {output / TEST}."],
     )

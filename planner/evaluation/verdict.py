@@ -183,7 +183,7 @@ def _points(share: float) -> str:
 
 def _gain(rivals: Sequence[tuple[BudgetMet, str]]) -> Floats:
     """(P,) how far the planner is above a method, which may be another at each budget, averaged over them."""
-    return np.mean([met.accuracy[PLANNER] - met.accuracy[name] for met, name in rivals], axis=0)
+    return np.asarray(np.mean([met.accuracy[PLANNER] - met.accuracy[name] for met, name in rivals], axis=0))
 
 
 def _best_rule(met: BudgetMet, rules: Sequence[str]) -> str:

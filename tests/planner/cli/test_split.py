@@ -59,3 +59,12 @@ def test_a_share_that_makes_no_sense_is_one_line(log: Path, tmp_path: Path, shar
     assert said.count("\n") == 1
     assert rule in said
     assert not (tmp_path / "halves").exists()
+
+
+def test_a_folder_that_is_taken_is_one_line(log: Path, tmp_path: Path) -> None:
+    (tmp_path / "note").write_text("")
+    code, _, said = run(log, "-o", tmp_path)
+    assert code == 2
+    assert said.count("\n") == 1
+    assert "a split needs a target that is new or empty, got " in said
+    assert [path.name for path in tmp_path.iterdir()] == ["note"]
