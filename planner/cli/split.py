@@ -59,5 +59,8 @@ def split(
             )
             for name, counts in rows.items()
         ],
-        notes=[f"Next: planner fit {output / TRAIN} -o MODEL, then planner evaluate {output / TEST}."],
+        notes=[
+            f"Next: planner fit {output / TRAIN} -o MODEL",
+            f"Then: planner evaluate {output / TEST} --planner MODEL --training {output / TRAIN}",
+        ],
     )
