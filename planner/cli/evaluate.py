@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner.cli.comparison import method_name, print_comparison
+from planner.cli.cross_validation import cross_validated
 from planner.cli.likeness import warnings_of, warnings_of_both
 from planner.cli.printing import error_console, percent, print_json, print_table
 from planner.cli.recommend import PlannerFolder, planner_folder
@@ -22,6 +23,10 @@ __all__ = ["evaluate", "print_measures"]
 #: decisions that are timed
 _TIMED = 400
 
+_BUDGETS = "4,16,64,256"
+#: of a cross-validation
+_FOLDS, _TRIALS = 5, 20
+
 
 def evaluate(
     log: Annotated[Path, typer.Argument(help="A search log of problems that the planner has not seen.")],
@@ -31,8 +36,31 @@ def evaluate(
         typer.Option(metavar="LOG", help="The log that baselines pick on; default: folds of LOG."),
     ] = None,
     budgets: Annotated[
-        str, typer.Option(metavar="B,...", help="Mean budgets, in samples of the main policy.")
-    ] = "4,16,64,256",
+        str | None,
+        typer.Option(
+            metavar="B,...",
+            help="Mean budgets, in samples of the main policy. Default: 4,16,64,256; "
+            "with --cross-validate six over the log's own range.",
+        ),
+    ] = None,
+    cross_validate: Annotated[
+        bool,
+        typer.Option(
+            "--cross-validate",
+            help="Judge fitting itself: a planner per fold of families, fitted on the rest of LOG.",
+        ),
+    ] = False,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Of --cross-validate. Default: 5.", show_default=False)
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Optuna trials per fold of --cross-validate; 0 takes the default settings. Default: 20.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     clustered: Annotated[
         bool, typer.Option("--clustered", help="Intervals draw families of problems, not problems.")
@@ -50,7 +78,23 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare a planner with every baseline at equal mean compute."""
-    multiples = _budgets(budgets)
+    if cross_validate:
+        _alone(planner, training)
+        cross_validated(
+            log,
+            budgets=None if budgets is None else _budgets(budgets),
+            folds=_FOLDS if folds is None else folds,
+            trials=_TRIALS if trials is None else trials,
+            seed=seed,
+            models=models,
+            everything=everything,
+            as_json=as_json,
+        )
+        return
+    for name, value in (("folds", folds), ("trials", trials)):
+        if value is not None:
+            raise typer.BadParameter(f"--{name} belongs to --cross-validate, got {value} without it")
+    multiples = _budgets(_BUDGETS if budgets is None else budgets)
     from planner.evaluation.evaluate import evaluate as compare
     from planner.planner import Planner
     from planner.training_data import read_training_data
@@ -142,6 +186,15 @@ def print_measures(found: Evaluation) -> None:
         ("a decision, 99% quantile", f"{found.decision_ms['p99']:.2f}", "ms"),
     ]
     print_table("The planner's own figures", ["figure", "value", "unit"], rows)
+
+
+def _alone(planner: str | None, training: Path | None) -> None:
+    """Raises BadParameter for what a cross-validation makes itself."""
+    for name, value in (("planner", planner), ("training", training)):
+        if value is not None:
+            raise typer.BadParameter(
+                f"--cross-validate learns everything from LOG itself, got --{name} {str(value)!r}"
+            )
 
 
 def _of(value: dict[str, float], name: str, scale: float) -> str:

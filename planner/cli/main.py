@@ -27,6 +27,7 @@ from planner.cli import (
     search,
     serve,
     solve,
+    split,
     train,
 )
 from planner.cli.group import Commands
@@ -79,6 +80,7 @@ for command in (
     problems.problems,
     search.search,
     merge.merge,
+    split.split,
     export.export,
     grade.grade,
     bins.bins,

@@ -121,10 +121,11 @@ def calibration_rows(data: TrainingData, count: int, seed: int) -> Ints:
     return np.sort(order[np.argsort(turn, kind="stable")[:count]])
 
 
-def sample_flops(data: TrainingData) -> float:
-    """One sample-equivalent: mean logical FLOPs of one sample of the main policy."""
-    pool = data.pools[data.main]
-    return data.policies[data.main].flops(float(pool.tokens.mean() + pool.prompt.mean()))
+def sample_flops(data: TrainingData, policy: str | None = None) -> float:
+    """One sample-equivalent: mean logical FLOPs of one sample of a policy, by default the main one."""
+    name = data.main if policy is None else policy
+    pool = data.pools[name]
+    return data.policies[name].flops(float(pool.tokens.mean() + pool.prompt.mean()))
 
 
 def _rows(value: Any, at: Ints) -> Any:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from search.cards import ModelCard
+from search.log.store import SearchLog
 from search.log.tables import TABLES
 from search.plan import Plan
 
@@ -138,6 +140,19 @@ def make_log(
                             _outcome(name, policy, prm, str(Plan.of("beam_search", n=n, width=4)))
                         )
     return Log({name: pl.DataFrame(rows[name], schema=dict(table.columns)) for name, table in TABLES.items()})
+
+
+def write_log(path: Path, made: Log) -> Path:
+    """Put a log on disk."""
+    log = SearchLog.create(path)
+    log.declare(policies=[*POLICIES.values()], prms=[*PRMS.values()])
+    with log.writing():
+        for table, frame in made.frames.items():
+            if table == "outcomes":
+                log.replace(table, frame)
+            else:
+                log.append(table, frame, unit="all")
+    return path
 
 
 def _rewards(rng: np.random.Generator, right: bool, prm: str, steps: int) -> list[float]:

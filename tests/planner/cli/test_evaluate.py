@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from planner.cli.main import app
 from planner.planner import Planner
-from search.log.store import SearchLog
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +20,7 @@ def folder(planner: Planner, tmp_path_factory: pytest.TempPathFactory) -> Path:
     planner.save(folder / "planner")
     for name, seed in (("held-out", 5), ("learned", 6)):
         made = synthetic.make_log(40, policies=("small", "large"), trees=True, seed=seed)
-        log = SearchLog.create(folder / name)
-        log.declare(policies=[*synthetic.POLICIES.values()], prms=[*synthetic.PRMS.values()])
-        with log.writing():
-            for table, frame in made.frames.items():
-                if table == "outcomes":
-                    log.replace(table, frame)
-                else:
-                    log.append(table, frame, unit="all")
+        synthetic.write_log(folder / name, made)
     return folder
 
 

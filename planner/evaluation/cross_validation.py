@@ -1,0 +1,147 @@
+"""What a cross-validation met: per budget and method, every problem's accuracy and cost.
+
+Each problem was decided for by a planner, and by rivals, that had not seen its family. The planners are
+fitted in ``training.cross_validation``; this module fits nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.evaluation.baseline_context import fixed_table
+from planner.evaluation.rules import TOLERANCE
+from planner.features.question import NgramEncoder
+from planner.matrix import Matrices
+from planner.training_data import TrainingData
+from search.errors import BudgetError, TooLittleDataError
+
+__all__ = [
+    "BEST_FIXED",
+    "CHOSEN",
+    "PLANNER",
+    "BudgetMet",
+    "CrossValidation",
+    "checked_budgets",
+    "log_budgets",
+]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: names of methods that are no registered baselines: the planner, the rule that the training folds chose, and
+#: the best fixed choice within a budget
+PLANNER, CHOSEN, BEST_FIXED = "planner", "chosen_rule", "best_fixed"
+
+#: budgets of a log's own range
+_COUNT = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class BudgetMet:
+    """What every method met at one mean budget.
+
+    Parameters
+    ----------
+    budget:
+        Mean FLOPs per problem.
+    accuracy, flops:
+        Method -> (P,) expected correctness and FLOPs, in the order of the log. Methods are ``planner``,
+        ``chosen_rule``, ``best_fixed`` and the registered baselines that the log supports.
+    chosen:
+        The rule that each fold's training problems chose, by fold.
+    """
+
+    budget: float
+    accuracy: Mapping[str, Floats]
+    flops: Mapping[str, Floats]
+    chosen: tuple[str, ...]
+
+    def within(self, method: str) -> bool:
+        """Whether a method kept to the budget. One whose cheapest setting is dearer could not."""
+        return float(self.flops[method].mean()) <= self.budget * (1.0 + TOLERANCE)
+
+    @property
+    def spendable(self) -> bool:
+        """Whether the budget tells something: the planner keeps to it, and the planner or the chosen rule
+        spends it. Beyond what either spends every budget would be the same point once more."""
+        spent = max(float(self.flops[method].mean()) for method in (PLANNER, CHOSEN))
+        return self.within(PLANNER) and spent >= self.budget * (1.0 - TOLERANCE)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class CrossValidation:
+    """A cross-validation of a log by families. P problems, in the order of the log.
+
+    Parameters
+    ----------
+    problems, families:
+        Per problem, its identifier and its family.
+    fold:
+        (P,) the fold that each problem was left out with.
+    unit, unit_policy:
+        FLOPs of one mean sample, and of which policy: what budgets are counted in for people.
+    budgets:
+        Ascending.
+    rules:
+        The rules that folds chose among, those that the log supports.
+    missing:
+        Method -> why the log does not support it.
+    notes:
+        What a reader has to know beside the figures.
+    trials, seed:
+        Of the fits.
+    """
+
+    problems: tuple[str, ...]
+    families: tuple[str, ...]
+    fold: Ints
+    unit: float
+    unit_policy: str
+    budgets: tuple[BudgetMet, ...]
+    rules: tuple[str, ...]
+    missing: Mapping[str, str]
+    notes: tuple[str, ...]
+    trials: int
+    seed: int
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods that have figures."""
+        return tuple(self.budgets[0].accuracy)
+
+    @property
+    def spendable(self) -> tuple[BudgetMet, ...]:
+        """The budgets that the primary endpoint is averaged over."""
+        return tuple(met for met in self.budgets if met.spendable)
+
+
+def log_budgets(data: TrainingData, *, seed: int = 0, count: int = _COUNT) -> tuple[float, ...]:
+    """Mean budgets in FLOPs over the log's own range, from its cheapest to its dearest fixed choice.
+
+    They are ``count`` in number and geometric. Raises TooLittleDataError where no choice costs anything.
+    """
+    encoder = NgramEncoder.fit(data.questions, dimensions=1, seed=seed)
+    flops = fixed_table(Matrices(data, encoder, probes=1, resamples=4, seed=seed)).flops.mean(axis=0)
+    priced = flops[flops > 0.0]
+    if not len(priced):
+        raise TooLittleDataError(
+            "a comparison at equal cost takes token counts, got a log whose choices cost nothing"
+        )
+    low, high = float(priced.min()), float(priced.max())
+    return (low,) if high <= low * (1.0 + 1e-9) else tuple(np.geomspace(low, high, count).tolist())
+
+
+def checked_budgets(budgets: Sequence[float]) -> tuple[float, ...]:
+    """Budgets in ascending order. Raises BudgetError for none, one twice, or one that is not above 0."""
+    if not budgets:
+        raise BudgetError("a comparison needs at least one mean budget, got none")
+    for budget in budgets:
+        if not 0.0 < budget < float("inf"):
+            raise BudgetError(f"budgets are above 0, got {budget:g}")
+    if len(set(budgets)) != len(budgets):
+        raise BudgetError(f"budgets are given once, got {', '.join(f'{b:g}' for b in budgets)}")
+    return tuple(sorted(budgets))
