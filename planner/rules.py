@@ -26,8 +26,9 @@ __all__ = ["pick_weights", "rule_choices", "with_rules"]
 
 Floats = NDArray[np.float64]
 
-#: at which certainty a vote stops: after two, three, four and six samples that all agree
-STOPS = (0.8, 0.9, 0.96, 0.99)
+#: at which certainty a vote stops, and how many samples that all agree reach it. One is the first that can
+#: be read
+STOPS = {0.7: 1, 0.8: 2, 0.9: 3, 0.96: 4, 0.99: 6}
 #: scales that are tried, over the spread of a signal within problems
 _SCALES = (0.5, 1.0, 2.0)
 #: votes over so many samples judge a weight
@@ -44,7 +45,7 @@ def with_rules(data: TrainingData, *, seed: int = 0) -> TrainingData:
 
 
 def rule_choices(data: TrainingData, *, seed: int = 0) -> tuple[Choice, ...]:
-    """Adaptive votes of every policy with at least three draws, plain and weighted, and cascades."""
+    """Adaptive votes of every policy with at least two draws, plain and weighted, and cascades."""
     found = [choice for policy in data.pools for choice in _votes(data, policy, seed)]
     found += _cascades(data)
     return tuple(choice for choice in found if replayable(choice, data.pools, data.trees))
@@ -59,14 +60,22 @@ def largest(data: TrainingData, policy: str) -> int:
 
 
 def _votes(data: TrainingData, policy: str, seed: int) -> Iterator[Choice]:
-    n = largest(data, policy)
-    if n < 3:
+    most = largest(data, policy)
+    if most < 2:
         return
-    for stop in STOPS:
-        yield Choice(policy, None, Plan.of("adaptive_vote", n=n, stop=stop, ahead=1))
-    for prm, weights in pick_weights(data, policy, seed=seed):
-        for stop in STOPS:
-            yield Choice(policy, prm, Plan.of("adaptive_vote", n=n, stop=stop, ahead=1, **_spelled(weights)))
+    weighed = [(None, None), *pick_weights(data, policy, seed=seed)]
+    for n in _caps(most):
+        for stop, alike in STOPS.items():
+            if alike < n:
+                for prm, weights in weighed:
+                    spelled = {} if weights is None else _spelled(weights)
+                    yield Choice(policy, prm, Plan.of("adaptive_vote", n=n, stop=stop, ahead=1, **spelled))
+
+
+def _caps(most: int) -> list[int]:
+    """2, 4, 8, 16, ... and ``most``, the last four of them."""
+    powers = [2**power for power in range(1, most.bit_length()) if 2**power <= most]
+    return sorted({*powers, most})[-4:]
 
 
 def _spelled(weights: Weights) -> Mapping[str, object]:
@@ -104,7 +113,7 @@ def _answers(data: TrainingData, policy: str) -> Iterator[Choice]:
     else:
         yield Choice(policy, None, Plan.of("majority", n=1))
     if n > 2:
-        yield Choice(policy, None, Plan.of("adaptive_vote", n=n, stop=STOPS[1], ahead=1))
+        yield Choice(policy, None, Plan.of("adaptive_vote", n=n, stop=0.9, ahead=1))
 
 
 def pick_weights(data: TrainingData, policy: str, *, seed: int = 0) -> list[tuple[str | None, Weights]]:

@@ -47,7 +47,8 @@ _PROBES = 4
 class StudyCache:
     """What trials share: matrices, length predictions, folds, shortlists. Built when first needed.
 
-    ``chosen_by``: another study cache, of a part of the log, whose shortlists and best PRMs are taken.
+    Of adaptive votes and cascades, those are decided between that are best of a policy's choices at some
+    price. ``chosen_by``: another study cache, of a part of the log, whose shortlists and best PRMs are taken.
     ``reliability``: PRM -> how well it ranks the samples of one problem, for PRMs that the log cannot judge.
     """
 
@@ -81,6 +82,11 @@ class StudyCache:
         self.sample_flops = data.policies[self.main].flops(float(pool.tokens.mean() + pool.prompt.mean()))
         fixed = self.matrices.at(Probe(self.main, 0), data.choices)
         self.prices, self.judged = price_grid(fixed.values.mean(axis=0), fixed.flops.mean(axis=0))
+        kept = {choice for choice in data.choices if not choice.plan.is_ordered}
+        for policy in data.pools:
+            mine = [choice for choice in fixed.choices if choice.policy == policy]
+            kept |= set(_best_alone(fixed.only(mine), self.prices)) if mine else set()
+        self.data = replace(data, choices=tuple(choice for choice in data.choices if choice in kept))
         if self.chosen_by is not None:
             self.auroc = self.chosen_by.auroc
         else:
