@@ -44,7 +44,8 @@ __all__ = ["FORMAT_VERSION", "load", "save"]
 
 #: raised whenever a reader of the old version would misread the new one; those from before are read too
 FORMAT_VERSION = 2
-_KNOWN_VERSIONS = (1, 2)  # 1 knew no rules beside what was learned
+#: knows no rules beside what was learned: a planner without them is written as this
+_WITHOUT_RULES = 1
 
 _KIND = "planner"
 _MANIFEST, _BODY, _ARRAYS = "manifest.json", "planner.json", "arrays.safetensors"
@@ -112,7 +113,7 @@ def save(planner: Fitted, path: Path) -> None:
     files[_ARRAYS] = to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()})
     manifest = {
         "kind": _KIND,
-        "version": FORMAT_VERSION,
+        "version": FORMAT_VERSION if any(stage.trust for stage in planner.stages) else _WITHOUT_RULES,
         "files": {
             name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
             for name, data in files.items()
@@ -170,7 +171,7 @@ def _verified(path: Path) -> dict[str, bytes]:
         ) from error
     if kind != _KIND:
         raise ArtefactError(f"the kind of artefact must be {_KIND!r}, got {str(kind)[:40]!r}")
-    if version not in _KNOWN_VERSIONS:
+    if version not in (_WITHOUT_RULES, FORMAT_VERSION):
         raise ArtefactError(
             f"the planner's version must be {FORMAT_VERSION} at most, got {str(version)[:40]}: "
             "make it again with planner fit"

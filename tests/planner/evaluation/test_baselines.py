@@ -6,19 +6,42 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import synthetic
 import worlds
 
 from planner.evaluation.baseline import BASELINES, Baseline, track_of
 from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.evaluate import evaluate
 from planner.evaluation.frontier import Track
+from planner.training_data import TrainingData, read_training_data
 from search.errors import PluginError
 
 #: those that know the problem they are scored on, by half of its samples
 _TOLD = {"bin_absolute", "bin_quantile", "oracle", "oracle_steady"}
+#: those that a log of one policy supports
+_ALONE = [name for name in BASELINES if name != "cascade"]
 
 
-@pytest.mark.parametrize("name", BASELINES)
+def test_a_cascade_needs_two_policies_and_picks_apart(apart: BaselineContext) -> None:
+    assert track_of("cascade", apart) is None
+    held_out, training = (read_two(seed) for seed in (1, 2))
+    other = replace(held_out, right=~held_out.right)
+    one, two = (track_of("cascade", worlds.context(log, training)) for log in (held_out, other))
+    assert one is not None
+    assert two is not None
+    assert (one.flops == two.flops).all()
+    assert not (one.accuracy == two.accuracy).all()
+    again = track_of("cascade", worlds.context(held_out, training))
+    assert again is not None
+    assert (again.accuracy == one.accuracy).all()
+
+
+def read_two(seed: int) -> TrainingData:
+    log = synthetic.make_log(40, draws=16, seed=seed, policies=("small", "large"), prms=())
+    return read_training_data(log, synthetic.POLICIES, synthetic.PRMS)
+
+
+@pytest.mark.parametrize("name", _ALONE)
 def test_accuracies_are_shares_and_costs_are_paid(
     name: str, apart: BaselineContext, crossed: BaselineContext
 ) -> None:
@@ -35,7 +58,7 @@ def test_accuracies_are_shares_and_costs_are_paid(
         assert (track.flops > 0).all()
 
 
-@pytest.mark.parametrize("name", [name for name in BASELINES if name not in _TOLD])
+@pytest.mark.parametrize("name", [name for name in _ALONE if name not in _TOLD])
 def test_no_baseline_looks_at_what_it_is_scored_on(name: str) -> None:
     """Turn right into wrong on the held-out problems: what is chosen, and so what it costs, stays."""
     held_out, training = worlds.world(60, seed=1), worlds.world(60, seed=2)
@@ -47,7 +70,7 @@ def test_no_baseline_looks_at_what_it_is_scored_on(name: str) -> None:
     assert not (one.accuracy == two.accuracy).all()
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", _ALONE)
 def test_equal_seeds_give_equal_tracks(name: str) -> None:
     held_out, training = worlds.world(40, seed=1), worlds.world(40, seed=2)
     one, two = (track_of(name, worlds.context(held_out, training)) for _ in range(2))
