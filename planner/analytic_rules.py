@@ -7,8 +7,8 @@ dearer one (vote-based cascade, Yue et al., arXiv 2310.03094).
 How many samples each policy may draw is a step of one sequence in which no number ever falls. A budget takes
 the last step that it holds, so a larger budget never means fewer samples:
 
->>> [steps([1.0, 8.0])[place] for place in (0, 1, 2, 6, 10)]
-[(1, 0), (3, 0), (4, 0), (8, 1), (12, 3)]
+>>> [steps([1.0, 8.0])[place] for place in (0, 1, 2, 6, 7, 11)]
+[(1, 0), (3, 0), (4, 0), (8, 0), (8, 1), (12, 3)]
 
 A dearer policy comes in when the votes before it cost as much as one answer of its. Nothing here knows how
 often a policy is right.
@@ -128,15 +128,13 @@ def steps(relative: Sequence[float]) -> tuple[tuple[int, ...], ...]:
     found: list[tuple[int, ...]] = [tuple([1] + [0] * (len(relative) - 1))]
     for at in range(_LEAST, _MOST + _LATER + 1):
         counts = [min(at, _MOST), *(_grown(at - begun) if begun else 0 for begun in entered[1:])]
-        for place in range(1, len(relative)):
-            if entered[place]:
-                continue
-            cost = sum(count * each for count, each in zip(counts, relative, strict=True))
-            votes = at >= _BEFORE_OTHERS if place == 1 else counts[place - 1] >= _LEAST
-            if votes and (cost >= relative[place] or at >= _MOST):
-                entered[place], counts[place] = at, 1
-            break
         found.append(tuple(counts))
+        place = entered.index(0, 1) if 0 in entered[1:] else 0
+        cost = sum(count * each for count, each in zip(counts, relative, strict=True))
+        votes = at >= _BEFORE_OTHERS if place == 1 else counts[place - 1] >= _LEAST
+        if place and votes and (cost >= relative[place] or at >= _MOST):
+            entered[place], counts[place] = at, 1
+            found.append(tuple(counts))
     return tuple(dict.fromkeys(found))
 
 

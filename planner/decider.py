@@ -69,6 +69,11 @@ class Decider(ABC):
 
     @property
     @abstractmethod
+    def promptings(self) -> Mapping[str, Prompting]:
+        """Policy -> how it is asked, of those that are not asked plainly."""
+
+    @property
+    @abstractmethod
     def drawings(self) -> Mapping[str, Drawing]:
         """Policy -> how its solutions are drawn, where that is known."""
 
