@@ -204,8 +204,8 @@ def test_a_cascade_asks_the_dearer_one_where_the_cheap_one_is_unsure(two: TwoSer
     loaded.close()
     assert all(one.choice.plan.strategy == "cascade" for one in found)
     assert 0 < len(two.apps["large"].bodies) < 12
-    sampled = [body for body in two.apps["small"].bodies]
-    assert {(body["temperature"], body["max_tokens"]) for body in sampled} == {(0.7, 1024)}
+    drawn = {(body["temperature"], body["max_tokens"]) for body in two.apps["small"].bodies}
+    assert drawn == {(0.7, 1024)}
 
 
 def test_the_file_says_how_solutions_are_drawn(two: TwoServers) -> None:

@@ -1,4 +1,4 @@
-"""``planner serve --models`` before there is a log: rules decide, promise nothing, and begin the first log."""
+"""``planner serve --models`` before there is a log: rules decide, and their decisions begin the first log."""
 
 from __future__ import annotations
 
