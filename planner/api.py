@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from search.errors import GridError
 
 if TYPE_CHECKING:
     from planner.evaluation.evaluation import Evaluation
     from planner.planner import Planner
+    from planner.rules_planner import RulesPlanner
     from planner.solving import ModelsGiven
     from search.budget import Prices
     from search.cards import ModelCard
@@ -27,6 +28,7 @@ __all__ = ["evaluate", "fit", "load", "search"]
 _LAB = ("lab", "planner")
 
 
+@overload
 def load(
     path: str | Path,
     *,
@@ -35,18 +37,42 @@ def load(
     prices: Mapping[str, Prices] | Prices | None = None,
     threads: int = 1,
     allow_foreign: bool = False,
-) -> Planner:
-    """A fitted planner that recommends and solves.
+) -> Planner: ...
+
+
+@overload
+def load(
+    path: None = None,
+    *,
+    models: ModelsGiven,
+    domain: str | None = None,
+    prices: Mapping[str, Prices] | Prices | None = None,
+    threads: int = 1,
+    allow_foreign: bool = False,
+) -> RulesPlanner: ...
+
+
+def load(
+    path: str | Path | None = None,
+    *,
+    models: ModelsGiven = None,
+    domain: str | None = None,
+    prices: Mapping[str, Prices] | Prices | None = None,
+    threads: int = 1,
+    allow_foreign: bool = False,
+) -> Planner | RulesPlanner:
+    """A planner that recommends and solves: a fitted one, or rules before there is a log.
 
     Parameters
     ----------
     path:
         A folder that ``Planner.save`` or ``planner fit`` wrote; ``"lab"`` is the planner that ships with the
-        project, whose models ship too.
+        project, whose models ship too. None: rules decide between ``models``, and promise nothing
+        (``planner.rules_planner``).
     models:
         Where its models are: a mapping from its names of policies and PRMs to checkpoint folders, a models
         file (``models.toml``), or a loader. Default: the shipped models of these names. They are opened when
-        something is solved.
+        something is solved. Without ``path``: a models file, or a mapping from names of policies to folders.
     domain:
         What questions belong to that do not say; None: the planner says it.
     prices:
@@ -56,15 +82,23 @@ def load(
     allow_foreign:
         Solve with models that the planner was not learned from too; else they are refused.
 
-    Raises ArtefactError for a folder that holds no planner, or a damaged one.
+    Raises ArtefactError for a folder that holds no planner, or a damaged one, and where neither a folder nor
+    models are given; without ``path`` also what models raise.
 
     >>> import planner
     >>> planner.load("lab").domains
     ('arithmetic', 'chemistry', 'code', 'puzzle')
+    >>> rules = planner.load(models={"lab-policy-m": "lab-policy-m"})
+    >>> print(rules.recommend("What is 3 + 4?", samples=4).choice)
+    lab-policy-m x - x adaptive_vote(n=4, stop=0.95, ahead=4)
     """
     from planner.models import find_model, shipped
     from planner.planner import Planner
 
+    if path is None:
+        from planner.solving import rules_over
+
+        return rules_over(models, domain=domain, prices=prices, threads=threads)
     folder = shipped("planner") if path in _LAB else find_model(path)
     return Planner.load(folder).with_models(
         models, domain=domain, prices=prices, threads=threads, allow_foreign=allow_foreign

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from planner.decider import Decider
 from planner.decision import Menu, Rule
 from planner.decision_filter import DecisionFilter
 from planner.labels import Probe
-from planner.planner import Planner
 from planner.stages import Stage
 from search.choice import Choice
 
@@ -35,16 +35,21 @@ class AvailabilityFilter(DecisionFilter):
         return AvailabilityFilter(self._policies, self._prms, then)
 
     def excludes(self, what: Choice | Probe) -> bool:
-        """Whether a choice or a probe needs an excluded model."""
-        return what.policy in self._policies or (what.prm is not None and what.prm in self._prms)
+        """Whether a choice, any part of it included, or a probe needs an excluded model."""
+        parts = what.plan.walk() if isinstance(what, Choice) else ()
+        own = any(
+            one.policy in self._policies or (one.prm is not None and one.prm in self._prms)
+            for one in (what, *parts)
+        )
+        return own or self._then.excludes(what)
 
     def leaves_out(self, policy: str) -> bool:
         """Whether a policy is excluded."""
         return policy in self._policies
 
-    def leaves(self, planner: Planner) -> bool:
+    def leaves(self, planner: Decider) -> bool:
         """Whether a planner has a choice left before anything is seen."""
-        return not all(self.excludes(choice) for choice in planner.stages[0].choices)
+        return not all(self.excludes(choice) for choice in planner.opening)
 
     def menu(self, stage: Stage, menu: Menu) -> Menu:
         """The menu with costs of what is excluded that fit no cap (NaN)."""

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from planner.decision import Menu, Rule
 from planner.decision_filter import DecisionFilter
+from planner.labels import Probe
 from planner.latency import Latency, Seconds, Work
 from planner.stages import Stage
+from search.choice import Choice
 
 __all__ = ["DeadlineFilter"]
 
@@ -39,6 +41,10 @@ class DeadlineFilter(DecisionFilter):
         self._left = left
         self._load = load
         self._then = then
+
+    def excludes(self, what: Choice | Probe) -> bool:
+        """As the wrapped one has it."""
+        return self._then.excludes(what)
 
     def menu(self, stage: Stage, menu: Menu) -> Menu:
         """The menu with costs of what takes too long that fit no cap (NaN)."""

@@ -6,13 +6,19 @@
 from __future__ import annotations
 
 from planner.decision import Menu, Rule
+from planner.labels import Probe
 from planner.stages import Stage
+from search.choice import Choice
 
 __all__ = ["DecisionFilter"]
 
 
 class DecisionFilter:
     """Leaves everything as it is. Override what matters."""
+
+    def excludes(self, what: Choice | Probe) -> bool:
+        """Whether a choice or a probe needs a model that cannot be had now."""
+        return False
 
     def menu(self, stage: Stage, menu: Menu) -> Menu:
         """The menu (one row) without what cannot be had now: a cost of NaN fits no cap."""

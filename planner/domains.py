@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from planner.fitted import Fitted
+from planner.decider import Decider
 from search.errors import GradingError
 from search.grading.registry import DOMAINS
 from search.grading.registry import domain as grader
@@ -39,7 +39,7 @@ class Assigned:
     reason: str = ""
 
 
-def assign(planner: Fitted, question: str, domain: str | None = None) -> Assigned:
+def assign(planner: Decider, question: str, domain: str | None = None) -> Assigned:
     """The domain of a question, or why nothing is planned for it.
 
     ``domain`` overrides what the planner would say. Raises GradingError for one that nobody knows.

@@ -14,14 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from planner.availability_filter import AvailabilityFilter
-from planner.budgeting import resolve
 from planner.deadline_filter import DeadlineFilter
+from planner.decider import Decider
 from planner.decision_filter import DecisionFilter
 from planner.domains import PLAIN, Assigned, assign
 from planner.events import Decided, EndReason, Left, Listener, Lost, Probed
 from planner.labels import Probe
 from planner.latency import Latency, Work
-from planner.planner import Planner
 from planner.recommendation import Recommendation
 from planner.request_run import RequestRun, Settings
 from planner.settings import plainly
@@ -93,7 +92,7 @@ class Solution:
 
 async def solve(
     question: str | Problem,
-    planner: Planner,
+    planner: Decider,
     settings: Settings,
     *,
     budget: Budget,
@@ -154,13 +153,14 @@ async def solve(
     assigned, problem = _assigned(planner, question, domain, choice)
     if not assigned.planned and choice is None:
         choice, settings = _plain_answer(planner, settings, availability), plainly(settings)
-    budget = resolve(planner, budget, problem.question)
+    budget = planner.resolve(budget, problem.question)
+    caps = replace(budget, samples=None)  # samples are for the decision, a ledger keeps the rest
     if choice is not None:
         found = await perform(
             problem,
             choice,
             settings,
-            budget=budget,
+            budget=caps,
             prices=prices,
             seed=seed,
             early_stopping=early_stopping,
@@ -168,7 +168,7 @@ async def solve(
         )
     else:
         run = RequestRun(
-            problem, settings, budget, seed, prices=prices, listener=listener, early_stopping=early_stopping
+            problem, settings, caps, seed, prices=prices, listener=listener, early_stopping=early_stopping
         )
         filtered = _filter(budget, latency, load, availability, decision_filter)
         asked = _Asked(problem, budget, prices, abstain_below, filtered)
@@ -214,7 +214,7 @@ async def perform(
 
 
 def _assigned(
-    planner: Planner, question: str | Problem, domain: str | None, choice: Choice | None
+    planner: Decider, question: str | Problem, domain: str | None, choice: Choice | None
 ) -> tuple[Assigned, Problem]:
     """Whose question it is. Whoever names the choice may name any domain, that of open questions too."""
     if isinstance(question, Problem):
@@ -226,9 +226,9 @@ def _assigned(
     return assigned, Problem("request", "", assigned.domain, question)
 
 
-def _plain_answer(planner: Planner, settings: Settings, availability: AvailabilityFilter | None) -> Choice:
+def _plain_answer(planner: Decider, settings: Settings, availability: AvailabilityFilter | None) -> Choice:
     """One greedy answer of the policy that the planner begins with, or of the first that is there."""
-    first = planner.stages[0].probe.policy
+    first = planner.first
     there = dict.fromkeys(policy for policy, _ in settings)
     plain = [Choice(policy, None, Plan.of("cot")) for policy in sorted(there, key=lambda name: name != first)]
     left = [one for one in plain if availability is None or not availability.excludes(one)]
@@ -284,11 +284,11 @@ class _Asked:
 class _Staged:
     """The decisions of one request, in stages."""
 
-    def __init__(self, run: RequestRun, planner: Planner, asked: _Asked) -> None:
+    def __init__(self, run: RequestRun, planner: Decider, asked: _Asked) -> None:
         self._run = run
         self._planner = planner
         self._asked = asked
-        self._probe = Probe(planner.stages[0].probe.policy, 0)
+        self._probe = Probe(planner.first, 0)
         self._before = Spend()
         self._records: list[StageRecord] = []
         self._lost: tuple[str, ...] = ()

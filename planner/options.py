@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.planner import Planner
+from planner.decider import Decider
 from planner.recommendation import Recommendation
 from search.choice import Choice
 
@@ -35,10 +35,13 @@ class Voting:
     never: bool
 
 
-def options(planner: Planner, question: str) -> tuple[Option, ...]:
-    """All choices before any token is spent, most accurate first."""
-    stage = planner.stages[0]
-    menu = stage.menu(planner.features(stage, question, None), np.array([float(len(question))]))
+def options(planner: Decider, question: str) -> tuple[Option, ...]:
+    """All choices before any token is spent, most accurate first; () where nothing was learned of them."""
+    fitted = planner.fitted
+    if fitted is None:
+        return ()
+    stage = fitted.stages[0]
+    menu = stage.menu(fitted.features(stage, question, None), np.array([float(len(question))]))
     accuracy, costs = stage.accuracy(menu)[0], menu.costs
     found = [
         Option(
@@ -54,18 +57,19 @@ def options(planner: Planner, question: str) -> tuple[Option, ...]:
     return tuple(sorted(found, key=lambda option: (-option.accuracy, option.flops)))
 
 
-def appraised(planner: Planner, question: str, choice: Choice) -> Recommendation:
+def appraised(planner: Decider, question: str, choice: Choice) -> Recommendation:
     """A choice that somebody else has made, as advice: what the planner expects of it.
 
     Accuracy and costs are NaN where the planner was not learned from that choice, and a warning says so.
     """
+    fitted = planner.fitted
     for option in options(planner, question):
-        if option.choice == choice:
+        if fitted is not None and option.choice == choice:
             return Recommendation(
                 choice=choice,
                 probe=None,
                 accuracy=option.accuracy,
-                interval=planner.stages[0].reliability.interval(option.accuracy),
+                interval=fitted.stages[0].reliability.interval(option.accuracy),
                 tokens=option.tokens,
                 flops=option.flops,
                 tokens_p90=option.tokens_p90,

@@ -10,7 +10,7 @@ It decides by itself and knows no engine; ``planner.solving`` answers with the m
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from planner import artefact, budgeting
 from planner.advice import advise, calibrated, one_greedy_answer, unaffordable
 from planner.allocation import Allocation, allocate
+from planner.decider import Decider
 from planner.decision import decide
 from planner.decision_filter import DecisionFilter
-from planner.domains import assign
 from planner.features.probe import ProbeSamples
 from planner.fitted import Fitted
 from planner.labels import Probe
@@ -32,14 +32,12 @@ from planner.recommendation import Recommendation
 from planner.stages import Stage
 from search.budget import Budget, BudgetWords, Prices
 from search.cards import ModelCard
+from search.choice import Choice
 from search.errors import ArtefactError, BudgetError
-from search.problem import Problem, checked_question
+from search.problem import checked_question
 from search.result import Candidate, Spend
-from search.sync import on_this_loop, run_aside, run_sync
 
 if TYPE_CHECKING:
-    from planner.events import Listener
-    from planner.executor import Solution
     from planner.solving import ModelsGiven, Solver
     from planner.stream import Stream
 
@@ -51,7 +49,7 @@ Floats = NDArray[np.float64]
 _DRIFT = 0.15
 
 
-class Planner(Fitted):
+class Planner(Fitted, Decider):
     """A fitted planner: recommends, and solves with the models it was given.
 
     Made by ``planner.load`` or ``planner.fit``; ``Fitted`` says what it consists of, and ``card`` what it was
@@ -101,47 +99,6 @@ class Planner(Fitted):
         return "" if prompting is None else f"; it was learned from {policy!r} asked under {prompting}"
 
     # ---- deciding
-
-    def recommend(
-        self,
-        question: str,
-        *,
-        budget: Budget | None = None,
-        domain: str | None = None,
-        prices: Mapping[str, Prices] | Prices | None = None,
-        abstain_below: float = 0.0,
-        **words: Unpack[BudgetWords],
-    ) -> Recommendation:
-        """Advice before any token is spent.
-
-        Parameters
-        ----------
-        budget, words:
-            ``budget=Budget(tokens=800)``, or its fields as keywords: ``tokens=800``.
-        domain:
-            What the question belongs to. None: the planner says it (``planner.domains``), and for a question
-            that is foreign to it the advice is one greedy answer, with the reason as a warning.
-        prices:
-            Needed for a budget in money; default: those that the planner was loaded with.
-        abstain_below:
-            Advise to abstain where no affordable plan is expected to be right this often.
-
-        Raises BudgetError for a budget that contradicts itself, and when not even the cheapest choice fits.
-
-        >>> import planner
-        >>> advice = planner.load("lab").recommend("With 12,9,20,5 reach 18", tokens=800)
-        >>> advice.tokens_p90 <= 800
-        True
-        """
-        asked, question = Budget.of(budget, words), checked_question(question)
-        assigned = assign(self, question, domain or self.default_domain)
-        if not assigned.planned:
-            return self.plain_advice(question, assigned.reason)
-        if asked.usd is not None and prices is None:
-            prices = self.default_prices
-        return self.decide(
-            question, budget=asked, prices=prices, domain=assigned.domain, abstain_below=abstain_below
-        )
 
     def decide(
         self,
@@ -198,6 +155,19 @@ class Planner(Fitted):
         warnings = self._warn(stage, features, domain)
         advice = advise(stage, menu, rule, option, features, warnings=warnings, abstain_below=abstain_below)
         return advice if propensity == 1.0 else replace(advice, propensity=propensity)
+
+    def resolve(
+        self,
+        budget: Budget,
+        question: str,
+        *,
+        least_price: float = 0.0,
+        waited: float = 0.0,
+        shares: int = 1,
+    ) -> Budget:
+        return budgeting.resolve(
+            self, budget, question, least_price=least_price, waited=waited, shares=shares
+        )
 
     def plain_advice(self, question: str, reason: str = "") -> Recommendation:
         """The advice for a question that nothing is planned for, by ``reason``: one greedy answer."""
@@ -260,132 +230,35 @@ class Planner(Fitted):
         solver = Solver(
             bound, models, domain=domain, prices=prices, threads=threads, allow_foreign=allow_foreign
         )
-        object.__setattr__(bound, "_solver", solver)  # a planner's numbers are frozen
+        bound.bind(solver)
         return bound
 
-    @property
-    def solver(self) -> Solver:
-        """What ``solve`` runs on: the models, which are opened when first needed."""
-        from planner.solving import Solver
-
-        found: Solver | None = getattr(self, "_solver", None)
-        if found is None:
-            found = Solver(self, None)
-            object.__setattr__(self, "_solver", found)
-        return found
-
-    @property
-    def default_domain(self) -> str | None:
-        """The domain of questions that name none; None: the planner says it."""
-        found: Solver | None = getattr(self, "_solver", None)
-        return None if found is None else found.domain
-
-    @property
-    def default_prices(self) -> Mapping[str, Prices] | Prices | None:
-        """The prices that the planner was loaded with, or those of its models file; None without."""
-        found: Solver | None = getattr(self, "_solver", None)
-        return None if found is None else found.prices
-
-    def solve(
-        self,
-        question: str | Problem,
-        *,
-        budget: Budget | None = None,
-        on_event: Listener | None = None,
-        domain: str | None = None,
-        seed: int = 0,
-        prices: Mapping[str, Prices] | Prices | None = None,
-        abstain_below: float = 0.0,
-        without: Collection[str] = (),
-        draw_all: bool = False,
-        **words: Unpack[BudgetWords],
-    ) -> Solution:
-        """Plan a question, probe, decide again, run the chosen plan and answer.
-
-        Works inside a running loop too (a notebook), and waits there.
-
-        Parameters
-        ----------
-        budget, words:
-            As ``recommend`` takes them.
-        on_event:
-            Hears of everything as it happens (``planner.events``), in another thread.
-        domain:
-            What the question belongs to; None: the planner says it. A question that is foreign to the
-            planner gets one plain answer, and ``Solution.reason`` says why.
-        seed:
-            Determines every draw where the engine promises so.
-        prices:
-            Needed for a budget in money; default: those that the planner was loaded with.
-        abstain_below:
-            Stop where no affordable plan is expected to be right this often.
-        without:
-            Policies and PRMs that are left out.
-        draw_all:
-            Draw on where what is missing cannot change the vote any more.
-
-        A deadline (``seconds``) begins when the models are open, which the first call waits for. Raises
-        BudgetError, and EngineError where the policy fails before any answer can be read.
-
-        >>> import planner
-        >>> print(planner.load("lab").solve("What is (13+64)+80?", tokens=800).answer)
-        157
-        """
-        return run_sync(
-            self.solver.solve(
-                question,
-                Budget.of(budget, words),
-                domain=domain,
-                seed=seed,
-                prices=prices,
-                abstain_below=abstain_below,
-                without=without,
-                draw_all=draw_all,
-                listener=on_event,
-            )
-        )
-
-    async def asolve(
-        self,
-        question: str | Problem,
-        *,
-        budget: Budget | None = None,
-        on_event: Listener | None = None,
-        domain: str | None = None,
-        seed: int = 0,
-        prices: Mapping[str, Prices] | Prices | None = None,
-        abstain_below: float = 0.0,
-        without: Collection[str] = (),
-        draw_all: bool = False,
-        **words: Unpack[BudgetWords],
-    ) -> Solution:
-        """As ``solve``, for callers that have a loop: it is free meanwhile, and ``on_event`` is called on it.
-
-        >>> import asyncio, planner
-        >>> lab = planner.load("lab")
-        >>> asyncio.run(lab.asolve("What is (13+64)+80?", seconds=60)).domain
-        'arithmetic'
-        """
-        heard = None if on_event is None else on_this_loop(on_event)
-        return await run_aside(
-            self.solver.solve(
-                question,
-                Budget.of(budget, words),
-                domain=domain,
-                seed=seed,
-                prices=prices,
-                abstain_below=abstain_below,
-                without=without,
-                draw_all=draw_all,
-                listener=heard,
-            )
-        )
-
-    def close(self) -> None:
-        """Free the models; ``solve`` opens them again."""
-        run_sync(self.solver.close())
-
     # ---- what it knows
+
+    @property
+    def fitted(self) -> Planner:
+        return self
+
+    @property
+    def first(self) -> str:
+        return self.stages[0].probe.policy
+
+    @property
+    def opening(self) -> tuple[Choice, ...]:
+        return self.stages[0].choices
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        return tuple(dict.fromkeys(choice for stage in self.stages for choice in stage.choices))
+
+    @property
+    def pairs(self) -> frozenset[tuple[str, str | None]]:
+        chosen = {(choice.policy, choice.prm) for choice in self.choices}
+        return frozenset(chosen | {(stage.probe.policy, stage.probe.prm) for stage in self.stages})
+
+    @property
+    def most_decisions(self) -> int:
+        return len(self.stages)
 
     def stage(self, probe: Probe) -> Stage:
         """The stage that decides after ``probe``. Raises ValueError for a probe it was not fitted for."""

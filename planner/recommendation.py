@@ -47,7 +47,8 @@ class Recommendation:
     accuracy, interval:
         Expected accuracy of following this advice, calibrated, and a 95% interval of that mean.
     tokens, flops:
-        Expected cost beyond what has been spent already, probing included, and p90 of it.
+        Expected cost beyond what has been spent already, probing included, and p90 of it. They and the
+        accuracy are NaN where nothing is known of them.
     warnings:
         Why the advice may be less sure than it says.
     abstain:
@@ -83,7 +84,8 @@ class Recommendation:
 
     def __str__(self) -> str:
         accuracy = "accuracy unknown" if math.isnan(self.accuracy) else f"right {self.accuracy:.2f}"
-        told = f"{self.choice}: {accuracy}, {self.tokens:.0f} tokens"
+        tokens = "unknown" if math.isnan(self.tokens) else f"{self.tokens:.0f}"
+        told = f"{self.choice}: {accuracy}, {tokens} tokens"
         if self.abstain:
             told = f"abstain; the best is {told}"
         if self.probe is not None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from planner.fitted import Fitted
-from planner.planner import Planner
+from planner.decider import Decider
 from search.drawing import Drawing
 from search.engines.prompted import PromptedEngine
 from search.engines.protocol import Engine
@@ -17,7 +16,7 @@ from search.strategies.protocol import Setting
 __all__ = ["asked", "drawing_of", "plainly", "settings_of"]
 
 
-def settings_of(planner: Planner, loader: Loader) -> dict[tuple[str, str | None], Setting]:
+def settings_of(planner: Decider, loader: Loader) -> dict[tuple[str, str | None], Setting]:
     """A setting for every pair that the planner may choose or probe with. Loads the models.
 
     Policies are asked as they were when the planner was learned (``Fitted.prompting``): ``loader`` gives
@@ -25,8 +24,7 @@ def settings_of(planner: Planner, loader: Loader) -> dict[tuple[str, str | None]
     (``Fitted.drawings``), else as the model's ``generation_config.json`` says. Raises CheckpointError for a
     model that the loader does not know.
     """
-    pairs = {(choice.policy, choice.prm) for stage in planner.stages for choice in stage.choices}
-    pairs |= {(stage.probe.policy, stage.probe.prm) for stage in planner.stages}
+    pairs = planner.pairs
     engines = {policy: asked(planner, loader.engine(policy)) for policy in sorted({one for one, _ in pairs})}
     drawings = {policy: drawing_of(planner, loader, policy) for policy in engines}
     return {
@@ -41,7 +39,7 @@ def settings_of(planner: Planner, loader: Loader) -> dict[tuple[str, str | None]
     }
 
 
-def drawing_of(planner: Fitted, loader: Loader, policy: str) -> Drawing:
+def drawing_of(planner: Decider, loader: Loader, policy: str) -> Drawing:
     """How a policy's solutions are drawn for a planner."""
     chosen, drawn = loader.chosen_sampling(policy), planner.drawings.get(policy)
     if drawn is not None:
@@ -59,7 +57,7 @@ def plainly(settings: Mapping[tuple[str, str | None], Setting]) -> dict[tuple[st
     }
 
 
-def asked(planner: Fitted, engine: Engine) -> Engine:
+def asked(planner: Decider, engine: Engine) -> Engine:
     """A policy as the planner knows it: under its prompting, or itself where that is plain."""
     prompting = planner.prompting(engine.card.name)
     return engine if prompting.is_plain else PromptedEngine(engine, prompting)

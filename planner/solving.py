@@ -7,12 +7,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from planner.availability_filter import AvailabilityFilter
-from planner.budgeting import check_money, resolve
+from planner.budgeting import check_money
+from planner.decider import Decider
 from planner.events import Listener
 from planner.executor import Settings, Solution, solve
 from planner.latency import Latency
 from planner.models import find_model
-from planner.planner import Planner
+from planner.rules_planner import RulesPlanner
 from planner.settings import settings_of
 from planner.stopping import EarlyStopping
 from search.budget import Budget, Prices
@@ -21,7 +22,7 @@ from search.loader import FolderLoader, Loader
 from search.models_file import ModelsFile
 from search.problem import Problem, checked_question
 
-__all__ = ["ModelsGiven", "Solver", "check_names", "loader_for", "read_models"]
+__all__ = ["ModelsGiven", "Solver", "check_names", "loader_for", "read_models", "rules_over"]
 
 #: where models come from: a loader, a mapping name -> folder, a models file (its path, or what was read of
 #: it), or None for the shipped ones
@@ -43,17 +44,20 @@ class Solver:
         Torch threads of models in this process.
     allow_foreign:
         Solve with models that the planner was not learned from too.
+    loader:
+        A loader of ``models`` that was made already; it is closed with this.
     """
 
     def __init__(
         self,
-        planner: Planner,
+        planner: Decider,
         models: ModelsGiven,
         *,
         domain: str | None = None,
         prices: Mapping[str, Prices] | Prices | None = None,
         threads: int = 1,
         allow_foreign: bool = False,
+        loader: Loader | None = None,
     ) -> None:
         self.domain = domain
         self._planner = planner
@@ -63,6 +67,7 @@ class Solver:
         self._allow_foreign = allow_foreign
         self._latency = Latency()
         self._running = 0
+        self._made = loader
         self._loader: Loader | None = None
         self._settings: Settings | None = None
         self._opening = asyncio.Lock()
@@ -91,7 +96,7 @@ class Solver:
             question = checked_question(question)
         text = question.question if isinstance(question, Problem) else question
         margin = 0.0 if budget.seconds is None else self._latency.margin(budget.seconds)
-        resolved = resolve(self._planner, budget, text, waited=margin)
+        resolved = self._planner.resolve(budget, text, waited=margin)
         self._running += 1
         try:
             found = await solve(
@@ -134,7 +139,9 @@ class Solver:
 
     def _open(self) -> Settings:
         planner = self._planner
-        self._loader = loader_for(planner.policies, planner.prms, self._models, threads=self._threads)
+        self._loader = self._made or loader_for(
+            planner.policies, planner.prms, self._models, threads=self._threads
+        )
         return settings_of(planner, self._loader)
 
     async def close(self) -> None:
@@ -144,7 +151,7 @@ class Solver:
             await loader.close()
 
 
-def _without(planner: Planner, names: Collection[str]) -> AvailabilityFilter | None:
+def _without(planner: Decider, names: Collection[str]) -> AvailabilityFilter | None:
     """What leaves these models out. Raises ArtefactError for other names, and where nothing is left."""
     known = (*planner.policies, *planner.prms)
     for name in names:
@@ -156,6 +163,38 @@ def _without(planner: Planner, names: Collection[str]) -> AvailabilityFilter | N
     if not availability.leaves(planner):
         raise ArtefactError(f"a planner needs a choice, got none without {', '.join(names)}")
     return availability
+
+
+def rules_over(
+    models: ModelsGiven,
+    *,
+    domain: str | None = None,
+    prices: Mapping[str, Prices] | Prices | None = None,
+    threads: int = 1,
+) -> RulesPlanner:
+    """Rules that decide between the policies of a models file, or of a mapping from names to folders.
+
+    Loads no weights. Servers are asked what they serve, and all must answer. Raises ArtefactError where
+    nothing says which models there are, and what ``loader_for`` and the models raise.
+    """
+    if isinstance(models, ModelsFile | str | Path):
+        known = read_models(models)
+        policies, prms = [entry.name for entry in known.policy], [entry.name for entry in known.prm]
+        served = [entry.name for entry in known.policy if entry.is_served]
+        told: ModelsGiven = known
+        ordering = prices if isinstance(prices, Mapping) else known.price_table(policies, prms)
+    elif isinstance(models, Mapping):
+        policies, prms, served, told = [*models], [], [], models
+        ordering = prices if isinstance(prices, Mapping) else None
+    else:
+        raise ArtefactError(
+            "without a fitted planner models= says which policies there are, by a models file or a mapping, "
+            f"got {models!r}"
+        )
+    loader = loader_for(policies, prms, told, threads=threads)
+    rules = RulesPlanner.of(loader, policies, prms, served=served, prices=ordering)
+    rules.bind(Solver(rules, told, domain=domain, prices=prices, threads=threads, loader=loader))
+    return rules
 
 
 def loader_for(

@@ -111,7 +111,7 @@ def test_the_quickstart_leads_to_a_planned_request(endpoint: str, tmp_path: Path
 
     walked = commands()
     assert [line.split()[1] for line in walked] == [
-        *("models", "problems", "search", "search", "bins", "fit", "report", "solve")
+        *("models", "solve", "problems", "search", "search", "bins", "fit", "report", "solve")
     ]
     for line in walked:
         done = subprocess.run(

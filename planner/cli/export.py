@@ -24,13 +24,16 @@ def export(
         str | None,
         typer.Option("--planner", metavar="MODEL", help="The planner that served. Default: the shipped one."),
     ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option("--models", metavar="FILE", help="The models file, where rules served (no --planner)."),
+    ] = None,
     temperature: Annotated[float, typer.Option(min=0.0, help="How the server's samples were drawn.")] = 1.0,
     top_p: Annotated[float, typer.Option(help="How the server's samples were drawn.")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a search log from decisions with feedback; say what was left out and why."""
-    from planner.cli.recommend import planner_folder
-    from planner.planner import Planner
+    from planner.cli.recommend import decider_of
     from search.engines.protocol import Sampling
 
     try:
@@ -47,7 +50,7 @@ def export(
             f"planner export needs {error.name}: pip install 'test-time-planner[serve]'"
         ) from error
 
-    served = Planner.load(planner_folder(model))
+    served = decider_of(model, models)
     report = write(
         Decisions(decisions, served.policies, served.prms, sampling), output, promptings=served.promptings
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,12 +29,15 @@ from planner.cli.question import read_question
 from planner.models import find_model, shipped
 
 if TYPE_CHECKING:
+    from planner.decider import Decider
     from planner.recommendation import Recommendation, RunnerUp
 
 __all__ = [
     "DomainName",
+    "ModelsFileName",
     "PlannerFolder",
     "Question",
+    "decider_of",
     "domain_named",
     "planner_folder",
     "print_advice",
@@ -49,6 +53,14 @@ PlannerFolder = Annotated[
     str | None,
     typer.Option("--planner", metavar="MODEL", help="A fitted planner: a folder. Default: the shipped one."),
 ]
+ModelsFileName = Annotated[
+    Path | None,
+    typer.Option(
+        "--models",
+        metavar="FILE",
+        help="A models file (TOML) with the models, and their prices. Without --planner rules decide.",
+    ),
+]
 
 DomainName = Annotated[
     str | None,
@@ -63,6 +75,7 @@ DomainName = Annotated[
 def recommend(
     question: Question,
     planner: PlannerFolder = None,
+    models: ModelsFileName = None,
     domain: DomainName = None,
     tokens: Tokens = None,
     flops: Flops = None,
@@ -91,9 +104,8 @@ def recommend(
         price=price,
     )
     costs = prices_of(prices)
-    from planner.planner import Planner
-
-    advice = Planner.load(planner_folder(planner)).recommend(
+    decider = decider_of(planner, models)
+    advice = decider.recommend(
         asked, budget=budget, domain=domain_named(domain), prices=costs, abstain_below=abstain_below
     )
     if as_json:
@@ -114,12 +126,24 @@ def planner_folder(given: str | None) -> Path:
     return shipped(_SHIPPED) if given is None else find_model(given)
 
 
+def decider_of(planner: str | None, models: Path | None) -> Decider:
+    """What decides: a fitted planner, or rules between the policies of a models file where none is named."""
+    from planner.api import load
+
+    if planner is None and models is not None:
+        return load(models=models)
+    return load(planner_folder(planner), models=models)
+
+
 def print_advice(advice: Recommendation) -> None:
     """The choice and its runner-up, and why."""
     rows = [_row("take", advice)]
     if advice.runner_up is not None:
         rows.append(_row("next best", advice.runner_up))
     low, high = advice.interval
+    expected = f"{percent(advice.accuracy)} % ({percent(low)} to {percent(high)})"
+    if math.isnan(advice.accuracy):
+        expected = "unknown"
     first = f"First draw {advice.probe}, then decide again. " if advice.probe is not None else ""
     reasons = [
         f"{why.feature} = {why.value:.4g}: {100 * why.effect:+.1f} points over the next best"
@@ -133,7 +157,7 @@ def print_advice(advice: Recommendation) -> None:
     if advice.abstain:
         first = "Abstain: no affordable plan is likely to help. "
     print_table(
-        f"{first}Expected accuracy {percent(advice.accuracy)} % ({percent(low)} to {percent(high)})",
+        f"{first}Expected accuracy {expected}",
         ["", "policy", "PRM", "plan", "accuracy %", "tokens", "MFLOPs"],
         rows,
         left=4,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +30,7 @@ from planner.cli.printing import number, output_console, percent, print_json, pr
 from planner.cli.question import read_question
 from planner.cli.recommend import (
     DomainName,
+    ModelsFileName,
     PlannerFolder,
     Question,
     domain_named,
@@ -39,8 +42,12 @@ from planner.models import find_model
 from search.errors import ModelsError
 
 if TYPE_CHECKING:
+    from planner.decider import Decider
     from planner.events import Event
     from planner.executor import Solution
+    from planner.planner import Planner
+    from planner.solving import ModelsGiven
+    from search.budget import Prices
 
 __all__ = ["solution_to_dict", "solve"]
 
@@ -56,12 +63,7 @@ def solve(
         list[str] | None,
         typer.Option(metavar="R", help="Where a PRM of the planner lies; default: the shipped one."),
     ] = None,
-    models: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="A models file (TOML) with the planner's models, and their prices."
-        ),
-    ] = None,
+    models: ModelsFileName = None,
     domain: DomainName = None,
     tokens: Tokens = None,
     flops: Flops = None,
@@ -109,25 +111,17 @@ def solve(
         price=price,
     )
     costs = prices_of(prices)
-    from planner.planner import Planner
-    from search.models_file import ModelsFile
-
     if models is not None and (policy or prm):
         flag = "--policy" if policy else "--prm"
         raise ModelsError("", [f"{flag} says where a model lies, as --models does: give one, got both"])
-    told = None if models is None else ModelsFile.read(models)
-    decider = Planner.load(planner_folder(planner))
-    places: Any
-    if told is not None:
-        places = told
-    elif engine != "embedded" or engine_option:
-        sourcing = Sourcing(engine, policy or (), prm or (), options=engine_option or (), threads=threads)
-        places = sourcing.loader([*decider.policies], [*decider.prms])
-    else:
-        given = {folder.resolve().name: folder for folder in map(find_model, [*(policy or []), *(prm or [])])}
-        own = (*decider.policies, *decider.prms)
-        places = {name: folder for name, folder in given.items() if name in own}
-    decider = decider.with_models(places, domain=domain_named(domain), prices=costs, threads=threads)
+    decider = _decider(
+        planner,
+        models,
+        _Places(policy or (), prm or (), engine, engine_option or ()),
+        domain=domain_named(domain),
+        prices=costs,
+        threads=threads,
+    )
     try:
         found = decider.solve(
             asked,
@@ -143,6 +137,52 @@ def solve(
     if as_json:
         print_json(solution_to_dict(found))
         return
+    _print(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where the models of a fitted planner are, as the options say without a models file."""
+
+    policies: Sequence[str]
+    prms: Sequence[str]
+    engine: str
+    options: Sequence[str]
+
+    def of(self, planner: Planner, threads: int) -> ModelsGiven:
+        """As ``Planner.with_models`` takes it."""
+        if self.engine != "embedded" or self.options:
+            sourcing = Sourcing(self.engine, self.policies, self.prms, options=self.options, threads=threads)
+            return sourcing.loader([*planner.policies], [*planner.prms])
+        given = {folder.resolve().name: folder for folder in map(find_model, [*self.policies, *self.prms])}
+        own = (*planner.policies, *planner.prms)
+        return {name: folder for name, folder in given.items() if name in own}
+
+
+def _decider(
+    planner: str | None,
+    models: Path | None,
+    places: _Places,
+    *,
+    domain: str | None,
+    prices: Prices | None,
+    threads: int,
+) -> Decider:
+    """What solves: a fitted planner, or rules between the policies of a models file where none is named."""
+    from planner.planner import Planner
+    from planner.solving import rules_over
+    from search.models_file import ModelsFile
+
+    told = None if models is None else ModelsFile.read(models)
+    if planner is None and told is not None:
+        return rules_over(told, domain=domain, prices=prices, threads=threads)
+    fitted = Planner.load(planner_folder(planner))
+    given = places.of(fitted, threads) if told is None else told
+    return fitted.with_models(given, domain=domain, prices=prices, threads=threads)
+
+
+def _print(found: Solution) -> None:
+    """The solution, its answer, and what was expected beside what came."""
     console = output_console()
     if found.candidates:
         shown = next((one for one in found.candidates if one.answer == found.answer), found.candidates[0])
@@ -156,12 +196,13 @@ def solve(
         f"Plan {found.choice}",
         ["", "expected", "actual"],
         [
-            ("accuracy %", percent(found.accuracy), ""),
+            ("accuracy %", "unknown" if math.isnan(found.accuracy) else percent(found.accuracy), ""),
             ("tokens", number(found.tokens), f"{found.spend.tokens:,}"),
             ("MFLOPs", number(found.flops / 1e6, 1), f"{found.spend.flops / 1e6:,.1f}"),
             ("seconds", "", f"{found.spend.seconds:.2f}"),
             *([] if found.usd is None else [("US dollars", "", f"{found.usd:.6f}")]),
         ],
+        notes=found.stages[-1].advice.warnings if found.stages else (),
     )
 
 

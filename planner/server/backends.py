@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from planner.decider import Decider
 from planner.models import find_model
 from planner.planner import Planner
 from planner.server.conversation import Render, Turn, chat_template
@@ -21,13 +22,14 @@ from search.engines.protocol import Engine
 from search.errors import BrokenError, ContextError, GarbledError, ServeError, UnreachableError
 from search.loader import FolderLoader, Loader
 from search.models_file import ModelsFile, PolicyEntry
+from search.models_loader import ModelsLoader
 from search.rewards.protocol import Reward
 from search.strategies.protocol import Limits
 
 if TYPE_CHECKING:
     from search.engines.openai.engine import OpenAIEngine
 
-__all__ = ["Backends", "configured", "embedded", "opened", "remote"]
+__all__ = ["Backends", "configured", "embedded", "loader_of", "opened", "remote"]
 
 #: seconds to wait for a server that cannot be reached: a request's own deadline may be sooner
 _PATIENCE = 10.0
@@ -118,10 +120,28 @@ def remote(
     )
 
 
+def loader_of(
+    models: ModelsFile,
+    policies: Sequence[str] | None = None,
+    prms: Sequence[str] | None = None,
+    *,
+    threads: int = 1,
+    environment: Mapping[str, str] = os.environ,
+) -> ModelsLoader:
+    """A loader of these models, or all, whose servers get as long to be reached as a server has for them.
+
+    Raises ModelsError for names that the file lacks and keys that are not set.
+    """
+    return models.waiting(_PATIENCE).loader(
+        policies, prms, find=find_model, threads=threads, environment=environment
+    )
+
+
 def configured(
-    planner: Planner,
+    planner: Decider,
     models: ModelsFile,
     *,
+    loader: ModelsLoader | None = None,
     threads: int = 1,
     limits: Limits | None = None,
     environment: Mapping[str, str] = os.environ,
@@ -130,6 +150,8 @@ def configured(
 
     Parameters
     ----------
+    loader:
+        Of these models, where one was made already (``loader_of``).
     environment:
         Where keys are looked up.
 
@@ -138,9 +160,7 @@ def configured(
     """
     policies, prms = [*planner.policies], [*planner.prms]
     check_names(models, policies, prms)
-    loader = models.waiting(_PATIENCE).loader(
-        policies, prms, find=find_model, threads=threads, environment=environment
-    )
+    loader = loader or loader_of(models, policies, prms, threads=threads, environment=environment)
     engines = {name: loader.engine(name) for name in policies}
     rewards = {name: loader.reward(name) for name in prms}
     entries = {entry.name: entry for entry in models.policy if entry.name in engines}

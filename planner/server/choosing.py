@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from planner.availability_filter import AvailabilityFilter
-from planner.planner import Planner
+from planner.decider import Decider
 from planner.server.budget import Granted
 from planner.server.current import Served
 from planner.server.models import Models
@@ -52,7 +52,7 @@ def first_policy(served: Served, models: Models, asked: str | None = None) -> st
     """The policy that answers where nothing is planned: the one asked for, or the planner's, or the first."""
     if asked is not None:
         return asked
-    probing = served.planner.stages[0].probe.policy
+    probing = served.planner.first
     return probing if probing in models.policies else models.policies[0]
 
 
@@ -100,7 +100,7 @@ def forced(
     return Choice(policy, prm, granted.plan), _NAMED if granted.policy else _FORCED
 
 
-def _best_prm(planner: Planner, policy: str, prms: Sequence[str]) -> str | None:
+def _best_prm(planner: Decider, policy: str, prms: Sequence[str]) -> str | None:
     """The PRM that told right from wrong best in training, of those that are there."""
     known = planner.card.get("prm_auroc_within_problems", {})
     ranked = sorted(prms, key=lambda prm: -float(known.get(f"{policy} x {prm}", 0.0)))

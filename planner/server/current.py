@@ -8,29 +8,44 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from planner.availability_filter import AvailabilityFilter
+from planner.decider import Decider
 from planner.planner import Planner
+from planner.rules_planner import RulesPlanner
 from search.cards import ModelCard
 from search.errors import ArtefactError
 
-__all__ = ["Current", "Served"]
+__all__ = ["Current", "InUse", "Ruling", "Served"]
 
 
 @dataclass(slots=True, eq=False)
 class Served:
-    """A loaded planner, its fingerprint, and which of its models are not served."""
+    """What decides, its fingerprint, and which of its models are not served."""
 
-    planner: Planner
+    planner: Decider
     fingerprint: str
     missing: frozenset[str]
 
 
-class Current:
-    """Holds what is in use.
+class InUse(ABC):
+    """Holds what is in use. ``place`` says where it comes from, for people."""
+
+    place: str
+    served: Served
+    reloads: int = 0
+
+    @abstractmethod
+    async def reload(self) -> Served:
+        """Take what lies in its place now. Where that raises, the old one stays."""
+
+
+class Current(InUse):
+    """Holds a fitted planner and the folder of its artefact.
 
     ``models`` are the cards of everything that is served, as they are: each planner has its policies asked
     under its own promptings.
@@ -40,10 +55,10 @@ class Current:
         self, folder: Path, models: Iterable[ModelCard] = (), *, allow_foreign: bool = False
     ) -> None:
         self.folder = folder
+        self.place = str(folder)
         self._models = tuple(models)
         self._allow_foreign = allow_foreign
         self._loading = asyncio.Lock()
-        self.reloads = 0
         self.served = self._load()
 
     async def reload(self) -> Served:
@@ -70,6 +85,18 @@ class Current:
                 f"an artefact stays as it is while it is read, got a change in {str(self.folder)!r}"
             )
         return Served(planner, before, frozenset(missing))
+
+
+class Ruling(InUse):
+    """Holds rules, which stand in no folder: a server takes a fitted planner when it is started with one."""
+
+    def __init__(self, rules: RulesPlanner) -> None:
+        self.place = "the models file"
+        self.served = Served(rules, rules.fingerprint, frozenset())
+
+    async def reload(self) -> Served:
+        """The same rules again."""
+        return self.served
 
 
 def _fingerprint(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 from planner.decision_filter import DecisionFilter
@@ -26,7 +27,7 @@ def exploring(service: Service, context: RequestContext) -> DecisionFilter | Non
     """What explores, where that is switched on."""
     if not service.rules.explore:
         return None
-    return Exploration(service.rules.explore, len(context.planner.stages), Random())
+    return Exploration(service.rules.explore, context.planner.most_decisions, Random())
 
 
 def expected_seconds(service: Service, context: RequestContext, solution: Solution) -> float | None:
@@ -34,6 +35,8 @@ def expected_seconds(service: Service, context: RequestContext, solution: Soluti
     if not solution.stages:
         return None
     advice = solution.stages[0].advice
+    if not math.isfinite(advice.tokens):
+        return None
     found = service.latency.predict(Work.of(advice.choice), advice.tokens, load(service, context))
     return None if found is None else found.mean
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.availability_filter import AvailabilityFilter
-from planner.budgeting import check_money, resolve
+from planner.budgeting import check_money
+from planner.decider import Decider
 from planner.domains import Assigned, assign
-from planner.planner import Planner
 from planner.server.ask import Ask
 from planner.server.budget import Granted
 from planner.server.choosing import answering_policy, availability_filter, first_policy, forced
@@ -90,7 +90,7 @@ class RequestContext:
         )
 
     @property
-    def planner(self) -> Planner:
+    def planner(self) -> Decider:
         """The planner that decides, to the end of this request."""
         return self.served.planner
 
@@ -109,19 +109,19 @@ class RequestContext:
 
 def resolved(
     service: Service,
-    planner: Planner,
+    planner: Decider,
     question: str,
     budget: Budget,
     *,
     waited: float = 0.0,
     shares: int = 1,
 ) -> Budget:
-    """A budget under the server's rules (``planner.budgeting.resolve``). Raises Refusal for money without
+    """A budget under the server's rules (``Decider.resolve``). Raises Refusal for money without
     prices."""
     if budget.usd is not None and service.rules.prices is None:
         raise Refusal("a budget in money needs the server's prices, got none", param="budget")
     check_money(budget, service.rules.prices, planner.policies)
-    return resolve(planner, budget, question, least_price=service.rules.price, waited=waited, shares=shares)
+    return planner.resolve(budget, question, least_price=service.rules.price, waited=waited, shares=shares)
 
 
 def assigned_to(served: Served, question: str, domain: str | None) -> Assigned:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from planner.budgeting import check_money
 from planner.models import find_model, shipped
 from planner.planner import Planner
+from planner.rules_planner import RulesPlanner, check_aim
 from planner.server.admission import Admission
 from planner.server.app import create_app
-from planner.server.backends import Backends, configured, embedded, opened, remote
-from planner.server.current import Current
+from planner.server.backends import Backends, configured, embedded, loader_of, opened, remote
+from planner.server.current import Current, Ruling
 from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.retention import Retention
 from planner.server.keys import Keys
@@ -26,6 +28,8 @@ from search.errors import ServeError
 from search.models_file import ModelsFile
 
 __all__ = ["rules_of", "serve", "service_of"]
+
+_LOGGER = logging.getLogger("planner.server")
 
 
 def serve(
@@ -48,27 +52,15 @@ def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Servi
     keys = Keys.read(settings.keys, environment.get(settings.key_env))
     check_bind(settings.host, keys)
     told = None if settings.models is None else ModelsFile.read(settings.models)
-    folder = shipped("planner") if settings.planner is None else find_model(settings.planner)
-    planner = Planner.load(folder)
-    prices = None
-    if told is not None:
-        check_names(told, planner.policies, planner.prms)
-        prices = told.price_table([*planner.policies], [*planner.prms])
-    rules = rules_of(settings, prices)
-    for budget in (rules.default, rules.ceiling):
-        if budget is not None:
-            check_money(budget, rules.prices, planner.policies)
     hash_key = environment.get(settings.hash_key_env, "")
     if settings.hash_questions and not hash_key:
         raise ServeError(f"--hash-questions needs a secret in {settings.hash_key_env}, got none")
-    if told is not None:
-        backends = configured(planner, told, threads=settings.threads, environment=environment)
+    if told is not None and settings.planner is None:
+        rules, backends, current = _by_rules(settings, told, environment)
     else:
-        backends = _backends(settings, planner, environment.get(settings.upstream_key_env))
-    if "max_tokens" in settings.model_fields_set:
-        backends.models.limit(settings.max_tokens)
+        rules, backends, current = _by_planner(settings, told, environment)
     return Service(
-        Current(folder, backends.models.cards, allow_foreign=settings.allow_foreign),
+        current,
         backends.models,
         rules=rules,
         keys=keys,
@@ -76,6 +68,60 @@ def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Servi
         upstreams=backends.upstreams,
         admission=Admission(running=settings.running, waiting=settings.waiting, floor=settings.floor),
     )
+
+
+def _by_planner(
+    settings: ServeSettings, told: ModelsFile | None, environment: Mapping[str, str]
+) -> tuple[Rules, Backends, Current]:
+    """A fitted planner decides."""
+    folder = shipped("planner") if settings.planner is None else find_model(settings.planner)
+    planner = Planner.load(folder)
+    prices = None
+    if told is not None:
+        check_names(told, planner.policies, planner.prms)
+        prices = told.price_table([*planner.policies], [*planner.prms])
+    rules = rules_of(settings, prices)
+    _check_budgets(rules, planner.policies)
+    if told is not None:
+        backends = configured(planner, told, threads=settings.threads, environment=environment)
+    else:
+        backends = _backends(settings, planner, environment.get(settings.upstream_key_env))
+    _limit(settings, backends)
+    return rules, backends, Current(folder, backends.models.cards, allow_foreign=settings.allow_foreign)
+
+
+def _by_rules(
+    settings: ServeSettings, told: ModelsFile, environment: Mapping[str, str]
+) -> tuple[Rules, Backends, Ruling]:
+    """There is no log yet, so rules decide between the policies of the models file."""
+    policies, prms = [entry.name for entry in told.policy], [entry.name for entry in told.prm]
+    prices = told.price_table(policies, prms)
+    rules = rules_of(settings, prices)
+    _check_budgets(rules, policies)
+    check_aim(rules.default)
+    loader = loader_of(told, policies, prms, threads=settings.threads, environment=environment)
+    served = [entry.name for entry in told.policy if entry.is_served]
+    decider = RulesPlanner.of(loader, policies, prms, served=served, prices=prices)
+    if "max_tokens" in settings.model_fields_set:
+        decider = decider.limited(settings.max_tokens)
+    backends = configured(decider, told, loader=loader, environment=environment)
+    _limit(settings, backends)
+    _LOGGER.info(
+        "no log yet: rules decide, the policies in order of price are %s", ", ".join(decider.ordered)
+    )
+    return rules, backends, Ruling(decider)
+
+
+def _check_budgets(rules: Rules, policies: Iterable[str]) -> None:
+    """Raises BudgetError for money without prices."""
+    for budget in (rules.default, rules.ceiling):
+        if budget is not None:
+            check_money(budget, rules.prices, policies)
+
+
+def _limit(settings: ServeSettings, backends: Backends) -> None:
+    if "max_tokens" in settings.model_fields_set:
+        backends.models.limit(settings.max_tokens)
 
 
 def rules_of(settings: ServeSettings, prices: Mapping[str, Prices] | None = None) -> Rules:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from planner.latency import Latency
 from planner.server.admission import Admission
 from planner.server.choosing import first_policy
-from planner.server.current import Current, Served
+from planner.server.current import InUse, Served
 from planner.server.decisions.log import DecisionLog
 from planner.server.freeze import freeze_gc_again
 from planner.server.keys import Keys
@@ -47,7 +47,7 @@ class Service:
         A policy in this process has none.
     """
 
-    current: Current
+    current: InUse
     models: Models
     rules: Rules = field(default_factory=Rules)
     keys: Keys = field(default_factory=Keys)
@@ -97,7 +97,7 @@ class Service:
             served = await self.current.reload()
         except (PlannerError, OSError) as error:
             self.metrics.reloaded(False)
-            _LOGGER.error("the planner at %s is refused, the old one stays: %s", self.current.folder, error)
+            _LOGGER.error("the planner at %s is refused, the old one stays: %s", self.current.place, error)
             raise
         self.metrics.reloaded(True)
         freeze_gc_again()

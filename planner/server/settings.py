@@ -159,7 +159,7 @@ class ServeSettings(BaseModel):
     planner: Annotated[
         str | None,
         Flag(_MODELS, "MODEL"),
-        Field(description="A fitted planner. Default: the shipped one."),
+        Field(description="A fitted planner. Default: rules with --models, else the shipped one."),
     ] = None
     allow_foreign: Annotated[
         bool, Flag(_MODELS), Field(description="Serve models the planner was not learned from.")

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from planner.server.current import Current
+from planner.server.current import InUse
 from planner.server.decisions.drift import DriftReport, measure_drift
 from planner.server.decisions.log import DecisionLog
 
@@ -16,9 +16,12 @@ _LOGGER = logging.getLogger("planner.server")
 
 
 class Watch:
-    """Keeps the newest report. ``every`` in seconds; a server without a decision log on disk has none."""
+    """Keeps the newest report.
 
-    def __init__(self, current: Current, log: DecisionLog | None = None, every: float = 60.0) -> None:
+    ``every`` in seconds; a server without a decision log on disk has none, nor one without a fitted planner.
+    """
+
+    def __init__(self, current: InUse, log: DecisionLog | None = None, every: float = 60.0) -> None:
         self.report: DriftReport | None = None
         self._current = current
         self._log = log
@@ -40,11 +43,13 @@ class Watch:
 
     async def _run(self, log: DecisionLog) -> None:
         while True:
-            served = self._current.served
+            served, report = self._current.served, None
             try:
-                self.report = await asyncio.to_thread(
-                    measure_drift, log.store, served.planner, served.fingerprint
-                )
+                if served.planner.fitted is not None:
+                    report = await asyncio.to_thread(
+                        measure_drift, log.store, served.planner.fitted, served.fingerprint
+                    )
+                self.report = report
             except Exception as error:  # a database that is away: the next time may do better
                 _LOGGER.warning("drift could not be measured: %s", type(error).__name__)
             await asyncio.sleep(self._every)

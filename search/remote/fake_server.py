@@ -156,11 +156,13 @@ class FakeServer:
     async def _cut(self) -> None:
         if self._server is not None:
             self._server.close()
-        tasks = list(self._open)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # transports that were aborted close in the next turn
+        for _ in range(3):  # connections that were just accepted begin
+            await asyncio.sleep(0)
+        while tasks := list(self._open):
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0)  # transports that were aborted close in the next turn
         await asyncio.get_running_loop().shutdown_asyncgens()
 
     # -- one connection -------------------------------------------------------------------------

@@ -15,6 +15,7 @@ votes are draws of a pool, those of ``cot`` are greedy answers, and tree searche
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,10 +174,22 @@ class Decisions(Importer):
             return "the planner knows the models of a decision"
         if plan.must_run and prm is None:
             return "a tree search has a PRM"
-        if len({step.policy for step in decision.steps} | {decision.policy}) > 1:
+        asked = {step.policy for step in decision.steps} | {decision.policy}
+        if len(asked) > 1 or not self._asked_first_only(decision, plan):
             # which candidate is whose is not recorded
             return "a decision to learn from has one policy"
         return None
+
+    def _asked_first_only(self, decision: Decision, plan: Plan) -> bool:
+        """Whether a cascade came to no other policy than its first, as its FLOPs per token tell."""
+        others = {part.policy for part in plan.walk()} - {decision.policy}
+        if not others:
+            return True
+        cards, spend = self.policy_cards, decision.spend
+        first = cards[decision.policy].flops(1.0)
+        if spend.prm_tokens or any(name in cards and cards[name].flops(1.0) == first for name in others):
+            return False
+        return math.isclose(spend.flops, cards[decision.policy].flops(spend.policy_tokens), rel_tol=1e-9)
 
     def _draws(self, decision: Decision, plan: Plan) -> tuple[Draw, ...]:
         spend, prm = decision.spend, _prm(decision)

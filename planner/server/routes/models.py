@@ -21,7 +21,7 @@ async def models(service: Here, key: Inferrer) -> dict[str, Any]:
     rules, served = service.rules, service.current.served.planner
     names = [("planner", "planner"), *((f"planner-{name}", "preset") for name in rules.presets)]
     names += [(name, "policy") for name in service.models.policies]
-    plans = sorted({str(choice.plan) for stage in served.stages for choice in stage.choices})
+    plans = sorted({str(choice.plan) for choice in served.choices})
     return {
         "object": "list",
         "data": [_model(service, name, kind) for name, kind in names],

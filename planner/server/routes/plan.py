@@ -128,7 +128,9 @@ def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> 
 def _alternatives(
     service: Service, question: str, budget: Budget, availability: AvailabilityFilter
 ) -> list[dict[str, Any]]:
-    planner = service.current.served.planner
+    planner = service.current.served.planner.fitted
+    if planner is None:
+        return []
     limits = rule(planner, budget, question, prices=service.rules.prices)
     return [
         {

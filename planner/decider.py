@@ -1,0 +1,360 @@
+"""What decides about requests: the contract of the executor and the server, and what all deciders share.
+
+``planner.planner.Planner`` decides by what it learned from a log; ``planner.rules_planner.RulesPlanner``
+by rules, before there is one. Neither the executor nor the server asks which of them it has.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
+
+from planner.decision_filter import DecisionFilter
+from planner.features.familiarity import DomainGuess
+from planner.labels import Probe
+from planner.recommendation import Recommendation
+from search.budget import Budget, BudgetWords, Prices
+from search.cards import ModelCard
+from search.choice import Choice
+from search.drawing import Drawing
+from search.problem import Problem, checked_question
+from search.prompts import Prompting
+from search.result import Candidate, Spend
+from search.sync import on_this_loop, run_aside, run_sync
+
+if TYPE_CHECKING:
+    from planner.events import Listener
+    from planner.executor import Solution
+    from planner.planner import Planner
+    from planner.solving import Solver
+
+__all__ = ["Decider", "Guesser"]
+
+
+class Guesser(Protocol):
+    """Says which domain a question belongs to."""
+
+    def predict(self, question: str) -> DomainGuess:
+        """The domain, or why there is none."""
+
+
+class Decider(ABC):
+    """Recommends, and solves with the models it was given."""
+
+    __slots__ = ()
+
+    # ---- what it knows
+
+    @property
+    @abstractmethod
+    def policies(self) -> Mapping[str, ModelCard]:
+        """Cards of the policies that it decides between, as it has them asked."""
+
+    @property
+    @abstractmethod
+    def prms(self) -> Mapping[str, ModelCard]:
+        """Cards of the PRMs."""
+
+    @property
+    @abstractmethod
+    def domains(self) -> tuple[str, ...]:
+        """Domains that it plans for where nobody names one."""
+
+    @property
+    @abstractmethod
+    def domain_model(self) -> Guesser | None:
+        """Tells domains from each other, and questions that are foreign; None: ``planner.domains`` asks the
+        graders."""
+
+    @property
+    @abstractmethod
+    def promptings(self) -> Mapping[str, Prompting]:
+        """Policy -> how it is asked, of those that are not asked plainly."""
+
+    @property
+    @abstractmethod
+    def drawings(self) -> Mapping[str, Drawing]:
+        """Policy -> how its solutions are drawn, where that is known."""
+
+    @property
+    @abstractmethod
+    def card(self) -> Mapping[str, Any]:
+        """What it was learned from and how good it was; empty where it was learned from nothing."""
+
+    @property
+    @abstractmethod
+    def fitted(self) -> Planner | None:
+        """What was learned, for whoever looks into it; None where nothing was."""
+
+    @property
+    @abstractmethod
+    def first(self) -> str:
+        """The policy that it begins with, and that answers where nothing is planned."""
+
+    @property
+    @abstractmethod
+    def opening(self) -> tuple[Choice, ...]:
+        """What it may choose before anything is seen, as far as models are concerned."""
+
+    @property
+    @abstractmethod
+    def choices(self) -> tuple[Choice, ...]:
+        """Everything that it may ever choose."""
+
+    @property
+    @abstractmethod
+    def pairs(self) -> frozenset[tuple[str, str | None]]:
+        """Every policy x PRM pair that it may choose or probe with."""
+
+    @property
+    @abstractmethod
+    def most_decisions(self) -> int:
+        """Most decisions that one request takes."""
+
+    @abstractmethod
+    def prompting(self, policy: str) -> Prompting:
+        """How a policy is asked where this decides."""
+
+    @abstractmethod
+    def asked(self, models: Iterable[ModelCard]) -> tuple[ModelCard, ...]:
+        """The cards of models that are there, policies as they are under the promptings of this decider."""
+
+    @abstractmethod
+    def check(self, models: Iterable[ModelCard], *, allow_foreign: bool = False) -> None:
+        """Refuse models that it does not decide about (ArtefactError), unless told to allow them."""
+
+    # ---- deciding
+
+    @abstractmethod
+    def resolve(
+        self,
+        budget: Budget,
+        question: str,
+        *,
+        least_price: float = 0.0,
+        waited: float = 0.0,
+        shares: int = 1,
+    ) -> Budget:
+        """A budget whose caps a ledger can keep; resolving it again changes nothing.
+
+        Parameters
+        ----------
+        least_price:
+            Accuracy that a FLOP must add where the budget names no aim, or a lower price.
+        waited:
+            Seconds that have passed of the deadline.
+        shares:
+            Answers that share the budget: each gets an equal part of every cap but time.
+
+        ``samples`` may stay in it for ``decide``; the other caps bind at least as tightly. Raises BudgetError
+        for an aim that it cannot keep.
+        """
+
+    @abstractmethod
+    def decide(
+        self,
+        question: str,
+        probe: Probe | None = None,
+        candidates: Sequence[Candidate] = (),
+        *,
+        budget: Budget,
+        prices: Mapping[str, Prices] | Prices | None = None,
+        spent: Spend | None = None,
+        groups: Sequence[int] | None = None,
+        domain: str | None = None,
+        abstain_below: float = 0.0,
+        decision_filter: DecisionFilter | None = None,
+    ) -> Recommendation:
+        """The decision before a probe (None) or after it, whosever question it is.
+
+        Parameters
+        ----------
+        candidates:
+            What the probe showed.
+        spent:
+            What has been paid, out of the budget too.
+        groups:
+            Which answers are equal (``search.votes.group``); None: equal texts are.
+        domain:
+            Only checked against what was learned.
+        decision_filter:
+            Bends the decision (``planner.decision_filter``).
+
+        Raises as ``recommend`` does, and ValueError for a probe that it never asks for.
+        """
+
+    @abstractmethod
+    def plain_advice(self, question: str, reason: str = "") -> Recommendation:
+        """The advice for a question that nothing is planned for, by ``reason``: one greedy answer."""
+
+    def recommend(
+        self,
+        question: str,
+        *,
+        budget: Budget | None = None,
+        domain: str | None = None,
+        prices: Mapping[str, Prices] | Prices | None = None,
+        abstain_below: float = 0.0,
+        **words: Unpack[BudgetWords],
+    ) -> Recommendation:
+        """Advice before any token is spent.
+
+        Parameters
+        ----------
+        budget, words:
+            ``budget=Budget(tokens=800)``, or its fields as keywords: ``tokens=800``.
+        domain:
+            What the question belongs to. None: the planner says it (``planner.domains``), and for a question
+            that is foreign to it the advice is one greedy answer, with the reason as a warning.
+        prices:
+            Needed for a budget in money; default: those that the planner was loaded with.
+        abstain_below:
+            Advise to abstain where no affordable plan is expected to be right this often.
+
+        Raises BudgetError for a budget that contradicts itself, and when not even the cheapest choice fits.
+
+        >>> import planner
+        >>> advice = planner.load("lab").recommend("With 12,9,20,5 reach 18", tokens=800)
+        >>> advice.tokens_p90 <= 800
+        True
+        """
+        from planner.domains import assign
+
+        asked, question = Budget.of(budget, words), checked_question(question)
+        assigned = assign(self, question, domain or self.default_domain)
+        if not assigned.planned:
+            return self.plain_advice(question, assigned.reason)
+        if asked.usd is not None and prices is None:
+            prices = self.default_prices
+        return self.decide(
+            question, budget=asked, prices=prices, domain=assigned.domain, abstain_below=abstain_below
+        )
+
+    # ---- answering
+
+    @property
+    def solver(self) -> Solver:
+        """What ``solve`` runs on: the models, which are opened when first needed."""
+        from planner.solving import Solver
+
+        found: Solver | None = getattr(self, "_solver", None)
+        if found is None:
+            found = Solver(self, None)
+            self.bind(found)
+        return found
+
+    def bind(self, solver: Solver) -> None:
+        """Solve on these models from now on."""
+        object.__setattr__(self, "_solver", solver)  # a decider's numbers are frozen
+
+    @property
+    def default_domain(self) -> str | None:
+        """The domain of questions that name none; None: the planner says it."""
+        found: Solver | None = getattr(self, "_solver", None)
+        return None if found is None else found.domain
+
+    @property
+    def default_prices(self) -> Mapping[str, Prices] | Prices | None:
+        """The prices that the planner was loaded with, or those of its models file; None without."""
+        found: Solver | None = getattr(self, "_solver", None)
+        return None if found is None else found.prices
+
+    def solve(
+        self,
+        question: str | Problem,
+        *,
+        budget: Budget | None = None,
+        on_event: Listener | None = None,
+        domain: str | None = None,
+        seed: int = 0,
+        prices: Mapping[str, Prices] | Prices | None = None,
+        abstain_below: float = 0.0,
+        without: Collection[str] = (),
+        draw_all: bool = False,
+        **words: Unpack[BudgetWords],
+    ) -> Solution:
+        """Plan a question, probe, decide again, run the chosen plan and answer.
+
+        Works inside a running loop too (a notebook), and waits there.
+
+        Parameters
+        ----------
+        budget, words:
+            As ``recommend`` takes them.
+        on_event:
+            Hears of everything as it happens (``planner.events``), in another thread.
+        domain:
+            What the question belongs to; None: the planner says it. A question that is foreign to the
+            planner gets one plain answer, and ``Solution.reason`` says why.
+        seed:
+            Determines every draw where the engine promises so.
+        prices:
+            Needed for a budget in money; default: those that the planner was loaded with.
+        abstain_below:
+            Stop where no affordable plan is expected to be right this often.
+        without:
+            Policies and PRMs that are left out.
+        draw_all:
+            Draw on where what is missing cannot change the vote any more.
+
+        A deadline (``seconds``) begins when the models are open, which the first call waits for. Raises
+        BudgetError, and EngineError where the policy fails before any answer can be read.
+
+        >>> import planner
+        >>> print(planner.load("lab").solve("What is (13+64)+80?", tokens=800).answer)
+        157
+        """
+        return run_sync(
+            self.solver.solve(
+                question,
+                Budget.of(budget, words),
+                domain=domain,
+                seed=seed,
+                prices=prices,
+                abstain_below=abstain_below,
+                without=without,
+                draw_all=draw_all,
+                listener=on_event,
+            )
+        )
+
+    async def asolve(
+        self,
+        question: str | Problem,
+        *,
+        budget: Budget | None = None,
+        on_event: Listener | None = None,
+        domain: str | None = None,
+        seed: int = 0,
+        prices: Mapping[str, Prices] | Prices | None = None,
+        abstain_below: float = 0.0,
+        without: Collection[str] = (),
+        draw_all: bool = False,
+        **words: Unpack[BudgetWords],
+    ) -> Solution:
+        """As ``solve``, for callers that have a loop: it is free meanwhile, and ``on_event`` is called on it.
+
+        >>> import asyncio, planner
+        >>> lab = planner.load("lab")
+        >>> asyncio.run(lab.asolve("What is (13+64)+80?", seconds=60)).domain
+        'arithmetic'
+        """
+        heard = None if on_event is None else on_this_loop(on_event)
+        return await run_aside(
+            self.solver.solve(
+                question,
+                Budget.of(budget, words),
+                domain=domain,
+                seed=seed,
+                prices=prices,
+                abstain_below=abstain_below,
+                without=without,
+                draw_all=draw_all,
+                listener=heard,
+            )
+        )
+
+    def close(self) -> None:
+        """Free the models; ``solve`` opens them again."""
+        run_sync(self.solver.close())
