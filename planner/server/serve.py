@@ -55,6 +55,7 @@ def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Servi
     hash_key = environment.get(settings.hash_key_env, "")
     if settings.hash_questions and not hash_key:
         raise ServeError(f"--hash-questions needs a secret in {settings.hash_key_env}, got none")
+    current: Current | Ruling
     if told is not None and settings.planner is None:
         rules, backends, current = _by_rules(settings, told, environment)
     else:
