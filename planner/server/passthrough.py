@@ -13,7 +13,7 @@ from planner.server.arrival import Arrival
 from planner.server.ask import Ask
 from planner.server.budget import Granted, check_time, to_wire
 from planner.server.keys import Key
-from planner.server.passthrough_cost import PassthroughCost, usage_of
+from planner.server.passthrough_cost import PassthroughCost, StreamUsage, usage_of
 from planner.server.receipt import Reason, Receipt
 from planner.server.recorder import Decision
 from planner.server.refusal import Refusal, refusal_of
@@ -122,10 +122,12 @@ class Passthrough:
                 self._is_sent = True
                 held: dict[str, Any] | None = None
                 last: dict[str, Any] | None = None
+                told = StreamUsage()
                 async with aclosing(self._upstream.stream(self._shape.path, body)) as chunks:
                     while (chunk := await self._next(chunks)) is not None:
                         chunk = {**chunk, "id": self._id, "model": self._ask.model}
-                        self._usage = usage_of(chunk) or self._usage
+                        told.hear(chunk)
+                        self._usage = told.tokens
                         choices = chunk.get("choices")
                         if not choices:
                             last = chunk

@@ -16,7 +16,7 @@ from planner.server.service import Service
 from search.budget import Budget
 from search.errors import PlannerError
 
-__all__ = ["PassthroughCost", "usage_of"]
+__all__ = ["PassthroughCost", "StreamUsage", "usage_of"]
 
 #: what a policy reads of a body
 _READ = ("messages", "prompt", "tools", "functions")
@@ -121,6 +121,50 @@ def usage_of(found: Mapping[str, Any]) -> dict[str, int] | None:
         return None
     usage = {name: reported.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")}
     return usage if all(type(value) is int and value >= 0 for value in usage.values()) else None
+
+
+class StreamUsage:
+    """Tokens of a stream as its chunks tell them.
+
+    Most servers tell one usage at the end, some a running one with every chunk, and llama.cpp one after each
+    choice, for that choice alone: those are added up.
+
+    >>> told = StreamUsage()
+    >>> for index in (0, 1):
+    ...     told.hear({"choices": [{"index": index, "finish_reason": "stop"}]})
+    ...     told.hear({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 5}})
+    >>> told.tokens
+    {'prompt_tokens': 7, 'completion_tokens': 10}
+    """
+
+    def __init__(self) -> None:
+        self._ended = 0  # choices since the last usage
+        self._each: list[dict[str, int]] = []
+        self._running: dict[str, int] | None = None
+
+    def hear(self, chunk: Mapping[str, Any]) -> None:
+        """The next chunk."""
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            self._ended += bool(isinstance(choice, Mapping) and choice.get("finish_reason"))
+        told = usage_of(chunk)
+        if told is None:
+            return
+        if not self._ended or self._running is not None:
+            self._running = told
+        else:
+            self._each.append(told)
+        self._ended = 0
+
+    @property
+    def tokens(self) -> dict[str, int] | None:
+        """What was told so far; None for nothing."""
+        if self._running is not None or not self._each:
+            return self._running
+        return {
+            "prompt_tokens": max(one["prompt_tokens"] for one in self._each),
+            "completion_tokens": sum(one["completion_tokens"] for one in self._each),
+        }
 
 
 def _characters(said: Any) -> int:

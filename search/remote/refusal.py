@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from search.errors import BrokenError, ContextError, EngineError, RefusedError, UnreachableError
 
-__all__ = ["failure", "seconds_of"]
+__all__ = ["failure", "failure_in_stream", "seconds_of"]
 
 #: most characters of a server's own words in a message
 _MOST = 300
 #: servers say a prompt is too long by status 400 and words; one of these is in all that are known
-_TOO_LONG = ("context length", "context window", "context size", "maximum model length", "max_model_len")
+_TOO_LONG = (
+    "context length",
+    "context window",
+    "context size",
+    "maximum model length",
+    "max_model_len",
+    "`inputs` must have less than",  # TGI
+    "`inputs` tokens + `max_new_tokens` must be",
+)
+#: where an error that is told inside a stream has its status, in an OpenAI error and in TGI's
+_STATUS = ("code", "http_status_code", "status_code", "status")
+#: TGI's kinds of errors
+_KINDS = {"validation": 422, "template_error": 422, "overloaded": 429}
 
 
 def failure(status: int, retry_after: str | None, body: bytes, url: str) -> EngineError:
@@ -43,6 +57,25 @@ def failure(status: int, retry_after: str | None, body: bytes, url: str) -> Engi
             words,
         )
     return RefusedError(f"a server must take the request, got {where}", status, words)
+
+
+def failure_in_stream(event: Mapping[str, Any], url: str) -> EngineError:
+    """The error that an event of a stream tells, before anything was written.
+
+    vLLM and TGI check part of a request after they have answered 200: what such an event says means what its
+    status would have meant. Without one of 400 to 499 in it, the answer has broken off.
+
+    >>> error = {"message": "max allowed: 5", "code": 400}
+    >>> type(failure_in_stream({"error": error}, "http://host")).__name__
+    'RefusedError'
+    """
+    error = event.get("error")
+    told = error if isinstance(error, Mapping) else {}
+    found = [told.get(key) for key in _STATUS] + [_KINDS.get(str(event.get("error_type")))]
+    status = next((value for value in found if isinstance(value, int) and 400 <= value < 500), None)
+    if status is None:
+        return BrokenError(f"a stream must not end in an error, got {error!r:.300}")
+    return failure(status, None, json.dumps(dict(event)).encode(), url)
 
 
 def seconds_of(retry_after: str | None) -> float | None:

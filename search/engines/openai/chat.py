@@ -27,16 +27,27 @@ _KEPT = 65536
 
 
 class ChatCompletions(Dialect):
-    """Asks questions that ``remember`` has heard of. ``extra``: fields that switch thinking on or off."""
+    """Asks questions that ``remember`` has heard of.
+
+    ``extra``: fields that switch thinking on or off. ``usage_per_child``: llama.cpp sends a usage after each
+    child, for that child alone.
+    """
 
     path = "/v1/chat/completions"
     cuts_stops = True
     lag = 1
     goes_on = False
 
-    def __init__(self, model: str, extra: Mapping[str, Any] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        model: str,
+        extra: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        usage_per_child: bool = False,
+    ) -> None:
         self._model = model
         self._extra = dict(extra)
+        self.usage_per_child = usage_per_child
         self._talks: OrderedDict[tuple[int, ...], tuple[dict[str, str], ...]] = OrderedDict()
 
     def remember(self, prompt: tuple[int, ...], question: str) -> None:

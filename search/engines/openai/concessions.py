@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 __all__ = ["Concessions"]
@@ -47,6 +48,10 @@ _LENGTHS = ("max_tokens", "max_completion_tokens")
 _HAS_NONE = re.compile(
     r"unsupported|not supported|does not support|unknown|unrecognized|not permitted|only the default", re.I
 )
+#: a value that asks for nothing: where a server takes no such value, the field is left out with it
+_NEUTRAL: Mapping[str, float] = MappingProxyType({"top_p": 1.0})
+#: TGI's name of a field
+_ALSO: Mapping[str, str] = MappingProxyType({"top_logprobs": "top_n_tokens"})
 #: other names under which servers speak of a field
 _N = re.compile(
     r"""[`'"]n[`'"]|\bn\s*(?:=|>|<|must|should|:|is not)|\bn_cmpl\b|only one (?:completion )?choice"""
@@ -75,6 +80,7 @@ class Concessions:
         self._most: dict[str, int] = {}
         self._notes: dict[str, str] = {}
         self._renames: dict[str, str] = {}
+        self._needless: set[str] = set()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -107,7 +113,7 @@ class Concessions:
         """A request without what was given up. ``n`` without its field is 1."""
         found = {}
         for field, value in body.items():
-            if field in self._dropped:
+            if field in self._dropped or (field in self._needless and value == _NEUTRAL[field]):
                 continue
             most = self._most.get(field)
             if most is not None and isinstance(value, int) and not isinstance(value, bool):
@@ -127,6 +133,12 @@ class Concessions:
         named = sorted((place, field) for field, place in places.items() if place is not None)
         for _, field in named:
             if field in _SAMPLING and not _HAS_NONE.search(words):
+                if field in _NEUTRAL and sent[field] == _NEUTRAL[field]:
+                    self._needless.add(field)
+                    self._notes[field] = (
+                        f"{field}: {sent[field]:g} is not taken by {self._who}, so it is left out then"
+                    )
+                    return True
                 continue
             if field in _LENGTHS:
                 if self._shorten(sent[field], words):
@@ -176,5 +188,6 @@ def _place(field: str, words: str) -> int | None:
     if field == "n":
         found = _N.search(words)
     else:
-        found = re.search(rf"(?<![A-Za-z0-9_]){re.escape(field)}(?![A-Za-z0-9_])", words)
+        names = "|".join(map(re.escape, (field, *([_ALSO[field]] if field in _ALSO else []))))
+        found = re.search(rf"(?<![A-Za-z0-9_])(?:{names})(?![A-Za-z0-9_])", words)
     return None if found is None else found.start()

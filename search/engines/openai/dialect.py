@@ -19,7 +19,7 @@ from typing import Any
 
 from search.engines.openai.logprobs import NONE, Logprobs
 from search.engines.protocol import FinishReason, Request
-from search.errors import GarbledError
+from search.errors import BrokenError, GarbledError
 
 __all__ = ["Dialect", "Piece", "ReportedUsage", "finish_of", "number", "usage_of"]
 
@@ -27,6 +27,8 @@ __all__ = ["Dialect", "Piece", "ReportedUsage", "finish_of", "number", "usage_of
 _ENDS = ("stop", "eos", "eos_token", "stop_sequence", "end_turn", "content_filter")
 #: a child that ran into a limit, in the words of OpenAI, Anthropic's likes, Mistral
 _LIMITS = ("length", "max_tokens", "model_length")
+#: a child that the server gave up, in the words of vLLM and SGLang
+_GIVEN_UP = ("abort", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Dialect(ABC):
     tells_ids: bool = False
     #: whether token ids of characters that several tokens write are missing
     skips_ids: bool = False
-    #: whether each child's last event tells its own usage, and none that of all
+    #: whether the usage of each child is told as it ends, and none that of all
     usage_per_child: bool = False
     #: whether a solution can be gone on with
     goes_on: bool = True
@@ -124,11 +126,14 @@ def number(content: Mapping[str, Any], key: str) -> int:
 
 
 def finish_of(reason: object, stop_reason: object = None) -> str | None:
-    """A constant of ``FinishReason`` for a server's ``finish_reason``. Raises GarbledError."""
+    """A constant of ``FinishReason`` for a server's ``finish_reason``. Raises GarbledError, and BrokenError
+    where the server has given the child up."""
     if reason is None or reason == "":
         return None
     if reason in _ENDS:  # vLLM tells the stop string; an end-of-sequence token is None or its id
         return FinishReason.STOP if isinstance(stop_reason, str) else FinishReason.END
     if reason in _LIMITS:
         return FinishReason.LENGTH
+    if reason in _GIVEN_UP:
+        raise BrokenError(f"a stream must not end in an error, got finish_reason {reason!r}")
     raise GarbledError(f"finish_reason must be stop or length, got {reason!r}")

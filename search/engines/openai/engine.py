@@ -320,7 +320,8 @@ def _dialect(
     if name == "text":
         return TextCompletions(served.model, tokenizer)
     if name == "chat":
-        return ChatCompletions(served.model, in_chat(thinking, served.owner))
+        fields = in_chat(thinking, served.owner)
+        return ChatCompletions(served.model, fields, usage_per_child=served.owner == "llamacpp")
     if served.owner == "llamacpp":
         return LlamaCompletions(served.model)
     harmony = "gpt-oss" in served.model.lower()

@@ -243,8 +243,16 @@ class FakeOpenAI:
                 event: dict[str, Any] = {"choices": [self._choice(child, place, upto, body, chats)]}
                 if upto >= len(child.pieces):
                     del places[number]
-                    if usage is not None and self._plays == "llamacpp":
-                        event["usage"] = {**usage, "completion_tokens": len(child.end.token_ids)}
+                    own = (
+                        {**usage, "completion_tokens": len(child.end.token_ids)}
+                        if usage is not None
+                        else None
+                    )
+                    if own is not None and self._plays == "llamacpp":
+                        if chats:
+                            yield event
+                            event = {"choices": []}
+                        event["usage"] = own
                 yield event
             await asyncio.sleep(self._pace)
         if usage is not None and self._plays != "llamacpp":

@@ -15,6 +15,7 @@ goes on with it as long as its siblings live, and what that may generate is in i
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,6 +27,7 @@ from search.engines.openai.tokenizer import Tokenizer
 from search.engines.protocol import Event, FinishReason, Request, RequestFinished, Usage
 from search.errors import BrokenError, EngineError, GarbledError, RefusedError, UnreachableError
 from search.remote.client import Client
+from search.remote.refusal import failure_in_stream
 from search.seeds import seed_of
 
 __all__ = ["Flight", "Line"]
@@ -246,8 +248,7 @@ class Flight:
         if not isinstance(event, dict):
             raise GarbledError(f"an event must be an object, got {event!r:.80}")
         if event.get("error"):
-            said = self._line.client.unkeyed(repr(event["error"]))
-            raise BrokenError(f"a stream must not end in an error, got {said:.300}")
+            raise self._told(leg, json.loads(self._line.client.unkeyed(json.dumps(event))))
         try:
             reported = usage_of(event)
             if reported is not None:
@@ -261,6 +262,13 @@ class Flight:
                 self._add(leg, piece)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise GarbledError(f"an event must be a completion's, got {event!r:.200}") from error
+
+    def _told(self, leg: _Leg, event: Mapping[str, Any]) -> EngineError:
+        """The error that an event tells: a refusal of the request only where nothing has been written."""
+        drafts = [self._live.get(number) for number in leg.numbers]
+        if all(draft is not None and draft.is_empty for draft in drafts):
+            return failure_in_stream(event, self._line.client.root)
+        return BrokenError(f"a stream must not end in an error, got {event['error']!r:.300}")
 
     # -- children -------------------------------------------------------------------------------
 

@@ -3,9 +3,9 @@
 | form | sent by |
 |---|---|
 | ``{"tokens", "token_logprobs", "top_logprobs": [{token: logprob}]}`` | completions of most servers |
-| ``{"content": [{"token", "logprob", "top_logprobs": [{"logprob"}]}]}`` | chats everywhere |
+| ``{"content": [{"token", "logprob", "top_logprobs": [{"logprob"}]}]}`` | chats, and Ollama |
 | the same with an ``id`` per token | completions and chats of llama.cpp |
-| ``[{"token", "logprob", ...}]``, the list alone | Ollama and LM Studio |
+| ``[{"token", "logprob", ...}]``, the list alone | gateways before Ollama's own API |
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 | vLLM | ``vllm`` | ``max_model_len`` of ``/v1/models`` |
 | llama.cpp | ``llamacpp`` | ``default_generation_settings.n_ctx`` of ``/props`` |
 | SGLang | ``sglang`` | ``max_model_len`` of ``/v1/models``, else ``/get_server_info`` |
-| Ollama | ``library`` | ``num_ctx`` among the parameters of ``/api/show``, else its default of 4,096 |
-| LM Studio | ``organization_owner`` | ``loaded_context_length`` of ``/api/v0/models`` |
+| Ollama | ``library`` | ``/api/ps`` where it is loaded, else ``num_ctx`` of ``/api/show``, else 4,096 |
+| LM Studio | ``organization_owner`` | ``/api/v1/models``, before 0.4 ``/api/v0/models`` |
 | TGI | the model's own | ``max_total_tokens`` of ``/info`` |
 | hosted | many | ``context_length`` or ``context_window`` of ``/v1/models`` where they tell it |
 """
@@ -31,7 +31,7 @@ _CONTEXTS = (
     "context_window",
     "max_context_length",
 )
-#: Ollama's context where neither the model nor the request says another
+#: the least of Ollama's contexts where nobody says another: it goes by the memory of the GPU
 _OLLAMA = 4096
 _NUM_CTX = re.compile(r"^\s*num_ctx\s+(\d+)", re.M)
 
@@ -132,12 +132,21 @@ def _tgi(client: Client, served: Served) -> Served:
 
 
 def _lm_studio(client: Client, served: Served) -> Served:
-    entries = _maybe(client, "/api/v0/models").get("data")
-    for entry in map(_object, entries if isinstance(entries, list) else []):
+    context = _loaded(_listed_under(client, "/api/v1/models", "models"), served.model)
+    for entry in _listed_under(client, "/api/v0/models", "data") if context is None else ():
         if entry.get("id") == served.model:
             context = _count(entry.get("loaded_context_length")) or _count(entry.get("max_context_length"))
-            return served if context is None else replace(served, context=context, owner="organization_owner")
-    return served
+    return served if context is None else replace(served, context=context, owner="organization_owner")
+
+
+def _loaded(entries: list[Mapping[str, Any]], model: str) -> int | None:
+    """The context that LM Studio has loaded a model with, else the longest that it may have."""
+    for entry in entries:
+        instances = entry.get("loaded_instances")
+        for one in map(_object, instances if isinstance(instances, list) else []):
+            if model in (one.get("id"), entry.get("key")):
+                return _count(_object(one.get("config")).get("context_length"))
+    return next((_count(one.get("max_context_length")) for one in entries if one.get("key") == model), None)
 
 
 def _ollama(client: Client, served: Served) -> Served:
@@ -146,13 +155,23 @@ def _ollama(client: Client, served: Served) -> Served:
     trained = next((_count(info[key]) for key in info if key.endswith(".context_length")), None)
     if trained is None:
         return served
+    running = _listed_under(client, "/api/ps", "models")
+    loaded = next(
+        (_count(one.get("context_length")) for one in running if one.get("name") == served.model), None
+    )
     asked = _NUM_CTX.search(str(told.get("parameters") or ""))
     return replace(
         served,
-        context=min(trained, int(asked.group(1)) if asked else _OLLAMA),
+        context=loaded or min(trained, int(asked.group(1)) if asked else _OLLAMA),
         owner="library",
         parameters=_count(info.get("general.parameter_count")) or served.parameters,
     )
+
+
+def _listed_under(client: Client, path: str, key: str) -> list[Mapping[str, Any]]:
+    """The objects of a list that a path tells; none where the server has no such path."""
+    entries = _maybe(client, path).get(key)
+    return [_object(entry) for entry in entries] if isinstance(entries, list) else []
 
 
 def _maybe(client: Client, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:

