@@ -20,7 +20,7 @@ __all__ = ["CAP", "DEADLINE", "PARTS", "TOKENS", "Setting"]
 
 #: what clients ask for: seconds, tokens of a planned answer, tokens of a forced plan that would take more,
 #: and fewer tokens than the cheapest plan may take
-DEADLINE, TOKENS, CAP, FEW = 45.0, 700, 350, 60
+DEADLINE, TOKENS, CAP, FEW = 20.0, 700, 350, 60
 #: tokens of an answer that is passed on
 MOST = 128
 FORCED = "planner/majority(n=4)"
