@@ -22,7 +22,7 @@ from search.plan import Plan
 from search.strategies.weights import Weights
 from search.winners import winners
 
-__all__ = ["pick_weights", "rule_choices", "with_rules"]
+__all__ = ["STOPS", "largest", "pick_weights", "rule_choices", "with_rules"]
 
 Floats = NDArray[np.float64]
 

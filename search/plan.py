@@ -44,7 +44,8 @@ _CALL = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9.:]*)\s*(?:\((.*)\))?\s*", re.DOTAL
 
 @dataclass(frozen=True, slots=True, order=True)
 class Plan:
-    """A strategy with all its numbers. Equal plans are equal objects and print alike.
+    """A strategy with all its numbers. Equal plans are equal objects and print alike, without the quiet
+    parameters that are as usual.
 
     ``parameters`` holds every parameter of the strategy in canonical order. Build plans with
     ``Plan.parse`` or ``Plan.of``; both fill in what was left out. Raises PlanError.
@@ -227,7 +228,11 @@ def _parts(plan: Plan) -> tuple[Choice, ...]:
 @lru_cache(maxsize=8192)
 def _written(plan: Plan, generation: int) -> str:
     grammar = _grammar(plan.strategy)
-    inside = ", ".join(f"{name}={grammar[name].write(value)}" for name, value in plan.parameters)
+    inside = ", ".join(
+        f"{name}={grammar[name].write(value)}"
+        for name, value in plan.parameters
+        if not (grammar[name].is_quiet and value == grammar[name].default)
+    )
     return f"{plan.strategy}({inside})"
 
 

@@ -30,7 +30,7 @@ from training.portfolio import portfolio
 from training.shortlist import shortlist
 from training.verdict import verdict
 
-__all__ = ["FoldsBy", "StudyCache", "digest"]
+__all__ = ["FoldsBy", "StudyCache", "digest", "price_grid"]
 
 #: what is left out together: a family (requests will be of new kinds) or a problem (of the logged kinds)
 FoldsBy = Literal["family", "problem"]

@@ -73,11 +73,11 @@ class AdaptiveVote(SamplingStrategy):
     n: int = whole(16)
     stop: float = real(0.95, least=0.5, most=1.0)
     ahead: int = whole(4)
-    weight: str = one_of(KINDS, "none")
-    signal: str = one_of(tuple(SIGNALS), "mean")
-    scale: float = real(0.0)
-    level: float = real(0.0, least=-math.inf)
-    score: str = one_of(SCORES, "last")
+    weight: str = one_of(KINDS, "none", quiet=True)
+    signal: str = one_of(tuple(SIGNALS), "mean", quiet=True)
+    scale: float = real(0.0, quiet=True)
+    level: float = real(0.0, least=-math.inf, quiet=True)
+    score: str = one_of(SCORES, "last", quiet=True)
 
     replays = Replay.ORDER
     most_prior = None

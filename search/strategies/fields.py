@@ -47,9 +47,13 @@ Value = "int | float | str | Choice"
 
 @dataclass(frozen=True, slots=True)
 class Parameter(ABC):
-    """One parameter of a strategy. ``default`` is ``MISSING`` where a plan must give it."""
+    """One parameter of a strategy. ``default`` is ``MISSING`` where a plan must give it.
+
+    ``is_quiet``: the canonical text leaves it out where it has its usual value.
+    """
 
     default: Any = dataclasses.field(default_factory=lambda: MISSING)
+    is_quiet: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
     def is_required(self) -> bool:
@@ -147,14 +151,14 @@ def whole(default: Any = MISSING, *, least: int = 1, most: int = LARGEST) -> Any
     return _field(Whole(default, least, most))
 
 
-def real(default: Any = MISSING, *, least: float = 0.0, most: float = math.inf) -> Any:
-    """A field that is a number."""
-    return _field(Real(default, least, most))
+def real(default: Any = MISSING, *, least: float = 0.0, most: float = math.inf, quiet: bool = False) -> Any:
+    """A field that is a number. ``quiet``: written only where it is not as usual."""
+    return _field(Real(default, least, most, is_quiet=quiet))
 
 
-def one_of(options: Sequence[str], default: Any = MISSING) -> Any:
-    """A field that is one of some words."""
-    return _field(OneOf(default, tuple(options)))
+def one_of(options: Sequence[str], default: Any = MISSING, *, quiet: bool = False) -> Any:
+    """A field that is one of some words. ``quiet``: written only where it is not as usual."""
+    return _field(OneOf(default, tuple(options), is_quiet=quiet))
 
 
 def nested() -> Any:

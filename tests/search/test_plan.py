@@ -26,6 +26,10 @@ def plans(draw: st.DrawFn) -> Plan:
     if "width" in values:
         values["width"] = 1 + values["width"] % 16
         values["n"] = values["width"] * (1 + values["n"] % 64)
+    if values.get("weight") == "likelihood":
+        values |= {"score": "last", "scale": 0.5 + values["scale"], "level": round(values["level"], 3)}
+    elif "weight" in values:  # what would not count is refused
+        del values["weight"], values["signal"], values["scale"], values["level"], values["score"]
     return Plan.of(strategy, **values)
 
 
@@ -34,7 +38,8 @@ def value_of(parameter: Parameter) -> st.SearchStrategy[Any]:
     if isinstance(parameter, Whole):
         return st.integers(parameter.least, 1024)
     if isinstance(parameter, Real):
-        return st.floats(parameter.least, min(parameter.most, 1e6), allow_subnormal=False)
+        least = max(parameter.least, -1e6)
+        return st.floats(least, min(parameter.most, 1e6), allow_subnormal=False)
     if isinstance(parameter, OneOf):
         return st.sampled_from(parameter.options)
     assert isinstance(parameter, Nested)
@@ -69,6 +74,11 @@ def test_two_spellings_of_one_plan_are_one_plan(plan: Plan, rng: random.Random, 
         ("cot", "cot()"),
         ("cot()", "cot()"),
         ("majority", "majority(n=16)"),
+        ("adaptive_vote(n=8)", "adaptive_vote(n=8, stop=0.95, ahead=4)"),
+        (
+            "adaptive_vote(n=8, weight=likelihood, scale=10, level=-2)",
+            "adaptive_vote(n=8, stop=0.95, ahead=4, weight=likelihood, scale=10, level=-2)",
+        ),
         ("majority(n=+4)", "majority(n=4)"),
         ("best_of_n(score=min,n=16)", "best_of_n(n=16, score=min)"),
         ("weighted_vote(n=8)", "weighted_vote(n=8, score=last)"),
