@@ -26,7 +26,7 @@ from planner.rules import with_rules
 from planner.training_data import Tables, TrainingData, read_training_data
 from search.cards import ModelCard
 from search.drawing import Drawing
-from search.errors import StudyError, TooLittleDataError
+from search.errors import LogError, StudyError, TooLittleDataError
 from search.prompts import Prompting
 from training.design import Design, plain, starts
 from training.domains import fit_domains
@@ -88,7 +88,8 @@ def fit(
     progress:
         Called after each trial with (trials done, trials, best utility).
 
-    Raises TooLittleDataError, saying how many problems would do; StudyError for a study that began with
+    Raises TooLittleDataError, saying how many problems would do; LogError where the main policy's tokens are
+    not counted; StudyError for a study that began with
     another log, seed or folds, and where every trial failed.
     """
     data = read_training_data(tables, policies, prms)
@@ -135,6 +136,11 @@ def fit_training_data(
         raise TooLittleDataError(
             f"a planner for other families is learned from at least {ENOUGH_FAMILIES} families, "
             f"got {len(data)} problems of {families}; --folds problem fits for requests of these kinds"
+        )
+    if not data.pools[data.main].tokens.any():
+        raise LogError(
+            f"a planner is learned from samples whose tokens are counted, got none for {data.main!r}: "
+            "planner import --tokens N tells what an answer takes"
         )
     data = with_rules(data, seed=seed)
     fidelities = fidelities_of(data, seed=seed, threads=threads, folds=folds, reliability=reliability)

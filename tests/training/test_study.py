@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from planner.planner import Planner
 from planner.training_data import TrainingData, read_training_data
-from search.errors import StudyError, TooLittleDataError
+from search.errors import LogError, StudyError, TooLittleDataError
 from training.crossfit import folds_of
 from training.study import fit, fit_training_data
 
@@ -61,6 +62,12 @@ def test_too_small_a_log_says_what_would_do(synthetic) -> None:  # type: ignore[
         )
     with pytest.raises(TooLittleDataError, match="without samples"):
         fit(synthetic.make_log(0), synthetic.POLICIES, synthetic.PRMS)
+
+
+def test_tokens_that_nobody_counted_are_named(small: TrainingData) -> None:
+    pools = {name: replace(pool, tokens=np.zeros_like(pool.tokens)) for name, pool in small.pools.items()}
+    with pytest.raises(LogError, match="samples whose tokens are counted, got none for"):
+        fit_training_data(replace(small, pools=pools), trials=0)
 
 
 def test_incomplete_problems_are_left_out(synthetic) -> None:  # type: ignore[no-untyped-def]
