@@ -13,7 +13,7 @@ from planner.rules_planner import RulesPlanner, check_aim
 from planner.server.admission import Admission
 from planner.server.app import create_app
 from planner.server.backends import Backends, configured, embedded, loader_of, opened, remote
-from planner.server.current import Current, InUse, Ruling
+from planner.server.current import Current, Ruling
 from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.retention import Retention
 from planner.server.keys import Keys
@@ -56,7 +56,6 @@ def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Servi
     if settings.hash_questions and not hash_key:
         raise ServeError(f"--hash-questions needs a secret in {settings.hash_key_env}, got none")
     current: Current | Ruling
-    current: InUse
     if told is not None and settings.planner is None:
         rules, backends, current = _by_rules(settings, told, environment)
     else:
