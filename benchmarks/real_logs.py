@@ -67,7 +67,7 @@ DATA_SETS = (
     DataSet("qwen-coder-gsm8k", "log", ("qwen_coder_gsm8k/log",)),
     DataSet("compute-optimal-tts", "compute-optimal-tts", ("compute_optimal_tts/output.tar.gz",)),
     DataSet("reasoning-gym", "reasoning-gym", ("reasoning_gym/easy.jsonl.gz",)),
-    DataSet("llmrouter", "llmrouter", ("llmrouter/prices.json", "llmrouter/test.json.gz")),
+    DataSet("llmrouter", "llmrouter", ("llmrouter/prices.json", "llmrouter/train.json.gz")),
     DataSet("real-campaign", "log", (str(_CAMPAIGN),)),
 )
 
