@@ -619,11 +619,8 @@ class Ledger:
             return False
         if budget.usd is None:
             return True
-        more = self._book.price(self.policy)
-        extra = more.usd(prompt=prompt_tokens, generated=policy_tokens - prompt_tokens)
-        if self.prm is not None:
-            extra += self._prm_price(self.prm) * prm_tokens / 1e6
-        return self._usd(held=True) + extra <= budget.usd
+        # of whole tokens, so that what fits at once also fits piece by piece, however floats are rounded
+        return self._usd(held=True, more=(policy_tokens, prm_tokens, prompt_tokens)) <= budget.usd
 
     def _flops(self, policy_tokens: int, prm_tokens: int) -> float:
         """FLOPs of all that counts, with so much more of this ledger's models."""
@@ -637,15 +634,23 @@ class Ledger:
                 total += card.flops(tokens + more if account is own else tokens)
         return total
 
-    def _usd(self, *, held: bool) -> float:
+    def _usd(self, *, held: bool, more: tuple[int, int, int] = (0, 0, 0)) -> float:
+        """Money for all that counts, with so much more of this ledger's models: tokens of the policy and of
+        the PRM, and those of the policy's that are its prompt."""
+        policy_tokens, prm_tokens, prompt_tokens = more
         total = 0.0
         for card, account in self._book.policies.items():
+            own = account is self._policy
             prompts = account.prompts_committed if held else account.prompts_spent
-            if tokens := account.spent + (account.held if held else 0) + prompts:
+            tokens = account.spent + (account.held if held else 0) + prompts + (policy_tokens if own else 0)
+            prompts += prompt_tokens if own else 0
+            if tokens:
                 total += self._book.price(card).usd(prompt=prompts, generated=tokens - prompts)
         for card, account in self._book.prms.items():
+            own = account is self._prm
             prompts = account.prompts_committed if held else account.prompts_spent
-            if tokens := account.spent + (account.held if held else 0) + prompts:
+            tokens = account.spent + (account.held if held else 0) + prompts + (prm_tokens if own else 0)
+            if tokens:
                 total += self._prm_price(card) * tokens / 1e6
         return total
 

@@ -310,3 +310,25 @@ def test_totals_do_not_depend_on_the_order(work: list[tuple[int, int]], rng: ran
 
     shuffled = rng.sample(work, len(work))
     assert total(work) == total(shuffled)
+
+
+@given(
+    st.floats(1e-6, 1e-2),
+    st.floats(0.0, 20.0),
+    st.floats(0.0, 20.0),
+    st.integers(1, 60),
+    st.integers(0, 60),
+    st.integers(0, 40),
+)
+def test_what_money_affords_at_once_it_affords_piece_by_piece(
+    usd: float, generated: float, prm: float, policy_tokens: int, prm_tokens: int, prompt: int
+) -> None:
+    """Rounding of floats must not refuse a part of what was found to fit."""
+    cards = ModelCard("p", 1000, "p", 512), ModelCard("r", 500, "r", 512)
+    ledger = Ledger(Budget(usd=usd), *cards, Prices(prompt=1.0, generated=generated, prm=prm))
+    each = {"policy_tokens": policy_tokens, "prm_tokens": prm_tokens}
+    count = ledger.affordable(16, **each, policy_prompt=prompt, prm_prompt=prompt)
+    for _ in range(count):
+        ledger.reserve(policy_tokens=policy_tokens, policy_prompt=prompt)
+    for _ in range(count):
+        ledger.reserve(prm_tokens=prm_tokens, prm_prompt=prompt)
