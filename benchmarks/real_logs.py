@@ -29,7 +29,7 @@ import numpy as np
 
 from planner.evaluation.cross_validation import BEST_FIXED, CHOSEN, PLANNER, CrossValidation
 from planner.evaluation.intervals import Interval, Resampler
-from planner.evaluation.rules import UNDEPLOYABLE
+from planner.evaluation.rivals import UNDEPLOYABLE
 from planner.evaluation.slices import calibration_rows, rows_of
 from planner.evaluation.verdict import sentence_of, verdict_of
 from planner.training_data import TrainingData, read_training_data

@@ -16,6 +16,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.evaluation.intervals import clustered_error
 from planner.training_data import PolicyPool, TrainingData, replayable
 from search.choice import Choice
 from search.plan import Plan
@@ -181,7 +182,7 @@ class _Trial:
         self._data, self._pool, self._rows = data, pool, rows
         rng = np.random.default_rng([seed, 1])
         self._order = rng.random((len(rows), _VOTES, pool.draws)).argsort(axis=2)
-        self._families = np.unique([data.families[row] for row in rows], return_inverse=True)[1]
+        self._families = [data.families[row] for row in rows]
         self.plain = self.accuracy(None, None) if self.sizes else np.zeros(0)
 
     def accuracy(self, prm: str | None, weights: Weights | None) -> Floats:
@@ -205,9 +206,7 @@ class _Trial:
 
     def is_sure(self, gained: Floats) -> bool:
         """Whether a mean gain exceeds one standard error, families drawn whole."""
-        sums = np.bincount(self._families, gained)
-        error = float(np.sqrt((sums**2).sum())) / len(gained)
-        return float(gained.mean()) > error
+        return float(gained.mean()) > float(clustered_error(gained, self._families))
 
 
 def _best(trial: _Trial, tried: Iterable[tuple[str | None, Weights]]) -> list[tuple[str | None, Weights]]:

@@ -29,7 +29,7 @@ from planner.evaluation.evaluate import planner_track
 from planner.evaluation.fixed import best_fixed
 from planner.evaluation.frontier import Track
 from planner.evaluation.intervals import ENOUGH_FAMILIES
-from planner.evaluation.rules import RULES, chosen_rule, rivals, rules_of
+from planner.evaluation.rivals import RULES, chosen_rule, rivals, rules_of
 from planner.evaluation.slices import only, rows_of, sample_flops
 from planner.evaluation.split_half import doubts
 from planner.planner import Planner

@@ -11,12 +11,13 @@ of a point is none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.decision import Menu, Rule, Trust, decide
+from planner.decision import Rule, Trust, decide
+from planner.evaluation.intervals import clustered_error
 from planner.replay import ReplayOutcome, follow
 from training.bins import Bins
 from training.crossfit import Chain, StageFit
@@ -72,14 +73,7 @@ def follow_rule(fit: StageFit, lengths: Floats, bins: Bins, prices: Floats) -> R
     menu = actions.menu(
         level=np.zeros(len(matrix.problem)), columns=columns, lengths=lengths, characters=matrix.characters
     )
-    alone = Menu(
-        advantage=menu.advantage,
-        level=menu.level,
-        costs=menu.costs,
-        prices=menu.prices,
-        advance_net=menu.advance_net,
-        advance_cost=menu.advance_cost,
-    )
+    alone = replace(menu, probe=None)  # a rule looks at nothing first
     return follow(matrix, [decide(alone, Rule(price=float(price))) for price in prices], None)
 
 
@@ -87,9 +81,5 @@ def sure_prices(gained: Floats, families: Sequence[str], errors: float) -> NDArr
     """(J,) whether the mean gain (P, J), each price with its neighbours, exceeds so many standard errors."""
     near = np.pad(gained, ((0, 0), (1, 1)), mode="edge")
     smooth = (near[:, :-2] + near[:, 1:-1] + near[:, 2:]) / 3.0
-    at = np.unique(np.asarray(families), return_inverse=True)[1]
-    centred = smooth - smooth.mean(axis=0)
-    sums = np.zeros((int(at.max()) + 1, smooth.shape[1]))
-    np.add.at(sums, at, centred)
-    error = np.sqrt((sums**2).sum(axis=0)) / len(smooth)
-    return np.asarray((smooth.mean(axis=0) > errors * error) & (smooth.mean(axis=0) > _VISIBLE))
+    mean = smooth.mean(axis=0)
+    return np.asarray((mean > errors * clustered_error(smooth, families)) & (mean > _VISIBLE))

@@ -200,7 +200,7 @@ class StudyCache:
             "quality": {
                 "what": f"decisions where a {self.folds_by} was left out; the design saw the same problems",
                 "folds": self.folds_by,
-                "utility": self.utility(chain),
+                "utility": float((safe.met.accuracy - self.prices * safe.met.flops)[:, self.judged].mean()),
                 "shrinkage": [[float(s) for s in fit.shrink] for fit in chain.fits],
                 "prices": [float(p) for p in self.prices],
                 "accuracy": [float(a) for a in frontier.accuracy],

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from planner.evaluation.frontier import Track
 from planner.evaluation.intervals import Interval, Resampler
+from planner.evaluation.verdict import sentence_of
 from planner.matrix import Matrix
 from planner.replay import ReplayOutcome
 from training.portfolio import Portfolio
@@ -64,22 +65,13 @@ def verdict(
         differences.append(reached["planner"] - reached["rule"])
     above = resampler.interval(np.mean(differences, axis=0))
     learned = float(safe.trust.learned.mean())
+    told = sentence_of(above, "the best rule at each price")
     return {
         "budgets": rows,
         "above_rule": _plain(above),
         "learned": learned,
-        "sentence": _sentence(above, learned),
+        "sentence": f"{told[0].upper()}{told[1:]}; what was learned decides at {learned:.0%} of the prices.",
     }
-
-
-def _sentence(above: Interval, learned: float) -> str:
-    if learned == 0.0:
-        return "No better than a rule: the best rule at each price is what will be used."
-    told = f"{100 * above.value:.1f} points ({100 * above.low:.1f} to {100 * above.high:.1f})"
-    used = f"it decides at {learned:.0%} of the prices, and the best rule at the others"
-    if above.low > 0.0:
-        return f"Better than the rule that the folds chose by {told}; {used}."
-    return f"Not surely better than the rule that the folds chose: {told}; {used}."
 
 
 def _track(name: str, met: ReplayOutcome) -> Track:

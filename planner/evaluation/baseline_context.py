@@ -23,7 +23,8 @@ from planner.evaluation.split_half import SplitHalf, split_halves
 from planner.features.question import NgramEncoder
 from planner.labels import Probe
 from planner.matrix import Matrices, question_features
-from planner.training_data import TrainingData
+from planner.rules import rule_choices
+from planner.training_data import TrainingData, replayable
 from search.choice import Choice
 from search.errors import TooLittleDataError
 
@@ -117,6 +118,13 @@ class BaselineContext:
     def fixed(self) -> tuple[ConfigTable, ConfigTable]:
         """Every fixed choice of the held-out log, on both sides."""
         return self.both(fixed_table)
+
+    @cached_property
+    def rules(self) -> tuple[Choice, ...]:
+        """The rules that anybody could write, made on the log that is picked on, if both replay them."""
+        data = self.data
+        made = rule_choices(self.training.data, seed=self.seed)
+        return tuple(rule for rule in made if replayable(rule, data.pools, data.trees))
 
     @cached_property
     def halved(self) -> tuple[tuple[SplitHalf, SplitHalf], tuple[SplitHalf, SplitHalf]]:

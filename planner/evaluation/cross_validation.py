@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.evaluation.baseline_context import fixed_table
-from planner.evaluation.rules import TOLERANCE
+from planner.evaluation.rivals import TOLERANCE
 from planner.features.question import NgramEncoder
 from planner.matrix import Matrices
 from planner.training_data import TrainingData

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ENOUGH_FAMILIES", "Interval", "Resampler"]
+__all__ = ["ENOUGH_FAMILIES", "Interval", "Resampler", "clustered_error"]
 
 Floats = NDArray[np.float64]
 
@@ -80,3 +80,17 @@ class Resampler:
         ratios = above[below > 1e-12] / below[below > 1e-12]
         low, high = np.quantile(ratios, [0.025, 0.975])
         return Interval(float(top.mean()) / total, float(low), float(high))
+
+
+def clustered_error(values: Floats, families: Sequence[str]) -> Floats:
+    """The standard error of the mean of ``values`` (P, ...) over problems, families drawn whole.
+
+    Shape (...), in the unit of the values (Liang and Zeger 1986, without a correction for few clusters).
+
+    >>> clustered_error(np.array([1.0, 3.0]), ["a", "b"]).round(4).tolist()
+    0.7071
+    """
+    at = np.unique(np.asarray(families), return_inverse=True)[1]
+    sums = np.zeros((int(at.max()) + 1, *values.shape[1:]))
+    np.add.at(sums, at, values - values.mean(axis=0))
+    return np.asarray(np.sqrt((sums**2).sum(axis=0)) / len(values))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from planner.evaluation.cross_validation import CHOSEN, PLANNER, BudgetMet, CrossValidation
 from planner.evaluation.intervals import Interval, Resampler
-from planner.evaluation.rules import UNDEPLOYABLE
+from planner.evaluation.rivals import UNDEPLOYABLE
 
 __all__ = ["BEST_RULE", "Cell", "Verdict", "VerdictRow", "sentence_of", "verdict_of"]
 

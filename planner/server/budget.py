@@ -31,7 +31,7 @@ from search.budget import AIMS, UNLIMITED, Budget
 from search.errors import BudgetError, PlanError
 from search.plan import Plan
 
-__all__ = ["HEADER", "PRESETS", "Granted", "Source", "check_time", "grant", "parse", "read", "to_wire"]
+__all__ = ["HEADER", "PRESETS", "RequestBudget", "Source", "check_time", "grant", "parse", "read", "to_wire"]
 
 #: carries a budget as the body's ``budget`` has it
 HEADER = "x-planner-budget"
@@ -120,7 +120,7 @@ PRESETS: Mapping[str, Budget] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class RequestBudget:
     """What a request may spend, who said so, and the plan or the policy that its model's name forces."""
 
     budget: Budget
@@ -137,7 +137,7 @@ def grant(
     default: Budget,
     policies: tuple[str, ...] = (),
     presets: Mapping[str, Budget] = PRESETS,
-) -> Granted:
+) -> RequestBudget:
     """Read a request's budget and its model's name.
 
     Parameters
@@ -169,14 +169,14 @@ def grant(
             code="model_not_found",
         )
     if header is not None:
-        return Granted(read(header), Source.HEADER, plan, policy)
+        return RequestBudget(read(header), Source.HEADER, plan, policy)
     if body is not None:
-        return Granted(parse(body), Source.BODY, plan, policy)
+        return RequestBudget(parse(body), Source.BODY, plan, policy)
     if plan is not None:  # says itself what it takes
         named = UNLIMITED
     if named is not None:
-        return Granted(named, Source.MODEL, plan, policy)
-    return Granted(default, Source.DEFAULT, plan, policy)
+        return RequestBudget(named, Source.MODEL, plan, policy)
+    return RequestBudget(default, Source.DEFAULT, plan, policy)
 
 
 def check_time(seconds: float | None, passed: float) -> None:

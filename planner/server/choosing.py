@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from planner.availability_filter import AvailabilityFilter
 from planner.decider import Decider
-from planner.server.budget import Granted
+from planner.server.budget import RequestBudget
 from planner.server.current import Served
 from planner.server.models import Models
 from planner.server.receipt import Reason
@@ -65,7 +65,7 @@ def answering_policy(served: Served, models: Models, asked: str | None = None) -
 
 
 def forced(
-    granted: Granted, models: Models, rules: Rules, served: Served, first: str, prm: str | None = None
+    granted: RequestBudget, models: Models, rules: Rules, served: Served, first: str, prm: str | None = None
 ) -> tuple[Choice | None, Reason | None]:
     """The choice that a model's name forces, and why the planner does not choose; None where it does.
 

@@ -11,7 +11,7 @@ from typing import Any
 from planner.events import EndReason
 from planner.server.arrival import Arrival
 from planner.server.ask import Ask
-from planner.server.budget import Granted, check_time, to_wire
+from planner.server.budget import RequestBudget, check_time, to_wire
 from planner.server.keys import Key
 from planner.server.passthrough_cost import PassthroughCost, StreamUsage, usage_of
 from planner.server.receipt import Reason, Receipt
@@ -45,7 +45,7 @@ class Passthrough:
         service: Service,
         shape: Shape,
         ask: Ask,
-        granted: Granted,
+        granted: RequestBudget,
         key: Key,
         response_id: str,
         reason: Reason,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from planner.executor import Solution
-from planner.server.budget import Granted, to_wire
+from planner.server.budget import RequestBudget, to_wire
 from planner.server.serialize import candidate_to_dict, known, probe_to_dict, spend_to_dict
 from planner.server.shaping import Meter
 from search.budget import Budget
@@ -48,7 +48,7 @@ class Receipt:
     """
 
     response_id: str
-    granted: Granted
+    granted: RequestBudget
     budget: Budget
     share: float
     reason: Reason | None = None

@@ -9,7 +9,7 @@ from planner.budgeting import check_money
 from planner.decider import Decider
 from planner.domains import Assigned, assign
 from planner.server.ask import Ask
-from planner.server.budget import Granted
+from planner.server.budget import RequestBudget
 from planner.server.choosing import answering_policy, availability_filter, first_policy, forced
 from planner.server.current import Served
 from planner.server.keys import Key
@@ -49,7 +49,7 @@ class RequestContext:
     response_id: str
     endpoint: str
     ask: Ask
-    granted: Granted
+    granted: RequestBudget
     key: Key
     served: Served
     budget: Budget
@@ -62,7 +62,7 @@ class RequestContext:
 
     @classmethod
     def of(
-        cls, service: Service, ask: Ask, granted: Granted, key: Key, endpoint: str, response_id: str
+        cls, service: Service, ask: Ask, granted: RequestBudget, key: Key, endpoint: str, response_id: str
     ) -> RequestContext:
         """Settle all that can be. Raises Refusal."""
         served, models, rules = service.current.served, service.models, service.rules

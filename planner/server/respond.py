@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from planner.events import Event
 from planner.server.ask import Ask
-from planner.server.budget import Granted
+from planner.server.budget import RequestBudget
 from planner.server.keys import Key
 from planner.server.progress import comment, progress_to_dict
 from planner.server.refusal import Refusal, refusal_of
@@ -35,7 +35,7 @@ _Line = bytes | Answers | Exception
 
 
 async def respond(
-    service: Service, shape: Shape, ask: Ask, granted: Granted, key: Key, request: Request
+    service: Service, shape: Shape, ask: Ask, granted: RequestBudget, key: Key, request: Request
 ) -> Response:
     """The response to a request that has been read and let in. Raises Refusal."""
     response_id, created = f"{shape.prefix}-{secrets.token_hex(12)}", int(time.time())

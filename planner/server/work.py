@@ -15,7 +15,7 @@ from planner.events import Event, Started
 from planner.executor import Settings, Solution, solve
 from planner.server.arrival import Arrival
 from planner.server.ask import Ask
-from planner.server.budget import Granted, check_time
+from planner.server.budget import RequestBudget, check_time
 from planner.server.keys import Key
 from planner.server.latency_feedback import expected_seconds, exploring, learn, load
 from planner.server.receipt import Receipt, usage_to_dict
@@ -88,7 +88,7 @@ class Work:
         self,
         service: Service,
         ask: Ask,
-        granted: Granted,
+        granted: RequestBudget,
         key: Key,
         endpoint: str,
         response_id: str,

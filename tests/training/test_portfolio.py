@@ -42,7 +42,7 @@ def test_what_tells_is_trusted(telling: Planner) -> None:
     assert trust.learned.any()
     found = telling.card["verdict"]
     assert found["above_rule"]["low"] > 0.0
-    assert found["sentence"].startswith("Better than the rule")
+    assert found["sentence"].startswith("Better than any rule by ")
     assert found["learned"] == pytest.approx(trust.learned.mean())
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from planner.server.ask import Ask, of_chat, of_completion
-from planner.server.budget import HEADER, Granted, grant
+from planner.server.budget import HEADER, RequestBudget, grant
 from planner.server.keys import Key
 from planner.server.passthrough import Passthrough, passthrough_reason
 from planner.server.receipt import Reason
@@ -104,7 +104,7 @@ async def _several(
     return JSONResponse(COMPLETION.body(response_id, created, body.model, answers, usage, receipt))
 
 
-def _granted(service: Service, ask: Ask, request: Request) -> Granted:
+def _granted(service: Service, ask: Ask, request: Request) -> RequestBudget:
     rules = service.rules
     return grant(
         ask.model,
@@ -116,7 +116,7 @@ def _granted(service: Service, ask: Ask, request: Request) -> Granted:
     )
 
 
-def _passed_on(service: Service, ask: Ask, granted: Granted) -> Reason | None:
+def _passed_on(service: Service, ask: Ask, granted: RequestBudget) -> Reason | None:
     """Why the policy's own server answers as it would without us; None where it does not."""
     if granted.policy is not None:
         is_upstream = granted.policy in service.upstreams

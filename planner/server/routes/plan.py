@@ -14,7 +14,7 @@ from planner.budgeting import rule
 from planner.latency import Work
 from planner.options import Option, appraised, options
 from planner.recommendation import Recommendation
-from planner.server.budget import Granted, grant, to_wire
+from planner.server.budget import RequestBudget, grant, to_wire
 from planner.server.choosing import availability_filter, first_policy, forced
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.request_context import assigned_to, open_ended, resolved
@@ -55,7 +55,7 @@ async def plan(body: PlanBody, service: Here, key: Inferrer) -> dict[str, Any]:
     return {"object": "list", "data": out}
 
 
-def _granted(service: Service, body: PlanBody) -> Granted:
+def _granted(service: Service, body: PlanBody) -> RequestBudget:
     budget = body.budget
     return grant(
         body.model,
@@ -74,7 +74,7 @@ def _check(service: Service, questions: list[str]) -> None:
         raise Refusal("a question has some text, got none", param="question")
 
 
-def _plan(service: Service, body: PlanBody, granted: Granted, question: str) -> dict[str, Any]:
+def _plan(service: Service, body: PlanBody, granted: RequestBudget, question: str) -> dict[str, Any]:
     rules, question = service.rules, question.strip()
     served, models = service.current.served, service.models
     assigned = assigned_to(served, question, body.domain or rules.domain)

@@ -11,7 +11,7 @@ import worlds
 from planner.evaluation.baseline import BASELINES, Baseline
 from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.frontier import Track
-from planner.evaluation.rules import RULES, UNDEPLOYABLE, chosen_rule, rivals, rules_of
+from planner.evaluation.rivals import RULES, UNDEPLOYABLE, chosen_rule, rivals, rules_of
 from planner.features.question import NgramEncoder
 from planner.training_data import TrainingData
 from search.choice import Choice
