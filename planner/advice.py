@@ -58,7 +58,8 @@ def advise(
     count = len(stage.choices)
     probes = option == count
     allowed = stage.actions.allows if probes else np.ones(count, bool)
-    order = _ranked(menu, rule, allowed)
+    means = menu.rule_means(rule)
+    order = _ranked(menu if means is None else menu.by_rule(means), rule, allowed)
     best = order[0] if probes else option
     others = [c for c in order if c != best]
     accuracies = stage.accuracy(menu)[0] if rule.target is None else menu.level[0] + menu.advantage[0]
@@ -93,7 +94,8 @@ def advise(
         abstain=hopeful < abstain_below,
         explain=lambda: _why(stage, features[0], best, other),
         features=features[0],
-        by_rule=menu.is_by_rule(rule),
+        by_rule=means is not None,
+        neighbours=stage.neighbours.count if stage.neighbours and means is menu.near is not None else 0,
     )
 
 

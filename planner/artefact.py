@@ -32,6 +32,7 @@ from planner.features.question import NgramEncoder
 from planner.fitted import Fitted
 from planner.frontier import Frontier
 from planner.labels import Probe
+from planner.neighbours import Likeness, Neighbours
 from planner.stages import ActionSpec, Stage
 from search.cards import ModelCard
 from search.choice import Choice
@@ -42,10 +43,8 @@ from search.prompts import Prompting
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
 
-#: raised whenever a reader of the old version would misread the new one; those from before are read too
-FORMAT_VERSION = 2
-#: knows no rules beside what was learned: a planner without them is written as this
-_WITHOUT_RULES = 1
+#: raised whenever a reader of the old version would misread the new one, or the other way round
+FORMAT_VERSION = 3
 
 _KIND = "planner"
 _MANIFEST, _BODY, _ARRAYS = "manifest.json", "planner.json", "arrays.safetensors"
@@ -81,7 +80,17 @@ def save(planner: Fitted, path: Path) -> None:
             arrays[f"stage{number}.{name}"] = getattr(stage.actions, name)
         if stage.trust is not None:
             arrays[f"stage{number}.trust.prices"] = stage.trust.prices
-            arrays[f"stage{number}.trust.learned"] = stage.trust.learned.astype(np.float64)
+            for name in ("learned", "near"):
+                arrays[f"stage{number}.trust.{name}"] = getattr(stage.trust, name).astype(np.float64)
+        if stage.neighbours is not None:
+            likeness = stage.neighbours.likeness
+            arrays |= {
+                f"stage{number}.near.known": likeness.known,
+                f"stage{number}.near.centre": likeness.centre,
+                # a feature that never varied has no scale, and files hold finite numbers
+                f"stage{number}.near.scale": np.where(np.isinf(likeness.scale), 0.0, likeness.scale),
+                f"stage{number}.near.values": stage.neighbours.values,
+            }
         for place, text in enumerate(stage.models):
             files[f"stage{number}-model{place}.txt"] = text.encode()
         stages.append(_stage_json(stage))
@@ -113,7 +122,7 @@ def save(planner: Fitted, path: Path) -> None:
     files[_ARRAYS] = to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()})
     manifest = {
         "kind": _KIND,
-        "version": FORMAT_VERSION if any(stage.trust for stage in planner.stages) else _WITHOUT_RULES,
+        "version": FORMAT_VERSION,
         "files": {
             name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
             for name, data in files.items()
@@ -171,9 +180,9 @@ def _verified(path: Path) -> dict[str, bytes]:
         ) from error
     if kind != _KIND:
         raise ArtefactError(f"the kind of artefact must be {_KIND!r}, got {str(kind)[:40]!r}")
-    if version not in (_WITHOUT_RULES, FORMAT_VERSION):
+    if version not in (1, 2, FORMAT_VERSION):
         raise ArtefactError(
-            f"the planner's version must be {FORMAT_VERSION} at most, got {str(version)[:40]}: "
+            f"the planner's version must be {FORMAT_VERSION}, got {str(version)[:40]}: "
             "make it again with planner fit"
         )
     if not {_BODY, _ARRAYS} <= set(sizes) or len(sizes) > 2 + _MOST_STAGES * _MOST_MODELS:
@@ -258,6 +267,7 @@ def _stage_json(stage: Stage) -> dict[str, Any]:
         "models": len(stage.models),
         "calibration": stage.calibration.to_json(),
         "reliability": stage.reliability.to_json(),
+        "neighbours": 0 if stage.neighbours is None else stage.neighbours.count,
     }
 
 
@@ -294,6 +304,7 @@ def _stage(
         calibration=Calibration(float(entry["calibration"]["slope"]), float(entry["calibration"]["offset"])),
         reliability=Reliability.from_json(entry["reliability"]),
         trust=_trust(number, arrays),
+        neighbours=_neighbours(int(entry.get("neighbours", 0)), number, arrays),
     )
 
 
@@ -301,9 +312,22 @@ def _trust(number: int, arrays: Mapping[str, NDArray[np.float64]]) -> Trust | No
     learned = arrays.get(f"stage{number}.trust.learned")
     if learned is None:
         return None
-    if not np.isin(learned, (0.0, 1.0)).all():
+    near = arrays.get(f"stage{number}.trust.near", np.zeros_like(learned))
+    if not (np.isin(learned, (0.0, 1.0)).all() and np.isin(near, (0.0, 1.0)).all()):
         raise ArtefactError("trust is told as 0 or 1 at each price, got other numbers")
-    return Trust(arrays[f"stage{number}.trust.prices"], learned == 1.0)
+    return Trust(arrays[f"stage{number}.trust.prices"], learned == 1.0, near == 1.0)
+
+
+def _neighbours(count: int, number: int, arrays: Mapping[str, NDArray[np.float64]]) -> Neighbours | None:
+    if not count:
+        return None
+    known, centre, scale, values = (
+        arrays[f"stage{number}.near.{name}"] for name in ("known", "centre", "scale", "values")
+    )
+    if known.ndim != 2 or not centre.shape == scale.shape == (known.shape[1],) or (scale < 0.0).any():
+        raise ArtefactError(f"neighbours have a centre and a scale of each feature, got {known.shape}")
+    likeness = Likeness(centre, np.where(scale > 0.0, scale, np.inf), known.astype(np.float32))
+    return Neighbours(likeness, values, count)
 
 
 def _probe(value: Mapping[str, Any]) -> Probe:

@@ -44,27 +44,37 @@ class Costs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trust:
-    """At which prices what was learned decides. Elsewhere a rule does: the choice that is best on average.
+    """What decides at each price: what was learned, or a rule.
 
-    ``prices`` (J,) per FLOP, ascending; ``learned`` (J,) whether it decides there. Between two prices the
-    nearer one counts, in the logarithm.
+    A rule goes by means instead of predictions: over all problems, or over those most like the question.
+
+    Parameters
+    ----------
+    prices:
+        (J,) per FLOP, ascending. Between two of them the nearer one counts, in the logarithm.
+    learned, near:
+        (J,) whether what was learned decides there; where it does not, whether the means over the nearest
+        neighbours do.
     """
 
     prices: Floats
     learned: NDArray[np.bool_]
+    near: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
         shape = self.prices.shape
-        if self.prices.ndim != 1 or not len(self.prices) or self.learned.shape != shape:
-            raise ArtefactError(f"trust is told at each price, got {shape}, {self.learned.shape}")
+        if self.prices.ndim != 1 or not len(self.prices) or {self.learned.shape, self.near.shape} != {shape}:
+            raise ArtefactError(
+                f"trust is told at each price, got {shape}, {self.learned.shape}, {self.near.shape}"
+            )
         if not (self.prices > 0.0).all() or (np.diff(self.prices) <= 0).any():
             raise ArtefactError(f"prices must ascend from above 0, got {self.prices}")
 
-    def at(self, price: float) -> bool:
-        """Whether what was learned decides at a price per FLOP."""
+    def at(self, price: float) -> int:
+        """The place in ``prices`` that counts at a price per FLOP."""
         if price <= self.prices[0]:
-            return bool(self.learned[0])
-        return bool(self.learned[np.abs(np.log(self.prices) - math.log(price)).argmin()])
+            return 0
+        return int(np.abs(np.log(self.prices) - math.log(price)).argmin())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +87,9 @@ class Menu:
     look. ``advance_cost`` (rows, J) is the mean FLOPs that follow; ``probe`` holds the cost of the next
     look alone, (rows, 1). ``allows`` (C,) marks choices that can still follow the probe, ``keeps``
     (C,) those whose n its samples count towards, so that going there by way of the probe costs no more.
-    ``average`` (C,) is the mean advantage over all problems that were learned from, by which ``trust`` lets a
-    rule decide; None: what was learned always decides.
+    ``average`` (C,) is the mean advantage over all problems that were learned from, and ``near`` (rows, C)
+    that over the nearest neighbours (None: they never decide); by them ``trust`` lets a rule decide. None:
+    what was learned always decides.
     """
 
     advantage: Floats
@@ -91,19 +102,23 @@ class Menu:
     keeps: NDArray[np.bool_] | None = None
     allows: NDArray[np.bool_] | None = None
     average: Floats | None = None
+    near: Floats | None = None
     trust: Trust | None = None
 
-    def is_by_rule(self, rule: Rule) -> bool:
-        """Whether a rule decides under this budget, in the place of what was learned."""
-        if self.trust is None or self.average is None or rule.target is not None:
-            return False
-        return not self.trust.at(rule.price_per_flop)
+    def rule_means(self, rule: Rule) -> Floats | None:
+        """The mean advantages (C,) or (rows, C) by which a rule decides under this budget; None: what was
+        learned decides."""
+        if self.trust is None or rule.target is not None:
+            return None
+        place = self.trust.at(rule.price_per_flop)
+        if self.trust.learned[place]:
+            return None
+        return self.near if self.trust.near[place] else self.average
 
-    def by_rule(self) -> Menu:
-        """The menu of that rule: every question is as the average, and nothing is looked at first."""
-        assert self.average is not None
-        shown = np.where(np.isfinite(self.advantage), self.average, -np.inf)
-        return replace(self, advantage=shown, probe=None, average=None, trust=None)
+    def by_rule(self, means: Floats) -> Menu:
+        """The menu of a rule that goes by these means: nothing is looked at first."""
+        shown = np.where(np.isfinite(self.advantage), means, -np.inf)
+        return replace(self, advantage=shown, probe=None, average=None, near=None, trust=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +149,11 @@ def decide(menu: Menu, rule: Rule) -> Ints:
     probing further (what was seen is never lost), then to the cheaper and then to the earlier choice.
     Options whose 90% quantile of cost exceeds a cap are no options. With a target, the cheapest option
     that reaches it wins; where none does, the most accurate one. Where the menu does not trust what was
-    learned at this price, the averages take the place of the predictions.
+    learned at this price, means take the place of the predictions.
     """
-    if menu.is_by_rule(rule):
-        menu = menu.by_rule()
+    means = menu.rule_means(rule)
+    if means is not None:
+        menu = menu.by_rule(means)
     fits = (menu.costs.tokens_p90 <= rule.tokens_left) & (menu.costs.flops_p90 <= rule.flops_left)
     paid = menu.costs.flops if rule.unit == "flops" else menu.costs.tokens
     further = _further(menu, rule)

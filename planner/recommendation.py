@@ -60,6 +60,8 @@ class Recommendation:
     by_rule:
         Whether a rule decided, the choice that is best on average at this price, because what was learned of
         the question was not surely better on left-out problems.
+    neighbours:
+        Over how many training problems, those most like the question, the rule's averages go; 0: over all.
 
     >>> import planner
     >>> print(planner.load("lab").recommend("What is (13+64)+80?", tokens=800))
@@ -81,6 +83,7 @@ class Recommendation:
     propensity: float = 1.0
     features: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
     by_rule: bool = False
+    neighbours: int = 0
 
     def __str__(self) -> str:
         accuracy = "accuracy unknown" if math.isnan(self.accuracy) else f"right {self.accuracy:.2f}"

@@ -30,6 +30,18 @@ class ReplayOutcome:
     tokens: Floats
     flops: Floats
 
+    def utility(self, prices: Floats) -> Floats:
+        """(rows, J) accuracy less the price (J,) of its FLOPs."""
+        return self.accuracy - prices * self.flops
+
+    def where(self, mine: NDArray[np.bool_], other: ReplayOutcome) -> ReplayOutcome:
+        """These outcomes under the rules that ``mine`` (J,) marks, and ``other``'s under the rest."""
+        return ReplayOutcome(
+            np.where(mine, self.accuracy, other.accuracy),
+            np.where(mine, self.tokens, other.tokens),
+            np.where(mine, self.flops, other.flops),
+        )
+
 
 def aligned(met: ReplayOutcome, matrix: Matrix, following: Matrix) -> ReplayOutcome:
     """What follows the next probe, per row of this one, with the cost of that probe added."""

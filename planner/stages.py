@@ -18,6 +18,7 @@ from planner.calibration import Calibration, Reliability
 from planner.cost import ChoiceCost, CostTable, cost_table, costs
 from planner.decision import Menu, Trust
 from planner.labels import Probe
+from planner.neighbours import Neighbours
 from planner.trees import Forest, parse
 from search.choice import Choice
 from search.errors import ArtefactError
@@ -136,6 +137,8 @@ class Stage:
         Of the accuracies that are expected.
     trust:
         At which prices the predictions decide; None: at all of them.
+    neighbours:
+        By which a rule decides where ``trust`` says so; None: nowhere.
     """
 
     actions: ActionSpec
@@ -147,6 +150,7 @@ class Stage:
     calibration: Calibration
     reliability: Reliability
     trust: Trust | None = None
+    neighbours: Neighbours | None = None
     forest: Forest = field(init=False)
 
     def __post_init__(self) -> None:
@@ -170,6 +174,17 @@ class Stage:
         forest = Forest(trees)
         if self.lowest.shape != (forest.features,) or self.highest.shape != (forest.features,):
             raise ArtefactError(f"feature ranges must hold {forest.features} values, got {self.lowest.shape}")
+        near = self.neighbours
+        if near is not None and (
+            near.values.shape[1] != len(self.actions.choices)
+            or near.likeness.known.shape[1] != forest.features
+        ):
+            raise ArtefactError(
+                f"neighbours have {forest.features} features and {len(self.choices)} values, "
+                f"got {near.likeness.known.shape[1]}, {near.values.shape[1]}"
+            )
+        if near is None and self.trust is not None and self.trust.near.any():
+            raise ArtefactError("where neighbours decide a stage holds them, got none")
         object.__setattr__(self, "forest", forest)
 
     @property
@@ -196,8 +211,12 @@ class Stage:
         menu = self.actions.menu(level=level, columns=columns, lengths=lengths, characters=characters)
         if self.trust is None:
             return menu
-        centre = self.centre[: len(self.choices)]
-        return replace(menu, average=centre - centre[self.actions.reference], trust=self.trust)
+        reference, centre = self.actions.reference, self.centre[: len(self.choices)]
+        near = None
+        if self.neighbours is not None:
+            near = self.neighbours.mean(features)
+            near -= near[:, reference, None]
+        return replace(menu, average=centre - centre[reference], near=near, trust=self.trust)
 
     def accuracy(self, menu: Menu) -> Floats:
         """(rows, C) calibrated accuracy of every choice."""

@@ -1,11 +1,12 @@
 """The safe portfolio: what was learned decides only at prices where it is surely better than a rule.
 
-The rule at a price is the choice that training folds find best on average there, among all plans of the log
-and those that anybody could write (``planner.rules``). Both are followed on problems whose fold was left out.
-At a price the learned decisions are trusted where their utility, accuracy less the price of compute, exceeds
-the rule's by one standard error, families drawn whole; a study of few problems picks a lucky design more
-easily, so that it takes two there. Neighbouring prices are judged together, and a gain of less than a tenth
-of a point is none.
+A rule takes the choice that is best on average at a price, among all plans of the log and those that anybody
+could write (``planner.rules``). The average goes over all problems of the training folds, or, where that is
+surely better, over those whose questions are most like this one (``planner.neighbours``). Everything is
+followed on problems whose fold was left out. At a price the learned decisions are trusted where their
+utility, accuracy less the price of compute, exceeds the rule's by one standard error, families drawn whole; a
+study of few problems picks a lucky design more easily, so that it takes two there. Neighbouring prices are
+judged together, and a gain of less than a tenth of a point is none.
 """
 
 from __future__ import annotations
@@ -18,18 +19,22 @@ from numpy.typing import NDArray
 
 from planner.decision import Rule, Trust, decide
 from planner.evaluation.intervals import clustered_error
+from planner.neighbours import COUNTS, MOST_KEPT, Likeness, Neighbours
 from planner.replay import ReplayOutcome, follow
 from training.bins import Bins
 from training.crossfit import Chain, StageFit
 
-__all__ = ["Portfolio", "follow_rule", "portfolio", "sure_prices"]
+__all__ = ["Portfolio", "portfolio", "sure_prices"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 #: from so many problems on, one standard error is enough
 _MANY = 300
 #: a gain below this, a tenth of a point, is not worth leaving a rule for
 _VISIBLE = 0.001
+#: problems on which the number of neighbours is picked
+_TRIED = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class Portfolio:
     """What decides at each price, and what that met on problems whose fold was left out, (P, J) each."""
 
     trust: Trust
+    neighbours: Neighbours | None
     rule: ReplayOutcome
     met: ReplayOutcome
 
@@ -53,28 +59,81 @@ def portfolio(chain: Chain, lengths: Floats, bins: Bins, families: Sequence[str]
     bins, families:
         The folds of that, and the family of each problem.
     """
-    rule = follow_rule(chain.fits[0], lengths, bins, chain.prices)
-    gained = chain.utility - (rule.accuracy - chain.prices * rule.flops)
-    sure = sure_prices(gained, families, 1.0 if len(gained) >= _MANY else 2.0)
-    parts = zip(
-        (chain.accuracy, chain.tokens, chain.flops), (rule.accuracy, rule.tokens, rule.flops), strict=True
-    )
-    met = ReplayOutcome(*(np.where(sure, learned, plain) for learned, plain in parts))
-    return Portfolio(Trust(chain.prices, sure), rule, met)
+    fit, prices = chain.fits[0], chain.prices
+    errors = 1.0 if len(families) >= _MANY else 2.0
+    average = follow_means(fit, all_means(fit, bins), lengths, prices)
+    count, means = near_means(fit, bins, lengths, prices)
+    near = follow_means(fit, means, lengths, prices)
+    gained = near.utility(prices) - average.utility(prices)
+    nearer = sure_prices(gained, families, errors)
+    # likeness tells something at all prices or at none: one price alone may be luck
+    nearer &= sure_prices(gained.mean(axis=1, keepdims=True), families, errors)
+    rule = near.where(nearer, average)
+    learned = ReplayOutcome(chain.accuracy, chain.tokens, chain.flops)
+    sure = sure_prices(learned.utility(prices) - rule.utility(prices), families, errors)
+    nearer &= ~sure
+    matrix = fit.matrix
+    neighbours = None
+    if nearer.any():
+        kept = _kept(np.arange(len(matrix.features)))
+        values = fit.targets[kept, : len(matrix.choices)]
+        neighbours = Neighbours(Likeness.of(matrix.features[kept]), values, min(count, len(kept)))
+    return Portfolio(Trust(prices, sure, nearer), neighbours, rule, learned.where(sure, rule))
 
 
-def follow_rule(fit: StageFit, lengths: Floats, bins: Bins, prices: Floats) -> ReplayOutcome:
-    """(P, J) what the choice that the other folds find best on average meets at each price."""
-    matrix, actions = fit.matrix, fit.actions
-    columns = np.empty_like(fit.targets)
+def all_means(fit: StageFit, bins: Bins) -> Floats:
+    """(P, C + J) means of the targets over the other folds."""
+    means = np.empty_like(fit.targets)
+    for fold in bins.names:
+        out, rest = bins.split(fit.matrix, fold)
+        means[out] = fit.targets[rest].mean(axis=0)
+    return means
+
+
+def near_means(fit: StageFit, bins: Bins, lengths: Floats, prices: Floats) -> tuple[int, Floats]:
+    """How many neighbours are best over all prices, and (P, C + J) means of the targets over so many in the
+    other folds."""
+    matrix, targets = fit.matrix, fit.targets
+    tried = np.random.default_rng(0).permutation(len(targets))[:_TRIED]
+    counts = [count for count in COUNTS if count <= len(targets) // 2] or [1]
+    many = np.zeros((len(counts), *targets.shape))
+    means = np.empty_like(targets)
+    among = {}
     for fold in bins.names:
         out, rest = bins.split(matrix, fold)
-        columns[out] = fit.targets[rest].mean(axis=0)
-    menu = actions.menu(
-        level=np.zeros(len(matrix.problem)), columns=columns, lengths=lengths, characters=matrix.characters
+        rest = _kept(rest)
+        among[fold] = out, rest, Likeness.of(matrix.features[rest])
+        asked = tried[np.isin(tried, out)]
+        for row, near in zip(asked, among[fold][2].nearest(matrix.features[asked], counts[-1]), strict=True):
+            sums = targets[rest[near]].cumsum(axis=0)
+            for place, count in enumerate(counts):
+                here = min(count, len(near))
+                many[place, row] = sums[here - 1] / here
+    met = [follow_means(fit, columns, lengths, prices).utility(prices)[tried].mean() for columns in many]
+    best = max(range(len(counts)), key=lambda place: (met[place], place))  # of equals the most
+    if len(tried) == len(targets):
+        return counts[best], many[best]
+    for out, rest, likeness in among.values():
+        fewer = min(counts[best], len(rest))
+        means[out] = Neighbours(likeness, targets[rest], fewer).mean(matrix.features[out])
+    return counts[best], means
+
+
+def follow_means(fit: StageFit, means: Floats, lengths: Floats, prices: Floats) -> ReplayOutcome:
+    """(P, J) what the choice that these means (P, C + J) find best meets at each price."""
+    matrix = fit.matrix
+    menu = fit.actions.menu(
+        level=np.zeros(len(matrix.problem)), columns=means, lengths=lengths, characters=matrix.characters
     )
     alone = replace(menu, probe=None)  # a rule looks at nothing first
     return follow(matrix, [decide(alone, Rule(price=float(price))) for price in prices], None)
+
+
+def _kept(rows: Ints) -> Ints:
+    """``MOST_KEPT`` of the rows, spread evenly."""
+    if len(rows) <= MOST_KEPT:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, MOST_KEPT).round().astype(np.int64)]
 
 
 def sure_prices(gained: Floats, families: Sequence[str], errors: float) -> NDArray[np.bool_]:

@@ -179,7 +179,7 @@ class StudyCache:
             design.settings,
             seed=self.seed,
         )
-        stages = (replace(stages[0], trust=safe.trust), *stages[1:])
+        stages = (replace(stages[0], trust=safe.trust, neighbours=safe.neighbours), *stages[1:])
         data = self.data
         frontier = Frontier(
             prices=self.prices,

@@ -150,9 +150,12 @@ def print_advice(advice: Recommendation) -> None:
         for why in advice.why
     ]
     if advice.by_rule:
+        over = (
+            f"the {advice.neighbours} training questions most like this one" if advice.neighbours else "all"
+        )
         reasons = [
-            "A rule decided: this is best on average at this price. What the planner has learned of",
-            "questions was not surely better there.",
+            f"A rule decided: at this price it is best on average over {over}.",
+            "What the planner has learned of questions was not surely better there.",
         ]
     if advice.abstain:
         first = "Abstain: no affordable plan is likely to help. "
@@ -188,6 +191,7 @@ def recommendation_to_dict(advice: Recommendation) -> dict[str, Any]:
         "flops_p90": advice.flops_p90,
         "abstain": advice.abstain,
         "by_rule": advice.by_rule,
+        "neighbours": advice.neighbours,
         "runner_up": None if runner is None else asdict(runner) | {"choice": str(runner.choice)},
         "why": [asdict(reason) for reason in advice.why],
         "warnings": advice.warnings,

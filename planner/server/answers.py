@@ -121,6 +121,7 @@ SCHEMAS: dict[str, _Schema] = {
         seconds=_null(_COST),
         abstain=_TRUTH,
         by_rule=_TRUTH,
+        neighbours=_COUNT,
         runner_up=_null(_of(**_CHOICE, **_EXPECTED)),
         warnings=_list(_TEXT),
         propensity=_SHARE,

@@ -70,6 +70,7 @@ def advice_to_dict(advice: Recommendation, seconds: float | None = None) -> _Jso
         "seconds": known(seconds),
         "abstain": advice.abstain,
         "by_rule": advice.by_rule,
+        "neighbours": advice.neighbours,
         "runner_up": None
         if runner is None
         else {

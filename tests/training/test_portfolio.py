@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from planner.artefact import load, save
@@ -103,6 +104,7 @@ def test_trust_is_kept_on_disk(blind: Planner, tmp_path: Path) -> None:
     assert own is not None
     assert (kept.prices == own.prices).all()
     assert (kept.learned == own.learned).all()
+    assert (kept.near == own.near).all()
 
 
 def test_a_target_is_the_predictions_business(blind: Planner) -> None:
@@ -110,16 +112,20 @@ def test_a_target_is_the_predictions_business(blind: Planner) -> None:
     assert trust is not None
     price = float(trust.prices[~trust.learned][0])
     menu = blind.stages[0].menu(blind.features(blind.stages[0], "what is 3 + 4", None), np.array([13.0]))
-    assert menu.is_by_rule(Rule(price=price))
-    assert not menu.is_by_rule(Rule(price=price, target=0.5))
-    assert (decide(menu, Rule(price=price)) == decide(menu.by_rule(), Rule(price=price))).all()
+    means = menu.rule_means(Rule(price=price))
+    assert means is not None
+    assert menu.rule_means(Rule(price=price, target=0.5)) is None
+    assert (decide(menu, Rule(price=price)) == decide(menu.by_rule(means), Rule(price=price))).all()
 
 
 def test_between_two_prices_the_nearer_one_counts() -> None:
-    trust = Trust(np.array([1.0, 100.0]), np.array([True, False]))
-    assert [trust.at(price) for price in (0.0, 0.5, 9.9, 10.1, 1e9)] == [True, True, True, False, False]
+    learned, near = np.array([True, False]), np.array([False, True])
+    trust = Trust(np.array([1.0, 100.0]), learned, near)
+    assert [trust.at(price) for price in (0.0, 0.5, 9.9, 10.1, 1e9)] == [0, 0, 0, 1, 1]
     with pytest.raises(ArtefactError, match="ascend"):
-        Trust(np.array([2.0, 1.0]), np.array([True, False]))
+        Trust(np.array([2.0, 1.0]), learned, near)
+    with pytest.raises(ArtefactError, match="each price"):
+        Trust(np.array([1.0, 2.0]), learned, near[:1])
 
 
 def test_prices_span_the_slopes_of_the_fixed_choices() -> None:
@@ -130,3 +136,72 @@ def test_prices_span_the_slopes_of_the_fixed_choices() -> None:
     assert (np.diff(prices) > 0).all()
     same, _ = price_grid(np.array([0.5]), np.array([2.0]))
     assert len(same) == len(prices)
+
+
+#: what the questions of each kind are about
+_KINDS = (
+    "apples",
+    "trains",
+    "candles",
+    "rabbits",
+    "wages",
+    "bottles",
+    "ladders",
+    "stamps",
+    "bridges",
+    "clocks",
+)
+_ASKED = "how many {word} are there, and which {word} are left over?"
+
+
+@pytest.fixture(scope="module")
+def alike() -> Planner:
+    """Learned from two policies, each of which solves some kinds of questions only."""
+    log = synthetic.make_log(
+        300, families=15, draws=8, signal=False, policies=("small", "large"), prms=(), ns=(4,)
+    )
+    about = [_KINDS[place // 15 % len(_KINDS)] for place in range(300)]
+    problems = log.frames["problems"].with_columns(
+        question=pl.Series([_ASKED.format(word=word) for word in about])
+    )
+    kinds = dict(zip(problems["problem_id"], about, strict=True))
+    samples = log.frames["samples"]
+    right = [
+        (policy == "small") == (_KINDS.index(kinds[problem]) in (0, 3, 4, 7, 9))
+        for policy, problem in zip(samples["policy"], samples["problem_id"], strict=True)
+    ]
+    log.frames |= {
+        "problems": problems,
+        "samples": samples.with_columns(
+            correct=pl.Series(right), answer=pl.Series(["1" if one else "2" for one in right])
+        ),
+    }
+    return fit_training_data(read_training_data(log, synthetic.POLICIES, {}), trials=0)  # type: ignore[arg-type]
+
+
+def test_neighbours_decide_where_they_are_surely_better_than_the_average(alike: Planner) -> None:
+    stage = alike.stages[0]
+    assert stage.trust is not None
+    assert stage.neighbours is not None
+    assert stage.trust.near.any()
+    assert not (stage.trust.near & stage.trust.learned).any()
+    price = float(stage.trust.prices[stage.trust.near][0])
+    told = {word: alike.decide(_ASKED.format(word=word), budget=Budget(price=price)) for word in _KINDS}
+    assert all(one.by_rule and one.neighbours == stage.neighbours.count for one in told.values())
+    small = {word for word, one in told.items() if one.choice.policy == "small"}
+    assert small == {_KINDS[place] for place in (0, 3, 4, 7, 9)}
+    assert told["apples"].runner_up is not None
+
+
+def test_neighbours_are_kept_on_disk(alike: Planner, tmp_path: Path) -> None:
+    alike.save(tmp_path / "planner")
+    kept, price = Planner.load(tmp_path / "planner"), Budget(price=float(alike.frontier.prices[3]))
+    assert kept.stages[0].neighbours is not None
+    for word in _KINDS:
+        assert kept.decide(f"which {word}?", budget=price) == alike.decide(f"which {word}?", budget=price)
+
+
+def test_without_likeness_there_are_no_neighbours(blind: Planner) -> None:
+    assert blind.stages[0].neighbours is None
+    assert blind.stages[0].trust is not None
+    assert not blind.stages[0].trust.near.any()
