@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,21 +13,9 @@ from search.choice import Choice
 from search.errors import BudgetError
 from search.plan import Plan
 
-__all__ = ["advise", "calibrated", "one_greedy_answer", "unaffordable"]
+__all__ = ["advise", "one_greedy_answer", "unaffordable"]
 
 Floats = NDArray[np.float64]
-
-
-def calibrated(stage: Stage, menu: Menu) -> Menu:
-    """The menu with calibrated accuracies, for targets: level 0 and the accuracies as advantages."""
-    level = menu.level[:, None]
-    gained = stage.calibration.apply(level + menu.advance_net + menu.prices * menu.advance_cost)
-    return replace(
-        menu,
-        level=np.zeros_like(menu.level),
-        advantage=stage.accuracy(menu),
-        advance_net=gained - menu.prices * menu.advance_cost,
-    )
 
 
 def advise(
@@ -47,7 +33,7 @@ def advise(
     Parameters
     ----------
     menu:
-        One row; calibrated already where the rule has a target.
+        One row.
     option:
         A choice of the stage, or their number to probe further.
     features:
@@ -61,7 +47,7 @@ def advise(
     order = _ranked(menu, rule, allowed)
     best = order[0] if probes else option
     others = [c for c in order if c != best]
-    accuracies = stage.accuracy(menu)[0] if rule.target is None else menu.level[0] + menu.advantage[0]
+    accuracies = stage.accuracy(menu)[0]
     accuracy, costs = float(accuracies[best]), menu.costs
     tokens, flops = float(costs.tokens[0, best]), float(costs.flops[0, best])
     tokens_p90, flops_p90 = float(costs.tokens_p90[0, best]), float(costs.flops_p90[0, best])
@@ -101,10 +87,6 @@ def _by_probing(stage: Stage, menu: Menu, rule: Rule) -> tuple[float, float]:
     """The accuracy and the FLOPs that probing further leads to, on average, without a cap."""
     cost = menu.advance_cost[0]
     gained = menu.level[0] + menu.advance_net[0] + stage.actions.prices * cost
-    if rule.target is not None:  # the menu is calibrated
-        reached = gained >= rule.target
-        at = int(np.where(reached, cost, np.inf).argmin() if reached.any() else gained.argmax())
-        return float(gained[at]), float(cost[at])
     at = int(np.abs(np.log(stage.actions.prices / max(rule.price_per_flop, 1e-300))).argmin())
     return float(stage.calibration.apply(gained[at : at + 1])[0]), float(cost[at])
 
@@ -159,11 +141,7 @@ def _fits(menu: Menu, rule: Rule) -> NDArray[np.bool_]:
 def _ranked(menu: Menu, rule: Rule, allowed: NDArray[np.bool_]) -> list[int]:
     """Choices from best to worst under the rule, those that fit first."""
     misfit = ~(_fits(menu, rule) & allowed)
-    if rule.target is not None:
-        short = np.maximum(rule.target - (menu.level[0] + menu.advantage[0]), 0.0)
-        order = np.lexsort((menu.costs.flops[0], short, misfit))
-    else:
-        paid = menu.costs.flops[0] if rule.unit == "flops" else menu.costs.tokens[0]
-        order = np.lexsort((paid, -(menu.advantage[0] - rule.price * paid), misfit))
+    paid = menu.costs.flops[0] if rule.unit == "flops" else menu.costs.tokens[0]
+    order = np.lexsort((paid, -(menu.advantage[0] - rule.price * paid), misfit))
     ranked: list[int] = order.tolist()
     return ranked

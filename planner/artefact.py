@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.bounds import Bounds
 from planner.calibration import Calibration, Reliability
 from planner.cost import ChoiceCost
 from planner.decision import Trust
@@ -72,6 +73,9 @@ def save(planner: Fitted, path: Path) -> None:
             for name in ("prices", "accuracy", "tokens", "flops")
         },
     }
+    bounds = planner.frontier.bounds
+    if bounds is not None:
+        arrays |= {"frontier.bounds.mean": bounds.mean, "frontier.bounds.error": bounds.error}
     files: dict[str, bytes] = {}
     stages = []
     for number, stage in enumerate(planner.stages):
@@ -93,6 +97,8 @@ def save(planner: Fitted, path: Path) -> None:
         "sample_flops": planner.sample_flops,
         "card": dict(planner.card),
     }
+    if bounds is not None:
+        body["bounded_by"] = bounds.units
     if planner.promptings:
         body["promptings"] = {name: asdict(prompting) for name, prompting in planner.promptings.items()}
     if planner.drawings:
@@ -216,7 +222,9 @@ def _fitted(
         stages=tuple(_stage(entry, number, arrays, files) for number, entry in enumerate(stages)),
         encoder=NgramEncoder(arrays["ngrams.idf"], arrays["ngrams.components"]),
         frontier=Frontier(
-            *(arrays[f"frontier.{name}"] for name in ("prices", "accuracy", "tokens", "flops"))
+            *(arrays[f"frontier.{name}"] for name in ("prices", "accuracy", "tokens", "flops")),
+            # planners from before this was told have none
+            None if "bounded_by" not in body else _bounds(body["bounded_by"], arrays),
         ),
         policies={str(name): _card(card) for name, card in body["policies"].items()},
         prms={str(name): _card(card) for name, card in body["prms"].items()},
@@ -229,6 +237,12 @@ def _fitted(
         # planners from before this was told have none
         drawings={str(name): Drawing.from_json(value) for name, value in body.get("drawings", {}).items()},
     )
+
+
+def _bounds(units: object, arrays: Mapping[str, NDArray[np.float64]]) -> Bounds:
+    if not isinstance(units, int):
+        raise ArtefactError(f"bounds are of a whole number of families, got {str(units)[:40]}")
+    return Bounds(arrays["frontier.bounds.mean"], arrays["frontier.bounds.error"], units)
 
 
 def _domain_model(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float64]]) -> DomainModel:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.labels import Probe
+from planner.targets import Target
 from search.choice import Choice
 
 __all__ = ["Reason", "Recommendation", "RunnerUp"]
@@ -60,6 +61,8 @@ class Recommendation:
     by_rule:
         Whether a rule decided, the choice that is best on average at this price, because what was learned of
         the question was not surely better on left-out problems.
+    target:
+        What is promised of a stream of requests where the budget names an accuracy; None where it does not.
 
     >>> import planner
     >>> print(planner.load("lab").recommend("What is (13+64)+80?", tokens=800))
@@ -81,6 +84,7 @@ class Recommendation:
     propensity: float = 1.0
     features: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
     by_rule: bool = False
+    target: Target | None = None
 
     def __str__(self) -> str:
         accuracy = "accuracy unknown" if math.isnan(self.accuracy) else f"right {self.accuracy:.2f}"

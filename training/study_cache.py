@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.bounds import Bounds
 from planner.features.models import within_problem_auroc
 from planner.features.probe import AGREEMENT
 from planner.features.question import SURFACE, NgramEncoder
@@ -186,6 +187,7 @@ class StudyCache:
             accuracy=safe.met.accuracy.mean(axis=0),
             tokens=safe.met.tokens.mean(axis=0),
             flops=safe.met.flops.mean(axis=0),
+            bounds=Bounds.of(safe.met.accuracy, data.families),
         )
         card = {
             "date": date,

@@ -12,6 +12,7 @@ import typer
 from planner.cli.budget import (
     AbstainBelow,
     Accuracy,
+    Confidence,
     Flops,
     MeanFlops,
     MeanTokens,
@@ -83,6 +84,7 @@ def recommend(
     usd: Usd = None,
     samples: Samples = None,
     accuracy: Accuracy = None,
+    confidence: Confidence = None,
     mean_flops: MeanFlops = None,
     mean_tokens: MeanTokens = None,
     price: Price = None,
@@ -101,6 +103,7 @@ def recommend(
         mean_flops=mean_flops,
         mean_tokens=mean_tokens,
         accuracy=accuracy,
+        confidence=confidence,
         price=price,
     )
     costs = prices_of(prices)
@@ -154,6 +157,8 @@ def print_advice(advice: Recommendation) -> None:
             "A rule decided: this is best on average at this price. What the planner has learned of",
             "questions was not surely better there.",
         ]
+    if advice.target is not None:
+        reasons = [str(advice.target), *reasons]
     if advice.abstain:
         first = "Abstain: no affordable plan is likely to help. "
     print_table(
@@ -188,6 +193,7 @@ def recommendation_to_dict(advice: Recommendation) -> dict[str, Any]:
         "flops_p90": advice.flops_p90,
         "abstain": advice.abstain,
         "by_rule": advice.by_rule,
+        **({} if advice.target is None else {"target": advice.target.to_dict()}),
         "runner_up": None if runner is None else asdict(runner) | {"choice": str(runner.choice)},
         "why": [asdict(reason) for reason in advice.why],
         "warnings": advice.warnings,
