@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from planner.decision import Menu, Rule
 from planner.matrix import feature_names
+from planner.promises import Correction
 from planner.recommendation import Reason, Recommendation, RunnerUp
 from planner.stages import Stage
 from search.choice import Choice
@@ -25,6 +26,7 @@ def advise(
     option: int,
     features: Floats,
     *,
+    domain: str | None = None,
     warnings: tuple[str, ...] = (),
     abstain_below: float = 0.0,
 ) -> Recommendation:
@@ -38,6 +40,8 @@ def advise(
         A choice of the stage, or their number to probe further.
     features:
         (1, F) what the stage saw.
+    domain:
+        The question's, by which what is promised is corrected; None: by that of all domains.
     abstain_below:
         Advise to abstain where no option that fits is expected to be right this often.
     """
@@ -47,21 +51,28 @@ def advise(
     order = _ranked(menu, rule, allowed)
     best = order[0] if probes else option
     others = [c for c in order if c != best]
-    accuracies = stage.accuracy(menu)[0]
-    accuracy, costs = float(accuracies[best]), menu.costs
-    tokens, flops = float(costs.tokens[0, best]), float(costs.flops[0, best])
+    uncapped = bool(np.isinf(rule.tokens_left) and np.isinf(rule.flops_left))
+    commits, further = Correction(), Correction()
+    if stage.promises is not None and uncapped:  # decisions under caps were not measured
+        price = rule.price_per_flop
+        commits, further = (stage.promises.of(price, probes=kind, domain=domain) for kind in (False, True))
+    accuracies, costs = commits.accuracy(stage.accuracy(menu)[0]), menu.costs
+    accuracy = float(accuracies[best])
+    tokens = commits.tokens * float(costs.tokens[0, best])
+    flops = commits.flops * float(costs.flops[0, best])
     tokens_p90, flops_p90 = float(costs.tokens_p90[0, best]), float(costs.flops_p90[0, best])
-    if probes and np.isinf(rule.tokens_left) and np.isinf(rule.flops_left):
-        accuracy, flops = _by_probing(stage, menu, rule)
-        tokens = flops * rule.tokens_per_flop
+    if probes and uncapped:
+        gained, cost = _by_probing(stage, menu, rule)
+        accuracy = float(further.accuracy(gained)[0])
+        tokens, flops = further.tokens * cost * rule.tokens_per_flop, further.flops * cost
     runner = None
     if others:
         second = others[0]
         runner = RunnerUp(
             choice=stage.choices[second],
             accuracy=float(accuracies[second]),
-            tokens=float(costs.tokens[0, second]),
-            flops=float(costs.flops[0, second]),
+            tokens=commits.tokens * float(costs.tokens[0, second]),
+            flops=commits.flops * float(costs.flops[0, second]),
         )
     other = others[0] if others else stage.actions.reference
     hopeful = max(accuracy, float(np.where(_fits(menu, rule), accuracies, -np.inf).max()))
@@ -83,12 +94,12 @@ def advise(
     )
 
 
-def _by_probing(stage: Stage, menu: Menu, rule: Rule) -> tuple[float, float]:
-    """The accuracy and the FLOPs that probing further leads to, on average, without a cap."""
+def _by_probing(stage: Stage, menu: Menu, rule: Rule) -> tuple[Floats, float]:
+    """The accuracy (1,) and the FLOPs that probing further leads to, on average, without a cap."""
     cost = menu.advance_cost[0]
     gained = menu.level[0] + menu.advance_net[0] + stage.actions.prices * cost
     at = int(np.abs(np.log(stage.actions.prices / max(rule.price_per_flop, 1e-300))).argmin())
-    return float(stage.calibration.apply(gained[at : at + 1])[0]), float(cost[at])
+    return stage.calibration.apply(gained[at : at + 1]), float(cost[at])
 
 
 def unaffordable(stage: Stage, menu: Menu, rule: Rule) -> BudgetError:

@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from planner.features.question import NgramEncoder
 from planner.fitted import Fitted
 from planner.frontier import Frontier
 from planner.labels import Probe
+from planner.promises import Promises
 from planner.stages import ActionSpec, Stage
 from search.cards import ModelCard
 from search.choice import Choice
@@ -52,6 +53,8 @@ _KIND = "planner"
 _MANIFEST, _BODY, _ARRAYS = "manifest.json", "planner.json", "arrays.safetensors"
 _MOST_BYTES = 256 * 1024 * 1024
 _MOST_STAGES, _MOST_MODELS = 32, 256
+#: arrays of a stage's promises
+_PROMISES = ("prices", "logit", "tokens", "flops")
 #: arrays of a domain model, but for ``known``
 _DOMAIN_ARRAYS = ("centre", "scale", "weights", "bias", "edges", "tails")
 
@@ -86,6 +89,9 @@ def save(planner: Fitted, path: Path) -> None:
         if stage.trust is not None:
             arrays[f"stage{number}.trust.prices"] = stage.trust.prices
             arrays[f"stage{number}.trust.learned"] = stage.trust.learned.astype(np.float64)
+        if stage.promises is not None:
+            for name in _PROMISES:
+                arrays[f"stage{number}.promises.{name}"] = getattr(stage.promises, name)
         for place, text in enumerate(stage.models):
             files[f"stage{number}-model{place}.txt"] = text.encode()
         stages.append(_stage_json(stage))
@@ -272,6 +278,7 @@ def _stage_json(stage: Stage) -> dict[str, Any]:
         "models": len(stage.models),
         "calibration": stage.calibration.to_json(),
         "reliability": stage.reliability.to_json(),
+        **({} if stage.promises is None else {"promised_for": list(stage.promises.domains)}),
     }
 
 
@@ -308,6 +315,8 @@ def _stage(
         calibration=Calibration(float(entry["calibration"]["slope"]), float(entry["calibration"]["offset"])),
         reliability=Reliability.from_json(entry["reliability"]),
         trust=_trust(number, arrays),
+        # planners from before this was told have none
+        promises=None if "promised_for" not in entry else _promises(entry["promised_for"], number, arrays),
     )
 
 
@@ -318,6 +327,11 @@ def _trust(number: int, arrays: Mapping[str, NDArray[np.float64]]) -> Trust | No
     if not np.isin(learned, (0.0, 1.0)).all():
         raise ArtefactError("trust is told as 0 or 1 at each price, got other numbers")
     return Trust(arrays[f"stage{number}.trust.prices"], learned == 1.0)
+
+
+def _promises(domains: Sequence[object], number: int, arrays: Mapping[str, NDArray[np.float64]]) -> Promises:
+    kept = {name: arrays[f"stage{number}.promises.{name}"] for name in _PROMISES}
+    return Promises(domains=tuple(str(domain) for domain in domains), **kept)
 
 
 def _probe(value: Mapping[str, Any]) -> Probe:

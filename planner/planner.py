@@ -125,7 +125,7 @@ class Planner(Fitted, Decider):
         groups:
             Which answers are equal (``search.votes.group``); None: equal texts are.
         domain:
-            Only checked against what the planner was learned from.
+            By which what is promised is corrected; checked against what the planner was learned from.
         decision_filter:
             Bends the decision (``planner.decision_filter``).
 
@@ -154,7 +154,16 @@ class Planner(Fitted, Decider):
         warnings = self._warn(stage, features, domain)
         if target is not None and not target.reached:
             warnings = (*warnings, target.warning)
-        advice = advise(stage, menu, rule, option, features, warnings=warnings, abstain_below=abstain_below)
+        advice = advise(
+            stage,
+            menu,
+            rule,
+            option,
+            features,
+            domain=domain,
+            warnings=warnings,
+            abstain_below=abstain_below,
+        )
         if target is None and propensity == 1.0:
             return advice
         return replace(advice, propensity=propensity, target=target)

@@ -18,6 +18,7 @@ from planner.calibration import Calibration, Reliability
 from planner.cost import ChoiceCost, CostTable, cost_table, costs
 from planner.decision import Menu, Trust
 from planner.labels import Probe
+from planner.promises import Promises
 from planner.trees import Forest, parse
 from search.choice import Choice
 from search.errors import ArtefactError
@@ -136,6 +137,8 @@ class Stage:
         Of the accuracies that are expected.
     trust:
         At which prices the predictions decide; None: at all of them.
+    promises:
+        Corrects what is expected of decisions; None: nothing does.
     """
 
     actions: ActionSpec
@@ -147,6 +150,7 @@ class Stage:
     calibration: Calibration
     reliability: Reliability
     trust: Trust | None = None
+    promises: Promises | None = None
     forest: Forest = field(init=False)
 
     def __post_init__(self) -> None:

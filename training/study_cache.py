@@ -28,6 +28,7 @@ from training.bins import Bins
 from training.crossfit import Chain, crossfit, finish, folds_of, predict_lengths, reference_of
 from training.design import Design
 from training.portfolio import portfolio
+from training.promises import fit_promises
 from training.shortlist import shortlist
 from training.verdict import verdict
 
@@ -172,7 +173,7 @@ class StudyCache:
         chain = self.chain(design, tuning=False)
         first = chain.fits[0].matrix
         safe = portfolio(chain, self.lengths(first, False)[0], self.bins, self.data.families)
-        stages = finish(
+        finished = finish(
             chain,
             {fit.matrix.probe: self.lengths(fit.matrix, False) for fit in chain.fits},
             self.bins,
@@ -180,6 +181,10 @@ class StudyCache:
             design.settings,
             seed=self.seed,
         )
+        stages = tuple(stage for stage, _ in finished)
+        menus = [menu for _, menu in finished]
+        promises = fit_promises(chain, stages, menus, safe.trust, self.bins, self.data.domains)
+        stages = tuple(replace(stage, promises=kept) for stage, kept in zip(stages, promises, strict=True))
         stages = (replace(stages[0], trust=safe.trust), *stages[1:])
         data = self.data
         frontier = Frontier(
