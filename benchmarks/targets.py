@@ -1,6 +1,6 @@
 """Target accuracies on the lab: what a stream met, what it cost, and whether promises hold.
 
-    python benchmarks/targets.py [--log LOG] [--problems 640] [--splits 6]
+    python benchmarks/targets.py [--log LOG] [--problems 320] [--splits 6]
 
 Makes a search log of lab problems with the three shipped policies where there is none (minutes). Then it
 splits the problems again and again, two thirds to fit a planner on and a third to meet its decisions on: by
@@ -79,9 +79,9 @@ def log_of(path: Path, problems: int) -> SearchLog:
         {
             "pair": [{"policy": name} for name in POLICIES],
             "strategies": ["cot", "majority"],
-            "n": [1, 4, 8],
-            "samples": 16,
-            "group": 64,
+            "n": [1, 4],
+            "samples": 12,
+            "group": 80,
             "seed": 23,
         }
     )
@@ -419,7 +419,7 @@ def main() -> None:
     parser.add_argument(
         "--log", type=Path, default=Path("runs/targets"), help="a search log, made if missing"
     )
-    parser.add_argument("--problems", type=int, default=640, help="lab problems of a log that is made")
+    parser.add_argument("--problems", type=int, default=320, help="lab problems of a log that is made")
     parser.add_argument("--splits", type=int, default=6)
     parser.add_argument("--output", type=Path, default=HERE / "targets", help="without its suffix")
     asked = parser.parse_args()

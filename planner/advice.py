@@ -52,16 +52,16 @@ def advise(
     best = order[0] if probes else option
     others = [c for c in order if c != best]
     uncapped = bool(np.isinf(rule.tokens_left) and np.isinf(rule.flops_left))
-    commits, further = Correction(), Correction()
-    if stage.promises is not None and uncapped:  # decisions under caps were not measured
-        price = rule.price_per_flop
-        commits, further = (stage.promises.of(price, probes=kind, domain=domain) for kind in (False, True))
+    promises = stage.promises if uncapped else None  # decisions under caps were not measured
+    price = rule.price_per_flop
+    commits = Correction() if promises is None else promises.of(price, probes=False, domain=domain)
     accuracies, costs = commits.accuracy(stage.accuracy(menu)[0]), menu.costs
     accuracy = float(accuracies[best])
     tokens = commits.tokens * float(costs.tokens[0, best])
     flops = commits.flops * float(costs.flops[0, best])
     tokens_p90, flops_p90 = float(costs.tokens_p90[0, best]), float(costs.flops_p90[0, best])
     if probes and uncapped:
+        further = Correction() if promises is None else promises.of(price, probes=True, domain=domain)
         gained, cost = _by_probing(stage, menu, rule)
         accuracy = float(further.accuracy(gained)[0])
         tokens, flops = further.tokens * cost * rule.tokens_per_flop, further.flops * cost

@@ -147,6 +147,8 @@ def _shift(logit: Floats, met: Floats, weight: Floats) -> float:
 
     Held towards 0 as by ``_HELD`` problems of even chances.
     """
+    kept = weight > 0.0
+    logit, met, weight = logit[kept], met[kept], weight[kept]
     shift, held = 0.0, _HELD / 4.0
     for _ in range(40):
         p = 1.0 / (1.0 + np.exp(-(logit + shift)))
