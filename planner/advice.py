@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.decision import Menu, Rule
 from planner.matrix import feature_names
+from planner.promises import Correction
 from planner.recommendation import Reason, Recommendation, RunnerUp
 from planner.stages import Stage
 from search.choice import Choice
 from search.errors import BudgetError
 from search.plan import Plan
 
-__all__ = ["advise", "calibrated", "one_greedy_answer", "unaffordable"]
+__all__ = ["advise", "one_greedy_answer", "unaffordable"]
 
 Floats = NDArray[np.float64]
-
-
-def calibrated(stage: Stage, menu: Menu) -> Menu:
-    """The menu with calibrated accuracies, for targets: level 0 and the accuracies as advantages."""
-    level = menu.level[:, None]
-    gained = stage.calibration.apply(level + menu.advance_net + menu.prices * menu.advance_cost)
-    return replace(
-        menu,
-        level=np.zeros_like(menu.level),
-        advantage=stage.accuracy(menu),
-        advance_net=gained - menu.prices * menu.advance_cost,
-    )
 
 
 def advise(
@@ -39,6 +26,7 @@ def advise(
     option: int,
     features: Floats,
     *,
+    domain: str | None = None,
     warnings: tuple[str, ...] = (),
     abstain_below: float = 0.0,
 ) -> Recommendation:
@@ -47,11 +35,13 @@ def advise(
     Parameters
     ----------
     menu:
-        One row; calibrated already where the rule has a target.
+        One row.
     option:
         A choice of the stage, or their number to probe further.
     features:
         (1, F) what the stage saw.
+    domain:
+        The question's, by which what is promised is corrected; None: by that of all domains.
     abstain_below:
         Advise to abstain where no option that fits is expected to be right this often.
     """
@@ -62,21 +52,28 @@ def advise(
     order = _ranked(menu if means is None else menu.by_rule(means), rule, allowed)
     best = order[0] if probes else option
     others = [c for c in order if c != best]
-    accuracies = stage.accuracy(menu)[0] if rule.target is None else menu.level[0] + menu.advantage[0]
-    accuracy, costs = float(accuracies[best]), menu.costs
-    tokens, flops = float(costs.tokens[0, best]), float(costs.flops[0, best])
+    uncapped = bool(np.isinf(rule.tokens_left) and np.isinf(rule.flops_left))
+    promises = stage.promises if uncapped else None  # decisions under caps were not measured
+    price = rule.price_per_flop
+    commits = Correction() if promises is None else promises.of(price, probes=False, domain=domain)
+    accuracies, costs = commits.accuracy(stage.accuracy(menu)[0]), menu.costs
+    accuracy = float(accuracies[best])
+    tokens = commits.tokens * float(costs.tokens[0, best])
+    flops = commits.flops * float(costs.flops[0, best])
     tokens_p90, flops_p90 = float(costs.tokens_p90[0, best]), float(costs.flops_p90[0, best])
-    if probes and np.isinf(rule.tokens_left) and np.isinf(rule.flops_left):
-        accuracy, flops = _by_probing(stage, menu, rule)
-        tokens = flops * rule.tokens_per_flop
+    if probes and uncapped:
+        further = Correction() if promises is None else promises.of(price, probes=True, domain=domain)
+        gained, cost = _by_probing(stage, menu, rule)
+        accuracy = float(further.accuracy(gained)[0])
+        tokens, flops = further.tokens * cost * rule.tokens_per_flop, further.flops * cost
     runner = None
     if others:
         second = others[0]
         runner = RunnerUp(
             choice=stage.choices[second],
             accuracy=float(accuracies[second]),
-            tokens=float(costs.tokens[0, second]),
-            flops=float(costs.flops[0, second]),
+            tokens=commits.tokens * float(costs.tokens[0, second]),
+            flops=commits.flops * float(costs.flops[0, second]),
         )
     other = others[0] if others else stage.actions.reference
     hopeful = max(accuracy, float(np.where(_fits(menu, rule), accuracies, -np.inf).max()))
@@ -99,16 +96,12 @@ def advise(
     )
 
 
-def _by_probing(stage: Stage, menu: Menu, rule: Rule) -> tuple[float, float]:
-    """The accuracy and the FLOPs that probing further leads to, on average, without a cap."""
+def _by_probing(stage: Stage, menu: Menu, rule: Rule) -> tuple[Floats, float]:
+    """The accuracy (1,) and the FLOPs that probing further leads to, on average, without a cap."""
     cost = menu.advance_cost[0]
     gained = menu.level[0] + menu.advance_net[0] + stage.actions.prices * cost
-    if rule.target is not None:  # the menu is calibrated
-        reached = gained >= rule.target
-        at = int(np.where(reached, cost, np.inf).argmin() if reached.any() else gained.argmax())
-        return float(gained[at]), float(cost[at])
     at = int(np.abs(np.log(stage.actions.prices / max(rule.price_per_flop, 1e-300))).argmin())
-    return float(stage.calibration.apply(gained[at : at + 1])[0]), float(cost[at])
+    return stage.calibration.apply(gained[at : at + 1]), float(cost[at])
 
 
 def unaffordable(stage: Stage, menu: Menu, rule: Rule) -> BudgetError:
@@ -161,11 +154,7 @@ def _fits(menu: Menu, rule: Rule) -> NDArray[np.bool_]:
 def _ranked(menu: Menu, rule: Rule, allowed: NDArray[np.bool_]) -> list[int]:
     """Choices from best to worst under the rule, those that fit first."""
     misfit = ~(_fits(menu, rule) & allowed)
-    if rule.target is not None:
-        short = np.maximum(rule.target - (menu.level[0] + menu.advantage[0]), 0.0)
-        order = np.lexsort((menu.costs.flops[0], short, misfit))
-    else:
-        paid = menu.costs.flops[0] if rule.unit == "flops" else menu.costs.tokens[0]
-        order = np.lexsort((paid, -(menu.advantage[0] - rule.price * paid), misfit))
+    paid = menu.costs.flops[0] if rule.unit == "flops" else menu.costs.tokens[0]
+    order = np.lexsort((paid, -(menu.advantage[0] - rule.price * paid), misfit))
     ranked: list[int] = order.tolist()
     return ranked

@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.bounds import Bounds
 from planner.calibration import Calibration, Reliability
 from planner.cost import ChoiceCost
 from planner.decision import Trust
@@ -33,6 +34,7 @@ from planner.fitted import Fitted
 from planner.frontier import Frontier
 from planner.labels import Probe
 from planner.neighbours import Likeness, Neighbours
+from planner.promises import Promises
 from planner.stages import ActionSpec, Stage
 from search.cards import ModelCard
 from search.choice import Choice
@@ -50,6 +52,8 @@ _KIND = "planner"
 _MANIFEST, _BODY, _ARRAYS = "manifest.json", "planner.json", "arrays.safetensors"
 _MOST_BYTES = 256 * 1024 * 1024
 _MOST_STAGES, _MOST_MODELS = 32, 256
+#: arrays of a stage's promises
+_PROMISES = ("prices", "logit", "tokens", "flops")
 #: arrays of a domain model, but for ``known``
 _DOMAIN_ARRAYS = ("centre", "scale", "weights", "bias", "edges", "tails")
 
@@ -71,6 +75,9 @@ def save(planner: Fitted, path: Path) -> None:
             for name in ("prices", "accuracy", "tokens", "flops")
         },
     }
+    bounds = planner.frontier.bounds
+    if bounds is not None:
+        arrays |= {"frontier.bounds.mean": bounds.mean, "frontier.bounds.error": bounds.error}
     files: dict[str, bytes] = {}
     stages = []
     for number, stage in enumerate(planner.stages):
@@ -91,6 +98,9 @@ def save(planner: Fitted, path: Path) -> None:
                 f"stage{number}.near.scale": np.where(np.isinf(likeness.scale), 0.0, likeness.scale),
                 f"stage{number}.near.values": stage.neighbours.values,
             }
+        if stage.promises is not None:
+            for name in _PROMISES:
+                arrays[f"stage{number}.promises.{name}"] = getattr(stage.promises, name)
         for place, text in enumerate(stage.models):
             files[f"stage{number}-model{place}.txt"] = text.encode()
         stages.append(_stage_json(stage))
@@ -102,6 +112,8 @@ def save(planner: Fitted, path: Path) -> None:
         "sample_flops": planner.sample_flops,
         "card": dict(planner.card),
     }
+    if bounds is not None:
+        body["bounded_by"] = bounds.units
     if planner.promptings:
         body["promptings"] = {name: asdict(prompting) for name, prompting in planner.promptings.items()}
     if planner.drawings:
@@ -225,7 +237,9 @@ def _fitted(
         stages=tuple(_stage(entry, number, arrays, files) for number, entry in enumerate(stages)),
         encoder=NgramEncoder(arrays["ngrams.idf"], arrays["ngrams.components"]),
         frontier=Frontier(
-            *(arrays[f"frontier.{name}"] for name in ("prices", "accuracy", "tokens", "flops"))
+            *(arrays[f"frontier.{name}"] for name in ("prices", "accuracy", "tokens", "flops")),
+            # planners from before this was told have none
+            None if "bounded_by" not in body else _bounds(body["bounded_by"], arrays),
         ),
         policies={str(name): _card(card) for name, card in body["policies"].items()},
         prms={str(name): _card(card) for name, card in body["prms"].items()},
@@ -238,6 +252,12 @@ def _fitted(
         # planners from before this was told have none
         drawings={str(name): Drawing.from_json(value) for name, value in body.get("drawings", {}).items()},
     )
+
+
+def _bounds(units: object, arrays: Mapping[str, NDArray[np.float64]]) -> Bounds:
+    if not isinstance(units, int):
+        raise ArtefactError(f"bounds are of a whole number of families, got {str(units)[:40]}")
+    return Bounds(arrays["frontier.bounds.mean"], arrays["frontier.bounds.error"], units)
 
 
 def _domain_model(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float64]]) -> DomainModel:
@@ -268,6 +288,7 @@ def _stage_json(stage: Stage) -> dict[str, Any]:
         "calibration": stage.calibration.to_json(),
         "reliability": stage.reliability.to_json(),
         "neighbours": 0 if stage.neighbours is None else stage.neighbours.count,
+        **({} if stage.promises is None else {"promised_for": list(stage.promises.domains)}),
     }
 
 
@@ -305,6 +326,8 @@ def _stage(
         reliability=Reliability.from_json(entry["reliability"]),
         trust=_trust(number, arrays),
         neighbours=_neighbours(int(entry.get("neighbours", 0)), number, arrays),
+        # planners from before this was told have none
+        promises=None if "promised_for" not in entry else _promises(entry["promised_for"], number, arrays),
     )
 
 
@@ -328,6 +351,11 @@ def _neighbours(count: int, number: int, arrays: Mapping[str, NDArray[np.float64
         raise ArtefactError(f"neighbours have a centre and a scale of each feature, got {known.shape}")
     likeness = Likeness(centre, np.where(scale > 0.0, scale, np.inf), known.astype(np.float32))
     return Neighbours(likeness, values, count)
+
+
+def _promises(domains: Sequence[object], number: int, arrays: Mapping[str, NDArray[np.float64]]) -> Promises:
+    kept = {name: arrays[f"stage{number}.promises.{name}"] for name in _PROMISES}
+    return Promises(domains=tuple(str(domain) for domain in domains), **kept)
 
 
 def _probe(value: Mapping[str, Any]) -> Probe:

@@ -17,11 +17,12 @@ import numpy as np
 from planner.decision import Rule
 from planner.fitted import Fitted
 from planner.matrix import question_features
+from planner.targets import Target, target_of
 from search.budget import Budget, Prices
 from search.errors import BudgetError
 from search.result import Spend
 
-__all__ = ["check_money", "resolve", "rule", "tokens_for"]
+__all__ = ["check_money", "resolve", "rule", "target", "tokens_for"]
 
 #: no cap that a rule sees is larger
 _MOST = 10**18
@@ -40,7 +41,7 @@ def rule(
 ) -> Rule:
     """A budget in the terms of the decision rule, after ``spent`` was paid out of it.
 
-    Raises BudgetError for money without ``prices``.
+    Raises BudgetError for money without ``prices``, and for a confidence that the planner cannot tell.
     """
     paid = spent or Spend()
     tokens, flops = _tokens(budget, prices), _flops(planner, budget, question)
@@ -53,6 +54,8 @@ def rule(
         price = planner.frontier.price_of(budget.mean_flops, _draw(question))
     elif budget.mean_tokens is not None:
         price = planner.frontier.price_of(budget.mean_tokens, _draw(question), "tokens")
+    elif (aim := target(planner, budget)) is not None:
+        price = aim.price(_draw(question))
     return Rule(
         price,
         budget.price_unit,
@@ -60,8 +63,18 @@ def rule(
         per_flop,
         math.inf if tokens is None else float(min(tokens, _MOST) - paid.tokens),
         math.inf if flops is None else flops - paid.flops,
-        budget.accuracy,
     )
+
+
+def target(planner: Fitted, budget: Budget) -> Target | None:
+    """What is promised of a stream of requests under this budget; None where it names no accuracy.
+
+    Caps that bind may keep a stream below that. Raises BudgetError for a confidence that the planner cannot
+    tell.
+    """
+    if budget.accuracy is None:
+        return None
+    return target_of(planner.frontier, budget.accuracy, budget.confidence)
 
 
 def resolve(

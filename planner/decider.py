@@ -177,7 +177,7 @@ class Decider(ABC):
         groups:
             Which answers are equal (``search.votes.group``); None: equal texts are.
         domain:
-            Only checked against what was learned.
+            By which what is promised is corrected; checked against what was learned.
         decision_filter:
             Bends the decision (``planner.decision_filter``).
 

@@ -108,7 +108,7 @@ class Menu:
     def rule_means(self, rule: Rule) -> Floats | None:
         """The mean advantages (C,) or (rows, C) by which a rule decides under this budget; None: what was
         learned decides."""
-        if self.trust is None or rule.target is not None:
+        if self.trust is None:
             return None
         place = self.trust.at(rule.price_per_flop)
         if self.trust.learned[place]:
@@ -126,7 +126,7 @@ class Rule:
     """A budget in the terms of the rule.
 
     ``price`` per FLOP or per token (``unit``), ``tokens_per_flop`` converts between them where a probe
-    is priced; caps are what is left of them; ``target`` is an accuracy or None.
+    is priced; caps are what is left of them.
     """
 
     price: float = 0.0
@@ -134,7 +134,6 @@ class Rule:
     tokens_per_flop: float = 0.0
     tokens_left: float = math.inf
     flops_left: float = math.inf
-    target: float | None = None
 
     @property
     def price_per_flop(self) -> float:
@@ -147,8 +146,7 @@ def decide(menu: Menu, rule: Rule) -> Ints:
 
     Accuracy above the reference less the price of what it costs, the largest wins; ties go to
     probing further (what was seen is never lost), then to the cheaper and then to the earlier choice.
-    Options whose 90% quantile of cost exceeds a cap are no options. With a target, the cheapest option
-    that reaches it wins; where none does, the most accurate one. Where the menu does not trust what was
+    Options whose 90% quantile of cost exceeds a cap are no options. Where the menu does not trust what was
     learned at this price, means take the place of the predictions.
     """
     means = menu.rule_means(rule)
@@ -157,8 +155,6 @@ def decide(menu: Menu, rule: Rule) -> Ints:
     fits = (menu.costs.tokens_p90 <= rule.tokens_left) & (menu.costs.flops_p90 <= rule.flops_left)
     paid = menu.costs.flops if rule.unit == "flops" else menu.costs.tokens
     further = _further(menu, rule)
-    if rule.target is not None:
-        return _cheapest(menu, rule.target, fits, further)
     net = np.where(fits, menu.advantage - rule.price * paid, -np.inf)
     best = net.max(axis=1)
     # among equals the cheaper
@@ -187,21 +183,6 @@ def _further(menu: Menu, rule: Rule) -> Floats:
         paid = menu.costs.tokens + anew * menu.probe.tokens
     net = np.where(open_still, menu.advantage - rule.price * paid, -np.inf)
     return np.where(fits, net.max(axis=1), none)
-
-
-def _cheapest(menu: Menu, target: float, fits: NDArray[np.bool_], further: Floats) -> Ints:
-    accuracy = np.where(fits, menu.level[:, None] + menu.advantage, -np.inf)
-    cost = menu.costs.flops
-    if menu.probe is not None and menu.advance_net.shape[1]:
-        gained = menu.level[:, None] + menu.advance_net + menu.prices * menu.advance_cost
-        open_still = np.isfinite(further)[:, None]
-        accuracy = np.concatenate([accuracy, np.where(open_still, gained, -np.inf)], axis=1)
-        cost = np.concatenate([cost, menu.advance_cost], axis=1)
-    reached = accuracy >= target
-    cheapest = np.where(reached, cost, np.inf).argmin(axis=1)
-    chosen = np.where(reached.any(axis=1), cheapest, accuracy.argmax(axis=1))
-    nothing = ~np.isfinite(accuracy).any(axis=1)
-    return np.where(nothing, -1, np.minimum(chosen, menu.advantage.shape[1]))
 
 
 def _interpolate(prices: Floats, net: Floats, price: float) -> Floats:

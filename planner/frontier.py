@@ -1,4 +1,7 @@
-"""What decisions at each price met on left-out families: turns a mean budget into a price."""
+"""What decisions at each price met on left-out families: turns a mean budget into a price.
+
+``planner.targets`` turns a target accuracy into prices by it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.bounds import Bounds
 from search.budget import Unit
 from search.errors import ArtefactError
 
@@ -17,12 +21,19 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frontier:
-    """What decisions at each price (J,) met on left-out families: means over problems."""
+    """What decisions at each price (J,) met on left-out families: means over problems.
+
+    Parameters
+    ----------
+    bounds:
+        How sure the mean accuracies are. Planners from before that was measured have None.
+    """
 
     prices: Floats
     accuracy: Floats
     tokens: Floats
     flops: Floats
+    bounds: Bounds | None = None
 
     def __post_init__(self) -> None:
         parts = (self.prices, self.accuracy, self.tokens, self.flops)
@@ -32,6 +43,10 @@ class Frontier:
             )
         if not all(np.isfinite(part).all() for part in parts) or (np.diff(self.prices) <= 0).any():
             raise ArtefactError("a frontier needs finite numbers at ascending prices, got others")
+        if self.bounds is not None and self.bounds.mean.shape != self.prices.shape:
+            raise ArtefactError(
+                f"a frontier's bounds are of {len(self.prices)} prices, got {self.bounds.mean.shape}"
+            )
 
     def price_of(self, mean: float, share: float, unit: Unit = "flops") -> float:
         """The price at which requests cost ``mean`` of ``unit`` on average.

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner import artefact, budgeting
-from planner.advice import advise, calibrated, one_greedy_answer, unaffordable
+from planner.advice import advise, one_greedy_answer, unaffordable
 from planner.allocation import Allocation, allocate
 from planner.decider import Decider
 from planner.decision import decide
@@ -125,7 +125,7 @@ class Planner(Fitted, Decider):
         groups:
             Which answers are equal (``search.votes.group``); None: equal texts are.
         domain:
-            Only checked against what the planner was learned from.
+            By which what is promised is corrected; checked against what the planner was learned from.
         decision_filter:
             Bends the decision (``planner.decision_filter``).
 
@@ -144,17 +144,29 @@ class Planner(Fitted, Decider):
         if decision_filter is not None:
             menu = decision_filter.menu(stage, menu)
         rule = budgeting.rule(self, budget, question, spent=spent, prices=prices)
-        if rule.target is not None:
-            menu = calibrated(stage, menu)
         option = int(decide(menu, rule)[0])
         if option < 0:
             raise unaffordable(stage, menu, rule)
         propensity = 1.0
         if decision_filter is not None:
             option, propensity = decision_filter.pick(stage, menu, rule, option)
+        target = budgeting.target(self, budget)
         warnings = self._warn(stage, features, domain)
-        advice = advise(stage, menu, rule, option, features, warnings=warnings, abstain_below=abstain_below)
-        return advice if propensity == 1.0 else replace(advice, propensity=propensity)
+        if target is not None and not target.reached:
+            warnings = (*warnings, target.warning)
+        advice = advise(
+            stage,
+            menu,
+            rule,
+            option,
+            features,
+            domain=domain,
+            warnings=warnings,
+            abstain_below=abstain_below,
+        )
+        if target is None and propensity == 1.0:
+            return advice
+        return replace(advice, propensity=propensity, target=target)
 
     def resolve(
         self,

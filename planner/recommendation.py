@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.labels import Probe
+from planner.targets import Target
 from search.choice import Choice
 
 __all__ = ["Reason", "Recommendation", "RunnerUp"]
@@ -62,6 +63,8 @@ class Recommendation:
         the question was not surely better on left-out problems.
     neighbours:
         Over how many training problems, those most like the question, the rule's averages go; 0: over all.
+    target:
+        What is promised of a stream of requests where the budget names an accuracy; None where it does not.
 
     >>> import planner
     >>> print(planner.load("lab").recommend("What is (13+64)+80?", tokens=800))
@@ -84,6 +87,7 @@ class Recommendation:
     features: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
     by_rule: bool = False
     neighbours: int = 0
+    target: Target | None = None
 
     def __str__(self) -> str:
         accuracy = "accuracy unknown" if math.isnan(self.accuracy) else f"right {self.accuracy:.2f}"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from planner.decision import Menu, Rule, decide
 from planner.matrix import Matrices, Matrix
+from planner.promises import Promises
 from planner.stages import Stage
 
 __all__ = ["Replay", "ReplayOutcome", "aligned", "follow", "follow_prices", "replay"]
@@ -119,7 +120,10 @@ def replay(
     expected, actual = [], []
     for stage, table, menu, options in zip(stages, tables, menus, made, strict=True):
         at = np.minimum(options, len(table.choices) - 1)
-        expected.append(np.take_along_axis(stage.accuracy(menu), at, axis=1))
+        said = np.take_along_axis(stage.accuracy(menu), at, axis=1)
+        if stage.promises is not None:
+            said = _corrected(stage.promises, said, table, matrices.data.domains, rules)
+        expected.append(said)
         actual.append(np.take_along_axis(table.values, at, axis=1))
     return Replay(
         met=after,
@@ -128,6 +132,30 @@ def replay(
         expected=tuple(expected),
         actual=tuple(actual),
         reached=tuple(reached),
+    )
+
+
+def _corrected(
+    promises: Promises,
+    said: Floats,
+    table: Matrix,
+    domains: Sequence[str],
+    rules: Sequence[Rule] | Callable[[int], Rule],
+) -> Floats:
+    """(rows, J) accuracies as they are promised of plans that are committed to."""
+    homes = [domains[problem] for problem in table.problem]
+    if callable(rules):
+        prices = [rules(problem).price_per_flop for problem in range(len(domains))]
+        own = np.array([prices[problem] for problem in table.problem])
+        out = said.copy()
+        for price in set(prices):
+            mine = own == price
+            out[mine, 0] = promises.accuracy(
+                said[mine, 0], price, [home for home, is_mine in zip(homes, mine, strict=True) if is_mine]
+            )
+        return out
+    return np.stack(
+        [promises.accuracy(said[:, j], rule.price_per_flop, homes) for j, rule in enumerate(rules)], axis=1
     )
 
 

@@ -19,6 +19,7 @@ from planner.cost import ChoiceCost, CostTable, cost_table, costs
 from planner.decision import Menu, Trust
 from planner.labels import Probe
 from planner.neighbours import Neighbours
+from planner.promises import Promises
 from planner.trees import Forest, parse
 from search.choice import Choice
 from search.errors import ArtefactError
@@ -139,6 +140,8 @@ class Stage:
         At which prices the predictions decide; None: at all of them.
     neighbours:
         By which a rule decides where ``trust`` says so; None: nowhere.
+    promises:
+        Corrects what is expected of decisions; None: nothing does.
     """
 
     actions: ActionSpec
@@ -151,6 +154,7 @@ class Stage:
     reliability: Reliability
     trust: Trust | None = None
     neighbours: Neighbours | None = None
+    promises: Promises | None = None
     forest: Forest = field(init=False)
 
     def __post_init__(self) -> None:

@@ -53,6 +53,7 @@ class BudgetWords(TypedDict, total=False):
     mean_flops: float | None
     mean_tokens: float | None
     accuracy: float | None
+    confidence: float | None
     price: float | None
     price_unit: Unit
 
@@ -76,8 +77,12 @@ class Budget:
     mean_flops, mean_tokens:
         The most accuracy over a stream of requests that take so much on average.
     accuracy:
-        The least cost at which the answer is expected to be right with this probability; where no plan gets
-        there, the most accurate one.
+        The least cost at which requests are expected to be right this often, on average over a stream of
+        them: one price of compute for all. A request alone is decided at that price too. Where even the
+        cheapest plan is right more often, that plan; where no price gets there, the most accurate one.
+    confidence:
+        With an accuracy: the least cost at which the mean is at least that with this confidence, in [0.5, 1).
+        It costs more than the accuracy alone, which is expected and may be missed by either side.
     price:
         Spend a unit more only where it is expected to add this much accuracy (1.0 is a hundred points).
     price_unit:
@@ -103,6 +108,7 @@ got accuracy=0.9 and price=1e-12
     mean_flops: float | None = None
     mean_tokens: float | None = None
     accuracy: float | None = None
+    confidence: float | None = None
     price: float | None = None
     price_unit: Unit = "flops"
 
@@ -123,6 +129,12 @@ got accuracy=0.9 and price=1e-12
             raise BudgetError(f"a price unit is flops or tokens, got {self.price_unit!r}")
         if self.price_unit != "flops" and self.price is None:
             raise BudgetError(f"a price unit goes with a price, got price_unit={self.price_unit!r} without")
+        if self.confidence is not None:
+            object.__setattr__(self, "confidence", _checked("confidence", self.confidence))
+            if self.accuracy is None:
+                raise BudgetError(
+                    f"a confidence goes with an accuracy, got confidence={self.confidence:g} without"
+                )
 
     @classmethod
     def unlimited(cls) -> Budget:
@@ -161,6 +173,8 @@ got budget=Budget(tokens=800) and seconds=2
         """What was given, by field. What never binds (infinity) is left out."""
         found = {name: getattr(self, name) for name in (*CAPS, *AIMS)}
         found = {name: value for name, value in found.items() if value is not None and value != math.inf}
+        if self.confidence is not None:
+            found["confidence"] = self.confidence
         return found | ({} if self.price_unit == "flops" else {"price_unit": self.price_unit})
 
     @property
@@ -204,6 +218,8 @@ got budget=Budget(tokens=800) and seconds=2
     def __repr__(self) -> str:
         said = {name: getattr(self, name) for name in (*CAPS, *AIMS)}
         words = [f"{name}={value!r}" for name, value in said.items() if value is not None]
+        if self.confidence is not None:
+            words.append(f"confidence={self.confidence!r}")
         if self.price_unit != "flops":
             words.append(f"price_unit={self.price_unit!r}")
         return f"Budget({', '.join(words)})"
@@ -222,6 +238,9 @@ def _checked(name: str, value: Any) -> int | float:
     elif name == "accuracy":
         if not 0 < number <= 1:
             raise BudgetError(f"an accuracy must be in (0, 1], got accuracy={value}")
+    elif name == "confidence":
+        if not 0.5 <= number < 1:
+            raise BudgetError(f"a confidence must be in [0.5, 1), got confidence={value}")
     elif name == "price":
         if not 0 <= number < math.inf:
             raise BudgetError(f"a price is a finite number of at least 0, got price={value}")

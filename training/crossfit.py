@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from planner.boosting import Shape
 from planner.calibration import Calibration, Reliability
 from planner.cost import fit_costs, probe_cost
-from planner.decision import Rule, decide
+from planner.decision import Menu, Rule, decide
 from planner.labels import Probe
 from planner.matrix import Matrix
 from planner.replay import ReplayOutcome, aligned, follow_prices
@@ -269,10 +269,13 @@ def finish(
     settings: Settings,
     *,
     seed: int,
-) -> tuple[Stage, ...]:
-    """Fit what is kept: factors and levels on all rows, calibration on left-out predictions."""
+) -> tuple[tuple[Stage, Menu], ...]:
+    """Fit what is kept: factors and levels on all rows, calibration on left-out predictions.
 
-    def fit(place: int) -> Stage:
+    With each stage comes its menu of the rows, every prediction made without the row's fold.
+    """
+
+    def fit(place: int) -> tuple[Stage, Menu]:
         return _finish_stage(
             fit=chain.fits[place],
             prices=chain.prices,
@@ -297,7 +300,7 @@ def _finish_stage(
     settings: Settings,
     seed: int,
     place: int,
-) -> Stage:
+) -> tuple[Stage, Menu]:
     matrix, shape = fit.matrix, settings.shape
     everything = bins.at(matrix, settings.groups)
     centre, loadings = factors(fit.targets, len(fit.shrink))
@@ -319,7 +322,7 @@ def _finish_stage(
     expected = np.concatenate([calibration.apply(predicted[rows, at]) for at in made])
     actual = np.concatenate([met[rows, at] for at in made])
     family = np.tile(np.asarray(families)[matrix.problem], len(made))
-    return Stage(
+    stage = Stage(
         actions=fit.actions,
         centre=centre,
         loadings=loadings * fit.shrink[:, None],
@@ -329,6 +332,7 @@ def _finish_stage(
         calibration=calibration,
         reliability=Reliability.fit(expected, actual, family.tolist(), seed=seed),
     )
+    return stage, menu
 
 
 def _left_out(

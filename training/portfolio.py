@@ -39,10 +39,15 @@ _TRIED = 2048
 
 @dataclass(frozen=True, slots=True)
 class Portfolio:
-    """What decides at each price, and what that met on problems whose fold was left out, (P, J) each."""
+    """What decides at each price, and what that met on problems whose fold was left out, (P, J) each.
+
+    ``average`` and ``near`` (P, C + J) are the means that a rule goes by, over the other folds.
+    """
 
     trust: Trust
     neighbours: Neighbours | None
+    average: Floats
+    near: Floats
     rule: ReplayOutcome
     met: ReplayOutcome
 
@@ -61,9 +66,10 @@ def portfolio(chain: Chain, lengths: Floats, bins: Bins, families: Sequence[str]
     """
     fit, prices = chain.fits[0], chain.prices
     errors = 1.0 if len(families) >= _MANY else 2.0
-    average = follow_means(fit, all_means(fit, bins), lengths, prices)
-    count, means = near_means(fit, bins, lengths, prices)
-    near = follow_means(fit, means, lengths, prices)
+    overall = all_means(fit, bins)
+    average = follow_means(fit, overall, lengths, prices)
+    count, nearest = near_means(fit, bins, lengths, prices)
+    near = follow_means(fit, nearest, lengths, prices)
     gained = near.utility(prices) - average.utility(prices)
     nearer = sure_prices(gained, families, errors)
     # likeness tells something at all prices or at none: one price alone may be luck
@@ -78,7 +84,14 @@ def portfolio(chain: Chain, lengths: Floats, bins: Bins, families: Sequence[str]
         kept = _kept(np.arange(len(matrix.features)))
         values = fit.targets[kept, : len(matrix.choices)]
         neighbours = Neighbours(Likeness.of(matrix.features[kept]), values, min(count, len(kept)))
-    return Portfolio(Trust(prices, sure, nearer), neighbours, rule, learned.where(sure, rule))
+    return Portfolio(
+        trust=Trust(prices, sure, nearer),
+        neighbours=neighbours,
+        average=overall,
+        near=nearest,
+        rule=rule,
+        met=learned.where(sure, rule),
+    )
 
 
 def all_means(fit: StageFit, bins: Bins) -> Floats:

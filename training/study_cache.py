@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.bounds import Bounds
 from planner.features.models import within_problem_auroc
 from planner.features.probe import AGREEMENT
 from planner.features.question import SURFACE, NgramEncoder
@@ -27,6 +28,7 @@ from training.bins import Bins
 from training.crossfit import Chain, crossfit, finish, folds_of, predict_lengths, reference_of
 from training.design import Design
 from training.portfolio import portfolio
+from training.promises import fit_promises
 from training.shortlist import shortlist
 from training.verdict import verdict
 
@@ -171,7 +173,7 @@ class StudyCache:
         chain = self.chain(design, tuning=False)
         first = chain.fits[0].matrix
         safe = portfolio(chain, self.lengths(first, False)[0], self.bins, self.data.families)
-        stages = finish(
+        finished = finish(
             chain,
             {fit.matrix.probe: self.lengths(fit.matrix, False) for fit in chain.fits},
             self.bins,
@@ -179,6 +181,10 @@ class StudyCache:
             design.settings,
             seed=self.seed,
         )
+        stages = tuple(stage for stage, _ in finished)
+        menus = [menu for _, menu in finished]
+        promises = fit_promises(chain, stages, menus, safe, self.data.domains)
+        stages = tuple(replace(stage, promises=kept) for stage, kept in zip(stages, promises, strict=True))
         stages = (replace(stages[0], trust=safe.trust, neighbours=safe.neighbours), *stages[1:])
         data = self.data
         frontier = Frontier(
@@ -186,6 +192,7 @@ class StudyCache:
             accuracy=safe.met.accuracy.mean(axis=0),
             tokens=safe.met.tokens.mean(axis=0),
             flops=safe.met.flops.mean(axis=0),
+            bounds=Bounds.of(safe.met.accuracy, data.families),
         )
         card = {
             "date": date,

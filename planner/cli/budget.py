@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AbstainBelow",
     "Accuracy",
+    "Confidence",
     "Flops",
     "MeanFlops",
     "MeanTokens",
@@ -66,7 +67,15 @@ Accuracy = Annotated[
         "--accuracy",
         "--target",
         metavar="SHARE",
-        help="Least cost at which this accuracy in (0, 1] is expected.",
+        help="Least cost at which this accuracy in (0, 1] is expected, on average over requests.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Confidence = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="With --accuracy: how surely the average is to reach it, in [0.5, 1).",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -113,6 +122,7 @@ def budget_of(
     mean_flops: float | None,
     mean_tokens: float | None,
     accuracy: float | None,
+    confidence: float | None,
     price: float | None,
 ) -> Budget:
     """The budget that the options name. Raises BudgetError."""
@@ -127,6 +137,7 @@ def budget_of(
         mean_flops=mean_flops,
         mean_tokens=mean_tokens,
         accuracy=accuracy,
+        confidence=confidence,
         price=None if price is None else price / _GIGA,
     )
 

@@ -12,6 +12,7 @@ import typer
 from planner.cli.budget import (
     AbstainBelow,
     Accuracy,
+    Confidence,
     Flops,
     MeanFlops,
     MeanTokens,
@@ -83,6 +84,7 @@ def recommend(
     usd: Usd = None,
     samples: Samples = None,
     accuracy: Accuracy = None,
+    confidence: Confidence = None,
     mean_flops: MeanFlops = None,
     mean_tokens: MeanTokens = None,
     price: Price = None,
@@ -101,6 +103,7 @@ def recommend(
         mean_flops=mean_flops,
         mean_tokens=mean_tokens,
         accuracy=accuracy,
+        confidence=confidence,
         price=price,
     )
     costs = prices_of(prices)
@@ -157,6 +160,8 @@ def print_advice(advice: Recommendation) -> None:
             f"A rule decided: at this price it is best on average over {over}.",
             "What the planner has learned of questions was not surely better there.",
         ]
+    if advice.target is not None:
+        reasons = [str(advice.target), *reasons]
     if advice.abstain:
         first = "Abstain: no affordable plan is likely to help. "
     print_table(
@@ -192,6 +197,7 @@ def recommendation_to_dict(advice: Recommendation) -> dict[str, Any]:
         "abstain": advice.abstain,
         "by_rule": advice.by_rule,
         "neighbours": advice.neighbours,
+        **({} if advice.target is None else {"target": advice.target.to_dict()}),
         "runner_up": None if runner is None else asdict(runner) | {"choice": str(runner.choice)},
         "why": [asdict(reason) for reason in advice.why],
         "warnings": advice.warnings,

@@ -14,6 +14,7 @@ import typer
 from planner.cli.budget import (
     AbstainBelow,
     Accuracy,
+    Confidence,
     Flops,
     MeanFlops,
     MeanTokens,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from planner.events import Event
     from planner.executor import Solution
     from planner.planner import Planner
+    from planner.recommendation import Recommendation
     from planner.solving import ModelsGiven
     from search.budget import Prices
 
@@ -71,6 +73,7 @@ def solve(
     usd: Usd = None,
     samples: Samples = None,
     accuracy: Accuracy = None,
+    confidence: Confidence = None,
     mean_flops: MeanFlops = None,
     mean_tokens: MeanTokens = None,
     price: Price = None,
@@ -108,6 +111,7 @@ def solve(
         mean_flops=mean_flops,
         mean_tokens=mean_tokens,
         accuracy=accuracy,
+        confidence=confidence,
         price=price,
     )
     costs = prices_of(prices)
@@ -202,8 +206,13 @@ def _print(found: Solution) -> None:
             ("seconds", "", f"{found.spend.seconds:.2f}"),
             *([] if found.usd is None else [("US dollars", "", f"{found.usd:.6f}")]),
         ],
-        notes=found.stages[-1].advice.warnings if found.stages else (),
+        notes=_notes(found.stages[-1].advice) if found.stages else (),
     )
+
+
+def _notes(advice: Recommendation) -> tuple[str, ...]:
+    """What was promised of a stream under a target accuracy, and warnings."""
+    return advice.warnings if advice.target is None else (str(advice.target), *advice.warnings)
 
 
 def _tell(event: Event) -> None:

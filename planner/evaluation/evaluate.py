@@ -18,7 +18,7 @@ from planner.decision import Rule
 from planner.evaluation.area import area
 from planner.evaluation.baseline import BASELINES, track_of
 from planner.evaluation.baseline_context import BaselineContext
-from planner.evaluation.budget_adherence import BudgetAdherence, budget_adherence
+from planner.evaluation.budget_adherence import budget_adherence
 from planner.evaluation.compute_to_target import Multiple, multiple
 from planner.evaluation.evaluation import METHODS, BudgetRow, Curve, Evaluation, Point
 from planner.evaluation.expected_accuracy import calibration, reliability
@@ -27,13 +27,14 @@ from planner.evaluation.frontier import Track
 from planner.evaluation.headline import DEFINITIONS, geometric_mean, headlines
 from planner.evaluation.intervals import ENOUGH_FAMILIES, Resampler
 from planner.evaluation.overhead import with_overhead
+from planner.evaluation.promises import promised_and_met
 from planner.evaluation.split_half import doubts
 from planner.evaluation.streaming import streamed
+from planner.evaluation.target_accuracy import target_accuracy
 from planner.evaluation.timing import decision_ms
 from planner.planner import Planner
 from planner.replay import replay
 from planner.training_data import TrainingData
-from search.budget import Budget
 from search.errors import BudgetError, PluginError
 
 __all__ = [
@@ -55,9 +56,6 @@ BUDGETS = (4.0, 16.0, 64.0, 256.0)
 
 #: accuracy per sample at which everything that has settings picks one, from nearly free to dearer than any
 _PRICES = np.geomspace(1e-5, 5.0, 48)
-
-#: expectations before any token are taken from so many problems at most
-_ASKED = 400
 
 
 def evaluate(
@@ -154,7 +152,8 @@ def evaluate(
         headline=cells,
         headline_mean=asdict(geometric_mean(cells, drawn)),
         gap_closed_steady=_gap(differences["planner"], differences["oracle_steady"], resampler),
-        promises={name: _expected_and_actual(planner, context, one) for name, one in adherences.items()},
+        promises={name: promised_and_met(planner, data, one) for name, one in adherences.items()},
+        target_accuracy=target_accuracy(planner, context.test, resampler),
         reliability=tuple(reliability(list(adherences.values()), len(data))),
         budget_error_untended_percent=_missed(
             planner, amounts.values(), [float(one.flops.mean()) for one in adherences.values()]
@@ -239,27 +238,6 @@ def _missed(planner: Planner, budgets: Iterable[float], means: Iterable[float]) 
     low, high = planner.frontier.flops.min(), planner.frontier.flops.max()
     missed = [abs(mean / b - 1.0) for b, mean in zip(budgets, means, strict=True) if low <= b <= high]
     return 100.0 * float(np.mean(missed)) if missed else float("nan")
-
-
-def _expected_and_actual(
-    planner: Planner, context: BaselineContext, one: BudgetAdherence
-) -> dict[str, float]:
-    """What advice before any token expected under a mean budget, and what was met on those problems."""
-    count = min(_ASKED, len(context.data))
-    asked = zip(context.data.questions[:count], context.data.domains[:count], strict=True)
-    advice = [
-        planner.decide(question, budget=Budget(mean_flops=one.budget), domain=domain)
-        for question, domain in asked
-    ]
-    flops, accuracy = np.mean([[said.flops, said.accuracy] for said in advice], axis=0)
-    met = float(one.flops[:count].mean())
-    return {
-        "flops_promised": float(flops),
-        "flops_met": met,
-        "flops_error_percent": 100.0 * (float(flops) / met - 1.0),
-        "accuracy_promised": float(accuracy),
-        "accuracy_met": float(one.accuracy[:count].mean()),
-    }
 
 
 def _fixed(context: BaselineContext) -> list[Track]:

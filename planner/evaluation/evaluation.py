@@ -106,7 +106,9 @@ class Evaluation:
         Per policy x PRM, and the geometric mean of the multiples.
     promises:
         Per budget: mean FLOPs expected before any token and ``met``, and the error in percent; the same
-        of accuracies.
+        of accuracies; the same by domain.
+    target_accuracy:
+        Per target: what a stream of the held-out problems met, and what it cost.
     reliability:
         Bins of expected accuracy over all budgets, for pictures.
     decision_ms:
@@ -131,7 +133,8 @@ class Evaluation:
     headline: tuple[Headline, ...] = ()
     headline_mean: dict[str, float] = field(default_factory=dict)
     gap_closed_steady: dict[str, float] = field(default_factory=dict)
-    promises: dict[str, dict[str, float]] = field(default_factory=dict)
+    promises: dict[str, dict[str, Any]] = field(default_factory=dict)
+    target_accuracy: tuple[dict[str, Any], ...] = ()
     reliability: tuple[dict[str, float], ...] = ()
     budget_error_untended_percent: float = math.nan
     decision_ms: dict[str, float] = field(default_factory=lambda: {"p50": math.nan, "p99": math.nan})

@@ -99,6 +99,8 @@ def _evaluation(one: _Figures) -> list[str]:
             ),
         ),
         "",
+        *_by_domain(one["promises"]),
+        *_streams(one.get("target_accuracy", ())),
         "Over the choices that were made: "
         + ", ".join(f"{name} {one['calibration'][name]:.3f}" for name in ("ece", "resolution", "brier"))
         + ".",
@@ -130,6 +132,50 @@ def _evaluation(one: _Figures) -> list[str]:
         ),
         "",
         *(f"- {note}" for note in one["notes"]),
+        "",
+    ]
+
+
+def _by_domain(promises: _Figures) -> list[str]:
+    """FLOPs and accuracies promised and met, by domain; nothing where they were not told."""
+    rows = [
+        (
+            name,
+            domain,
+            str(kept["problems"]),
+            f"{kept['flops_error_percent']:+.1f}",
+            f"{100 * kept['accuracy_promised']:.1f}",
+            f"{100 * kept['accuracy_met']:.1f}",
+        )
+        for name, every in promises.items()
+        for domain, kept in every.get("domains", {}).items()
+    ]
+    heads = ("mean budget", "domain", "problems", "FLOPs off by %", "accuracy expected, %", "met, %")
+    return [*_table(heads, rows), ""] if rows else []
+
+
+def _streams(rows: Sequence[_Figures]) -> list[str]:
+    """What streams under target accuracies met; nothing where none was asked for."""
+    if not rows:
+        return []
+    heads = ("target, %", "met, %", "95%", "FLOPs expected", "met", "by domain, %")
+    return [
+        "A stream of requests under a target accuracy:",
+        "",
+        *_table(
+            heads,
+            (
+                (
+                    f"{100 * row['asked']:g}{'' if row['reached'] else ' (no price reaches it)'}",
+                    f"{100 * row['value']:.1f}",
+                    f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
+                    f"{row['flops_expected']:.3g}",
+                    f"{row['flops_met']:.3g}",
+                    ", ".join(f"{name} {100 * met:.0f}" for name, met in row["domains"].items()),
+                )
+                for row in rows
+            ),
+        ),
         "",
     ]
 

@@ -39,6 +39,11 @@ class RestrictedStage:
         """The stage's choices, those that are struck among them."""
         return self.stage.choices
 
+    @property
+    def promises(self) -> None:
+        """What the stage's own decisions met says nothing of these."""
+        return None
+
     def menu(self, features: Floats, characters: Floats) -> Menu:
         """The stage's menu with what is not allowed out of reach."""
         menu = self.stage.menu(features, characters)

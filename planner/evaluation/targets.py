@@ -14,6 +14,8 @@ __all__ = ["averaged", "targets"]
 
 _Figures = Mapping[str, Any]
 
+_OFF = "flops_error_percent"
+
 #: rival -> how many times less compute the planner should need; None: told, not asked for
 _LESS_COMPUTE = {"best_of_n": 4.0, "adaptive_consistency": 2.0, "majority": None, "control": 1.0}
 
@@ -42,6 +44,7 @@ def targets(found: _Figures) -> list[dict[str, Any]]:
         gap = _times(found["live"]["difference"], 100.0)
         within = gap["low"] <= 0.0 <= gap["high"]
         rows.append(_row("live accuracy less what was expected", "0 in its interval", gap, "points", within))
+    rows += _of_promises(found["evaluation"]) if found.get("evaluation") else []
     for told in ("probe", "calibration"):
         tried = [trial for trial in found.get("safety", ()) if trial["told"] == told]
         lows = [paired_comparison["low"] for trial in tried for paired_comparison in trial["duels"]]
@@ -93,6 +96,29 @@ def _of_evaluation(runs: Sequence[_Figures]) -> list[dict[str, Any]]:
                     f"a decision, {name}", f"under {most:g} ms", {"value": took[key]}, "ms", took[key] < most
                 )
             )
+    return rows
+
+
+def _of_promises(runs: Sequence[_Figures]) -> list[dict[str, Any]]:
+    """How far costs and mean accuracies are from what was promised, each averaged over the seeds."""
+    rows = []
+    off = [abs(averaged(runs, "promises", name, keys=(_OFF,))[_OFF]) for name in runs[0].get("promises", ())]
+    if off:
+        worst = {"value": max(off)}
+        rows.append(
+            _row("FLOPs promised are off by, worst budget", "at most 5%", worst, "%", max(off) <= 5.0)
+        )
+    asked = [[row for row in run.get("target_accuracy", ()) if row["reached"]] for run in runs]
+    if all(asked):
+        missed = [
+            abs(sum(run[at]["value"] for run in asked) / len(asked) - row["asked"])
+            for at, row in enumerate(asked[0])
+        ]
+        most = {"value": 100.0 * max(missed)}
+        within = most["value"] <= 2.0
+        rows.append(
+            _row("target accuracy of a stream missed by, worst", "at most 2 points", most, "points", within)
+        )
     return rows
 
 

@@ -111,7 +111,19 @@ SCHEMAS: dict[str, _Schema] = {
     ),
     "Usage": _of(prompt_tokens=_COUNT, completion_tokens=_COUNT, total_tokens=_COUNT),
     "Look": _of(policy=_TEXT, samples=_COUNT, prm=_null(_TEXT)),
+    "Target": _of(
+        asked=_SHARE,
+        confidence=_null(_SHARE),
+        reached=_TRUTH,
+        prices=_list(_COST),
+        share=_SHARE,
+        accuracy=_SHARE,
+        low=_null(_SHARE),
+        tokens=_COST,
+        flops=_COST,
+    ),
     "Advice": _of(
+        {"target": _the("Target")},
         **_CHOICE,
         **_EXPECTED,
         look=_null(_the("Look")),
@@ -127,7 +139,11 @@ SCHEMAS: dict[str, _Schema] = {
         propensity=_SHARE,
     ),
     "Receipt": _of(
-        {"candidates": _list(_of(**_CANDIDATE, score=_null(_NUMBER))), "sampling": _TEXT},
+        {
+            "candidates": _list(_of(**_CANDIDATE, score=_null(_NUMBER))),
+            "sampling": _TEXT,
+            "target": _the("Target"),
+        },
         **_RECEIPT_HEAD,
         **_CHOICE,
         stages=_list(

@@ -1,7 +1,7 @@
 """What a request may spend, as clients say it, and whose word counts.
 
     {"tokens": 4000}   {"seconds": 2.5}   {"usd": 0.002}   {"flops": 1e12}   {"samples": 8}   8
-    {"accuracy": 0.9}   {"accuracy": 0.9, "seconds": 2.5}   {"mean_flops": 4e8}   {"price": 1e-12}
+    {"accuracy": 0.9}   {"accuracy": 0.9, "confidence": 0.95}   {"mean_flops": 4e8}   {"price": 1e-12}
 
 The words are those of ``search.budget.Budget``; ``target_accuracy`` is an older name of ``accuracy``.
 
@@ -14,7 +14,7 @@ planner's first policy costs for this question.
     >>> parse({"hours": 1})
     Traceback (most recent call last):
     planner.server.refusal.Refusal: a budget has the fields samples, tokens, flops, seconds, usd, \
-mean_flops, mean_tokens, accuracy, price, price_unit, got 'hours'
+mean_flops, mean_tokens, accuracy, price, confidence, price_unit, got 'hours'
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def to_wire(budget: Budget) -> dict[str, Any]:
 
 
 #: what a budget may have on the wire, and the older names of its fields
-_WORDS = ("samples", "tokens", "flops", "seconds", "usd", *AIMS, "price_unit")
+_WORDS = ("samples", "tokens", "flops", "seconds", "usd", *AIMS, "confidence", "price_unit")
 _ALIASES = {"target_accuracy": "accuracy"}
 
 #: budgets by the endings of model names: ``planner-low``, ...

@@ -96,6 +96,9 @@ class Receipt:
             "without": [*self.without, *(prm for prm in solution.lost if prm not in self.without)],
             "warnings": list(solution.stages[-1].advice.warnings) if solution.stages else [],
         }
+        target = solution.stages[-1].advice.target if solution.stages else None
+        if target is not None:
+            out["target"] = target.to_dict()
         if include & {"candidates", "steps"}:
             out["candidates"] = [
                 _candidate(draw, candidate, solution, "steps" in include)

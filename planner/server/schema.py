@@ -52,10 +52,13 @@ class BudgetBody(BaseModel):
         None, description="Money, at the server's prices."
     )
     accuracy: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        None, description="Reach this chance of being right at the least cost."
+        None, description="Be right this often, on average over requests, at the least cost."
     )
     target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="An older name of accuracy."
+    )
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] | None = Field(
+        None, description="With an accuracy: how surely the mean over requests is to reach it."
     )
     mean_flops: Annotated[float, Field(gt=0, le=1e18)] | None = Field(
         None, description="The most accuracy over requests that take so many FLOPs on average."

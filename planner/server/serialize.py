@@ -56,7 +56,9 @@ def probe_to_dict(probe: Probe | None) -> _Json | None:
 def advice_to_dict(advice: Recommendation, seconds: float | None = None) -> _Json:
     """A recommendation; ``seconds`` is what it is expected to take."""
     runner = advice.runner_up
+    target = {} if advice.target is None else {"target": advice.target.to_dict()}
     return {
+        **target,
         "policy": advice.choice.policy,
         "prm": advice.choice.prm,
         "plan": str(advice.choice.plan),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.budgeting import resolve, rule, tokens_for
+from planner.budgeting import resolve, rule, target, tokens_for
 from planner.planner import Planner
 from search.budget import Budget, Prices
 from search.errors import BudgetError
@@ -20,17 +20,21 @@ PRICES = Prices(1.0, 2.0, 4.0)
 
 def test_caps_are_what_is_left_of_them(planner: Planner) -> None:
     found = rule(planner, Budget(tokens=900, flops=2e9), QUESTION, spent=Spend(policy_tokens=100, flops=5e8))
-    assert (found.tokens_left, found.flops_left, found.target) == (800.0, 1.5e9, None)
+    assert (found.tokens_left, found.flops_left) == (800.0, 1.5e9)
     assert found.price == planner.frontier.prices[0]
     timed = rule(planner, Budget(seconds=2.0), QUESTION)
     assert (timed.tokens_left, timed.flops_left) == (math.inf, math.inf)
 
 
-def test_aims_become_prices_and_targets(planner: Planner) -> None:
+def test_aims_become_prices(planner: Planner) -> None:
     per_token = rule(planner, Budget(price=1e-4, price_unit="tokens"), QUESTION)
     assert (per_token.price, per_token.unit) == (1e-4, "tokens")
     assert rule(planner, Budget(price=0.0), QUESTION).price == 0.0
-    assert rule(planner, Budget(accuracy=0.9, tokens=900), QUESTION).target == 0.9
+    aimed = Budget(accuracy=float(planner.frontier.accuracy.mean()), tokens=900)
+    promised = target(planner, aimed)
+    assert promised is not None
+    assert rule(planner, aimed, QUESTION).price in promised.prices
+    assert target(planner, Budget(tokens=900)) is None
     cheap, dear = (rule(planner, Budget(mean_flops=mean), QUESTION).price for mean in (1.0, 1e15))
     assert (cheap, dear) == (planner.frontier.prices[-1], planner.frontier.prices[0])
     assert rule(planner, Budget(mean_tokens=1.0), QUESTION).price == planner.frontier.prices[-1]

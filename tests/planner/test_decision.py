@@ -80,13 +80,6 @@ def test_nothing_else_was_worth_more(options: list[tuple[float, float, float]], 
     assert net[chosen] == max(net)
 
 
-def test_a_target_takes_the_cheapest_that_reaches_it_or_else_the_best() -> None:
-    base = menu([0.0, 0.3, 0.35], [1, 8, 32])
-    assert decide(base, Rule(target=0.65))[0] == 1
-    assert decide(base, Rule(target=0.3))[0] == 0
-    assert decide(base, Rule(target=0.99))[0] == 2
-
-
 def test_ties_go_to_the_cheaper_choice() -> None:
     assert decide(menu([0.1, 0.1], [9, 3]), Rule())[0] == 1
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from planner.advice import calibrated
+from planner.budgeting import rule
 from planner.decision import Rule, decide
 from planner.labels import Probe
 from planner.matrix import Matrices
@@ -66,25 +66,19 @@ def test_a_cap_below_the_cheapest_choice_says_so(planner: Planner) -> None:
         planner.decide(QUESTION, budget=Budget(accuracy=0.5, flops=1.0))
 
 
-def test_a_higher_target_never_expects_less(planner: Planner) -> None:
-    told = [planner.decide(QUESTION, budget=Budget(accuracy=t)) for t in (0.1, 0.5, 0.99)]
-    assert [a.accuracy for a in told] == sorted(a.accuracy for a in told)
-
-
-def test_looking_for_a_target_promises_what_looking_leads_to(planner: Planner, data: TrainingData) -> None:
-    looked = 0
-    for question in data.questions[:40]:
-        for target in (0.8, 0.97):
-            advice = planner.decide(question, budget=Budget(accuracy=target))
-            if advice.probe is None:
-                continue
-            looked += 1
-            stage = planner.stages[0]
-            menu = calibrated(stage, stage.menu(planner.features(stage, question, None), np.array([1.0])))
-            # no choice that could be committed to instead is both better and on target
-            assert advice.accuracy >= min(target, float(menu.advantage.max())) - 1e-9
-            assert advice.flops > 0
-    assert looked
+def test_a_target_is_decided_at_its_price(planner: Planner, data: TrainingData) -> None:
+    lowest, highest = planner.frontier.accuracy.min(), planner.frontier.accuracy.max()
+    for question in data.questions[:10]:
+        for asked in (0.01, float(lowest + highest) / 2.0, 1.0):
+            advice = planner.decide(question, budget=Budget(accuracy=asked))
+            assert advice.target is not None
+            price = rule(planner, Budget(accuracy=asked), question).price
+            assert price in advice.target.prices
+            alone = planner.decide(question, budget=Budget(price=price))
+            assert replace(advice, target=None, warnings=alone.warnings) == alone
+            assert advice.target.reached == (asked < 1.0)
+            assert advice.warnings == (*alone.warnings, *filter(None, [advice.target.warning]))
+    assert planner.decide(QUESTION, budget=Budget(price=0.0)).target is None
 
 
 def test_open_ended_requests_get_one_greedy_answer(planner: Planner) -> None:

@@ -107,14 +107,16 @@ def test_trust_is_kept_on_disk(blind: Planner, tmp_path: Path) -> None:
     assert (kept.near == own.near).all()
 
 
-def test_a_target_is_the_predictions_business(blind: Planner) -> None:
+def test_a_target_may_be_reached_by_a_rule(blind: Planner) -> None:
     trust = blind.stages[0].trust
     assert trust is not None
-    price = float(trust.prices[~trust.learned][0])
+    advice = blind.decide("what is 3 + 4", budget=Budget(accuracy=0.01))
+    assert advice.target is not None
+    assert advice.by_rule == (not trust.learned[trust.at(advice.target.prices[0])])
     menu = blind.stages[0].menu(blind.features(blind.stages[0], "what is 3 + 4", None), np.array([13.0]))
+    price = float(trust.prices[~trust.learned][0])
     means = menu.rule_means(Rule(price=price))
     assert means is not None
-    assert menu.rule_means(Rule(price=price, target=0.5)) is None
     assert (decide(menu, Rule(price=price)) == decide(menu.by_rule(means), Rule(price=price))).all()
 
 

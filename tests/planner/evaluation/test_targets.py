@@ -32,7 +32,10 @@ def run() -> dict[str, Any]:
         "at_best": 2.0,
         "at_best_censored": False,
     }
-    kept = {"flops_promised": 1.0, "flops_met": 2.0, "flops_error_percent": -50.0}
+    kept = {"flops_promised": 1.9, "flops_met": 2.0, "flops_error_percent": -5.0}
+    kept |= {"accuracy_promised": 0.5, "accuracy_met": 0.6}
+    stream = {"asked": 0.8, "reached": True, "value": 0.785, "low": 0.75, "high": 0.82, "expected": 0.8}
+    stream |= {"flops_expected": 1.0, "flops_met": 1.1, "domains": {"code": 0.7}}
     return {
         "sample_flops": 1.0,
         "budgets": [
@@ -60,7 +63,8 @@ def run() -> dict[str, Any]:
         "calibration": {"ece": 0.03, "ece_low": 0.02, "ece_high": 0.04, "resolution": 0.1, "brier": 0.2},
         "budget_error_percent": 1.9,
         "decision_ms": {"p50": 0.3, "p99": 1.5},
-        "promises": {"4 samples": kept | {"accuracy_promised": 0.5, "accuracy_met": 0.6}},
+        "promises": {"4 samples": kept | {"domains": {"code": kept | {"problems": 9}}}},
+        "target_accuracy": [stream, stream | {"asked": 0.99, "reached": False}],
         "made": {"4 samples": {"p x - x cot()": 1.0}},
         "fixed": [{"name": "p x - x cot()", "accuracy": [0.5], "low": [0.4], "high": [0.6], "flops": [1.0]}],
         "notes": ["a note"],
@@ -92,7 +96,7 @@ def everything() -> dict[str, Any]:
 
 def test_all_targets_met() -> None:
     rows = targets(everything())
-    assert len(rows) == 16
+    assert len(rows) == 18
     assert all(row["met"] in (True, None) for row in rows)
     assert [row["name"] for row in rows if row["met"] is None] == [
         "the same, the oracle less by luck",
@@ -152,11 +156,16 @@ def test_one_that_falls_short_is_told(path: tuple[Any, ...], value: float, row: 
     [
         ("parity", {"agreed": 9}, 12),
         ("live", {"difference": interval(0.05, 0.01, 0.09)}, 13),
+        ("promises", {"4 samples": {"flops_error_percent": 5.5}}, 14),
+        ("target_accuracy", [{"asked": 0.8, "reached": True, "value": 0.822}], 15),
     ],
 )
 def test_trials_that_fail_are_told(part: str, change: dict[str, Any], row: int) -> None:
     found = everything()
-    found[part] |= change
+    if part in found:
+        found[part] |= change
+    for one in found["evaluation"]:
+        one[part] = change
     assert [at for at, one in enumerate(targets(found)) if one["met"] is False] == [row]
 
 

@@ -43,14 +43,22 @@ def test_a_whole_number_is_a_number_of_samples() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [{"mean_flops": 4e8}, {"mean_tokens": 300, "tokens": 900}, {"price": 0.0, "price_unit": "tokens"}]
+    "said",
+    [
+        {"mean_flops": 4e8},
+        {"mean_tokens": 300, "tokens": 900},
+        {"price": 0.0, "price_unit": "tokens"},
+    ],
 )
 def test_aims_have_the_words_of_python(said: dict[str, Any]) -> None:
     assert parse(said) == Budget(**said)
     assert to_wire(parse(said)) == said
 
 
-def test_an_accuracy_has_two_names() -> None:
+def test_an_accuracy_has_two_names_and_perhaps_a_confidence() -> None:
+    sure = parse({"accuracy": 0.9, "confidence": 0.95})
+    assert sure == Budget(accuracy=0.9, confidence=0.95)
+    assert to_wire(sure) == {"target_accuracy": 0.9, "confidence": 0.95}
     assert parse({"accuracy": 0.9}) == parse({"target_accuracy": 0.9}) == Budget(accuracy=0.9)
     with pytest.raises(Refusal, match="one of accuracy and target_accuracy, got both"):
         parse({"accuracy": 0.9, "target_accuracy": 0.9})
@@ -63,6 +71,7 @@ def test_an_accuracy_has_two_names() -> None:
         {"price": 1e-9, "price_unit": "usd"}, {"price": -1.0}, {"mean_flops": 0},
         True, 0, -3, 2.5, None, "8", [], {}, {"tokens": 0}, {"tokens": True}, {"tokens": 1.5},
         {"tokens": "1"}, {"tokens": 10**30}, {"seconds": math.nan}, {"seconds": math.inf}, {"seconds": -1},
+        {"confidence": 0.9}, {"accuracy": 0.9, "confidence": 1}, {"accuracy": 0.9, "confidence": True},
         {"target_accuracy": 1.5}, {"usd": 0}, {"hours": 3}, {"tokens": None}, {"samples": 10**5000},
         {"flops": [1]}, {"flops": 10**400}, {"tokens": math.inf}, {"tokens": math.nan}, {"x" * 9999: 1},
     ],
