@@ -1,4 +1,4 @@
-"""``particle_filter(n, prune, score, vote)``: partial solutions are resampled by their rewards after each step.
+"""``particle_filter(n, prune, score, vote)``: partial solutions are drawn anew by their rewards at each step.
 
 Puri, Sudalairaj, Xu, Xu and Srivastava, "A Probabilistic Inference Approach to Inference-Time Scaling of LLMs
 using Particle-Based Monte Carlo Methods" (arXiv 2502.01618), algorithm 1: n particles write a step each;

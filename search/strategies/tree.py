@@ -28,9 +28,9 @@ __all__ = ["TreeSearch", "TreeStrategy", "wide_variants"]
 class TreeSearch(Strategy):
     """Searches over steps with a PRM, then votes over the finished beams, prior candidates first.
 
-    Subclasses are dataclasses with the fields ``n``, ``prune``, ``score`` and ``vote`` among theirs: ``prune``
-    is the score that steers the tree; ``score`` and ``vote`` pick the answer, and change nothing before. When
-    the budget or the time ends, the answer comes from what is finished.
+    Subclasses are dataclasses with the fields ``n``, ``prune``, ``score`` and ``vote`` among theirs:
+    ``prune`` is the score that steers the tree; ``score`` and ``vote`` pick the answer, and change nothing
+    before. When the budget or the time ends, the answer comes from what is finished.
     """
 
     n: int
