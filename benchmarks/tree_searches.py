@@ -165,11 +165,13 @@ def page(report: dict[str, Any]) -> str:
     lines = [
         "# Searches over steps",
         "",
-        f"`python benchmarks/tree_searches.py --problems {many} --write`: {report['questions']} lab questions",
-        f"({domains}; {many} of each, none seen in training), {POLICY} under {PRM},",
-        "one run of each tree, steps drawn at temperature 1. Cost is in samples: the mean FLOPs of writing and",
-        "scoring one sample. The last columns are points above a rival at the same mean FLOPs, paired by",
-        "question, with 95% intervals. A rival that has no plan as dear is taken at its dearest.",
+        f"`python benchmarks/tree_searches.py --problems {many} --write`",
+        "",
+        f"{report['questions']} lab questions ({domains}; {many} of each, none seen in training),",
+        f"{POLICY} under {PRM}, one run of each tree, steps drawn at temperature 1.",
+        "Cost is in samples: the mean FLOPs of writing and scoring one sample. The last columns are points",
+        "above a rival at the same mean FLOPs, paired by question, with 95% intervals. A rival that has",
+        "no plan as dear is taken at its dearest.",
     ]
     for vote, tables in report["votes"].items():
         rivals, domains = RIVALS[vote], [name for name in tables if name != "all"]
