@@ -1,4 +1,4 @@
-"""Searches over steps are learned like any plan: a campaign runs them, a fit prices them, requests use them."""
+"""Searches over steps are learned like any plan: campaigns run them, a fit prices them, requests use them."""
 
 from __future__ import annotations
 
