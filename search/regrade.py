@@ -177,7 +177,7 @@ def _sample(row: Row, reader: _Reader) -> Row:
 
 def _run(row: Row, reader: _Reader) -> Row:
     name, plan = str(row["problem_id"]), Plan.parse(str(row["plan"]))
-    candidates: list[Row] = row["candidates"] or []  # type: ignore[assignment]
+    candidates: list[Row] = row["candidates"] or []
     if not candidates or any(candidate["text"] is None for candidate in candidates):
         return row
     again = [{**one, "answer": reader.read(name, str(one["text"]))[0]} for one in candidates]
