@@ -104,7 +104,10 @@ Sharing = Callable[[Sequence[Beam], int], Awaitable[Sequence[tuple[Beam, int]]]]
 
 def distinct(beams: Sequence[Beam]) -> list[Beam]:
     """The first beam of each text, in order."""
-    return list({beam.text: beam for beam in reversed(beams)}.values())[::-1]
+    found: dict[str, Beam] = {}
+    for beam in beams:
+        found.setdefault(beam.text, beam)
+    return list(found.values())
 
 
 def survivors(

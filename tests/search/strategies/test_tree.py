@@ -15,8 +15,10 @@ from search.engines.scripted import ScriptedEngine
 from search.errors import PlanError
 from search.plan import Plan
 from search.remote.fake_server import FakeServer
+from search.rewards.protocol import Handle
 from search.rewards.scripted import ScriptedReward
 from search.run import run_plan
+from search.strategies.growing import Beam, distinct, survivors
 from search.strategies.observer import BeamEvent, Observer
 from search.strategies.protocol import Setting
 from search.sync import run_sync
@@ -97,6 +99,22 @@ async def test_candidates_do_not_depend_on_score_or_vote(plan: Plan) -> None:
     second = await run_plan(other.problem, plan.with_(score="prod", vote="majority"), other.setting, seed=4)
     assert first.candidates == second.candidates
     assert first.spend.tokens == second.spend.tokens
+
+
+def beam(text: str, seed: int) -> Beam:
+    return Beam((), text, (text,), (1,), (0.5,), (), Handle("q"), seed)
+
+
+def test_equal_texts_count_once_where_they_were_first() -> None:
+    beams = [beam("a", 1), beam("b", 2), beam("a", 3), beam("c", 4), beam("b", 5)]
+    assert [each.seed for each in distinct(beams)] == [1, 2, 4]
+
+
+def test_of_equal_values_the_earlier_survives_and_gets_what_is_left_over() -> None:
+    beams = [beam("a", 1), beam("b", 2), beam("c", 3)]
+    kept = survivors(beams, [0.5, 0.7, 0.5], places=5, width=3)
+    assert [(each.seed, many) for each, many in kept] == [(2, 3), (1, 2)]
+    assert survivors([], [], places=5, width=3) == []
 
 
 class Told(Observer):
