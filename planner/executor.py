@@ -170,7 +170,7 @@ async def solve(
         run = RequestRun(
             problem, settings, caps, seed, prices=prices, listener=listener, early_stopping=early_stopping
         )
-        filtered = _filter(budget, latency, load, availability, decision_filter)
+        filtered = _filter(budget, latency, load, availability, _steps_only(settings, decision_filter))
         asked = _Asked(problem, budget, prices, abstain_below, filtered)
         try:
             found = await _Staged(run, planner, asked).solve()
@@ -235,6 +235,12 @@ def _plain_answer(planner: Decider, settings: Settings, availability: Availabili
     if not left:
         raise ArtefactError(f"a plain answer needs a policy that is there, got none of {', '.join(there)}")
     return left[0]
+
+
+def _steps_only(settings: Settings, decision_filter: DecisionFilter | None) -> DecisionFilter | None:
+    """Without plans that go on with solutions where a policy's engine cannot."""
+    chats = {policy for (policy, _), setting in settings.items() if not setting.engine.goes_on}
+    return AvailabilityFilter(chats=chats, then=decision_filter) if chats else decision_filter
 
 
 def _filter(

@@ -45,6 +45,7 @@ from search.problem import Problem
 from search.problem_set import canonical_json, problems_fingerprint
 from search.prompted import PromptedLoader
 from search.scheduler import run_units
+from search.shared_runs import with_sources
 from search.spending import Meter, SpendLimit
 from search.strategies.protocol import Limits
 from search.sync import run_sync
@@ -137,7 +138,8 @@ class Campaign:
             self._add_groups()
             units = self.units()
             finished = Finished(self.log, units)
-            missing = [unit for unit in units if not finished.holds(unit)]
+            missing = with_sources([unit for unit in units if not finished.holds(unit)], self.log)
+            self._check_engines(missing)
             meter = Meter(self._prices, self._limit)
             limits = self.limits
             work = UnitWork(self.grid, self.loader, self._samplings(), limits, meter, self._in_flight)
@@ -254,6 +256,23 @@ class Campaign:
             groups.append(tuple(Problem(**{**row, "meta": json.loads(row["meta"])}) for row in rows))
         return groups
 
+    def _check_engines(self, units: Sequence[Unit]) -> None:
+        """Raises GridError, before anything is spent, for plans that a policy's engine cannot run."""
+        for unit in units:
+            if unit.table != "runs" or unit.source is not None or not unit.plan.described.goes_on:
+                continue
+            if not self.loader.engine(unit.policy).goes_on:
+                raise GridError(
+                    f"{unit.plan.strategy} goes on with solutions step by step, which a chat cannot, "
+                    f"got {unit.policy!r} behind a chat"
+                )
+
+    def source_unit(self, unit: Unit) -> Unit | None:
+        """The unit whose runs another one shares."""
+        if unit.source is None:
+            return None
+        return self._unit("runs", unit.problems, unit.policy, unit.prm, unit.source, unit.first)
+
     def samples_unit(self, unit: Unit) -> Unit:
         """The unit that draws what a unit of scores is about."""
         return self._unit("samples", unit.problems, unit.policy, "", unit.plan, unit.first)
@@ -325,6 +344,9 @@ class _Running:
         return self._work.has_room(unit)
 
     def needs(self, unit: Unit) -> str | None:
+        source = self._campaign.source_unit(unit)
+        if source is not None:
+            return source.name
         return None if unit.table != "scores" else self._campaign.samples_unit(unit).name
 
     def may_start(self, unit: Unit, running: Sequence[Unit]) -> bool:
@@ -337,14 +359,23 @@ class _Running:
             frame = await self._work.draw(unit)
         elif unit.table == "scores":
             frame = await self._work.score(unit, self._campaign.samples_of(unit))
+        elif unit.source is not None:
+            frame = await self._work.share(unit, self._campaign.log)
         else:
             frame = await self._work.search(unit)
         rows = self._finished.without_present(unit, frame)
         log = self._campaign.log
-        log.append(unit.table, rows, unit=unit.name, backend=self._work.backend(unit))
+        log.append(unit.table, rows, unit=unit.name, backend=self._backend(unit))
         self._expectation.done(unit)
         self._done, self._stage = self._done + 1, unit.stage
         self._report()
+
+    def _backend(self, unit: Unit) -> str:
+        """What computed the rows of a unit; "" where those that it shares stand under another name."""
+        log, source = self._campaign.log, self._campaign.source_unit(unit)
+        if source is None:
+            return self._work.backend(unit)
+        return log.backend("runs", source.name) if log.has("runs", source.name) else ""
 
     async def _tick(self) -> None:
         while True:

@@ -115,7 +115,11 @@ def estimate(
         assumptions.insert(0, f"{flops_per_second:.3g} FLOPs per second")
     stages: list[Stage] = []
     plans = grid.plans()
-    trees = [plan for plan in plans if plan.must_run]
+    # plans that only pick another answer share their runs
+    trees: dict[Plan, Plan] = {}
+    for plan in plans:
+        if plan.must_run:
+            trees.setdefault(plan.tree, plan)
     for policy in grid.policies:
         needs = grid.needs(policy)
         trial = measured.get(policy)
@@ -136,7 +140,7 @@ def estimate(
             if (policy, prm) in needs.scored:
                 per_problem = rate.judged_prompt + grid.samples * rate.scored
                 stages.append(pricing.stage(f"{policy}: scores by {prm}", 0.0, 0.0, prm, many * per_problem))
-            for plan in trees:
+            for plan in trees.values():
                 runs = len(problems) * grid.runs
                 generated, scored = _tree(log, policy, prm, plan) or (
                     rate.prompt + plan.n * rate.generated,

@@ -35,7 +35,7 @@ class _Sizes:
     solution: float
 
 
-#: table, policy, PRM and plan of a unit
+#: table ("": nothing is sent), policy, PRM and plan of a unit
 _Kind = tuple[str, str, str, Plan]
 
 
@@ -94,7 +94,7 @@ class Expectation:
         works: list[tuple[str, float, float]] = []
         for one in (unit, *running):
             sizes = self._sizes(one.policy) or _Sizes(_guess(one), _UNKNOWN * self._max_tokens)
-            prompt, generated, scored = (len(one.problems) * t for t in _take(one.table, one.plan, sizes))
+            prompt, generated, scored = (len(one.problems) * t for t in _take(_table(one), one.plan, sizes))
             works += [(one.policy, prompt, _SLACK * generated), (one.prm, _SLACK * scored, 0.0)]
         return self._meter.fits(*works)
 
@@ -121,12 +121,19 @@ def _guess(unit: Unit) -> float:
     return 50.0 + sum(len(problem.question) for problem in unit.problems) / (4.0 * len(unit.problems))
 
 
+def _table(unit: Unit) -> str:
+    """What a unit's work is: its table, or nothing."""
+    return unit.table if unit.source is None else ""
+
+
 def _kind(unit: Unit) -> _Kind:
-    return unit.table, unit.policy, unit.prm, unit.plan
+    return _table(unit), unit.policy, unit.prm, unit.plan
 
 
 def _take(table: str, plan: Plan, sizes: _Sizes) -> tuple[float, float, float]:
     """(prompt, generated, scored) tokens of one problem of a unit."""
+    if not table:
+        return 0.0, 0.0, 0.0
     solutions = plan.n * sizes.solution
     if table == "samples":
         return sizes.prompt, solutions, 0.0

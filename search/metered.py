@@ -36,6 +36,7 @@ class MeteredEngine(Engine):
         self.card = engine.card
         self.equal_bits = engine.equal_bits
         self.concurrency = engine.concurrency
+        self.goes_on = engine.goes_on
 
     @property
     def backend(self) -> str:

@@ -37,6 +37,8 @@ from search.engines.protocol import (
 from search.errors import EngineError, PlannerError
 from search.models_file import ModelsFile, PolicyEntry, PrmEntry
 from search.models_loader import ModelsLoader
+from search.strategies.fields import grammar_of
+from search.strategies.registry import STRATEGIES
 from search.sync import run_sync
 
 if TYPE_CHECKING:
@@ -50,7 +52,6 @@ _SHORT, _LONG = 16, 256
 _NEEDS_STEPS = "no: a chat cannot go on with a solution"
 _SAMPLING = ("cot", "majority")
 _SCORED = ("best_of_n", "weighted_vote")
-_TREES = ("beam_search", "dvts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +258,17 @@ def _strategies(kind: str, has_prm: bool, *, goes_on: bool) -> dict[str, str]:
     found = dict.fromkeys(_SAMPLING, "yes")
     found |= dict.fromkeys(_SCORED, "yes" if has_prm else "no: needs a [[prm]]")
     trees = "yes" if has_prm else "no: needs a [[prm]]"
-    return found | dict.fromkeys(_TREES, trees if goes_on else _NEEDS_STEPS)
+    return found | dict.fromkeys(_steps(), trees if goes_on else _NEEDS_STEPS)
+
+
+def _steps() -> list[str]:
+    """The strategies that go on with solutions step by step."""
+    plain = (
+        (name, kind)
+        for name, kind in STRATEGIES.items()
+        if not any(one.is_required for one in grammar_of(kind).values())
+    )
+    return [name for name, kind in plain if kind().goes_on]
 
 
 async def _draw(engine: Engine, request: Request) -> tuple[list[ChildFinished], Usage]:

@@ -166,6 +166,21 @@ class Plan:
         return _described(self).replays is Replay.NEVER
 
     @property
+    def tree(self) -> Plan:
+        """The plan with the usual values of what only picks the answer: equal for plans that share runs.
+
+        >>> str(Plan.parse("dvts(n=4, width=2, score=min, vote=weighted)").tree)
+        'dvts(n=4, width=2, prune=last, score=last, vote=max)'
+        """
+        grammar, picking = _grammar(self.strategy), _described(self).picking
+        usual = {
+            name: grammar[name].default
+            for name, _ in self.parameters
+            if name in picking and not grammar[name].is_required
+        }
+        return self.with_(**usual) if usual else self
+
+    @property
     def is_greedy(self) -> bool:
         """Whether it is the greedy answer."""
         return _described(self).replays is Replay.GREEDY

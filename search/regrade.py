@@ -24,17 +24,13 @@ from search.log.manifest import MANIFEST_NAME
 from search.log.outcomes import build_outcomes
 from search.log.pool import read_problem_table
 from search.log.records import table_frame
+from search.log.revote import Row, revoted
 from search.log.store import SearchLog
 from search.log.tables import TABLES
 from search.plan import Plan
 from search.problem import Problem
-from search.result import Outcome
-from search.scores import score
-from search.votes import group, pick
 
 __all__ = ["Change", "Regrading", "regrade"]
-
-Row = dict[str, object]
 
 #: tables with answers in them
 _GRADED = ("samples", "runs")
@@ -181,22 +177,15 @@ def _sample(row: Row, reader: _Reader) -> Row:
 
 def _run(row: Row, reader: _Reader) -> Row:
     name, plan = str(row["problem_id"]), Plan.parse(str(row["plan"]))
-    candidates: list[Row] = row["candidates"] or []  # type: ignore[assignment]
+    candidates: list[Row] = row["candidates"] or []
     if not candidates or any(candidate["text"] is None for candidate in candidates):
         return row
     again = [{**one, "answer": reader.read(name, str(one["text"]))[0]} for one in candidates]
-    problem = reader.problem(name)
-    groups = group(problem, domain(problem.domain), [one["answer"] for one in again])  # type: ignore[misc]
-    scores = [0.0 if plan.score is None else score(one["step_rewards"], plan.score) for one in again]  # type: ignore[arg-type]
-    chosen = pick(plan.vote or "majority", groups, scores)
-    answer = None if chosen is None else again[chosen]["answer"]
-    outcome = row["outcome"]
-    if chosen is not None:
-        outcome = str(Outcome.ANSWERED)
-    elif outcome == str(Outcome.ANSWERED):
-        outcome = str(Outcome.UNREADABLE)
-    correct = reader.grade(name, None if answer is None else str(answer))
-    return {**row, "candidates": again, "answer": answer, "correct": correct, "outcome": outcome}
+
+    def grade(answer: str | None) -> bool:
+        return reader.grade(name, answer)
+
+    return revoted({**row, "candidates": again}, plan, reader.problem(name), grade)
 
 
 def _count(counts: Counter[str], old: Row, new: Row) -> None:

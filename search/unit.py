@@ -23,7 +23,8 @@ _KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One piece of work. ``first`` is a block's first draw (-1: greedy) or a run's number."""
+    """One piece of work. ``first`` is a block's first draw (-1: greedy) or a run's number. ``source``: the
+    plan whose logged runs hold the candidates, so that nothing has to be run."""
 
     table: str
     name: str
@@ -32,6 +33,7 @@ class Unit:
     prm: str
     plan: Plan
     first: int
+    source: Plan | None = None
 
     @property
     def stage(self) -> str:
@@ -41,7 +43,8 @@ class Unit:
             if self.first < 0
             else f"samples {self.first}-{self.first + self.plan.n - 1}",
             "scores": f"scores by {self.prm} of samples {self.first}-{self.first + self.plan.n - 1}",
-            "runs": f"{self.plan} under {self.prm}, run {self.first}",
+            "runs": f"{self.plan} under {self.prm}, run {self.first}"
+            + ("" if self.source is None else f", from that of {self.source}"),
         }
         return f"{self.policy}: {what[self.table]}"
 

@@ -18,6 +18,7 @@ from search.grading.protocol import Domain
 from search.grading.registry import domain
 from search.grid import Grid
 from search.log.records import run_row, sample_rows, table_frame
+from search.log.store import SearchLog
 from search.metered import MeteredEngine, MeteredReward
 from search.problem import Problem
 from search.prompted import PromptedLoader
@@ -26,6 +27,7 @@ from search.rewards.protocol import Reward
 from search.run import run_plan
 from search.scoring import score_solution, together
 from search.seeds import seed_of
+from search.shared_runs import shared_frame
 from search.spending import Meter
 from search.strategies.protocol import Limits, Setting
 from search.unit import Unit
@@ -81,6 +83,8 @@ class UnitWork:
 
     def is_alone(self, unit: Unit) -> bool:
         """Whether nothing may run beside a unit, or its bits would change."""
+        if unit.source is not None:
+            return False
         models: list[Engine | Reward] = []
         if unit.table != "scores":
             models.append(self._loader.engine(unit.policy))
@@ -90,7 +94,7 @@ class UnitWork:
 
     def has_room(self, unit: Unit) -> bool:
         """Whether the models of a unit could take more work now."""
-        return self._limit(unit).has_room
+        return unit.source is not None or self._limit(unit).has_room
 
     def backend(self, unit: Unit) -> str:
         """What computes a unit of draws or runs."""
@@ -137,7 +141,7 @@ class UnitWork:
         engine, reward = self._loader.engine(unit.policy), self._reward(unit.prm)
         sampling = self._samplings[unit.policy]
         setting = Setting(engine, reward, sampling, self._limits, self._delimiter(unit))
-        choice = str(Choice(engine.card.name, reward.card.name, unit.plan))
+        choice = str(Choice(engine.card.name, reward.card.name, unit.plan.tree))
 
         async def one(problem: Problem) -> Row:
             seed = seed_of(self._grid.seed, choice, problem.problem_id, unit.first)
@@ -147,6 +151,12 @@ class UnitWork:
             return await asyncio.to_thread(row) if domain(problem.domain).waits else row()
 
         return table_frame("runs", await together([one(problem) for problem in unit.problems]))
+
+    async def share(self, unit: Unit, log: SearchLog) -> pl.DataFrame:
+        """Rows of ``runs`` that another plan's logged runs hold."""
+        if any(domain(problem.domain).waits for problem in unit.problems):
+            return await asyncio.to_thread(shared_frame, unit, log)
+        return shared_frame(unit, log)
 
     async def score(self, unit: Unit, samples: pl.DataFrame) -> pl.DataFrame:
         """Rows of ``scores`` of the samples that a unit is about."""

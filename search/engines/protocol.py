@@ -190,6 +190,8 @@ class Engine(ABC):
     equal_bits: bool = False
     #: children that are worth having in flight at a time
     concurrency: int = 256
+    #: whether a prompt may hold a solution that was begun; a chat takes questions only
+    goes_on: bool = True
 
     @property
     def backend(self) -> str:

@@ -20,6 +20,9 @@ __all__ = ["hint", "unknown_plan"]
 _WORDS = (
     (("weighted",), "weighted_vote"),
     (("dvts", "diverse"), "dvts"),
+    (("rebase", "rewardbalanced"), "rebase"),
+    (("particle",), "particle_filter"),
+    (("lookahead",), "lookahead"),
     (("beam", "tree"), "beam_search"),
     (("bestof", "bon", "best"), "best_of_n"),
     (("maj", "consisten", "vote", "voting", "cons@", "sc"), "majority"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search.strategies.growing import Beam, Grower
+from search.strategies.growing import Beam, Grower, best_of_beams
 from search.strategies.tree import TreeStrategy
 
 __all__ = ["BeamSearch"]
@@ -23,4 +23,5 @@ class BeamSearch(TreeStrategy):
 
     async def search(self, grower: Grower, seed: int) -> list[Beam]:
         """The finished beams of one tree."""
-        return await grower.grow(grower.expand(grower.root(seed), self.n), self.n, self.width)
+        first = grower.expand(grower.root(seed), self.n)
+        return await grower.grow(first, self.n, best_of_beams(self.width, self.prune))

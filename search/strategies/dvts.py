@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from search.strategies.growing import Beam, Grower
+from search.strategies.growing import Beam, Grower, best_of_beams
 from search.strategies.tree import TreeStrategy
 
 __all__ = ["Dvts"]
@@ -26,8 +26,9 @@ class Dvts(TreeStrategy):
     async def search(self, grower: Grower, seed: int) -> list[Beam]:
         """The finished beams of all subtrees, in the order of the subtrees."""
         first = grower.expand(grower.root(seed), self.n)
+        best = best_of_beams(self.width, self.prune)
         subtrees = [
-            grower.grow(first[start : start + self.width], self.width, self.width)
+            grower.grow(first[start : start + self.width], self.width, best)
             for start in range(0, self.n, self.width)
         ]
         return [beam for subtree in await asyncio.gather(*subtrees) for beam in subtree]

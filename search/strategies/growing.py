@@ -1,15 +1,16 @@
-"""Growing: beams, and the step-by-step search that ``beam_search`` and ``dvts`` are made of.
+"""Growing: beams, and the step-by-step searches that the tree strategies are made of.
 
-Rules, and where they come from:
+A tree grows in rounds: all its beams write a step, and a rule (``Sharing``) says which unfinished ones go on
+and how often. Rules that all trees keep, and where they come from:
 
 - A tree has ``places``. Every beam in flight takes one, and a finished beam keeps its own, so a
   tree ends with at most as many candidates as places (Snell et al., arXiv 2408.03314, section 5.2:
   "N final answer candidates"; OpenR's search, used by arXiv 2502.06703, likewise lets a finished
   beam occupy its slot). search-and-learn sets finished beams aside and refills all n places until
   every one ends in the same step, which costs more for the same pool.
-- Of the unfinished beams, ceil(free places / width) survive, those with the highest ``prune`` score
-  of all their steps; equals go to the earlier draw. Until a beam finishes that is n / width, each
-  expanded width times.
+- Under ``best_of_beams``, ceil(free places / width) of the unfinished beams survive, those with the highest
+  ``prune`` score of all their steps; equals go to the earlier draw. Until a beam finishes that is n / width,
+  each expanded width times.
 - Equal beams (the same text) merge before they are scored: one scoring, one survivor. The places
   that duplicates leave free are shared out evenly over the survivors, best first, so that places
   stay filled (search-and-learn repeats its beams to the same end). Finished duplicates
@@ -24,11 +25,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from search.budget import Reservation
-from search.engines.protocol import ChildFinished, FinishReason
+from search.engines.protocol import ChildFinished, FinishReason, Sampling
 from search.grading.registry import domain
 from search.logprobs import summarize
 from search.problem import Problem
@@ -40,7 +41,10 @@ from search.strategies.observer import BeamEvent, Observer
 from search.strategies.session import Session
 from search.strategies.steps import split
 
-__all__ = ["Beam", "Grower"]
+__all__ = ["Beam", "Children", "Grower", "Sharing", "best_of_beams", "distinct", "survivors"]
+
+#: how steps are drawn that look ahead
+_GREEDY = Sampling(temperature=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,44 @@ class Beam:
         )
 
 
+#: children of beams on their way: None where no budget or no time was left for one
+Children = Sequence[asyncio.Future[Beam | None]]
+
+#: (unfinished beams in the order of their draw, free places) -> who goes on, with how many children
+Sharing = Callable[[Sequence[Beam], int], Awaitable[Sequence[tuple[Beam, int]]]]
+
+
+def distinct(beams: Sequence[Beam]) -> list[Beam]:
+    """The first beam of each text, in order."""
+    found: dict[str, Beam] = {}
+    for beam in beams:
+        found.setdefault(beam.text, beam)
+    return list(found.values())
+
+
+def survivors(
+    beams: Sequence[Beam], values: Sequence[float], places: int, width: int
+) -> list[tuple[Beam, int]]:
+    """The ceil(places / width) beams of the highest value, with the places shared out evenly, best first.
+
+    ``beams`` differ in text; equal values go to the earlier one.
+    """
+    ranked = sorted(range(len(beams)), key=lambda place: (-values[place], place))
+    kept = [beams[place] for place in ranked[: math.ceil(places / width)]]
+    share, more = divmod(places, max(len(kept), 1))
+    return [(beam, share + (rank < more)) for rank, beam in enumerate(kept)]
+
+
+def best_of_beams(width: int, prune: str) -> Sharing:
+    """The rule of beam search: see above."""
+
+    async def share(beams: Sequence[Beam], places: int) -> list[tuple[Beam, int]]:
+        own = distinct(beams)
+        return survivors(own, [score(beam.step_rewards, prune) for beam in own], places, width)
+
+    return share
+
+
 class Grower:
     """Grows trees within one session. Several trees grow side by side, none waiting for another.
 
@@ -98,14 +140,11 @@ class Grower:
     ----------
     session:
         Of a plan that needs a PRM.
-    prune:
-        The score that steers.
     """
 
-    def __init__(self, session: Session, prune: str) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
         self._setting = session.setting
-        self._prune = prune
         self._scorings: dict[tuple[str, ...], asyncio.Task[Scored]] = {}
 
     def root(self, seed: int) -> Beam:
@@ -118,14 +157,20 @@ class Grower:
         None where no budget or no time was left to draw or to score the child. A child's seed, and
         so its own children, depends on its place in the tree and on nothing else.
         """
-        loop = asyncio.get_running_loop()
-        children: list[asyncio.Future[Beam | None]] = [loop.create_future() for _ in range(count)]
-        self._session.spawn(self._expand(beam, children))
-        return children
+        return self._children(beam, count, self._setting.sampling, self._setting.observer)
 
-    async def grow(
-        self, children: Sequence[asyncio.Future[Beam | None]], places: int, width: int
-    ) -> list[Beam]:
+    async def look_ahead(self, beam: Beam, depth: int) -> Beam:
+        """A beam after up to ``depth`` further steps at temperature 0, each scored; fewer where the solution,
+        the budget or the time ends. Charged like any steps. It is no part of the tree: nobody is told."""
+        ahead = replace(beam, seed=seed_of(beam.seed, "ahead"))
+        while not ahead.is_finished and len(ahead.steps) < len(beam.steps) + depth:
+            (child,) = await asyncio.gather(*self._children(ahead, 1, _GREEDY, None))
+            if child is None:
+                break
+            ahead = child
+        return ahead
+
+    async def grow(self, children: Children, places: int, sharing: Sharing) -> list[Beam]:
         """Grow a tree from its first beams until all places are finished; the finished beams.
 
         In the order of their step, then of their draw. Ends early, with fewer, when the budget or
@@ -135,36 +180,39 @@ class Grower:
         while True:
             beams = [beam for beam in await asyncio.gather(*children) if beam is not None]
             finished += [beam for beam in beams if beam.is_finished]
-            free = places - len(finished)
-            survivors = self._survivors(beams, math.ceil(free / width))
-            if self._setting.observer is not None:
-                self._tell(self._setting.observer, beams, survivors)
-            if not survivors:
+            unfinished = [beam for beam in beams if not beam.is_finished]
+            shares = await sharing(unfinished, places - len(finished)) if unfinished else ()
+            self.tell(unfinished, [beam for beam, _ in shares])
+            if not shares:
                 return finished
-            share, more = divmod(free, len(survivors))
-            children = [
-                child
-                for rank, beam in enumerate(survivors)
-                for child in self.expand(beam, share + (rank < more))
-            ]
+            children = [child for beam, count in shares for child in self.expand(beam, count)]
 
-    def _survivors(self, beams: Sequence[Beam], most: int) -> list[Beam]:
-        distinct = {beam.text: beam for beam in reversed(beams) if not beam.is_finished}
-        order = {beam.text: place for place, beam in reversed(list(enumerate(beams)))}
-        ranked = sorted(
-            distinct.values(), key=lambda beam: (-score(beam.step_rewards, self._prune), order[beam.text])
-        )
-        return ranked[:most]
+    def tell(self, unfinished: Sequence[Beam], kept: Sequence[Beam]) -> None:
+        """Tell the observer, where there is one, which unfinished beams go on and which do not."""
+        if self._setting.observer is not None:
+            going = [beam.seed for beam in kept]
+            self._setting.observer.pruned(going, [b.seed for b in unfinished if b.seed not in going])
 
-    def _tell(self, observer: Observer, beams: Sequence[Beam], survivors: Sequence[Beam]) -> None:
-        kept = [beam.seed for beam in survivors]
-        observer.pruned(kept, [b.seed for b in beams if not b.is_finished and b.seed not in kept])
+    def _children(
+        self, beam: Beam, count: int, sampling: Sampling, observer: Observer | None
+    ) -> list[asyncio.Future[Beam | None]]:
+        loop = asyncio.get_running_loop()
+        children: list[asyncio.Future[Beam | None]] = [loop.create_future() for _ in range(count)]
+        self._session.spawn(self._expand(beam, children, sampling, observer))
+        return children
 
-    async def _expand(self, beam: Beam, children: list[asyncio.Future[Beam | None]]) -> None:
+    async def _expand(
+        self,
+        beam: Beam,
+        children: list[asyncio.Future[Beam | None]],
+        sampling: Sampling,
+        observer: Observer | None,
+    ) -> None:
         scored: list[asyncio.Task[None]] = []
 
         def on_child(index: int, child: ChildFinished, held: Reservation) -> None:
-            scored.append(self._session.spawn(self._finish(beam, index, child, held, children[index])))
+            finish = self._finish(beam, index, child, held, children[index], observer)
+            scored.append(self._session.spawn(finish))
 
         try:
             await self._session.draw(
@@ -172,7 +220,7 @@ class Grower:
                 len(children),
                 beam.seed,
                 on_child,
-                sampling=self._setting.sampling,
+                sampling=sampling,
                 stop=(self._setting.delimiter,),
             )
             await asyncio.gather(*scored)
@@ -193,6 +241,7 @@ class Grower:
         child: ChildFinished,
         held: Reservation,
         future: asyncio.Future[Beam | None],
+        observer: Observer | None,
     ) -> None:
         beam = self._child(parent, index, child)
         if beam.is_scored:  # a blank line, or an end right after the last step
@@ -204,8 +253,8 @@ class Grower:
             scored = await self._score(parent, beam, held)
             beam = replace(beam, step_rewards=parent.step_rewards + scored.rewards, handle=scored.handle)
         grown = beam.is_finished or beam.is_scored
-        if grown and self._setting.observer is not None:
-            await self._setting.observer.grown(
+        if grown and observer is not None:
+            await observer.grown(
                 BeamEvent(
                     beam.seed,
                     parent.seed,

@@ -105,6 +105,9 @@ class Strategy(ABC):
     name: ClassVar[str]
     #: what it does, for people, in a few words
     caption: ClassVar[str] = ""
+    #: parameters that pick the answer among the candidates and change nothing before: plans that differ in
+    #: nothing else share their runs
+    picking: ClassVar[frozenset[str]] = frozenset()
 
     # ---- what it says of itself
 
@@ -127,6 +130,11 @@ class Strategy(ABC):
     def replays(self) -> Replay:
         """What a log must hold so that ``replay``, or the log's own tables, tell its outcome."""
         return Replay.NEVER
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it has policies go on with solutions that were begun, which a chat cannot."""
+        return False
 
     @property
     def joins_probe(self) -> bool:

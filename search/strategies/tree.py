@@ -1,4 +1,4 @@
-"""Tree searches: what ``beam_search`` and ``dvts`` have in common, from prior to conclusion."""
+"""Tree searches: what they have in common, from prior to conclusion."""
 
 from __future__ import annotations
 
@@ -22,38 +22,33 @@ from search.strategies.protocol import Setting, Strategy
 from search.strategies.session import Session
 from search.votes import VOTES
 
-__all__ = ["TreeStrategy"]
+__all__ = ["TreeSearch", "TreeStrategy", "wide_variants"]
 
 
-@dataclass(frozen=True)
-class TreeStrategy(Strategy):
-    """Searches with a PRM, then votes over the finished beams, prior candidates first.
+class TreeSearch(Strategy):
+    """Searches over steps with a PRM, then votes over the finished beams, prior candidates first.
 
-    ``prune`` is the score that steers the tree; ``score`` and ``vote`` pick the answer. When the budget or
-    the time ends, the answer comes from what is finished.
+    Subclasses are dataclasses with the fields ``n``, ``prune``, ``score`` and ``vote`` among theirs:
+    ``prune`` is the score that steers the tree; ``score`` and ``vote`` pick the answer, and change nothing
+    before. When the budget or the time ends, the answer comes from what is finished.
     """
 
-    n: int = whole(16)
-    width: int = whole(4)
-    prune: str = one_of(SCORES, "last")
-    score: str = one_of(SCORES, "last")
-    vote: str = one_of(VOTES, "max")
+    n: int
+    prune: str
+    score: str
+    vote: str
 
     needs_reward = True
     most_prior = None
-
-    def __post_init__(self) -> None:
-        if self.n % self.width:
-            raise PlanError(f"n must be divisible by width, got n={self.n}, width={self.width}")
+    goes_on = True
+    picking = frozenset({"score", "vote"})
 
     @classmethod
     def variants(cls, axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """As ``Strategy.variants``, from n = width on; ``tree_n`` and ``tree_score`` stand for n, score."""
-        for width in axes["width"]:
-            numbers = [n for n in axes["n"] if n >= width] if axes["tree_n"] is None else axes["tree_n"]
-            for n in numbers:
-                for prune, name, vote in product(axes["prune"], axes["tree_score"], axes["vote"]):
-                    yield {"n": n, "width": width, "prune": prune, "score": name, "vote": vote}
+        """As ``Strategy.variants``, from n = 2 on; ``tree_n`` and ``tree_score`` stand for n, score."""
+        numbers = [n for n in axes["n"] if n > 1] if axes["tree_n"] is None else axes["tree_n"]
+        for n, prune, name, vote in product(numbers, axes["prune"], axes["tree_score"], axes["vote"]):
+            yield {"n": n, "prune": prune, "score": name, "vote": vote}
 
     @abstractmethod
     async def search(self, grower: Grower, seed: int) -> list[Beam]:
@@ -71,7 +66,7 @@ class TreeStrategy(Strategy):
         before, plan = ledger.spend, self.plan
         async with Session(problem, plan, setting, ledger) as session:
             earlier = score_prior(session, prior)
-            finished = await self.search(Grower(session, self.prune), seed)
+            finished = await self.search(Grower(session), seed)
             candidates = [*await asyncio.gather(*earlier), *(beam.candidate(problem) for beam in finished)]
             return await concluded(
                 problem,
@@ -82,3 +77,31 @@ class TreeStrategy(Strategy):
                 is_over=session.is_over,
                 failure=session.failure,
             )
+
+
+@dataclass(frozen=True)
+class TreeStrategy(TreeSearch):
+    """Trees of n places in which every survivor has ``width`` children."""
+
+    n: int = whole(16)
+    width: int = whole(4)
+    prune: str = one_of(SCORES, "last")
+    score: str = one_of(SCORES, "last")
+    vote: str = one_of(VOTES, "max")
+
+    def __post_init__(self) -> None:
+        if self.n % self.width:
+            raise PlanError(f"n must be divisible by width, got n={self.n}, width={self.width}")
+
+    @classmethod
+    def variants(cls, axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """As ``TreeSearch.variants``, from n = width on."""
+        return wide_variants(axes)
+
+
+def wide_variants(axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The parameters of tree plans with a width in a grid."""
+    for width in axes["width"]:
+        numbers = [n for n in axes["n"] if n >= width] if axes["tree_n"] is None else axes["tree_n"]
+        for n, prune, name, vote in product(numbers, axes["prune"], axes["tree_score"], axes["vote"]):
+            yield {"n": n, "width": width, "prune": prune, "score": name, "vote": vote}

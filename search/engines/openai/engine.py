@@ -62,6 +62,7 @@ class OpenAIEngine(Engine):
         rendered: str = "",
     ) -> None:
         self.card = card
+        self.goes_on = dialect.goes_on
         #: what the server calls the policy; "" where ``connect`` did not make this
         self.model = ""
         self._rendered = rendered

@@ -19,6 +19,9 @@ PLANS = [
         "beam_search(n=4, width=2, prune=min, score=prod, vote=weighted)",
         "dvts(n=8, width=4, vote=majority)",
         "dvts(n=6, width=2, prune=mean)",
+        "particle_filter(n=4, prune=min)",
+        "lookahead(n=6, width=2, depth=2)",
+        "rebase(n=6, score=mean, balance=1)",
         "adaptive_vote(n=8, stop=1, ahead=3)",
         "cascade(first=scripted: majority(n=6), tau=1, then=scripted: majority(n=2))",
     )

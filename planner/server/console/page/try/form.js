@@ -13,6 +13,9 @@ const PLANS = [
   "weighted_vote(n=16)",
   "beam_search(n=16, width=4)",
   "dvts(n=16, width=4)",
+  "particle_filter(n=16)",
+  "lookahead(n=16, width=4, depth=2)",
+  "rebase(n=16)",
 ];
 const DOMAINS = [...new Set(EXAMPLES.map((example) => example.domain))];
 
