@@ -34,6 +34,7 @@ STRATEGIES: Registry[type[Strategy]] = Registry(
         "dvts": "search.strategies.dvts:Dvts",
         "adaptive_vote": "search.strategies.adaptive_vote:AdaptiveVote",
         "cascade": "search.strategies.cascade:Cascade",
+        "aggregate": "search.strategies.aggregate:Aggregate",
     },
     PlanError,
 )

@@ -42,6 +42,10 @@ class TreeStrategy(Strategy):
     needs_reward = True
     most_prior = None
 
+    def fresh(self, prior: int) -> int:
+        """Prior solutions join the final vote and take no place in the tree."""
+        return self.n
+
     def __post_init__(self) -> None:
         if self.n % self.width:
             raise PlanError(f"n must be divisible by width, got n={self.n}, width={self.width}")

@@ -21,6 +21,8 @@ PLANS = [
         "dvts(n=6, width=2, prune=mean)",
         "adaptive_vote(n=8, stop=1, ahead=3)",
         "cascade(first=scripted: majority(n=6), tau=1, then=scripted: majority(n=2))",
+        "aggregate(n=4)",
+        "aggregate(n=4, how=merge)",
     )
 ]
 
@@ -35,3 +37,7 @@ class TestStrategies(StrategyContract):
     def plan(self, request: pytest.FixtureRequest) -> Plan:
         plan: Plan = request.param
         return plan
+
+    def drafts(self, plan: Plan) -> int:
+        """Nothing is merged where nothing can be read."""
+        return plan.n - (plan.numbers[-1:] == ("how=merge",))
