@@ -39,6 +39,7 @@ from search.drawing import Drawing
 from search.errors import ArtefactError, GridError
 from search.plan import Plan
 from search.prompts import Prompting
+from search.strategies.words import check_words
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
 
@@ -97,6 +98,8 @@ def save(planner: Fitted, path: Path) -> None:
         body["promptings"] = {name: asdict(prompting) for name, prompting in planner.promptings.items()}
     if planner.drawings:
         body["drawings"] = {name: drawing.to_json() for name, drawing in planner.drawings.items()}
+    if planner.words:
+        body["words"] = dict(planner.words)
     if planner.domain_model is not None:
         model = planner.domain_model
         body["domain_model"] = {
@@ -228,6 +231,7 @@ def _fitted(
         domain_model=None if "domain_model" not in body else _domain_model(body["domain_model"], arrays),
         # planners from before this was told have none
         drawings={str(name): Drawing.from_json(value) for name, value in body.get("drawings", {}).items()},
+        words=_words(body.get("words", {})),
     )
 
 
@@ -323,6 +327,15 @@ def _card(value: Mapping[str, Any]) -> ModelCard:
         context=int(value["context"]),
         flops_per_token=None if per_token is None else float(per_token),
     )
+
+
+def _words(value: Mapping[str, Any]) -> dict[str, str]:
+    words = {str(name): str(text) for name, text in value.items()}
+    try:
+        check_words(words)
+    except GridError as error:
+        raise ArtefactError(f"a planner's words must be such as a grid takes: {str(error)[:200]}") from error
+    return words
 
 
 def _prompting(value: Mapping[str, Any]) -> Prompting:

@@ -79,6 +79,11 @@ class Decider(ABC):
 
     @property
     @abstractmethod
+    def words(self) -> Mapping[str, str]:
+        """Templates in which strategies ask about earlier answers, in place of their own, by name."""
+
+    @property
+    @abstractmethod
     def card(self) -> Mapping[str, Any]:
         """What it was learned from and how good it was; empty where it was learned from nothing."""
 

@@ -182,9 +182,10 @@ def rules_over(
         policies, prms = [entry.name for entry in known.policy], [entry.name for entry in known.prm]
         served = [entry.name for entry in known.policy if entry.is_served]
         told: ModelsGiven = known
+        words: Mapping[str, str] = known.words
         ordering = prices if isinstance(prices, Mapping) else known.price_table(policies, prms)
     elif isinstance(models, Mapping):
-        policies, prms, served, told = [*models], [], [], models
+        policies, prms, served, told, words = [*models], [], [], models, {}
         ordering = prices if isinstance(prices, Mapping) else None
     else:
         raise ArtefactError(
@@ -192,7 +193,7 @@ def rules_over(
             f"got {models!r}"
         )
     loader = loader_for(policies, prms, told, threads=threads)
-    rules = RulesPlanner.of(loader, policies, prms, served=served, prices=ordering)
+    rules = RulesPlanner.of(loader, policies, prms, served=served, prices=ordering, words=words)
     rules.bind(Solver(rules, told, domain=domain, prices=prices, threads=threads, loader=loader))
     return rules
 

@@ -114,8 +114,7 @@ def estimate(
     if not measured:
         assumptions.insert(0, f"{flops_per_second:.3g} FLOPs per second")
     stages: list[Stage] = []
-    plans = grid.plans()
-    trees = [plan for plan in plans if plan.must_run]
+    running = [choice for choice in grid.choices() if choice.plan.must_run]
     for policy in grid.policies:
         needs = grid.needs(policy)
         trial = measured.get(policy)
@@ -136,16 +135,17 @@ def estimate(
             if (policy, prm) in needs.scored:
                 per_problem = rate.judged_prompt + grid.samples * rate.scored
                 stages.append(pricing.stage(f"{policy}: scores by {prm}", 0.0, 0.0, prm, many * per_problem))
-            for plan in trees:
-                runs = len(problems) * grid.runs
-                generated, scored = _tree(log, policy, prm, plan) or (
-                    rate.prompt + plan.n * rate.generated,
-                    rate.judged_prompt + plan.n * rate.scored,
-                )
-                name = f"{policy}: {grid.runs} x {plan} under {prm}"
-                prompts = runs * rate.prompt
-                stages.append(pricing.stage(name, prompts, runs * generated - prompts, prm, runs * scored))
-    if trees:
+        for choice in (one for one in running if one.policy == policy):
+            plan, prm, runs = choice.plan, choice.prm or "", len(problems) * grid.runs
+            sent, written = plan.described.takes(rate.prompt, rate.generated)
+            generated, scored = _tree(log, policy, prm, plan) or (
+                sent + written,
+                rate.judged_prompt + plan.n * rate.scored if prm else 0.0,
+            )
+            name = f"{policy}: {grid.runs} x {plan}{f' under {prm}' if prm else ''}"
+            prompts = runs * min(sent, generated)
+            stages.append(pricing.stage(name, prompts, runs * generated - prompts, prm, runs * scored))
+    if running:
         assumptions.append("a tree search that was never run takes the tokens of n samples")
     return Estimate(tuple(stages), tuple(assumptions))
 

@@ -54,7 +54,13 @@ class MeteredEngine(Engine):
         if not self._meter.check(self.card.name, len(request.prompt), request.n):
             raise EngineError(f"what is sent must fit into the limit, got {self._meter.limit}")
         asked = replace(request, stream=True) if self._meter.is_live else request
-        return self._events(self._engine.submit(asked), request)
+        events = self._engine.submit(asked)
+        # at once: others that are sent side by side hear of it before they ask whether they fit
+        usage, new = self._meter.usage(self.card.name), self._new(request.prompt)
+        usage.runs += new > 0
+        usage.first_prompt += new
+        usage.prompt += len(request.prompt)
+        return self._events(events, request)
 
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         await self._engine.cancel(request_id, child)
@@ -64,7 +70,7 @@ class MeteredEngine(Engine):
 
     async def _events(self, events: AsyncIterator[Event], request: Request) -> AsyncIterator[Event]:
         usage = self._meter.usage(self.card.name)
-        flight = _Flight(usage, request, self._new(request.prompt))
+        flight = _Flight(usage, request)
         try:
             async for event in events:
                 flight.hear(event)
@@ -77,7 +83,6 @@ class MeteredEngine(Engine):
             flight.land()
             if isinstance(events, AsyncGenerator):
                 await events.aclose()
-
 
     def _made(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
         self._prompts.setdefault(prompt, False)
@@ -92,18 +97,13 @@ class MeteredEngine(Engine):
 
 
 class _Flight:
-    """The tokens of one request on their way into a usage; ``new``: those of a prompt sent for the first
-    time."""
+    """The tokens of one request on their way into a usage, its prompt left out."""
 
-    def __init__(self, usage: Usage, request: Request, new: int) -> None:
+    def __init__(self, usage: Usage, request: Request) -> None:
         self._usage = usage
         self._open = dict.fromkeys(range(request.n), 0)  # child -> tokens counted as they came
         self._prompt = len(request.prompt)
         self._generated = 0
-        if new:
-            usage.runs += 1
-            usage.first_prompt += new
-        usage.prompt += self._prompt
         usage.open += request.n
 
     def hear(self, event: Event) -> None:

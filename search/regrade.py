@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -184,11 +184,19 @@ def _run(row: Row, reader: _Reader) -> Row:
     candidates: list[Row] = row["candidates"] or []  # type: ignore[assignment]
     if not candidates or any(candidate["text"] is None for candidate in candidates):
         return row
-    again = [{**one, "answer": reader.read(name, str(one["text"]))[0]} for one in candidates]
+    described = plan.described
+    again = [
+        one
+        if one["answer"] is None and not described.reads
+        else {**one, "answer": reader.read(name, str(one["text"]))[0]}
+        for one in candidates
+    ]
     problem = reader.problem(name)
     groups = group(problem, domain(problem.domain), [one["answer"] for one in again])  # type: ignore[misc]
     scores = [0.0 if plan.score is None else score(one["step_rewards"], plan.score) for one in again]  # type: ignore[arg-type]
-    chosen = pick(plan.vote or "majority", groups, scores)
+    chosen = (
+        pick(plan.vote or "majority", groups, scores) if described.picks else _picked(candidates, again, row)
+    )
     answer = None if chosen is None else again[chosen]["answer"]
     outcome = row["outcome"]
     if chosen is not None:
@@ -197,6 +205,15 @@ def _run(row: Row, reader: _Reader) -> Row:
         outcome = str(Outcome.UNREADABLE)
     correct = reader.grade(name, None if answer is None else str(answer))
     return {**row, "candidates": again, "answer": answer, "correct": correct, "outcome": outcome}
+
+
+def _picked(candidates: Sequence[Row], again: Sequence[Row], row: Row) -> int | None:
+    """The candidate that gave the run's answer, as it was logged: nobody asks a model again. The last one
+    that can be read where there was none."""
+    for place, one in enumerate(candidates):
+        if one["answer"] == row["answer"] is not None:
+            return place if again[place]["answer"] is not None else None
+    return max((place for place, one in enumerate(again) if one["answer"] is not None), default=None)
 
 
 def _count(counts: Counter[str], old: Row, new: Row) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from search.budget import UNLIMITED, Budget, Ledger
@@ -10,7 +9,7 @@ from search.errors import BudgetError
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Result
-from search.strategies.protocol import Setting, Strategy
+from search.strategies.protocol import Setting
 
 __all__ = ["run_plan"]
 
@@ -47,7 +46,4 @@ async def run_plan(
         ledger = Ledger(budget, setting.engine.card, None if setting.reward is None else setting.reward.card)
     elif budget is not UNLIMITED:
         raise BudgetError(f"a run takes a budget or a ledger, got both: {budget} and {ledger.budget}")
-    strategy = plan.described
-    if type(strategy).check is not Strategy.check:
-        await asyncio.to_thread(strategy.check, problem, setting)
-    return await strategy.run(problem, setting, ledger, seed=seed, prior=prior)
+    return await plan.described.start(problem, setting, ledger, seed=seed, prior=prior)

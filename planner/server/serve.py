@@ -102,7 +102,7 @@ def _by_rules(
     check_aim(rules.default)
     loader = loader_of(told, policies, prms, threads=settings.threads, environment=environment)
     served = [entry.name for entry in told.policy if entry.is_served]
-    decider = RulesPlanner.of(loader, policies, prms, served=served, prices=prices)
+    decider = RulesPlanner.of(loader, policies, prms, served=served, prices=prices, words=told.words)
     if "max_tokens" in settings.model_fields_set:
         decider = decider.limited(settings.max_tokens)
     backends = configured(decider, told, loader=loader, environment=environment)

@@ -162,6 +162,4 @@ def named(reply: str, count: int) -> int | None:
 
 
 def _chosen(result: Result, place: int) -> Result:
-    return replace(
-        result, answer=result.candidates[place].answer, chosen=place, outcome=Outcome.ANSWERED
-    )
+    return replace(result, answer=result.candidates[place].answer, chosen=place, outcome=Outcome.ANSWERED)

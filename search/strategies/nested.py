@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,7 @@ from search.errors import EngineError
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.strategies.observer import BeamEvent, Observer
-from search.strategies.protocol import Setting, Strategy
+from search.strategies.protocol import Setting
 
 __all__ = ["run_part"]
 
@@ -41,10 +40,7 @@ async def run_part(
     part = replace(own, observer=observer, pairs=setting.pairs, cancel_within=setting.cancel_within)
     prm = part.reward.card if part.reward is not None and choice.prm is not None else None
     books = ledger.beside(part.engine.card, prm)
-    strategy = choice.plan.described
-    if type(strategy).check is not Strategy.check:
-        await asyncio.to_thread(strategy.check, problem, part)
-    return await strategy.run(problem, part, books, seed=seed, prior=prior)
+    return await choice.plan.described.start(problem, part, books, seed=seed, prior=prior)
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ never touches a log.
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -213,9 +214,26 @@ class Strategy(ABC):
 
     # ---- what it does
 
-    def check(self, problem: Problem, setting: Setting) -> None:
-        """Raises PlanError, one line, where it cannot run: before anything is spent. It may wait for other
-        processes."""
+    def refuses(self, problem: Problem, setting: Setting) -> str | None:
+        """Why it cannot run here, one line that says the rule and the value; None where it can. Asked before
+        anything is spent, on a thread: it may wait for other processes."""
+        return None
+
+    async def start(
+        self,
+        problem: Problem,
+        setting: Setting,
+        ledger: Ledger,
+        *,
+        seed: int,
+        prior: Sequence[Candidate] = (),
+    ) -> Result:
+        """``run``, where nothing speaks against it. Raises PlanError otherwise, before anything is spent."""
+        if type(self).refuses is not Strategy.refuses:
+            fault = await asyncio.to_thread(self.refuses, problem, setting)
+            if fault is not None:
+                raise PlanError(fault)
+        return await self.run(problem, setting, ledger, seed=seed, prior=prior)
 
     @abstractmethod
     async def run(
