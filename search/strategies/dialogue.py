@@ -74,6 +74,18 @@ class Dialogue:
         child = await self._ask(kind, text, seed, least, bare=False)
         return None if child is None else child[1]
 
+    def affords(self, first: str, least: int, then: str, after: int) -> bool:
+        """Whether a remark and, after it, a solution of so many tokens fit budget and context. What the
+        remark itself will say stands in the second prompt too: ``after`` counts that in."""
+        engine = self.setting.engine
+        try:
+            prompts = len(engine.turn(first)), len(engine.prompt(then))
+        except ContextError:
+            return False
+        return prompts[1] + after <= engine.card.context and bool(
+            self.ledger.affordable(1, policy_tokens=least + after + sum(prompts))
+        )
+
     async def _ask(
         self, kind: str, text: str, seed: int, least: int, *, bare: bool
     ) -> tuple[ChildFinished, Candidate | None] | None:

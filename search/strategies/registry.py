@@ -35,6 +35,7 @@ STRATEGIES: Registry[type[Strategy]] = Registry(
         "adaptive_vote": "search.strategies.adaptive_vote:AdaptiveVote",
         "cascade": "search.strategies.cascade:Cascade",
         "aggregate": "search.strategies.aggregate:Aggregate",
+        "refine": "search.strategies.refine:Refine",
     },
     PlanError,
 )

@@ -88,7 +88,7 @@ def test_a_run_is_logged_with_all_that_it_cost(finished: SearchLog) -> None:
 def test_what_was_asked_in_is_a_setting_of_the_log(finished: SearchLog, tmp_path: Path) -> None:
     words = finished.manifest.words
     assert list(words) == ["aggregate.merge", "aggregate.select"]
-    with pytest.raises(FingerprintError, match="words of aggregate.select must be the same"):
+    with pytest.raises(FingerprintError, match=r"words of aggregate\.select must be the same"):
         campaign(finished, words={"aggregate.select": "{question} {answers}?"}).run()
     with pytest.raises(GridError, match=r"words of aggregate.select must hold \{answers\}"):
         Grid.of({**GRID, "words": {"aggregate.select": "{question}"}})

@@ -23,6 +23,8 @@ PLANS = [
         "cascade(first=scripted: majority(n=6), tau=1, then=scripted: majority(n=2))",
         "aggregate(n=4)",
         "aggregate(n=4, how=merge)",
+        "refine(rounds=2)",
+        "refine(rounds=2, feedback=judge)",
     )
 ]
 
