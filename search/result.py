@@ -108,8 +108,8 @@ class Call:
     """What a run did beyond drawing solutions of the question: it asked the policy about them (``kind``:
     ``select``, ``critique``, ``revise``, ...), or ran a program or tests (``run``, ``tests``).
 
-    ``text`` is what came back. ``prompt_tokens`` and ``tokens`` are logical and part of the run's spend; 0
-    for what no model wrote.
+    ``text`` is what came back. ``prompt_tokens`` and ``tokens`` are part of the run's spend, where equal
+    prompts count once; 0 for what no model wrote.
     """
 
     kind: str

@@ -65,14 +65,19 @@ class Dialogue:
 
         ``least``: tokens below which it is not worth asking.
         """
-        child = await self._ask(kind, text, seed, least, bare=True)
-        return None if child is None else child[0].text
+        child = await self.reply(kind, text, seed=seed, least=least)
+        return None if child is None else child.text
+
+    async def reply(self, kind: str, text: str, *, seed: int, least: int) -> ChildFinished | None:
+        """``remark``, with all that is known of it."""
+        found = await self._ask(kind, text, seed, least, bare=True)
+        return None if found is None else found[0]
 
     async def solution(self, kind: str, text: str, *, seed: int, least: int) -> Candidate | None:
         """Another solution, in the words in which the policy is asked for one, and scored where the plan asks
         a PRM; None where that could not be had."""
-        child = await self._ask(kind, text, seed, least, bare=False)
-        return None if child is None else child[1]
+        found = await self._ask(kind, text, seed, least, bare=False)
+        return None if found is None else found[1]
 
     def affords(self, first: str, least: int, then: str, after: int) -> bool:
         """Whether a remark and, after it, a solution of so many tokens fit budget and context. What the

@@ -36,6 +36,7 @@ STRATEGIES: Registry[type[Strategy]] = Registry(
         "cascade": "search.strategies.cascade:Cascade",
         "aggregate": "search.strategies.aggregate:Aggregate",
         "refine": "search.strategies.refine:Refine",
+        "program": "search.strategies.program:Program",
     },
     PlanError,
 )

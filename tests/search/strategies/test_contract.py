@@ -25,6 +25,7 @@ PLANS = [
         "aggregate(n=4, how=merge)",
         "refine(rounds=2)",
         "refine(rounds=2, feedback=judge)",
+        "program(n=4)",
     )
 ]
 
