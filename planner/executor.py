@@ -22,18 +22,20 @@ from planner.events import Decided, EndReason, Left, Listener, Lost, Probed
 from planner.labels import Probe
 from planner.latency import Latency, Work
 from planner.recommendation import Recommendation
+from planner.refusal_filter import RefusalFilter, refused
 from planner.request_run import RequestRun, Settings
 from planner.settings import plainly
 from planner.stopping import EarlyStopping
 from search.budget import UNLIMITED, Budget, Prices
 from search.cards import ModelCard
 from search.choice import Choice
-from search.errors import ArtefactError, EngineError, RewardError
+from search.errors import ArtefactError, EngineError, GradingError, RewardError
 from search.grading.registry import domain as grading
 from search.grouping import GRACE, grouped
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
+from search.strategies.protocol import Strategy
 
 __all__ = ["Settings", "Solution", "StageRecord", "perform", "solve"]
 
@@ -143,11 +145,12 @@ async def solve(
     listener:
         Hears of everything as it happens, and of ``Left`` where this raises.
 
-    A PRM that fails on the way ends the drawing for it, and is left out of what follows. A policy that fails
-    is asked again where that charges nothing twice, within the deadline. At the deadline, and when the policy
-    stays away, the best answer so far is returned (``Solution.ended``). Raises ArtefactError for models that
-    the planner was not learned from or a pair that is missing, BudgetError when not even the cheapest choice
-    fits a cap, EngineError when the policy fails before any answer can be read.
+    A PRM that fails on the way ends the drawing for it, and is left out of what follows; so is a plan whose
+    programs cannot be run any more. Plans that cannot run on this question here are left out from the start.
+    A policy that fails is asked again where that charges nothing twice, within the deadline. At the deadline,
+    and when the policy stays away, the best answer so far is returned (``Solution.ended``). Raises
+    ArtefactError for models that the planner was not learned from or a pair that is missing, BudgetError when
+    not even the cheapest choice fits a cap, EngineError when the policy fails before any answer can be read.
     """
     planner.check(_cards(settings), allow_foreign=allow_foreign)
     assigned, problem = _assigned(planner, question, domain, choice)
@@ -171,6 +174,9 @@ async def solve(
             problem, settings, caps, seed, prices=prices, listener=listener, early_stopping=early_stopping
         )
         filtered = _filter(budget, latency, load, availability, decision_filter)
+        unfit = await refused(planner.choices, problem, [*settings.values()])
+        if unfit:
+            filtered = RefusalFilter(unfit, filtered)
         asked = _Asked(problem, budget, prices, abstain_below, filtered)
         try:
             found = await _Staged(run, planner, asked).solve()
@@ -313,6 +319,9 @@ class _Staged:
             except RewardError as error:
                 advice = await self._without_prm(advice, error)
                 continue
+            except GradingError as error:
+                advice = await self._without_choice(advice, error)
+                continue
             paid = self._before
             self._record(advice)
             if len(candidates) < probe.samples:
@@ -366,7 +375,19 @@ class _Staged:
         self._lost = (*self._lost, prm)
         self._record(advice)
         self._run.tell(Lost(prm, self._run.spend))
-        self._decision_filter = AvailabilityFilter(prms=self._lost, then=self._asked.decision_filter)
+        self._decision_filter = AvailabilityFilter(prms=self._lost, then=self._decision_filter)
+        if self._probe.samples:
+            return await self._next(self._run.candidates)
+        return self._first()
+
+    async def _without_choice(self, advice: Recommendation, error: GradingError) -> Recommendation:
+        """Decide again as if a plan whose programs could not be run were not there. What it spent is spent."""
+        plan = advice.choice.plan
+        runs = (plan, *(part.plan for part in plan.walk()))
+        if advice.probe is not None or all(type(one.described).refuses is Strategy.refuses for one in runs):
+            raise error  # that of the answers' own grader
+        self._record(advice)
+        self._decision_filter = RefusalFilter([advice.choice], self._decision_filter)
         if self._probe.samples:
             return await self._next(self._run.candidates)
         return self._first()
