@@ -34,7 +34,7 @@ from search.grading.registry import domain as grading
 from search.grouping import GRACE, grouped
 from search.plan import Plan
 from search.problem import Problem
-from search.result import Candidate, Outcome, Result, Spend
+from search.result import Call, Candidate, Outcome, Result, Spend
 from search.strategies.protocol import Strategy
 
 __all__ = ["Settings", "Solution", "StageRecord", "perform", "solve"]
@@ -60,6 +60,7 @@ class Solution:
     before it counted in; ``spend`` is what it took, ``usd`` in money where there are prices. ``chosen``
     indexes ``candidates``. ``ended`` says why drawing ended early, ``lost`` which models failed on the way.
     ``domain`` is what read the answers; ``reason`` says why nothing was planned, "" where something was.
+    ``calls``: what the plan asked about its own answers, and what it ran (``search.result.Call``).
 
     >>> import planner
     >>> lab = planner.load("lab")
@@ -85,6 +86,8 @@ class Solution:
     lost: tuple[str, ...] = ()
     domain: str = PLAIN
     reason: str = ""
+    calls: tuple[Call, ...] = ()
+    jail_seconds: float = 0.0
 
     def __str__(self) -> str:
         answer = self.answer if self.answer is not None else f"no answer ({self.outcome})"
@@ -381,7 +384,8 @@ class _Staged:
         return self._first()
 
     async def _without_choice(self, advice: Recommendation, error: GradingError) -> Recommendation:
-        """Decide again as if a plan whose programs could not be run were not there. What it spent is spent."""
+        """Decide again as if a plan whose programs could not be run were not there. What it spent stays
+        spent."""
         plan = advice.choice.plan
         runs = (plan, *(part.plan for part in plan.walk()))
         if advice.probe is not None or all(type(one.described).refuses is Strategy.refuses for one in runs):
@@ -458,6 +462,8 @@ def _solution(
         run.usd,
         run.ended,
         _gone(run, lost),
+        calls=result.calls,
+        jail_seconds=result.jail_seconds,
     )
 
 

@@ -39,6 +39,7 @@ from planner.cli.recommend import (
 )
 from planner.cli.sourcing import Sourcing
 from planner.models import find_model
+from search.budget import Budget
 from search.errors import ModelsError
 
 if TYPE_CHECKING:
@@ -81,6 +82,10 @@ def solve(
     draw_all: Annotated[
         bool, typer.Option("--draw-all", help="Draw on where what is missing cannot change the vote.")
     ] = False,
+    plan: Annotated[
+        str | None,
+        typer.Option(metavar="PLAN", help="Run this plan instead of deciding: 'aggregate(n=4)'."),
+    ] = None,
     engine: Annotated[
         str, typer.Option(help="How policies run: embedded, vllm, or a plug-in (planner plugins).")
     ] = "embedded",
@@ -99,17 +104,19 @@ def solve(
 ) -> None:
     """Plan a question and answer it."""
     asked = read_question(question)
-    budget = budget_of(
-        tokens=tokens,
-        flops=flops,
-        seconds=seconds,
-        usd=usd,
-        samples=samples,
-        mean_flops=mean_flops,
-        mean_tokens=mean_tokens,
-        accuracy=accuracy,
-        price=price,
-    )
+    figures: dict[str, Any] = {
+        "tokens": tokens,
+        "flops": flops,
+        "seconds": seconds,
+        "usd": usd,
+        "samples": samples,
+        "mean_flops": mean_flops,
+        "mean_tokens": mean_tokens,
+        "accuracy": accuracy,
+        "price": price,
+    }
+    is_free = plan is not None and all(value is None for value in figures.values())
+    budget = Budget.unlimited() if is_free else budget_of(**figures)
     costs = prices_of(prices)
     if models is not None and (policy or prm):
         flag = "--policy" if policy else "--prm"
@@ -129,6 +136,7 @@ def solve(
             seed=seed,
             abstain_below=abstain_below,
             draw_all=draw_all,
+            plan=plan,
             without=without or (),
             on_event=_tell if events else None,
         )
@@ -233,4 +241,6 @@ def solution_to_dict(found: Solution) -> dict[str, Any]:
             for stage in found.stages
         ],
         "candidates": [asdict(candidate) for candidate in found.candidates],
+        "calls": [asdict(call) for call in found.calls],
+        "jail_seconds": found.jail_seconds,
     }

@@ -96,6 +96,12 @@ class Receipt:
             "without": [*self.without, *(prm for prm in solution.lost if prm not in self.without)],
             "warnings": list(solution.stages[-1].advice.warnings) if solution.stages else [],
         }
+        if solution.calls:  # beyond solutions of the question; their tokens are in the spend
+            out["calls"] = [
+                {"kind": call.kind, "prompt_tokens": call.prompt_tokens, "tokens": call.tokens}
+                for call in solution.calls
+            ]
+            out["jail_seconds"] = round(solution.jail_seconds, 6)
         if include & {"candidates", "steps"}:
             out["candidates"] = [
                 _candidate(draw, candidate, solution, "steps" in include)
