@@ -279,6 +279,7 @@ class Decider(ABC):
         without: Collection[str] = (),
         draw_all: bool = False,
         plan: Plan | str | None = None,
+        open_plan: Plan | str | None = None,
         **words: Unpack[BudgetWords],
     ) -> Solution:
         """Plan a question, probe, decide again, run the chosen plan and answer.
@@ -308,6 +309,9 @@ class Decider(ABC):
             Run this plan instead of deciding, with the policy that the planner begins with and the best PRM
             that is there where it needs one: nothing is expected of it. It says itself what it takes, so
             a budget may be left out.
+        open_plan:
+            What answers a question that is foreign to the planner instead of one greedy answer:
+            ``aggregate(n=4)``, say.
 
         A deadline (``seconds``) begins when the models are open, which the first call waits for. Raises
         BudgetError, and EngineError where the policy fails before any answer can be read.
@@ -327,6 +331,7 @@ class Decider(ABC):
                 without=without,
                 draw_all=draw_all,
                 plan=plan,
+                open_plan=open_plan,
                 listener=on_event,
             )
         )
@@ -344,6 +349,7 @@ class Decider(ABC):
         without: Collection[str] = (),
         draw_all: bool = False,
         plan: Plan | str | None = None,
+        open_plan: Plan | str | None = None,
         **words: Unpack[BudgetWords],
     ) -> Solution:
         """As ``solve``, for callers that have a loop: it is free meanwhile, and ``on_event`` is called on it.
@@ -365,6 +371,7 @@ class Decider(ABC):
                 without=without,
                 draw_all=draw_all,
                 plan=plan,
+                open_plan=open_plan,
                 listener=heard,
             )
         )

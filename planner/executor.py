@@ -19,6 +19,7 @@ from planner.decider import Decider
 from planner.decision_filter import DecisionFilter
 from planner.domains import PLAIN, Assigned, assign
 from planner.events import Decided, EndReason, Left, Listener, Lost, Probed
+from planner.forced import check_open_plan
 from planner.labels import Probe
 from planner.latency import Latency, Work
 from planner.recommendation import Recommendation
@@ -103,6 +104,7 @@ async def solve(
     budget: Budget,
     domain: str | None = None,
     choice: Choice | None = None,
+    open_plan: Plan | None = None,
     seed: int = 0,
     abstain_below: float = 0.0,
     allow_foreign: bool = False,
@@ -128,6 +130,8 @@ async def solve(
         foreign to it gets one plain answer, with the reason in ``Solution.reason``.
     choice:
         Run this instead of what the planner would choose: nothing is expected of it (NaN).
+    open_plan:
+        What answers a text that is foreign to the planner; None: one greedy answer.
     seed:
         Determines every draw where the engine promises so.
     abstain_below:
@@ -158,7 +162,9 @@ async def solve(
     planner.check(_cards(settings), allow_foreign=allow_foreign)
     assigned, problem = _assigned(planner, question, domain, choice)
     if not assigned.planned and choice is None:
-        choice, settings = _plain_answer(planner, settings, availability), plainly(settings)
+        plan = Plan.of("cot") if open_plan is None else open_plan
+        check_open_plan(plan)
+        choice, settings = _plain_answer(planner, settings, availability, plan), plainly(settings)
     budget = planner.resolve(budget, problem.question)
     caps = replace(budget, samples=None)  # samples are for the decision, a ledger keeps the rest
     if choice is not None:
@@ -235,11 +241,13 @@ def _assigned(
     return assigned, Problem("request", "", assigned.domain, question)
 
 
-def _plain_answer(planner: Decider, settings: Settings, availability: AvailabilityFilter | None) -> Choice:
-    """One greedy answer of the policy that the planner begins with, or of the first that is there."""
+def _plain_answer(
+    planner: Decider, settings: Settings, availability: AvailabilityFilter | None, plan: Plan
+) -> Choice:
+    """An answer by the policy that the planner begins with, or of the first that is there."""
     first = planner.first
     there = dict.fromkeys(policy for policy, _ in settings)
-    plain = [Choice(policy, None, Plan.of("cot")) for policy in sorted(there, key=lambda name: name != first)]
+    plain = [Choice(policy, None, plan) for policy in sorted(there, key=lambda name: name != first)]
     left = [one for one in plain if availability is None or not availability.excludes(one)]
     if not left:
         raise ArtefactError(f"a plain answer needs a policy that is there, got none of {', '.join(there)}")

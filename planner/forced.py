@@ -9,7 +9,7 @@ from search.choice import Choice
 from search.errors import PlanError
 from search.plan import Plan
 
-__all__ = ["best_prm", "forced_choice"]
+__all__ = ["best_prm", "check_open_plan", "forced_choice"]
 
 
 def forced_choice(
@@ -38,6 +38,13 @@ def forced_choice(
     if prm is None:
         raise PlanError(f"the plan {wanted} needs a PRM, got none beside {policy!r}")
     return Choice(policy, prm, wanted)
+
+
+def check_open_plan(plan: Plan) -> None:
+    """Raises PlanError for a plan that cannot answer open-ended questions: one that needs a PRM, which knows
+    nothing of them, or one of several policies."""
+    if plan.needs_prm or plan.parts:
+        raise PlanError(f"an open-ended question is answered by a plan of one policy and no PRM, got {plan}")
 
 
 def best_prm(planner: Decider, policy: str, prms: Sequence[str]) -> str | None:

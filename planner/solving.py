@@ -86,6 +86,7 @@ class Solver:
         without: Collection[str] = (),
         draw_all: bool = False,
         plan: Plan | str | None = None,
+        open_plan: Plan | str | None = None,
         listener: Listener | None = None,
     ) -> Solution:
         """Answer a question; see ``Planner.solve``."""
@@ -110,6 +111,7 @@ class Solver:
                 budget=resolved,
                 domain=domain or self.domain,
                 choice=choice,
+                open_plan=Plan.parse(open_plan) if isinstance(open_plan, str) else open_plan,
                 seed=seed,
                 abstain_below=abstain_below,
                 allow_foreign=self._allow_foreign,

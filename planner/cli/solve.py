@@ -86,6 +86,10 @@ def solve(
         str | None,
         typer.Option(metavar="PLAN", help="Run this plan instead of deciding: 'aggregate(n=4)'."),
     ] = None,
+    open_plan: Annotated[
+        str | None,
+        typer.Option(metavar="PLAN", help="What answers an open-ended question; default: cot()."),
+    ] = None,
     engine: Annotated[
         str, typer.Option(help="How policies run: embedded, vllm, or a plug-in (planner plugins).")
     ] = "embedded",
@@ -137,6 +141,7 @@ def solve(
             abstain_below=abstain_below,
             draw_all=draw_all,
             plan=plan,
+            open_plan=open_plan,
             without=without or (),
             on_event=_tell if events else None,
         )
@@ -196,7 +201,8 @@ def _print(found: Solution) -> None:
         shown = next((one for one in found.candidates if one.answer == found.answer), found.candidates[0])
         console.print(shown.text, markup=False)
     if found.reason:
-        console.print(f"{found.reason[:1].upper()}{found.reason[1:]}. One plain answer:", markup=False)
+        what = "One plain answer" if found.choice.plan.is_greedy else f"The answer of {found.choice.plan}"
+        console.print(f"{found.reason[:1].upper()}{found.reason[1:]}. {what}:", markup=False)
     console.print(
         f"Answer: {found.answer if found.answer is not None else f'none ({found.outcome})'}", markup=False
     )
