@@ -30,8 +30,8 @@ from pydantic import (
 from planner.forced import check_open_plan
 from planner.server.budget import parse
 from search.budget import Budget, Prices
-from search.plan import Plan
 from search.errors import PlannerError
+from search.plan import Plan
 
 __all__ = ["Flag", "ServeSettings", "contradictions"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -234,3 +234,13 @@ def test_a_contradiction_is_refused_in_all_of_them(lab: planner.Planner, server:
     )
     assert answer.status_code == 400
     assert rule in answer.json()["error"]["message"]
+
+
+def test_an_open_question_can_be_answered_by_a_plan_of_choice(lab: planner.Planner) -> None:
+    found = lab.solve(OPEN, tokens=1500, seed=7, open_plan="aggregate(n=2)")
+    assert (str(found.choice.plan), bool(found.reason)) == ("aggregate(n=2, how=select)", True)
+    assert found.spend.tokens <= 1500
+    planned = lab.solve(EASY, tokens=800, seed=7, open_plan="aggregate(n=2)")
+    assert planned == replace(lab.solve(EASY, tokens=800, seed=7), spend=planned.spend, stages=planned.stages)
+    with pytest.raises(planner.PlanError, match="a plan of one policy and no PRM"):
+        lab.solve(OPEN, tokens=800, open_plan="best_of_n(n=2)")

@@ -116,7 +116,7 @@ async def test_prior_solutions_vote_along() -> None:
     assert (result.answer, len(result.candidates)) == ("6", 6)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(tokens=st.integers(0, 2500), seed=st.integers(0, 20))
 def test_the_answer_is_the_best_that_was_affordable(tokens: int, seed: int) -> None:
     def write(text: str, rng: Random) -> str:
