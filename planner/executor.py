@@ -183,7 +183,9 @@ async def solve(
             problem, settings, caps, seed, prices=prices, listener=listener, early_stopping=early_stopping
         )
         filtered = _filter(budget, latency, load, availability, decision_filter)
-        unfit = await refused(planner.choices, problem, [*settings.values()])
+        # rules choose among plans that run anywhere
+        learned = () if planner.fitted is None else planner.choices
+        unfit = await refused(learned, problem, [*settings.values()])
         if unfit:
             filtered = RefusalFilter(unfit, filtered)
         asked = _Asked(problem, budget, prices, abstain_below, filtered)
