@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from search.grading.registry import domain
+from search.grading.verdict import Tried
 from search.result import Call, Candidate
 from search.strategies.dialogue import Dialogue
 from search.strategies.steps import split
@@ -94,7 +95,7 @@ async def _tests(strategy: Strategy, dialogue: Dialogue, candidate: Candidate, s
     return Feedback(strategy.say(dialogue.setting, "report", report=tried.report))
 
 
-def _heard(work: asyncio.Future[object]) -> None:
+def _heard(work: asyncio.Future[Tried]) -> None:
     """Take note of how it ended: nobody waits for it any more."""
     if not work.cancelled():
         work.exception()
