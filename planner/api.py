@@ -220,6 +220,7 @@ def fit(
         folds=folds,
         promptings=manifest.promptings,
         drawings=manifest.drawings,
+        words=manifest.words,
         date=date.today().isoformat(),
         progress=progress,
     )

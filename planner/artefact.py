@@ -42,6 +42,7 @@ from search.drawing import Drawing
 from search.errors import ArtefactError, GridError
 from search.plan import Plan
 from search.prompts import Prompting
+from search.strategies.words import check_words
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
 
@@ -118,6 +119,8 @@ def save(planner: Fitted, path: Path) -> None:
         body["promptings"] = {name: asdict(prompting) for name, prompting in planner.promptings.items()}
     if planner.drawings:
         body["drawings"] = {name: drawing.to_json() for name, drawing in planner.drawings.items()}
+    if planner.words:
+        body["words"] = dict(planner.words)
     if planner.domain_model is not None:
         model = planner.domain_model
         body["domain_model"] = {
@@ -237,9 +240,9 @@ def _fitted(
         stages=tuple(_stage(entry, number, arrays, files) for number, entry in enumerate(stages)),
         encoder=NgramEncoder(arrays["ngrams.idf"], arrays["ngrams.components"]),
         frontier=Frontier(
-            *(arrays[f"frontier.{name}"] for name in ("prices", "accuracy", "tokens", "flops")),
+            **{name: arrays[f"frontier.{name}"] for name in ("prices", "accuracy", "tokens", "flops")},
             # planners from before this was told have none
-            None if "bounded_by" not in body else _bounds(body["bounded_by"], arrays),
+            bounds=None if "bounded_by" not in body else _bounds(body["bounded_by"], arrays),
         ),
         policies={str(name): _card(card) for name, card in body["policies"].items()},
         prms={str(name): _card(card) for name, card in body["prms"].items()},
@@ -251,6 +254,7 @@ def _fitted(
         domain_model=None if "domain_model" not in body else _domain_model(body["domain_model"], arrays),
         # planners from before this was told have none
         drawings={str(name): Drawing.from_json(value) for name, value in body.get("drawings", {}).items()},
+        words=_words(body.get("words", {})),
     )
 
 
@@ -375,6 +379,15 @@ def _card(value: Mapping[str, Any]) -> ModelCard:
         context=int(value["context"]),
         flops_per_token=None if per_token is None else float(per_token),
     )
+
+
+def _words(value: Mapping[str, Any]) -> dict[str, str]:
+    words = {str(name): str(text) for name, text in value.items()}
+    try:
+        check_words(words)
+    except GridError as error:
+        raise ArtefactError(f"a planner's words must be such as a grid takes: {str(error)[:200]}") from error
+    return words
 
 
 def _prompting(value: Mapping[str, Any]) -> Prompting:

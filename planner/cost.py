@@ -165,6 +165,8 @@ def fit_costs(
             prm_flops = data.prms[choice.prm].flops(1.0)
         if choice.plan.must_run:
             policy_rate, tree_prm_rate = _tree_rates(data, choice, rows)
+            described = choice.plan.described
+            policy_rate = max(policy_rate - (described.fresh(0) - described.fresh(drawn)), 0.0)
             prm_rate = tree_prm_rate + (ratio * drawn if probe.prm != choice.prm else 0.0)
             effective = float(choice.plan.n)
         elif choice.plan.is_ordered:

@@ -14,10 +14,11 @@ from planner.decision_filter import DecisionFilter
 from planner.features.familiarity import DomainGuess
 from planner.labels import Probe
 from planner.recommendation import Recommendation
-from search.budget import Budget, BudgetWords, Prices
+from search.budget import UNLIMITED, Budget, BudgetWords, Prices
 from search.cards import ModelCard
 from search.choice import Choice
 from search.drawing import Drawing
+from search.plan import Plan
 from search.problem import Problem, checked_question
 from search.prompts import Prompting
 from search.result import Candidate, Spend
@@ -76,6 +77,11 @@ class Decider(ABC):
     @abstractmethod
     def drawings(self) -> Mapping[str, Drawing]:
         """Policy -> how its solutions are drawn, where that is known."""
+
+    @property
+    @abstractmethod
+    def words(self) -> Mapping[str, str]:
+        """Templates in which strategies ask about earlier answers, in place of their own, by name."""
 
     @property
     @abstractmethod
@@ -272,6 +278,8 @@ class Decider(ABC):
         abstain_below: float = 0.0,
         without: Collection[str] = (),
         draw_all: bool = False,
+        plan: Plan | str | None = None,
+        open_plan: Plan | str | None = None,
         **words: Unpack[BudgetWords],
     ) -> Solution:
         """Plan a question, probe, decide again, run the chosen plan and answer.
@@ -297,6 +305,13 @@ class Decider(ABC):
             Policies and PRMs that are left out.
         draw_all:
             Draw on where what is missing cannot change the vote any more.
+        plan:
+            Run this plan instead of deciding, with the policy that the planner begins with and the best PRM
+            that is there where it needs one: nothing is expected of it. It says itself what it takes, so
+            a budget may be left out.
+        open_plan:
+            What answers a question that is foreign to the planner instead of one greedy answer:
+            ``aggregate(n=4)``, say.
 
         A deadline (``seconds``) begins when the models are open, which the first call waits for. Raises
         BudgetError, and EngineError where the policy fails before any answer can be read.
@@ -308,13 +323,15 @@ class Decider(ABC):
         return run_sync(
             self.solver.solve(
                 question,
-                Budget.of(budget, words),
+                _budget(budget, words, plan),
                 domain=domain,
                 seed=seed,
                 prices=prices,
                 abstain_below=abstain_below,
                 without=without,
                 draw_all=draw_all,
+                plan=plan,
+                open_plan=open_plan,
                 listener=on_event,
             )
         )
@@ -331,6 +348,8 @@ class Decider(ABC):
         abstain_below: float = 0.0,
         without: Collection[str] = (),
         draw_all: bool = False,
+        plan: Plan | str | None = None,
+        open_plan: Plan | str | None = None,
         **words: Unpack[BudgetWords],
     ) -> Solution:
         """As ``solve``, for callers that have a loop: it is free meanwhile, and ``on_event`` is called on it.
@@ -344,13 +363,15 @@ class Decider(ABC):
         return await run_aside(
             self.solver.solve(
                 question,
-                Budget.of(budget, words),
+                _budget(budget, words, plan),
                 domain=domain,
                 seed=seed,
                 prices=prices,
                 abstain_below=abstain_below,
                 without=without,
                 draw_all=draw_all,
+                plan=plan,
+                open_plan=open_plan,
                 listener=heard,
             )
         )
@@ -358,3 +379,10 @@ class Decider(ABC):
     def close(self) -> None:
         """Free the models; ``solve`` opens them again."""
         run_sync(self.solver.close())
+
+
+def _budget(budget: Budget | None, words: BudgetWords, plan: Plan | str | None) -> Budget:
+    """As asked for; a plan that is given says itself what it takes."""
+    if plan is not None and budget is None and not any(value is not None for value in words.values()):
+        return UNLIMITED
+    return Budget.of(budget, words)

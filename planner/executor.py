@@ -19,21 +19,24 @@ from planner.decider import Decider
 from planner.decision_filter import DecisionFilter
 from planner.domains import PLAIN, Assigned, assign
 from planner.events import Decided, EndReason, Left, Listener, Lost, Probed
+from planner.forced import check_open_plan
 from planner.labels import Probe
 from planner.latency import Latency, Work
 from planner.recommendation import Recommendation
+from planner.refusal_filter import RefusalFilter, refused
 from planner.request_run import RequestRun, Settings
 from planner.settings import plainly
 from planner.stopping import EarlyStopping
 from search.budget import UNLIMITED, Budget, Prices
 from search.cards import ModelCard
 from search.choice import Choice
-from search.errors import ArtefactError, EngineError, RewardError
+from search.errors import ArtefactError, EngineError, GradingError, RewardError
 from search.grading.registry import domain as grading
 from search.grouping import GRACE, grouped
 from search.plan import Plan
 from search.problem import Problem
-from search.result import Candidate, Outcome, Result, Spend
+from search.result import Call, Candidate, Outcome, Result, Spend
+from search.strategies.protocol import Strategy
 
 __all__ = ["Settings", "Solution", "StageRecord", "perform", "solve"]
 
@@ -58,6 +61,7 @@ class Solution:
     before it counted in; ``spend`` is what it took, ``usd`` in money where there are prices. ``chosen``
     indexes ``candidates``. ``ended`` says why drawing ended early, ``lost`` which models failed on the way.
     ``domain`` is what read the answers; ``reason`` says why nothing was planned, "" where something was.
+    ``calls``: what the plan asked about its own answers, and what it ran (``search.result.Call``).
 
     >>> import planner
     >>> lab = planner.load("lab")
@@ -83,6 +87,8 @@ class Solution:
     lost: tuple[str, ...] = ()
     domain: str = PLAIN
     reason: str = ""
+    calls: tuple[Call, ...] = ()
+    jail_seconds: float = 0.0
 
     def __str__(self) -> str:
         answer = self.answer if self.answer is not None else f"no answer ({self.outcome})"
@@ -98,6 +104,7 @@ async def solve(
     budget: Budget,
     domain: str | None = None,
     choice: Choice | None = None,
+    open_plan: Plan | None = None,
     seed: int = 0,
     abstain_below: float = 0.0,
     allow_foreign: bool = False,
@@ -123,6 +130,8 @@ async def solve(
         foreign to it gets one plain answer, with the reason in ``Solution.reason``.
     choice:
         Run this instead of what the planner would choose: nothing is expected of it (NaN).
+    open_plan:
+        What answers a text that is foreign to the planner; None: one greedy answer.
     seed:
         Determines every draw where the engine promises so.
     abstain_below:
@@ -143,16 +152,19 @@ async def solve(
     listener:
         Hears of everything as it happens, and of ``Left`` where this raises.
 
-    A PRM that fails on the way ends the drawing for it, and is left out of what follows. A policy that fails
-    is asked again where that charges nothing twice, within the deadline. At the deadline, and when the policy
-    stays away, the best answer so far is returned (``Solution.ended``). Raises ArtefactError for models that
-    the planner was not learned from or a pair that is missing, BudgetError when not even the cheapest choice
-    fits a cap, EngineError when the policy fails before any answer can be read.
+    A PRM that fails on the way ends the drawing for it, and is left out of what follows; so is a plan whose
+    programs cannot be run any more. Plans that cannot run on this question here are left out from the start.
+    A policy that fails is asked again where that charges nothing twice, within the deadline. At the deadline,
+    and when the policy stays away, the best answer so far is returned (``Solution.ended``). Raises
+    ArtefactError for models that the planner was not learned from or a pair that is missing, BudgetError when
+    not even the cheapest choice fits a cap, EngineError when the policy fails before any answer can be read.
     """
     planner.check(_cards(settings), allow_foreign=allow_foreign)
     assigned, problem = _assigned(planner, question, domain, choice)
     if not assigned.planned and choice is None:
-        choice, settings = _plain_answer(planner, settings, availability), plainly(settings)
+        plan = Plan.of("cot") if open_plan is None else open_plan
+        check_open_plan(plan)
+        choice, settings = _plain_answer(planner, settings, availability, plan), plainly(settings)
     budget = planner.resolve(budget, problem.question)
     caps = replace(budget, samples=None)  # samples are for the decision, a ledger keeps the rest
     if choice is not None:
@@ -171,6 +183,11 @@ async def solve(
             problem, settings, caps, seed, prices=prices, listener=listener, early_stopping=early_stopping
         )
         filtered = _filter(budget, latency, load, availability, _steps_only(settings, decision_filter))
+        # rules choose among plans that run anywhere
+        learned = () if planner.fitted is None else planner.choices
+        unfit = await refused(learned, problem, [*settings.values()])
+        if unfit:
+            filtered = RefusalFilter(unfit, filtered)
         asked = _Asked(problem, budget, prices, abstain_below, filtered)
         try:
             found = await _Staged(run, planner, asked).solve()
@@ -226,11 +243,13 @@ def _assigned(
     return assigned, Problem("request", "", assigned.domain, question)
 
 
-def _plain_answer(planner: Decider, settings: Settings, availability: AvailabilityFilter | None) -> Choice:
-    """One greedy answer of the policy that the planner begins with, or of the first that is there."""
+def _plain_answer(
+    planner: Decider, settings: Settings, availability: AvailabilityFilter | None, plan: Plan
+) -> Choice:
+    """An answer by the policy that the planner begins with, or of the first that is there."""
     first = planner.first
     there = dict.fromkeys(policy for policy, _ in settings)
-    plain = [Choice(policy, None, Plan.of("cot")) for policy in sorted(there, key=lambda name: name != first)]
+    plain = [Choice(policy, None, plan) for policy in sorted(there, key=lambda name: name != first)]
     left = [one for one in plain if availability is None or not availability.excludes(one)]
     if not left:
         raise ArtefactError(f"a plain answer needs a policy that is there, got none of {', '.join(there)}")
@@ -319,6 +338,9 @@ class _Staged:
             except RewardError as error:
                 advice = await self._without_prm(advice, error)
                 continue
+            except GradingError as error:
+                advice = await self._without_choice(advice, error)
+                continue
             paid = self._before
             self._record(advice)
             if len(candidates) < probe.samples:
@@ -372,7 +394,20 @@ class _Staged:
         self._lost = (*self._lost, prm)
         self._record(advice)
         self._run.tell(Lost(prm, self._run.spend))
-        self._decision_filter = AvailabilityFilter(prms=self._lost, then=self._asked.decision_filter)
+        self._decision_filter = AvailabilityFilter(prms=self._lost, then=self._decision_filter)
+        if self._probe.samples:
+            return await self._next(self._run.candidates)
+        return self._first()
+
+    async def _without_choice(self, advice: Recommendation, error: GradingError) -> Recommendation:
+        """Decide again as if a plan whose programs could not be run were not there. What it spent stays
+        spent."""
+        plan = advice.choice.plan
+        runs = (plan, *(part.plan for part in plan.walk()))
+        if advice.probe is not None or all(type(one.described).refuses is Strategy.refuses for one in runs):
+            raise error  # that of the answers' own grader
+        self._record(advice)
+        self._decision_filter = RefusalFilter([advice.choice], self._decision_filter)
         if self._probe.samples:
             return await self._next(self._run.candidates)
         return self._first()
@@ -443,6 +478,8 @@ def _solution(
         run.usd,
         run.ended,
         _gone(run, lost),
+        calls=result.calls,
+        jail_seconds=result.jail_seconds,
     )
 
 

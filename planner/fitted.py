@@ -48,6 +48,8 @@ class Fitted:
         have None.
     drawings:
         Policy -> how its solutions were drawn, where the log said so.
+    words:
+        Templates in which strategies asked about earlier answers (``search.strategies.words``), by name.
 
     Raises ArtefactError where they do not fit together.
     """
@@ -63,6 +65,7 @@ class Fitted:
     promptings: Mapping[str, Prompting] = field(default_factory=dict)
     domain_model: DomainModel | None = None
     drawings: Mapping[str, Drawing] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.stages or self.stages[0].probe.samples:

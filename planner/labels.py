@@ -202,7 +202,8 @@ def _ordered(data: TrainingData, choice: Choice, probe: Probe, draws: Draws) -> 
 def _tree_values(data: TrainingData, choice: Choice, probe: Probe, draws: Draws, pool: PolicyPool) -> Floats:
     runs = data.trees[choice]
     if not probe.joins(choice) or choice.prm not in pool.prms:
-        # an unscored probe cannot join the vote: the tree answers alone
+        # an unscored probe cannot join the vote: the tree answers alone. So does what a model picks among
+        # answers: its runs, all of whose samples are its own, stand for those that begin with a probe
         alone = data.graded(runs.code).mean(axis=1)
         return np.repeat(alone[:, None], draws.probes, axis=1)
     problems, count, _ = runs.codes.shape
@@ -254,6 +255,9 @@ def costs_of(data: TrainingData, choice: Choice, probe: Probe, draws: Draws) -> 
     if choice.plan.must_run:
         runs = data.trees[choice]
         policy = runs.policy_tokens.mean(axis=1)[:, None] - (pool.prompt[:, None] if same else 0.0)
+        spared = choice.plan.described.fresh(0) - choice.plan.described.fresh(drawn)
+        if spared:  # the probe's samples take the place of as many
+            policy = np.maximum(policy - spared * pool.tokens.mean(axis=1)[:, None], 0.0)
         prm = runs.prm_tokens.mean(axis=1)[:, None]
         if shown is not None and choice.prm in pool.prms:
             scored = pool.prms[str(choice.prm)]

@@ -63,7 +63,7 @@ class Work:
     def of(cls, choice: Choice, drawn: int = 0) -> Work:
         """A choice's, of which so many samples are there already."""
         plan = choice.plan
-        n = plan.n if plan.must_run else max(1, plan.n - drawn)
+        n = max(1, plan.described.fresh(drawn))
         return cls(policy=choice.policy, prm=choice.prm, n=n, is_tree=plan.must_run)
 
 

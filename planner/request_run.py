@@ -166,8 +166,8 @@ class RequestRun:
         missing = choice.plan.n - len(result.candidates)
         if tracker.ended is not None:
             self.ended = tracker.ended
-        elif tracker.failure is not None and missing > 0:
-            self._do_without(choice, missing)
+        elif tracker.failure is not None and (missing > 0 or choice.plan.must_run):
+            self._do_without(choice, max(1, missing))
         elif self.seconds_left <= 0.0 and missing > 0:
             self.ended = EndReason.DEADLINE
             self.tell(Ended(EndReason.DEADLINE, missing, self.spend))

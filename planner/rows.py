@@ -97,7 +97,7 @@ def complete_problems(
         complete = complete.join(enough, on="problem_id", how="semi")
     fewest: dict[Choice, int] = {}
     for (policy, prm, plan), part in running.group_by("policy", "prm", "plan"):
-        choice = Choice(str(policy), str(prm), Plan.parse(str(plan)))
+        choice = Choice(str(policy), str(prm) or None, Plan.parse(str(plan)))
         fewest[choice] = int(part["len"].to_numpy().min())
         complete = complete.join(part, on="problem_id", how="semi")
     if complete.is_empty():

@@ -18,6 +18,7 @@ import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from planner.analytic_rules import (
@@ -73,6 +74,8 @@ class RuledModels:
         Policy -> how it is asked, and how its solutions are drawn.
     prices:
         Name -> prices, where they are known: policies are ordered by them.
+    words:
+        Templates of strategies, in place of their own (``search.strategies.words``).
 
     Raises ArtefactError without a policy.
     """
@@ -82,6 +85,7 @@ class RuledModels:
     promptings: Mapping[str, Prompting] = field(default_factory=dict)
     drawings: Mapping[str, Drawing] = field(default_factory=dict)
     prices: Mapping[str, Prices] | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.policies:
@@ -102,6 +106,7 @@ class RulesPlanner(RuledModels, Decider):
         *,
         served: Collection[str] = (),
         prices: Mapping[str, Prices] | None = None,
+        words: Mapping[str, str] = MappingProxyType({}),
     ) -> RulesPlanner:
         """Rules over the models of a loader. Loads no weights; servers are asked what they serve.
 
@@ -125,6 +130,7 @@ class RulesPlanner(RuledModels, Decider):
                 for name in names
             },
             prices,
+            words,
         )
 
     def limited(self, max_tokens: int) -> RulesPlanner:
@@ -133,7 +139,7 @@ class RulesPlanner(RuledModels, Decider):
             name: replace(one, limits=replace(one.limits, max_tokens=max_tokens))
             for name, one in ((name, self.drawings.get(name, _DRAWN)) for name in self.policies)
         }
-        return RulesPlanner(self.policies, self.prms, self.promptings, drawings, self.prices)
+        return RulesPlanner(self.policies, self.prms, self.promptings, drawings, self.prices, self.words)
 
     # ---- what it knows
 

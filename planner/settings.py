@@ -34,6 +34,7 @@ def settings_of(planner: Decider, loader: Loader) -> dict[tuple[str, str | None]
             drawings[policy].sampling,
             drawings[policy].limits,
             delimiter=planner.prompting(policy).delimiter,
+            words=planner.words,
         )
         for policy, prm in sorted(pairs, key=str)
     }

@@ -11,6 +11,7 @@ from planner.budgeting import check_money
 from planner.decider import Decider
 from planner.events import Listener
 from planner.executor import Settings, Solution, solve
+from planner.forced import forced_choice
 from planner.latency import Latency
 from planner.models import find_model
 from planner.rules_planner import RulesPlanner
@@ -20,6 +21,7 @@ from search.budget import Budget, Prices
 from search.errors import ArtefactError, CheckpointError, ModelsError
 from search.loader import FolderLoader, Loader
 from search.models_file import ModelsFile
+from search.plan import Plan
 from search.problem import Problem, checked_question
 
 __all__ = ["ModelsGiven", "Solver", "check_names", "loader_for", "read_models", "rules_over"]
@@ -83,6 +85,8 @@ class Solver:
         abstain_below: float = 0.0,
         without: Collection[str] = (),
         draw_all: bool = False,
+        plan: Plan | str | None = None,
+        open_plan: Plan | str | None = None,
         listener: Listener | None = None,
     ) -> Solution:
         """Answer a question; see ``Planner.solve``."""
@@ -90,6 +94,7 @@ class Solver:
         check_money(budget, prices, [name for name in self._planner.policies if name not in without])
         availability = _without(self._planner, without)
         settings = await self.settings()
+        choice = None if plan is None else forced_choice(self._planner, plan, settings.keys(), without)
         loop = asyncio.get_running_loop()
         began = loop.time()
         if not isinstance(question, Problem):
@@ -105,6 +110,8 @@ class Solver:
                 settings,
                 budget=resolved,
                 domain=domain or self.domain,
+                choice=choice,
+                open_plan=Plan.parse(open_plan) if isinstance(open_plan, str) else open_plan,
                 seed=seed,
                 abstain_below=abstain_below,
                 allow_foreign=self._allow_foreign,
@@ -182,9 +189,10 @@ def rules_over(
         policies, prms = [entry.name for entry in known.policy], [entry.name for entry in known.prm]
         served = [entry.name for entry in known.policy if entry.is_served]
         told: ModelsGiven = known
+        words: Mapping[str, str] = known.words
         ordering = prices if isinstance(prices, Mapping) else known.price_table(policies, prms)
     elif isinstance(models, Mapping):
-        policies, prms, served, told = [*models], [], [], models
+        policies, prms, served, told, words = [*models], [], [], models, {}
         ordering = prices if isinstance(prices, Mapping) else None
     else:
         raise ArtefactError(
@@ -192,7 +200,7 @@ def rules_over(
             f"got {models!r}"
         )
     loader = loader_for(policies, prms, told, threads=threads)
-    rules = RulesPlanner.of(loader, policies, prms, served=served, prices=ordering)
+    rules = RulesPlanner.of(loader, policies, prms, served=served, prices=ordering, words=words)
     rules.bind(Solver(rules, told, domain=domain, prices=prices, threads=threads, loader=loader))
     return rules
 

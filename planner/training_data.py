@@ -111,8 +111,9 @@ class PolicyPool:
 
 @dataclass(frozen=True, slots=True)
 class TreeRuns:
-    """Runs of one tree-search choice: ``code`` (P, R) is each run's answer, tokens (P, R) are logical,
-    ``codes`` and ``scores`` (P, R, M) are the candidates' (-1 and 0 beyond their number)."""
+    """Runs of one choice that must be run, a tree search say: ``code`` (P, R) is each run's answer, tokens
+    (P, R) are logical, ``codes`` and ``scores`` (P, R, M) are the candidates' (-1 and 0 beyond their
+    number)."""
 
     code: Ints
     policy_tokens: Floats
@@ -203,9 +204,10 @@ def read_training_data(
         A policy has pools of two samplings, rows are not graded, or a choice was never logged.
     """
     named = pl.col("policy").is_in(list(policies))
-    judged = named & pl.col("prm").is_in(list(prms))
+    judged = pl.col("prm").is_in(list(prms))
     samples = tables.scan("samples").filter(named)
-    scores, runs = tables.scan("scores").filter(judged), tables.scan("runs").filter(judged)
+    scores = tables.scan("scores").filter(named & judged)
+    runs = tables.scan("runs").filter(named & (judged | (pl.col("prm") == "")))
     complete = complete_problems(tables.scan("problems").collect(), samples, scores, runs)
     arrays = Arrays(len(complete.problems))
     for begin, part in parts(complete.problems):
@@ -255,7 +257,7 @@ def _take(
             problems=len(part),
         )
     for choice, count in complete.runs.items():
-        same = (pl.col("policy") == choice.policy) & (pl.col("prm") == choice.prm)
+        same = (pl.col("policy") == choice.policy) & (pl.col("prm") == (choice.prm or ""))
         _take_runs(arrays, begin, choice, ran.filter(same, plan=str(choice.plan)), numbers, count)
     del drawn, ran
     for (policy, prm), rows in rows_of(part, scores, *_SCORES).group_by("policy", "prm"):
@@ -324,7 +326,8 @@ def _take_runs(
     codes, scores = np.full((len(rows), most), -1, np.int64), np.zeros((len(rows), most), np.float32)
     at = (inside["row"].to_numpy(), inside["place"].to_numpy())
     codes[at] = _codes(inside)
-    scores[at] = summaries(inside["step_rewards"])[:, SCORES.index(str(choice.plan.score))]
+    if choice.plan.score is not None:
+        scores[at] = summaries(inside["step_rewards"])[:, SCORES.index(choice.plan.score)]
     name = str(choice)
     arrays.put(begin, code.reshape(-1, runs), name, "code")
     for column in ("policy_tokens", "prm_tokens"):

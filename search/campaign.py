@@ -31,12 +31,12 @@ import polars as pl
 
 from search.budget import Prices
 from search.engines.protocol import Sampling
-from search.errors import FingerprintError, GradingError, GridError, ProblemError
+from search.errors import FingerprintError, GradingError, GridError, PlanError, ProblemError
 from search.expectation import Expectation
 from search.grading.registry import domain
 from search.grid import Grid
 from search.loader import Loader
-from search.log.manifest import prompt_settings, sampling_settings
+from search.log.manifest import prompt_settings, sampling_settings, words_settings
 from search.log.records import problem_rows, table_frame
 from search.log.store import SearchLog
 from search.log.tables import TABLES
@@ -47,7 +47,8 @@ from search.prompted import PromptedLoader
 from search.scheduler import run_units
 from search.shared_runs import with_sources
 from search.spending import Meter, SpendLimit
-from search.strategies.protocol import Limits
+from search.strategies.protocol import Limits, Setting, Strategy
+from search.strategies.words import words_of
 from search.sync import run_sync
 from search.unit import Finished, Unit
 from search.unit_work import UnitWork
@@ -140,6 +141,7 @@ class Campaign:
             finished = Finished(self.log, units)
             missing = with_sources([unit for unit in units if not finished.holds(unit)], self.log)
             self._check_engines(missing)
+            await asyncio.to_thread(self._check_plans, missing)
             meter = Meter(self._prices, self._limit)
             limits = self.limits
             work = UnitWork(self.grid, self.loader, self._samplings(), limits, meter, self._in_flight)
@@ -161,7 +163,7 @@ class Campaign:
     # ---- what is to be done
 
     def _policy_units(self, policy: str, groups: list[tuple[Problem, ...]]) -> Iterator[Unit]:
-        plans, needs = self.grid.plans(), self.grid.needs(policy)
+        needs = self.grid.needs(policy)
         blocks = [(first, Plan.of("majority", n=draws)) for first, draws in self.grid.blocks()]
         if needs.greedy:
             for group in groups:
@@ -176,11 +178,16 @@ class Campaign:
                 for first, block in blocks:
                     for group in groups:
                         yield self._unit("scores", group, policy, prm, block, first)
-            for plan in plans:
-                if plan.must_run:
-                    for run in range(self.grid.runs):
-                        for group in groups:
-                            yield self._unit("runs", group, policy, prm, plan, run)
+            yield from self._runs(policy, prm, groups)
+        yield from self._runs(policy, None, groups)
+
+    def _runs(self, policy: str, prm: str | None, groups: list[tuple[Problem, ...]]) -> Iterator[Unit]:
+        """The units of what must be run with these models."""
+        for choice in self.grid.choices():
+            if choice.plan.must_run and (choice.policy, choice.prm) == (policy, prm):
+                for run in range(self.grid.runs):
+                    for group in groups:
+                        yield self._unit("runs", group, policy, prm or "", choice.plan, run)
 
     def _unit(
         self, table: str, problems: tuple[Problem, ...], policy: str, prm: str, plan: Plan, first: int
@@ -191,6 +198,7 @@ class Campaign:
             *(table, problems_fingerprint(problems), card.name, card.fingerprint, self._settings()),
             *((judge.name, judge.fingerprint) if judge is not None else ("", "")),
             *(str(plan), first),
+            *([{name: words} for name, words in words_of([plan], self.grid.words).items()]),
         ]
         name = hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:32]
         return Unit(table, name, problems, policy, prm, plan, first)
@@ -215,6 +223,18 @@ class Campaign:
             "block": str(self.grid.block),
         }
 
+    def _check_plans(self, missing: Sequence[Unit]) -> None:
+        """Whatever plans have to say against running here is said before anything is drawn (PlanError)."""
+        for unit in (one for one in missing if one.table == "runs"):
+            for plan in (unit.plan, *(part.plan for part in unit.plan.walk())):
+                if type(plan.described).refuses is Strategy.refuses:
+                    continue
+                setting = Setting(self.loader.engine(unit.policy), words=self.grid.words)
+                for problem in unit.problems:
+                    fault = plan.described.refuses(problem, setting)
+                    if fault is not None:
+                        raise PlanError(f"problem {problem.problem_id!r}: {fault}")
+
     def _declare(self) -> None:
         policies = [self.loader.policy_card(name) for name in self.grid.policies]
         judges = dict.fromkeys(pair.prm for pair in self.grid.pair if pair.prm is not None)
@@ -223,7 +243,8 @@ class Campaign:
             if card.name != name:
                 raise GridError(f"a grid names a model as its card does, got {name!r} for {card.name!r}")
         told = prompt_settings({name: self.loader.prompting(name) for name in self.grid.policies})
-        self.log.declare({**self._settings(), **told}, policies=policies, prms=prms)
+        said = words_settings(words_of(self.grid.plans(), self.grid.words))
+        self.log.declare({**self._settings(), **told, **said}, policies=policies, prms=prms)
 
     def _add_groups(self) -> None:
         known = {problem.problem_id: problem for group in self._logged_groups() for problem in group}

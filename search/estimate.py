@@ -16,6 +16,7 @@ from types import MappingProxyType
 import polars as pl
 
 from search.budget import Prices
+from search.choice import Choice
 from search.grid import Grid
 from search.loader import Loader
 from search.log.store import SearchLog
@@ -114,12 +115,11 @@ def estimate(
     if not measured:
         assumptions.insert(0, f"{flops_per_second:.3g} FLOPs per second")
     stages: list[Stage] = []
-    plans = grid.plans()
     # plans that only pick another answer share their runs
-    trees: dict[Plan, Plan] = {}
-    for plan in plans:
-        if plan.must_run:
-            trees.setdefault(plan.tree, plan)
+    running: dict[tuple[str, str | None, Plan], Choice] = {}
+    for choice in grid.choices():
+        if choice.plan.must_run:
+            running.setdefault((choice.policy, choice.prm, choice.plan.tree), choice)
     for policy in grid.policies:
         needs = grid.needs(policy)
         trial = measured.get(policy)
@@ -140,16 +140,17 @@ def estimate(
             if (policy, prm) in needs.scored:
                 per_problem = rate.judged_prompt + grid.samples * rate.scored
                 stages.append(pricing.stage(f"{policy}: scores by {prm}", 0.0, 0.0, prm, many * per_problem))
-            for plan in trees.values():
-                runs = len(problems) * grid.runs
-                generated, scored = _tree(log, policy, prm, plan) or (
-                    rate.prompt + plan.n * rate.generated,
-                    rate.judged_prompt + plan.n * rate.scored,
-                )
-                name = f"{policy}: {grid.runs} x {plan} under {prm}"
-                prompts = runs * rate.prompt
-                stages.append(pricing.stage(name, prompts, runs * generated - prompts, prm, runs * scored))
-    if trees:
+        for choice in (one for one in running.values() if one.policy == policy):
+            plan, prm, runs = choice.plan, choice.prm or "", len(problems) * grid.runs
+            sent, written = plan.described.takes(rate.prompt, rate.generated)
+            generated, scored = _tree(log, policy, prm, plan) or (
+                sent + written,
+                rate.judged_prompt + plan.n * rate.scored if prm else 0.0,
+            )
+            name = f"{policy}: {grid.runs} x {plan}{f' under {prm}' if prm else ''}"
+            prompts = runs * min(sent, generated)
+            stages.append(pricing.stage(name, prompts, runs * generated - prompts, prm, runs * scored))
+    if running:
         assumptions.append("a tree search that was never run takes the tokens of n samples")
     return Estimate(tuple(stages), tuple(assumptions))
 

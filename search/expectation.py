@@ -76,11 +76,11 @@ class Expectation:
         if not spent or seconds <= 0.0:
             return None
         tokens = 0.0
-        for (table, policy, _, plan), problems in left.items():
+        for (table, policy, prm, plan), problems in left.items():
             sizes = self._sizes(policy)
             if sizes is None:
                 return None
-            tokens += problems * sum(_take(table, plan, sizes))
+            tokens += problems * sum(_take(table, plan, sizes, prm))
         for policy in {policy for _, policy, _, _ in left}:
             sizes = self._sizes(policy)
             if sizes is not None:  # those in flight are halfway on average
@@ -94,7 +94,9 @@ class Expectation:
         works: list[tuple[str, float, float]] = []
         for one in (unit, *running):
             sizes = self._sizes(one.policy) or _Sizes(_guess(one), _UNKNOWN * self._max_tokens)
-            prompt, generated, scored = (len(one.problems) * t for t in _take(_table(one), one.plan, sizes))
+            prompt, generated, scored = (
+                len(one.problems) * t for t in _take(_table(one), one.plan, sizes, one.prm)
+            )
             works += [(one.policy, prompt, _SLACK * generated), (one.prm, _SLACK * scored, 0.0)]
         return self._meter.fits(*works)
 
@@ -130,7 +132,7 @@ def _kind(unit: Unit) -> _Kind:
     return _table(unit), unit.policy, unit.prm, unit.plan
 
 
-def _take(table: str, plan: Plan, sizes: _Sizes) -> tuple[float, float, float]:
+def _take(table: str, plan: Plan, sizes: _Sizes, prm: str) -> tuple[float, float, float]:
     """(prompt, generated, scored) tokens of one problem of a unit."""
     if not table:
         return 0.0, 0.0, 0.0
@@ -139,4 +141,5 @@ def _take(table: str, plan: Plan, sizes: _Sizes) -> tuple[float, float, float]:
         return sizes.prompt, solutions, 0.0
     if table == "scores":
         return 0.0, 0.0, sizes.prompt + solutions
-    return sizes.prompt, solutions, sizes.prompt + solutions
+    prompt, generated = plan.described.takes(sizes.prompt, sizes.solution)
+    return prompt, generated, sizes.prompt + solutions if prm else 0.0

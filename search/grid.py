@@ -11,6 +11,9 @@
     runs = 2                 # of every tree plan
     prompt = "auto"          # how policies are asked (search/prompts.py); template, delimiter of your own
 
+    [words]                  # replace templates of strategies
+    "aggregate.select" = "{question} ... {answers} ... Reply with a number."
+
     [[pair]]
     policy = "lab-policy-m"
     prm = "lab-prm-good"     # left out: only plans that ask no PRM
@@ -36,6 +39,7 @@ from search.prompts import choose
 from search.strategies.protocol import Limits
 from search.strategies.registry import STRATEGIES
 from search.strategies.replay import Needs, needs_of
+from search.strategies.words import check_words
 
 __all__ = ["Grid", "Pair"]
 
@@ -90,6 +94,9 @@ class Grid(BaseModel):
     prompt, template, delimiter:
         How policies are asked and what ends a step: the name of a prompting (``search.prompts``) or
         ``auto`` (by the policy's chat template); a template that holds ``{question}`` once; a text.
+    words:
+        Templates in which strategies ask about earlier answers, in place of their own, by strategy and name
+        (``"aggregate.select"``; ``search.strategies.words``).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -117,6 +124,7 @@ class Grid(BaseModel):
     prompt: Literal["auto", "plain", "llama-3", "qwen-2.5", "generic"] = "auto"
     template: str | None = None
     delimiter: str | None = None
+    words: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _rules(self) -> Grid:
@@ -133,6 +141,7 @@ class Grid(BaseModel):
             if pair in self.pair[:place]:
                 raise ValueError(f"a pair is given once, got {pair.policy} x {pair.prm or '-'} twice")
         choose(self.prompt, template=self.template, delimiter=self.delimiter)
+        check_words(self.words)
         if not self.plans():
             raise ValueError("a grid needs strategies or plans, got neither")
         self._check_parts()

@@ -32,7 +32,7 @@ class MeteredEngine(Engine):
         self._engine = engine
         self._meter = meter
         self._on_child = on_child
-        self._is_used = False
+        self._prompts: dict[tuple[int, ...], bool] = {}  # made for this run; whether it was sent
         self.card = engine.card
         self.equal_bits = engine.equal_bits
         self.concurrency = engine.concurrency
@@ -43,13 +43,25 @@ class MeteredEngine(Engine):
         return self._engine.backend
 
     def prompt(self, question: str) -> tuple[int, ...]:
-        return self._engine.prompt(question)
+        return self._made(self._engine.prompt(question))
+
+    def turn(self, text: str) -> tuple[int, ...]:
+        return self._made(self._engine.turn(text))
+
+    def worded(self, question: str) -> str:
+        return self._engine.worded(question)
 
     def submit(self, request: Request) -> AsyncIterator[Event]:
         if not self._meter.check(self.card.name, len(request.prompt), request.n):
             raise EngineError(f"what is sent must fit into the limit, got {self._meter.limit}")
         asked = replace(request, stream=True) if self._meter.is_live else request
-        return self._events(self._engine.submit(asked), request)
+        events = self._engine.submit(asked)
+        # at once: others that are sent side by side hear of it before they ask whether they fit
+        usage, new = self._meter.usage(self.card.name), self._new(request.prompt)
+        usage.runs += new > 0
+        usage.first_prompt += new
+        usage.prompt += len(request.prompt)
+        return self._events(events, request)
 
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         await self._engine.cancel(request_id, child)
@@ -59,8 +71,7 @@ class MeteredEngine(Engine):
 
     async def _events(self, events: AsyncIterator[Event], request: Request) -> AsyncIterator[Event]:
         usage = self._meter.usage(self.card.name)
-        flight = _Flight(usage, request, is_first=not self._is_used)
-        self._is_used = True
+        flight = _Flight(usage, request)
         try:
             async for event in events:
                 flight.hear(event)
@@ -74,19 +85,26 @@ class MeteredEngine(Engine):
             if isinstance(events, AsyncGenerator):
                 await events.aclose()
 
+    def _made(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
+        self._prompts.setdefault(prompt, False)
+        return prompt
+
+    def _new(self, sent: tuple[int, ...]) -> int:
+        """Tokens of the prompt that a request begins with, 0 where it was sent before."""
+        begun = [made for made in self._prompts if sent[: len(made)] == made]
+        prompt = max(begun, key=len, default=sent if not self._prompts else ())
+        is_sent, self._prompts[prompt] = self._prompts.get(prompt, False), True
+        return 0 if is_sent else len(prompt)
+
 
 class _Flight:
-    """The tokens of one request on their way into a usage."""
+    """The tokens of one request on their way into a usage, its prompt left out."""
 
-    def __init__(self, usage: Usage, request: Request, *, is_first: bool) -> None:
+    def __init__(self, usage: Usage, request: Request) -> None:
         self._usage = usage
         self._open = dict.fromkeys(range(request.n), 0)  # child -> tokens counted as they came
         self._prompt = len(request.prompt)
         self._generated = 0
-        if is_first:
-            usage.runs += 1
-            usage.first_prompt += self._prompt
-        usage.prompt += self._prompt
         usage.open += request.n
 
     def hear(self, event: Event) -> None:

@@ -55,6 +55,7 @@ from search.sources import (
     VllmPolicy,
     VllmPrm,
 )
+from search.strategies.words import check_words
 
 __all__ = ["ModelsFile", "PolicyEntry", "Price", "PrmEntry", "SamplingDefaults"]
 
@@ -69,16 +70,21 @@ class ModelsFile(Entry):
     ----------
     policy, prm, judge:
         The entries, in order. Names are used once among each.
+    words:
+        Templates in which strategies ask about earlier answers, in place of their own, by strategy and name
+        (``"aggregate.select"``): where no planner was learned, rules and forced plans ask in these.
     """
 
     policy: list[PolicyEntry] = Field(default_factory=list)
     prm: list[PrmEntry] = Field(default_factory=list)
     judge: list[PolicyEntry] = Field(default_factory=list)
+    words: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _names(self) -> ModelsFile:
         if not self.policy:
             raise ValueError("a models file needs a [[policy]], got none")
+        check_words(self.words)
         for kind in ("policy", "prm", "judge"):
             names = [entry.name for entry in getattr(self, kind)]
             for name in names:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -180,12 +180,28 @@ def _run(row: Row, reader: _Reader) -> Row:
     candidates: list[Row] = row["candidates"] or []
     if not candidates or any(candidate["text"] is None for candidate in candidates):
         return row
-    again = [{**one, "answer": reader.read(name, str(one["text"]))[0]} for one in candidates]
+    described = plan.described
+    again = [
+        one
+        if one["answer"] is None and not described.reads
+        else {**one, "answer": reader.read(name, str(one["text"]))[0]}
+        for one in candidates
+    ]
 
     def grade(answer: str | None) -> bool:
         return reader.grade(name, answer)
 
-    return revoted({**row, "candidates": again}, plan, reader.problem(name), grade)
+    chosen = None if described.picks else (_picked(candidates, again, row),)
+    return revoted({**row, "candidates": again}, plan, reader.problem(name), grade, chosen)
+
+
+def _picked(candidates: Sequence[Row], again: Sequence[Row], row: Row) -> int | None:
+    """The candidate that gave the run's answer, as it was logged: nobody asks a model again. The last one
+    that can be read where there was none."""
+    for place, one in enumerate(candidates):
+        if one["answer"] == row["answer"] is not None:
+            return place if again[place]["answer"] is not None else None
+    return max((place for place, one in enumerate(again) if one["answer"] is not None), default=None)
 
 
 def _count(counts: Counter[str], old: Row, new: Row) -> None:

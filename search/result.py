@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from search.plan import Plan
 
-__all__ = ["Candidate", "Outcome", "Result", "Spend"]
+__all__ = ["Call", "Candidate", "Outcome", "Result", "Spend"]
 
 
 class Outcome(StrEnum):
@@ -104,8 +104,26 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """What a run did beyond drawing solutions of the question: it asked the policy about them (``kind``:
+    ``select``, ``critique``, ``revise``, ...), or ran a program or tests (``run``, ``tests``).
+
+    ``text`` is what came back. ``prompt_tokens`` and ``tokens`` are part of the run's spend, where equal
+    prompts count once; 0 for what no model wrote.
+    """
+
+    kind: str
+    text: str
+    prompt_tokens: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """What one run of a plan returned. ``chosen`` indexes ``candidates``; None without an answer."""
+    """What one run of a plan returned. ``chosen`` indexes ``candidates``; None without an answer.
+
+    ``calls`` are in the order of the rounds. ``jail_seconds``: measured, of programs and tests that ran.
+    """
 
     problem_id: str
     plan: Plan
@@ -114,3 +132,5 @@ class Result:
     chosen: int | None
     outcome: Outcome
     spend: Spend
+    calls: tuple[Call, ...] = field(default=(), compare=False)
+    jail_seconds: float = field(default=0.0, compare=False)

@@ -48,7 +48,7 @@ async def run_plan(
     elif budget is not UNLIMITED:
         raise BudgetError(f"a run takes a budget or a ledger, got both: {budget} and {ledger.budget}")
     _check(plan, setting)
-    return await plan.described.run(problem, setting, ledger, seed=seed, prior=prior)
+    return await plan.described.start(problem, setting, ledger, seed=seed, prior=prior)
 
 
 def _check(plan: Plan, setting: Setting) -> None:

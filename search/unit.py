@@ -43,7 +43,7 @@ class Unit:
             if self.first < 0
             else f"samples {self.first}-{self.first + self.plan.n - 1}",
             "scores": f"scores by {self.prm} of samples {self.first}-{self.first + self.plan.n - 1}",
-            "runs": f"{self.plan} under {self.prm}, run {self.first}"
+            "runs": f"{self.plan}{f' under {self.prm}' if self.prm else ''}, run {self.first}"
             + ("" if self.source is None else f", from that of {self.source}"),
         }
         return f"{self.policy}: {what[self.table]}"

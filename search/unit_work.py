@@ -20,6 +20,7 @@ from search.grid import Grid
 from search.log.records import run_row, sample_rows, table_frame
 from search.log.store import SearchLog
 from search.metered import MeteredEngine, MeteredReward
+from search.plan import Plan
 from search.problem import Problem
 from search.prompted import PromptedLoader
 from search.result import Result
@@ -138,16 +139,15 @@ class UnitWork:
 
     async def search(self, unit: Unit) -> pl.DataFrame:
         """Rows of ``runs``."""
-        engine, reward = self._loader.engine(unit.policy), self._reward(unit.prm)
-        sampling = self._samplings[unit.policy]
-        setting = Setting(engine, reward, sampling, self._limits, self._delimiter(unit))
-        choice = str(Choice(engine.card.name, reward.card.name, unit.plan.tree))
+        setting = self._setting(unit.policy, unit.prm or None)
+        name, sampling = setting.engine.card.name, setting.sampling
+        judge = "" if setting.reward is None else setting.reward.card.name
+        choice = str(Choice(name, judge or None, unit.plan.tree))
 
         async def one(problem: Problem) -> Row:
             seed = seed_of(self._grid.seed, choice, problem.problem_id, unit.first)
             result = await self._run(unit, problem, setting, seed)
-            names = (engine.card.name, sampling, reward.card.name)
-            row = partial(run_row, problem, *names, unit.first, seed, result)
+            row = partial(run_row, problem, name, sampling, judge, unit.first, seed, result)
             return await asyncio.to_thread(row) if domain(problem.domain).waits else row()
 
         return table_frame("runs", await together([one(problem) for problem in unit.problems]))
@@ -183,12 +183,34 @@ class UnitWork:
             paid.add(key)
         return table_frame("scores", rows)
 
+    def _setting(self, policy: str, prm: str | None) -> Setting:
+        """What runs a plan of these models."""
+        return Setting(
+            self._loader.engine(policy),
+            None if prm is None else self._reward(prm),
+            self._samplings[policy],
+            self._limits,
+            self._loader.prompting(policy).delimiter,
+            words=self._grid.words,
+        )
+
+    def _parts(self, plan: Plan, lead: MeteredEngine) -> dict[tuple[str, str | None], Setting]:
+        """What runs the parts of a plan, tokens counted; ``lead`` writes for the first of them."""
+        engines = {lead.card.name: lead}
+        found: dict[tuple[str, str | None], Setting] = {}
+        for part in plan.walk():
+            setting = self._setting(part.policy, part.prm)
+            engine = engines.setdefault(part.policy, MeteredEngine(setting.engine, self._meter))
+            found[part.policy, part.prm] = replace(setting, engine=engine)
+        return found
+
     async def _run(self, unit: Unit, problem: Problem, setting: Setting, seed: int) -> Result:
         async with self._inside(unit, unit.plan.n) as give_back:
             is_pool = unit.table == "samples"
             engine = MeteredEngine(setting.engine, self._meter, give_back if is_pool else _nothing)
             try:
-                return await run_plan(problem, unit.plan, replace(setting, engine=engine), seed=seed)
+                asked = replace(setting, engine=engine, pairs=self._parts(unit.plan, engine))
+                return await run_plan(problem, unit.plan, asked, seed=seed)
             except ContextError as error:
                 raise ContextError(f"problem {problem.problem_id!r}: {error}") from error
 

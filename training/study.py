@@ -28,6 +28,7 @@ from search.cards import ModelCard
 from search.drawing import Drawing
 from search.errors import LogError, StudyError, TooLittleDataError
 from search.prompts import Prompting
+from search.strategies.words import words_of
 from training.design import Design, plain, starts
 from training.domains import fit_domains
 from training.fidelities import REDUCTION, Fidelity, fidelities_of
@@ -58,6 +59,7 @@ def fit(
     reliability: Mapping[str, float] = MappingProxyType({}),
     promptings: Mapping[str, Prompting] = MappingProxyType({}),
     drawings: Mapping[str, Drawing] = MappingProxyType({}),
+    words: Mapping[str, str] = MappingProxyType({}),
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Planner:
     """Learn a planner from a search log.
@@ -83,6 +85,8 @@ def fit(
         How policies of the log were asked, where not plainly (``log.manifest.promptings``).
     drawings:
         How they were drawn, where the log says so (``log.manifest.drawings``): a planner solves like that.
+    words:
+        How strategies asked about earlier answers (``log.manifest.words``).
     date:
         For the card; nothing reads the clock.
     progress:
@@ -108,7 +112,8 @@ def fit(
     asked = {name: prompting for name, prompting in promptings.items() if name in planner.policies}
     model = fit_domains(data.questions, data.domains, data.families, seed=seed)
     drawn = {name: drawing for name, drawing in drawings.items() if name in planner.policies}
-    return replace(planner, promptings=asked, domain_model=model, drawings=drawn)
+    said = words_of((choice.plan for choice in data.choices), words)
+    return replace(planner, promptings=asked, domain_model=model, drawings=drawn, words=said)
 
 
 def fit_training_data(

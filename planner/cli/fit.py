@@ -91,6 +91,7 @@ def fit(
             reliability=known,
             promptings=logged.manifest.promptings,
             drawings=logged.manifest.drawings,
+            words=logged.manifest.words,
             date=date.today().isoformat(),
             progress=lambda done, total, best: tell(done, total, f"best utility {best:.4f}"),
         )

@@ -40,6 +40,7 @@ from planner.cli.recommend import (
 )
 from planner.cli.sourcing import Sourcing
 from planner.models import find_model
+from search.budget import Budget
 from search.errors import ModelsError
 
 if TYPE_CHECKING:
@@ -84,6 +85,14 @@ def solve(
     draw_all: Annotated[
         bool, typer.Option("--draw-all", help="Draw on where what is missing cannot change the vote.")
     ] = False,
+    plan: Annotated[
+        str | None,
+        typer.Option(metavar="PLAN", help="Run this plan instead of deciding: 'aggregate(n=4)'."),
+    ] = None,
+    open_plan: Annotated[
+        str | None,
+        typer.Option(metavar="PLAN", help="What answers an open-ended question; default: cot()."),
+    ] = None,
     engine: Annotated[
         str, typer.Option(help="How policies run: embedded, vllm, or a plug-in (planner plugins).")
     ] = "embedded",
@@ -102,18 +111,20 @@ def solve(
 ) -> None:
     """Plan a question and answer it."""
     asked = read_question(question)
-    budget = budget_of(
-        tokens=tokens,
-        flops=flops,
-        seconds=seconds,
-        usd=usd,
-        samples=samples,
-        mean_flops=mean_flops,
-        mean_tokens=mean_tokens,
-        accuracy=accuracy,
-        confidence=confidence,
-        price=price,
-    )
+    figures: dict[str, Any] = {
+        "tokens": tokens,
+        "flops": flops,
+        "seconds": seconds,
+        "usd": usd,
+        "samples": samples,
+        "mean_flops": mean_flops,
+        "mean_tokens": mean_tokens,
+        "accuracy": accuracy,
+        "confidence": confidence,
+        "price": price,
+    }
+    is_free = plan is not None and all(value is None for value in figures.values())
+    budget = Budget.unlimited() if is_free else budget_of(**figures)
     costs = prices_of(prices)
     if models is not None and (policy or prm):
         flag = "--policy" if policy else "--prm"
@@ -133,6 +144,8 @@ def solve(
             seed=seed,
             abstain_below=abstain_below,
             draw_all=draw_all,
+            plan=plan,
+            open_plan=open_plan,
             without=without or (),
             on_event=_tell if events else None,
         )
@@ -192,7 +205,8 @@ def _print(found: Solution) -> None:
         shown = next((one for one in found.candidates if one.answer == found.answer), found.candidates[0])
         console.print(shown.text, markup=False)
     if found.reason:
-        console.print(f"{found.reason[:1].upper()}{found.reason[1:]}. One plain answer:", markup=False)
+        what = "One plain answer" if found.choice.plan.is_greedy else f"The answer of {found.choice.plan}"
+        console.print(f"{found.reason[:1].upper()}{found.reason[1:]}. {what}:", markup=False)
     console.print(
         f"Answer: {found.answer if found.answer is not None else f'none ({found.outcome})'}", markup=False
     )
@@ -242,4 +256,6 @@ def solution_to_dict(found: Solution) -> dict[str, Any]:
             for stage in found.stages
         ],
         "candidates": [asdict(candidate) for candidate in found.candidates],
+        "calls": [asdict(call) for call in found.calls],
+        "jail_seconds": found.jail_seconds,
     }

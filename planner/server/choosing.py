@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from planner.availability_filter import AvailabilityFilter
-from planner.decider import Decider
+from planner.forced import best_prm
 from planner.server.budget import RequestBudget
 from planner.server.current import Served
 from planner.server.models import Models
@@ -86,7 +84,7 @@ def forced(
     if not granted.plan.needs_prm:
         prm = None
     else:
-        prm = prm or _best_prm(served.planner, policy, models.prms)
+        prm = prm or best_prm(served.planner, policy, models.prms)
         if prm is None or prm == NO_PRM:
             raise Refusal(f"the plan {granted.plan} needs a PRM, got none", param="prm")
         if prm in models.down:
@@ -98,10 +96,3 @@ def forced(
             code="too_large",
         )
     return Choice(policy, prm, granted.plan), _NAMED if granted.policy else _FORCED
-
-
-def _best_prm(planner: Decider, policy: str, prms: Sequence[str]) -> str | None:
-    """The PRM that told right from wrong best in training, of those that are there."""
-    known = planner.card.get("prm_auroc_within_problems", {})
-    ranked = sorted(prms, key=lambda prm: -float(known.get(f"{policy} x {prm}", 0.0)))
-    return ranked[0] if ranked else None

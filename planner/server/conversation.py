@@ -58,11 +58,18 @@ class Conversation:
         >>> Conversation.of("1 + 1?").asked(Prompting("{question} Think.")).turns[0].text
         '1 + 1? Think.'
         """
-        if prompting.is_plain:
+        return self if prompting.is_plain else self.ending(prompting.ask(self.question))
+
+    def ending(self, text: str) -> Conversation:
+        """The same with another text as what the user said last.
+
+        >>> Conversation.of("1 + 1?").ending("Is 2 right?").question
+        'Is 2 right?'
+        """
+        if text.strip() == self.question:
             return self
         last = max(at for at, turn in enumerate(self.turns) if turn.role == "user" and turn.text.strip())
-        said = Turn("user", prompting.ask(self.question))
-        return Conversation((*self.turns[:last], said, *self.turns[last + 1 :]))
+        return Conversation((*self.turns[:last], Turn("user", text), *self.turns[last + 1 :]))
 
 
 #: turns of a conversation -> token ids, with the opening of the model's turn

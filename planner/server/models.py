@@ -140,8 +140,10 @@ class Models:
         drawings: Mapping[str, Drawing],
         cancel_within: float,
         delimiters: Mapping[str, str] = MappingProxyType({}),
+        words: Mapping[str, str] = MappingProxyType({}),
     ) -> Settings:
-        """What runs every pair, over these views of the engines. ``delimiters``: of steps, by policy."""
+        """What runs every pair, over these views of the engines. ``delimiters``: of steps, by policy;
+        ``words``: templates of strategies."""
         out: dict[tuple[str, str | None], Setting] = {}
         for policy, engine in engines.items():
             for prm, reward in (None, None), *self.rewards.items():
@@ -152,6 +154,7 @@ class Models:
                     drawings[policy].limits,
                     delimiter=delimiters.get(policy, "\n"),
                     cancel_within=cancel_within,
+                    words=words,
                 )
         return out
 

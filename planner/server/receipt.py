@@ -99,6 +99,12 @@ class Receipt:
         target = solution.stages[-1].advice.target if solution.stages else None
         if target is not None:
             out["target"] = target.to_dict()
+        if solution.calls:  # beyond solutions of the question; their tokens are in the spend
+            out["calls"] = [
+                {"kind": call.kind, "prompt_tokens": call.prompt_tokens, "tokens": call.tokens}
+                for call in solution.calls
+            ]
+            out["jail_seconds"] = round(solution.jail_seconds, 6)
         if include & {"candidates", "steps"}:
             out["candidates"] = [
                 _candidate(draw, candidate, solution, "steps" in include)

@@ -72,7 +72,7 @@ class RequestContext:
         choice, reason = forced(granted, models, rules, served, first, ask.prm)
         if choice is None and not assigned.planned:
             first = answering_policy(served, models, ask.policy)
-            choice, reason = Choice(first, None, Plan.of("cot")), open_ended(assigned)
+            choice, reason = Choice(first, None, rules.open_plan), open_ended(assigned, rules.open_plan)
         return cls(
             response_id=response_id,
             endpoint=endpoint,
@@ -132,6 +132,7 @@ def assigned_to(served: Served, question: str, domain: str | None) -> Assigned:
         raise Refusal(str(error), param="domain") from error
 
 
-def open_ended(assigned: Assigned) -> Reason:
-    """Why a policy answers once where nothing is planned."""
-    return Reason("open_ended", f"{assigned.reason}: the policy answers once")
+def open_ended(assigned: Assigned, plan: Plan) -> Reason:
+    """Why the plan of open-ended questions answers where nothing is planned."""
+    runs = "the policy answers once" if plan.is_greedy else f"{plan} answers"
+    return Reason("open_ended", f"{assigned.reason}: {runs}")

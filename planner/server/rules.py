@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from planner.forced import check_open_plan
 from planner.server.budget import PRESETS
 from planner.server.limits import Sizes
 from search.budget import Budget, Prices
 from search.errors import ServeError
 from search.grading.registry import DOMAINS
+from search.plan import Plan
 
 __all__ = ["Rules"]
 
@@ -34,6 +36,8 @@ class Rules:
     domain:
         What reads answers where a request does not say; None: the planner says it, and a question
         that is foreign to it is open-ended.
+    open_plan:
+        What answers open-ended questions: one greedy answer, or ``aggregate(n=4)``, say.
     explore:
         Share of requests in which a decision may be another than the best, in [0, 1).
     sizes:
@@ -51,6 +55,7 @@ class Rules:
     price: float = 0.0
     prices: Mapping[str, Prices] | Prices | None = None
     domain: str | None = None
+    open_plan: Plan = field(default_factory=lambda: Plan.of("cot"))
     explore: float = 0.0
     sizes: Sizes = field(default_factory=Sizes)
     grace: float = 5.0
@@ -66,6 +71,7 @@ class Rules:
             raise ServeError(f"a share of requests that explore is in [0, 1), got {self.explore}")
         if self.domain is not None and self.domain not in DOMAINS:
             raise ServeError(f"domain must be one of {', '.join(DOMAINS)}, got {self.domain!r}")
+        check_open_plan(self.open_plan)
         if self.prices is None:
             for budget in (self.default, self.ceiling, *self.presets.values()):
                 if budget is not None and budget.usd is not None:

@@ -26,6 +26,7 @@ from planner.solving import check_names
 from search.budget import Prices
 from search.errors import ServeError
 from search.models_file import ModelsFile
+from search.plan import Plan
 
 __all__ = ["rules_of", "serve", "service_of"]
 
@@ -102,7 +103,7 @@ def _by_rules(
     check_aim(rules.default)
     loader = loader_of(told, policies, prms, threads=settings.threads, environment=environment)
     served = [entry.name for entry in told.policy if entry.is_served]
-    decider = RulesPlanner.of(loader, policies, prms, served=served, prices=prices)
+    decider = RulesPlanner.of(loader, policies, prms, served=served, prices=prices, words=told.words)
     if "max_tokens" in settings.model_fields_set:
         decider = decider.limited(settings.max_tokens)
     backends = configured(decider, told, loader=loader, environment=environment)
@@ -133,6 +134,7 @@ def rules_of(settings: ServeSettings, prices: Mapping[str, Prices] | None = None
         price=settings.price / 1e9,
         prices=prices if settings.prices is None else settings.prices,
         domain=settings.domain,
+        open_plan=Plan.parse(settings.open_plan),
         explore=settings.explore,
         cancel_within=settings.cancel_within,
     )

@@ -27,9 +27,11 @@ from pydantic import (
     model_validator,
 )
 
+from planner.forced import check_open_plan
 from planner.server.budget import parse
 from search.budget import Budget, Prices
 from search.errors import PlannerError
+from search.plan import Plan
 
 __all__ = ["Flag", "ServeSettings", "contradictions"]
 
@@ -111,6 +113,15 @@ _Budget = Annotated[InstanceOf[Budget], BeforeValidator(_budget)]
 _OptionalBudget = Annotated[
     InstanceOf[Budget] | None, BeforeValidator(lambda given: None if given is None else _budget(given))
 ]
+
+
+def _open_plan(text: str) -> str:
+    """A plan in its canonical text. Raises PlanError, which is a ValueError."""
+    plan = Plan.parse(text)
+    check_open_plan(plan)
+    return str(plan)
+
+
 _Names = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 _Variable = Annotated[str, AfterValidator(_variable)]
 
@@ -245,6 +256,12 @@ class ServeSettings(BaseModel):
         Flag(_BUDGETS),
         Field(description="What reads answers. Default: the planner says it."),
     ] = None
+    open_plan: Annotated[
+        str,
+        AfterValidator(_open_plan),
+        Flag(_BUDGETS, "PLAN"),
+        Field(description="What answers open-ended questions: cot(), or aggregate(n=4), say."),
+    ] = "cot()"
 
     explore: Annotated[
         float,

@@ -31,7 +31,8 @@ __all__ = ["Meter", "ShapedEngine", "StopFilter", "cut"]
 class Meter:
     """What a request's engines really did, in tokens. ``running``: requests that have not ended.
 
-    ``prompt`` is the length of the conversation's prompt, 0 until it was asked for.
+    ``prompt`` is the length of the conversation's prompt, 0 until it was asked for; a strategy that never
+    asks that has the length of the first that it asks.
     """
 
     running: int = 0
@@ -80,20 +81,29 @@ class ShapedEngine(Engine):
         self._on_text = on_text
 
     def prompt(self, question: str) -> tuple[int, ...]:
-        ids = self._ids(question)
-        self._meter.prompt = len(ids)
+        worded = self.worded(question)
+        ids = self._engine.prompt(question) if self._conversation.is_plain else self._ids(worded)
+        if worded.strip() == self._conversation.question or not self._meter.prompt:
+            self._meter.prompt = len(ids)
         return ids
 
-    def _ids(self, question: str) -> tuple[int, ...]:
-        if self._conversation.is_plain:
-            return self._engine.prompt(question)
+    def turn(self, text: str) -> tuple[int, ...]:
+        ids = self._engine.turn(text) if self._conversation.is_plain else self._ids(text)
+        self._meter.prompt = self._meter.prompt or len(ids)
+        return ids
+
+    def worded(self, question: str) -> str:
+        return self._engine.worded(question)
+
+    def _ids(self, text: str) -> tuple[int, ...]:
+        """The conversation's prompt with ``text`` as what the user said last."""
         if self._render is None:
             raise Refusal(
                 f"the policy {self.card.name} takes one user message, "
                 f"got {len(self._conversation.turns)} messages",
                 param="messages",
             )
-        ids = self._render(self._conversation.turns)
+        ids = self._render(self._conversation.ending(text).turns)
         if len(ids) >= self.card.context:
             raise ContextError(
                 f"a prompt must leave room for one token in a context of {self.card.context},"

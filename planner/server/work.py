@@ -281,4 +281,5 @@ class Work:
             }
         delimiters = {name: prompting.delimiter for name, prompting in promptings.items()}
         within = self._service.rules.cancel_within
-        return models.settings(engines, drawings, within, delimiters), engines
+        words = self._context.planner.words
+        return models.settings(engines, drawings, within, delimiters, words), engines

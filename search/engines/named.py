@@ -27,6 +27,12 @@ class NamedEngine(Engine):
     def prompt(self, question: str) -> tuple[int, ...]:
         return self.engine.prompt(question)
 
+    def turn(self, text: str) -> tuple[int, ...]:
+        return self.engine.turn(text)
+
+    def worded(self, question: str) -> str:
+        return self.engine.worded(question)
+
     def submit(self, request: Request) -> AsyncIterator[Event]:
         return self.engine.submit(request)
 

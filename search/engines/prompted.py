@@ -41,6 +41,12 @@ class PromptedEngine(Engine):
     def prompt(self, question: str) -> tuple[int, ...]:
         return self._engine.prompt(self.prompting.ask(question))
 
+    def turn(self, text: str) -> tuple[int, ...]:
+        return self._engine.turn(text)
+
+    def worded(self, question: str) -> str:
+        return self.prompting.ask(question)
+
     def submit(self, request: Request) -> AsyncIterator[Event]:
         return self._engine.submit(request)
 

@@ -202,6 +202,15 @@ class Engine(ABC):
     def prompt(self, question: str) -> tuple[int, ...]:
         """The question in the policy's prompt template, as token ids. Raises ContextError."""
 
+    def turn(self, text: str) -> tuple[int, ...]:
+        """A text as the whole of the user's turn, without the words of a prompting: what is asked about
+        answers that are there already. Token ids in the prompt template. Raises ContextError."""
+        return self.prompt(text)
+
+    def worded(self, question: str) -> str:
+        """What stands in the user's turn where ``prompt`` asks a question."""
+        return question
+
     @abstractmethod
     def submit(self, request: Request) -> AsyncIterator[Event]:
         """Start a request. Children finish one by one in any order; ``RequestFinished`` comes last.

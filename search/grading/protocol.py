@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from search.grading.verdict import Verdict
+from search.errors import GradingError
+from search.grading.verdict import Tried, Verdict
 from search.problem import Problem
 
 __all__ = ["Domain"]
@@ -64,6 +65,20 @@ class Domain(ABC):
         if self.grade(problem, answer):
             return Verdict.RIGHT
         return Verdict.UNREADABLE if answer is None else Verdict.WRONG
+
+    #: whether an answer can be what a program prints, so that a solution may be a program
+    prints: bool = True
+
+    def shows_tests(self, problem: Problem) -> bool:
+        """Whether the question itself shows tests that an answer can be tried on."""
+        return False
+
+    def try_tests(self, problem: Problem, answer: str | None) -> Tried:
+        """What the tests that the question shows say of an answer; the reference answer has no part in it.
+
+        May wait for other processes. Raises GradingError where the question shows none.
+        """
+        raise GradingError(f"a question must show tests to try an answer on, got none in {self.name!r}")
 
     @abstractmethod
     def claims(self, question: str) -> bool:

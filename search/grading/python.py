@@ -25,7 +25,8 @@ from search.grading.blocks import parsed
 from search.grading.program import defines, program
 from search.grading.protocol import Domain
 from search.grading.sandbox import DEFAULT, Ending, SandboxLimits, run
-from search.grading.verdict import Verdict
+from search.grading.shown import report_of, shown
+from search.grading.verdict import Tried, Verdict
 from search.problem import Problem
 
 __all__ = ["PACKAGES", "PythonDomain", "examples"]
@@ -63,6 +64,7 @@ class PythonDomain(Domain):
     name = "python"
     caption = "Python programs, run against tests in a jail"
     waits = True
+    prints = False
 
     def __init__(self, limits: SandboxLimits = DEFAULT, *, packages: Sequence[str] = PACKAGES) -> None:
         self._limits = limits
@@ -91,6 +93,22 @@ class PythonDomain(Domain):
         without a word."""
         tests = _tests(problem)
         return Verdict.UNREADABLE if answer is None else _passes(answer, tests, self._runs(problem))
+
+    def shows_tests(self, problem: Problem) -> bool:
+        """Whether question or ``meta["prompt"]`` show examples with results, or assertions."""
+        return bool(_shown(problem))
+
+    def try_tests(self, problem: Problem, answer: str | None) -> Tried:
+        """Run the program on them, in the sandbox."""
+        tests = _shown(problem)
+        if not tests:
+            return super().try_tests(problem, answer)
+        if answer is None:
+            return Tried("No program can be read from it.")
+        runs = self._runs(problem)
+        calls = [one for pair in tests for one in pair]
+        ran = run(answer, calls=calls, limits=runs.limits, packages=runs.packages)
+        return Tried(report_of(ran, tests), ran.seconds)
 
     def _runs(self, problem: Problem) -> _Runs:
         named = problem.meta.get("packages") or ()
@@ -138,6 +156,10 @@ def _tests(problem: Problem) -> str:
             f"tests that check a candidate need its entry_point, got {name!r} in {problem.problem_id!r}"
         )
     return f"{tests}\n\ncheck({name})\n"
+
+
+def _shown(problem: Problem) -> tuple[tuple[str, str], ...]:
+    return shown(f"{problem.meta.get('prompt') or ''}\n{problem.question}")
 
 
 def _public(problem: Problem) -> tuple[str, ...]:

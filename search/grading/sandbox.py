@@ -18,9 +18,10 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import IO, Any
 
@@ -64,11 +65,12 @@ class Ending(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Ran:
     """What came of a run. ``error`` names the exception; ``outputs`` has one text per call, an exception as
-    ``!Name``."""
+    ``!Name``. ``seconds``: measured, from when there was room for it."""
 
     ending: Ending
     error: str = ""
     outputs: tuple[str, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
 
 
 #: what a function of a few lines needs at most
@@ -105,23 +107,26 @@ def run(
         given.write(json.dumps(task).encode())
         given.seek(0)
         with _ROOM:
+            began = time.monotonic()
             status = Forked.of(RUNNER, tuple(packages)).ask(
                 Request(given.fileno(), told.fileno(), asdict(limits)), limits.seconds
             )
+            seconds = time.monotonic() - began
         if status is None:
-            return Ran(Ending.TIME)
+            return Ran(Ending.TIME, seconds=seconds)
         lines = _read(told, limits.file).splitlines()
         if not lines or lines[0] != _ENTERED:
             if not status.in_time:
-                return Ran(Ending.TIME)
+                return Ran(Ending.TIME, seconds=seconds)
             raise GradingError(
                 "a stranger's program runs only in a jail, which takes Linux and root or user namespaces, "
                 f"got {status.error or f'exit {status.code}'}"
             )
-        return _result(lines[1:], status.in_time, abs(status.code), limits)
+        ran = _result(lines[1:], status.in_time, abs(status.code))
+        return replace(ran, seconds=seconds)
 
 
-def _result(lines: Sequence[str], in_time: bool, code: int, limits: SandboxLimits) -> Ran:
+def _result(lines: Sequence[str], in_time: bool, code: int) -> Ran:
     try:
         result: dict[str, Any] = json.loads(lines[-1])
         outputs = tuple(str(text) for text in result["outputs"])

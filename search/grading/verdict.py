@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Verdict"]
+__all__ = ["Tried", "Verdict"]
 
 
 class Verdict(StrEnum):
@@ -15,3 +16,12 @@ class Verdict(StrEnum):
     UNREADABLE = "unreadable"  # the solution states no answer
     HUNG = "hung"  # the grader, or the program it ran, was killed at its time limit
     DIED = "died"  # it ended by itself: out of memory, say
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What the tests of a question say of an answer: ``report`` has a line per failure, "" where it passes
+    all. ``seconds``: measured, of what ran."""
+
+    report: str
+    seconds: float = 0.0

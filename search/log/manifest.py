@@ -3,7 +3,8 @@
 ``settings`` are what every row of one log shares (campaign seed, sampling, limits, block), so that
 draws of two kinds are never pooled. ``policies`` and ``prms`` grow as a log is extended; a name
 stays bound to one fingerprint. A card's fingerprint covers weights, tokenizer and prompt template; the
-template itself is the setting ``prompt of NAME`` where it is not the plain one.
+template itself is the setting ``prompt of NAME`` where it is not the plain one. ``words of STRATEGY.NAME``
+is the template in which a strategy asked about earlier answers.
 """
 
 from __future__ import annotations
@@ -23,16 +24,22 @@ from search.log.tables import SCHEMA_VERSION
 from search.problem_set import canonical_json
 from search.prompts import Prompting
 
-__all__ = ["MANIFEST_NAME", "Manifest", "prompt_settings", "sampling_settings"]
+__all__ = ["MANIFEST_NAME", "Manifest", "prompt_settings", "sampling_settings", "words_settings"]
 
 MANIFEST_NAME = "manifest.json"
 _KIND = "search log"
 _PROMPT_OF = "prompt of "
+_WORDS_OF = "words of "
 
 
 def prompt_settings(promptings: Mapping[str, Prompting]) -> dict[str, str]:
     """The settings of a log whose policies were asked so; plain ones have none."""
     return {f"{_PROMPT_OF}{name}": str(one) for name, one in promptings.items() if not one.is_plain}
+
+
+def words_settings(words: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a log whose strategies asked about earlier answers in these words."""
+    return {f"{_WORDS_OF}{name}": text for name, text in words.items()}
 
 
 _SAMPLING = "sampling"
@@ -120,6 +127,15 @@ class Manifest:
             }
         except GridError as error:
             raise LogError(f"a log's prompts must be such as a campaign writes: {error}") from error
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The templates in which strategies asked about earlier answers, by strategy and name."""
+        return {
+            name.removeprefix(_WORDS_OF): value
+            for name, value in self.settings.items()
+            if name.startswith(_WORDS_OF)
+        }
 
     @property
     def drawings(self) -> dict[str, Drawing]:

@@ -206,7 +206,8 @@ def _chosen_rewards(runs: pl.LazyFrame) -> pl.Series:
     rewards = flat["candidates.step_rewards"]
     lengths = rewards.list.len().to_numpy().astype("int64")
     scores = aggregate(rewards.explode(empty_as_null=False).cast(pl.Float64).to_numpy(), lengths)
-    names: Mapping[str, str] = {plan: Plan.parse(plan).score or SCORES[0] for plan in flat["plan"].unique()}
+    # without a PRM there are no rewards: no column bears its name
+    names: Mapping[str, str] = {plan: Plan.parse(plan).score or "" for plan in flat["plan"].unique()}
     best = (
         flat.select("row", name=pl.col("plan").replace_strict(names, return_dtype=pl.String))
         .with_columns(pl.Series(f"score.{name}", values) for name, values in scores.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import polars as pl
 
@@ -82,7 +83,7 @@ def sample_rows(
 def run_row(
     problem: Problem, policy: str, sampling: Sampling, prm: str, run: int, seed: int, result: Result
 ) -> dict[str, object]:
-    """A row of ``runs``, graded."""
+    """A row of ``runs``, graded. ``prm`` is "" where none was asked."""
     spend = result.spend
     return {
         "problem_id": problem.problem_id,
@@ -102,6 +103,8 @@ def run_row(
         "physical_prm_tokens": spend.physical_prm_tokens,
         "flops": spend.flops,
         "seconds": spend.seconds,
+        "calls": [asdict(call) for call in result.calls],
+        "jail_seconds": result.jail_seconds,
     }
 
 

@@ -18,15 +18,25 @@ __all__ = ["Row", "revoted"]
 Row = dict[str, Any]
 
 
-def revoted(row: Row, plan: Plan, problem: Problem, grade: Callable[[str | None], bool]) -> Row:
+def revoted(
+    row: Row,
+    plan: Plan,
+    problem: Problem,
+    grade: Callable[[str | None], bool],
+    picked: tuple[int | None] | None = None,
+) -> Row:
     """A row of ``runs`` with the answer that ``plan`` picks among its candidates, graded by ``grade``.
 
-    The row's own plan stays as it is. Raises what comparing and grading raise.
+    ``picked`` is the place of that answer where no vote tells it. The row's own plan stays as it is. Raises
+    what comparing and grading raise.
     """
     candidates: list[Row] = row["candidates"] or []
-    groups = group(problem, domain(problem.domain), [one["answer"] for one in candidates])
-    scores = [0.0 if plan.score is None else score(one["step_rewards"], plan.score) for one in candidates]
-    chosen = pick(plan.vote, groups, scores)
+    if picked is None:
+        groups = group(problem, domain(problem.domain), [one["answer"] for one in candidates])
+        scores = [0.0 if plan.score is None else score(one["step_rewards"], plan.score) for one in candidates]
+        chosen = pick(plan.vote or "majority", groups, scores)
+    else:
+        (chosen,) = picked
     answer = None if chosen is None else candidates[chosen]["answer"]
     outcome = row["outcome"]
     if chosen is not None:

@@ -41,6 +41,10 @@ _CANDIDATE = pl.Struct(
     }
 )
 
+_CALL = pl.Struct(
+    {"kind": pl.String(), "text": pl.String(), "prompt_tokens": pl.Int32(), "tokens": pl.Int32()}
+)
+
 #: by name. ``sampling`` is ``str(Sampling)``; ``plan`` is ``str(Plan)``; ``prm`` is "" where none was asked
 TABLES: Mapping[str, Table] = {
     table.name: table
@@ -114,7 +118,7 @@ TABLES: Mapping[str, Table] = {
             },
             timings=("physical_prm_tokens",),
         ),
-        Table(  # one row per run of a tree search
+        Table(  # one row per run of a plan that must be run: a tree search, a revision, ...
             "runs",
             ("problem_id", "policy", "sampling", "prm", "plan", "run"),
             {
@@ -135,8 +139,12 @@ TABLES: Mapping[str, Table] = {
                 "physical_prm_tokens": pl.Int64(),
                 "flops": pl.Float64(),
                 "seconds": pl.Float64(),
+                # what it asked and ran beyond solutions of the question, part of the figures above
+                "calls": pl.List(_CALL),
+                "jail_seconds": pl.Float64(),
             },
-            timings=("physical_policy_tokens", "physical_prm_tokens", "seconds"),
+            timings=("physical_policy_tokens", "physical_prm_tokens", "seconds", "jail_seconds"),
+            optional=frozenset({"calls", "jail_seconds"}),
         ),
         Table(  # one row per problem x choice; derived, can be rebuilt
             "outcomes",

@@ -58,6 +58,17 @@ class Cascade(Strategy):
     def samples(self) -> int:
         return self.first.plan.n + self.then.plan.n
 
+    #: that of its first part stands, or that of its second
+    picks = False
+
+    def fresh(self, prior: int) -> int:
+        return self.first.plan.described.fresh(prior) + self.then.plan.n
+
+    def takes(self, prompt: float, solution: float) -> tuple[float, float]:
+        first, then = (part.plan.described.takes(prompt, solution) for part in (self.first, self.then))
+        own = first[0] if self.first.policy == self.then.policy else first[0] + then[0]
+        return own, first[1] + then[1]
+
     @property
     def needs_reward(self) -> bool:
         return self.first.plan.needs_prm
@@ -123,10 +134,17 @@ class Cascade(Strategy):
                 raise
             return replace(begun, plan=self.plan)
         candidates = (*begun.candidates, *ended.candidates)
+        both = replace(
+            begun,
+            plan=self.plan,
+            candidates=candidates,
+            calls=(*begun.calls, *ended.calls),
+            jail_seconds=begun.jail_seconds + ended.jail_seconds,
+        )
         if ended.answer is None and (begun.answer is not None or not ended.candidates):
-            return replace(begun, plan=self.plan, candidates=candidates)
+            return both
         chosen = None if ended.chosen is None else seen + ended.chosen
-        return replace(ended, plan=self.plan, candidates=candidates, chosen=chosen)
+        return replace(both, answer=ended.answer, chosen=chosen, outcome=ended.outcome, spend=ended.spend)
 
     async def _agreement(self, problem: Problem, begun: Result, seconds_left: float) -> float:
         """The share of the candidates that gave the answer."""

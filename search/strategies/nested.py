@@ -40,7 +40,7 @@ async def run_part(
     part = replace(own, observer=observer, pairs=setting.pairs, cancel_within=setting.cancel_within)
     prm = part.reward.card if part.reward is not None and choice.prm is not None else None
     books = ledger.beside(part.engine.card, prm)
-    return await choice.plan.described.run(problem, part, books, seed=seed, prior=prior)
+    return await choice.plan.described.start(problem, part, books, seed=seed, prior=prior)
 
 
 @dataclass(slots=True)

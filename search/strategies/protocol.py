@@ -8,10 +8,12 @@ never touches a log.
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from search.budget import Ledger
@@ -27,6 +29,7 @@ from search.strategies.fields import grammar_of
 from search.strategies.kinds import Replay
 from search.strategies.observer import Observer
 from search.strategies.replay import Record, Replayed
+from search.strategies.words import fill
 
 __all__ = ["Limits", "Setting", "Strategy"]
 
@@ -52,7 +55,8 @@ class Setting:
     ``pairs`` holds the settings of all policies and PRMs that plans of several policies may ask, by name.
     ``cancel_within``: seconds that the engine has to end what was cancelled; what has not ended by then
     is left alone and charged in full. ``top_logprobs``: candidates per token that the engine reduces to
-    entropy and confidence, 0 for none (``Request.top_logprobs``).
+    entropy and confidence, 0 for none (``Request.top_logprobs``). ``words`` replace templates of strategies
+    (``search.strategies.words``), by name: ``aggregate.select``.
     """
 
     engine: Engine
@@ -64,6 +68,7 @@ class Setting:
     cancel_within: float = 2.0
     pairs: Mapping[tuple[str, str | None], Setting] = field(default_factory=dict, repr=False)
     top_logprobs: int = 0
+    words: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if not self.cancel_within >= 0.0:
@@ -108,6 +113,8 @@ class Strategy(ABC):
     #: parameters that pick the answer among the candidates and change nothing before: plans that differ in
     #: nothing else share their runs
     picking: ClassVar[frozenset[str]] = frozenset()
+    #: the words in which it asks about earlier answers, by name; ``Setting.words`` replaces them
+    templates: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     # ---- what it says of itself
 
@@ -146,6 +153,27 @@ class Strategy(ABC):
         """How many prior solutions it can begin with: n for a vote over n. None: any number."""
         return self.samples
 
+    def fresh(self, prior: int) -> int:
+        """Whole solutions that it draws at most after so many prior ones."""
+        return max(0, self.samples - prior)
+
+    def takes(self, prompt: float, solution: float) -> tuple[float, float]:
+        """About how many tokens a run sends in prompts, each counted once, and has written, where a prompt
+        and a solution have so many. For what is not measured yet."""
+        return prompt, self.samples * solution
+
+    @property
+    def picks(self) -> bool:
+        """Whether the answer follows from its candidates by ``vote``. Otherwise a model picks it, or their
+        order does."""
+        return True
+
+    @property
+    def reads(self) -> bool:
+        """Whether a candidate's answer is what the domain reads in its text, and None only where that is
+        nothing."""
+        return True
+
     @property
     def heaviest(self) -> float:
         """The most that one draw can add to an answer's votes."""
@@ -161,6 +189,11 @@ class Strategy(ABC):
         PRM; 0.0 without one."""
         name = self.plan.score
         return 0.0 if name is None or not candidate.step_rewards else score(candidate.step_rewards, name)
+
+    def say(self, setting: Setting, template: str, **values: str) -> str:
+        """A template of it with its places filled, in the setting's own words where it has some."""
+        words = setting.words.get(f"{self.name}.{template}", self.templates[template])
+        return fill(words, **values)
 
     def replay(self, record: Record) -> Replayed:
         """What runs of it make of recorded draws. Raises LogError unless ``replays`` is ``Replay.ORDER``."""
@@ -188,6 +221,27 @@ class Strategy(ABC):
         return Plan(self.name, tuple((name, getattr(self, name)) for name in grammar_of(type(self))))
 
     # ---- what it does
+
+    def refuses(self, problem: Problem, setting: Setting) -> str | None:
+        """Why it cannot run here, one line that says the rule and the value; None where it can. Asked before
+        anything is spent, on a thread: it may wait for other processes."""
+        return None
+
+    async def start(
+        self,
+        problem: Problem,
+        setting: Setting,
+        ledger: Ledger,
+        *,
+        seed: int,
+        prior: Sequence[Candidate] = (),
+    ) -> Result:
+        """``run``, where nothing speaks against it. Raises PlanError otherwise, before anything is spent."""
+        if type(self).refuses is not Strategy.refuses:
+            fault = await asyncio.to_thread(self.refuses, problem, setting)
+            if fault is not None:
+                raise PlanError(fault)
+        return await self.run(problem, setting, ledger, seed=seed, prior=prior)
 
     @abstractmethod
     async def run(

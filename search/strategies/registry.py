@@ -37,6 +37,9 @@ STRATEGIES: Registry[type[Strategy]] = Registry(
         "rebase": "search.strategies.rebase:Rebase",
         "adaptive_vote": "search.strategies.adaptive_vote:AdaptiveVote",
         "cascade": "search.strategies.cascade:Cascade",
+        "aggregate": "search.strategies.aggregate:Aggregate",
+        "refine": "search.strategies.refine:Refine",
+        "program": "search.strategies.program:Program",
     },
     PlanError,
 )

@@ -80,13 +80,26 @@ class SamplingStrategy(Strategy):
         seed: int,
         prior: Sequence[Candidate] = (),
     ) -> Result:
+        return await self.drawn(problem, setting, ledger, seed=seed, prior=prior)
+
+    async def drawn(
+        self,
+        problem: Problem,
+        setting: Setting,
+        ledger: Ledger,
+        *,
+        seed: int,
+        prior: Sequence[Candidate] = (),
+        most: int | None = None,
+    ) -> Result:
+        """The solutions and their vote. ``most``: how many, prior ones counted in; None: ``samples``."""
         before, plan = ledger.spend, self.plan
         async with Session(problem, plan, setting, ledger) as session:
             earlier = score_prior(session, prior)
             drawn: dict[int, asyncio.Task[Candidate]] = {}
             scoring: dict[tuple[str, ...], asyncio.Task[Scored]] = {}
 
-            missing = max(0, self.samples - len(prior))
+            missing = max(0, (self.samples if most is None else most) - len(prior))
             telling = None if setting.observer is None else _Telling(setting.observer, session, missing)
             if telling is not None:
                 earlier = [session.spawn(telling.prior(at, task)) for at, task in enumerate(earlier)]

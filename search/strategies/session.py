@@ -46,21 +46,34 @@ class Session:
     question:
         What the policy is asked instead of the problem's question: a prompt that follows from earlier
         answers.
+    bare:
+        Whether ``question`` is asked in no other words than its own (``Engine.turn``).
+    scored:
+        Whether what is written is a solution, which a PRM may score; False: a remark about some.
     """
 
     def __init__(
-        self, problem: Problem, plan: Plan, setting: Setting, ledger: Ledger, *, question: str | None = None
+        self,
+        problem: Problem,
+        plan: Plan,
+        setting: Setting,
+        ledger: Ledger,
+        *,
+        question: str | None = None,
+        bare: bool = False,
+        scored: bool = True,
     ) -> None:
         if plan.needs_prm and setting.reward is None:
             raise PlanError(f"{plan.strategy} needs a PRM, got a setting without one for {plan}")
         self.setting = setting
         self.ledger = ledger
         self.question = problem.question
-        self._prompt_key = question
-        self.prompt = setting.engine.prompt(problem.question if question is None else question)
+        self._prompt_key = None if question is None else (question, bare)
+        ask = setting.engine.turn if bare else setting.engine.prompt
+        self.prompt = ask(problem.question if question is None else question)
         self.cut = 0
         self.failure: EngineError | None = None
-        self._reward: Reward | None = setting.reward if plan.needs_prm else None
+        self._reward: Reward | None = setting.reward if plan.needs_prm and scored else None
         self._prm_prompt = 0 if self._reward is None else self._reward.count(problem.question, ())[0]
         self._seen = 0
         self._reservations = Reservations(ledger)

@@ -43,6 +43,10 @@ class TreeSearch(Strategy):
     goes_on = True
     picking = frozenset({"score", "vote"})
 
+    def fresh(self, prior: int) -> int:
+        """Prior solutions join the final vote and take no place in the tree."""
+        return self.n
+
     @classmethod
     def variants(cls, axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """As ``Strategy.variants``, from n = 2 on; ``tree_n`` and ``tree_score`` stand for n, score."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 from search.engines.protocol import ChildFinished, Event, Request
 from search.engines.scripted import Script, ScriptedEngine
@@ -35,6 +35,12 @@ class CountingEngine(ScriptedEngine):
         super().__init__(script, context=context)
         self.requests: list[Request] = []
         self.children: list[ChildFinished] = []
+        self._made: dict[tuple[int, ...], None] = {}
+
+    def prompt(self, question: str) -> tuple[int, ...]:
+        made = super().prompt(question)
+        self._made.setdefault(made)
+        return made
 
     def submit(self, request: Request) -> AsyncIterator[Event]:
         self.requests.append(request)
@@ -50,6 +56,15 @@ class CountingEngine(ScriptedEngine):
     def generated(self) -> int:
         """Tokens of all children."""
         return sum(len(child.token_ids) for child in self.children)
+
+    @property
+    def prompted(self) -> int:
+        """Tokens of all prompts that were sent, each counted once."""
+        return sum(len(made) for made in self._made if self.has_sent(made))
+
+    def has_sent(self, prompt: tuple[int, ...]) -> bool:
+        """Whether a request began with this prompt."""
+        return any(request.prompt[: len(prompt)] == prompt for request in self.requests)
 
 
 class CountingReward(ScriptedReward):
@@ -67,6 +82,22 @@ class CountingReward(ScriptedReward):
     def scored(self) -> int:
         """Logical tokens of all calls, the prompt left out."""
         return sum(self.count("", new)[1] for _, new in self.calls)
+
+
+class _AnyQuestion(Mapping[str, Mapping[str, float]]):
+    """What is written whatever is asked: a strategy may ask about its own answers."""
+
+    def __init__(self, solutions: Mapping[str, float]) -> None:
+        self._solutions = solutions
+
+    def __getitem__(self, question: str) -> Mapping[str, float]:
+        return self._solutions
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((QUESTION,))
+
+    def __len__(self) -> int:
+        return 1
 
 
 class Bench:
@@ -106,6 +137,6 @@ def make_bench(
     context: int = 65536,
     prm_context: int = 65536,
 ) -> Bench:
-    """A bench over a script, by default ``SOLUTIONS`` of ``QUESTION``, and a judge."""
-    solutions: Script = {QUESTION: SOLUTIONS} if script is None else script
+    """A bench over a script, by default ``SOLUTIONS`` of any question, and a judge."""
+    solutions: Script = _AnyQuestion(SOLUTIONS) if script is None else script
     return Bench(solutions, judge, Limits(max_tokens, max_steps), context, prm_context)

@@ -84,6 +84,11 @@ class StrategyContract:
         """The plan that is tested."""
         raise NotImplementedError("a contract is given a fixture plan")
 
+    def drafts(self, plan: Plan) -> int:
+        """How many solutions are drawn where none of them can be read: override it for a strategy that draws
+        its last ones only where some can be."""
+        return plan.n
+
     @pytest.fixture
     def bench(self) -> MakeBench:
         """Makes a problem and a setting over a script, with fakes that count."""
@@ -107,12 +112,12 @@ class StrategyContract:
     async def test_it_charges_everything_the_backends_did(self, plan: Plan, bench: MakeBench) -> None:
         b = bench()
         spend = (await run_plan(b.problem, plan, b.setting, seed=4)).spend
-        assert spend.policy_tokens == b.prompt + b.engine.generated
+        assert spend.policy_tokens == b.engine.prompted + b.engine.generated
         assert (
             spend.physical_policy_tokens == sum(len(r.prompt) for r in b.engine.requests) + b.engine.generated
         )
         assert (spend.prm_tokens > b.prm_prompt) == plan.needs_prm
-        if plan.must_run:
+        if plan.must_run and plan.needs_prm:
             assert spend.prm_tokens == b.prm_prompt + b.reward.scored
         assert spend.flops == b.engine.card.flops(spend.policy_tokens) + b.reward.card.flops(spend.prm_tokens)
         assert spend.seconds > 0
@@ -121,7 +126,10 @@ class StrategyContract:
     async def test_candidates_tokens_are_what_was_written(self, plan: Plan, bench: MakeBench) -> None:
         b = bench()
         for candidate in (await run_plan(b.problem, plan, b.setting, seed=5)).candidates:
-            assert candidate.tokens == len(candidate.text) + (candidate.finish_reason == FinishReason.END)
+            is_ended = candidate.finish_reason == FinishReason.END
+            written = "".join(map(chr, candidate.token_ids[: -1 if is_ended else None]))
+            assert candidate.tokens == len(candidate.token_ids) == len(written) + is_ended
+            assert candidate.text.startswith(written)  # what a program printed may follow
 
     @pytest.mark.asyncio
     async def test_a_seed_repeats_a_run(self, plan: Plan, bench: MakeBench) -> None:
@@ -151,11 +159,13 @@ class StrategyContract:
         ledger = Ledger(caps[kind], b.engine.card, b.reward.card, prices)
         result = asyncio.run(run_plan(b.problem, plan, b.setting, seed=seed, ledger=ledger))
         assert {"tokens": ledger.spend.tokens, "flops": ledger.spend.flops, "usd": ledger.usd}[kind] <= cap
-        assert ledger.spend.policy_tokens == (b.prompt if b.engine.requests else 0) + b.engine.generated
+        assert ledger.spend.policy_tokens == b.engine.prompted + b.engine.generated
         assert ledger.committed_tokens == ledger.spend.tokens  # nothing is held for ever
         if not result.candidates:
             assert result.outcome is Outcome.BUDGET
             assert (result.answer, result.chosen) == (None, None)
+        # what was affordable answers: no solution that can be read is left without a word
+        assert (result.answer is None) == all(one.answer is None for one in result.candidates)
 
     @pytest.mark.asyncio
     async def test_a_budget_for_everything_changes_nothing(self, plan: Plan, bench: MakeBench) -> None:
@@ -184,7 +194,7 @@ class StrategyContract:
         result = await run_plan(b.problem, plan, b.setting, seed=1, budget=Budget(seconds=0.02))
         assert (result.outcome, result.candidates) == (Outcome.DEADLINE, ())
         assert all(child.finish_reason == FinishReason.CANCELLED for child in b.engine.children)
-        assert result.spend.policy_tokens == b.prompt + b.engine.generated
+        assert result.spend.policy_tokens == b.engine.prompted + b.engine.generated
         if plan.n > 1:
             b = bench(lambda text, rng: "x" * 10**6, max_tokens=10**6)
             result = await run_plan(
@@ -197,21 +207,24 @@ class StrategyContract:
         b = bench(lambda text, rng: "hm\n# "[len(text.partition("\x1e")[2]) :])
         result = await run_plan(b.problem, plan, b.setting, seed=1)
         assert (result.outcome, result.answer, result.chosen) == (Outcome.UNREADABLE, None, None)
-        assert len(result.candidates) == plan.n
+        assert len(result.candidates) == self.drafts(plan)
 
     @pytest.mark.asyncio
     async def test_the_token_limit_is_a_result(self, plan: Plan, bench: MakeBench) -> None:
         b = bench(lambda text, rng: "#" * 99, max_tokens=20)
         result = await run_plan(b.problem, plan, b.setting, seed=1)
-        assert (result.outcome, len(result.candidates)) == (Outcome.STEP_LIMIT, plan.n)
+        assert (result.outcome, len(result.candidates)) == (Outcome.STEP_LIMIT, self.drafts(plan))
         assert {(c.tokens, c.finish_reason) for c in result.candidates} == {(20, FinishReason.LENGTH)}
 
     @pytest.mark.asyncio
     async def test_the_context_is_a_limit_too(self, plan: Plan, bench: MakeBench) -> None:
-        b = bench(lambda text, rng: "#" * 99, context=25)
+        asked = bench(lambda text, rng: "#")
+        await run_plan(asked.problem, plan, asked.setting, seed=1)
+        prompt = len(asked.engine.requests[0].prompt)
+        b = bench(lambda text, rng: "#" * 99, context=prompt + 20)
         result = await run_plan(b.problem, plan, b.setting, seed=1, budget=Budget(tokens=10**4))
-        assert {c.tokens for c in result.candidates} == {25 - b.prompt}
-        short = bench(context=4)
+        assert {c.tokens for c in result.candidates} == {20}
+        short = bench(context=prompt - 1)
         with pytest.raises(ContextError):
             await run_plan(short.problem, plan, short.setting, seed=1)
 
@@ -219,7 +232,7 @@ class StrategyContract:
     async def test_an_empty_solution_is_a_result(self, plan: Plan, bench: MakeBench) -> None:
         b = bench(lambda text, rng: "")
         result = await run_plan(b.problem, plan, b.setting, seed=1)
-        assert (result.outcome, len(result.candidates)) == (Outcome.UNREADABLE, plan.n)
+        assert (result.outcome, len(result.candidates)) == (Outcome.UNREADABLE, self.drafts(plan))
         assert {(c.text, c.tokens, c.step_rewards) for c in result.candidates} == {("", 1, ())}
 
     @pytest.mark.asyncio
@@ -229,12 +242,14 @@ class StrategyContract:
         ledger.reserve(policy_tokens=20, policy_prompt=b.prompt).settle(policy_tokens=20)  # the probe
         result = await run_plan(b.problem, plan, b.setting, seed=2, prior=[_SIX, _FIVE], ledger=ledger)
         assert [c.text for c in result.candidates[:2]] == [_SIX.text, _FIVE.text]
-        drawn = len(b.engine.children) if not plan.must_run else len(result.candidates) - 2
-        assert drawn == (plan.n if plan.must_run else max(0, plan.n - 2))
-        assert len(result.candidates) == 2 + drawn
-        # the probe has paid for the prompt and its tokens
-        assert result.spend.policy_tokens == b.engine.generated
-        assert ledger.spend.policy_tokens == b.prompt + 20 + b.engine.generated
+        assert len(result.candidates) == 2 + plan.described.fresh(2)
+        if not plan.must_run:
+            assert len(b.engine.children) == plan.described.fresh(2)
+        # the probe has paid for the question's prompt and its tokens
+        question = b.engine.prompt(b.problem.question)
+        others = b.engine.prompted - (b.prompt if b.engine.has_sent(question) else 0)
+        assert result.spend.policy_tokens == others + b.engine.generated
+        assert ledger.spend.policy_tokens == b.prompt + 20 + others + b.engine.generated
         if plan.needs_prm:
             assert len(result.candidates[0].step_rewards) == 2  # scored now
             assert result.candidates[1].step_rewards == _FIVE.step_rewards  # scored before
@@ -316,10 +331,11 @@ class StrategyContract:
         b = bench()
         setting = Setting(b.engine, _Hanging(lambda q, s: 0.0), limits=Limits(60, 12))
         result = await run_plan(b.problem, plan, setting, seed=1, budget=Budget(seconds=0.03))
-        if plan.needs_prm and plan.must_run:
+        if plan.prune is not None:
             assert (result.outcome, result.candidates) == (Outcome.DEADLINE, ())
         else:  # the samples are finished, though unscored
-            assert (result.outcome, len(result.candidates)) == (Outcome.ANSWERED, plan.n)
+            assert result.outcome is Outcome.ANSWERED
+            assert len(result.candidates) == plan.n or plan.must_run
             assert {c.step_rewards for c in result.candidates} == {()}
         # nobody knows what it did, so all of it is charged
         assert (result.spend.prm_tokens > 0) == plan.needs_prm

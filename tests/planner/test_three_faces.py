@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -152,6 +152,42 @@ def test_a_settled_vote_ends_in_all_of_them_unless_all_is_to_be_drawn(
     assert every.ended is None
 
 
+@pytest.mark.parametrize(
+    "plan", ["aggregate(n=3, how=select)", "refine(rounds=1, feedback=none)", "program(n=2)"]
+)
+def test_a_plan_that_is_forced_is_run_in_all_of_them(
+    lab: planner.Planner, server: TestClient, plan: str
+) -> None:
+    budget = {"tokens": 1500}
+    told = in_python(lab, PUZZLE, 7, budget, plan=plan)
+    assert told.plan == plan
+    assert sum(told.tokens) <= 1500
+    assert on_the_command_line(PUZZLE, 7, budget, "--plan", plan) == told
+    over = over_http(server, PUZZLE, 7, budget, model=f"planner/{plan}")
+    assert (over.plan, over.answer, over.tokens) == (told.plan, told.answer, told.tokens)
+
+
+def test_a_plan_that_is_forced_needs_no_budget_and_finds_its_prm(lab: planner.Planner) -> None:
+    found = lab.solve(PUZZLE, seed=7, plan="best_of_n(n=2)")
+    assert (str(found.choice.plan), found.choice.prm in lab.prms) == ("best_of_n(n=2, score=last)", True)
+    done = CliRunner().invoke(app, ["solve", OPEN, "--plan", "aggregate(n=2)", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["plan"] == "aggregate(n=2, how=select)"
+
+
+def test_a_plan_that_cannot_run_says_so_in_all_of_them(lab: planner.Planner, server: TestClient) -> None:
+    rule = "feedback=tests needs a question that shows tests"
+    with pytest.raises(planner.PlannerError, match=rule):
+        lab.solve(PUZZLE, plan="refine(feedback=tests)")
+    done = CliRunner().invoke(app, ["solve", PUZZLE, "--plan", "refine(feedback=tests)"])
+    assert done.exit_code == 2
+    assert rule in done.stderr
+    asked = {"messages": [{"role": "user", "content": PUZZLE}]}
+    answer = server.post("/v1/chat/completions", json={"model": "planner/refine(feedback=tests)", **asked})
+    assert answer.status_code == 400
+    assert rule in answer.json()["error"]["message"]
+
+
 def test_a_domain_that_is_named_counts_in_all_of_them(lab: planner.Planner, server: TestClient) -> None:
     budget = {"tokens": 800}
     told = in_python(lab, OPEN, 7, budget, domain="arithmetic")
@@ -198,3 +234,13 @@ def test_a_contradiction_is_refused_in_all_of_them(lab: planner.Planner, server:
     )
     assert answer.status_code == 400
     assert rule in answer.json()["error"]["message"]
+
+
+def test_an_open_question_can_be_answered_by_a_plan_of_choice(lab: planner.Planner) -> None:
+    found = lab.solve(OPEN, tokens=1500, seed=7, open_plan="aggregate(n=2)")
+    assert (str(found.choice.plan), bool(found.reason)) == ("aggregate(n=2, how=select)", True)
+    assert found.spend.tokens <= 1500
+    planned = lab.solve(EASY, tokens=800, seed=7, open_plan="aggregate(n=2)")
+    assert planned == replace(lab.solve(EASY, tokens=800, seed=7), spend=planned.spend, stages=planned.stages)
+    with pytest.raises(planner.PlanError, match="a plan of one policy and no PRM"):
+        lab.solve(OPEN, tokens=800, open_plan="best_of_n(n=2)")

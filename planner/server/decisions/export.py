@@ -172,8 +172,8 @@ class Decisions(Importer):
         prm = _prm(decision)
         if decision.policy not in self.policy_cards or (prm is not None and prm not in self.prm_cards):
             return "the planner knows the models of a decision"
-        if plan.must_run and prm is None:
-            return "a tree search has a PRM"
+        if plan.needs_prm and prm is None:
+            return "a plan that is scored has a PRM"
         asked = {step.policy for step in decision.steps} | {decision.policy}
         if len(asked) > 1 or not self._asked_first_only(decision, plan):
             # which candidate is whose is not recorded
@@ -219,7 +219,7 @@ class Decisions(Importer):
         return Run(
             policy=decision.policy,
             sampling=str(self.sampling),
-            prm=str(_prm(decision)),
+            prm=_prm(decision) or "",
             plan=plan,
             candidates=decision.candidates,
             answer=decision.answer,

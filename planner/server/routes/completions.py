@@ -123,7 +123,8 @@ def _passed_on(service: Service, ask: Ask, granted: RequestBudget) -> Reason | N
         return (
             Reason("open_ended", "the policy was asked for by name: it answers once") if is_upstream else None
         )
-    if granted.plan is not None or service.passing(ask.policy) is None:
+    plan = service.rules.open_plan
+    if granted.plan is not None or not plan.is_greedy or service.passing(ask.policy) is None:
         return None
     assigned = assigned_to(service.current.served, ask.question, ask.domain or service.rules.domain)
-    return None if assigned.planned else open_ended(assigned)
+    return None if assigned.planned else open_ended(assigned, plan)

@@ -85,8 +85,12 @@ def _plan(service: Service, body: PlanBody, granted: RequestBudget, question: st
     first = first_policy(served, models, body.policy)
     choice, reason = forced(granted, models, rules, served, first, body.prm)
     if choice is None and domain is None:
-        advice, reason = planner.plain_advice(question), open_ended(assigned)
-        advice = replace(advice, choice=Choice(first, None, advice.choice.plan))
+        advice, reason = planner.plain_advice(question), open_ended(assigned, rules.open_plan)
+        open_choice = Choice(first, None, rules.open_plan)
+        if rules.open_plan.is_greedy:
+            advice = replace(advice, choice=open_choice)
+        else:
+            advice = appraised(planner, question, open_choice)
     elif choice is not None:
         advice = appraised(planner, question, choice)
     else:

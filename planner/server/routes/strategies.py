@@ -21,7 +21,8 @@ async def strategies(service: Here, key: Inferrer) -> dict[str, Any]:
     """List the strategies with their captions, those of plug-ins too.
 
     ``vote`` and ``joins_probe`` are those of the strategy's usual numbers, null where it has none (a plan of
-    several policies). A plan that names its own ``vote`` has that.
+    several policies). A plan that names its own ``vote`` has that. ``templates``: the words in which it asks
+    about its own answers, by name.
     """
     return {"object": "list", "data": [_described(name, kind) for name, kind in STRATEGIES.items()]}
 
@@ -35,4 +36,5 @@ def _described(name: str, kind: type[Strategy]) -> dict[str, Any]:
         "parameters": list(fields),
         "vote": None if usual is None else usual.vote,
         "joins_probe": None if usual is None else usual.joins_probe,
+        **({"templates": dict(kind.templates)} if kind.templates else {}),
     }

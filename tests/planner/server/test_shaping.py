@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from planner.server.conversation import Conversation, Turn
 from planner.server.refusal import Refusal
 from planner.server.shaping import Meter, ShapedEngine, StopFilter, cut
+from search.engines.prompted import PromptedEngine
 from search.engines.protocol import ChildFinished, Event, Request, RequestFinished, Sampling, Tokens
 from search.engines.scripted import ScriptedEngine
+from search.prompts import Prompting
 
 PLAIN = Conversation.of("1 + 1")
 
@@ -108,3 +110,27 @@ def test_a_text_in_pieces_is_cut_like_the_whole(text: str, stops: list[str], dat
         at += size
     out.append(filtering.rest())
     assert "".join(out) == cut(text, stops)
+
+
+async def test_what_a_strategy_asks_further_is_the_last_turn_of_the_conversation() -> None:
+    talk = Conversation((Turn("system", "Be brief."), Turn("user", "1 + 1")))
+
+    def render(turns: object) -> tuple[int, ...]:
+        return tuple(map(ord, "|".join(f"{turn.role}: {turn.text}" for turn in turns)))  # type: ignore[attr-defined]
+
+    meter = Meter()
+    inner = PromptedEngine(engine(), Prompting("{question} Think."))
+    shaped = ShapedEngine(inner, talk.asked(inner.prompting), meter, render=render)
+    texts = [
+        "".join(map(chr, ids))
+        for ids in (shaped.prompt("1 + 1"), shaped.prompt("Is 2 right?"), shaped.turn("Is 2 right?"))
+    ]
+    assert texts == [
+        "system: Be brief.|user: 1 + 1 Think.",
+        "system: Be brief.|user: Is 2 right? Think.",
+        "system: Be brief.|user: Is 2 right?",
+    ]
+    assert meter.prompt == len(texts[0])  # the conversation's own
+    plain = ShapedEngine(inner, PLAIN.asked(inner.prompting), Meter())
+    assert "".join(map(chr, plain.turn("Is 2 right?"))).startswith("Is 2 right?")
+    assert "Is 2 right? Think." in "".join(map(chr, plain.prompt("Is 2 right?")))

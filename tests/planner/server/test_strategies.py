@@ -39,5 +39,6 @@ def test_strategies_describe_themselves(
         "joins_probe": True,
     }
     assert (told["weighted_vote"]["vote"], told["beam_search"]["vote"]) == ("weighted", "max")
+    assert "{answers}" in told["aggregate"]["templates"]["select"]
     assert told["cot"]["joins_probe"] is False
     assert (told["cascade"]["vote"], told["cascade"]["parameters"]) == (None, ["first", "tau", "then"])

@@ -24,6 +24,11 @@ PLANS = [
         "rebase(n=6, score=mean, balance=1)",
         "adaptive_vote(n=8, stop=1, ahead=3)",
         "cascade(first=scripted: majority(n=6), tau=1, then=scripted: majority(n=2))",
+        "aggregate(n=4)",
+        "aggregate(n=4, how=merge)",
+        "refine(rounds=2)",
+        "refine(rounds=2, feedback=judge)",
+        "program(n=4)",
     )
 ]
 
@@ -38,3 +43,7 @@ class TestStrategies(StrategyContract):
     def plan(self, request: pytest.FixtureRequest) -> Plan:
         plan: Plan = request.param
         return plan
+
+    def drafts(self, plan: Plan) -> int:
+        """Nothing is merged where nothing can be read."""
+        return plan.n - (plan.numbers[-1:] == ("how=merge",))
