@@ -152,7 +152,7 @@ async def finish(
     """A finished child as a candidate, scored where the run asks a PRM; equal solutions are sent once."""
     candidate = candidate_of(problem, child, session.setting.delimiter)
     steps = split(child.text, session.setting.delimiter)
-    if not steps or not session.is_scorable(session.count(steps)):
+    if not steps or not session.is_scorable(steps):
         session.give_back(held)
         return candidate
     if steps not in scoring:
