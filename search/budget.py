@@ -239,8 +239,8 @@ class Prices:
     """US dollars per million logical tokens. Raises BudgetError for negative or non-finite prices.
 
     ``generated`` covers thoughts. ``cached_prompt``: of prompt tokens that a server has kept; as ``prompt``
-    where it is None. Logical cost knows each prompt once, so only ``usd`` makes use of it. ``prm_written``: of
-    tokens that a PRM writes itself, as a judge does; as ``prm`` where it is None.
+    where it is None. Logical cost knows each prompt once, so only ``usd`` makes use of it. ``prm_written``:
+    of tokens that a PRM writes itself, as a judge does; as ``prm`` where it is None.
 
         >>> Prices(prompt=1.0, generated=4.0, cached_prompt=0.5).usd(prompt=3000, cached=2000, generated=1000)
         0.006
@@ -698,7 +698,7 @@ class Ledger:
         return total
 
     def _prm_prices(self, card: ModelCard) -> tuple[float, float]:
-        """Per million tokens that a PRM reads and writes: its own, or what the policy's table says of PRMs."""
+        """Per million tokens that a PRM reads and writes: its own, or what the policy's table says."""
         prices = self.prices
         is_told = not isinstance(prices, Mapping) or card.name in prices
         found = self._book.price(card if is_told else self.policy)

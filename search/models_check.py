@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +35,9 @@ from search.engines.protocol import (
     Usage,
 )
 from search.errors import EngineError, PlannerError
-from search.models_file import ModelsFile, PolicyEntry, PrmEntry
+from search.models_file import JudgeEntry, ModelsFile, PolicyEntry, PrmEntry
 from search.models_loader import ModelsLoader
+from search.rewards.judge import Judge
 from search.sync import run_sync
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Checker:
         try:
             if isinstance(entry, PrmEntry):
                 return self._prm(entry)
-            return self._policy(kind, entry)
+            return self._judge(entry) if isinstance(entry, JudgeEntry) else self._policy(kind, entry)
         except (PlannerError, OSError) as error:
             said = " ".join(str(error).split()).removeprefix(f"{kind} {entry.name!r}: ")
             return Checked(kind, entry.name, entry.place, fault=f"{kind} {entry.name!r}: {said}")
@@ -129,17 +130,43 @@ class Checker:
             return Checked(kind, entry.name, entry.place, fault=f"{kind} {entry.name!r}: {missing}")
         loader = self._loader([entry.name] if kind == "policy" else [], [])
         if not entry.is_served:
-            return _local(kind, entry, loader.policy_card(entry.name), bool(self._models.prm))
+            card = loader.policy_card(entry.name) if kind == "policy" else loader.judge_card(entry.name)
+            return _local(kind, entry, card, self._has_prm)
 
         async def ask() -> Checked:
             engine = loader.engine(entry.name) if kind == "policy" else loader.judge(entry.name)
             try:
-                return await _served(kind, entry, engine, has_prm=bool(self._models.prm))
+                return await _served(kind, entry, engine, has_prm=self._has_prm)
             finally:
                 await engine.close()
                 await loader.close()
 
         return run_sync(ask())
+
+    @property
+    def _has_prm(self) -> bool:
+        return bool(self._models.prm or self._models.judge)
+
+    def _judge(self, entry: JudgeEntry) -> Checked:
+        """What its model can do, and, where that is behind a server, how its verdict reads."""
+        own = next((one for one in self._models.policy if one.name == entry.policy), None)
+        found = self._policy("judge", entry) if own is None else self._policy("policy", own)
+        found = replace(found, kind="judge", name=entry.name, place=entry.place, strategies={})
+        if not (entry if own is None else own).is_served or found.fault:
+            return found
+        name = entry.spec.name
+        loader = self._loader([], [name])
+
+        async def ask() -> str:
+            reward = loader.reward(name)
+            try:
+                scored = await reward.extend(reward.open(_QUESTION), ("12 + 30 = 42",))
+                is_read = isinstance(reward, Judge) and not reward.unreadable
+                return f"{scored.rewards[0]:.2f} for a right step" if is_read else "not readable"
+            finally:
+                await loader.close()
+
+        return replace(found, can={**found.can, "verdict": run_sync(ask())})
 
     def _prm(self, entry: PrmEntry) -> Checked:
         missing = entry.missing_key(self._environment)

@@ -26,6 +26,7 @@ from planner.solving import check_names
 from search.budget import Prices
 from search.errors import ServeError
 from search.models_file import ModelsFile
+from search.rewards.judge_spec import JudgeSpec, is_judge
 
 __all__ = ["rules_of", "serve", "service_of"]
 
@@ -150,10 +151,12 @@ def _backends(settings: ServeSettings, planner: Planner, upstream_key: str | Non
             threads=settings.threads,
         )
         return opened(planner, sourcing.loader([*planner.policies], [*planner.prms]))
-    given = {path.resolve().name: path for path in map(find_model, [*settings.policy, *settings.prm])}
+    places = [*settings.policy, *(prm for prm in settings.prm if not is_judge(prm))]
+    given = {path.resolve().name: path for path in map(find_model, places)}
 
     def found(name: str) -> Path:
-        return given.get(name) or find_model(name)
+        model = JudgeSpec.parse(name).model if is_judge(name) else name
+        return given.get(model) or find_model(model)
 
     prms = {name: found(name) for name in planner.prms}
     if settings.base_url is None:

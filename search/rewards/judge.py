@@ -4,13 +4,13 @@
 
 Any engine will do, the policy's own included, and any server that answers a chat. What is asked and how the
 verdicts are read says ``search.rewards.judge_spec``. After GenRM (Zhang et al., arXiv 2408.15240): its P(yes)
-is ``read="logprobs"``, its vote over sampled verdicts ``read="samples"``; the first wrong step is asked for as
-ProcessBench does (arXiv 2412.06559). When it does not pay: Singhi et al., arXiv 2504.01005.
+is ``read="logprobs"``, its vote over sampled verdicts ``read="samples"``; the first wrong step is asked for
+as ProcessBench does (arXiv 2412.06559). When it does not pay: Singhi et al., arXiv 2504.01005.
 
 Every verdict is a request of its own, which the caller is charged for in full: its whole prompt, whatever a
-server has kept of it, and all that is written. So a judge has no prompt that counts once; ``physical_tokens``
-leaves out what was kept. The prompt is as long as the engine says before it is sent: behind a chat server that
-tells no tokenizer that is an estimate by characters, on the safe side.
+server has kept of it, and all that is written. So a judge has no prompt that counts once;
+``physical_tokens`` leaves out what was kept. The prompt is as long as the engine says before it is sent:
+behind a chat server without a tokenizer that is an estimate by characters, on the safe side.
 
 An answer that is no verdict counts as 0.5; where the first eight are none, the judge fails. An answer that
 breaks off is asked for again a few times, within what was held for it.
@@ -19,11 +19,10 @@ breaks off is asked for again a few times, within what was held for it.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 from search.engines.prompted import PromptedEngine
@@ -92,10 +91,7 @@ class Judge(Reward):
             raise CheckpointError(
                 f"a judge's model is its engine's, got {self.spec.model!r} for {engine.card.name!r}"
             )
-        both = f"{engine.card.fingerprint}\0{self.spec.name}\0{self.spec.words}"
-        self.card = replace(
-            engine.card, name=self.spec.name, fingerprint=hashlib.sha256(both.encode()).hexdigest()
-        )
+        self.card = self.spec.card(engine.card)
         self.equal_bits = engine.equal_bits
         #: answers that were no verdicts
         self.unreadable = 0
@@ -276,8 +272,8 @@ class Judge(Reward):
         self.unreadable += 1
         if not self._readable and self.unreadable >= _FIRST:
             raise RewardError(
-                f"a judge must answer as it is asked, got none of its first {self.unreadable} answers that does: "
-                f"read = 'samples' with more tokens may help, or another template for {self.card.name}"
+                f"a judge must answer as it is asked, got none of its first {self.unreadable} answers that "
+                f"does: read = 'samples' with more tokens may help, or another template for {self.card.name}"
             )
         return _UNKNOWN
 

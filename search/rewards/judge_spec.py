@@ -10,9 +10,9 @@ The name of a judge says all of it, so that a log's rows belong to one way of as
 
 | scope | asked | reward of a step |
 |---|---|---|
-| ``solution`` | once per call, about everything up to its last step | P(yes), the same for all steps of the call |
+| ``solution`` | once per call, about everything up to its last step | P(yes), for all steps of the call |
 | ``steps`` | once per step, about everything up to it | P(yes) of that prefix |
-| ``first_error`` | once per call, for the number of the first wrong step | the share of verdicts that find none so far |
+| ``first_error`` | once per call, for the first wrong step | the share of verdicts that find none up to it |
 
 | read | a verdict is |
 |---|---|
@@ -34,12 +34,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from search.cards import ModelCard
 from search.errors import CheckpointError
 
-__all__ = ["READS", "SCOPES", "TEMPLATES", "JudgeSpec", "is_judge"]
+__all__ = ["READS", "SCOPES", "TEMPLATES", "JudgeSpec", "is_judge", "whole_name"]
 
 SCOPES = ("solution", "steps", "first_error")
 READS = ("auto", "logprobs", "samples", "number")
@@ -87,6 +88,15 @@ def is_judge(name: str) -> bool:
     return name.startswith(_PREFIX)
 
 
+def whole_name(name: str) -> str:
+    """A PRM's name as logs have it: that of a judge is made whole. Raises CheckpointError.
+
+    >>> whole_name("lab-prm-good"), whole_name("judge:small").startswith("judge:small:solution:auto4:")
+    ('lab-prm-good', True)
+    """
+    return JudgeSpec.parse(name).name if is_judge(name) else name
+
+
 @dataclass(frozen=True, slots=True)
 class JudgeSpec:
     """Everything that decides what a judge says. Raises CheckpointError for what breaks a rule.
@@ -130,7 +140,7 @@ class JudgeSpec:
         if self.scope == "first_error":
             if self.read not in ("auto", "samples"):
                 raise CheckpointError(
-                    f"the number of a step is read from samples, got read={self.read!r} for scope='first_error'"
+                    f"the first wrong step is read from samples, got read={self.read!r} for it"
                 )
             object.__setattr__(self, "read", "samples")
         for word, count, most in (("k", self.k, 1024), ("tokens", self.tokens, 65536)):
@@ -151,8 +161,7 @@ class JudgeSpec:
     def parse(cls, name: str, **more: object) -> JudgeSpec:
         """The judge that a name says; what it leaves out is ``more``'s, else the default.
 
-        Raises CheckpointError for a name that is none, that contradicts ``more``, and for one whose hash is
-        that of another template.
+        Raises CheckpointError for a name that is none, and for one whose hash is that of another template.
 
         >>> JudgeSpec.parse("judge:qwen2.5:0.5b:steps:samples8").k
         8
@@ -163,11 +172,6 @@ class JudgeSpec:
         said: dict[str, object] = {word: found[word] for word in ("scope", "read") if found[word] is not None}
         if found["k"] is not None:
             said["k"] = int(found["k"])
-        for word, value in said.items():
-            if word in more and more[word] != value and not (word == "read" and more[word] == "auto"):
-                raise CheckpointError(
-                    f"a judge's {word} is said once, got {value!r} and {more[word]!r} for {name!r}"
-                )
         made = cls(found["model"], **{**more, **said})  # type: ignore[arg-type]
         if found["digest"] is not None and found["digest"] != made.digest:
             raise CheckpointError(
@@ -192,6 +196,11 @@ class JudgeSpec:
         """Of the template and the numbers that its answers depend on: 8 hexadecimal digits."""
         said = json.dumps([self.words, self.tokens, self.delimiter], ensure_ascii=False)
         return hashlib.sha256(said.encode()).hexdigest()[:8]
+
+    def card(self, model: ModelCard) -> ModelCard:
+        """The card of the judge that this model is: another name, and a fingerprint of both."""
+        both = f"{model.fingerprint}\0{self.name}\0{self.words}"
+        return replace(model, name=self.name, fingerprint=hashlib.sha256(both.encode()).hexdigest())
 
     def ask(self, question: str, steps: Sequence[str]) -> str:
         """What the model is asked about a solution, the user's turn.

@@ -195,7 +195,7 @@ class Session:
         return max(1, min(self._seen, room))
 
     def _fitting(self, most: int, tokens: int, before: int) -> int:
-        """How many children of so many tokens after ``before`` of the solution fit, their scoring included."""
+        """How many children of so many tokens, after ``before`` of the solution, fit with their scoring."""
         scoring = self._worst_scoring(tokens, before)
         return self.ledger.affordable(
             most,
