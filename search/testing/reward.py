@@ -88,6 +88,18 @@ class RewardContract:
             reward, _STEPS, prompt + steps
         )
 
+    async def test_no_call_takes_more_than_it_needs(self, reward: Reward) -> None:
+        handle = reward.open(_QUESTION)
+        for steps in (_STEPS[:3], _STEPS[3:]):
+            need = reward.need(handle, steps)
+            scored = await reward.extend(handle, steps)
+            assert 0 < scored.usage.logical_tokens <= need.tokens
+            assert 0 <= scored.usage.written_tokens <= need.written <= need.tokens
+            handle = scored.handle
+        assert reward.worst(_QUESTION, 10).tokens > 10
+        assert reward.fits(_QUESTION, _STEPS)
+        assert not reward.fits(_QUESTION, ["1" * reward.card.context])
+
     async def test_a_handle_without_state_is_scored_all_the_same(self, reward: Reward) -> None:
         whole = await reward.extend(reward.open(_QUESTION), _STEPS)
         later = await reward.extend(Handle(_QUESTION, tuple(_STEPS[:3])), _STEPS[3:])
