@@ -19,7 +19,7 @@ from search.engines.embedded import EmbeddedEngine
 from search.engines.openai.engine import OpenAIEngine
 from search.engines.openai.fake import FakeOpenAI
 from search.engines.prompted import PromptedEngine
-from search.engines.protocol import Event, Request
+from search.engines.protocol import ChildFinished, Event, FinishReason, Request, RequestFinished, Usage
 from search.engines.scripted import TURN, ScriptedEngine
 from search.errors import CheckpointError, EngineError, RewardError
 from search.plan import Plan
@@ -78,7 +78,7 @@ def serve() -> Iterator[Serve]:
     with ExitStack() as running:
 
         def started(script: object = says, **options: object) -> FakeServer:
-            engine = ScriptedEngine(script, name="critic", context=4096)  # type: ignore[arg-type]
+            engine = ScriptedEngine(script, name="critic")  # type: ignore[arg-type]
             return running.enter_context(FakeServer(FakeOpenAI(engine, **options)))  # type: ignore[arg-type]
 
         yield started
@@ -126,8 +126,12 @@ class TestScopes(JudgeContract):
 class TestServers(JudgeContract):
     @pytest.fixture(params=SERVED)
     async def reward(self, request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator[Reward]:
+        self.served = request.param
         async with connected(serve(**SERVED[request.param]), scope="steps") as made:
             yield made
+
+    def text_of(self, tokens: int) -> str:
+        return "1" * (3 * tokens if self.served.startswith("chat") else tokens)  # an estimate by bytes
 
 
 class TestWholeSolutions(JudgeContract):
@@ -219,7 +223,8 @@ async def test_the_first_wrong_step_is_shared_out_over_samples() -> None:
     ],
 )
 async def test_answers_are_read_as_people_write_them(read: str, answer: str, value: float) -> None:
-    reward = Judge(ScriptedEngine(lambda text, rng: answer.strip(), name="m"), JudgeSpec("m", read=read))
+    spec = JudgeSpec("m", read=read, tokens=64)
+    reward = Judge(ScriptedEngine(lambda text, rng: answer.strip(), name="m"), spec)
     scored = await reward.extend(reward.open("?"), ["1"])
     assert scored.rewards == (value,)
     assert reward.unreadable == (value == 0.5)
@@ -243,9 +248,20 @@ async def test_one_readable_answer_makes_the_others_harmless() -> None:
 
 
 async def test_a_thinking_model_is_asked_for_samples() -> None:
-    script = lambda text, rng: f"<think>let me see</think>{says(text, rng)}"  # noqa: E731
-    spec = JudgeSpec("m", tokens=64)
-    reward = Judge(ScriptedEngine(script, name="m"), spec)
+    class Thinking(ScriptedEngine):
+        """Whose first token opens a thought."""
+
+        def submit(self, request: Request) -> AsyncIterator[Event]:
+            return self._thought() if request.max_tokens == 1 else super().submit(request)
+
+        async def _thought(self) -> AsyncIterator[Event]:
+            yield ChildFinished(0, "", (1,), (0.0,), FinishReason.THOUGHT, thought_tokens=1)
+            yield RequestFinished(Usage(10, 0, 1))
+
+    def script(text: str, rng: Random) -> str:
+        return f"<think>let me see, no</think>{says(text, rng)}"
+
+    reward = Judge(Thinking(script, name="m"), JudgeSpec("m", tokens=64))
     assert (await reward.extend(reward.open("?"), ["7"])).rewards == (1.0,)
     assert (await reward.extend(reward.open("?"), ["14"])).rewards == (0.0,)
 
