@@ -48,7 +48,6 @@ __all__ = ["Checked", "Checker"]
 _QUESTION = "What is 12 + 30? Answer with the number alone."
 #: tokens of the samples that are asked for, and of the one that is cancelled
 _SHORT, _LONG = 16, 256
-_NEEDS_STEPS = "no: a chat cannot go on with a solution"
 _SAMPLING = ("cot", "majority")
 _SCORED = ("best_of_n", "weighted_vote")
 _TREES = ("beam_search", "dvts")
@@ -205,7 +204,7 @@ def _local(kind: str, entry: PolicyEntry, card: ModelCard, has_prm: bool) -> Che
         "usage": "yes",
         "cancelling": "yes",
     }
-    return Checked(kind, entry.name, entry.place, can, _strategies(kind, has_prm, goes_on=True))
+    return Checked(kind, entry.name, entry.place, can, _strategies(kind, has_prm))
 
 
 async def _served(kind: str, entry: PolicyEntry, engine: Engine, *, has_prm: bool) -> Checked:
@@ -233,7 +232,7 @@ async def _served(kind: str, entry: PolicyEntry, engine: Engine, *, has_prm: boo
     if thinks and entry.thinking in ("off", "none"):
         notes.append(f"thinking: it thinks although thinking = {entry.thinking!r}")
     if not goes_on and kind == "policy":
-        notes.append("continuing: a chat cannot go on with a solution, so there are no tree searches")
+        notes.append("continuing: a chat is asked for each next step, and may begin anew all the same")
     can = {
         "spoken to by": {"tokens": "token ids", "text": "text", "chat": "chat"}[asked.dialect],
         "context": f"{asked.card.context:,} tokens" + (" (assumed)" if asked.assumes("context") else ""),
@@ -241,12 +240,12 @@ async def _served(kind: str, entry: PolicyEntry, engine: Engine, *, has_prm: boo
         "n": _n(asked),
         "seeds": "not taken" if asked.lacks("seed") else ("yes" if same else "not kept"),
         "logprobs": logprobs,
-        "continuing": "yes" if goes_on else "no",
+        "continuing": "yes" if goes_on else "step by step",
         "usage": "no: estimated" if usage.is_estimated else "yes",
         "cancelling": "yes" if cancelled else "no",
         "thinking": _thinking(asked, entry, thinks, first),
     }
-    strategies = _strategies(kind, has_prm, goes_on=goes_on)
+    strategies = _strategies(kind, has_prm)
     return Checked(kind, entry.name, entry.place, can, strategies, tuple(notes))
 
 
@@ -277,14 +276,12 @@ def _thinking(
     return f"{found}; {entry.thinking!r} {'sent' if taken else 'not taken'}"
 
 
-def _strategies(kind: str, has_prm: bool, *, goes_on: bool) -> dict[str, str]:
+def _strategies(kind: str, has_prm: bool) -> dict[str, str]:
     """Strategy -> "yes", or what is missing; a judge takes part in none."""
     if kind != "policy":
         return {}
     found = dict.fromkeys(_SAMPLING, "yes")
-    found |= dict.fromkeys(_SCORED, "yes" if has_prm else "no: needs a [[prm]]")
-    trees = "yes" if has_prm else "no: needs a [[prm]]"
-    return found | dict.fromkeys(_TREES, trees if goes_on else _NEEDS_STEPS)
+    return found | dict.fromkeys((*_SCORED, *_TREES), "yes" if has_prm else "no: needs a [[prm]]")
 
 
 async def _draw(engine: Engine, request: Request) -> tuple[list[ChildFinished], Usage]:

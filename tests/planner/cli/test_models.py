@@ -70,13 +70,13 @@ def test_what_each_server_can_is_told(serve: Any, tmp_path: Path) -> None:
         "n": "no: a request per sample",
         "seeds": "not taken",
         "logprobs": "no",
-        "continuing": "no",
+        "continuing": "step by step",
         "usage": "yes",
         "cancelling": "yes",
         "thinking": "no thought seen",
     }
     assert found["c"]["strategies"]["majority"] == "yes"
-    assert found["c"]["strategies"]["dvts"] == "no: a chat cannot go on with a solution"
+    assert found["c"]["strategies"]["dvts"] == "no: needs a [[prm]]"
     assert any(line.startswith("context: not told") for line in found["c"]["missing"])
     assert found["here"]["can"]["seeds"] == "yes"
 

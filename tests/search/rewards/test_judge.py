@@ -530,19 +530,25 @@ def test_a_judge_that_fails_midway_ends_the_run_and_what_it_took_stays_charged()
     assert ledger.committed_tokens == ledger.spend.tokens  # nothing stays held
 
 
-@pytest.mark.parametrize("plan", PLANS[:2])
-async def test_plans_need_nothing_but_a_chat_server(plan: str, serve: Serve) -> None:
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("plays", ["hosted", "vllm"])
+async def test_plans_need_nothing_but_a_chat_server(plan: str, plays: str, serve: Serve) -> None:
     bench = make_bench()
 
     def both(text: str, rng: Random) -> str:
         if "solution:" in text:
             return liking(text, rng)
-        return rng.choice(["2+3=6\nso\n# 6", "2+3=5\nthat is\n# 5"])
+        written = text.partition(TURN)[2]
+        known = [one for one in ("2+3=6\nso\n# 6", "2+3=5\nthat is\n# 5") if one.startswith(written)]
+        return rng.choice(known).removeprefix(written)
 
-    server = serve(both, plays="hosted", takes=("chat",), refuses=("logprobs", "top_logprobs"))
-    engine = OpenAIEngine.connect(server.url, "critic", parameters=1000, context=4096)
+    takes = ("tokens", "chat") if plays == "vllm" else ("chat",)
+    server = serve(both, plays=plays, takes=takes, refuses=("logprobs", "top_logprobs"))
+    engine = OpenAIEngine.connect(server.url, "critic", parameters=1000, context=4096, dialect="chat")
     judge = Judge(engine, owns=False)
     async with engine:
         setting = Setting(engine, judge, limits=bench.setting.limits)
         result = await run_plan(bench.problem, Plan.parse(plan), setting, seed=1)
     assert result.answer == "5"
+    assert not any(came.path == "/v1/completions" for came in server.asked)
+    assert {one.text for one in result.candidates} <= {"2+3=6\nso\n# 6", "2+3=5\nthat is\n# 5"}
