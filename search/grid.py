@@ -219,7 +219,7 @@ class Grid(BaseModel):
         plans = self.plan
         for old, new in names.items():
             written = re.compile(rf"\|(\s*){re.escape(old)}(\s*:\s)")
-            plans = [written.sub(lambda found, new=new: f"|{found[1]}{new}{found[2]}", one) for one in plans]
+            plans = [written.sub(rf"|\g<1>{new}\g<2>", one) for one in plans]
         content = {**self.model_dump(exclude_unset=True), "pair": pairs}
         return Grid.of({**content, "plan": plans} if plans else content)
 

@@ -89,9 +89,8 @@ def test_a_judge_is_measured_like_a_prm(files: list[Path], tmp_path: Path) -> No
     def says(text: str, rng: Random) -> str:
         return "No" if re.search(r"78|#144|64\+80=144", text) else "Yes"
 
-    served = FakeOpenAI(
-        ScriptedEngine(says, name="m"), plays="hosted", takes=("chat",), refuses=("logprobs",)
-    )
+    judging = ScriptedEngine(says, name="m")
+    served = FakeOpenAI(judging, plays="hosted", takes=("chat",), refuses=("logprobs",))
     with FakeServer(served) as server:
         place = f'name = "m"\nbase_url = "{server.url}"\nparameters = 1000\ncontext = 8192\n'
         models = tmp_path / "models.toml"
@@ -101,9 +100,7 @@ def test_a_judge_is_measured_like_a_prm(files: list[Path], tmp_path: Path) -> No
         body = json.loads(out)
         assert body["reliability"]["prm"] == JudgeSpec("m", "steps").name
         assert body["processbench"]["subsets"]["gsm8k"]["correct"] == 1.0
-        assert (
-            body["processbench"]["subsets"]["gsm8k"]["erroneous"] == 0.5
-        )  # one of the two errors comes later
+        assert body["processbench"]["subsets"]["gsm8k"]["erroneous"] == 0.5  # one error comes later
         assert body["prm_tokens"] > 1000
         code, _, said = run("prm-eval", "critic", files[0], "--models", models, "--family", "orm")
         assert (code, "--family is for a checkpoint folder" in said) == (2, True)
