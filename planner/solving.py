@@ -180,7 +180,7 @@ def rules_over(
     """
     if isinstance(models, ModelsFile | str | Path):
         known = read_models(models)
-        policies, prms = [entry.name for entry in known.policy], [entry.name for entry in known.prm]
+        policies, prms = [entry.name for entry in known.policy], known.prm_names
         served = [entry.name for entry in known.policy if entry.is_served]
         told: ModelsGiven = known
         ordering = prices if isinstance(prices, Mapping) else known.price_table(policies, prms)

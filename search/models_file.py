@@ -152,6 +152,11 @@ class ModelsFile(Entry):
         told = [(kind, entry.name, entry.missing_key(environment)) for kind, entry in entries]
         return [f"{kind} {name!r}: {fault}" for kind, name, fault in told if fault is not None]
 
+    @property
+    def prm_names(self) -> list[str]:
+        """Everything here that may score, by the names of logs: PRMs, then judges."""
+        return [entry.name for entry in self.prm] + [entry.spec.name for entry in self.judge]
+
     def prm_name(self, name: str) -> str:
         """A PRM's name as logs have it: a judge, by its entry or as ``judge:MODEL``, is given its whole name.
 

@@ -96,7 +96,7 @@ def _by_rules(
     settings: ServeSettings, told: ModelsFile, environment: Mapping[str, str]
 ) -> tuple[Rules, Backends, Ruling]:
     """There is no log yet, so rules decide between the policies of the models file."""
-    policies, prms = [entry.name for entry in told.policy], [entry.name for entry in told.prm]
+    policies, prms = [entry.name for entry in told.policy], told.prm_names
     prices = told.price_table(policies, prms)
     rules = rules_of(settings, prices)
     _check_budgets(rules, policies)

@@ -158,5 +158,5 @@ async def finish(
     if steps not in scoring:
         scoring[steps] = session.spawn(session.score(session.open(), steps, held))
         return replace(candidate, step_rewards=(await scoring[steps]).rewards)
-    paid = session.charge_scoring(steps, held)
-    return replace(candidate, step_rewards=(await scoring[steps]).rewards if paid else ())
+    shared = await session.share_scoring(steps, held, scoring[steps])
+    return replace(candidate, step_rewards=shared.rewards)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from search.budget import Ledger, Reservation
@@ -319,12 +320,20 @@ class Session:
             prm_tokens=scoring.tokens, prm_prompt=self._prm_prompt, prm_written=scoring.written
         )
 
-    def charge_scoring(self, steps: Sequence[str], held: Reservation) -> bool:
-        """Charge a scoring that another one has made unnecessary; False when it does not fit."""
+    async def share_scoring(
+        self, steps: Sequence[str], held: Reservation, first: asyncio.Task[Scored]
+    ) -> Scored:
+        """The scoring of an equal solution, charged once more; no rewards when that does not fit."""
         self.give_back(held)
         exact = self.hold_scoring(steps)
-        self._reservations.settle(exact, prm_tokens=exact.prm_tokens, prm_written=exact.prm_written)
-        return exact.prm_tokens > 0
+        found = await first
+        used = found.usage
+        self._reservations.settle(
+            exact,
+            prm_tokens=min(exact.prm_tokens, used.logical_tokens),
+            prm_written=min(exact.prm_written, used.written_tokens),
+        )
+        return found if exact.prm_tokens else replace(found, rewards=())
 
     async def score(self, handle: Handle, steps: Sequence[str], held: Reservation) -> Scored:
         """Rewards of new steps, paid from ``held``, which is settled whatever comes.
@@ -334,7 +343,11 @@ class Session:
         """
         unscored = Scored((), handle, RewardUsage(0, 0, 0))
         self.give_back(held)
-        exact = self.hold_scoring(steps, handle)
+        try:
+            exact = self.hold_scoring(steps, handle)
+        except RewardError:  # some ask a server how much they need
+            self.end_drawing()
+            raise
         if self._reward is None or self.is_over or not exact.prm_tokens:
             self.give_back(exact)
             return unscored

@@ -203,6 +203,17 @@ def test_a_planners_judges_are_found_by_their_names(folder: Path) -> None:
     assert (table[own].prm, table[own].prm_written) == (1.0, 2.0)
 
 
+def test_rules_know_the_judges_of_a_models_file(folder: Path) -> None:
+    own = JudgeSpec("m", "steps", "samples", k=2).name
+    rules = planner.load(models=folder / "models.toml")
+    try:
+        assert list(rules.prms) == [own]
+        answered = rules.solve("which is 3?", tokens=4000, domain="text")
+        assert answered.spend.policy_tokens > 0
+    finally:
+        rules.close()
+
+
 def test_a_shipped_policy_judges_where_nothing_says_where_it_is() -> None:
     name = JudgeSpec("lab-policy-s").name
     for given in (None, {"lab-policy-s": find_model("lab-policy-s")}):
