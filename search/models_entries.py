@@ -199,8 +199,12 @@ class JudgeEntry(PolicyEntry):
             _ = self.spec
         except CheckpointError as error:
             raise ValueError(str(error)) from error
-        if self.policy is not None and self.price is not None:
-            raise ValueError(f"a judge that is a policy has its price, got one beside policy {self.policy!r}")
+        if self.policy is not None:
+            for field in ("price", "parameters", "options", "sampling"):
+                if field in self.model_fields_set:
+                    raise ValueError(
+                        f"{field} of a judge that is a policy is the policy's, got it beside {self.policy!r}"
+                    )
         return self
 
     @property

@@ -234,10 +234,15 @@ def test_a_shipped_policy_judges_where_nothing_says_where_it_is() -> None:
         ('name = "j"\npolicy = "m"\nscope = "all"', "scope must be one of solution, steps, first_error"),
         ('name = "j"\npolicy = "m"\nk = 0', "k must be a whole number from 1 to 1024, got 0"),
         ('name = "j"\npolicy = "m"\ntemplate = "x"', r"template must hold \{question\} once"),
+        (
+            'name = "j"\npolicy = "m"\nparameters = 5',
+            "parameters of a judge that is a policy",
+        ),
+        ('name = "j"\npolicy = "m"\ntokenizer = "y"', "tokenizer is for a model behind a base_url"),
         ('name = "j"\npolicy = "m"\nembedded = "y"', "one of embedded, vllm, base_url, policy says where"),
         (
             'name = "j"\npolicy = "m"\nprice = { input = 1.0, output = 1.0 }',
-            "a judge that is a policy has",
+            "price of a judge that is a policy is",
         ),
     ],
 )
