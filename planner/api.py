@@ -147,15 +147,18 @@ def search(
     from search.campaign import Campaign, check_problems
     from search.log.outcomes import add_outcomes
     from search.log.store import SearchLog
+    from search.models_file import ModelsFile
     from search.problem_set import read_problems
+    from search.rewards.judge_spec import whole_name
     from search.sync import run_sync
 
     known = read_problems(problems) if isinstance(problems, str | Path) else list(problems)
     check_problems(known)
     wanted = _grid(grid, seed)
-    prms = list(dict.fromkeys(pair.prm for pair in wanted.pair if pair.prm is not None))
     if isinstance(models, str | Path):
         models = _models_file(models)
+    wanted = wanted.renamed(models.prm_name if isinstance(models, ModelsFile) else whole_name)
+    prms = list(dict.fromkeys(pair.prm for pair in wanted.pair if pair.prm is not None))
     loader = _loader(models, wanted.policies, prms, threads)
     prices = _prices(models, wanted.policies, prms)
     log = SearchLog.at(output)

@@ -1,5 +1,4 @@
-"""Availability filter: excludes what cannot be run now: a PRM or a policy that is down or missing, and plans
-that go on with solutions step by step where the policy is behind a chat.
+"""Availability filter: excludes models that cannot be run now, a PRM or a policy that is down or missing.
 
 Predictions stay as they were learned; choices and probes of these models fit no cap. Wraps another filter.
 """
@@ -22,32 +21,24 @@ __all__ = ["AvailabilityFilter"]
 
 
 class AvailabilityFilter(DecisionFilter):
-    """Excludes models by name. ``chats``: policies that write whole solutions only."""
+    """Excludes models by name."""
 
     def __init__(
-        self,
-        policies: Collection[str] = (),
-        prms: Collection[str] = (),
-        then: DecisionFilter | None = None,
-        *,
-        chats: Collection[str] = (),
+        self, policies: Collection[str] = (), prms: Collection[str] = (), then: DecisionFilter | None = None
     ) -> None:
         self._policies = frozenset(policies)
         self._prms = frozenset(prms)
-        self._chats = frozenset(chats)
         self._then = then or DecisionFilter()
 
     def wrapping(self, then: DecisionFilter) -> AvailabilityFilter:
         """The same around another filter."""
-        return AvailabilityFilter(self._policies, self._prms, then, chats=self._chats)
+        return AvailabilityFilter(self._policies, self._prms, then)
 
     def excludes(self, what: Choice | Probe) -> bool:
         """Whether a choice, any part of it included, or a probe needs an excluded model."""
         parts = what.plan.walk() if isinstance(what, Choice) else ()
         own = any(
-            one.policy in self._policies
-            or (one.prm is not None and one.prm in self._prms)
-            or (isinstance(one, Choice) and one.policy in self._chats and one.plan.described.goes_on)
+            one.policy in self._policies or (one.prm is not None and one.prm in self._prms)
             for one in (what, *parts)
         )
         return own or self._then.excludes(what)
@@ -62,7 +53,7 @@ class AvailabilityFilter(DecisionFilter):
 
     def menu(self, stage: Stage, menu: Menu) -> Menu:
         """The menu with costs of what is excluded that fit no cap (NaN)."""
-        if not self._policies and not self._prms and not self._chats:
+        if not self._policies and not self._prms:
             return self._then.menu(stage, menu)
         excluded = np.array([self.excludes(choice) for choice in stage.choices])
         costs = replace(menu.costs, tokens_p90=np.where(excluded, np.nan, menu.costs.tokens_p90))

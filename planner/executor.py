@@ -182,7 +182,7 @@ async def solve(
         run = RequestRun(
             problem, settings, caps, seed, prices=prices, listener=listener, early_stopping=early_stopping
         )
-        filtered = _filter(budget, latency, load, availability, _steps_only(settings, decision_filter))
+        filtered = _filter(budget, latency, load, availability, decision_filter)
         # rules choose among plans that run anywhere
         learned = () if planner.fitted is None else planner.choices
         unfit = await refused(learned, problem, [*settings.values()])
@@ -254,12 +254,6 @@ def _plain_answer(
     if not left:
         raise ArtefactError(f"a plain answer needs a policy that is there, got none of {', '.join(there)}")
     return left[0]
-
-
-def _steps_only(settings: Settings, decision_filter: DecisionFilter | None) -> DecisionFilter | None:
-    """Without plans that go on with solutions where a policy's engine cannot."""
-    chats = {policy for (policy, _), setting in settings.items() if not setting.engine.goes_on}
-    return AvailabilityFilter(chats=chats, then=decision_filter) if chats else decision_filter
 
 
 def _filter(

@@ -23,6 +23,7 @@ from search.loader import FolderLoader, Loader
 from search.models_file import ModelsFile
 from search.plan import Plan
 from search.problem import Problem, checked_question
+from search.rewards.judge_spec import JudgeSpec, is_judge
 
 __all__ = ["ModelsGiven", "Solver", "check_names", "loader_for", "read_models", "rules_over"]
 
@@ -186,7 +187,7 @@ def rules_over(
     """
     if isinstance(models, ModelsFile | str | Path):
         known = read_models(models)
-        policies, prms = [entry.name for entry in known.policy], [entry.name for entry in known.prm]
+        policies, prms = [entry.name for entry in known.policy], known.prm_names
         served = [entry.name for entry in known.policy if entry.is_served]
         told: ModelsGiven = known
         words: Mapping[str, str] = known.words
@@ -232,10 +233,12 @@ def loader_for(
         )
     given: Mapping[str, str | Path] = models or {}
     for name in given:
-        if name not in (*policies, *prms):
+        if name not in (*policies, *prms, *_judging(prms)):
             raise CheckpointError(f"a model must be one of {', '.join((*policies, *prms))}, got {name!r}")
 
     def folder(name: str) -> Path:
+        if is_judge(name):
+            name = JudgeSpec.parse(name).model
         if name in given:
             found = find_model(given[name])
             if found.resolve().name != name:  # its card, and so every fingerprint, goes by the folder's name
@@ -253,6 +256,11 @@ def loader_for(
     return FolderLoader(
         {name: folder(name) for name in policies}, {name: folder(name) for name in prms}, threads=threads
     )
+
+
+def _judging(prms: Collection[str]) -> list[str]:
+    """The models of the judges among PRMs."""
+    return [JudgeSpec.parse(name).model for name in prms if is_judge(name)]
 
 
 def read_models(given: ModelsFile | str | Path) -> ModelsFile:
@@ -275,7 +283,7 @@ def check_names(models: ModelsFile, policies: Collection[str], prms: Collection[
         faults += [
             f"a models file must have every {kind} that is asked, got no {name!r} among {known}"
             for name in names
-            if name not in there
+            if name not in there and not (kind == "prm" and models.knows_prm(name))
         ]
     if faults:
         raise ModelsError("", faults)

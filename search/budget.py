@@ -258,7 +258,8 @@ class Prices:
     """US dollars per million logical tokens. Raises BudgetError for negative or non-finite prices.
 
     ``generated`` covers thoughts. ``cached_prompt``: of prompt tokens that a server has kept; as ``prompt``
-    where it is None. Logical cost knows each prompt once, so only ``usd`` makes use of it.
+    where it is None. Logical cost knows each prompt once, so only ``usd`` makes use of it. ``prm_written``:
+    of tokens that a PRM writes itself, as a judge does; as ``prm`` where it is None.
 
         >>> Prices(prompt=1.0, generated=4.0, cached_prompt=0.5).usd(prompt=3000, cached=2000, generated=1000)
         0.006
@@ -268,9 +269,10 @@ class Prices:
     generated: float
     prm: float = 0.0
     cached_prompt: float | None = None
+    prm_written: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("prompt", "generated", "prm", "cached_prompt"):
+        for name in ("prompt", "generated", "prm", "cached_prompt", "prm_written"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise BudgetError(f"a price is a finite number of at least 0, got {name}={value}")
@@ -297,6 +299,8 @@ class _Account:
 
     spent: int = 0  # without prompts
     held: int = 0  # without prompts
+    written: int = 0  # of those spent, what a PRM wrote itself
+    held_written: int = 0
     prompts: dict[Hashable, _Prompt] = field(default_factory=dict)
 
     def committed(self, key: Hashable) -> int:
@@ -344,7 +348,16 @@ class Reservation:
     Made by ``Ledger.reserve`` only.
     """
 
-    __slots__ = ("_ledger", "_open", "policy_prompt", "policy_tokens", "prm_prompt", "prm_tokens", "prompt")
+    __slots__ = (
+        "_ledger",
+        "_open",
+        "policy_prompt",
+        "policy_tokens",
+        "prm_prompt",
+        "prm_tokens",
+        "prm_written",
+        "prompt",
+    )
 
     def __init__(
         self,
@@ -355,6 +368,7 @@ class Reservation:
         policy_prompt: bool,
         prm_prompt: bool,
         prompt: Hashable,
+        prm_written: int,
     ) -> None:
         self._ledger = ledger
         self._open = True
@@ -362,6 +376,7 @@ class Reservation:
         self.prm_tokens = prm_tokens
         self.policy_prompt = policy_prompt
         self.prm_prompt = prm_prompt
+        self.prm_written = prm_written
         self.prompt = prompt
 
     @property
@@ -369,7 +384,7 @@ class Reservation:
         """Whether it still holds something."""
         return self._open
 
-    def settle(self, *, policy_tokens: int = 0, prm_tokens: int = 0) -> None:
+    def settle(self, *, policy_tokens: int = 0, prm_tokens: int = 0, prm_written: int = 0) -> None:
         """The work was sent and took this much; the rest is given back.
 
         A prompt that was reserved along counts as spent, since it was sent. Raises BudgetError when
@@ -377,11 +392,19 @@ class Reservation:
         a backend has broken its word).
         """
         self._close()
-        over = policy_tokens > self.policy_tokens or prm_tokens > self.prm_tokens
-        if policy_tokens < 0 or prm_tokens < 0:
+        over = (
+            policy_tokens > self.policy_tokens
+            or prm_tokens > self.prm_tokens
+            or prm_written > self.prm_written
+        )
+        if min(policy_tokens, prm_tokens, prm_written) < 0:
             raise BudgetError(f"a spend cannot be negative, got policy={policy_tokens}, prm={prm_tokens}")
         self._ledger._settle(
-            self, min(policy_tokens, self.policy_tokens), min(prm_tokens, self.prm_tokens), sent=True
+            self,
+            min(policy_tokens, self.policy_tokens),
+            min(prm_tokens, self.prm_tokens),
+            min(prm_written, self.prm_written),
+            sent=True,
         )
         if over:
             raise BudgetError(
@@ -391,12 +414,14 @@ class Reservation:
 
     def forfeit(self) -> None:
         """The work was sent and nobody knows what it took: all of it is charged."""
-        self.settle(policy_tokens=self.policy_tokens, prm_tokens=self.prm_tokens)
+        self.settle(
+            policy_tokens=self.policy_tokens, prm_tokens=self.prm_tokens, prm_written=self.prm_written
+        )
 
     def release(self) -> None:
         """The work was never sent: everything is given back. Raises BudgetError when settled before."""
         self._close()
-        self._ledger._settle(self, 0, 0, sent=False)
+        self._ledger._settle(self, 0, 0, 0, sent=False)
 
     def _close(self) -> None:
         if not self._open:
@@ -486,6 +511,7 @@ class Ledger:
         policy_prompt: int = 0,
         prm_prompt: int = 0,
         prompt: Hashable = None,
+        prm_written: int = 0,
     ) -> int:
         """How many pieces of work, ``most`` at most, of this worst case each fit beside what is held.
 
@@ -493,11 +519,20 @@ class Ledger:
         """
         low, high = 0, max(0, most)
         prompts = self._new_prompts(policy_prompt, prm_prompt, prompt)
-        if self._fits(high * policy_tokens + prompts[0], high * prm_tokens + prompts[1], prompts[0]):
+
+        def fits(count: int) -> bool:
+            return self._fits(
+                count * policy_tokens + prompts[0],
+                count * prm_tokens + prompts[1],
+                prompts[0],
+                count * prm_written,
+            )
+
+        if fits(high):
             return high
         while low < high:
             middle = (low + high + 1) // 2
-            if self._fits(middle * policy_tokens + prompts[0], middle * prm_tokens + prompts[1], prompts[0]):
+            if fits(middle):
                 low = middle
             else:
                 high = middle - 1
@@ -511,14 +546,16 @@ class Ledger:
         policy_prompt: int = 0,
         prm_prompt: int = 0,
         prompt: Hashable = None,
+        prm_written: int = 0,
     ) -> Reservation:
         """Hold a worst case. Raises BudgetError when it does not fit: ask ``affordable`` first.
 
         ``policy_prompt`` / ``prm_prompt`` are the lengths of the prompt for work that sends it (0: it does
         not). Whoever sends it first pays; for the others it is free. ``prompt`` tells the policy's prompts
-        apart where a strategy asks more than the problem's question (None).
+        apart where a strategy asks more than the problem's question (None). ``prm_written`` of the
+        ``prm_tokens`` are written by the PRM itself: money tells them apart.
         """
-        if min(policy_tokens, prm_tokens, policy_prompt, prm_prompt) < 0:
+        if min(policy_tokens, prm_tokens, policy_prompt, prm_prompt, prm_written) < 0:
             raise BudgetError(
                 f"a reservation cannot be negative, got policy={policy_tokens}+{policy_prompt}, "
                 f"prm={prm_tokens}+{prm_prompt}"
@@ -526,7 +563,7 @@ class Ledger:
         if self.prm is None and (prm_tokens or prm_prompt):
             raise BudgetError(f"a ledger without a PRM reserves no PRM tokens, got {prm_tokens + prm_prompt}")
         new_policy, new_prm = self._new_prompts(policy_prompt, prm_prompt, prompt)
-        if not self._fits(policy_tokens + new_policy, prm_tokens + new_prm, new_policy):
+        if not self._fits(policy_tokens + new_policy, prm_tokens + new_prm, new_policy, prm_written):
             raise BudgetError(
                 f"a reservation must fit the budget, got policy={policy_tokens}+{policy_prompt}, "
                 f"prm={prm_tokens}+{prm_prompt} beside {self.committed_tokens} tokens under {self.budget}"
@@ -546,6 +583,7 @@ class Ledger:
                 held = account.prompts.setdefault(key, _Prompt(length))
                 held.tokens = length
                 held.holders += 1
+        self._prm.held_written += prm_written
         return Reservation(
             self,
             policy_tokens=policy_tokens,
@@ -553,6 +591,7 @@ class Ledger:
             policy_prompt=policy_prompt > 0,
             prm_prompt=prm_prompt > 0,
             prompt=prompt,
+            prm_written=prm_written,
         )
 
     def record_work(self, *, policy_tokens: int = 0, prm_tokens: int = 0) -> None:
@@ -628,9 +667,9 @@ class Ledger:
             0 if self._prm.committed(None) else prm_prompt,
         )
 
-    def _fits(self, policy_tokens: int, prm_tokens: int, prompt_tokens: int) -> bool:
-        """Whether so much more fits; ``prompt_tokens`` of the policy's are its prompt (money tells them
-        apart)."""
+    def _fits(self, policy_tokens: int, prm_tokens: int, prompt_tokens: int, prm_written: int = 0) -> bool:
+        """Whether so much more fits; ``prompt_tokens`` of the policy's are its prompt, and the PRM writes
+        ``prm_written`` of its own (money tells them apart)."""
         budget = self.budget
         if budget.tokens is not None and self.committed_tokens + policy_tokens + prm_tokens > budget.tokens:
             return False
@@ -639,7 +678,8 @@ class Ledger:
         if budget.usd is None:
             return True
         # of whole tokens, so that what fits at once also fits piece by piece, however floats are rounded
-        return self._usd(held=True, more=(policy_tokens, prm_tokens, prompt_tokens)) <= budget.usd
+        more = policy_tokens, prm_tokens, prompt_tokens, prm_written
+        return self._usd(held=True, more=more) <= budget.usd
 
     def _flops(self, policy_tokens: int, prm_tokens: int) -> float:
         """FLOPs of all that counts, with so much more of this ledger's models."""
@@ -653,10 +693,10 @@ class Ledger:
                 total += card.flops(tokens + more if account is own else tokens)
         return total
 
-    def _usd(self, *, held: bool, more: tuple[int, int, int] = (0, 0, 0)) -> float:
+    def _usd(self, *, held: bool, more: tuple[int, int, int, int] = (0, 0, 0, 0)) -> float:
         """Money for all that counts, with so much more of this ledger's models: tokens of the policy and of
-        the PRM, and those of the policy's that are its prompt."""
-        policy_tokens, prm_tokens, prompt_tokens = more
+        the PRM, those of the policy's that are its prompt, and those that the PRM writes."""
+        policy_tokens, prm_tokens, prompt_tokens, prm_written = more
         total = 0.0
         for card, account in self._book.policies.items():
             own = account is self._policy
@@ -670,17 +710,24 @@ class Ledger:
             prompts = account.prompts_committed if held else account.prompts_spent
             tokens = account.spent + (account.held if held else 0) + prompts + (prm_tokens if own else 0)
             if tokens:
-                total += self._prm_price(card) * tokens / 1e6
+                written = account.written + (account.held_written if held else 0)
+                written += prm_written if own else 0
+                read, wrote = self._prm_prices(card)
+                total += (read * (tokens - written) + wrote * written) / 1e6
         return total
 
-    def _prm_price(self, card: ModelCard) -> float:
-        """Per million tokens: the PRM's own price, or what the policy's table says of PRMs."""
+    def _prm_prices(self, card: ModelCard) -> tuple[float, float]:
+        """Per million tokens that a PRM reads and writes: its own, or what the policy's table says."""
         prices = self.prices
-        if isinstance(prices, Mapping) and card.name not in prices:
-            return self._book.price(self.policy).prm
-        return self._book.price(card).prm
+        is_told = not isinstance(prices, Mapping) or card.name in prices
+        found = self._book.price(card if is_told else self.policy)
+        return found.prm, found.prm if found.prm_written is None else found.prm_written
 
-    def _settle(self, reservation: Reservation, policy_tokens: int, prm_tokens: int, *, sent: bool) -> None:
+    def _settle(
+        self, reservation: Reservation, policy_tokens: int, prm_tokens: int, prm_written: int, *, sent: bool
+    ) -> None:
+        self._prm.held_written -= reservation.prm_written
+        self._prm.written += prm_written
         own = reservation.policy_tokens, policy_tokens, reservation.policy_prompt
         judged = reservation.prm_tokens, prm_tokens, reservation.prm_prompt
         for account, key, (held, spent, has_prompt) in (

@@ -140,7 +140,6 @@ class Campaign:
             units = self.units()
             finished = Finished(self.log, units)
             missing = with_sources([unit for unit in units if not finished.holds(unit)], self.log)
-            self._check_engines(missing)
             await asyncio.to_thread(self._check_plans, missing)
             meter = Meter(self._prices, self._limit)
             limits = self.limits
@@ -276,17 +275,6 @@ class Campaign:
             rows = self.log.read_unit("problems", unit).iter_rows(named=True)
             groups.append(tuple(Problem(**{**row, "meta": json.loads(row["meta"])}) for row in rows))
         return groups
-
-    def _check_engines(self, units: Sequence[Unit]) -> None:
-        """Raises GridError, before anything is spent, for plans that a policy's engine cannot run."""
-        for unit in units:
-            if unit.table != "runs" or unit.source is not None or not unit.plan.described.goes_on:
-                continue
-            if not self.loader.engine(unit.policy).goes_on:
-                raise GridError(
-                    f"{unit.plan.strategy} goes on with solutions step by step, which a chat cannot, "
-                    f"got {unit.policy!r} behind a chat"
-                )
 
     def source_unit(self, unit: Unit) -> Unit | None:
         """The unit whose runs another one shares."""

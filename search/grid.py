@@ -23,6 +23,7 @@ Errors name the key, the rule and the value. A grid knows names of models, not w
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -65,7 +66,8 @@ class Grid(BaseModel):
     Parameters
     ----------
     pair:
-        What runs with what. At least one.
+        What runs with what. At least one. A PRM may be a judge, ``judge:MODEL``
+        (``search.rewards.judge_spec``).
     strategies, n, width, prune, score, vote:
         Their product gives the plans; ``score`` is that of the sampling strategies. A strategy is a name that
         ``planner plugins`` lists, or a dotted path to a class.
@@ -210,6 +212,25 @@ class Grid(BaseModel):
     def policies(self) -> tuple[str, ...]:
         """Names of the policies, in the order of the pairs."""
         return tuple(dict.fromkeys(pair.policy for pair in self.pair))
+
+    def renamed(self, name: Callable[[str], str]) -> Grid:
+        """The same with PRMs called as ``name`` says, in pairs and in plans alike.
+
+        Raises GridError where two PRMs of a policy become one.
+        """
+        names = {pair.prm: name(pair.prm) for pair in self.pair if pair.prm is not None}
+        if all(old == new for old, new in names.items()):
+            return self
+        pairs = [
+            {"policy": pair.policy} | ({} if pair.prm is None else {"prm": names[pair.prm]})
+            for pair in self.pair
+        ]
+        plans = self.plan
+        for old, new in names.items():
+            written = re.compile(rf"\|(\s*){re.escape(old)}(\s*:\s)")
+            plans = [written.sub(rf"|\g<1>{new}\g<2>", one) for one in plans]
+        content = {**self.model_dump(exclude_unset=True), "pair": pairs}
+        return Grid.of({**content, "plan": plans} if plans else content)
 
     def prms(self, policy: str) -> tuple[str, ...]:
         """Names of the PRMs paired with a policy, in order."""

@@ -11,8 +11,9 @@ from typing import TypeVar
 from search.cards import ModelCard
 from search.engines.protocol import Engine
 from search.errors import CheckpointError
+from search.rewards.judge_spec import JudgeSpec, is_judge
 from search.rewards.protocol import Reward
-from search.sources import EmbeddedPolicy, FolderPrm, PolicySource, PrmSource
+from search.sources import EmbeddedPolicy, FolderPrm, JudgePrm, PolicySource, PrmSource
 
 __all__ = ["FolderLoader", "Loader", "ReadyLoader", "SourceLoader"]
 
@@ -122,8 +123,11 @@ class SourceLoader(Loader):
 
     def reward(self, name: str) -> Reward:
         if name not in self._rewards:
-            self._rewards[name] = _named(self._prms, name, "PRM").open()
+            self._rewards[name] = _named(self._prms, name, "PRM").open_beside(self._beside)
         return self._rewards[name]
+
+    def _beside(self, policy: str) -> Engine | None:
+        return self.engine(policy) if policy in self._policies else None
 
     async def close(self) -> None:
         for engine in self._engines.values():
@@ -140,7 +144,7 @@ class FolderLoader(SourceLoader):
     Parameters
     ----------
     policies, prms:
-        Name -> folder.
+        Name -> folder; for a judge (``search.rewards.judge_spec``) that of the model that judges.
     threads:
         Torch threads. Part of what makes a resumed campaign equal an unbroken one bit for bit.
     """
@@ -155,7 +159,12 @@ class FolderLoader(SourceLoader):
         options = {"threads": threads}
         super().__init__(
             {name: EmbeddedPolicy(folder, options) for name, folder in policies.items()},
-            {name: FolderPrm(folder, options) for name, folder in (prms or {}).items()},
+            {
+                name: JudgePrm(JudgeSpec.parse(name), EmbeddedPolicy(folder, options))
+                if is_judge(name)
+                else FolderPrm(folder, options)
+                for name, folder in (prms or {}).items()
+            },
         )
 
 

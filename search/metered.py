@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from search.engines.protocol import ChildFinished, Engine, Event, Request, RequestFinished, Tokens
 from search.errors import EngineError, RewardError
-from search.rewards.protocol import Handle, Reward, Scored
+from search.rewards.protocol import Handle, Need, Reward, Scored
 from search.spending import Meter, Usage
 
 __all__ = ["MeteredEngine", "MeteredReward"]
@@ -36,7 +36,6 @@ class MeteredEngine(Engine):
         self.card = engine.card
         self.equal_bits = engine.equal_bits
         self.concurrency = engine.concurrency
-        self.goes_on = engine.goes_on
 
     @property
     def backend(self) -> str:
@@ -152,18 +151,34 @@ class MeteredReward(Reward):
     def count(self, question: str, steps: Sequence[str]) -> tuple[int, int]:
         return self._reward.count(question, steps)
 
+    def need(self, handle: Handle, steps: Sequence[str]) -> Need:
+        return self._reward.need(handle, steps)
+
+    def worst(self, question: str, tokens: int, before: int = 0) -> Need:
+        return self._reward.worst(question, tokens, before)
+
+    def fits(self, question: str, steps: Sequence[str]) -> bool:
+        return self._reward.fits(question, steps)
+
     async def extend(self, handle: Handle, steps: Sequence[str]) -> Scored:
-        prompt, tokens = self._reward.count(handle.question, steps)
-        if handle.question in self._asked:
-            prompt = 0
-        if not self._meter.fits((self.card.name, prompt + tokens, 0.0)):
+        need = self._reward.need(handle, steps)
+        prompt = 0 if handle.question in self._asked else self._reward.count(handle.question, ())[0]
+        read = prompt + need.tokens - need.written
+        if not self._meter.fits((self.card.name, read, need.written)):
             self._meter.exhausted.set()
             raise RewardError(f"what is scored must fit into the limit, got {self._meter.limit}")
         self._asked.add(handle.question)
         usage = self._meter.usage(self.card.name)
-        usage.prompt += prompt + tokens
-        usage.first_prompt += prompt + tokens
-        return await self._reward.extend(handle, steps)
+        usage.prompt += read
+        usage.first_prompt += read
+        usage.generated += need.written
+        scored = await self._reward.extend(handle, steps)
+        rest = need.tokens - scored.usage.logical_tokens  # held, and not used
+        unwritten = need.written - scored.usage.written_tokens
+        usage.prompt -= rest - unwritten
+        usage.first_prompt -= rest - unwritten
+        usage.generated -= unwritten
+        return scored
 
     async def close(self) -> None:
         """Nothing."""

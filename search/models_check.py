@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,10 +35,11 @@ from search.engines.protocol import (
     Usage,
 )
 from search.errors import EngineError, PlannerError
-from search.models_file import ModelsFile, PolicyEntry, PrmEntry
+from search.models_file import JudgeEntry, ModelsFile, PolicyEntry, PrmEntry
 from search.models_loader import ModelsLoader
-from search.strategies.fields import grammar_of
+from search.rewards.judge import Judge
 from search.strategies.registry import STRATEGIES
+from search.strategies.tree import TreeSearch
 from search.sync import run_sync
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ __all__ = ["Checked", "Checker"]
 _QUESTION = "What is 12 + 30? Answer with the number alone."
 #: tokens of the samples that are asked for, and of the one that is cancelled
 _SHORT, _LONG = 16, 256
-_NEEDS_STEPS = "no: a chat cannot go on with a solution"
 _SAMPLING = ("cot", "majority")
 _SCORED = ("best_of_n", "weighted_vote")
 
@@ -119,7 +119,7 @@ class Checker:
         try:
             if isinstance(entry, PrmEntry):
                 return self._prm(entry)
-            return self._policy(kind, entry)
+            return self._judge(entry) if isinstance(entry, JudgeEntry) else self._policy(kind, entry)
         except (PlannerError, OSError) as error:
             said = " ".join(str(error).split()).removeprefix(f"{kind} {entry.name!r}: ")
             return Checked(kind, entry.name, entry.place, fault=f"{kind} {entry.name!r}: {said}")
@@ -130,17 +130,43 @@ class Checker:
             return Checked(kind, entry.name, entry.place, fault=f"{kind} {entry.name!r}: {missing}")
         loader = self._loader([entry.name] if kind == "policy" else [], [])
         if not entry.is_served:
-            return _local(kind, entry, loader.policy_card(entry.name), bool(self._models.prm))
+            card = loader.policy_card(entry.name) if kind == "policy" else loader.judge_card(entry.name)
+            return _local(kind, entry, card, self._has_prm)
 
         async def ask() -> Checked:
             engine = loader.engine(entry.name) if kind == "policy" else loader.judge(entry.name)
             try:
-                return await _served(kind, entry, engine, has_prm=bool(self._models.prm))
+                return await _served(kind, entry, engine, has_prm=self._has_prm)
             finally:
                 await engine.close()
                 await loader.close()
 
         return run_sync(ask())
+
+    @property
+    def _has_prm(self) -> bool:
+        return bool(self._models.prm or self._models.judge)
+
+    def _judge(self, entry: JudgeEntry) -> Checked:
+        """What its model can do, and, where that is behind a server, how its verdict reads."""
+        own = next((one for one in self._models.policy if one.name == entry.policy), None)
+        found = self._policy("judge", entry) if own is None else self._policy("policy", own)
+        found = replace(found, kind="judge", name=entry.name, place=entry.place, strategies={})
+        if not (entry if own is None else own).is_served or found.fault:
+            return found
+        name = entry.spec.name
+        loader = self._loader([], [name])
+
+        async def ask() -> str:
+            reward = loader.reward(name)
+            try:
+                scored = await reward.extend(reward.open(_QUESTION), ("12 + 30 = 42",))
+                is_read = isinstance(reward, Judge) and not reward.unreadable
+                return f"{scored.rewards[0]:.2f} for a right step" if is_read else "not readable"
+            finally:
+                await loader.close()
+
+        return replace(found, can={**found.can, "verdict": run_sync(ask())})
 
     def _prm(self, entry: PrmEntry) -> Checked:
         missing = entry.missing_key(self._environment)
@@ -179,7 +205,7 @@ def _local(kind: str, entry: PolicyEntry, card: ModelCard, has_prm: bool) -> Che
         "usage": "yes",
         "cancelling": "yes",
     }
-    return Checked(kind, entry.name, entry.place, can, _strategies(kind, has_prm, goes_on=True))
+    return Checked(kind, entry.name, entry.place, can, _strategies(kind, has_prm))
 
 
 async def _served(kind: str, entry: PolicyEntry, engine: Engine, *, has_prm: bool) -> Checked:
@@ -207,7 +233,7 @@ async def _served(kind: str, entry: PolicyEntry, engine: Engine, *, has_prm: boo
     if thinks and entry.thinking in ("off", "none"):
         notes.append(f"thinking: it thinks although thinking = {entry.thinking!r}")
     if not goes_on and kind == "policy":
-        notes.append("continuing: a chat cannot go on with a solution, so there are no tree searches")
+        notes.append("continuing: a chat is asked for each next step, and may begin anew all the same")
     can = {
         "spoken to by": {"tokens": "token ids", "text": "text", "chat": "chat"}[asked.dialect],
         "context": f"{asked.card.context:,} tokens" + (" (assumed)" if asked.assumes("context") else ""),
@@ -215,12 +241,12 @@ async def _served(kind: str, entry: PolicyEntry, engine: Engine, *, has_prm: boo
         "n": _n(asked),
         "seeds": "not taken" if asked.lacks("seed") else ("yes" if same else "not kept"),
         "logprobs": logprobs,
-        "continuing": "yes" if goes_on else "no",
+        "continuing": "yes" if goes_on else "step by step",
         "usage": "no: estimated" if usage.is_estimated else "yes",
         "cancelling": "yes" if cancelled else "no",
         "thinking": _thinking(asked, entry, thinks, first),
     }
-    strategies = _strategies(kind, has_prm, goes_on=goes_on)
+    strategies = _strategies(kind, has_prm)
     return Checked(kind, entry.name, entry.place, can, strategies, tuple(notes))
 
 
@@ -251,24 +277,18 @@ def _thinking(
     return f"{found}; {entry.thinking!r} {'sent' if taken else 'not taken'}"
 
 
-def _strategies(kind: str, has_prm: bool, *, goes_on: bool) -> dict[str, str]:
+def _strategies(kind: str, has_prm: bool) -> dict[str, str]:
     """Strategy -> "yes", or what is missing; a judge takes part in none."""
     if kind != "policy":
         return {}
     found = dict.fromkeys(_SAMPLING, "yes")
-    found |= dict.fromkeys(_SCORED, "yes" if has_prm else "no: needs a [[prm]]")
-    trees = "yes" if has_prm else "no: needs a [[prm]]"
-    return found | dict.fromkeys(_steps(), trees if goes_on else _NEEDS_STEPS)
+    scored = "yes" if has_prm else "no: needs a [[prm]] or a [[judge]]"
+    return found | dict.fromkeys((*_SCORED, *_steps()), scored)
 
 
 def _steps() -> list[str]:
-    """The strategies that go on with solutions step by step."""
-    plain = (
-        (name, kind)
-        for name, kind in STRATEGIES.items()
-        if not any(one.is_required for one in grammar_of(kind).values())
-    )
-    return [name for name, kind in plain if kind().goes_on]
+    """The searches over steps."""
+    return [name for name, kind in STRATEGIES.items() if issubclass(kind, TreeSearch)]
 
 
 async def _draw(engine: Engine, request: Request) -> tuple[list[ChildFinished], Usage]:

@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from search.engines.openai.knob import Knob
+from search.errors import CheckpointError
+from search.rewards.judge_spec import JudgeSpec
 
-__all__ = ["Entry", "Placed", "PolicyEntry", "Price", "PrmEntry", "SamplingDefaults"]
+__all__ = ["Entry", "JudgeEntry", "Placed", "PolicyEntry", "Price", "PrmEntry", "SamplingDefaults"]
 
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 _Amount = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -113,16 +115,20 @@ class Placed(Entry):
 
     @model_validator(mode="after")
     def _one_place(self) -> Placed:
-        places = [name for name in ("embedded", "vllm", "base_url") if getattr(self, name) is not None]
+        known = self._places()
+        places = [name for name in known if getattr(self, name) is not None]
         if len(places) != 1:
             raise ValueError(
-                f"one of embedded, vllm, base_url says where a model is, got {' and '.join(places) or 'none'}"
+                f"one of {', '.join(known)} says where a model is, got {' and '.join(places) or 'none'}"
             )
         if self.base_url is None:
             for field in self._served():
                 if getattr(self, field) is not None:
                     raise ValueError(f"{field} is for a model behind a base_url, got it beside {places[0]}")
         return self
+
+    def _places(self) -> tuple[str, ...]:
+        return ("embedded", "vllm", "base_url")
 
     def _served(self) -> tuple[str, ...]:
         return ("model", "api_key_env", "max_concurrency", "timeout")
@@ -145,7 +151,7 @@ class Placed(Entry):
 
 
 class PolicyEntry(Placed):
-    """A policy, or a judge."""
+    """A policy."""
 
     parameters: Annotated[int, Field(ge=1)] | None = None
     tokenizer: _Name | None = None
@@ -168,6 +174,53 @@ class PolicyEntry(Placed):
 
     def _served(self) -> tuple[str, ...]:
         return (*super()._served(), "tokenizer", "dialect", "context", "thinking", "requests_per_minute")
+
+
+class JudgeEntry(PolicyEntry):
+    """A model that is asked for verdicts: one of its own, or a ``policy`` of the file.
+
+    ``scope``, ``read``, ``k``, ``tokens``, ``template``, ``delimiter``: as ``JudgeSpec`` has them.
+    """
+
+    policy: _Name | None = None
+    scope: str | None = None
+    read: str | None = None
+    k: int | None = None
+    tokens: int | None = None
+    template: str | None = None
+    delimiter: str | None = None
+
+    def _places(self) -> tuple[str, ...]:
+        return (*super()._places(), "policy")
+
+    @model_validator(mode="after")
+    def _asks(self) -> JudgeEntry:
+        try:
+            _ = self.spec
+        except CheckpointError as error:
+            raise ValueError(str(error)) from error
+        if self.policy is not None:
+            for field in ("price", "parameters", "options", "sampling"):
+                if field in self.model_fields_set:
+                    raise ValueError(
+                        f"{field} of a judge that is a policy is the policy's, got it beside {self.policy!r}"
+                    )
+        return self
+
+    @property
+    def place(self) -> str:
+        return super().place if self.policy is None else f"policy {self.policy}"
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What the file says of how it is asked."""
+        words = ("scope", "read", "k", "tokens", "template", "delimiter")
+        return {word: value for word in words if (value := getattr(self, word)) is not None}
+
+    @property
+    def spec(self) -> JudgeSpec:
+        """How it is asked."""
+        return JudgeSpec(self.policy or self.name, **self.asked)
 
 
 class PrmEntry(Placed):

@@ -22,7 +22,10 @@
     date = 2026-11-01
 
     [[prm]]                              # embedded or vllm = "folder"; or base_url with folder = "folder"
-    [[judge]]                            # a model behind a server that is asked about answers
+    [[judge]]                            # a model that is asked for verdicts: a place, or policy = "small"
+    name = "critic"                      # grids call it so; logs by all that it is (rewards.judge_spec)
+    scope = "steps"                      # solution, steps, first_error
+    read = "samples"                     # auto, logprobs, samples, number; k, tokens, template, delimiter
 
 Keys of servers stand in the environment and nowhere else. Folders are those beside the file, or what ``find``
 makes of them. Whatever is wrong is told in one line each (``ModelsError.faults``).
@@ -42,12 +45,14 @@ from pydantic import Field, ValidationError, model_validator
 from search.budget import Prices
 from search.cards import ModelCard
 from search.errors import ModelsError
-from search.models_entries import Entry, Placed, PolicyEntry, Price, PrmEntry, SamplingDefaults
+from search.models_entries import Entry, JudgeEntry, Placed, PolicyEntry, Price, PrmEntry, SamplingDefaults
 from search.models_faults import faults_of
 from search.models_loader import ConfiguredPolicy, ModelsLoader
+from search.rewards.judge_spec import JudgeSpec, is_judge
 from search.sources import (
     EmbeddedPolicy,
     FolderPrm,
+    JudgePrm,
     PolicySource,
     PrmSource,
     ServedPolicy,
@@ -57,7 +62,7 @@ from search.sources import (
 )
 from search.strategies.words import check_words
 
-__all__ = ["ModelsFile", "PolicyEntry", "Price", "PrmEntry", "SamplingDefaults"]
+__all__ = ["JudgeEntry", "ModelsFile", "PolicyEntry", "Price", "PrmEntry", "SamplingDefaults"]
 
 #: weights to go by where nobody tells any
 _ASSUMED = 8_000_000_000
@@ -77,7 +82,7 @@ class ModelsFile(Entry):
 
     policy: list[PolicyEntry] = Field(default_factory=list)
     prm: list[PrmEntry] = Field(default_factory=list)
-    judge: list[PolicyEntry] = Field(default_factory=list)
+    judge: list[JudgeEntry] = Field(default_factory=list)
     words: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -90,6 +95,16 @@ class ModelsFile(Entry):
             for name in names:
                 if names.count(name) > 1:
                     raise ValueError(f"a name is given once, got two [[{kind}]] called {name!r}")
+        others = {entry.name: kind for kind in ("policy", "prm") for entry in getattr(self, kind)}
+        policies = [entry.name for entry in self.policy]
+        for entry in self.judge:
+            if entry.name in others:
+                both = f"a [[judge]] and a [[{others[entry.name]}]]"
+                raise ValueError(f"a name is given once, got {both} called {entry.name!r}")
+            if entry.policy is not None and entry.policy not in policies:
+                raise ValueError(
+                    f"the policy of a judge must be one of {', '.join(policies)}, got {entry.policy!r}"
+                )
         return self
 
     @classmethod
@@ -143,6 +158,52 @@ class ModelsFile(Entry):
         told = [(kind, entry.name, entry.missing_key(environment)) for kind, entry in entries]
         return [f"{kind} {name!r}: {fault}" for kind, name, fault in told if fault is not None]
 
+    @property
+    def prm_names(self) -> list[str]:
+        """Everything here that may score, by the names of logs: PRMs, then judges."""
+        return [entry.name for entry in self.prm] + [entry.spec.name for entry in self.judge]
+
+    def prm_name(self, name: str) -> str:
+        """A PRM's name as logs have it: a judge, by its entry or as ``judge:MODEL``, is given its whole name.
+
+        Other names, unknown ones too, stay as they are. Raises CheckpointError for a judge's name that is
+        none.
+        """
+        spec = self.judge_spec(name)
+        return name if spec is None else spec.name
+
+    def judge_spec(self, name: str) -> JudgeSpec | None:
+        """What the judge of a name is asked; None for the name of something else. Raises CheckpointError."""
+        for entry in self.judge:
+            if name in (entry.name, entry.spec.name):
+                return entry.spec
+        if not is_judge(name):
+            return None
+        entries = {entry.name: entry for entry in self.judge}
+        for known in sorted(entries, key=len, reverse=True):
+            if f"{name}:".startswith(f"judge:{known}:"):
+                entry, rest = entries[known], name.removeprefix(f"judge:{known}")
+                return JudgeSpec.parse(f"judge:{entry.policy or known}{rest}", **entry.asked)
+        return JudgeSpec.parse(name)
+
+    def _prm(self, name: str) -> Placed:
+        """The entry that a PRM's name means; of a judge, that of its model. Raises ModelsError."""
+        spec = self.judge_spec(name)
+        if spec is None:
+            known: Placed = _named(self.prm, name, "PRM")
+            return known
+        places: list[Placed] = [entry for entry in self.judge if entry.policy is None]
+        found: Placed = _named([*places, *self.policy], spec.model, "the model of a judge")
+        return found
+
+    def knows_prm(self, name: str) -> bool:
+        """Whether a PRM's name means something here. Raises CheckpointError for a judge's that is none."""
+        try:
+            self._prm(name)
+        except ModelsError:
+            return False
+        return True
+
     def prices(self, policy: str, prm: str | None = None) -> Prices | None:
         """What a run of a policy under a PRM costs; None where a price is not known.
 
@@ -151,13 +212,14 @@ class ModelsFile(Entry):
         price = _named(self.policy, policy, "policy").price
         if price is None:
             return None
-        rates, scored = price.rates(), 0.0
+        rates, scored, written = price.rates(), 0.0, None
         if prm is not None:
-            entry = _named(self.prm, prm, "PRM")
+            entry = self._prm(prm)
             if entry.price is None and entry.is_served:
                 return None
-            scored = 0.0 if entry.price is None else entry.price.rates()["input"]
-        return Prices(rates["input"], rates["output"], scored, rates["cached_input"])
+            if entry.price is not None:
+                scored, written = entry.price.rates()["input"], _written(entry)
+        return Prices(rates["input"], rates["output"], scored, rates["cached_input"], written)
 
     def price_table(
         self, policies: Sequence[str] | None = None, prms: Sequence[str] | None = None
@@ -171,19 +233,20 @@ class ModelsFile(Entry):
         chosen: list[Placed] = [
             *(self.policy if policies is None else _all_named(self.policy, policies, "policy"))
         ]
-        judged: list[Placed] = [*(self.prm if prms is None else _all_named(self.prm, prms, "PRM"))]
-        if not any(entry.price is not None for entry in (*chosen, *judged)):
+        names = [entry.name for entry in self.prm] if prms is None else prms
+        judged = {name: self._prm(name) for name in names}
+        if not any(entry.price is not None for entry in (*chosen, *judged.values())):
             return None
-        if any(entry.is_served and entry.price is None for entry in judged):
+        if any(entry.is_served and entry.price is None for entry in judged.values()):
             return None
         found: dict[str, Prices] = {}
-        for entry in (*chosen, *judged):
+        for name, entry in ({entry.name: entry for entry in chosen} | judged).items():
             if entry.price is not None:
                 rates = entry.price.rates()
-                scored = rates["input"] if entry in judged else 0.0
-                found[entry.name] = Prices(rates["input"], rates["output"], scored, rates["cached_input"])
+                scored, written = (rates["input"], _written(entry)) if name in judged else (0.0, None)
+                found[name] = Prices(rates["input"], rates["output"], scored, rates["cached_input"], written)
             elif not entry.is_served:
-                found[entry.name] = Prices(0.0, 0.0)
+                found[name] = Prices(0.0, 0.0)
         return found
 
     def known(self, cards: Mapping[str, ModelCard]) -> dict[str, ModelCard]:
@@ -194,11 +257,14 @@ class ModelsFile(Entry):
             for name, card in cards.items()
         }
 
-    def rates(self) -> dict[str, dict[str, float]]:
-        """Name of a policy or PRM -> US dollars per million tokens of input, cached input and output."""
-        return {
-            entry.name: entry.price.rates() for entry in (*self.prm, *self.policy) if entry.price is not None
-        }
+    def rates(self, prms: Sequence[str] = ()) -> dict[str, dict[str, float]]:
+        """Name of a policy or PRM -> US dollars per million tokens of input, cached input and output.
+
+        ``prms``: judges among them by the names that grids use. Raises ModelsError for an unknown one.
+        """
+        entries: dict[str, Placed] = {entry.name: entry for entry in (*self.prm, *self.policy)}
+        entries |= {name: self._prm(name) for name in prms}
+        return {name: entry.price.rates() for name, entry in entries.items() if entry.price is not None}
 
     def loader(
         self,
@@ -224,14 +290,21 @@ class ModelsFile(Entry):
         """
         made = _Maker(find, threads, environment)
         chosen = self.policy if policies is None else _all_named(self.policy, policies, "policy")
-        judged = self.prm if prms is None else _all_named(self.prm, prms, "PRM")
+        names = [entry.name for entry in self.prm] if prms is None else prms
+
+        def source(name: str) -> PrmSource:
+            spec, entry = self.judge_spec(name), self._prm(name)
+            if spec is not None and isinstance(entry, PolicyEntry):
+                return JudgePrm(spec, made.policy(entry, "judge" if entry in self.judge else "policy"))
+            return made.prm(_named(self.prm, name, "PRM"))
+
         return ModelsLoader(
             {entry.name: made.policy(entry, "policy") for entry in chosen},
-            {entry.name: made.prm(entry) for entry in judged},
+            {name: source(name) for name in names},
             {
                 entry.name: made.policy(entry, "judge")
                 for entry in self.judge
-                if not entry.missing_key(environment)
+                if entry.policy is None and not entry.missing_key(environment)
             },
         )
 
@@ -295,6 +368,11 @@ def _limits(entry: Placed) -> dict[str, Any]:
     if entry.timeout is not None:
         found["silence"] = entry.timeout
     return found
+
+
+def _written(entry: Placed) -> float | None:
+    """The price of what a judge writes; None for a PRM, which writes nothing."""
+    return entry.price.rates()["output"] if entry.price and isinstance(entry, PolicyEntry) else None
 
 
 def _all_named(entries: Sequence[Any], names: Sequence[str], kind: str) -> list[Any]:

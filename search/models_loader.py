@@ -71,8 +71,15 @@ class ModelsLoader(SourceLoader):
         source = self._policies.get(name)
         return source.defaults if isinstance(source, ConfiguredPolicy) else {}
 
+    def judge_card(self, name: str) -> ModelCard:
+        """The card of a judge's model. Raises CheckpointError for an unknown name."""
+        if name not in self._judge_sources:
+            known = ", ".join(self._judge_sources) or "none"
+            raise CheckpointError(f"judge must be one of {known}, got {name!r}")
+        return self._judge_sources[name].card()
+
     def judge(self, name: str) -> Engine:
-        """The judge, connected. Raises CheckpointError for an unknown name."""
+        """The judge's model, connected. Raises CheckpointError for an unknown name."""
         if name not in self._judges:
             if name not in self._judge_sources:
                 known = ", ".join(self._judge_sources) or "none"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search.budget import UNLIMITED, Budget, Ledger
-from search.errors import BudgetError, PlanError
+from search.errors import BudgetError
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Result
@@ -39,25 +39,11 @@ async def run_plan(
         ``budget``. ``Result.spend`` is what this run added to it.
 
     Raises BudgetError when both are given, PlanError for a plan that the setting cannot run (before anything
-    is spent, also where a part of it goes on with solutions and its policy is behind a chat),
-    GradingError for an unknown domain, EngineError when the policy fails, RewardError (and no EngineError)
-    when the PRM does.
+    is spent), GradingError for an unknown domain, EngineError when the policy fails, RewardError (and no
+    EngineError) when the PRM does.
     """
     if ledger is None:
         ledger = Ledger(budget, setting.engine.card, None if setting.reward is None else setting.reward.card)
     elif budget is not UNLIMITED:
         raise BudgetError(f"a run takes a budget or a ledger, got both: {budget} and {ledger.budget}")
-    _check(plan, setting)
     return await plan.described.start(problem, setting, ledger, seed=seed, prior=prior)
-
-
-def _check(plan: Plan, setting: Setting) -> None:
-    """Raises PlanError where a policy would have to go on with solutions and its engine cannot."""
-    if plan.described.goes_on and not setting.engine.goes_on:
-        raise PlanError(
-            f"{plan.strategy} goes on with solutions step by step, which a chat cannot, "
-            f"got {setting.engine.card.name!r} behind a chat"
-        )
-    for part in plan.parts:
-        if part.plan.described.goes_on or part.plan.parts:
-            _check(part.plan, setting.of(part))

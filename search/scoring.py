@@ -22,9 +22,8 @@ async def score_solution(
     No steps, or more of them than the PRM's context takes: no rewards and no cost, as in a run.
     """
     steps = split(text, delimiter)
-    prompt, tokens = reward.count(question, steps)
-    if not steps or prompt + tokens > reward.card.context:
-        return (), prompt, 0, 0
+    if not steps or not reward.fits(question, steps):
+        return (), reward.count(question, ())[0], 0, 0
     scored = await reward.extend(reward.open(question), steps)
     return (
         scored.rewards,

@@ -22,6 +22,7 @@ from search.engines.registry import ENGINES, AskedPolicy
 from search.errors import EngineError, MissingExtraError
 from search.prompts import chat_template
 from search.rewards.families import open_reward, read_prm
+from search.rewards.judge_spec import JudgeSpec
 from search.rewards.protocol import Reward
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "AskedPolicy",
     "EmbeddedPolicy",
     "FolderPrm",
+    "JudgePrm",
     "LoadedPolicy",
     "PolicySource",
     "PrmSource",
@@ -92,6 +94,13 @@ class PrmSource(ABC):
     @abstractmethod
     def open(self) -> Reward:
         """The PRM, loaded or connected; the caller closes it."""
+
+    def open_beside(self, engines: Callable[[str], Engine | None]) -> Reward:
+        """``open``, beside policies that are loaded: a policy that judges is not loaded again.
+
+        ``engines``: the policy of a name, None where there is none.
+        """
+        return self.open()
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +333,28 @@ class ServedPrm(PrmSource):
             raise _missing("openai", error.name, "openai,lab") from error
         _check_options("openai", HttpReward.connect, self.options)
         return HttpReward.connect(self.base_url, self.folder, **self.options)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgePrm(PrmSource):
+    """A policy that is asked for verdicts. Where a loader has a policy of its name, that one is asked."""
+
+    spec: JudgeSpec
+    policy: PolicySource
+
+    def card(self) -> ModelCard:
+        return self.spec.card(self.policy.card())
+
+    def open(self) -> Reward:
+        from search.rewards.judge import Judge
+
+        return Judge(self.policy.open(), self.spec)
+
+    def open_beside(self, engines: Callable[[str], Engine | None]) -> Reward:
+        from search.rewards.judge import Judge
+
+        engine = engines(self.spec.model)
+        return self.open() if engine is None else Judge(engine, self.spec, owns=False)
 
 
 def _missing(what: str, name: str | None, extra: str) -> MissingExtraError:

@@ -11,15 +11,22 @@ import typer
 from planner.cli.printing import percent, print_json, print_table
 from planner.cli.progress import bar
 from planner.models import find_model
+from search.errors import CheckpointError
 
 if TYPE_CHECKING:
     from search.prm_benchmarks.evaluate import PrmEvaluation
+    from search.rewards.protocol import Reward
 
 __all__ = ["prm_eval"]
 
 
 def prm_eval(
-    prm: Annotated[str, typer.Argument(help="A checkpoint folder or a shipped PRM.")],
+    prm: Annotated[
+        str,
+        typer.Argument(
+            help="A checkpoint folder, a shipped PRM, judge:POLICY (it judges), or a name of --models."
+        ),
+    ],
     files: Annotated[
         list[str],
         typer.Argument(metavar="FILES", help="Records of ProcessBench or PRMBench: files, or hf:NAME@SPLIT."),
@@ -34,17 +41,19 @@ def prm_eval(
     family: Annotated[
         str | None, typer.Option(metavar="NAME", help="The PRM's family, where its config does not tell.")
     ] = None,
+    models: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A models file (TOML) that says where PRM is.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The first records of each file alone.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure a PRM on ProcessBench and PRMBench; write the reliability that follows."""
     from search.prm_benchmarks.evaluate import evaluate_prm, read_benchmark
-    from search.rewards.families import open_reward
     from search.sync import run_sync
 
     benchmark = read_benchmark(files, limit)
-    reward = open_reward(find_model(prm), threads=threads, family=family)
+    reward = _opened(prm, models, family, threads)
     try:
         with bar("prm-eval") as tell:
             found = run_sync(
@@ -63,6 +72,25 @@ def prm_eval(
         print_json(_to_dict(found))
     else:
         _print(found, output)
+
+
+def _opened(prm: str, models: Path | None, family: str | None, threads: int) -> Reward:
+    """The PRM, wherever it is. Raises CheckpointError, ModelsError."""
+    from search.models_file import ModelsFile
+    from search.rewards.families import open_reward
+    from search.rewards.judge_spec import JudgeSpec, is_judge
+    from search.sources import EmbeddedPolicy, JudgePrm
+
+    if family is not None and (models is not None or is_judge(prm)):
+        raise CheckpointError(f"--family is for a checkpoint folder, got {family!r} for {prm}")
+    if models is not None:
+        known = ModelsFile.read(models)
+        name = known.prm_name(prm)
+        return known.loader([], [name], find=find_model, threads=threads).reward(name)
+    if is_judge(prm):
+        spec = JudgeSpec.parse(prm)
+        return JudgePrm(spec, EmbeddedPolicy(find_model(spec.model), {"threads": threads})).open()
+    return open_reward(find_model(prm), threads=threads, family=family)
 
 
 def _to_dict(found: PrmEvaluation) -> dict[str, object]:

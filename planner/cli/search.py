@@ -40,7 +40,9 @@ def search(
     ] = None,
     prm: Annotated[
         list[str] | None,
-        typer.Option(metavar="R", help="A PRM to pair with every policy; may be repeated."),
+        typer.Option(
+            metavar="R", help="A PRM to pair with every policy, or a judge: judge:POLICY; may be repeated."
+        ),
     ] = None,
     grid: Annotated[
         Path | None,
@@ -114,6 +116,7 @@ def search(
     from search.log.outcomes import add_outcomes
     from search.log.store import SearchLog
     from search.models_file import ModelsFile
+    from search.rewards.judge_spec import whole_name
     from search.spending import SpendLimit
     from search.sync import run_sync
     from search.trial import measure
@@ -138,6 +141,7 @@ def search(
     else:
         everyone = [] if grid is not None else [entry.name for entry in named.policy]
         asked = _grid(grid, policy or everyone, prm or [], seed)
+    asked = asked.renamed(whole_name if named is None else named.prm_name)
     judges = dict.fromkeys(pair.prm for pair in asked.pair if pair.prm is not None)
     loader: SourceLoader
     if named is None:
@@ -151,7 +155,7 @@ def search(
     known = asked_problems(problems, mapping)
     check_problems(known)
     # whatever can be wrong with the arguments has been read by now; only then a folder is made
-    rates = {} if named is None else named.rates()
+    rates = {} if named is None else named.rates([*judges])
     prices = {
         name: Prices(each["input"], each["output"], cached_prompt=each["cached_input"])
         for name, each in rates.items()

@@ -89,17 +89,26 @@ class Sourcing:
     @property
     def prm_names(self) -> list[str]:
         """What a grid calls the PRMs."""
-        return [find_model(prm).resolve().name for prm in self.prms]
+        return [_prm_name(prm) for prm in self.prms]
 
     def loader(self, policies: Sequence[str], prms: Sequence[str]) -> SourceLoader:
         """A loader for these names. Reads every card, so that a missing model is told at once."""
         from search.loader import SourceLoader
+        from search.rewards.judge_spec import JudgeSpec, is_judge
+        from search.sources import JudgePrm
 
         given = dict(map(self._policy, self.policies))
-        folders = {find_model(prm).resolve().name: find_model(prm) for prm in self.prms}
+        folders = {_prm_name(prm): find_model(prm) for prm in self.prms if not is_judge(prm)}
+
+        def prm_source(name: str) -> PrmSource:
+            if not is_judge(name):
+                return self._prm_source(name, folders.get(name) or find_model(name))
+            spec = JudgeSpec.parse(name)
+            return JudgePrm(spec, self._policy_source(spec.model, given.get(spec.model, spec.model)))
+
         loader = SourceLoader(
             {name: self._policy_source(name, given.get(name, name)) for name in policies},
-            {name: self._prm_source(name, folders.get(name) or find_model(name)) for name in prms},
+            {name: prm_source(name) for name in prms},
         )
         for name in policies:
             loader.policy_card(name)
@@ -151,6 +160,13 @@ class Sourcing:
 
     def _server(self) -> dict[str, Any]:
         return {"api_key": os.environ.get(self.key_variable) or None, "patience": self.patience}
+
+
+def _prm_name(given: str) -> str:
+    """What a grid calls a PRM: a folder's own name; a judge is named in full."""
+    from search.rewards.judge_spec import is_judge, whole_name
+
+    return whole_name(given) if is_judge(given) else find_model(given).resolve().name
 
 
 def _folder(given: str) -> Path | None:

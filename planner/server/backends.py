@@ -23,6 +23,8 @@ from search.errors import BrokenError, ContextError, GarbledError, ServeError, U
 from search.loader import FolderLoader, Loader
 from search.models_file import ModelsFile, PolicyEntry
 from search.models_loader import ModelsLoader
+from search.rewards.judge import Judge
+from search.rewards.judge_spec import JudgeSpec, is_judge
 from search.rewards.protocol import Reward
 from search.strategies.protocol import Limits
 
@@ -92,7 +94,8 @@ def remote(
     tokenizer:
         The policy's checkpoint folder: its tokenizer and chat template are read, its weights are not.
     prm_urls:
-        PRM name -> the address of a server with ``/pooling``.
+        PRM name -> the address of a server with ``/pooling``. The policy that judges itself is asked where
+        it is.
 
     Raises EngineError, CheckpointError, and ServeError where the names do not fit the planner.
     """
@@ -109,10 +112,13 @@ def remote(
         base_url, served, name=name, tokenizer=tokenizer, api_key=api_key, patience=_PATIENCE
     )
     loader = FolderLoader({}, prms, threads=threads)
-    rewards = {
-        prm: _reward(prm_urls[prm], prms[prm]) if prm in prm_urls else loader.reward(prm)
-        for prm in planner.prms
-    }
+
+    def reward(prm: str) -> Reward:
+        if is_judge(prm) and JudgeSpec.parse(prm).model == name:
+            return Judge(engine, JudgeSpec.parse(prm), owns=False)
+        return _reward(prm_urls[prm], prms[prm]) if prm in prm_urls else loader.reward(prm)
+
+    rewards = {prm: reward(prm) for prm in planner.prms}
     renders: dict[str, Render] = {name: chat_template(tokenizer)}
     return Backends(
         Models(engines={name: engine}, rewards=rewards, renders=renders, limits=limits or Limits()),

@@ -27,6 +27,7 @@ from search.budget import Prices
 from search.errors import ServeError
 from search.models_file import ModelsFile
 from search.plan import Plan
+from search.rewards.judge_spec import JudgeSpec, is_judge
 
 __all__ = ["rules_of", "serve", "service_of"]
 
@@ -96,7 +97,7 @@ def _by_rules(
     settings: ServeSettings, told: ModelsFile, environment: Mapping[str, str]
 ) -> tuple[Rules, Backends, Ruling]:
     """There is no log yet, so rules decide between the policies of the models file."""
-    policies, prms = [entry.name for entry in told.policy], [entry.name for entry in told.prm]
+    policies, prms = [entry.name for entry in told.policy], told.prm_names
     prices = told.price_table(policies, prms)
     rules = rules_of(settings, prices)
     _check_budgets(rules, policies)
@@ -152,10 +153,12 @@ def _backends(settings: ServeSettings, planner: Planner, upstream_key: str | Non
             threads=settings.threads,
         )
         return opened(planner, sourcing.loader([*planner.policies], [*planner.prms]))
-    given = {path.resolve().name: path for path in map(find_model, [*settings.policy, *settings.prm])}
+    places = [*settings.policy, *(prm for prm in settings.prm if not is_judge(prm))]
+    given = {path.resolve().name: path for path in map(find_model, places)}
 
     def found(name: str) -> Path:
-        return given.get(name) or find_model(name)
+        model = JudgeSpec.parse(name).model if is_judge(name) else name
+        return given.get(model) or find_model(model)
 
     prms = {name: found(name) for name in planner.prms}
     if settings.base_url is None:

@@ -70,7 +70,6 @@ class ShapedEngine(Engine):
         on_text: Callable[[str], None] | None = None,
     ) -> None:
         self.card = engine.card
-        self.goes_on = engine.goes_on
         self.passing = False
         self._engine = engine
         self._conversation = conversation

@@ -18,7 +18,6 @@ class NamedEngine(Engine):
         self.card = card
         self.equal_bits = engine.equal_bits
         self.concurrency = engine.concurrency
-        self.goes_on = engine.goes_on
 
     @property
     def backend(self) -> str:

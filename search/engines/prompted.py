@@ -27,7 +27,6 @@ class PromptedEngine(Engine):
         self.card = prompting.card(engine.card)
         self.equal_bits = engine.equal_bits
         self.concurrency = engine.concurrency
-        self.goes_on = engine.goes_on
 
     @property
     def engine(self) -> Engine:

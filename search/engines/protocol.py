@@ -140,9 +140,10 @@ class ChildFinished:
     """A child has ended.
 
     ``token_ids`` holds every generated token, those of the thought, the stop's and the end-of-sequence
-    token included; -1 stands for a token that a server counted and did not tell. ``text`` is the answer:
-    it leaves special tokens and the thought out. ``logprobs`` has one natural logarithm per token, or is
-    empty when not asked for or not to be had. ``finish_reason`` is a constant of ``FinishReason``.
+    token included; a negative number stands for a token that a server counted and did not tell. ``text`` is
+    the answer: it leaves special tokens and the thought out. ``logprobs`` has one natural logarithm per
+    token, or is empty when not asked for or not to be had. ``finish_reason`` is a constant of
+    ``FinishReason``.
     ``lost_tokens``: the most that a backend may have generated for this child beyond ``token_ids``
     before it heard of the end; they are charged. 0 where the backend knows.
 
@@ -190,8 +191,6 @@ class Engine(ABC):
     equal_bits: bool = False
     #: children that are worth having in flight at a time
     concurrency: int = 256
-    #: whether a prompt may hold a solution that was begun; a chat takes questions only
-    goes_on: bool = True
 
     @property
     def backend(self) -> str:

@@ -157,7 +157,7 @@ async def _score(
     tokens = 0
 
     async def one(question: str, steps: Sequence[str]) -> tuple[tuple[float, ...], int]:
-        if sum(reward.count(question, steps)) > reward.card.context:
+        if not reward.fits(question, steps):
             return (), 0
         scored = await reward.extend(reward.open(question), steps)
         return scored.rewards, scored.usage.physical_tokens

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from search.cards import ModelCard
 
-__all__ = ["Handle", "Reward", "RewardUsage", "Scored"]
+__all__ = ["Handle", "Need", "Reward", "RewardUsage", "Scored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,14 @@ class Handle:
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """PRM tokens that work takes at most, its prompt left out; ``written`` of them it writes itself."""
+
+    tokens: int
+    written: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RewardUsage:
     """PRM tokens of one call.
 
@@ -37,11 +45,13 @@ class RewardUsage:
     candidate tree; strategies count it once per problem) is NOT included; the new steps and their
     separators are. ``prompt_tokens``: length of the prompt in this PRM's tokens.
     ``physical_tokens``: what the backend really processed for this call, rescoring included.
+    ``written_tokens``: those of the logical tokens that the PRM wrote itself, as a judge does.
     """
 
     prompt_tokens: int
     logical_tokens: int
     physical_tokens: int
+    written_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,22 @@ class Reward(ABC):
 
         Costs nothing; lets a budget reserve before anything is sent.
         """
+
+    def need(self, handle: Handle, steps: Sequence[str]) -> Need:
+        """The most that ``extend`` is charged for, prompt left out; costs nothing. By default ``count``."""
+        return Need(self.count(handle.question, steps)[1])
+
+    def worst(self, question: str, tokens: int, before: int = 0) -> Need:
+        """About what scoring at most ``tokens`` more tokens of a policy takes, before they are written.
+
+        ``before``: tokens of the solution that stand already. Held while the rest is being written, so that
+        it can be scored: by default that text again, and a separator where it is cut off.
+        """
+        return Need(tokens + 1)
+
+    def fits(self, question: str, steps: Sequence[str]) -> bool:
+        """Whether a solution of these steps stays within the context; costs nothing."""
+        return sum(self.count(question, steps)) <= self.card.context
 
     @abstractmethod
     async def extend(self, handle: Handle, steps: Sequence[str]) -> Scored:

@@ -52,8 +52,7 @@ class Beam:
     """A solution so far. ``finish_reason`` is "" while it can go on.
 
     ``step_tokens`` sum to ``len(token_ids)``: tokens of a blank line belong to the step before it,
-    or to the first one. ``rounds`` counts expansions, blank lines included. ``prm_tokens`` is the
-    length of its steps in the PRM's tokens.
+    or to the first one. ``rounds`` counts expansions, blank lines included.
     """
 
     token_ids: tuple[int, ...]
@@ -65,7 +64,6 @@ class Beam:
     handle: Handle
     seed: int
     rounds: int = 0
-    prm_tokens: int = 0
     finish_reason: str = ""
 
     @property
@@ -246,7 +244,7 @@ class Grower:
         beam = self._child(parent, index, child)
         if beam.is_scored:  # a blank line, or an end right after the last step
             self._session.give_back(held)
-        elif not self._session.is_scorable(beam.prm_tokens):
+        elif not self._session.is_scorable(beam.steps):
             self._session.give_back(held)
             beam = replace(beam, finish_reason=beam.finish_reason or FinishReason.LENGTH)
         else:
@@ -304,6 +302,5 @@ class Grower:
             handle=parent.handle,
             seed=seed_of(parent.seed, "child", index),
             rounds=rounds,
-            prm_tokens=parent.prm_tokens + (self._session.count(new) if new else 0),
             finish_reason=reason,
         )

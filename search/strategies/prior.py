@@ -24,12 +24,7 @@ def score_prior(session: Session, prior: Sequence[Candidate]) -> list[asyncio.Ta
 
 def _hold(session: Session, candidate: Candidate) -> tuple[tuple[str, ...], Reservation | None]:
     steps = split(candidate.text, session.setting.delimiter)
-    if (
-        not session.scores
-        or candidate.step_rewards
-        or not session.is_scorable(session.count(steps))
-        or not steps
-    ):
+    if not session.scores or candidate.step_rewards or not steps or not session.is_scorable(steps):
         return steps, None
     return steps, session.hold_scoring(steps)
 

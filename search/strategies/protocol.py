@@ -139,11 +139,6 @@ class Strategy(ABC):
         return Replay.NEVER
 
     @property
-    def goes_on(self) -> bool:
-        """Whether it has policies go on with solutions that were begun, which a chat cannot."""
-        return False
-
-    @property
     def joins_probe(self) -> bool:
         """Whether solutions that were drawn before it (``prior``) compete for the answer."""
         return True

@@ -165,11 +165,11 @@ async def finish(
     """A finished child as a candidate, scored where the run asks a PRM; equal solutions are sent once."""
     candidate = candidate_of(problem, child, session.setting.delimiter)
     steps = split(child.text, session.setting.delimiter)
-    if not steps or not session.is_scorable(session.count(steps)):
+    if not steps or not session.is_scorable(steps):
         session.give_back(held)
         return candidate
     if steps not in scoring:
         scoring[steps] = session.spawn(session.score(session.open(), steps, held))
         return replace(candidate, step_rewards=(await scoring[steps]).rewards)
-    paid = session.charge_scoring(steps, held)
-    return replace(candidate, step_rewards=(await scoring[steps]).rewards if paid else ())
+    shared = await session.share_scoring(steps, held, scoring[steps])
+    return replace(candidate, step_rewards=shared.rewards)

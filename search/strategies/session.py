@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from search.budget import Ledger, Reservation
@@ -19,7 +20,7 @@ from search.engines.protocol import ChildFinished, Request, Sampling
 from search.errors import BrokenError, ContextError, EngineError, PlanError, RemoteError, RewardError
 from search.plan import Plan
 from search.problem import Problem
-from search.rewards.protocol import Handle, Reward, RewardUsage, Scored
+from search.rewards.protocol import Handle, Need, Reward, RewardUsage, Scored
 from search.scoring import together
 from search.seeds import seed_of
 from search.strategies.engine_call import EngineCall
@@ -157,13 +158,13 @@ class Session:
         drawn = 0
         room = self.room(len(generated))
         while drawn < most and not self._halted.done() and room > 0:
-            count = self._fitting(most - drawn, self._usual(room))
+            count = self._fitting(most - drawn, self._usual(room), len(generated))
             if count == 0 and not self._reservations.is_empty:
                 await (
                     self._reservations.change()
                 )  # others will give something back: no need to cut or to stop
                 continue
-            tokens = self._longest(max(count, 1), room)
+            tokens = self._longest(max(count, 1), room, len(generated))
             if tokens < self._least(room):
                 return drawn
             request = Request(
@@ -182,8 +183,8 @@ class Session:
                 if not self._does_without(error):
                     raise
             drawn += request.n
-        if drawn < most and self._longest(1, room) >= self._least(room):
-            self.cut += max(1, self._fitting(most - drawn, self._usual(room)))
+        if drawn < most and self._longest(1, room, len(generated)) >= self._least(room):
+            self.cut += max(1, self._fitting(most - drawn, self._usual(room), len(generated)))
         return drawn
 
     def _does_without(self, error: EngineError) -> bool:
@@ -207,33 +208,36 @@ class Session:
         """Tokens below which a child is not worth drawing."""
         return max(1, min(self._seen, room))
 
-    def _fitting(self, most: int, tokens: int) -> int:
-        """How many children of so many tokens fit, their scoring included."""
+    def _fitting(self, most: int, tokens: int, before: int) -> int:
+        """How many children of so many tokens, after ``before`` of the solution, fit with their scoring."""
+        scoring = self._worst_scoring(tokens, before)
         return self.ledger.affordable(
             most,
             policy_tokens=tokens,
-            prm_tokens=self._worst_scoring(tokens),
+            prm_tokens=scoring.tokens,
             policy_prompt=len(self.prompt),
             prm_prompt=self._prm_prompt,
             prompt=self._prompt_key,
+            prm_written=scoring.written,
         )
 
-    def _longest(self, count: int, room: int) -> int:
+    def _longest(self, count: int, room: int, before: int) -> int:
         """Most tokens, up to ``room``, that ``count`` children can have each."""
-        if self._fitting(count, room) == count:
+        if self._fitting(count, room, before) == count:
             return room
         low, high = 0, room - 1
         while low < high:
             middle = (low + high + 1) // 2
-            low, high = (middle, high) if self._fitting(count, middle) == count else (low, middle - 1)
+            fit = self._fitting(count, middle, before) == count
+            low, high = (middle, high) if fit else (low, middle - 1)
         return low
 
-    def _worst_scoring(self, tokens: int) -> int:
-        """PRM tokens held for a child: its text again, and a separator where it was cut off.
+    def _worst_scoring(self, tokens: int, before: int) -> Need:
+        """What is held for scoring a child, by the reward's own word.
 
-        Should another tokenizer need more, ``score`` asks the ledger again before it sends.
+        Should it need more, ``score`` asks the ledger again before it sends.
         """
-        return tokens + 1 if self.scores else 0
+        return Need(0) if self._reward is None else self._reward.worst(self.question, tokens, before)
 
     async def _send(self, request: Request, first: int, on_child: OnChild, breaks: int = 0) -> None:
         """Draw the children of a request, asking again where that charges nothing twice."""
@@ -242,8 +246,8 @@ class Session:
             self.expect(len(child.token_ids))
             on_child(first + child.child, child, held)
 
-        drawing, scoring = request.max_tokens, self._worst_scoring(request.max_tokens)
-        hold = self._reservations.hold
+        drawing, hold = request.max_tokens, self._reservations.hold
+        scoring = self._worst_scoring(drawing, len(request.prompt) - len(self.prompt))
         call = EngineCall(
             request,
             self.setting.engine,
@@ -252,7 +256,7 @@ class Session:
                 hold(policy_tokens=drawing, policy_prompt=len(self.prompt), prompt=self._prompt_key)
                 for _ in range(request.n)
             ],
-            [hold(prm_tokens=scoring, prm_prompt=self._prm_prompt) for _ in range(request.n)],
+            [self._hold(scoring) for _ in range(request.n)],
             hear,
             self._halted,
             self.setting.cancel_within,
@@ -295,10 +299,10 @@ class Session:
 
     def _payable(self, whole: Resumption) -> Resumption | None:
         """As much of a resumption as the budget holds, what was lost being charged; None if too little."""
-        most = whole.request.max_tokens
+        most, before = whole.request.max_tokens, len(whole.request.prompt) - len(self.prompt)
         least = max(1, min(self._seen - len(whole.parts[0].token_ids), most))
         for count in range(whole.request.n, 0, -1):
-            tokens = self._longest(count, most)
+            tokens = self._longest(count, most, before)
             if tokens >= least:
                 return whole.within(count, tokens)
         return None
@@ -309,27 +313,40 @@ class Session:
         """The empty prefix. Without a PRM a handle that is never extended."""
         return Handle(self.question) if self._reward is None else self._reward.open(self.question)
 
-    def count(self, steps: Sequence[str]) -> int:
-        """PRM tokens that scoring these steps takes, prompt left out."""
-        return 0 if self._reward is None else self._reward.count(self.question, steps)[1]
+    def is_scorable(self, steps: Sequence[str]) -> bool:
+        """Whether a solution of these steps stays within the PRM's context."""
+        return self._reward is not None and self._reward.fits(self.question, steps)
 
-    def is_scorable(self, step_tokens: int) -> bool:
-        """Whether a solution of so many PRM tokens stays within the PRM's context."""
-        return self._reward is not None and self._prm_prompt + step_tokens <= self._reward.card.context
-
-    def hold_scoring(self, steps: Sequence[str]) -> Reservation:
-        """What scoring these steps takes, held; nothing is held when it does not fit."""
-        need = self.count(steps)
-        if self.ledger.affordable(1, prm_tokens=need, prm_prompt=self._prm_prompt):
-            return self._reservations.hold(prm_tokens=need, prm_prompt=self._prm_prompt)
+    def hold_scoring(self, steps: Sequence[str], handle: Handle | None = None) -> Reservation:
+        """What scoring these steps after a prefix takes, held; nothing is held when it does not fit."""
+        if self._reward is None:
+            return self._reservations.hold()
+        need = self._reward.need(self._reward.open(self.question) if handle is None else handle, steps)
+        if self.ledger.affordable(
+            1, prm_tokens=need.tokens, prm_prompt=self._prm_prompt, prm_written=need.written
+        ):
+            return self._hold(need)
         return self._reservations.hold()
 
-    def charge_scoring(self, steps: Sequence[str], held: Reservation) -> bool:
-        """Charge a scoring that another one has made unnecessary; False when it does not fit."""
+    def _hold(self, scoring: Need) -> Reservation:
+        return self._reservations.hold(
+            prm_tokens=scoring.tokens, prm_prompt=self._prm_prompt, prm_written=scoring.written
+        )
+
+    async def share_scoring(
+        self, steps: Sequence[str], held: Reservation, first: asyncio.Task[Scored]
+    ) -> Scored:
+        """The scoring of an equal solution, charged once more; no rewards when that does not fit."""
         self.give_back(held)
         exact = self.hold_scoring(steps)
-        self._reservations.settle(exact, prm_tokens=exact.prm_tokens)
-        return exact.prm_tokens > 0
+        found = await first
+        used = found.usage
+        self._reservations.settle(
+            exact,
+            prm_tokens=min(exact.prm_tokens, used.logical_tokens),
+            prm_written=min(exact.prm_written, used.written_tokens),
+        )
+        return found if exact.prm_tokens else replace(found, rewards=())
 
     async def score(self, handle: Handle, steps: Sequence[str], held: Reservation) -> Scored:
         """Rewards of new steps, paid from ``held``, which is settled whatever comes.
@@ -339,7 +356,11 @@ class Session:
         """
         unscored = Scored((), handle, RewardUsage(0, 0, 0))
         self.give_back(held)
-        exact = self.hold_scoring(steps)
+        try:
+            exact = self.hold_scoring(steps, handle)
+        except RewardError:  # some ask a server how much they need
+            self.end_drawing()
+            raise
         if self._reward is None or self.is_over or not exact.prm_tokens:
             self.give_back(exact)
             return unscored
@@ -357,7 +378,8 @@ class Session:
                     raise RewardError(str(error)) from error
                 raise
             self.ledger.record_work(prm_tokens=scored.usage.physical_tokens)
-            self._reservations.settle(exact, prm_tokens=scored.usage.logical_tokens)
+            used = scored.usage
+            self._reservations.settle(exact, prm_tokens=used.logical_tokens, prm_written=used.written_tokens)
             return scored
         finally:
             work.cancel()

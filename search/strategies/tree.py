@@ -40,7 +40,6 @@ class TreeSearch(Strategy):
 
     needs_reward = True
     most_prior = None
-    goes_on = True
     picking = frozenset({"score", "vote"})
 
     def fresh(self, prior: int) -> int:

@@ -30,6 +30,10 @@ class RewardContract:
         """The reward that is tested."""
         raise NotImplementedError("a contract is given a fixture reward")
 
+    def text_of(self, tokens: int) -> str:
+        """A step of at least so many tokens, and of not many more."""
+        return "1" * tokens
+
     def near(self, reward: Reward) -> float:
         """How far the floats of one prefix may be apart, asked for in another way."""
         return 1e-5
@@ -88,6 +92,18 @@ class RewardContract:
             reward, _STEPS, prompt + steps
         )
 
+    async def test_no_call_takes_more_than_it_needs(self, reward: Reward) -> None:
+        handle = reward.open(_QUESTION)
+        for steps in (_STEPS[:3], _STEPS[3:]):
+            need = reward.need(handle, steps)
+            scored = await reward.extend(handle, steps)
+            assert 0 < scored.usage.logical_tokens <= need.tokens
+            assert 0 <= scored.usage.written_tokens <= need.written <= need.tokens
+            handle = scored.handle
+        assert reward.worst(_QUESTION, 10).tokens > 10
+        assert reward.fits(_QUESTION, _STEPS)
+        assert not reward.fits(_QUESTION, [self.text_of(reward.card.context)])
+
     async def test_a_handle_without_state_is_scored_all_the_same(self, reward: Reward) -> None:
         whole = await reward.extend(reward.open(_QUESTION), _STEPS)
         later = await reward.extend(Handle(_QUESTION, tuple(_STEPS[:3])), _STEPS[3:])
@@ -103,10 +119,11 @@ class RewardContract:
             await reward.extend(reward.open(_QUESTION), [])
         context = reward.card.context
         with pytest.raises(RewardError, match=f"must fit into a context of {context} tokens, got"):
-            await reward.extend(reward.open(_QUESTION), ["1" * context])
-        handle = (await reward.extend(reward.open(_QUESTION), ["1" * (context // 2)])).handle
+            await reward.extend(reward.open(_QUESTION), [self.text_of(context)])
+        half = self.text_of(context // 2)
+        handle = (await reward.extend(reward.open(_QUESTION), [half])).handle
         with pytest.raises(RewardError, match="must fit into a context"):
-            await reward.extend(handle, ["1" * (context // 2)])
+            await reward.extend(handle, [half])
         assert (await reward.extend(handle, ["1"])).rewards
 
     async def test_a_caller_that_gives_up_disturbs_nobody(self, reward: Reward) -> None:

@@ -9,16 +9,13 @@ import polars as pl
 import pytest
 
 from search.campaign import Campaign, Progress
-from search.engines.openai.engine import OpenAIEngine
-from search.engines.openai.fake import FakeOpenAI
-from search.errors import EngineError, GridError
+from search.errors import EngineError
 from search.estimate import estimate
 from search.grid import Grid
 from search.loader import ReadyLoader
 from search.log.store import SearchLog
 from search.log.tables import TABLES
 from search.plan import Plan
-from search.remote.fake_server import FakeServer
 from tests.search.scripted_campaign import engine, problems, reward
 
 TREES = ["beam_search(n=4)", "rebase(n=4)", "particle_filter(n=4)", "lookahead(n=4, width=2, depth=1)"]
@@ -116,17 +113,3 @@ def test_a_dry_run_counts_a_tree_once() -> None:
     two = estimate(problems(5), grid("rebase(n=4)", "rebase(n=4, vote=majority)"), Counting().loader)
     assert one.tokens == two.tokens > 0
     assert len(two.stages) == 1
-
-
-def test_a_policy_behind_a_chat_is_refused_before_anything_is_spent(tmp_path: Path) -> None:
-    model = FakeOpenAI(engine())
-    with FakeServer(model) as server:
-        policy = OpenAIEngine.connect(server.url, context=65536, parameters=1000, dialect="chat")
-        log = SearchLog.at(tmp_path / "log")
-        plans = grid("rebase(n=4)", strategies=["cot", "majority"], n=[1, 4], samples=4)
-        with pytest.raises(
-            GridError, match="rebase goes on with solutions step by step, which a chat cannot"
-        ):
-            Campaign(problems(3), plans, log, ReadyLoader([policy], [reward()])).run()
-    assert model.streamed == 0
-    assert log.read("samples").height == 0

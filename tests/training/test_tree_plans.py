@@ -86,16 +86,6 @@ async def test_a_fitted_planner_solves_by_them(planner: Planner) -> None:
             assert 0 < found.spend.tokens <= 5000
 
 
-async def test_a_planner_asks_a_policy_behind_a_chat_for_whole_solutions_only(planner: Planner) -> None:
-    async with engine() as policy:
-        policy.goes_on = False
-        settings = settings_of(planner, ReadyLoader([policy], [reward()]))
-        for budget in (Budget(price=0.0), Budget(tokens=400), Budget(accuracy=0.99)):
-            found = await solve("which is 2?", planner, settings, budget=budget, domain="text")
-            assert not found.choice.plan.described.goes_on
-            assert found.answer is not None
-
-
 def test_the_artefact_knows_their_plans(planner: Planner, tmp_path: Path) -> None:
     planner.save(tmp_path / "planner")
     again = Planner.load(tmp_path / "planner")

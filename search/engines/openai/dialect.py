@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.engines.openai.logprobs import NONE, Logprobs
-from search.engines.protocol import FinishReason, Request
+from search.engines.protocol import ChildFinished, FinishReason, Request
 from search.errors import BrokenError, GarbledError
 
 __all__ = ["Dialect", "Piece", "ReportedUsage", "finish_of", "number", "usage_of"]
@@ -91,6 +91,10 @@ class Dialect(ABC):
     @abstractmethod
     def body(self, request: Request, n: int, max_tokens: int, seed: int) -> dict[str, Any]:
         """The JSON of a streamed request for ``n`` children. Raises EngineError for what cannot be asked."""
+
+    def kept(self, request: Request, child: ChildFinished) -> ChildFinished:
+        """A child that has ended, as it is told: a dialect may keep what it needs to go on after it."""
+        return child
 
     @abstractmethod
     def pieces(self, event: Mapping[str, Any]) -> Iterator[Piece]:

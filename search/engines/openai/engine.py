@@ -322,7 +322,12 @@ def _dialect(
         return TextCompletions(served.model, tokenizer)
     if name == "chat":
         fields = in_chat(thinking, served.owner)
-        return ChatCompletions(served.model, fields, usage_per_child=served.owner == "llamacpp")
+        return ChatCompletions(
+            served.model,
+            fields,
+            usage_per_child=served.owner == "llamacpp",
+            continues=served.owner == "vllm",
+        )
     if served.owner == "llamacpp":
         return LlamaCompletions(served.model)
     harmony = "gpt-oss" in served.model.lower()

@@ -18,6 +18,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from search.engines.openai.chat import GO_ON
 from search.engines.protocol import ChildFinished, Engine, FinishReason, Request, Sampling, Tokens
 from search.engines.scripted import END
 from search.engines.thinking import part
@@ -176,7 +177,13 @@ class FakeOpenAI:
         return _error(404, "Not Found")
 
     def _prompt_of(self, body: Mapping[str, Any]) -> tuple[int, ...]:
-        return self._engine.prompt(body["messages"][-1]["content"])
+        messages = [*body["messages"]]
+        if len(messages) > 2 and messages[-1]["content"] == GO_ON:
+            messages.pop()
+        written = ""
+        if len(messages) > 1 and messages[-1]["role"] == "assistant":
+            written = messages.pop()["content"]
+        return (*self._engine.prompt(messages[-1]["content"]), *self._encode(written))
 
     async def _complete(self, body: Mapping[str, Any], chats: bool) -> Json | Stream:
         if chats:

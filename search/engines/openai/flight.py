@@ -292,7 +292,7 @@ class Flight:
             self._end(leg, draft, reason)
 
     def _end(self, leg: _Leg, draft: Draft, reason: str, counts: Counts | None = None, lost: int = 0) -> None:
-        child = draft.ended(reason, counts, lost)
+        child = self._line.dialect.kept(self.request, draft.ended(reason, counts, lost))
         leg.written += len(child.token_ids)
         self._put(child)
 

@@ -60,7 +60,7 @@ def test_what_each_server_can_is_told(serve: Any, tmp_path: Path) -> None:
     found = {one["name"]: one for one in json.loads(printed)["models"]}
     assert found["v"]["can"]["spoken to by"] == found["l"]["can"]["spoken to by"] == "token ids"
     assert found["v"]["can"]["logprobs"] == "yes, 20 candidates"
-    assert found["v"]["strategies"]["beam_search"] == "no: needs a [[prm]]"
+    assert found["v"]["strategies"]["beam_search"] == "no: needs a [[prm]] or a [[judge]]"
     assert found["v"]["missing"] == []
     assert found["l"]["can"]["n"] == "no: a request per sample"
     assert found["c"]["can"] == {
@@ -70,13 +70,13 @@ def test_what_each_server_can_is_told(serve: Any, tmp_path: Path) -> None:
         "n": "no: a request per sample",
         "seeds": "not taken",
         "logprobs": "no",
-        "continuing": "no",
+        "continuing": "step by step",
         "usage": "yes",
         "cancelling": "yes",
         "thinking": "no thought seen",
     }
     assert found["c"]["strategies"]["majority"] == "yes"
-    assert found["c"]["strategies"]["dvts"] == "no: a chat cannot go on with a solution"
+    assert found["c"]["strategies"]["dvts"] == "no: needs a [[prm]] or a [[judge]]"
     assert any(line.startswith("context: not told") for line in found["c"]["missing"])
     assert found["here"]["can"]["seeds"] == "yes"
 

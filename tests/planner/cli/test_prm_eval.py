@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from random import Random
 
 import pytest
 from typer.testing import CliRunner
 
 from planner.cli.main import app
+from search.engines.openai.fake import FakeOpenAI
+from search.engines.scripted import ScriptedEngine
 from search.prm_benchmarks.reliability import PrmReliability
+from search.remote.fake_server import FakeServer
+from search.rewards.judge_spec import JudgeSpec
 
 STEPS = [["13+64=77", "77+80=157", "#157"], ["13+64=78", "78+80=158", "#158"], ["64+80=144", "#144"]]
 PROCESS = [
@@ -75,3 +81,36 @@ def test_wrong_arguments_end_with_one_line(files: list[Path], tmp_path: Path) ->
         assert code == 2, said
         assert message in said
         assert out == ""
+
+
+def test_a_judge_is_measured_like_a_prm(files: list[Path], tmp_path: Path) -> None:
+    """A judge that finds the wrong step is right about all of ProcessBench."""
+
+    def says(text: str, rng: Random) -> str:
+        return "No" if re.search(r"78|#144|64\+80=144", text) else "Yes"
+
+    judging = ScriptedEngine(says, name="m")
+    served = FakeOpenAI(judging, plays="hosted", takes=("chat",), refuses=("logprobs",))
+    with FakeServer(served) as server:
+        place = f'name = "m"\nbase_url = "{server.url}"\nparameters = 1000\ncontext = 8192\n'
+        models = tmp_path / "models.toml"
+        models.write_text(f'[[policy]]\n{place}[[judge]]\nname = "critic"\npolicy = "m"\nscope = "steps"\n')
+        code, out, said = run("prm-eval", "critic", *files, "--models", models, "--json")
+        assert code == 0, said
+        body = json.loads(out)
+        assert body["reliability"]["prm"] == JudgeSpec("m", "steps").name
+        assert body["processbench"]["subsets"]["gsm8k"]["correct"] == 1.0
+        assert body["processbench"]["subsets"]["gsm8k"]["erroneous"] == 0.5  # one error comes later
+        assert body["prm_tokens"] > 1000
+        code, _, said = run("prm-eval", "critic", files[0], "--models", models, "--family", "orm")
+        assert (code, "--family is for a checkpoint folder" in said) == (2, True)
+        code, _, said = run("prm-eval", "nobody", files[0], "--models", models)
+        assert (code, "PRM must be one of none, got 'nobody'" in said) == (2, True)
+
+
+def test_a_shipped_policy_judges_by_its_name(files: list[Path]) -> None:
+    code, out, said = run(
+        "prm-eval", "judge:lab-policy-s:steps:logprobs", files[0], "--limit", "1", "--threshold", "0.4"
+    )
+    assert code == 0, said
+    assert "ProcessBench, judge:lab-policy-s:steps:logprobs:" in out

@@ -12,7 +12,6 @@ from search.budget import Budget, Ledger
 from search.engines.openai.engine import OpenAIEngine
 from search.engines.openai.fake import FakeOpenAI
 from search.engines.scripted import ScriptedEngine
-from search.errors import PlanError
 from search.plan import Plan
 from search.remote.fake_server import FakeServer
 from search.rewards.protocol import Handle
@@ -42,46 +41,19 @@ def plan(request: pytest.FixtureRequest) -> Plan:
     return found
 
 
-@pytest.mark.parametrize("dialect", ["tokens", "text"])
-async def test_it_runs_behind_completions(plan: Plan, dialect: str) -> None:
+@pytest.mark.parametrize("dialect", ["tokens", "text", "chat"])
+async def test_it_runs_behind_servers(plan: Plan, dialect: str) -> None:
     here = make_bench()
     expected = await run_plan(here.problem, plan, here.setting, seed=3)
     with FakeServer(FakeOpenAI(ScriptedEngine({QUESTION: SOLUTIONS}))) as server:
         engine = OpenAIEngine.connect(server.url, context=65536, parameters=1000, dialect=dialect)
         async with engine:
-            assert engine.goes_on
             setting = Setting(engine, ScriptedReward(judge), limits=here.setting.limits)
             found = await run_plan(here.problem, plan, setting, seed=3)
     assert len(found.candidates) == 4
     assert {c.text for c in found.candidates} <= set(SOLUTIONS)
     assert found.spend.prm_tokens > 0
     assert expected.outcome == found.outcome
-
-
-async def test_a_chat_is_refused_before_anything_is_spent(plan: Plan) -> None:
-    with FakeServer(FakeOpenAI(ScriptedEngine({QUESTION: SOLUTIONS}))) as server:
-        async with OpenAIEngine.connect(server.url, context=65536, parameters=1000, dialect="chat") as engine:
-            b = make_bench()
-            ledger = Ledger(Budget(tokens=10**6), engine.card, b.reward.card)
-            with pytest.raises(PlanError) as raised:
-                await run_plan(b.problem, plan, Setting(engine, b.reward), seed=1, ledger=ledger)
-    assert str(raised.value) == (
-        f"{plan.strategy} goes on with solutions step by step, which a chat cannot, "
-        "got 'scripted' behind a chat"
-    )
-    assert ledger.spend.tokens == 0
-
-
-async def test_a_part_of_a_plan_is_refused_at_a_chat_before_the_first_part_is_run(plan: Plan) -> None:
-    model = FakeOpenAI(ScriptedEngine({QUESTION: SOLUTIONS}))
-    with FakeServer(model) as server:
-        async with OpenAIEngine.connect(server.url, context=65536, parameters=1000, dialect="chat") as engine:
-            b = make_bench()
-            pairs = {("scripted", "scripted"): Setting(engine, b.reward)}
-            whole = Plan.parse(f"cascade(first=scripted: majority(n=2), then=scripted | scripted: {plan})")
-            with pytest.raises(PlanError, match=f"{plan.strategy} goes on with solutions"):
-                await run_plan(b.problem, whole, Setting(engine, pairs=pairs), seed=1)
-    assert model.streamed == 0
 
 
 def test_plans_that_differ_in_score_or_vote_share_their_tree(plan: Plan) -> None:

@@ -146,3 +146,36 @@ def test_a_policy_that_runs_elsewhere_may_be_of_any_architecture(policy: Path, t
 def test_a_child_that_the_server_gives_up_is_a_break(reason: str) -> None:
     with pytest.raises(BrokenError, match=f"got finish_reason {reason!r}"):
         finish_of(reason)
+
+
+@pytest.mark.parametrize("plays", ["hosted", "vllm"])
+async def test_a_chat_goes_on_with_the_step_that_it_wrote(plays: str) -> None:
+    """Two steps of equal length are told apart, though the server tells no token ids."""
+
+    def steps(text: str, rng: Random) -> str:
+        written = text.partition(TURN)[2]
+        known = {"": rng.choice(["ab\n", "cd\n"]), "ab\n": "1\n", "cd\n": "2\n"}
+        return known.get(written, f"end of {written!r}")
+
+    takes = ("tokens", "chat") if plays == "vllm" else ("chat",)
+    with FakeServer(FakeOpenAI(ScriptedEngine(steps), plays=plays, takes=takes)) as server:
+        engine = OpenAIEngine.connect(server.url, parameters=1000, context=512, dialect="chat")
+        async with engine:
+            prompt = engine.prompt("go")
+            first, _ = await collect(engine, Request(prompt, 8, 50, Sampling(), 1, stop=("\n",)))
+            assert {child.text for child in first} == {"ab\n", "cd\n"}
+            assert all(child.finish_reason == FinishReason.STOP for child in first)
+            for child in first:
+                second, _ = await collect(
+                    engine, Request((*prompt, *child.token_ids), 1, 50, Sampling(), 2, stop=("\n",))
+                )
+                assert second[0].text == {"ab\n": "1\n", "cd\n": "2\n"}[child.text]
+                ids = (*prompt, *child.token_ids, *second[0].token_ids)
+                third, _ = await collect(engine, Request(ids, 1, 50, Sampling(), 2))
+                assert third[0].text == f"end of {child.text + second[0].text!r}"
+            with pytest.raises(EngineError, match="cannot go on with a solution that it did not write"):
+                await collect(engine, Request((*prompt, -1, -1), 1, 50, Sampling(), 1))
+        bodies = [came.body for came in server.asked if came.path == "/v1/chat/completions"]
+    longest = max(bodies, key=lambda body: len(body["messages"]))
+    assert bool(longest.get("continue_final_message")) == (plays == "vllm")
+    assert longest["messages"][-1]["role"] == ("assistant" if plays == "vllm" else "user")
