@@ -14,8 +14,8 @@ problem, for requests of the logged kinds, and by family, for requests of new ki
   with the corrections of ``planner.promises`` and without.
 
 Three splits hold out every problem once, so that no luck of the draw makes streams easy or hard. Every
-problem's figures are averaged over the splits that held it out; intervals draw problems, or families where the
-splits leave out families. Writes ``targets.json`` and ``targets.md`` beside itself.
+problem's figures are averaged over the splits that held it out; intervals draw problems, or families where
+the splits leave out families. Writes ``targets.json`` and ``targets.md`` beside itself.
 """
 
 from __future__ import annotations
