@@ -141,7 +141,7 @@ def _cheapest(stage: Stage, menu: Menu, asked: float) -> NDArray[np.int64]:
     chosen = np.where(
         enough.any(axis=1), np.where(enough, cost, np.inf).argmin(axis=1), accuracy.argmax(axis=1)
     )
-    return np.minimum(chosen, len(stage.choices))
+    return np.asarray(np.minimum(chosen, len(stage.choices)))
 
 
 def promised(planner: Planner, data: TrainingData, matrices: Matrices) -> list[Found]:

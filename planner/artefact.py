@@ -228,9 +228,12 @@ def _fitted(
         stages=tuple(_stage(entry, number, arrays, files) for number, entry in enumerate(stages)),
         encoder=NgramEncoder(arrays["ngrams.idf"], arrays["ngrams.components"]),
         frontier=Frontier(
-            *(arrays[f"frontier.{name}"] for name in ("prices", "accuracy", "tokens", "flops")),
+            prices=arrays["frontier.prices"],
+            accuracy=arrays["frontier.accuracy"],
+            tokens=arrays["frontier.tokens"],
+            flops=arrays["frontier.flops"],
             # planners from before this was told have none
-            None if "bounded_by" not in body else _bounds(body["bounded_by"], arrays),
+            bounds=None if "bounded_by" not in body else _bounds(body["bounded_by"], arrays),
         ),
         policies={str(name): _card(card) for name, card in body["policies"].items()},
         prms={str(name): _card(card) for name, card in body["prms"].items()},
