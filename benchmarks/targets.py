@@ -13,8 +13,9 @@ problem, for requests of the logged kinds, and by family, for requests of new ki
 - FLOPs and accuracies that advice promised before any token, and what was met, by domain and by what decided,
   with the corrections of ``planner.promises`` and without.
 
-Every problem's figures are averaged over the splits that held it out; intervals draw problems, or families
-where the splits leave out families. Writes ``targets.json`` and ``targets.md`` beside itself.
+Three splits hold out every problem once, so that no luck of the draw makes streams easy or hard. Every
+problem's figures are averaged over the splits that held it out; intervals draw problems, or families where
+the splits leave out families. Writes ``targets.json`` and ``targets.md`` beside itself.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ POLICIES = ("lab-policy-s", "lab-policy-m", "lab-policy-l")
 #: targets that are asked for
 ASKED = (0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8)
 CONFIDENCE = 0.95
+_PARTS = 3
 #: logs that are drawn again for the coverage
 DRAWN = 1000
 
@@ -97,13 +99,10 @@ def log_of(path: Path, problems: int) -> SearchLog:
 
 
 def parts(data: TrainingData, folds: FoldsBy, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Places to learn from, two thirds, and those that are held out."""
-    rng = np.random.default_rng(seed)
-    if folds == "problem":
-        order = rng.permutation(len(data))
-        return np.sort(order[len(data) // 3 :]), np.sort(order[: len(data) // 3])
-    names = rng.permutation(sorted(set(data.families)))
-    out = np.isin(np.array(data.families), names[: len(names) // 3])
+    """Places to learn from, two thirds, and those that are held out; three splits hold out each one once."""
+    rng = np.random.default_rng(seed // _PARTS)
+    labels = np.array(data.problem_ids if folds == "problem" else data.families)
+    out = np.isin(labels, rng.permutation(sorted(set(labels.tolist())))[seed % _PARTS :: _PARTS])
     return np.flatnonzero(~out), np.flatnonzero(out)
 
 
@@ -142,7 +141,7 @@ def _cheapest(stage: Stage, menu: Menu, asked: float) -> NDArray[np.int64]:
     chosen = np.where(
         enough.any(axis=1), np.where(enough, cost, np.inf).argmin(axis=1), accuracy.argmax(axis=1)
     )
-    return np.minimum(chosen, len(stage.choices))
+    return np.asarray(np.minimum(chosen, len(stage.choices)))
 
 
 def promised(planner: Planner, data: TrainingData, matrices: Matrices) -> list[Found]:

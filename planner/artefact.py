@@ -240,7 +240,10 @@ def _fitted(
         stages=tuple(_stage(entry, number, arrays, files) for number, entry in enumerate(stages)),
         encoder=NgramEncoder(arrays["ngrams.idf"], arrays["ngrams.components"]),
         frontier=Frontier(
-            **{name: arrays[f"frontier.{name}"] for name in ("prices", "accuracy", "tokens", "flops")},
+            prices=arrays["frontier.prices"],
+            accuracy=arrays["frontier.accuracy"],
+            tokens=arrays["frontier.tokens"],
+            flops=arrays["frontier.flops"],
             # planners from before this was told have none
             bounds=None if "bounded_by" not in body else _bounds(body["bounded_by"], arrays),
         ),

@@ -228,6 +228,10 @@ def test_a_fit_does_not_write_over_anything(tmp_path: Path) -> None:
         (["--tokens", "-1"], "a budget cannot be negative, got tokens=-1"),
         (["--flops", "nan"], "a budget is a number, got flops=nan"),
         (["--target", "1.5"], "an accuracy must be in (0, 1], got accuracy=1.5"),
+        (
+            ["--tokens", "9", "--confidence", "0.9"],
+            "a confidence goes with an accuracy, got confidence=0.9 without",
+        ),
         (["--price", "-2"], "a price is a finite number of at least 0, got price=-2e-09"),
         ([], "accuracy, price, got none (Budget.unlimited() caps nothing)"),
         (

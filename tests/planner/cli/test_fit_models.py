@@ -55,6 +55,18 @@ def fitted(folder: Path) -> planner.Planner:
     return planner.load(folder / "mine")
 
 
+def test_a_target_accuracy_says_what_is_promised(folder: Path, fitted: planner.Planner) -> None:
+    question = "work out the sum of 3 + 41 + 7"
+    asked = ("recommend", question, "--planner", folder / "mine", "--accuracy", "0.2", "--confidence", "0.9")
+    found = ran(*asked)["target"]
+    assert (found["asked"], found["confidence"], found["reached"]) == (0.2, 0.9, True)
+    assert 0.2 <= found["low"] <= found["accuracy"]
+    printed = CliRunner().invoke(app, [*map(str, asked)])
+    assert "with a confidence of 0.9" in " ".join(printed.output.split())
+    beyond = ran("recommend", question, "--planner", folder / "mine", "--accuracy", "1")
+    assert "no price of compute reaches a mean accuracy of 1" in beyond["warnings"][-1]
+
+
 def test_a_fit_counts_the_weights_of_the_file(folder: Path, fitted: planner.Planner) -> None:
     assert {name: card.parameters for name, card in fitted.policies.items()} == {
         "small": 3_000_000,
