@@ -258,7 +258,7 @@ SCHEMAS: dict[str, _Schema] = {
     "Health": _of(status=_word("ok")),
     "Ready": _of(status=_word("ready"), policies_up=_TRUTH),
     "NotReady": _of(status=_word("not ready"), policies_up=_TRUTH),
-    "Reloaded": _of(object=_word("planner"), planner=_TEXT, changed=_TRUTH),
+    "Reloaded": _of(object=_word("planner"), planner=_TEXT, changed=_TRUTH, keys=_COUNT),
 }
 
 #: path -> the schemas of its answer with status 200

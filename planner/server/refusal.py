@@ -35,6 +35,7 @@ _TYPES = {
     408: "timeout_error",
     409: "conflict_error",
     413: "invalid_request_error",
+    421: "invalid_request_error",
     422: "invalid_request_error",
     429: "rate_limit_error",
     431: "invalid_request_error",
@@ -91,6 +92,8 @@ class Refusal(ServeError):
             headers["Retry-After"] = str(max(1, math.ceil(self.retry_after)))
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
+        if self.status == 504:  # whoever has no time left has none for another try, which clients make alone
+            headers["x-should-retry"] = "false"
         return headers
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import signal
 import socket
@@ -16,6 +15,7 @@ from fastapi import FastAPI
 from planner.server.connection import patient
 from planner.server.freeze import freeze_gc
 from planner.server.keys import Keys
+from planner.server.origins import is_loopback
 from planner.server.service import Service
 from search.errors import PlannerError, ServeError
 
@@ -26,7 +26,7 @@ _LOGGER = logging.getLogger("planner.server")
 
 def check_bind(host: str, keys: Keys) -> None:
     """Raise ServeError for an address that others can reach when no keys are set up."""
-    if not _is_loopback(host) and not keys:
+    if not is_loopback(host) and not keys:
         raise ServeError(
             "a server that others can reach needs keys (--keys FILE or PLANNER_API_KEY), "
             f"got host {host!r} without"
@@ -110,12 +110,3 @@ async def _serve(
     if server.started and on_ready is not None:
         on_ready(address)
     await serving
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

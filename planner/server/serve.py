@@ -17,6 +17,7 @@ from planner.server.current import Current, Ruling
 from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.retention import Retention
 from planner.server.keys import Keys
+from planner.server.origins import ANY, Origins, is_loopback
 from planner.server.recorder import MemoryRecorder, Recorder
 from planner.server.rules import Rules
 from planner.server.run import check_bind, run
@@ -27,7 +28,7 @@ from search.budget import Prices
 from search.errors import ServeError
 from search.models_file import ModelsFile
 
-__all__ = ["rules_of", "serve", "service_of"]
+__all__ = ["origins_of", "rules_of", "serve", "service_of"]
 
 _LOGGER = logging.getLogger("planner.server")
 
@@ -51,6 +52,7 @@ def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Servi
     """Everything a server holds. What is cheap to check is checked before a model is loaded."""
     keys = Keys.read(settings.keys, environment.get(settings.key_env))
     check_bind(settings.host, keys)
+    origins = origins_of(settings, keys)
     told = None if settings.models is None else ModelsFile.read(settings.models)
     hash_key = environment.get(settings.hash_key_env, "")
     if settings.hash_questions and not hash_key:
@@ -65,6 +67,7 @@ def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Servi
         backends.models,
         rules=rules,
         keys=keys,
+        origins=origins,
         recorder=_recorder(settings, hash_key),
         upstreams=backends.upstreams,
         admission=Admission(running=settings.running, waiting=settings.waiting, floor=settings.floor),
@@ -123,6 +126,13 @@ def _check_budgets(rules: Rules, policies: Iterable[str]) -> None:
 def _limit(settings: ServeSettings, backends: Backends) -> None:
     if "max_tokens" in settings.model_fields_set:
         backends.models.limit(settings.max_tokens)
+
+
+def origins_of(settings: ServeSettings, keys: Keys) -> Origins:
+    """By which names and from which pages the server may be called. Raises ServeError."""
+    if ANY in settings.allow_origin and not keys:
+        raise ServeError("every page may call a server with keys only, got --allow-origin * without keys")
+    return Origins(settings.host_name, settings.allow_origin, any_host=not is_loopback(settings.host))
 
 
 def rules_of(settings: ServeSettings, prices: Mapping[str, Prices] | None = None) -> Rules:
