@@ -258,20 +258,6 @@ class Work:
         """This request's view of the models."""
         models, ask = self._service.models, self._context.ask
         assert ask.conversation is not None
-        engines: dict[str, ShapedEngine] = {}
-        promptings = {name: self._context.prompting(name) for name in models.engines}
-        for name, engine in models.engines.items():
-            meter, prompting = Meter(), promptings[name]
-            engines[name] = ShapedEngine(
-                engine if prompting.is_plain else PromptedEngine(engine, prompting),
-                ask.conversation.asked(prompting),
-                meter,
-                render=models.renders.get(name),
-                stop=ask.stop,
-                greedy=ask.sampling,
-                on_text=None if self._on_text is None else lambda text: self._on_text(text, place),  # type: ignore[misc]
-            )
-            self._meters.append(meter)
         drawn = self._context.planner.drawings
         drawings = {name: models.drawing(name, drawn.get(name)) for name in models.engines}
         if ask.max_tokens is not None:
@@ -279,6 +265,23 @@ class Work:
                 name: replace(one, limits=replace(one.limits, max_tokens=ask.max_tokens))
                 for name, one in drawings.items()
             }
+        engines: dict[str, ShapedEngine] = {}
+        promptings = {name: self._context.prompting(name) for name in models.engines}
+        for name, engine in models.engines.items():
+            meter, prompting = Meter(), promptings[name]
+            if ask.effort is not None and self._context.granted.plan is not None:
+                engine = engine.at_effort(ask.effort)
+            engines[name] = ShapedEngine(
+                engine if prompting.is_plain else PromptedEngine(engine, prompting),
+                ask.conversation.asked(prompting),
+                meter,
+                render=models.renders.get(name),
+                stop=ask.stop,
+                # several greedy answers would be copies of one
+                greedy=ask.sampling or (drawings[name].sampling if ask.n > 1 else None),
+                on_text=None if self._on_text is None else lambda text: self._on_text(text, place),  # type: ignore[misc]
+            )
+            self._meters.append(meter)
         delimiters = {name: prompting.delimiter for name, prompting in promptings.items()}
         within = self._service.rules.cancel_within
         return models.settings(engines, drawings, within, delimiters), engines

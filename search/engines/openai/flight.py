@@ -230,8 +230,9 @@ class Flight:
             leg.numbers = tuple(number for number in leg.numbers if number not in missing)
             await self._fly(self._split(missing))
             return
-        raise GarbledError(
+        raise BrokenError(
             f"a stream must end all children, got {len(missing)} of {len(leg.numbers)} that did not"
+            f" from {self._line.client.root}"
         )
 
     def _sent(self, leg: _Leg, *, is_sent: bool) -> None:
