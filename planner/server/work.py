@@ -29,6 +29,7 @@ from search.budget import Budget
 from search.engines.prompted import PromptedEngine
 from search.engines.protocol import FinishReason
 from search.errors import ContextError, EngineError, RewardError
+from search.grouping import comparing_within
 from search.result import Outcome
 from search.scoring import together
 
@@ -148,8 +149,9 @@ class Work:
         seconds = self._budget.seconds
         limit = None if seconds is None else max(0.0, seconds - self._elapsed) + self._service.rules.grace
         try:
-            async with asyncio.timeout(limit):
-                return await self._work()
+            with comparing_within(self._service.rules.grading_within):
+                async with asyncio.timeout(limit):
+                    return await self._work()
         except TimeoutError as error:
             if limit is None:
                 raise
