@@ -112,6 +112,9 @@ class Wishes(_Body):
         None,
         description="What may be spent: samples, or caps. Default: the model's name's, else the server's.",
     )
+    reasoning_effort: Effort | None = Field(
+        None, description="How much may be spent, where no budget says; for a forced plan, the policy's knob."
+    )
     domain: str | None = Field(
         None,
         max_length=64,
@@ -147,9 +150,6 @@ class _Sampling(Wishes):
     top_p: float | None = Field(None, gt=0, le=1)
     top_k: int | None = Field(None, ge=-1, le=_INT64)
     max_tokens: int | None = Field(None, ge=1, le=_INT64, description="Of each solution, not of all.")
-    reasoning_effort: Effort | None = Field(
-        None, description="How much may be spent, where no budget says; for a forced plan, the policy's knob."
-    )
     stop: str | list[str] | None = None
     seed: int | None = Field(None, ge=-_INT64 - 1, le=_INT64)
     stream: bool | None = Field(

@@ -63,6 +63,7 @@ def _granted(service: Service, body: PlanBody) -> RequestBudget:
         default=service.rules.default,
         policies=service.models.policies,
         presets=service.rules.presets,
+        effort=body.reasoning_effort,
     )
 
 

@@ -50,7 +50,6 @@ def until(done: Callable[[], bool]) -> None:
 REFUSED: list[dict[str, Any]] = [
     {"model": "nobody"},
     {"model": "planner/best_of_n(n=2, score=last)", "prm": "none"},
-    {"budget": {"tokens": 1}},
     {"budget": {"usd": 1.0}},
     {"budget": {"seconds": 0.001}},
     {"domain": "poetry"},

@@ -75,6 +75,8 @@ def test_a_server_plans_under_it(
     prompt = {"model": "planner", "prompt": QUESTION, "reasoning_effort": "low"}
     found = httpx.post(f"{house.v1}/completions", json=prompt).json()
     assert found["planner"]["budget"]["source"] == "effort"
+    plan = httpx.post(f"{house.v1}/plan", json={"question": QUESTION, "reasoning_effort": "low"}).json()
+    assert plan["budget"]["asked"] == {"samples": 4}
 
 
 @pytest.mark.parametrize("junk", ["", "much", "HIGH", 3, True, [], {}])
