@@ -122,6 +122,7 @@ class Middleware:
         host, origin, site = told.get(b"host"), told.get(b"origin"), told.get(b"sec-fetch-site")
         self._origins.check(
             None if host is None else host.decode("latin-1"),
+            at=(scope.get("server") or ("",))[0],
             version=scope.get("http_version", "1.1"),
             origin=None if origin is None else origin.decode("latin-1"),
             site=None if site is None else site.decode("latin-1"),

@@ -88,7 +88,13 @@ class Origins:
         object.__setattr__(self, "_pages", frozenset(pages))
 
     def check(
-        self, host: str | None, *, version: str = "1.1", origin: str | None = None, site: str | None = None
+        self,
+        host: str | None,
+        *,
+        at: str = "",
+        version: str = "1.1",
+        origin: str | None = None,
+        site: str | None = None,
     ) -> None:
         """Raise Refusal for a request by a foreign name (421) or from a foreign page (403).
 
@@ -96,13 +102,15 @@ class Origins:
         ----------
         host, origin, site:
             The headers ``Host``, ``Origin`` and ``Sec-Fetch-Site``, None where they are missing.
+        at:
+            The address at which the request arrived, as the ASGI server tells it: a name of this server too.
         version:
             HTTP's. Only 1.0 may leave out ``Host``, and no browser does.
         """
         if host is None:
             if version != "1.0":
                 raise Refusal("a request must name its host, got none", 421, code="unknown_host")
-        elif not self._is_ours(host):
+        elif not (self._is_ours(host) or _is_at(host, at)):
             raise Refusal(
                 f"a request must name a host of this server (--host-name adds one), got {host[:80]!r}",
                 421,
@@ -178,6 +186,12 @@ def _origin(text: str) -> str | None:
     if port is None or port == {"http": 80, "https": 443}.get(parts[1]):
         return f"{parts[1]}://{name}"
     return f"{parts[1]}://{name}:{port}"
+
+
+def _is_at(host: str, at: str) -> bool:
+    """Whether a header ``Host`` names the very address at which the request arrived."""
+    found = _split(host)
+    return bool(at) and found is not None and found[0].strip("[]") == at.lower()
 
 
 def _is_address(name: str) -> bool:

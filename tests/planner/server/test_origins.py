@@ -66,6 +66,14 @@ def test_a_host_may_be_missing_in_the_oldest_http_only() -> None:
     assert status(Origins(), None, version="1.0") == 200
 
 
+def test_the_address_at_which_a_request_arrived_is_a_name_too() -> None:
+    assert status(Origins(), "10.0.0.5:8400", at="10.0.0.5") == 200
+    assert status(Origins(), "[fe80::1]:8400", at="fe80::1") == 200
+    assert status(Origins(), "testserver", at="testserver") == 200  # without a socket
+    assert status(Origins(), "evil.example", at="127.0.0.1") == 421
+    assert status(Origins(), "evil.example", at="testserver") == 421
+
+
 def test_a_server_that_others_reach_takes_every_name_unless_it_is_given_some() -> None:
     everywhere = Origins(any_host=True)
     assert {status(everywhere, host) for host in ("planner.example", "10.0.0.5:8400", "localhost")} == {200}
