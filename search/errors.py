@@ -10,6 +10,7 @@
     |   `-- RemoteError      a server elsewhere failed: a policy's, or (it is a RewardError too) a PRM's
     |       |-- UnreachableError  it cannot be reached or takes no more work; nothing was computed
     |       |-- BrokenError       it fell silent or broke off; work may be lost
+    |       |   `-- CutOffError   (a GarbledError too) it ends an answer that has not ended
     |       |-- RefusedError      it refuses: wrong address, key, model or request
     |       `-- GarbledError      it says what its protocol does not know
     |-- RewardError          the PRM's backend failed
@@ -48,6 +49,7 @@ __all__ = [
     "BudgetError",
     "CheckpointError",
     "ContextError",
+    "CutOffError",
     "DecisionLogError",
     "EngineError",
     "FingerprintError",
@@ -178,6 +180,10 @@ class RefusedError(RemoteError):
 
 class GarbledError(RemoteError):
     """A server says what its protocol does not know."""
+
+
+class CutOffError(BrokenError, GarbledError):
+    """A server ends an answer in good order whose parts have not ended. What was lost is known."""
 
 
 class GradingError(PlannerError, ValueError):

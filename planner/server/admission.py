@@ -2,7 +2,10 @@
 
 At most ``running`` requests are worked on at a time and ``waiting`` wait. Beyond that a request is refused
 with the seconds after which a place is likely. Waiting requests take turns by key, so that one busy key
-does not hold up the others; within a key they keep their order.
+does not hold up the others.
+
+Requests with a deadline go first, the soonest of a key before its others. A request without one is treated as
+if it had one once it has waited ``ageing`` seconds, so that none starves; within a key they keep their order.
 
 Before anything is refused budgets can shrink: a request admitted while the queue is partly filled gets
 the share ``Ticket.share`` of its budget, which falls from 1 with an empty queue to ``floor`` with a full one.
@@ -20,7 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -45,6 +48,15 @@ class Ticket:
     waited: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Turn:
+    """A request that waits. ``due``: when its deadline is, or when it counts as having one."""
+
+    place: asyncio.Future[None]
+    due: float
+    is_timed: bool
+
+
 class Admission:
     """The door. Used on one event loop.
 
@@ -54,6 +66,8 @@ class Admission:
         Most requests worked on, and most that wait.
     floor:
         Smallest share of a budget under load, in (0, 1].
+    ageing:
+        Seconds after which a request without a deadline waits no longer behind those that have one.
     clock:
         Seconds, monotonic.
     """
@@ -63,6 +77,7 @@ class Admission:
         running: int = 32,
         waiting: int = 128,
         floor: float = 1.0,
+        ageing: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if running < 1:
@@ -71,9 +86,12 @@ class Admission:
             raise ServeError(f"a queue cannot be shorter than 0, got {waiting}")
         if not 0.0 < floor <= 1.0:
             raise ServeError(f"the smallest share of a budget must be in (0, 1], got {floor}")
+        if not ageing >= 0.0:
+            raise ServeError(f"seconds of ageing cannot be negative, got {ageing}")
         self._most, self._room, self._floor, self._clock = running, waiting, floor, clock
+        self._ageing = ageing
         self._running = 0
-        self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._queues: OrderedDict[str, list[_Turn]] = OrderedDict()  # by key, in the order of arrival
         self._seconds = 1.0  # mean duration of a request
 
     @property
@@ -117,7 +135,7 @@ class Admission:
         arrived = self._clock()
         try:
             async with asyncio.timeout(within):
-                await self._wait(key)
+                await self._wait(key, within)
         except TimeoutError as error:
             raise Refusal(
                 f"a place must be free within {within:g} s, got none", 504, code="deadline"
@@ -129,7 +147,7 @@ class Admission:
             self._seconds += _NEWEST * (self._clock() - began - self._seconds)
             self._leave()
 
-    async def _wait(self, key: str) -> None:
+    async def _wait(self, key: str, within: float | None) -> None:
         if self._running < self._most and not self._queues:
             self._running += 1
             return
@@ -139,12 +157,14 @@ class Admission:
                 self.retry_after,
                 "overloaded",
             )
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(key, deque()).append(turn)
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        due = self._clock() + (self._ageing if within is None else within)
+        turn = _Turn(place, due, within is not None)
+        self._queues.setdefault(key, []).append(turn)
         try:
-            await turn
+            await place
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if place.done() and not place.cancelled():
                 self._leave()  # the place came as the client went
             else:
                 self._forget(key, turn)
@@ -153,16 +173,26 @@ class Admission:
     def _leave(self) -> None:
         """Hand the place to whoever is next, or free it."""
         while self._queues:
-            key, queue = self._queues.popitem(last=False)
-            turn = queue.popleft()
-            if queue:
-                self._queues[key] = queue  # to the end: the other keys come first
-            if not turn.done():
-                turn.set_result(None)
+            key, turn = self._next()
+            self._forget(key, turn)
+            if key in self._queues:
+                self._queues.move_to_end(key)  # the other keys come first
+            if not turn.place.done():
+                turn.place.set_result(None)
                 return
         self._running -= 1
 
-    def _forget(self, key: str, turn: asyncio.Future[None]) -> None:
+    def _next(self) -> tuple[str, _Turn]:
+        """Whose turn it is: of the first key that has an urgent request, else of the first key."""
+        now = self._clock()
+        for key, queue in self._queues.items():
+            urgent = [turn for turn in queue if turn.is_timed or turn.due <= now]
+            if urgent:
+                return key, min(urgent, key=lambda turn: turn.due)
+        key, queue = next(iter(self._queues.items()))
+        return key, queue[0]
+
+    def _forget(self, key: str, turn: _Turn) -> None:
         queue = self._queues.get(key)
         if queue is not None and turn in queue:
             queue.remove(turn)

@@ -45,7 +45,9 @@ _COST: _Schema = {"type": "number", "minimum": 0}
 _SHARE: _Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _CHOICE = {"policy": _TEXT, "prm": _null(_TEXT), "plan": _TEXT}
 _EXPECTED = {"accuracy": _null(_SHARE), "tokens": _null(_COST), "flops": _null(_COST)}
-_BUDGET = _of(asked=_ANY, source=_word("header", "body", "model", "default"), granted=_ANY, share=_SHARE)
+_BUDGET = _of(
+    asked=_ANY, source=_word("header", "body", "effort", "model", "default"), granted=_ANY, share=_SHARE
+)
 _RECEIPT_HEAD = {"id": _TEXT, "reason": _null(_TEXT), "detail": _null(_TEXT), "budget": _BUDGET}
 _CANDIDATE = {
     "draw": _WHOLE,
@@ -275,7 +277,7 @@ SCHEMAS: dict[str, _Schema] = {
     "Health": _of(status=_word("ok")),
     "Ready": _of(status=_word("ready"), policies_up=_TRUTH),
     "NotReady": _of(status=_word("not ready"), policies_up=_TRUTH),
-    "Reloaded": _of(object=_word("planner"), planner=_TEXT, changed=_TRUTH),
+    "Reloaded": _of(object=_word("planner"), planner=_TEXT, changed=_TRUTH, keys=_COUNT),
 }
 
 #: path -> the schemas of its answer with status 200

@@ -62,7 +62,13 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, _http)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     direct = chain.from_iterable(handlers(each.router) for each in (completions, plan, feedback))
-    app.add_middleware(Middleware, sizes=service.rules.sizes, rolling=service.rolling, straight=dict(direct))
+    app.add_middleware(
+        Middleware,
+        sizes=service.rules.sizes,
+        rolling=service.rolling,
+        straight=dict(direct),
+        origins=service.origins,
+    )
     return app
 
 

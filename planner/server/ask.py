@@ -13,7 +13,7 @@ from typing import Any
 
 from planner.server.conversation import Conversation, Turn
 from planner.server.limits import Sizes
-from planner.server.schema import ChatBody, CompletionBody, Message, Wishes
+from planner.server.schema import ChatBody, CompletionBody, Message
 from search.engines.protocol import Sampling
 
 __all__ = ["Ask", "of_chat", "of_completion"]
@@ -52,6 +52,8 @@ class Ask:
         The client's, or None / 1 / drawn at random / none.
     domain, policy, prm, abstain_below, draw_all, include:
         As ``Wishes`` has them.
+    effort:
+        OpenAI's ``reasoning_effort``, or None.
     raw:
         The body as it came, for the policy's own server.
     """
@@ -72,6 +74,7 @@ class Ask:
     abstain_below: float
     draw_all: bool
     include: frozenset[str]
+    effort: str | None
     budget: Any
     raw: dict[str, Any]
 
@@ -133,16 +136,10 @@ def _ask(
         abstain_below=body.abstain_below or 0.0,
         draw_all=bool(body.draw_all),
         include=frozenset(body.include or ()),
-        budget=_budget(body),
+        effort=body.reasoning_effort,
+        budget=body.budget,
         raw=body.model_dump(exclude_unset=True),
     )
-
-
-def _budget(body: Wishes) -> Any:
-    """As ``planner.server.budget.parse`` takes it."""
-    if body.budget is None or isinstance(body.budget, int):
-        return body.budget
-    return body.budget.model_dump(exclude_none=True)
 
 
 def _check(

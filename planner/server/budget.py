@@ -5,9 +5,9 @@
 
 The words are those of ``search.budget.Budget``; ``target_accuracy`` is an older name of ``accuracy``.
 
-A header wins over the body, the body over the model's name, that over the server's default; the server's
-ceiling binds all of them. Samples are counted at the 90% quantile of what one greedy answer of the
-planner's first policy costs for this question.
+A header wins over the body's ``budget``, that over its ``reasoning_effort``, that over the model's name, that
+over the server's default; the server's ceiling binds all of them. Samples are counted at the 90% quantile of
+what one greedy answer of the planner's first policy costs for this question.
 
     >>> parse({"tokens": 4000, "seconds": 2.5})
     Budget(tokens=4000, seconds=2.5)
@@ -21,17 +21,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from planner.server.refusal import Refusal
+from planner.server.refusal import Refusal, brief
 from search.budget import AIMS, UNLIMITED, Budget
 from search.errors import BudgetError, PlanError
 from search.plan import Plan
 
-__all__ = ["HEADER", "PRESETS", "RequestBudget", "Source", "check_time", "grant", "parse", "read", "to_wire"]
+__all__ = [
+    "EFFORTS",
+    "HEADER",
+    "PRESETS",
+    "RequestBudget",
+    "Source",
+    "check_time",
+    "grant",
+    "parse",
+    "read",
+    "to_wire",
+]
 
 #: carries a budget as the body's ``budget`` has it
 HEADER = "x-planner-budget"
@@ -51,6 +63,7 @@ class Source(StrEnum):
 
     HEADER = "header"
     BODY = "body"
+    EFFORT = "effort"
     MODEL = "model"
     DEFAULT = "default"
 
@@ -60,7 +73,7 @@ def parse(said: object) -> Budget:
     if isinstance(said, int) and not isinstance(said, bool):
         said = {"samples": said}
     if not isinstance(said, Mapping):
-        raise Refusal(f"a budget is a whole number or an object, got {_brief(said)}", param="budget")
+        raise Refusal(f"a budget is a whole number or an object, got {brief(said)}", param="budget")
     given = {name: value for name, value in said.items() if value is not None}
     if not given:
         raise Refusal(f"a budget has one of {', '.join(_WORDS)}, got none", param="budget")
@@ -71,16 +84,20 @@ def parse(said: object) -> Budget:
             given[name] = given.pop(old)
     for name, value in given.items():
         if name not in _WORDS:
-            raise Refusal(f"a budget has the fields {', '.join(_WORDS)}, got {_brief(name)}", param="budget")
+            near = get_close_matches(str(name)[:40], (*_WORDS, *_ALIASES), n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise Refusal(
+                f"a budget has the fields {', '.join(_WORDS)}, got {brief(name)}{hint}", param="budget"
+            )
         if name == "price_unit":
+            if value not in ("flops", "tokens"):
+                raise Refusal(f"a price unit is flops or tokens, got {brief(value)}", param="budget")
             continue
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Refusal(f"a budget is made of numbers, got {_brief(value)} for {name}", param="budget")
+            raise Refusal(f"a budget is made of numbers, got {brief(value)} for {name}", param="budget")
         least = value >= 0 if name == "price" else value > 0
         if not (least and value <= _MOST):
-            raise Refusal(
-                f"{name} must be above 0 and at most {_MOST:g}, got {_brief(value)}", param="budget"
-            )
+            raise Refusal(f"{name} must be above 0 and at most {_MOST:g}, got {brief(value)}", param="budget")
         if name in ("samples", "tokens") and isinstance(value, float) and value.is_integer():
             given[name] = int(value)
     try:
@@ -96,7 +113,7 @@ def read(header: str) -> Budget:
     except (ValueError, RecursionError) as error:
         if isinstance(error, Refusal):
             raise
-        raise Refusal(f"{HEADER} holds JSON, got {_brief(header)}", param=HEADER) from None
+        raise Refusal(f"{HEADER} holds JSON, got {brief(header)}", param=HEADER) from None
 
 
 def to_wire(budget: Budget) -> dict[str, Any]:
@@ -119,6 +136,12 @@ PRESETS: Mapping[str, Budget] = MappingProxyType(
 )
 
 
+#: samples of an answer by ``reasoning_effort``; those of a preset are the preset's
+EFFORTS: Mapping[str, Budget] = MappingProxyType(
+    {"none": Budget(samples=1), "minimal": Budget(samples=2), **PRESETS, "xhigh": Budget(samples=256)}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class RequestBudget:
     """What a request may spend, who said so, and the plan or the policy that its model's name forces."""
@@ -137,6 +160,8 @@ def grant(
     default: Budget,
     policies: tuple[str, ...] = (),
     presets: Mapping[str, Budget] = PRESETS,
+    effort: str | None = None,
+    answers: int = 1,
 ) -> RequestBudget:
     """Read a request's budget and its model's name.
 
@@ -147,6 +172,10 @@ def grant(
         means that policy's single greedy answer. A plan says itself what it takes: no default caps it.
     header, body:
         The header's text and the body's value, None where there is none.
+
+    effort, answers:
+        ``reasoning_effort``, one of ``EFFORTS``, which each of so many answers gets. A plan that is forced
+        says itself what it takes: there the effort is for the policy.
 
     Raises Refusal: 404 for an unknown model, 400 for a plan or a budget that breaks a rule.
     """
@@ -163,7 +192,7 @@ def grant(
     elif model != _MODEL:
         names = (_MODEL, *(f"{_MODEL}-{name}" for name in presets), f"{_MODEL}/<plan>", *policies)
         raise Refusal(
-            f"model must be one of {', '.join(names)}, got {_brief(model)}",
+            f"model must be one of {', '.join(names)}, got {brief(model)}",
             404,
             param="model",
             code="model_not_found",
@@ -174,25 +203,31 @@ def grant(
         return RequestBudget(parse(body), Source.BODY, plan, policy)
     if plan is not None:  # says itself what it takes
         named = UNLIMITED
+    elif effort is not None:
+        each = presets.get(effort, EFFORTS[effort])
+        samples = None if each.samples is None else each.samples * answers
+        return RequestBudget(replace(each, samples=samples), Source.EFFORT, plan, policy)
     if named is not None:
         return RequestBudget(named, Source.MODEL, plan, policy)
     return RequestBudget(default, Source.DEFAULT, plan, policy)
 
 
 def check_time(seconds: float | None, passed: float) -> None:
-    """Raise Refusal (400) for a deadline, ``passed`` seconds after arrival, that leaves no time for work."""
-    if seconds is not None and seconds - passed < _LEAST:
+    """Raise Refusal where a deadline, ``passed`` seconds after arrival, leaves no time for work.
+
+    400 for one that never does; 504 where the time has passed: on a busy server, that is, as in its queue.
+    """
+    if seconds is None or seconds - passed >= _LEAST:
+        return
+    if seconds < _LEAST:
         raise Refusal(
-            f"a budget must leave {_LEAST:g} s for the work, got {seconds:.3g} s and {passed:.3g} s passed",
+            f"a budget must leave {_LEAST:g} s for the work, got {seconds:.3g} s",
             param="budget",
             code="budget",
         )
-
-
-def _brief(value: object) -> str:
-    """A value for a message, cut: clients may send anything."""
-    try:
-        text = repr(value)
-    except ValueError:  # an int of more digits than Python prints
-        text = "a number of very many digits"
-    return text if len(text) <= 80 else text[:77] + "..."
+    raise Refusal(
+        f"a budget must leave {_LEAST:g} s for the work, got {seconds:.3g} s and {passed:.3g} s passed",
+        504,
+        param="budget",
+        code="deadline",
+    )

@@ -9,6 +9,8 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from planner.server.response_headers import REQUEST_ID, request_id, with_defaults
+
 __all__ = ["patient"]
 
 
@@ -64,8 +66,7 @@ def patient(seconds: float, header: int) -> type[asyncio.Protocol]:
                 # what came with the end of another request counts too: at most one read of it
                 self._head_bytes += len(data)
                 if self._head_bytes > header and not self.transport.is_closing():
-                    self.transport.write(STATUS_LINE[431] + b"content-length: 0\r\nconnection: close\r\n\r\n")
-                    self.transport.close()
+                    self._refuse(431, b"")
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
@@ -76,6 +77,21 @@ def patient(seconds: float, header: int) -> type[asyncio.Protocol]:
             self._in_head = False
             self._end()
             super().on_headers_complete()
+
+        def send_400_response(self, msg: str) -> None:
+            self._refuse(400, msg.encode("ascii", "replace"))
+
+        def _refuse(self, status: int, said: bytes) -> None:
+            """Answer what is no request, and close."""
+            headers = [
+                (b"content-type", b"text/plain; charset=utf-8"),
+                (b"content-length", str(len(said)).encode()),
+                (b"connection", b"close"),
+            ]
+            own = [(REQUEST_ID, request_id(None))]
+            lines = [b"%s: %s\r\n" % pair for pair in with_defaults(headers, own)]
+            self.transport.write(STATUS_LINE[status] + b"".join(lines) + b"\r\n" + said)
+            self.transport.close()
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._end()

@@ -8,6 +8,9 @@ A key file is TOML:
     requests_per_minute = 60        # optional
     tokens_per_minute = 200000      # optional
 
+The file is read again on SIGHUP and by ``POST /admin/reload``: a key that is gone from it is worth nothing
+from then on.
+
 SHA-256 without salt is enough for keys that are drawn at random (``new_key``: 256 bits), which
 cannot be guessed from a hash; keys shorter than 16 characters are refused for that reason.
 """
@@ -28,7 +31,7 @@ from typing import Any
 from planner.server.refusal import Refusal
 from search.errors import ServeError
 
-__all__ = ["ANYONE", "Key", "Keys", "Scope", "new_key"]
+__all__ = ["ANYONE", "Key", "Keys", "Scope", "WrongKeyError", "new_key"]
 
 _SHORTEST = 16
 
@@ -74,11 +77,20 @@ class Key:
 ANYONE = Key("anyone", "0" * 64, frozenset(Scope))
 
 
-class Keys:
-    """All keys of a server. Without any, everybody may do everything."""
+class WrongKeyError(Refusal):
+    """A request brings a key that nobody has."""
 
-    def __init__(self, keys: Iterable[Key] = ()) -> None:
+
+class Keys:
+    """All keys of a server. Without any, everybody may do everything, unless ``needed``: then nobody may.
+
+    ``reread`` reads those of a file again, for keys that have come or gone.
+    """
+
+    def __init__(self, keys: Iterable[Key] = (), *, needed: bool = False) -> None:
         self._keys = tuple(keys)
+        self._needed = needed or bool(self._keys)
+        self._source: tuple[Path | None, str | None] | None = None
         names = [key.name for key in self._keys]
         if len(set(names)) < len(names):
             raise ServeError(f"key names must differ, got {', '.join(sorted(names))}")
@@ -87,34 +99,54 @@ class Keys:
     def read(cls, path: str | Path | None = None, secret: str | None = None) -> Keys:
         """Keys of a file, and one with all scopes from ``secret`` (an environment variable's value).
 
-        Raises ServeError for a file that breaks a rule, OSError for one that cannot be read.
+        Raises ServeError for a file that breaks a rule or holds no key, OSError for one that cannot be read.
         """
-        keys = [] if path is None else _parse(Path(path))
+        found = cls._read(None if path is None else Path(path), secret)
+        if path is not None and not len(found):
+            raise ServeError(f"a key file holds at least one key, got none in {str(path)!r}")
+        return found
+
+    def reread(self) -> Keys:
+        """The keys as they are now, where these came from; these themselves where nothing was read.
+
+        A file without any key left lets nobody in. Raises as ``read``.
+        """
+        return self if self._source is None else self._read(*self._source, needed=self._needed)
+
+    @classmethod
+    def _read(cls, path: Path | None, secret: str | None, *, needed: bool = False) -> Keys:
+        keys = [] if path is None else _parse(path)
         if secret:
             keys.append(Key.of("environment", secret))
-        return cls(keys)
+        found = cls(keys, needed=needed)
+        found._source = path, secret
+        return found
 
     def __bool__(self) -> bool:
-        return bool(self._keys)
+        return self._needed
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def who(self, authorization: str | None, scope: Scope) -> Key:
-        """The key of an ``Authorization`` header. Raises Refusal: 401 for a wrong one, 403 without the scope.
+        """The key of an ``Authorization`` header.
 
-        Every kept hash is compared in constant time, whether or not one has matched.
+        Raises Refusal: 401 without one, WrongKeyError (401) for a wrong one, 403 without the scope. Every
+        kept hash is compared in constant time, whether or not one has matched.
         """
-        if not self._keys:
+        if not self._needed:
             return ANYONE
         kind, _, secret = (authorization or "").partition(" ")
-        given = _hash(secret.strip()) if kind.lower() == "bearer" else ""
+        secret = secret.strip()
+        if kind.lower() != "bearer" or not secret:
+            raise Refusal("an API key must be known, got none", 401, code="invalid_api_key")
+        given = _hash(secret)
         found: Key | None = None
         for key in self._keys:
             if hmac.compare_digest(key.sha256, given):
                 found = key
         if found is None:
-            raise Refusal("an API key must be known, got none or another", 401, code="invalid_api_key")
+            raise WrongKeyError("an API key must be known, got another", 401, code="invalid_api_key")
         if scope not in found.scopes:
             raise Refusal(f"this needs the scope {scope}, got a key without it", 403, code="missing_scope")
         return found

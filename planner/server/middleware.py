@@ -1,5 +1,6 @@
-"""Middleware before all routes: sizes, time and sanity of a request, as plain ASGI.
+"""Middleware before all routes: names, origins, sizes, time and sanity of a request, as plain ASGI.
 
+Who calls the server by a foreign name, or from a foreign page, is turned away before anything is read.
 A body is read whole here, within its limits of bytes and seconds, and must be JSON that any JSON reader
 takes: valid UTF-8, no NaN, not too deep. Behind it nothing about reading can fail. Routes that know how
 to read for themselves (``planner.server.routes.direct``) are asked from here, past the layers of a framework.
@@ -21,7 +22,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from planner.server.arrival import Arrival
 from planner.server.limits import Sizes
+from planner.server.origins import Origins
 from planner.server.refusal import Refusal, refusal_of
+from planner.server.response_headers import (
+    REQUEST_ID,
+    cross_origin,
+    preflight,
+    request_id,
+    with_defaults,
+)
 from planner.server.rolling_metrics import RollingMetrics
 from search.errors import PlannerError
 
@@ -51,32 +60,42 @@ class Middleware:
         sizes: Sizes,
         rolling: RollingMetrics,
         straight: Mapping[tuple[str, str], Handler] = MappingProxyType({}),
+        origins: Origins | None = None,
     ) -> None:
         self._app = app
         self._sizes = sizes
         self._rolling = rolling
         self._straight = straight
+        self._origins = origins or Origins()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         arrival, started = Arrival.begin(), False
+        told = dict(scope["headers"])
+        own = [(REQUEST_ID, request_id(told.get(REQUEST_ID)))]
 
         async def watched(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = with_defaults(message["headers"], own)
             await send(message)
 
         try:
             with self._rolling.refusing() if scope["path"] in ASKING else nullcontext():
+                granted = self._checked(scope, told)
+                own += granted
                 body = await self._body(scope, receive)
                 said = _read(body) if body else None
             if body is None:
                 return  # the client left before it had asked
             inner, replay = {**scope, JSON: said}, _replayed(body, receive)
             handle = self._straight.get((scope["method"], scope["path"]))
-            if handle is None:
+            if granted and scope["method"] == "OPTIONS":
+                await Response(status_code=204)(inner, replay, watched)
+            elif handle is None:
                 await self._app(inner, replay, watched)
             else:
                 response = await handle(Request(inner, replay))
@@ -84,13 +103,37 @@ class Middleware:
         except Exception as error:
             refusal = refusal_of(error)
             if refusal.status >= 500 and not isinstance(error, PlannerError):
-                _LOGGER.error("%s %s failed: %s", scope["method"], scope["path"], _place(error))
+                _LOGGER.error(
+                    "%s %s failed: %s (%s)",
+                    scope["method"],
+                    scope["path"],
+                    _place(error),
+                    own[0][1].decode("latin-1"),
+                )
             if started:
                 raise  # the server ends the connection
             response = JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
-            await response(scope, receive, send)
+            await response(scope, receive, watched)
         finally:
             arrival.left()
+
+    def _checked(self, scope: Scope, told: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+        """Headers for a page of an allowed site. Raises Refusal for a foreign name or page."""
+        host, origin, site = told.get(b"host"), told.get(b"origin"), told.get(b"sec-fetch-site")
+        self._origins.check(
+            None if host is None else host.decode("latin-1"),
+            at=(scope.get("server") or ("",))[0],
+            version=scope.get("http_version", "1.1"),
+            origin=None if origin is None else origin.decode("latin-1"),
+            site=None if site is None else site.decode("latin-1"),
+        )
+        if origin is None or not self._origins.allows(origin.decode("latin-1")):
+            return []
+        headers = cross_origin(origin)
+        if scope["method"] == "OPTIONS":
+            private = b"access-control-request-private-network" in told
+            headers += preflight(told.get(b"access-control-request-headers"), private=private)
+        return headers
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
         """The whole body. Raises Refusal; None where the client left."""

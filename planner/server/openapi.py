@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from planner.server.answers import ANSWERS, SCHEMAS
+from planner.server.schema import BudgetBody
 
 __all__ = ["document"]
 
@@ -36,6 +37,7 @@ _STATUSES = {
     "408": "The body did not arrive in time.",
     "409": "The artefact is refused; the old one stays.",
     "413": "The body is too large.",
+    "421": "The request names a host that is not this server's.",
     "429": "Too many requests; Retry-After says when to try again.",
     "431": "The headers are too large.",
     "502": "The policy's or the PRM's backend failed.",
@@ -91,7 +93,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
-    schemas |= {"Error": _ERROR, **SCHEMAS}
+    schemas |= {"Error": _ERROR, "BudgetBody": BudgetBody.model_json_schema(), **SCHEMAS}
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, methods in schema["paths"].items():
         for operation in methods.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -21,6 +21,7 @@ from planner.server.rolling_metrics import Finished
 from planner.server.service import Service
 from planner.server.shapes import Shape
 from planner.server.stream import DONE, data
+from planner.server.wholeness import check_whole, says
 from search.errors import UnreachableError
 from search.result import Outcome, Spend
 
@@ -94,7 +95,11 @@ class Passthrough:
                 self._is_sent = True
                 async with asyncio.timeout(self._left):
                     found = await self._upstream.ask(self._shape.path, body)
-            self._usage = usage_of(found) or self._cost.estimate(self._pieces, self._share)
+            self._usage = usage_of(found)  # charged, whole or not
+            if self._usage is None and found.get("choices"):
+                self._usage = self._cost.estimate_of(found, self._share)
+                found["usage"] = _total(self._usage)
+            check_whole(found, "message" if self._shape.endpoint == "chat" else "text")
             outcome = str(Outcome.ANSWERED)
             return {**found, "id": self._id, "model": self._ask.model, "planner": self._receipt()}
         except TimeoutError as late:
@@ -112,14 +117,17 @@ class Passthrough:
         """The lines of a stream; the last chunk with a finish reason carries the receipt.
 
         That chunk waits for the usage, which servers send after it. At the deadline what has come ends with
-        the reason ``length``.
+        the reason ``length``. What goes wrong before the first piece of text raises, since nothing is sent
+        before; later an error is the last line.
         """
         outcome, error = "cancelled", None
+        is_begun = False
         try:
             async with self._service.admission.enter(self._key.name, self._left) as ticket:
                 self._share = ticket.share
                 body = {**self._cost.body(self._share), "stream_options": {"include_usage": True}}
                 self._is_sent = True
+                early: list[bytes] = []
                 held: dict[str, Any] | None = None
                 last: dict[str, Any] | None = None
                 told = StreamUsage()
@@ -132,17 +140,27 @@ class Passthrough:
                         if not choices:
                             last = chunk
                             continue
+                        if not self._ask.include_usage:
+                            chunk.pop("usage", None)
+                        self._pieces += sum(map(says, choices))
+                        ended = [choice["index"] for choice in choices if choice["finish_reason"]]
+                        if not (self._pieces or ended):
+                            early.append(data(chunk))
+                            continue
+                        for line in early:
+                            is_begun = True
+                            yield line
+                        early = []
                         if held is not None:
+                            is_begun = True
                             yield data(held)
                             held = None
-                        self._pieces += len(choices)
-                        ended = [choice.get("index", 0) for choice in choices if choice.get("finish_reason")]
                         self._open.difference_update(ended)
                         if ended:
                             held = chunk
                         else:
+                            is_begun = True
                             yield data(chunk)
-                self._usage = self._usage or self._cost.estimate(self._pieces, self._share)
                 if self._is_late and self._open:
                     if not self._pieces:
                         raise self._late
@@ -151,17 +169,32 @@ class Passthrough:
                     *others, held = self._cut_off()
                     for each in others:
                         yield data(each)
+                self._usage = self._came(self._usage) or self._cost.estimate(self._pieces, self._share)
                 if held is not None:
+                    is_begun = True
                     yield data({**held, "planner": self._receipt()})
-                if self._ask.include_usage and last is not None:
-                    yield data({**last, "planner": self._receipt()})
+                if self._ask.include_usage:
+                    whole = last if last is not None and usage_of(last) is not None else self._usage_chunk()
+                    yield data({**whole, "planner": self._receipt()})
                 outcome = str(Outcome.ANSWERED)
                 yield DONE
         except Exception as failure:
             outcome, error = "failed", failure
+            if not is_begun:
+                raise
             yield data(refusal_of(failure).body)
         finally:
             self._finish(outcome, error)
+
+    def _usage_chunk(self) -> dict[str, Any]:
+        """The last chunk, where the policy's server sends none."""
+        return self._shape.usage(self._id, int(self._arrived), self._ask.model, _total(self._usage or {}))
+
+    def _came(self, usage: dict[str, int] | None) -> dict[str, int] | None:
+        """What was told, or the pieces that came where those are more: a usage may be told too early."""
+        if usage is None:
+            return None
+        return {**usage, "completion_tokens": max(usage["completion_tokens"], self._pieces)}
 
     async def _next(self, chunks: AsyncGenerator[dict[str, Any]]) -> dict[str, Any] | None:
         """The next chunk; None at the end, and at the deadline."""
@@ -235,6 +268,8 @@ class Passthrough:
     def _finish(self, outcome: str, error: Exception | None) -> None:
         self._mark(outcome, error)
         is_refused = isinstance(error, Refusal) and not self._pieces and not self._is_late
+        if self._ask.stream and error is not None:
+            self._usage = self._came(self._usage)
         if self._is_sent and self._usage is None and not is_refused:
             self._usage = self._cost.estimate(self._pieces, self._share)  # it was cut off
         service, spend = self._service, self._spend
@@ -286,3 +321,8 @@ class Passthrough:
                 deadline=self._budget.seconds,
             )
         )
+
+
+def _total(usage: Mapping[str, int]) -> dict[str, int]:
+    """A usage as responses have it."""
+    return {**usage, "total_tokens": sum(usage.values())}

@@ -18,6 +18,8 @@ from search.errors import PlannerError
 
 __all__ = ["PassthroughCost", "StreamUsage", "usage_of"]
 
+#: characters of a token, where nobody counts
+_PER_TOKEN = 4
 #: what a policy reads of a body
 _READ = ("messages", "prompt", "tools", "functions")
 #: fields of a message that hold no text
@@ -73,6 +75,13 @@ class PassthroughCost:
             completion = self._ask.n * (body.get("max_completion_tokens") or body.get("max_tokens") or 0)
         return {"prompt_tokens": self._prompt(), "completion_tokens": completion}
 
+    def estimate_of(self, found: Mapping[str, Any], share: float) -> dict[str, int]:
+        """What a whole answer took, where the server does not say: its limit, or by its texts without one."""
+        guessed = self.estimate(0, share)
+        if not guessed["completion_tokens"]:
+            guessed["completion_tokens"] = -(-_characters(found.get("choices")) // _PER_TOKEN)
+        return guessed
+
     def usd(self, usage: Mapping[str, int] | None) -> float | None:
         """Money for these tokens; None where the policy's price is not known."""
         if self._prices is None:
@@ -105,7 +114,7 @@ class PassthroughCost:
                 return len(models.renders[self._policy](conversation.turns))
         except PlannerError:
             pass  # whether it can be taken is for the policy's server to say
-        return -(-_characters([self._ask.raw.get(name) for name in _READ]) // 4)
+        return -(-_characters([self._ask.raw.get(name) for name in _READ]) // _PER_TOKEN)
 
 
 def usage_of(found: Mapping[str, Any]) -> dict[str, int] | None:

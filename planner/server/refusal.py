@@ -24,7 +24,7 @@ from search.errors import (
     ServeError,
 )
 
-__all__ = ["Refusal", "busy", "invalid", "refusal_of"]
+__all__ = ["Refusal", "brief", "busy", "invalid", "refusal_of"]
 
 _TYPES = {
     400: "invalid_request_error",
@@ -35,6 +35,7 @@ _TYPES = {
     408: "timeout_error",
     409: "conflict_error",
     413: "invalid_request_error",
+    421: "invalid_request_error",
     422: "invalid_request_error",
     429: "rate_limit_error",
     431: "invalid_request_error",
@@ -91,6 +92,8 @@ class Refusal(ServeError):
             headers["Retry-After"] = str(max(1, math.ceil(self.retry_after)))
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
+        if self.status == 504:  # whoever has no time left has none for another try, which clients make alone
+            headers["x-should-retry"] = "false"
         return headers
 
 
@@ -99,11 +102,52 @@ def busy(message: str, retry_after: float, code: str) -> Refusal:
     return Refusal(message, 429, code=code, retry_after=retry_after)
 
 
+def brief(value: object) -> str:
+    """A value for a message, cut: clients may send anything."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python prints
+        text = "a number of very many digits"
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+#: what FastAPI puts before the names of fields
+_PARTS = ("body", "query", "path")
+
+#: the branches of a field that takes several kinds, as the reader of bodies calls them -> in words
+_KINDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "list[str]": "a list of texts",
+    "list[Part]": "a list of parts",
+    "dict[str,any]": "an object",
+}
+
+
 def invalid(errors: Sequence[Mapping[str, Any]]) -> Refusal:
-    """What breaks its schema: 400, as OpenAI's API has it, with the first field that does."""
+    """What breaks its schema: 400, as OpenAI's API has it, with the first field that does.
+
+    >>> str(invalid([{"loc": ("n",), "msg": "Input should be a valid integer"}]))
+    'n: Input should be a valid integer'
+    >>> str(invalid([{"loc": ("stop", kind), "msg": "", "type": ""} for kind in ("str", "list[str]")]))
+    'stop must be a text or a list of texts, got another'
+    """
     first = errors[0]
-    place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+    if first["loc"] and first["loc"][-1] in _KINDS:
+        field = [*first["loc"][:-1]]
+        beside = [error for error in errors if [*error["loc"][: len(field)]] == field]
+        kinds = [str(error["loc"][-1]) for error in beside if len(error["loc"]) == len(field) + 1]
+        if len(kinds) == len(beside) > 1 and all(kind in _KINDS for kind in kinds):
+            words = " or ".join(_KINDS[kind] for kind in kinds)
+            return Refusal(f"{_place(field)} must be {words}, got another"[:300], param=_place(field))
+        first = max(beside, key=lambda error: len(error["loc"]))  # the kind that came closest
+    place = _place(first["loc"])
     return Refusal(f"{place or 'body'}: {first['msg']}"[:300], param=place or None)
+
+
+def _place(path: Sequence[object]) -> str:
+    """A field's name, with those that it lies in."""
+    return ".".join(str(part) for part in path if part not in (*_PARTS, *_KINDS))
 
 
 def refusal_of(error: BaseException) -> Refusal:

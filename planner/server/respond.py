@@ -6,12 +6,13 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from planner.events import Event
+from planner.events import Drawn, Event, Grown
 from planner.server.ask import Ask
 from planner.server.budget import RequestBudget
 from planner.server.keys import Key
@@ -24,14 +25,23 @@ from planner.server.stream import DONE, KEEP_ALIVE, EventStream, data, gone
 from planner.server.work import Answers, Work
 from search.strategies.steps import split
 
-__all__ = ["respond", "while_connected"]
+__all__ = ["begun", "respond", "while_connected"]
 
 #: seconds of silence after which a stream says that it lives
 _SILENCE = 10.0
 
 T = TypeVar("T")
 
-_Line = bytes | Answers | Exception
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of a stream. ``begins``: whether it tells that the policy writes, so that a stream may begin."""
+
+    content: bytes
+    begins: bool
+
+
+_News = _Line | Answers | Exception
 
 
 async def respond(
@@ -40,7 +50,7 @@ async def respond(
     """The response to a request that has been read and let in. Raises Refusal."""
     response_id, created = f"{shape.prefix}-{secrets.token_hex(12)}", int(time.time())
     if ask.stream:
-        lines: asyncio.Queue[_Line] = asyncio.Queue()
+        lines: asyncio.Queue[_News] = asyncio.Queue()
         sender = _Sender(shape, ask, response_id, created, lines.put_nowait)
         work = Work(
             service,
@@ -53,12 +63,24 @@ async def respond(
             on_text=sender.text,
             on_queue=sender.queued,
         )
-        return EventStream(_sent(work, lines, sender), patience=service.rules.sizes.seconds)
+        patience = service.rules.sizes.seconds
+        held = None if "progress" in ask.include else patience
+        return await begun(_sent(work, lines, sender, held), request, patience)
     work = Work(service, ask, granted, key, shape.endpoint, response_id)
     answers = await while_connected(work.run(), request)
     return JSONResponse(
         shape.body(response_id, created, ask.model, answers.answers, answers.usage, answers.receipt)
     )
+
+
+async def begun(source: AsyncGenerator[bytes], request: Request, patience: float) -> EventStream:
+    """A stream that has something to say. Until then an error raises, as for an answer that comes whole."""
+    try:
+        first = await while_connected(anext(source), request)
+    except BaseException:
+        await source.aclose()
+        raise
+    return EventStream(source, first=first, patience=patience)
 
 
 async def while_connected(work: Awaitable[T], request: Request) -> T:
@@ -90,7 +112,7 @@ class _Sender:
     """Turns what happens into lines of a stream."""
 
     def __init__(
-        self, shape: Shape, ask: Ask, response_id: str, created: int, put: Callable[[_Line], None]
+        self, shape: Shape, ask: Ask, response_id: str, created: int, put: Callable[[_News], None]
     ) -> None:
         self._shape = shape
         self._ask = ask
@@ -102,20 +124,20 @@ class _Sender:
 
     def queued(self, waiting: int) -> None:
         """The request waits for its turn."""
-        self._put(comment({"type": "queued", "choice": 0, "waiting": waiting}))
+        self._put(_Line(comment({"type": "queued", "choice": 0, "waiting": waiting}), False))
 
     def hear(self, event: Event, place: int) -> None:
         """Tell of progress."""
         body = progress_to_dict(event, place)
         if body is not None:
-            self._put(comment(body))
+            self._put(_Line(comment(body), isinstance(event, Drawn | Grown)))
 
     def text(self, text: str, place: int) -> None:
         """Pass text on that the policy has just written."""
         passed = self._filters[place].feed(text)
         if passed:
             self._sent[place] += passed
-            self._put(self._piece(place, passed))
+            self._put(_Line(self._piece(place, passed), True))
 
     def rest(self, answers: Answers) -> list[bytes]:
         """What is left to be sent once all is known."""
@@ -142,8 +164,14 @@ class _Sender:
         return data(self._shape.piece(*self._head, place, text=text, first=first))
 
 
-async def _sent(work: Work, lines: asyncio.Queue[_Line], sender: _Sender) -> AsyncGenerator[bytes]:
-    """The lines of a stream. Closing the generator ends the work."""
+async def _sent(
+    work: Work, lines: asyncio.Queue[_News], sender: _Sender, held: float | None
+) -> AsyncGenerator[bytes]:
+    """The lines of a stream. Closing the generator ends the work.
+
+    ``held``: seconds for which nothing is yielded before the policy has written something, and an error
+    raises; None: not even one.
+    """
 
     async def run() -> None:
         try:
@@ -151,23 +179,37 @@ async def _sent(work: Work, lines: asyncio.Queue[_Line], sender: _Sender) -> Asy
         except Exception as error:
             lines.put_nowait(error)
 
+    early: list[bytes] | None = None if held is None else []
+    clock = asyncio.get_running_loop().time
+    until = clock() + (held or 0.0)
     task = asyncio.ensure_future(run())
     try:
         while True:
             try:
-                async with asyncio.timeout(_SILENCE):
+                async with asyncio.timeout(_SILENCE if early is None else max(0.0, until - clock())):
                     line = await lines.get()
             except TimeoutError:
+                for each in early or ():
+                    yield each
+                early = None
                 yield KEEP_ALIVE
                 continue
+            if isinstance(line, Exception):
+                if early is not None:
+                    raise line
+                yield data(refusal_of(line).body)
+                return
+            if early is not None and isinstance(line, _Line) and not line.begins:
+                early.append(line.content)
+                continue
+            for each in early or ():
+                yield each
+            early = None
             if isinstance(line, Answers):
                 for piece in sender.rest(line):
                     yield piece
                 return
-            if isinstance(line, Exception):
-                yield data(refusal_of(line).body)
-                return
-            yield line
+            yield line.content
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

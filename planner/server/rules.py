@@ -44,6 +44,9 @@ class Rules:
         Most of everything a client decides about.
     grace:
         Seconds beyond its deadline after which a request is given up.
+    grading_within:
+        Seconds that comparing the answers of a request may take at a time, where it has no deadline. What has
+        not been compared by then is compared by what is known.
     cancel_within:
         Seconds that a policy has to end what was cancelled. What has not ended by then is left alone and
         charged in full, and the request goes on to its end without it.
@@ -60,11 +63,13 @@ class Rules:
     sizes: Sizes = field(default_factory=Sizes)
     grace: float = 5.0
     cancel_within: float = 2.0
+    grading_within: float = 30.0
 
     def __post_init__(self) -> None:
         if not (self.price >= 0.0 and math.isfinite(self.price)):
             raise ServeError(f"a price cannot be negative, got {self.price}")
-        for name, seconds in (("grace", self.grace), ("cancel_within", self.cancel_within)):
+        for name in ("grace", "cancel_within", "grading_within"):
+            seconds = getattr(self, name)
             if not (seconds >= 0.0 and math.isfinite(seconds)):
                 raise ServeError(f"{name} is a number of seconds of at least 0, got {seconds}")
         if not 0.0 <= self.explore < 1.0:

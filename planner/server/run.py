@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import errno
 import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import uvicorn
 import uvloop
@@ -16,21 +17,39 @@ from fastapi import FastAPI
 from planner.server.connection import patient
 from planner.server.freeze import freeze_gc
 from planner.server.keys import Keys
+from planner.server.origins import is_loopback
 from planner.server.service import Service
 from search.errors import PlannerError, ServeError
 
-__all__ = ["check_bind", "run", "settings"]
+__all__ = ["bound", "check_bind", "run", "settings"]
 
 _LOGGER = logging.getLogger("planner.server")
 
 
 def check_bind(host: str, keys: Keys) -> None:
     """Raise ServeError for an address that others can reach when no keys are set up."""
-    if not _is_loopback(host) and not keys:
+    if not is_loopback(host) and not keys:
         raise ServeError(
             "a server that others can reach needs keys (--keys FILE or PLANNER_API_KEY), "
             f"got host {host!r} without"
         )
+
+
+@contextmanager
+def bound(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that is bound, and closed at the end. Nobody is answered before ``run`` listens.
+
+    Port 0 takes a free one. Raises ServeError that names the address, where it cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # a loop sends at once (TCP_NODELAY) only where a socket says that it is TCP; else answers wait 40 ms
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as made:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            made.bind((host, port))
+        except OSError as error:
+            raise _taken(host, port, error) from error
+        yield made
 
 
 def run(
@@ -41,23 +60,33 @@ def run(
     port: int = 8400,
     grace: float = 30.0,
     on_ready: Callable[[str], None] | None = None,
+    listening: socket.socket | None = None,
 ) -> None:
     """Serve until told to stop. ``on_ready`` hears the address once requests are taken.
 
-    Port 0 takes a free one. Raises ServeError for a bind that is refused, OSError for one that fails.
+    ``listening``: a socket that is ``bound`` already. Raises ServeError for a bind that is refused, or fails.
     """
     check_bind(host, service.keys)
     config = settings(app, service, grace=grace)
     server = uvicorn.Server(config)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # a loop sends at once (TCP_NODELAY) only where a socket says that it is TCP; else answers wait 40 ms
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as bound:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        shown = f"[{host}]" if family == socket.AF_INET6 else host
-        address = f"http://{shown}:{bound.getsockname()[1]}"
+    with bound(host, port) if listening is None else nullcontext(listening) as taken:
+        shown = f"[{host}]" if ":" in host else host
+        number = taken.getsockname()[1]
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(server, service, bound, address, on_ready))
+            try:
+                taken.listen()
+            except OSError as error:  # another one has begun to listen since
+                raise _taken(host, number, error) from error
+            runner.run(_serve(server, service, taken, f"http://{shown}:{number}", on_ready))
+
+
+def _taken(host: str, port: int, error: OSError) -> ServeError:
+    """Why an address cannot be had."""
+    if error.errno == errno.EADDRINUSE:
+        return ServeError(f"a port must be free (--port 0 takes one that is), got {port} in use on {host}")
+    if isinstance(error, socket.gaierror):
+        return ServeError(f"a host must be an address of this machine, got {host!r}")
+    return ServeError(f"an address must be one to listen on, got {host} port {port}: {error.strerror}")
 
 
 def settings(app: FastAPI, service: Service, *, grace: float = 30.0) -> uvicorn.Config:
@@ -110,12 +139,3 @@ async def _serve(
     if server.started and on_ready is not None:
         on_ready(address)
     await serving
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 __all__ = [
     "BudgetBody",
     "ChatBody",
     "CompletionBody",
+    "Effort",
     "FeedbackBody",
     "Message",
     "Part",
@@ -27,12 +28,16 @@ _INT64 = 2**63 - 1
 _MODEL = "``planner`` or ``planner-low|medium|high`` decides, ``planner/<plan>`` forces a plan; or a policy."
 
 
+#: how much a model is to think, in OpenAI's words
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
 
 class BudgetBody(BaseModel):
-    """What a request may spend: caps, and perhaps an accuracy to reach at the least cost."""
+    """What a request may spend, for the document: caps, perhaps an accuracy to reach at the least cost."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -72,6 +77,16 @@ class BudgetBody(BaseModel):
     price_unit: Literal["flops", "tokens"] | None = Field(None, description="What the price is per.")
 
 
+#: how a document shows a budget
+_BUDGET = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": 10**18},
+        {"$ref": "#/components/schemas/BudgetBody"},
+        {"type": "null"},
+    ]
+}
+
+
 class Part(_Body):
     """A part of a message. Parts other than text go to the policy's server untouched."""
 
@@ -95,9 +110,13 @@ class StreamOptions(_Body):
 class Wishes(_Body):
     """What a request may say about the search, beside OpenAI's fields (``extra_body``)."""
 
-    budget: Annotated[int, Field(ge=1, le=10**18)] | BudgetBody | None = Field(
+    # whatever it is: the header's reader reads it (planner.server.budget), and says the same of it
+    budget: Annotated[Any, WithJsonSchema(_BUDGET)] = Field(
         None,
         description="What may be spent: samples, or caps. Default: the model's name's, else the server's.",
+    )
+    reasoning_effort: Effort | None = Field(
+        None, description="How much may be spent, where no budget says; for a forced plan, the policy's knob."
     )
     domain: str | None = Field(
         None,
@@ -114,8 +133,10 @@ class Wishes(_Body):
     draw_all: bool | None = Field(
         None, description="Draw on where what is missing cannot change the vote any more."
     )
-    include: list[Literal["candidates", "steps", "alternatives", "why"]] | None = Field(
-        None, max_length=4, description="More for the receipt, or for the plan."
+    include: list[Literal["candidates", "steps", "alternatives", "why", "progress"]] | None = Field(
+        None,
+        max_length=5,
+        description="More for the receipt, or for the plan; progress: a stream begins at once.",
     )
 
 

@@ -17,9 +17,10 @@ from planner.server.current import Current, Ruling
 from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.retention import Retention
 from planner.server.keys import Keys
+from planner.server.origins import ANY, Origins, is_loopback
 from planner.server.recorder import MemoryRecorder, Recorder
 from planner.server.rules import Rules
-from planner.server.run import check_bind, run
+from planner.server.run import bound, check_bind, run
 from planner.server.service import Service
 from planner.server.settings import ServeSettings
 from planner.solving import check_names
@@ -28,8 +29,9 @@ from search.errors import ServeError
 from search.models_file import ModelsFile
 from search.plan import Plan
 from search.rewards.judge_spec import JudgeSpec, is_judge
+from search.sync import run_sync
 
-__all__ = ["rules_of", "serve", "service_of"]
+__all__ = ["origins_of", "rules_of", "serve", "service_of"]
 
 _LOGGER = logging.getLogger("planner.server")
 
@@ -42,32 +44,41 @@ def serve(
 ) -> None:
     """Serve until told to stop. ``on_ready`` hears the address once requests are taken.
 
-    ``environment`` holds the keys that settings name. Raises PlannerError for what cannot be opened, OSError
-    for an address that cannot be bound.
+    ``environment`` holds the keys that settings name. Raises PlannerError for what cannot be opened, and for
+    an address that cannot be bound, which is known before a model is loaded.
     """
-    service = service_of(settings, environment)
-    run(create_app(service), service, host=settings.host, port=settings.port, on_ready=on_ready)
+    check_bind(settings.host, Keys.read(settings.keys, environment.get(settings.key_env)))
+    with bound(settings.host, settings.port) as taken:
+        service = service_of(settings, environment)
+        run(create_app(service), service, host=settings.host, on_ready=on_ready, listening=taken)
 
 
 def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Service:
     """Everything a server holds. What is cheap to check is checked before a model is loaded."""
     keys = Keys.read(settings.keys, environment.get(settings.key_env))
     check_bind(settings.host, keys)
+    origins = origins_of(settings, keys)
     told = None if settings.models is None else ModelsFile.read(settings.models)
     hash_key = environment.get(settings.hash_key_env, "")
     if settings.hash_questions and not hash_key:
         raise ServeError(f"--hash-questions needs a secret in {settings.hash_key_env}, got none")
-    current: Current | Ruling
-    if told is not None and settings.planner is None:
-        rules, backends, current = _by_rules(settings, told, environment)
-    else:
-        rules, backends, current = _by_planner(settings, told, environment)
+    recorder = _recorder(settings, hash_key)
+    try:
+        current: Current | Ruling
+        if told is not None and settings.planner is None:
+            rules, backends, current = _by_rules(settings, told, environment)
+        else:
+            rules, backends, current = _by_planner(settings, told, environment)
+    except BaseException:
+        run_sync(recorder.close())
+        raise
     return Service(
         current,
         backends.models,
         rules=rules,
         keys=keys,
-        recorder=_recorder(settings, hash_key),
+        origins=origins,
+        recorder=recorder,
         upstreams=backends.upstreams,
         admission=Admission(running=settings.running, waiting=settings.waiting, floor=settings.floor),
     )
@@ -127,6 +138,13 @@ def _limit(settings: ServeSettings, backends: Backends) -> None:
         backends.models.limit(settings.max_tokens)
 
 
+def origins_of(settings: ServeSettings, keys: Keys) -> Origins:
+    """By which names and from which pages the server may be called. Raises ServeError."""
+    if ANY in settings.allow_origin and not keys:
+        raise ServeError("every page may call a server with keys only, got --allow-origin * without keys")
+    return Origins(settings.host_name, settings.allow_origin, any_host=not is_loopback(settings.host))
+
+
 def rules_of(settings: ServeSettings, prices: Mapping[str, Prices] | None = None) -> Rules:
     """What the settings say of budgets and domains; ``prices`` where they say none. Raises ServeError."""
     return Rules(
@@ -155,6 +173,8 @@ def _backends(settings: ServeSettings, planner: Planner, upstream_key: str | Non
         return opened(planner, sourcing.loader([*planner.policies], [*planner.prms]))
     places = [*settings.policy, *(prm for prm in settings.prm if not is_judge(prm))]
     given = {path.resolve().name: path for path in map(find_model, places)}
+    _check_names("--policy", planner.policies, given.keys() - planner.prms.keys())
+    _check_names("--prm-url", planner.prms, settings.prm_urls)
 
     def found(name: str) -> Path:
         model = JudgeSpec.parse(name).model if is_judge(name) else name
@@ -179,6 +199,13 @@ def _backends(settings: ServeSettings, planner: Planner, upstream_key: str | Non
         prm_urls=settings.prm_urls,
         threads=settings.threads,
     )
+
+
+def _check_names(flag: str, known: Iterable[str], given: Iterable[str]) -> None:
+    """Raises ServeError for a model that the planner does not know."""
+    foreign = sorted(set(given) - set(known))
+    if foreign:
+        raise ServeError(f"{flag} must name one of {', '.join(known)}, got {foreign[0]!r}")
 
 
 def _recorder(settings: ServeSettings, hash_key: str) -> Recorder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,16 +13,18 @@ from planner.server.choosing import first_policy
 from planner.server.current import InUse, Served
 from planner.server.decisions.log import DecisionLog
 from planner.server.freeze import freeze_gc_again
-from planner.server.keys import Keys
+from planner.server.keys import Key, Keys, Scope, WrongKeyError
 from planner.server.latency_history import work_of
 from planner.server.metrics import Metrics
 from planner.server.models import Models
+from planner.server.origins import Origins
 from planner.server.rates import Rates
 from planner.server.recorder import DecisionQuery, MemoryRecorder, Recorder
 from planner.server.rolling_metrics import RollingMetrics
 from planner.server.rules import Rules
 from planner.server.upstream import Upstream
 from planner.server.watch import Watch
+from planner.server.wrong_keys import WrongKeys
 from search.errors import DecisionLogError, PlannerError
 
 __all__ = ["Service"]
@@ -38,6 +41,10 @@ class Service:
 
     Parameters
     ----------
+    keys, wrong_keys:
+        Who may do what, and how those are slowed that try.
+    origins:
+        By which names, and from which web pages, the server may be called.
     current:
         The planner in use.
     models:
@@ -51,6 +58,8 @@ class Service:
     models: Models
     rules: Rules = field(default_factory=Rules)
     keys: Keys = field(default_factory=Keys)
+    origins: Origins = field(default_factory=Origins)
+    wrong_keys: WrongKeys = field(default_factory=WrongKeys)
     recorder: Recorder = field(default_factory=MemoryRecorder)
     upstream: Upstream | None = None
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
@@ -91,8 +100,26 @@ class Service:
         self.watch.start()
         self.is_ready = True
 
+    async def let_in(self, authorization: str | None, scope: Scope, address: str) -> Key:
+        """The key of a request, as ``Keys.who``; whoever tries wrong ones has to wait for the refusal."""
+        try:
+            return self.keys.who(authorization, scope)
+        except WrongKeyError:
+            await self.wrong_keys.met(address)
+            raise
+
     async def reload(self) -> Served:
-        """Take a new artefact; a broken one is refused (PlannerError, OSError) and the old one stays."""
+        """Take the keys and the planner as they lie in their places now, each by itself.
+
+        Broken ones are refused (PlannerError, OSError) and the old ones stay.
+        """
+        broken: PlannerError | OSError | None = None
+        try:
+            self.keys = await asyncio.to_thread(self.keys.reread)
+            _LOGGER.info("%d API keys are in use", len(self.keys))
+        except (PlannerError, OSError) as error:
+            _LOGGER.error("the API keys are refused, the old ones stay: %s", error)
+            broken = error
         try:
             served = await self.current.reload()
         except (PlannerError, OSError) as error:
@@ -102,6 +129,8 @@ class Service:
         self.metrics.reloaded(True)
         freeze_gc_again()
         _LOGGER.info("planner %s is in use", served.fingerprint[:12])
+        if broken is not None:
+            raise broken
         return served
 
     async def close(self) -> None:

@@ -191,6 +191,16 @@ class ServeSettings(BaseModel):
     port: Annotated[
         int, Flag(_SERVER), Field(ge=0, le=65535, description="Where to listen; 0 takes a free one.")
     ] = 8400
+    host_name: Annotated[
+        _Names,
+        Flag(_SERVER, "NAME"),
+        Field(description="A name that clients call the server by, such as a proxy's; may be repeated."),
+    ] = ()
+    allow_origin: Annotated[
+        _Names,
+        Flag(_SERVER, "ORIGIN"),
+        Field(description="Web pages of this origin may call, https://app.example say; may be repeated."),
+    ] = ()
     keys: Annotated[
         Path | None,
         BeforeValidator(_path),

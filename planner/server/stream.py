@@ -39,13 +39,15 @@ async def gone(receive: Receive) -> None:
 class EventStream(Response):
     """Sends what ``source`` yields as ``text/event-stream``.
 
-    ``patience``: seconds that a client may take to accept a piece; then it counts as gone. The generator
-    is closed (it is cancelled where it waits) as soon as the client leaves.
+    ``first``: what comes before that; a line for which somebody has waited already. ``patience``: seconds
+    that a client may take to accept a piece; then it counts as gone. The generator is closed (it is cancelled
+    where it waits) as soon as the client leaves.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, source: AsyncGenerator[bytes], *, patience: float = 30.0) -> None:
+    def __init__(self, source: AsyncGenerator[bytes], *, first: bytes = b"", patience: float = 30.0) -> None:
+        self._first = first
         self._source = source
         self._patience = patience
         self.status_code = 200
@@ -76,7 +78,12 @@ class EventStream(Response):
     async def _pump(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         await send(start)
+        if self._first:
+            await self._piece(send, self._first)
         async for piece in self._source:
-            async with asyncio.timeout(self._patience):
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await self._piece(send, piece)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _piece(self, send: Send, piece: bytes) -> None:
+        async with asyncio.timeout(self._patience):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -1,7 +1,7 @@
 """The policy's own server: requests that nothing is planned for go there as they came.
 
 Nothing is sent twice but what was never accepted: a refused connection. Answers come back with our id and a
-receipt; their ``usage`` is the server's.
+receipt; their ``usage`` is the server's. What it answers is whole or an error: ``planner.server.wholeness``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 
 from planner.server.refusal import Refusal
-from search.errors import EngineError, UnreachableError
+from planner.server.wholeness import Ended, chunk_of, failed, refused, told, words_of
+from search.errors import BrokenError, EngineError, UnreachableError
 from search.remote.events import Events
 from search.remote.pool import Pool
 
@@ -22,8 +23,6 @@ __all__ = ["OURS", "Upstream"]
 
 #: fields of a request that are ours, not the policy server's
 OURS = frozenset({"budget", "domain", "abstain_below", "include", "policy", "prm"})
-
-_KNOWN = (400, 401, 403, 404, 408, 409, 413, 422, 429)
 
 
 class Upstream:
@@ -49,15 +48,25 @@ class Upstream:
         self._pool = Pool(base_url, api_key=api_key, silence=silence, connections=1024)
 
     async def ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a request and wait for the whole answer. Raises Refusal."""
+        """Send a request and wait for the answer, of which ``check_whole`` knows more. Raises Refusal."""
         async with self._answer(path, body) as answer:
             return _object(await answer.read())
 
     async def stream(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        """Send a request and yield its chunks. Raises Refusal."""
+        """Send a request and yield its chunks. Raises Refusal, also for a stream that ends too early."""
         async with self._answer(path, body) as answer:
-            async for chunk in Events(answer):
-                yield _checked(chunk)
+            if answer.headers.get("Content-Type", "").startswith("application/json"):
+                _object(await answer.read())  # an error, mostly
+            ended = Ended()
+            try:
+                async for found in Events(answer):
+                    chunk = chunk_of(_checked(found))
+                    ended.hear(chunk)
+                    yield chunk
+            except BrokenError:
+                if not ended.is_whole:
+                    raise
+            ended.check()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -87,14 +96,8 @@ async def _check(answer: aiohttp.ClientResponse) -> None:
         said = _message(await answer.read())
     except aiohttp.ClientError:
         said = ""
-    status = answer.status if answer.status in _KNOWN else 502
     wait = answer.headers.get("Retry-After", "")
-    raise Refusal(
-        f"the policy's server must answer, got {answer.status}: {said}",
-        status if status not in (401, 403) else 502,  # those are about our key, not the client's
-        code="policy_refused" if status < 500 else "policy_failed",
-        retry_after=float(wait) if wait.isdigit() else None,
-    )
+    raise refused(answer.status, said, float(wait) if wait.isdigit() else None)
 
 
 def _object(content: bytes) -> dict[str, Any]:
@@ -106,23 +109,22 @@ def _object(content: bytes) -> dict[str, Any]:
 
 
 def _checked(found: Any) -> dict[str, Any]:
+    """An object that tells no error."""
     if not isinstance(found, dict):
-        raise Refusal(
-            "the policy's server must answer with JSON, got something else", 502, code="policy_failed"
-        )
+        raise failed("something other than a JSON object")
+    if found.get("error"):
+        raise told(found["error"])
     return found
 
 
 def _message(content: bytes) -> str:
-    """What the server says of a refusal, cut: its words, about the client's own request."""
+    """What the server says of a refusal: its words, about the client's own request."""
     try:
         found = json.loads(content)
-        error = found.get("error", found) if isinstance(found, dict) else found
-        said = error.get("message", "") if isinstance(error, dict) else error
-        return str(said)[:500]
-    except (ValueError, AttributeError):
+        return words_of(found.get("error", found) if isinstance(found, dict) else found)
+    except ValueError:
         return ""
 
 
 def _failed(error: Exception) -> Refusal:
-    return Refusal(f"the policy's server must answer, got {type(error).__name__}", 502, code="policy_failed")
+    return failed(f"{type(error).__name__}: {error}"[:400])

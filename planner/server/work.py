@@ -29,6 +29,7 @@ from search.budget import Budget
 from search.engines.prompted import PromptedEngine
 from search.engines.protocol import FinishReason
 from search.errors import ContextError, EngineError, RewardError
+from search.grouping import comparing_within
 from search.result import Outcome
 from search.scoring import together
 
@@ -148,8 +149,9 @@ class Work:
         seconds = self._budget.seconds
         limit = None if seconds is None else max(0.0, seconds - self._elapsed) + self._service.rules.grace
         try:
-            async with asyncio.timeout(limit):
-                return await self._work()
+            with comparing_within(self._service.rules.grading_within):
+                async with asyncio.timeout(limit):
+                    return await self._work()
         except TimeoutError as error:
             if limit is None:
                 raise
@@ -258,20 +260,6 @@ class Work:
         """This request's view of the models."""
         models, ask = self._service.models, self._context.ask
         assert ask.conversation is not None
-        engines: dict[str, ShapedEngine] = {}
-        promptings = {name: self._context.prompting(name) for name in models.engines}
-        for name, engine in models.engines.items():
-            meter, prompting = Meter(), promptings[name]
-            engines[name] = ShapedEngine(
-                engine if prompting.is_plain else PromptedEngine(engine, prompting),
-                ask.conversation.asked(prompting),
-                meter,
-                render=models.renders.get(name),
-                stop=ask.stop,
-                greedy=ask.sampling,
-                on_text=None if self._on_text is None else lambda text: self._on_text(text, place),  # type: ignore[misc]
-            )
-            self._meters.append(meter)
         drawn = self._context.planner.drawings
         drawings = {name: models.drawing(name, drawn.get(name)) for name in models.engines}
         if ask.max_tokens is not None:
@@ -279,6 +267,23 @@ class Work:
                 name: replace(one, limits=replace(one.limits, max_tokens=ask.max_tokens))
                 for name, one in drawings.items()
             }
+        engines: dict[str, ShapedEngine] = {}
+        promptings = {name: self._context.prompting(name) for name in models.engines}
+        for name, engine in models.engines.items():
+            meter, prompting = Meter(), promptings[name]
+            if ask.effort is not None and self._context.granted.plan is not None:
+                engine = engine.at_effort(ask.effort)
+            engines[name] = ShapedEngine(
+                engine if prompting.is_plain else PromptedEngine(engine, prompting),
+                ask.conversation.asked(prompting),
+                meter,
+                render=models.renders.get(name),
+                stop=ask.stop,
+                # several greedy answers would be copies of one
+                greedy=ask.sampling or (drawings[name].sampling if ask.n > 1 else None),
+                on_text=None if self._on_text is None else lambda text: self._on_text(text, place),  # type: ignore[misc]
+            )
+            self._meters.append(meter)
         delimiters = {name: prompting.delimiter for name, prompting in promptings.items()}
         within = self._service.rules.cancel_within
         words = self._context.planner.words

@@ -35,6 +35,10 @@ class NamedEngine(Engine):
     def submit(self, request: Request) -> AsyncIterator[Event]:
         return self.engine.submit(request)
 
+    def at_effort(self, effort: str) -> Engine:
+        thinking = self.engine.at_effort(effort)
+        return self if thinking is self.engine else NamedEngine(thinking, self.card)
+
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         await self.engine.cancel(request_id, child)
 

@@ -49,6 +49,10 @@ class PromptedEngine(Engine):
     def submit(self, request: Request) -> AsyncIterator[Event]:
         return self._engine.submit(request)
 
+    def at_effort(self, effort: str) -> Engine:
+        thinking = self._engine.at_effort(effort)
+        return self if thinking is self._engine else PromptedEngine(thinking, self.prompting)
+
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         await self._engine.cancel(request_id, child)
 

@@ -218,6 +218,13 @@ class Engine(ABC):
         no room for one token, EngineError when the backend fails; BrokenError tells how far it came.
         """
 
+    def at_effort(self, effort: str) -> Engine:
+        """The same policy, asked to think that much (``none`` to ``xhigh``); itself without such a knob.
+
+        Its requests are cancelled through what this returns. It is closed with this engine.
+        """
+        return self
+
     @abstractmethod
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         """Stop one child or the whole request. Unknown or finished ones are no error.

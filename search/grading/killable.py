@@ -34,17 +34,23 @@ class KillablePool:
     module:
         What ``python -m`` runs.
     size:
-        Most workers at once. Further requests wait; the wait does not count against their limit.
+        Most workers at once. Further requests wait; the wait does not count against their limit. One that
+        takes longer than ``brief`` seconds gives its place away, up to ``2 * size`` of them: requests that
+        hang do not hold up the others.
     start_seconds:
         How long a worker may take until it is ready (importing sympy takes seconds).
     """
 
-    def __init__(self, module: str, *, size: int = 2, start_seconds: float = 120.0) -> None:
+    def __init__(
+        self, module: str, *, size: int = 2, start_seconds: float = 120.0, brief: float = 0.25
+    ) -> None:
         if size < 1:
             raise ValueError(f"a pool needs at least 1 worker, got {size}")
         self._module = module
         self._start_seconds = start_seconds
+        self._size, self._brief = size, brief
         self._room = threading.BoundedSemaphore(size)
+        self._slow = threading.BoundedSemaphore(2 * size)
         self._idle: list[_Worker] = []
         self._lock = threading.Lock()
         atexit.register(self.close)
@@ -61,15 +67,33 @@ class KillablePool:
         MissingExtraError
             The worker lacks a package.
         """
-        with self._room:
+        place = self._room
+        place.acquire()
+        try:
             worker = self._take()
             try:
-                answer = worker.ask(request, seconds)
+                worker.tell(request)
+                answer = worker.wait(min(seconds, self._brief))
+                if answer is None and seconds > self._brief:
+                    if self._slow.acquire(blocking=False):
+                        place = self._slow
+                        self._room.release()
+                    answer = worker.wait(seconds - self._brief)
+                if answer is None:
+                    raise GraderHungError(
+                        f"a grader must answer within {seconds:g} s, got none for {_short(request)}"
+                    )
             except BaseException:
                 worker.kill()
                 raise
             with self._lock:
-                self._idle.append(worker)
+                is_kept = len(self._idle) < self._size
+                if is_kept:
+                    self._idle.append(worker)
+            if not is_kept:
+                worker.kill()
+        finally:
+            place.release()
         if "error" in answer:
             raise GraderDiedError(f"a grader must answer, got {answer['error']} for {_short(request)}")
         return answer
@@ -90,7 +114,11 @@ class KillablePool:
                 worker.kill()
         worker = _Worker(self._module)
         try:
-            started = worker.wait(self._start_seconds, "its start")
+            started = worker.wait(self._start_seconds)
+            if started is None:
+                raise GraderHungError(
+                    f"a grader must answer within {self._start_seconds:g} s, got none for its start"
+                )
             if "missing" in started:
                 raise MissingExtraError(
                     f"this grader needs the grading extra, got no {started['missing']}: "
@@ -115,21 +143,26 @@ class _Worker:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         self._unread = b""
+        self._asked = "its start"
 
     @property
     def is_alive(self) -> bool:
         return self._owner == os.getpid() and self._process.poll() is None
 
-    def ask(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    def tell(self, request: Mapping[str, Any]) -> None:
+        """Send a request. Raises GraderDiedError."""
+        self._asked = _short(request)
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
         except OSError as error:
-            raise GraderDiedError(f"a grader must run, got {error} for {_short(request)}") from error
-        return self.wait(seconds, _short(request))
+            raise GraderDiedError(f"a grader must run, got {error} for {self._asked}") from error
 
-    def wait(self, seconds: float, what: str) -> dict[str, Any]:
-        """The next line of the process, as an object."""
+    def wait(self, seconds: float) -> dict[str, Any] | None:
+        """The next line of the process, as an object; None where none comes in time.
+
+        Raises GraderDiedError.
+        """
         assert self._process.stdout is not None
         end = time.monotonic() + seconds
         with selectors.DefaultSelector() as ready:
@@ -137,11 +170,11 @@ class _Worker:
             while b"\n" not in self._unread:
                 left = end - time.monotonic()
                 if left <= 0.0 or not ready.select(left):
-                    raise GraderHungError(f"a grader must answer within {seconds:g} s, got none for {what}")
+                    return None
                 piece = os.read(self._process.stdout.fileno(), _CHUNK)
                 if not piece:
                     code = self._process.wait()
-                    raise GraderDiedError(f"a grader must answer, got exit status {code} for {what}")
+                    raise GraderDiedError(f"a grader must answer, got exit status {code} for {self._asked}")
                 self._unread += piece
         line, _, self._unread = self._unread.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)

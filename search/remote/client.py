@@ -24,7 +24,7 @@ from search.remote.circuit import Circuit
 from search.remote.events import Events
 from search.remote.pool import Pool
 from search.remote.rate_limit import RateLimit
-from search.remote.refusal import failure
+from search.remote.refusal import failure, failure_in_stream
 from search.remote.retry import Retry
 from search.remote.tries import Tries
 
@@ -115,6 +115,8 @@ class Client:
         await self._rate_limit.enter()
         async with self._pool.answer(path, body) as answer:
             await self._check(answer)
+            if answer.headers.get("Content-Type", "").startswith("application/json"):
+                self._check_told(await answer.read())
             yield Events(answer)
 
     async def close(self) -> None:
@@ -130,6 +132,15 @@ class Client:
         if answer.status != 200:
             content = self.unkeyed((await answer.read()).decode(errors="replace")).encode()
             raise failure(answer.status, answer.headers.get("Retry-After"), content, str(answer.url))
+
+    def _check_told(self, content: bytes) -> None:
+        """Raise the error that an answer tells in place of a stream, with status 200."""
+        try:
+            found = json.loads(self.unkeyed(content.decode(errors="replace")))
+        except ValueError:
+            return  # no stream either: that is told by whoever reads one
+        if isinstance(found, dict) and found.get("error"):
+            raise failure_in_stream(found, self.root)
 
     async def _ask(
         self, pool: Pool, path: str, body: Mapping[str, Any] | None, on_break: Callable[[], object]

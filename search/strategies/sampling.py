@@ -17,6 +17,7 @@ from typing import Any
 from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished, Sampling
 from search.grading.registry import domain
+from search.grouping import GRACE, read_answer
 from search.logprobs import summarize
 from search.problem import Problem
 from search.result import Candidate, Result
@@ -32,13 +33,18 @@ from search.strategies.steps import apportion, split
 __all__ = ["SamplingStrategy", "candidate_of", "finish"]
 
 
-def candidate_of(problem: Problem, child: ChildFinished, delimiter: str) -> Candidate:
-    """A finished child that wrote a whole solution, as an unscored candidate."""
+def candidate_of(
+    problem: Problem, child: ChildFinished, delimiter: str, *, read: Sequence[str | None] = ()
+) -> Candidate:
+    """A finished child that wrote a whole solution, as an unscored candidate.
+
+    ``read``: its answer, where that has been read already.
+    """
     step_tokens = apportion(split(child.text, delimiter), len(child.token_ids))
     logprobs = summarize(child.logprobs, step_tokens)
     return Candidate(
         text=child.text,
-        answer=domain(problem.domain).read(problem, child.text),
+        answer=read[0] if read else domain(problem.domain).read(problem, child.text),
         step_rewards=(),
         step_tokens=step_tokens,
         finish_reason=child.finish_reason,
@@ -163,7 +169,9 @@ async def finish(
     scoring: dict[tuple[str, ...], asyncio.Task[Scored]],
 ) -> Candidate:
     """A finished child as a candidate, scored where the run asks a PRM; equal solutions are sent once."""
-    candidate = candidate_of(problem, child, session.setting.delimiter)
+    seconds = max(session.ledger.seconds_left, GRACE)
+    answer = await read_answer(problem, domain(problem.domain), child.text, seconds=seconds)
+    candidate = candidate_of(problem, child, session.setting.delimiter, read=(answer,))
     steps = split(child.text, session.setting.delimiter)
     if not steps or not session.is_scorable(steps):
         session.give_back(held)

@@ -11,7 +11,7 @@ import pytest
 from search.errors import MissingExtraError
 from search.grading.math import MathDomain
 from search.grading.text import TextDomain
-from search.grouping import grouped
+from search.grouping import comparing_within, grouped, read_answer
 from search.problem import Problem
 
 PROBLEM = Problem("p", "f", "text", "?")
@@ -89,3 +89,54 @@ async def test_mathematics_without_time_is_compared_by_exact_values() -> None:
     domain = Blocked()
     known = [domain.equal_so_far(PROBLEM, first, second) for first, second in pairwise(answers)]
     assert known == [False, True, False, True, False, False]
+
+
+async def test_one_that_hangs_takes_no_thread_from_others() -> None:
+    """However many hang: the loop's own threads, and those of other domains, are free."""
+    hung, quick = Waiting(), Waiting()
+    hung.name, quick.name = "hung", "quick"
+    quick.released.set()
+    works = [asyncio.ensure_future(grouped(PROBLEM, hung, ["a", "A"])) for _ in range(100)]
+    while hung.asked[0] < 32:
+        await asyncio.sleep(0.001)
+    assert await asyncio.to_thread(lambda: 7) == 7
+    assert await grouped(PROBLEM, quick, ["a", "A"]) == [0, 0]
+    assert hung.asked == [32]
+    hung.released.set()
+    assert await asyncio.gather(*works) == [[0, 0]] * 100
+
+
+async def test_a_server_bounds_what_has_no_deadline() -> None:
+    domain = Waiting()
+    with comparing_within(0.05):
+        assert await asyncio.ensure_future(grouped(PROBLEM, domain, ["a", "A"])) == [0, 1]
+    domain.released.set()
+    assert await grouped(PROBLEM, domain, ["a", "A"]) == [0, 0]
+
+
+class Foreign(TextDomain):
+    """A plug-in's, which does not say that it waits."""
+
+    name = "foreign"
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def read(self, problem: Problem, text: str) -> str | None:
+        assert self.released.wait(20.0)
+        return text
+
+    def equal(self, problem: Problem, first: str, second: str) -> bool:
+        assert self.released.wait(20.0)
+        return super().equal(problem, first, second)
+
+
+async def test_a_plug_in_that_hangs_has_a_thread_too() -> None:
+    domain = Foreign()
+    assert await grouped(PROBLEM, domain, ["a", "A"], seconds=0.0) == [0, 1]
+    assert await grouped(PROBLEM, domain, ["a", "A"], seconds=0.05) == [0, 1]
+    assert await read_answer(PROBLEM, domain, "a", seconds=0.05) is None
+    domain.released.set()
+    assert await grouped(PROBLEM, domain, ["a", "A"]) == [0, 0]
+    assert await read_answer(PROBLEM, domain, "a") == "a"
+    assert await read_answer(PROBLEM, TextDomain(), "# Paris", seconds=0.0) == "paris"

@@ -12,12 +12,18 @@ from planner.server.keys import Key, Scope
 from planner.server.middleware import ASKING
 from planner.server.service import Service
 
-__all__ = ["Admin", "Feedbacker", "Here", "Inferrer", "service_of"]
+__all__ = ["Admin", "Feedbacker", "Here", "Inferrer", "key_of", "service_of"]
 
 
 def service_of(request: Request) -> Service:
     """What the application was made with."""
     return cast(Service, request.app.state.service)
+
+
+async def key_of(service: Service, request: Request, scope: Scope) -> Key:
+    """The key of a request. Raises Refusal for one that may not do this."""
+    address = "" if request.client is None else request.client.host
+    return await service.let_in(request.headers.get("authorization"), scope, address)
 
 
 # async, though they wait for nothing: FastAPI sends what is not through a thread, twice per request
@@ -29,7 +35,7 @@ def _allowed(scope: Scope) -> Callable[[Request], Awaitable[Key]]:
     async def allow(request: Request) -> Key:
         service = service_of(request)
         with service.rolling.refusing() if request.scope["path"] in ASKING else nullcontext():
-            return service.keys.who(request.headers.get("authorization"), scope)
+            return await key_of(service, request, scope)
 
     return allow
 

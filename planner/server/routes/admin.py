@@ -1,4 +1,4 @@
-"""``POST /admin/reload``: take the planner artefact that lies in its folder now."""
+"""``POST /admin/reload``: take the planner artefact and the API keys that lie in their places now."""
 
 from __future__ import annotations
 
@@ -17,12 +17,21 @@ router = APIRouter()
 
 @router.post("/admin/reload")
 async def reload(service: Here, key: Admin) -> dict[str, Any]:
-    """Take a new planner without dropping a request. A broken one is refused (409) and the old one stays."""
+    """Take a new planner and the key file as it is now, without dropping a request.
+
+    What is broken is refused (409) and the old one stays.
+    """
     before = service.current.served.fingerprint
     try:
         served = await service.reload()
     except (PlannerError, OSError) as error:
         raise Refusal(
-            f"an artefact must be whole and fit the models, got {error}", 409, code="artefact"
+            f"what is reloaded must be whole and fit the models, got {error}", 409, code="artefact"
         ) from error
-    return {"object": "planner", "planner": served.fingerprint, "changed": served.fingerprint != before}
+    changed = served.fingerprint != before
+    return {
+        "object": "planner",
+        "planner": served.fingerprint,
+        "changed": changed,
+        "keys": len(service.keys),
+    }

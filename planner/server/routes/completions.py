@@ -16,13 +16,12 @@ from planner.server.passthrough import Passthrough, passthrough_reason
 from planner.server.receipt import Reason
 from planner.server.refusal import Refusal
 from planner.server.request_context import assigned_to, open_ended
-from planner.server.respond import respond, while_connected
+from planner.server.respond import begun, respond, while_connected
 from planner.server.routes.access import Here, Inferrer
 from planner.server.routes.direct import Direct
 from planner.server.schema import ChatBody, CompletionBody
 from planner.server.service import Service
 from planner.server.shapes import CHAT, COMPLETION, Shape
-from planner.server.stream import EventStream
 from planner.server.work import Answers, Work
 from search.scoring import together
 
@@ -63,7 +62,7 @@ async def _answer(service: Service, shape: Shape, ask: Ask, key: Key, request: R
     with service.rolling.refusing():
         passing = Passthrough(service, shape, ask, granted, key, response_id, reason)
     if ask.stream:
-        return EventStream(passing.lines(), patience=service.rules.sizes.seconds)
+        return await begun(passing.lines(), request, service.rules.sizes.seconds)
     return JSONResponse(await while_connected(passing.run(), request))
 
 
@@ -113,6 +112,8 @@ def _granted(service: Service, ask: Ask, request: Request) -> RequestBudget:
         default=rules.default,
         policies=service.models.policies,
         presets=rules.presets,
+        effort=ask.effort,
+        answers=ask.n,
     )
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse, Response
 
 from planner.server.middleware import ASKING, JSON, Handler
-from planner.server.refusal import invalid
+from planner.server.refusal import Refusal, brief, invalid
 from planner.server.routes.access import service_of
 
 __all__ = ["Direct", "handlers"]
@@ -79,6 +79,10 @@ def _body(model: type[BaseModel]) -> _Part:
     async def read(request: Request) -> BaseModel:
         try:
             return model.model_validate(_content(request))
+        except Refusal:
+            if request.scope["path"] in ASKING:
+                service_of(request).rolling.refuse()
+            raise
         except ValidationError as error:
             if request.scope["path"] in ASKING:
                 service_of(request).rolling.refuse()
@@ -88,10 +92,16 @@ def _body(model: type[BaseModel]) -> _Part:
 
 
 def _content(request: Request) -> Any:
-    """What the middleware read, where its type says that it is JSON; else nothing that any schema takes.
+    """What the middleware read, where its type says that it is JSON. Raises Refusal for another type.
 
     Pages of other sites may send other types without asking first, so these are refused.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    is_json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
-    return request.scope.get(JSON) if is_json else None
+    said = request.headers.get("content-type", "")
+    kind = said.partition(";")[0].strip().lower()
+    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+        return request.scope.get(JSON)
+    raise Refusal(
+        f"a body's content-type is application/json, got {brief(said) if said else 'none'}",
+        param="content-type",
+        code="content_type",
+    )

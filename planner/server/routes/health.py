@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
 from planner.server.keys import Scope
-from planner.server.routes.access import Here
+from planner.server.routes.access import Here, key_of
 
 __all__ = ["router"]
 
@@ -34,8 +34,9 @@ async def readyz(service: Here) -> Response:
 @router.get("/metrics")
 async def metrics(service: Here, request: Request) -> Response:
     """Figures for Prometheus. Needs the scope admin where keys are set up."""
-    service.keys.who(request.headers.get("authorization"), Scope.ADMIN)
+    await key_of(service, request, Scope.ADMIN)
     figures = service.metrics
+    figures.set("wrong_keys", service.wrong_keys.count, "Requests with a key that nobody has.")
     figures.set("running_requests", service.admission.running, "Requests being worked on.")
     figures.set("waiting_requests", service.admission.waiting, "Requests that wait.")
     figures.set("budget_share", service.admission.share, "Share of a budget that a new request gets.")

@@ -56,14 +56,14 @@ async def plan(body: PlanBody, service: Here, key: Inferrer) -> dict[str, Any]:
 
 
 def _granted(service: Service, body: PlanBody) -> RequestBudget:
-    budget = body.budget
     return grant(
         body.model,
         header=None,
-        body=budget if budget is None or isinstance(budget, int) else budget.model_dump(exclude_none=True),
+        body=body.budget,
         default=service.rules.default,
         policies=service.models.policies,
         presets=service.rules.presets,
+        effort=body.reasoning_effort,
     )
 
 

@@ -62,6 +62,12 @@ class ChatCompletions(Dialect):
         self.usage_per_child = usage_per_child
         self._talks: OrderedDict[tuple[int, ...], tuple[dict[str, str], ...]] = OrderedDict()
 
+    def worded(self, extra: Mapping[str, Any]) -> ChatCompletions:
+        """The same with more fields; it knows the same conversations."""
+        made = ChatCompletions(self._model, {**self._extra, **extra}, usage_per_child=self.usage_per_child)
+        made._talks = self._talks
+        return made
+
     def remember(self, prompt: tuple[int, ...], question: str) -> None:
         """These token ids stand for this question."""
         self.remember_all(prompt, [{"role": "user", "content": question}])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ class OpenAIEngine(Engine):
         speller = tokenizer if dialect.skips_ids else None
         self._line = Line(client, dialect, counts, deadline, concessions, speller, opening)
         self._flights: dict[str, Flight] = {}
+        self._efforts: dict[str, OpenAIEngine] = {}
         self._closed = False
 
     @classmethod
@@ -240,6 +242,26 @@ class OpenAIEngine(Engine):
         self._flights[request.request_id] = flight
         return _Stream(flight)
 
+    def at_effort(self, effort: str) -> OpenAIEngine:
+        found = self._efforts.get(effort)
+        if found is None:
+            found = self._efforts[effort] = self._made_for(effort)
+        return found
+
+    def _made_for(self, effort: str) -> OpenAIEngine:
+        """The same over the same connections, with the knob in chats or in the template."""
+        words = in_template(effort)
+        dialect, tokenizer = self._dialect, self._tokenizer
+        if isinstance(dialect, ChatCompletions):
+            dialect = dialect.worded(in_chat(effort))
+        else:
+            tokenizer = tokenizer.worded(words)
+        made = copy(self)
+        made._dialect, made._tokenizer = dialect, tokenizer
+        made._line = replace(self._line, dialect=dialect)
+        made._flights, made._efforts = {}, {}
+        return made
+
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         flight = self._flights.get(request_id)
         if flight is not None:
@@ -248,6 +270,9 @@ class OpenAIEngine(Engine):
     async def close(self) -> None:
         self._closed = True
         flights = list(self._flights.values())
+        for other in self._efforts.values():
+            other._closed = True
+            flights += other._flights.values()
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*(flight.landed() for flight in flights))

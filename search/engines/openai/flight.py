@@ -25,7 +25,7 @@ from search.engines.openai.dialect import Dialect, Piece, ReportedUsage, usage_o
 from search.engines.openai.draft import Counts, Draft, Sheet
 from search.engines.openai.tokenizer import Tokenizer
 from search.engines.protocol import Event, FinishReason, Request, RequestFinished, Usage
-from search.errors import BrokenError, EngineError, GarbledError, RefusedError, UnreachableError
+from search.errors import BrokenError, CutOffError, EngineError, GarbledError, RefusedError, UnreachableError
 from search.remote.client import Client
 from search.remote.refusal import failure_in_stream
 from search.seeds import seed_of
@@ -156,7 +156,8 @@ class Flight:
             return
         lag = 1 if self.request.stream else self._line.dialect.lag
         lost = tuple(draft.lost(lag, self._line.dialect.goes_on) for draft in self._live.values())
-        self._fail(BrokenError(str(first), lost))
+        kind = CutOffError if isinstance(first, CutOffError) else BrokenError
+        self._fail(kind(str(first), lost))
 
     async def _fly(self, legs: Sequence[_Leg]) -> None:
         """Fly legs side by side; whatever is no broken connection ends them all."""
@@ -230,8 +231,9 @@ class Flight:
             leg.numbers = tuple(number for number in leg.numbers if number not in missing)
             await self._fly(self._split(missing))
             return
-        raise GarbledError(
+        raise CutOffError(
             f"a stream must end all children, got {len(missing)} of {len(leg.numbers)} that did not"
+            f" from {self._line.client.root}"
         )
 
     def _sent(self, leg: _Leg, *, is_sent: bool) -> None:

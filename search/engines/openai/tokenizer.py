@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,10 @@ class Tokenizer(ABC):
     @abstractmethod
     def converse(self, messages: Messages) -> tuple[int, ...]:
         """A conversation under the chat template, likewise."""
+
+    def worded(self, words: Mapping[str, Any]) -> Tokenizer:
+        """The same with more words for the chat template; itself where there is none."""
+        return self
 
     @abstractmethod
     def encode(self, text: str) -> tuple[int, ...]:
@@ -98,6 +103,12 @@ class FolderTokenizer(Tokenizer):
         self.fingerprint = digest.hexdigest()
         self._prompt = Remembered(self._make_prompt)
 
+    def worded(self, words: Mapping[str, Any]) -> FolderTokenizer:
+        made = copy(self)
+        made._words = {**self._words, **words}
+        made._prompt = Remembered(made._make_prompt)
+        return made
+
     def prompt(self, question: str) -> tuple[int, ...]:
         return self._prompt(question)
 
@@ -131,6 +142,12 @@ class ServerTokenizer(Tokenizer):
         self._client, self._model, self._words = client, model, dict(words)
         self._prompt = Remembered(self._make_prompt)
         self._encode = Remembered(self._make_ids)
+
+    def worded(self, words: Mapping[str, Any]) -> ServerTokenizer:
+        made = copy(self)
+        made._words = {**self._words, **words}
+        made._prompt = Remembered(made._make_prompt)
+        return made
 
     def prompt(self, question: str) -> tuple[int, ...]:
         return self._prompt(question)
@@ -173,6 +190,12 @@ class LlamaTokenizer(Tokenizer):
         self._client, self._words = client, dict(words)
         self._prompt = Remembered(self._make_prompt)
         self._encode = Remembered(self._make_ids)
+
+    def worded(self, words: Mapping[str, Any]) -> LlamaTokenizer:
+        made = copy(self)
+        made._words = {**self._words, **words}
+        made._prompt = Remembered(made._make_prompt)
+        return made
 
     def prompt(self, question: str) -> tuple[int, ...]:
         return self._prompt(question)

@@ -116,7 +116,105 @@ def test_places_are_neither_lost_nor_made(moves: list[tuple[str, bool]], places:
     asyncio.run(play())
 
 
-@pytest.mark.parametrize("wrong", [{"running": 0}, {"waiting": -1}, {"floor": 0.0}, {"floor": 1.5}])
+@pytest.mark.parametrize(
+    "wrong", [{"running": 0}, {"waiting": -1}, {"floor": 0.0}, {"floor": 1.5}, {"ageing": -1.0}]
+)
 def test_bounds_are_checked(wrong: dict[str, int]) -> None:
     with pytest.raises(ServeError):
         Admission(**wrong)
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def order_of(
+    door: Admission, clock: Clock, waiting: list[tuple[str, float | None, float]], until: float
+) -> list[str]:
+    """In which order requests (name, seconds to its deadline, when it arrives) get the only place."""
+    order, first, go = list[str](), asyncio.Event(), asyncio.Event()
+    go.set()
+
+    async def one(name: str, within: float | None) -> None:
+        async with door.enter(name[0], within):
+            order.append(name)
+
+    async def held() -> None:
+        async with door.enter("x"):
+            await first.wait()
+
+    tasks = [asyncio.ensure_future(held())]
+    await settle()
+    for name, within, at in waiting:
+        clock.now = at
+        tasks.append(asyncio.ensure_future(one(name, within)))
+        await settle()
+    clock.now = until
+    first.set()
+    await asyncio.gather(*tasks)
+    assert (door.running, door.waiting) == (0, 0)
+    return order
+
+
+async def test_requests_with_a_deadline_go_first_the_soonest_before() -> None:
+    clock = Clock()
+    door = Admission(running=1, waiting=9, ageing=5.0, clock=clock)
+    waiting = [("a1", None, 0.0), ("a2", 60.0, 0.1), ("a3", None, 0.2), ("a4", 30.0, 0.3)]
+    assert await order_of(door, clock, waiting, 1.0) == ["a4", "a2", "a1", "a3"]
+
+
+async def test_one_that_has_waited_long_goes_before_deadlines_that_come_later() -> None:
+    clock = Clock()
+    door = Admission(running=1, waiting=9, ageing=5.0, clock=clock)
+    waiting = [("a1", None, 0.0), ("a2", 60.0, 4.0), ("a3", 60.0, 5.0), ("a4", None, 5.5)]
+    assert await order_of(door, clock, waiting, 6.0) == ["a1", "a2", "a3", "a4"]
+
+
+async def test_keys_take_turns_among_deadlines_too() -> None:
+    clock = Clock()
+    door = Admission(running=1, waiting=9, ageing=5.0, clock=clock)
+    waiting = [("a1", 60.0, 0.0), ("a2", 60.0, 0.1), ("b1", None, 0.2), ("c1", 60.0, 0.3)]
+    assert await order_of(door, clock, waiting, 1.0) == ["a1", "c1", "a2", "b1"]
+    aged = [("a1", 60.0, 10.0), ("a2", 60.0, 10.1), ("b1", None, 10.2), ("a3", 60.0, 10.3)]
+    assert await order_of(door, clock, aged, 20.0) == ["a1", "b1", "a2", "a3"]
+
+
+@given(st.lists(st.sampled_from([1.0, 30.0, None]), min_size=1, max_size=40))
+def test_none_starves_however_many_deadlines_come(withins: list[float | None]) -> None:
+    """One place, a newcomer with a deadline at every second: whoever has waited five seconds is served
+    within as many places as there were requests before."""
+
+    async def play() -> None:
+        clock = Clock()
+        door = Admission(running=1, waiting=200, ageing=5.0, clock=clock)
+        first, served = asyncio.Event(), list[int]()
+
+        async def one(number: int, within: float | None) -> None:
+            async with door.enter("a", within):
+                served.append(number)
+                clock.now += 1.0
+                if number < 100:
+                    tasks.append(asyncio.ensure_future(one(number + len(withins) + 1, 30.0)))
+                    await settle()
+
+        async def held() -> None:
+            async with door.enter("a"):
+                await first.wait()
+
+        tasks = [asyncio.ensure_future(held())]
+        await settle()
+        for number, within in enumerate(withins):
+            tasks.append(asyncio.ensure_future(one(number, within)))
+        await settle()
+        first.set()
+        while not all(task.done() for task in tasks):
+            await asyncio.gather(*tasks)
+        for number in range(len(withins)):
+            assert served.index(number) <= 5 + 2 * len(withins)
+
+    asyncio.run(play())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import httpx
@@ -9,7 +10,9 @@ import pytest
 from fastapi import APIRouter
 from houses import QUESTION, House
 
+from planner.server.budget import parse
 from planner.server.keys import Key, Keys, Scope, new_key
+from planner.server.refusal import Refusal
 from planner.server.routes.direct import Direct
 from planner.server.service import Service
 
@@ -28,8 +31,75 @@ def test_json_is_read_by_its_type(house: House, kind: str) -> None:
 def test_what_pages_of_other_sites_may_send_is_not_read(house: House, kind: str | None) -> None:
     headers = {} if kind is None else {"content-type": kind}
     found = httpx.post(f"{house.v1}/plan", content=f'{{"question": "{QUESTION}"}}', headers=headers)
-    assert found.status_code == 400
-    assert found.json()["error"]["type"] == "invalid_request_error"
+    error = found.json()["error"]
+    assert (found.status_code, error["type"]) == (400, "invalid_request_error")
+    assert (error["param"], error["code"]) == ("content-type", "content_type")
+    got = "none" if kind is None else repr(kind)
+    assert error["message"] == f"a body's content-type is application/json, got {got}"
+
+
+BUDGETS = [
+    {"tokens": 0},
+    {"token": 800},
+    {"tokens": "800"},
+    {"tokens": True},
+    {"tokens": 1.5},
+    {"target_accuracy": 2},
+    {"accuracy": 0.9, "price": 1e-9},
+    {"price": 1e-9, "price_unit": "euros"},
+    {"price_unit": ["flops"]},
+    {"seconds": -1},
+    {"samples": 1e19},
+    {},
+    "800",
+    -3,
+    0,
+    2.5,
+    True,
+    [8],
+]
+
+
+@pytest.mark.parametrize("budget", BUDGETS, ids=str)
+def test_a_body_says_of_a_budget_what_the_header_says(house: House, budget: object) -> None:
+    talk = {"model": "planner", "messages": [{"role": "user", "content": QUESTION}]}
+    header = {"x-planner-budget": json.dumps(budget)}
+    said = httpx.post(f"{house.v1}/chat/completions", json=talk, headers=header)
+    assert said.status_code == 400
+    for path, body in (("chat/completions", talk), ("plan", {"question": QUESTION})):
+        found = httpx.post(f"{house.v1}/{path}", json={**body, "budget": budget})
+        assert (found.status_code, found.json()) == (400, said.json())
+    assert said.json()["error"]["param"] == "budget"
+
+
+def test_a_misspelt_word_of_a_budget_has_a_hint() -> None:
+    with pytest.raises(Refusal, match=r"got 'token' \(did you mean 'tokens'\?\)"):
+        parse({"token": 800})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("stop", 3, "stop must be a text or a list of texts, got another"),
+        ("stop", ["a", 3], "stop.1: "),
+        ("tool_choice", 3, "tool_choice must be a text or an object, got another"),
+        ("n", "4", "n: "),
+        ("reasoning_effort", "much", "reasoning_effort: "),
+        (
+            "messages",
+            [{"role": "user", "content": 3}],
+            "messages.0.content must be a text or a list of parts",
+        ),
+        ("messages", [{"role": "user", "content": [{"text": "1"}]}], "messages.0.content.0.type: "),
+    ],
+)
+def test_a_field_of_several_kinds_is_told_in_words(
+    house: House, field: str, value: object, words: str
+) -> None:
+    body = {"messages": [{"role": "user", "content": QUESTION}], field: value}
+    error = httpx.post(f"{house.v1}/chat/completions", json=body).json()["error"]
+    assert error["message"].startswith(words)
+    assert error["param"] == words.partition(" must")[0].partition(":")[0]
 
 
 def test_an_error_names_its_place(house: House) -> None:

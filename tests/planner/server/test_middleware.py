@@ -73,14 +73,15 @@ def test_sizes_are_kept(small: House) -> None:
     assert httpx.get(f"{small.v1}/models", headers={"x-long": "y" * 2500}).status_code == 431
     # too many headers for the parser itself: the connection is answered and closed
     with socket.create_connection(("127.0.0.1", int(small.url.rpartition(":")[2]))) as raw:
-        raw.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + b"a: " + b"b" * 100_000)
+        raw.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + b"a: " + b"b" * 100_000)
         assert raw.recv(100).startswith(b"HTTP/1.1 431")
 
 
 def test_slow_and_half_closed_connections_do_not_stay(small: House) -> None:
     port = int(small.url.rpartition(":")[2])
     head = (
-        b"POST /v1/plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
+        b"POST /v1/plan HTTP/1.1\r\nhost: localhost\r\n"
+        b"content-type: application/json\r\ncontent-length: 100\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", port), timeout=20.0) as slow:
         slow.sendall(head + b'{"que')
@@ -88,7 +89,7 @@ def test_slow_and_half_closed_connections_do_not_stay(small: House) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=20.0) as unsaid:
         assert unsaid.recv(100) == b""
     with socket.create_connection(("127.0.0.1", port), timeout=20.0) as drip:
-        drip.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        drip.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
         said = b""
         while not said.endswith(b"}"):
             said += drip.recv(1000)
@@ -107,7 +108,7 @@ def test_nothing_is_said_to_other_origins(small: House) -> None:
         f"{small.v1}/chat/completions",
         headers={"origin": "http://evil.example", "access-control-request-method": "POST"},
     )
-    assert found.status_code == 405
+    assert found.status_code == 403
     assert not any(name.startswith("access-control") for name in found.headers)
     assert httpx.get(f"{small.url}/redoc").status_code == 404
 

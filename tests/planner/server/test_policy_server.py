@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -108,3 +109,43 @@ def test_a_policy_that_is_away_is_an_error_that_costs_nothing(house: House, poli
     assert (decision.outcome, decision.spend.tokens) == ("failed", 0)
     policy.start()
     assert ask(house).status_code == 200
+
+
+ERROR = b'{"error": {"message": "out of memory", "type": "server_error"}}'
+GIVEN_UP = b'{"choices": [{"index": 0, "text": "", "token_ids": [], "finish_reason": "abort"}]}'
+
+#: what goes wrong once, and the words of it
+FAULTS = {
+    "an error event": (Fault.garbage(after=3, line=b"data: " + ERROR + b"\n\n"), "out of memory"),
+    "an error in place of a stream": (Fault.answer(200, ERROR, "application/json"), "out of memory"),
+    "an error at once": (Fault.garbage(line=b"data: " + ERROR + b"\n\n"), "out of memory"),
+    "no [DONE]": (Fault.end(after=3), "must end with [DONE]"),
+    "no reason to end": (Fault.garbage(after=3, line=b"data: [DONE]\n\n"), "must end all children"),
+    "given up": (Fault.garbage(after=3, line=b"data: " + GIVEN_UP + b"\n\n"), "finish_reason 'abort'"),
+}
+
+
+@pytest.mark.parametrize(("fault", "words"), FAULTS.values(), ids=FAULTS)
+def test_a_planned_request_draws_again(house: House, policy: FakeServer, fault: Fault, words: str) -> None:
+    """Whole after one fault, with what was lost on the receipt; an error with its cause after many."""
+    policy.fail(PATH, fault)
+    found = ask(house).json()
+    receipt = found["planner"]
+    assert (receipt["outcome"], receipt["ended"], len(receipt["candidates"])) == ("answered", None, 8)
+    written = sum(one["tokens"] for one in receipt["candidates"])
+    assert receipt["spend"]["policy_tokens"] >= PROMPT + written
+    assert found["usage"]["total_tokens"] == receipt["spend"]["tokens"]
+    policy._faults.clear()
+    policy.fail(PATH, *[replace(fault, after=0)] * 20)  # nothing comes that could be gone on with
+    failed = ask(house, model="planner/cot()")
+    assert (failed.status_code, failed.json()["error"]["code"]) == (502, "policy_failed")
+    assert words in failed.json()["error"]["message"]
+
+
+def test_usage_beside_choices_or_none_is_no_fault(house: House, policy: FakeServer) -> None:
+    free = ask(house).json()["planner"]["spend"]["policy_tokens"]
+    usage = b'data: {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 1}}\n\n'
+    empty = b'data: {"choices": [{"index": 0, "text": "", "token_ids": [], "finish_reason": ""}]}\n\n'
+    for extra in (usage, empty):
+        policy.fail(PATH, Fault.garbage(after=1, line=extra))
+        assert ask(house).json()["planner"]["spend"]["policy_tokens"] == free

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -215,3 +216,45 @@ async def test_more_prompts_than_may_wait_take_turns(service_of: Make, serving: 
         found = await ask.post("/v1/completions", json={"model": "planner/cot()", "prompt": prompts})
     assert found.status_code == 200, found.text
     assert [choice["index"] for choice in found.json()["choices"]] == list(range(9))
+
+
+class Greedy(ScriptedEngine):
+    """Writes by its seed where it samples, and always the same where it is greedy, as policies do."""
+
+    def __init__(self, name: str, parameters: int) -> None:
+        super().__init__(writes, name=name, parameters=parameters, context=4096)
+        self.requests: list[Request] = []
+
+    async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+        self.requests.append(request)
+        is_greedy = request.sampling.temperature == 0.0
+        async for event in super()._events(replace(request, seed=7) if is_greedy else request, flight):
+            yield event
+
+
+@pytest.mark.parametrize("model", ["planner", "planner-low", "planner/cot()", "small"])
+def test_answers_are_drawn_independently_and_are_no_copies_of_a_greedy_one(
+    service_of: Make, serving: Serve, model: str
+) -> None:
+    made = {name: Greedy(name, size) for name, size in SIZES.items()}
+    house = serving(service_of(made))
+    told = post(house, model=model, n=4)
+    requests = [request for engine in made.values() for request in engine.requests]
+    assert all(request.sampling.temperature > 0.0 for request in requests)
+    assert len({request.seed for request in requests}) == len(requests) >= 4
+    texts = {choice["message"]["content"] for choice in post(house, model="planner/cot()", n=16)["choices"]}
+    assert len(texts) > 2
+    assert [choice["index"] for choice in told["choices"]] == [0, 1, 2, 3]
+    for engine in made.values():
+        engine.requests.clear()
+    post(house, model="planner/cot()")  # one answer is the greedy one, as before
+    (single,) = [request for engine in made.values() for request in engine.requests]
+    assert single.sampling.temperature == 0.0
+
+
+def test_a_temperature_that_a_client_gives_holds_for_each_answer(service_of: Make, serving: Serve) -> None:
+    made = {name: Greedy(name, size) for name, size in SIZES.items()}
+    house = serving(service_of(made))
+    post(house, model="planner/cot()", n=3, temperature=0.3)
+    sampled = [request.sampling.temperature for engine in made.values() for request in engine.requests]
+    assert sampled == [0.3] * 3

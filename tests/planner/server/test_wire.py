@@ -9,7 +9,7 @@ import httpx
 import pytest
 from houses import QUESTION, House
 
-_HEAD = b"POST /v1/plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+_HEAD = b"POST /v1/plan HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 _BODY = json.dumps({"question": QUESTION}).encode()
 
 ODD = {
@@ -19,13 +19,13 @@ ODD = {
     "length and chunks": _HEAD + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
     "a chunk of no size": _HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
     "a chunk without end": _HEAD + b"transfer-encoding: chunked\r\n\r\nffffffffffffffffffff\r\n{}",
-    "a header's name with a space": b"GET /healthz HTTP/1.1\r\nhost: x\r\nbad name: 1\r\n\r\n",
-    "bytes in a path": b"GET /v1/\xff\xfe HTTP/1.1\r\nhost: x\r\n\r\n",
-    "a zero in a path": b"GET /v1/decisions/%00 HTTP/1.1\r\nhost: x\r\n\r\n",
-    "half a character in a path": b"GET /v1/decisions/%ff%fe HTTP/1.1\r\nhost: x\r\n\r\n",
+    "a header's name with a space": b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nbad name: 1\r\n\r\n",
+    "bytes in a path": b"GET /v1/\xff\xfe HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    "a zero in a path": b"GET /v1/decisions/%00 HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    "half a character in a path": b"GET /v1/decisions/%ff%fe HTTP/1.1\r\nhost: localhost\r\n\r\n",
     "no host": b"GET /healthz HTTP/1.1\r\n\r\n",
-    "an unknown method": b"BREW /v1/plan HTTP/1.1\r\nhost: x\r\n\r\n",
-    "a bad key": b"GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer \xff\xfe\r\n\r\n",
+    "an unknown method": b"BREW /v1/plan HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    "a bad key": b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer \xff\xfe\r\n\r\n",
     "a bad budget": _HEAD.replace(b"plan", b"chat/completions")
     + b"x-planner-budget: {\xff\r\ncontent-length: 2\r\n\r\n{}",
 }

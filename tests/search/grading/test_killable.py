@@ -137,3 +137,25 @@ def test_workers_end_with_the_process_that_asked(tmp_path: Path) -> None:
 def test_a_pool_needs_a_worker() -> None:
     with pytest.raises(ValueError, match="at least 1 worker, got 0"):
         KillablePool("obliging", size=0)
+
+
+def test_requests_that_hang_give_their_places_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two places and two requests that hang: a third is answered while they do."""
+    (tmp_path / "obliging.py").write_text(WORKER)
+    monkeypatch.syspath_prepend(tmp_path)
+    pool = KillablePool("obliging", size=2, brief=0.05)
+    ends: list[type[BaseException]] = []
+
+    def hang() -> None:
+        with pytest.raises(GraderHungError, match="within 20 s") as hung:
+            pool.ask({"do": "hang"}, 20.0)
+        ends.append(hung.type)
+
+    threads = [threading.Thread(target=hang, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        assert "pid" in pool.ask({"do": "answer"}, 30)
+    assert not ends
+    assert all(thread.is_alive() for thread in threads)
+    pool.close()

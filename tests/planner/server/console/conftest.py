@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,9 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for a module. Asynchronous tests cannot run beside Playwright's own loop."""
+@contextmanager
+def _launched(*flags: str) -> Iterator[Browser]:
+    """A Chromium with more flags. Asynchronous tests cannot run beside Playwright's own loop."""
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
         message = f"needs a Chromium, got none of {', '.join(_NAMES)} (apt-get install chromium)"
@@ -36,10 +37,26 @@ def browser() -> Iterator[Browser]:
             pytest.fail(message)
         pytest.skip(message)
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
+        started = playwright.chromium.launch(executable_path=path, args=[*_FLAGS, *flags])
         expect.set_options(timeout=PATIENCE)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for a module."""
+    with _launched() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def rebound() -> Iterator[Browser]:
+    """A Chromium for which every name ends on this machine, as after DNS rebinding."""
+    # newer ones ask the reader first; older ones and other browsers do not
+    flags = "--host-resolver-rules=MAP * 127.0.0.1", "--disable-features=LocalNetworkAccessChecks"
+    with _launched(*flags) as started:
+        yield started
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ export function solveBody(wish) {
     messages: [{ role: "user", content: wish.question }],
     stream: true,
     stream_options: { include_usage: true },
-    include: ["candidates", "steps"],
+    include: ["candidates", "steps", "progress"],
     ...wishes(wish),
   };
 }
