@@ -1,6 +1,6 @@
 """Searches over steps side by side on the lab's models: who wins at equal mean FLOPs.
 
-    python benchmarks/tree_searches.py [--log LOG] [--problems N] [--write]
+    python benchmarks/tree_searches.py [--log LOG] [--problems N] [--show] [--write]
 
 Runs ``particle_filter``, ``lookahead`` and ``rebase`` beside ``beam_search`` and ``dvts`` at n = 4, 8 and 16,
 and a pool of samples for ``best_of_n``, on N lab questions per domain that no model was trained on. A
@@ -113,13 +113,18 @@ class Measured:
 
 
 def measured(outcomes: pl.DataFrame, ids: Sequence[str], vote: str) -> dict[str, Measured]:
-    """Strategy -> outcomes at its sizes."""
+    """Strategy -> outcomes at its sizes, as far as the log holds them for all questions."""
     found = {}
-    for name, some in plans(vote).items():
-        columns = []
-        for plan in some:
+    for name, every in plans(vote).items():
+        columns, some = [], []
+        for plan in every:
             rows = outcomes.filter(pl.col("plan") == str(plan))
-            columns.append(pl.DataFrame({"problem_id": ids}).join(rows, on="problem_id", how="left"))
+            rows = pl.DataFrame({"problem_id": ids}).join(rows, on="problem_id", how="left")
+            if not rows["accuracy"].has_nulls():
+                columns.append(rows)
+                some.append(plan)
+        if not some:
+            continue
         accuracy, tokens, flops = (
             np.stack([rows[column].to_numpy() for rows in columns], axis=1)
             for column in ("accuracy", "tokens", "flops")
@@ -132,7 +137,7 @@ def compared(found: dict[str, Measured], vote: str, sample_flops: float, kept: B
     """A record per plan, over the questions ``kept``; those of new strategies beside the rivals."""
     resampler = Resampler(int(kept.sum()), resamples=2000, seed=0)
     records = []
-    for name in (*RIVALS[vote], *NEW):
+    for name in (name for name in (*RIVALS[vote], *NEW) if name in found):
         ours = found[name]
         for j, plan in enumerate(ours.plans):
             accuracy, flops = ours.track.accuracy[kept, j], float(ours.track.flops[kept, j].mean())
@@ -216,12 +221,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--log", type=Path, default=Path("runs/tree-searches"))
     parser.add_argument("--problems", type=int, default=100, help="questions per domain")
+    parser.add_argument("--show", action="store_true", help="run nothing: tables of what the log holds")
     parser.add_argument("--write", action="store_true", help="keep the tables in tree_searches.md and .json")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     problems = questions(asked.problems)
     log = SearchLog.at(asked.log)
-    run(log, problems)
+    if not asked.show:
+        run(log, problems)
     sampled = [plan for vote in RIVALS for plan in plans(vote)[RIVALS[vote][0]]]
     outcomes = build_outcomes(log, sampled)
     ids = [problem.problem_id for problem in problems]
