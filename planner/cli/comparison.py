@@ -90,6 +90,7 @@ def print_comparison(found: Evaluation, *, everything: bool = False) -> None:
                 "A budget is counted in samples of the main policy; probes and PRMs are paid for. The oracle",
                 "picks the best plan of each problem with hindsight: a bound, not a rival.",
                 *found.notes,
+                *_absent(found, _RIVALS),
             ],
             emphasised=[0],
         )
@@ -164,18 +165,28 @@ def _print_all(found: Evaluation) -> None:
             "for nothing) and the oracle, which picks the best plan per problem on one half of the samples",
             "and is scored on the other half (steady: its luck discounted).",
             *found.notes,
+            *_absent(found, _METHODS),
         ],
         emphasised=[0],
     )
 
 
+def _absent(found: Evaluation, names: dict[str, str]) -> Iterable[str]:
+    """Which methods of a table have no row, and why."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in found.missing.items():
+        if name in names:
+            reasons.setdefault(why, []).append(method_name(name))
+    return [f"Left out, {', '.join(left)}: {why}." for why, left in reasons.items()]
+
+
 def _accuracy(point: Point | None) -> str:
-    return "-" if point is None else percent(point.accuracy)
+    return "" if point is None else percent(point.accuracy)
 
 
 def _cells(name: str, row: BudgetRow) -> tuple[str, str]:
     point = row.methods.get(name)
     if point is None or name == "planner":
-        return (_accuracy(point), "-" if point is None else "")
+        return (_accuracy(point), "")
     half = 50 * (point.above_high - point.above_low)
     return (percent(point.accuracy), f"{100 * point.planner_above:+.1f} ±{half:.1f}")

@@ -23,7 +23,6 @@ __all__ = ["evaluate", "print_measures"]
 #: decisions that are timed
 _TIMED = 400
 
-_BUDGETS = "4,16,64,256"
 #: of a cross-validation
 _FOLDS, _TRIALS = 5, 20
 
@@ -39,8 +38,9 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="B,...",
-            help="Mean budgets, in samples of the main policy. Default: 4,16,64,256; "
-            "with --cross-validate six over the log's own range.",
+            help="Mean budgets, in samples of the main policy. Default: four over LOG's own range; "
+            "with --cross-validate six.",
+            show_default=False,
         ),
     ] = None,
     cross_validate: Annotated[
@@ -78,11 +78,12 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare a planner with every baseline at equal mean compute."""
+    asked = None if budgets is None else _budgets(budgets)
     if cross_validate:
         _alone(planner, training)
         cross_validated(
             log,
-            budgets=None if budgets is None else _budgets(budgets),
+            budgets=asked,
             folds=_FOLDS if folds is None else folds,
             trials=_TRIALS if trials is None else trials,
             seed=seed,
@@ -94,7 +95,6 @@ def evaluate(
     for name, value in (("folds", folds), ("trials", trials)):
         if value is not None:
             raise typer.BadParameter(f"--{name} belongs to --cross-validate, got {value} without it")
-    multiples = _budgets(_BUDGETS if budgets is None else budgets)
     from planner.evaluation.evaluate import evaluate as compare
     from planner.planner import Planner
     from planner.training_data import read_training_data
@@ -123,7 +123,7 @@ def evaluate(
             decider,
             read[0],
             training=read[1] if len(read) > 1 else None,
-            budgets=multiples,
+            budgets=asked,
             seed=seed,
             clustered=clustered,
             timed=_TIMED,
@@ -147,7 +147,7 @@ def print_measures(found: Evaluation) -> None:
                 "majority over itself" if name == "control" else method_name(name),
                 percent(one.accuracy),
                 f"{one.value:.1f}" if one.reached else "not reached",
-                f"[{one.low:.1f},{one.high:.1f}]",
+                f"[{one.low:.1f},{one.high:.1f}]" if one.reached else "",
             )
             for name, one in found.multiples.items()
         ],
@@ -182,10 +182,15 @@ def print_measures(found: Evaluation) -> None:
         ("resolution", f"{found.calibration['resolution']:.3f}", ""),
         ("mean budgets missed over a stream by", _number(found.budget_error_percent), "%"),
         ("the same, price as from training", _number(found.budget_error_untended_percent), "%"),
-        ("a decision, median", f"{found.decision_ms['p50']:.2f}", "ms"),
-        ("a decision, 99% quantile", f"{found.decision_ms['p99']:.2f}", "ms"),
+        ("a decision, median", _number(found.decision_ms["p50"], 2), "ms"),
+        ("a decision, 99% quantile", _number(found.decision_ms["p99"], 2), "ms"),
     ]
-    print_table("The planner's own figures", ["figure", "value", "unit"], rows)
+    print_table(
+        "The planner's own figures",
+        ["figure", "value", "unit"],
+        rows,
+        notes=[f"Empty: {why}." for why in dict.fromkeys(found.empty.values())],
+    )
 
 
 def _alone(planner: str | None, training: Path | None) -> None:
@@ -200,20 +205,22 @@ def _alone(planner: str | None, training: Path | None) -> None:
 def _of(value: dict[str, float], name: str, scale: float) -> str:
     """A figure with its interval."""
     middle, low, high = (scale * value[key] for key in (name, "low", "high"))
-    return "-" if math.isnan(middle) else f"{middle:.1f} [{low:.1f},{high:.1f}]"
+    return "" if math.isnan(middle) else f"{middle:.1f} [{low:.1f},{high:.1f}]"
 
 
 def _gain(value: float, low: float, high: float) -> tuple[str, str]:
     """A gain with its interval; nothing where no greedy answer was logged."""
-    return ("-", "-") if math.isnan(value) else (f"{value:+.1f}", f"[{low:.1f},{high:.1f}]")
+    return ("", "") if math.isnan(value) else (f"{value:+.1f}", f"[{low:.1f},{high:.1f}]")
 
 
 def _gaps(found: Evaluation) -> str:
-    return f"{found.gap_closed['gap_points']:.1f}, {found.gap_closed_steady['gap_points']:.1f}"
+    gaps = (found.gap_closed["gap_points"], found.gap_closed_steady["gap_points"])
+    return ", ".join(filter(None, map(_number, gaps)))
 
 
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.1f}"
+def _number(value: float, digits: int = 1) -> str:
+    """Nothing where the figure is empty: a note under the table says why."""
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _budgets(text: str) -> tuple[float, ...]:

@@ -130,6 +130,8 @@ def _evaluation(one: _Figures) -> list[str]:
         ),
         "",
         *(f"- {note}" for note in one["notes"]),
+        *(f"- empty, `{name}`: {why}" for name, why in one.get("empty", {}).items()),
+        *(f"- left out, `{name}`: {why}" for name, why in one.get("missing", {}).items()),
         "",
     ]
 
@@ -210,11 +212,12 @@ def _headlines(cells: Sequence[_Figures]) -> list[str]:
 
 def _cell(cell: _Figures) -> tuple[str, ...]:
     gain = {"low": cell["gain_low"], "high": cell["gain_high"]}
+    gained = cell["gain_over_cot_percent"]
     more, most = (("> " if cell[key] else "") for key in ("censored", "at_best_censored"))
     return (
         f"`{cell['policy']}`",
         f"`{cell['prm']}`" if cell["prm"] else "-",
-        f"{_number(cell['gain_over_cot_percent'])} ({_ends(gain)})",
+        "" if gained is None else f"{_number(gained)} ({_ends(gain)})",
         f"{more}{_number(cell['multiple_over_majority'])} ({_ends(cell)})",
         f"{most}{_number(cell['at_best'])}",
     )
