@@ -15,21 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evaluation.baseline_context import BaselineContext
-from planner.evaluation.cross_validation import (
-    BEST_FIXED,
-    CHOSEN,
-    PLANNER,
-    BudgetMet,
-    CrossValidation,
-    checked_budgets,
-    log_budgets,
-)
-from planner.evaluation.evaluate import planner_track
-from planner.evaluation.fixed import best_fixed
-from planner.evaluation.frontier import Track
+from planner.evaluation.cross_validation import BudgetMet, CrossValidation, checked_budgets, log_budgets
 from planner.evaluation.intervals import ENOUGH_FAMILIES
-from planner.evaluation.rivals import RULES, chosen_rule, rivals, rules_of
+from planner.evaluation.meeting import Meeting, MeetingSpec, price_grid
+from planner.evaluation.rivals import RULES, rules_of
 from planner.evaluation.slices import only, rows_of, sample_flops
 from planner.evaluation.split_half import doubts
 from planner.planner import Planner
@@ -40,14 +29,10 @@ from training.study import fit_training_data
 
 __all__ = ["Fit", "cross_validate"]
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 #: makes a planner of the problems that a fold leaves
 Fit = Callable[[TrainingData], Planner]
-
-#: prices at which everything that has settings picks one
-_PRICES = 80
 
 
 def cross_validate(
@@ -117,15 +102,15 @@ def cross_validate(
             return fit_training_data(training, trials=trials, seed=seed, threads=threads)
 
     fold = folds_of(data.families, folds, seed)
-    made = _Fitting(fit, np.geomspace(1e-4 / own[-1], 50.0 / own[0], _PRICES), rules_of(rules), seed)
+    spec = MeetingSpec(budgets=amounts, prices=price_grid(own), rules=rules_of(rules), seed=seed)
     parts = []
     for left_out in range(int(fold.max()) + 1):
-        parts.append(made.part(data, fold == left_out, amounts))
+        parts.append(_part(data, fold == left_out, fit, spec))
         if progress is not None:
             progress(len(parts), int(fold.max()) + 1)
     missing: dict[str, str] = {}
     for part in parts:
-        missing |= part.missing
+        missing |= part.meeting.missing
     return CrossValidation(
         problems=data.problem_ids,
         families=data.families,
@@ -143,69 +128,36 @@ def cross_validate(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """What one fold met: per budget, method -> (accuracy, FLOPs) of the problems at ``held``."""
+    """What one fold met: the problems at ``held``."""
 
     held: Ints
-    met: tuple[Mapping[str, tuple[Floats, Floats]], ...]
-    chosen: tuple[str, ...]
-    missing: Mapping[str, str]
+    meeting: Meeting
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Fitting:
-    """How a fold is fitted and met."""
-
-    fit: Fit
-    prices: Floats
-    rules: tuple[str, ...]
-    seed: int
-
-    def part(self, data: TrainingData, left_out: NDArray[np.bool_], budgets: Sequence[float]) -> _Part:
-        """One fold: a planner of the other problems, its rivals, and the rule that those problems choose."""
-        held = np.flatnonzero(left_out)
-        training = rows_of(data, np.flatnonzero(~left_out))
-        try:
-            planner = self.fit(training)
-        except TooLittleDataError as error:
-            raise TooLittleDataError(
-                f"a fold leaves {len(training)} of {len(data)} problems to learn from: {error}"
-            ) from error
-        context = self._context(rows_of(data, held), training, planner)
-        found = rivals(context)
-        ahead = rivals(self._context(training, None, planner), [n for n in self.rules if n in found.tracks])
-        missing = {**found.missing, **ahead.missing}
-        tracks = {PLANNER: planner_track(planner, context), **found.tracks}
-        rules = {name: track for name, track in ahead.tracks.items() if name in tracks}
-        met, chosen = [], []
-        for budget in budgets:
-            chosen.append(chosen_rule(rules, budget))
-            here: dict[str, Track] = {
-                PLANNER: tracks[PLANNER],
-                CHOSEN: tracks[chosen[-1]],
-                BEST_FIXED: best_fixed(context, budget),
-                **tracks,
-            }
-            reached = {name: track.at(budget) for name, track in here.items()}
-            met.append({name: (accuracy, flops) for name, (accuracy, _, flops) in reached.items()})
-        return _Part(held, tuple(met), tuple(chosen), missing)
-
-    def _context(
-        self, data: TrainingData, training: TrainingData | None, planner: Planner
-    ) -> BaselineContext:
-        return BaselineContext(data, training, planner.encoder, self.prices, seed=self.seed)
+def _part(data: TrainingData, left_out: NDArray[np.bool_], fit: Fit, spec: MeetingSpec) -> _Part:
+    """One fold: a planner of the other problems, its rivals, and the rule that those problems choose."""
+    held = np.flatnonzero(left_out)
+    training = rows_of(data, np.flatnonzero(~left_out))
+    try:
+        planner = fit(training)
+    except TooLittleDataError as error:
+        raise TooLittleDataError(
+            f"a fold leaves {len(training)} of {len(data)} problems to learn from: {error}"
+        ) from error
+    return _Part(held, spec.meet(planner, rows_of(data, held), training))
 
 
 def _pooled(parts: Sequence[_Part], at: int, budget: float, missing: Mapping[str, str]) -> BudgetMet:
     """The folds of one budget together; a method that one fold lacks is left out."""
     count = sum(len(part.held) for part in parts)
-    methods = [name for name in parts[0].met[at] if name not in missing]
+    methods = [name for name in parts[0].meeting.met[at] if name not in missing]
     accuracy = {name: np.zeros(count) for name in methods}
     flops = {name: np.zeros(count) for name in methods}
     for part in parts:
         for name in methods:
-            accuracy[name][part.held], flops[name][part.held] = part.met[at][name]
+            accuracy[name][part.held], flops[name][part.held] = part.meeting.met[at][name]
     return BudgetMet(
-        budget=budget, accuracy=accuracy, flops=flops, chosen=tuple(part.chosen[at] for part in parts)
+        budget=budget, accuracy=accuracy, flops=flops, chosen=tuple(part.meeting.chosen[at] for part in parts)
     )
 
 

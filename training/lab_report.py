@@ -284,9 +284,8 @@ def _claims(outcomes: Outcomes, main: str) -> list[str]:
             gap, half = outcomes.difference(first, second, domain)
             flops = [outcomes.of(*choice)["flops"].to_numpy().mean() for choice in (first, second)]
             where = domain or "all"
-            rows.append(
-                (_name(first), _name(second), where, f"{gap:+.1f}{_plus_minus(half)}", f"{flops[0] / flops[1]:.2f}")
-            )
+            above = f"{gap:+.1f}{_plus_minus(half)}"
+            rows.append((_name(first), _name(second), where, above, f"{flops[0] / flops[1]:.2f}"))
 
     tree = "{}(n=16, width=4, prune=last, score=last, vote=weighted)"
     for prm in sorted({prm for policy, prm, _ in known if policy == main and prm}):
