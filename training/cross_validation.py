@@ -15,12 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.evaluation.config_table import ConfigTable
 from planner.evaluation.cross_validation import BudgetMet, CrossValidation, checked_budgets, log_budgets
 from planner.evaluation.intervals import ENOUGH_FAMILIES
-from planner.evaluation.meeting import Meeting, MeetingSpec, price_grid
+from planner.evaluation.meeting import Meeting, MeetingSpec, price_grid, with_ceiling
 from planner.evaluation.rivals import RULES, rules_of
 from planner.evaluation.slices import only, rows_of, sample_flops
 from planner.evaluation.split_half import doubts
+from planner.evaluation.static_ceiling import static_ceiling
 from planner.planner import Planner
 from planner.training_data import TrainingData
 from search.errors import LogError, TooLittleDataError
@@ -111,13 +113,16 @@ def cross_validate(
     missing: dict[str, str] = {}
     for part in parts:
         missing |= part.meeting.missing
+    ceiling = static_ceiling(_fixed(parts), data, spec.prices)
     return CrossValidation(
         problems=data.problem_ids,
         families=data.families,
         fold=fold,
         unit=sample,
         unit_policy=policy,
-        budgets=tuple(_pooled(parts, at, budget, missing) for at, budget in enumerate(amounts)),
+        budgets=tuple(
+            with_ceiling(_pooled(parts, at, budget, missing), ceiling) for at, budget in enumerate(amounts)
+        ),
         rules=tuple(name for name in rules_of(rules) if name not in missing),
         missing=missing,
         notes=_notes(data, free, folds),
@@ -159,6 +164,18 @@ def _pooled(parts: Sequence[_Part], at: int, budget: float, missing: Mapping[str
     return BudgetMet(
         budget=budget, accuracy=accuracy, flops=flops, chosen=tuple(part.meeting.chosen[at] for part in parts)
     )
+
+
+def _fixed(parts: Sequence[_Part]) -> ConfigTable:
+    """Every fixed choice on all problems, in the order of the log."""
+    held = np.concatenate([part.held for part in parts])
+    order = np.argsort(held)
+    tables = [part.meeting.fixed for part in parts]
+    values, tokens, flops = (
+        np.concatenate(figures)[order]
+        for figures in zip(*((one.values, one.tokens, one.flops) for one in tables), strict=True)
+    )
+    return ConfigTable(settings=tables[0].settings, values=values, tokens=tokens, flops=flops)
 
 
 def _charged(data: TrainingData) -> tuple[TrainingData, tuple[str, ...]]:

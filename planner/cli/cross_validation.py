@@ -26,6 +26,7 @@ _LABELS = {
     "adaptive_consistency": "adaptive consistency",
     "weighted_consistency": "the same, weighted",
     "knn": "neighbours",
+    "static_ceiling": "static ceiling (bound)",
     "oracle": "oracle (bound)",
 }
 

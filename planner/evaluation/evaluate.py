@@ -29,6 +29,7 @@ from planner.evaluation.intervals import Resampler
 from planner.evaluation.overhead import with_overhead
 from planner.evaluation.remarks import empty_figures, remarks
 from planner.evaluation.rivals import rivals
+from planner.evaluation.static_ceiling import STATIC_CEILING, static_ceiling
 from planner.evaluation.streaming import streamed
 from planner.evaluation.timing import decision_ms
 from planner.planner import Planner
@@ -48,6 +49,10 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
+
+#: whose compute is told as a multiple of the planner's; the best mixture of two fixed choices is what a fixed
+#: plan can do, so that it comes first
+_IN_COMPUTE = ("mixture", "cascade", "majority", "best_of_n", "adaptive_consistency")
 
 #: budgets of the log's own range: as many as fit a table of all methods
 _COUNT = 4
@@ -106,6 +111,7 @@ def evaluate(
     resampler = Resampler(len(data), clusters=clusters, resamples=bootstrap, seed=seed)
     found = rivals(context)
     tracks = {"planner": planner_track(planner, context), **found.tracks}
+    tracks[STATIC_CEILING] = static_ceiling(context.fixed[0], data, context.prices)
     others = [name for name in tracks if name not in METHODS]
     names = budget_names(asked)
     amounts = dict(zip(names, (one * planner.sample_flops for one in asked), strict=True))
@@ -229,7 +235,7 @@ def _gap(gains: Sequence[Floats], gaps: Sequence[Floats] | None, resampler: Resa
 
 
 def _multiples(tracks: Mapping[str, Track], resampler: Resampler) -> dict[str, Multiple]:
-    known = [name for name in ("majority", "best_of_n", "adaptive_consistency") if name in tracks]
+    known = [name for name in _IN_COMPUTE if name in tracks]
     found = {name: multiple(tracks[name], tracks["planner"], resampler) for name in known}
     if "majority" in tracks:
         found["control"] = multiple(tracks["majority"], tracks["majority"], resampler)

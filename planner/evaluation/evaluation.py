@@ -34,6 +34,7 @@ METHODS = (
     "random",
     "oracle",
     "oracle_steady",
+    "static_ceiling",
 )
 
 
@@ -100,8 +101,9 @@ class Evaluation:
     areas:
         Of every method, between the least and the largest budget.
     multiples:
-        Least compute of ``majority``, ``best_of_n`` and ``adaptive_consistency`` at their best accuracy,
-        over the planner's; ``control`` is majority over itself, which is 1.
+        Least compute of ``mixture`` (of two fixed choices), ``cascade``, ``majority``, ``best_of_n`` and
+        ``adaptive_consistency`` at their best accuracy, over the planner's; ``control`` is majority over
+        itself, which is 1.
     headline, headline_mean:
         Per policy x PRM, and the geometric mean of the multiples.
     promises:

@@ -8,12 +8,13 @@ module fits nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.evaluation.baseline_context import BaselineContext
+from planner.evaluation.config_table import ConfigTable
 from planner.evaluation.cross_validation import (
     BEST_FIXED,
     CHOSEN,
@@ -30,10 +31,11 @@ from planner.evaluation.intervals import ENOUGH_FAMILIES
 from planner.evaluation.rivals import RULES, chosen_rule, rivals, rules_of
 from planner.evaluation.slices import sample_flops
 from planner.evaluation.split_half import doubts
+from planner.evaluation.static_ceiling import STATIC_CEILING, static_ceiling
 from planner.planner import Planner
 from planner.training_data import TrainingData
 
-__all__ = ["Meeting", "MeetingSpec", "held_out", "price_grid"]
+__all__ = ["Meeting", "MeetingSpec", "held_out", "price_grid", "with_ceiling"]
 
 Floats = NDArray[np.float64]
 
@@ -53,11 +55,14 @@ class Meeting:
         Per budget, the rule that the training problems chose.
     missing:
         Method -> why the log does not support it.
+    fixed:
+        Every fixed choice on these problems.
     """
 
     met: tuple[Mapping[str, tuple[Floats, Floats]], ...]
     chosen: tuple[str, ...]
     missing: Mapping[str, str]
+    fixed: ConfigTable
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -89,7 +94,7 @@ class MeetingSpec:
             }
             reached = {name: track.at(budget) for name, track in here.items()}
             met.append({name: (accuracy, flops) for name, (accuracy, _, flops) in reached.items()})
-        return Meeting(tuple(met), tuple(chosen), missing)
+        return Meeting(tuple(met), tuple(chosen), missing, context.fixed[0])
 
     def _context(
         self, data: TrainingData, training: TrainingData | None, planner: Planner
@@ -138,6 +143,7 @@ def held_out(
     asked = own if budgets is None else tuple(one * sample for one in checked_budgets(budgets))
     spec = MeetingSpec(budgets=asked, prices=price_grid(own), rules=rules_of(rules), seed=seed)
     done = spec.meet(planner, data, training)
+    ceiling = static_ceiling(done.fixed, data, spec.prices)
     notes = list(doubts(data))
     families = len(set(data.families))
     if families < ENOUGH_FAMILIES:
@@ -149,11 +155,14 @@ def held_out(
         unit=sample,
         unit_policy=data.main,
         budgets=tuple(
-            BudgetMet(
-                budget=budget,
-                accuracy={n: accuracy for n, (accuracy, _) in met.items() if n not in done.missing},
-                flops={n: flops for n, (_, flops) in met.items() if n not in done.missing},
-                chosen=(chosen,),
+            with_ceiling(
+                BudgetMet(
+                    budget=budget,
+                    accuracy={n: accuracy for n, (accuracy, _) in met.items() if n not in done.missing},
+                    flops={n: flops for n, (_, flops) in met.items() if n not in done.missing},
+                    chosen=(chosen,),
+                ),
+                ceiling,
             )
             for budget, met, chosen in zip(asked, done.met, done.chosen, strict=True)
         ),
@@ -162,4 +171,14 @@ def held_out(
         notes=tuple(notes),
         trials=0,
         seed=seed,
+    )
+
+
+def with_ceiling(met: BudgetMet, ceiling: Track) -> BudgetMet:
+    """The same with the static ceiling of all its problems among the methods."""
+    accuracy, _, flops = ceiling.at(met.budget)
+    return replace(
+        met,
+        accuracy={**met.accuracy, STATIC_CEILING: accuracy},
+        flops={**met.flops, STATIC_CEILING: flops},
     )

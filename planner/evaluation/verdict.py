@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from planner.evaluation.cross_validation import CHOSEN, PLANNER, BudgetMet, CrossValidation
 from planner.evaluation.intervals import Interval, Resampler
-from planner.evaluation.rivals import UNDEPLOYABLE
+from planner.evaluation.rivals import BOUNDS
 
 __all__ = ["BEST_RULE", "Cell", "Verdict", "VerdictRow", "best_rule", "sentence_of", "verdict_of"]
 
@@ -132,7 +132,7 @@ def verdict_of(found: CrossValidation, *, bootstrap: int = 2000) -> Verdict:
         rule=rule,
         sentence=sentence_of(above.get(CHOSEN), rule, above.get(BEST_RULE), best_named),
         rows=tuple(_row(met, name, found, resampler) for met, name in zip(found.budgets, best, strict=True)),
-        deployable={name: name not in UNDEPLOYABLE for name in found.methods} | {BEST_RULE: False},
+        deployable={name: name not in BOUNDS for name in found.methods} | {BEST_RULE: False},
         missing=dict(found.missing),
         notes=found.notes,
     )
