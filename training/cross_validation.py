@@ -20,7 +20,7 @@ from planner.evaluation.cross_validation import BudgetMet, CrossValidation, chec
 from planner.evaluation.intervals import ENOUGH_FAMILIES
 from planner.evaluation.meeting import Meeting, MeetingSpec, price_grid, with_ceiling
 from planner.evaluation.rivals import RULES, rules_of
-from planner.evaluation.slices import only, rows_of, sample_flops
+from planner.evaluation.slices import calibration_rows, only, rows_of, sample_flops
 from planner.evaluation.split_half import doubts
 from planner.evaluation.static_ceiling import static_ceiling
 from planner.planner import Planner
@@ -29,7 +29,10 @@ from search.errors import LogError, TooLittleDataError
 from training.crossfit import folds_of
 from training.study import fit_training_data
 
-__all__ = ["Fit", "cross_validate"]
+__all__ = ["Fit", "cross_validate", "room_of"]
+
+#: of a deferral curve
+_POINTS = 25
 
 Ints = NDArray[np.int64]
 
@@ -48,6 +51,8 @@ def cross_validate(
     unit: str | None = None,
     rules: Sequence[str] = RULES,
     fit: Fit | None = None,
+    most: int | None = None,
+    curves: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> CrossValidation:
     """Fit and meet, fold after fold. Equal arguments give equal figures.
@@ -69,6 +74,10 @@ def cross_validate(
         Names of the baselines that training folds choose among; unregistered ones are passed over.
     fit:
         Makes the planner of a fold in place of ``training.study.fit_training_data``.
+    most:
+        Learn, and pick, from so many problems at most in each fold, drawn over families in turn. None: all.
+    curves:
+        Also meet at budgets close to each other over the log's own range (``planner.evaluation.deferral``).
     progress:
         Called with (folds done, folds).
 
@@ -104,31 +113,41 @@ def cross_validate(
             return fit_training_data(training, trials=trials, seed=seed, threads=threads)
 
     fold = folds_of(data.families, folds, seed)
-    spec = MeetingSpec(budgets=amounts, prices=price_grid(own), rules=rules_of(rules), seed=seed)
+    between = _curve(own) if curves else ()
+    spec = MeetingSpec(budgets=(*amounts, *between), prices=price_grid(own), rules=rules_of(rules), seed=seed)
     parts = []
     for left_out in range(int(fold.max()) + 1):
-        parts.append(_part(data, fold == left_out, fit, spec))
+        parts.append(_part(data, fold == left_out, fit, spec, most))
         if progress is not None:
             progress(len(parts), int(fold.max()) + 1)
     missing: dict[str, str] = {}
     for part in parts:
         missing |= part.meeting.missing
-    ceiling = static_ceiling(_fixed(parts), data, spec.prices)
+    table = _fixed(parts)
+    ceiling = static_ceiling(table, data, spec.prices)
+    met = tuple(
+        with_ceiling(_pooled(parts, at, budget, missing), ceiling) for at, budget in enumerate(spec.budgets)
+    )
     return CrossValidation(
         problems=data.problem_ids,
         families=data.families,
         fold=fold,
         unit=sample,
         unit_policy=policy,
-        budgets=tuple(
-            with_ceiling(_pooled(parts, at, budget, missing), ceiling) for at, budget in enumerate(amounts)
-        ),
+        budgets=met[: len(amounts)],
+        curve=met[len(amounts) :],
+        fixed=table,
         rules=tuple(name for name in rules_of(rules) if name not in missing),
         missing=missing,
         notes=_notes(data, free, folds),
         trials=trials,
         seed=seed,
     )
+
+
+def room_of(data: TrainingData, *, folds: int = 5, seed: int = 0) -> int:
+    """How many problems every fold of a cross-validation leaves to learn from."""
+    return len(data) - int(np.bincount(folds_of(data.families, folds, seed)).max())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,10 +158,14 @@ class _Part:
     meeting: Meeting
 
 
-def _part(data: TrainingData, left_out: NDArray[np.bool_], fit: Fit, spec: MeetingSpec) -> _Part:
+def _part(
+    data: TrainingData, left_out: NDArray[np.bool_], fit: Fit, spec: MeetingSpec, most: int | None
+) -> _Part:
     """One fold: a planner of the other problems, its rivals, and the rule that those problems choose."""
     held = np.flatnonzero(left_out)
     training = rows_of(data, np.flatnonzero(~left_out))
+    if most is not None and most < len(training):
+        training = rows_of(training, calibration_rows(training, most, spec.seed))
     try:
         planner = fit(training)
     except TooLittleDataError as error:
@@ -176,6 +199,11 @@ def _fixed(parts: Sequence[_Part]) -> ConfigTable:
         for figures in zip(*((one.values, one.tokens, one.flops) for one in tables), strict=True)
     )
     return ConfigTable(settings=tables[0].settings, values=values, tokens=tokens, flops=flops)
+
+
+def _curve(own: Sequence[float]) -> tuple[float, ...]:
+    """Budgets close to each other, from the least of ``own`` to the largest."""
+    return tuple(np.geomspace(own[0], own[-1], _POINTS).tolist()) if len(own) > 1 else tuple(own)
 
 
 def _charged(data: TrainingData) -> tuple[TrainingData, tuple[str, ...]]:

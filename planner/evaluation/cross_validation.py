@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.evaluation.baseline_context import fixed_table
+from planner.evaluation.config_table import ConfigTable
 from planner.evaluation.rivals import TOLERANCE
 from planner.features.question import NgramEncoder
 from planner.matrix import Matrices
@@ -96,6 +97,10 @@ class CrossValidation:
         What a reader has to know beside the figures.
     trials, seed:
         Of the fits.
+    curve:
+        More budgets over the log's own range, for deferral curves; none unless they were asked for.
+    fixed:
+        Every fixed choice on all problems.
     """
 
     problems: tuple[str, ...]
@@ -109,6 +114,8 @@ class CrossValidation:
     notes: tuple[str, ...]
     trials: int
     seed: int
+    curve: tuple[BudgetMet, ...] = ()
+    fixed: ConfigTable | None = None
 
     @property
     def methods(self) -> tuple[str, ...]:
