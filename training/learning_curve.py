@@ -15,7 +15,7 @@ from planner.evaluation.cross_validation import CrossValidation
 from planner.evaluation.verdict import BEST_RULE, Verdict, verdict_of
 from search.errors import LogError, TooLittleDataError
 
-__all__ = ["SIZES", "LearningPoint", "learning_curve"]
+__all__ = ["SIZES", "LearningPoint", "checked_sizes", "learning_curve"]
 
 #: problems to learn from, unless said otherwise
 SIZES = (60, 100, 300, 1000)
@@ -45,6 +45,16 @@ class LearningPoint:
         }
 
 
+def checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
+    """Sizes in ascending order. Raises LogError for one below 1 or given twice."""
+    for size in sizes:
+        if size < 1:
+            raise LogError(f"a learning curve takes sizes of at least 1 problem, got {size}")
+    if len(set(sizes)) != len(sizes):
+        raise LogError(f"sizes of a learning curve are given once, got {', '.join(map(str, sizes))}")
+    return tuple(sorted(sizes))
+
+
 def learning_curve(
     validate: Callable[[int], CrossValidation],
     sizes: Sequence[int] = SIZES,
@@ -66,12 +76,7 @@ def learning_curve(
 
     Raises LogError for a size below 1 or given twice.
     """
-    for size in sizes:
-        if size < 1:
-            raise LogError(f"a learning curve takes sizes of at least 1 problem, got {size}")
-    if len(set(sizes)) != len(sizes):
-        raise LogError(f"sizes of a learning curve are given once, got {', '.join(map(str, sizes))}")
-    return tuple(_point(validate, size, room, bootstrap) for size in sorted(sizes))
+    return tuple(_point(validate, size, room, bootstrap) for size in checked_sizes(sizes))
 
 
 def _point(validate: Callable[[int], CrossValidation], size: int, room: int, bootstrap: int) -> LearningPoint:

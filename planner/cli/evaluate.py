@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner.cli.comparison import method_name, print_comparison
-from planner.cli.cross_validation import cross_validated
+from planner.cli.cross_validation import More, cross_validated
 from planner.cli.likeness import warnings_of, warnings_of_both
 from planner.cli.printing import error_console, percent, print_json, print_table
 from planner.cli.recommend import PlannerFolder, planner_folder
@@ -61,6 +61,36 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="With --cross-validate: repeat it with so many seeds, for the luck of fitting.",
+            show_default=False,
+        ),
+    ] = None,
+    curves: Annotated[
+        bool,
+        typer.Option(
+            "--curves", help="With --cross-validate: deferral curves, AIQ and quality-neutral costs."
+        ),
+    ] = False,
+    learning_curve: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,...",
+            help="With --cross-validate: repeat it with at most so many problems to learn from, such as "
+            "60,100,300,1000.",
+            show_default=False,
+        ),
+    ] = None,
+    controls: Annotated[
+        bool,
+        typer.Option(
+            "--controls",
+            help="With --cross-validate: repeat it with questions, logprobs and PRM scores shuffled.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     clustered: Annotated[
         bool, typer.Option("--clustered", help="Intervals draw families of problems, not problems.")
@@ -90,11 +120,22 @@ def evaluate(
             models=models,
             everything=everything,
             as_json=as_json,
+            more=More(
+                seeds=1 if seeds is None else seeds,
+                curves=curves,
+                controls=controls,
+                sizes=() if learning_curve is None else _sizes(learning_curve),
+            ),
         )
         return
-    for name, value in (("folds", folds), ("trials", trials)):
-        if value is not None:
-            raise typer.BadParameter(f"--{name} belongs to --cross-validate, got {value} without it")
+    _unasked(
+        folds=folds,
+        trials=trials,
+        seeds=seeds,
+        curves=curves or None,
+        learning_curve=learning_curve,
+        controls=controls or None,
+    )
     from planner.evaluation.evaluate import evaluate as compare
     from planner.planner import Planner
     from planner.training_data import read_training_data
@@ -195,6 +236,23 @@ def print_measures(found: Evaluation) -> None:
         rows,
         notes=[f"Empty: {why}." for why in dict.fromkeys(found.empty.values())],
     )
+
+
+def _unasked(**given: object) -> None:
+    """Raises BadParameter for what only a cross-validation knows."""
+    for name, value in given.items():
+        if value is not None:
+            flag = f"--{name.replace('_', '-')}"
+            got = flag if value is True else str(value)
+            raise typer.BadParameter(f"{flag} belongs to --cross-validate, got {got} without it")
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    """``60,100`` as whole numbers; that they are above 0 and differ is the learning curve's rule."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"sizes are whole numbers parted by commas, got {text!r}") from error
 
 
 def _alone(planner: str | None, training: Path | None) -> None:
