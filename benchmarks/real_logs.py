@@ -29,7 +29,7 @@ import numpy as np
 
 from planner.evaluation.cross_validation import BEST_FIXED, CHOSEN, PLANNER, CrossValidation
 from planner.evaluation.intervals import Interval, Resampler
-from planner.evaluation.rivals import UNDEPLOYABLE
+from planner.evaluation.rivals import BOUNDS
 from planner.evaluation.slices import calibration_rows, rows_of
 from planner.evaluation.verdict import sentence_of, verdict_of
 from planner.training_data import TrainingData, read_training_data
@@ -123,7 +123,7 @@ def judged(name: str, runs: Sequence[CrossValidation], total: int) -> dict[str, 
             method: {
                 "accuracy": round(100.0 * accuracy[method], 3),
                 "planner_above": _points(resampler.interval(gain)),
-                "deployable": method not in UNDEPLOYABLE,
+                "deployable": method not in BOUNDS,
             }
             for method, gain in gains.items()
             if method != CHOSEN

@@ -235,7 +235,7 @@ def evaluate(
     planner: Planner | str | Path,
     *,
     training: str | Path | SearchLog | None = None,
-    budgets: Sequence[float] = (4, 16, 64, 256),
+    budgets: Sequence[float] | None = None,
     seed: int = 0,
     clustered: bool = False,
     models: ModelsGiven = None,
@@ -249,7 +249,8 @@ def evaluate(
     training:
         The log that baselines pick on; default: folds of ``log``.
     budgets:
-        Mean budgets, in samples of the main policy.
+        Mean budgets, in samples of the main policy. None: four, from the cheapest to the dearest plan of the
+        log.
     clustered:
         Intervals draw families of problems, not problems.
     models:

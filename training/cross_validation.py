@@ -15,39 +15,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evaluation.baseline_context import BaselineContext
-from planner.evaluation.cross_validation import (
-    BEST_FIXED,
-    CHOSEN,
-    PLANNER,
-    BudgetMet,
-    CrossValidation,
-    checked_budgets,
-    log_budgets,
-)
-from planner.evaluation.evaluate import planner_track
-from planner.evaluation.fixed import best_fixed
-from planner.evaluation.frontier import Track
+from planner.evaluation.config_table import ConfigTable
+from planner.evaluation.cross_validation import BudgetMet, CrossValidation, checked_budgets, log_budgets
 from planner.evaluation.intervals import ENOUGH_FAMILIES
-from planner.evaluation.rivals import RULES, chosen_rule, rivals, rules_of
-from planner.evaluation.slices import only, rows_of, sample_flops
+from planner.evaluation.meeting import Meeting, MeetingSpec, price_grid, with_ceiling
+from planner.evaluation.rivals import RULES, rules_of
+from planner.evaluation.slices import calibration_rows, only, rows_of, sample_flops
 from planner.evaluation.split_half import doubts
+from planner.evaluation.static_ceiling import static_ceiling
 from planner.planner import Planner
 from planner.training_data import TrainingData
 from search.errors import LogError, TooLittleDataError
 from training.crossfit import folds_of
 from training.study import fit_training_data
 
-__all__ = ["Fit", "cross_validate"]
+__all__ = ["Fit", "cross_validate", "room_of"]
 
-Floats = NDArray[np.float64]
+#: of a deferral curve
+_POINTS = 25
+
 Ints = NDArray[np.int64]
 
 #: makes a planner of the problems that a fold leaves
 Fit = Callable[[TrainingData], Planner]
-
-#: prices at which everything that has settings picks one
-_PRICES = 80
 
 
 def cross_validate(
@@ -61,6 +51,8 @@ def cross_validate(
     unit: str | None = None,
     rules: Sequence[str] = RULES,
     fit: Fit | None = None,
+    most: int | None = None,
+    curves: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> CrossValidation:
     """Fit and meet, fold after fold. Equal arguments give equal figures.
@@ -82,6 +74,10 @@ def cross_validate(
         Names of the baselines that training folds choose among; unregistered ones are passed over.
     fit:
         Makes the planner of a fold in place of ``training.study.fit_training_data``.
+    most:
+        Learn, and pick, from so many problems at most in each fold, drawn over families in turn. None: all.
+    curves:
+        Also meet at budgets close to each other over the log's own range (``planner.evaluation.deferral``).
     progress:
         Called with (folds done, folds).
 
@@ -117,22 +113,30 @@ def cross_validate(
             return fit_training_data(training, trials=trials, seed=seed, threads=threads)
 
     fold = folds_of(data.families, folds, seed)
-    made = _Fitting(fit, np.geomspace(1e-4 / own[-1], 50.0 / own[0], _PRICES), rules_of(rules), seed)
+    between = _curve(own) if curves else ()
+    spec = MeetingSpec(budgets=(*amounts, *between), prices=price_grid(own), rules=rules_of(rules), seed=seed)
     parts = []
     for left_out in range(int(fold.max()) + 1):
-        parts.append(made.part(data, fold == left_out, amounts))
+        parts.append(_part(data, fold == left_out, fit, spec, most))
         if progress is not None:
             progress(len(parts), int(fold.max()) + 1)
     missing: dict[str, str] = {}
     for part in parts:
-        missing |= part.missing
+        missing |= part.meeting.missing
+    table = _fixed(parts)
+    ceiling = static_ceiling(table, data, spec.prices)
+    met = tuple(
+        with_ceiling(_pooled(parts, at, budget, missing), ceiling) for at, budget in enumerate(spec.budgets)
+    )
     return CrossValidation(
         problems=data.problem_ids,
         families=data.families,
         fold=fold,
         unit=sample,
         unit_policy=policy,
-        budgets=tuple(_pooled(parts, at, budget, missing) for at, budget in enumerate(amounts)),
+        budgets=met[: len(amounts)],
+        curve=met[len(amounts) :],
+        fixed=table,
         rules=tuple(name for name in rules_of(rules) if name not in missing),
         missing=missing,
         notes=_notes(data, free, folds),
@@ -141,72 +145,65 @@ def cross_validate(
     )
 
 
+def room_of(data: TrainingData, *, folds: int = 5, seed: int = 0) -> int:
+    """How many problems every fold of a cross-validation leaves to learn from."""
+    return len(data) - int(np.bincount(folds_of(data.families, folds, seed)).max())
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """What one fold met: per budget, method -> (accuracy, FLOPs) of the problems at ``held``."""
+    """What one fold met: the problems at ``held``."""
 
     held: Ints
-    met: tuple[Mapping[str, tuple[Floats, Floats]], ...]
-    chosen: tuple[str, ...]
-    missing: Mapping[str, str]
+    meeting: Meeting
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Fitting:
-    """How a fold is fitted and met."""
-
-    fit: Fit
-    prices: Floats
-    rules: tuple[str, ...]
-    seed: int
-
-    def part(self, data: TrainingData, left_out: NDArray[np.bool_], budgets: Sequence[float]) -> _Part:
-        """One fold: a planner of the other problems, its rivals, and the rule that those problems choose."""
-        held = np.flatnonzero(left_out)
-        training = rows_of(data, np.flatnonzero(~left_out))
-        try:
-            planner = self.fit(training)
-        except TooLittleDataError as error:
-            raise TooLittleDataError(
-                f"a fold leaves {len(training)} of {len(data)} problems to learn from: {error}"
-            ) from error
-        context = self._context(rows_of(data, held), training, planner)
-        found = rivals(context)
-        ahead = rivals(self._context(training, None, planner), [n for n in self.rules if n in found.tracks])
-        missing = {**found.missing, **ahead.missing}
-        tracks = {PLANNER: planner_track(planner, context), **found.tracks}
-        rules = {name: track for name, track in ahead.tracks.items() if name in tracks}
-        met, chosen = [], []
-        for budget in budgets:
-            chosen.append(chosen_rule(rules, budget))
-            here: dict[str, Track] = {
-                PLANNER: tracks[PLANNER],
-                CHOSEN: tracks[chosen[-1]],
-                BEST_FIXED: best_fixed(context, budget),
-                **tracks,
-            }
-            reached = {name: track.at(budget) for name, track in here.items()}
-            met.append({name: (accuracy, flops) for name, (accuracy, _, flops) in reached.items()})
-        return _Part(held, tuple(met), tuple(chosen), missing)
-
-    def _context(
-        self, data: TrainingData, training: TrainingData | None, planner: Planner
-    ) -> BaselineContext:
-        return BaselineContext(data, training, planner.encoder, self.prices, seed=self.seed)
+def _part(
+    data: TrainingData, left_out: NDArray[np.bool_], fit: Fit, spec: MeetingSpec, most: int | None
+) -> _Part:
+    """One fold: a planner of the other problems, its rivals, and the rule that those problems choose."""
+    held = np.flatnonzero(left_out)
+    training = rows_of(data, np.flatnonzero(~left_out))
+    if most is not None and most < len(training):
+        training = rows_of(training, calibration_rows(training, most, spec.seed))
+    try:
+        planner = fit(training)
+    except TooLittleDataError as error:
+        raise TooLittleDataError(
+            f"a fold leaves {len(training)} of {len(data)} problems to learn from: {error}"
+        ) from error
+    return _Part(held, spec.meet(planner, rows_of(data, held), training))
 
 
 def _pooled(parts: Sequence[_Part], at: int, budget: float, missing: Mapping[str, str]) -> BudgetMet:
     """The folds of one budget together; a method that one fold lacks is left out."""
     count = sum(len(part.held) for part in parts)
-    methods = [name for name in parts[0].met[at] if name not in missing]
+    methods = [name for name in parts[0].meeting.met[at] if name not in missing]
     accuracy = {name: np.zeros(count) for name in methods}
     flops = {name: np.zeros(count) for name in methods}
     for part in parts:
         for name in methods:
-            accuracy[name][part.held], flops[name][part.held] = part.met[at][name]
+            accuracy[name][part.held], flops[name][part.held] = part.meeting.met[at][name]
     return BudgetMet(
-        budget=budget, accuracy=accuracy, flops=flops, chosen=tuple(part.chosen[at] for part in parts)
+        budget=budget, accuracy=accuracy, flops=flops, chosen=tuple(part.meeting.chosen[at] for part in parts)
     )
+
+
+def _fixed(parts: Sequence[_Part]) -> ConfigTable:
+    """Every fixed choice on all problems, in the order of the log."""
+    held = np.concatenate([part.held for part in parts])
+    order = np.argsort(held)
+    tables = [part.meeting.fixed for part in parts]
+    values, tokens, flops = (
+        np.concatenate(figures)[order]
+        for figures in zip(*((one.values, one.tokens, one.flops) for one in tables), strict=True)
+    )
+    return ConfigTable(settings=tables[0].settings, values=values, tokens=tokens, flops=flops)
+
+
+def _curve(own: Sequence[float]) -> tuple[float, ...]:
+    """Budgets close to each other, from the least of ``own`` to the largest."""
+    return tuple(np.geomspace(own[0], own[-1], _POINTS).tolist()) if len(own) > 1 else tuple(own)
 
 
 def _charged(data: TrainingData) -> tuple[TrainingData, tuple[str, ...]]:

@@ -7,6 +7,7 @@ difference is paired by problem and has a 95% interval. Figures come from ``plan
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -283,9 +284,8 @@ def _claims(outcomes: Outcomes, main: str) -> list[str]:
             gap, half = outcomes.difference(first, second, domain)
             flops = [outcomes.of(*choice)["flops"].to_numpy().mean() for choice in (first, second)]
             where = domain or "all"
-            rows.append(
-                (_name(first), _name(second), where, f"{gap:+.1f} ± {half:.1f}", f"{flops[0] / flops[1]:.2f}")
-            )
+            above = f"{gap:+.1f}{_plus_minus(half)}"
+            rows.append((_name(first), _name(second), where, above, f"{flops[0] / flops[1]:.2f}"))
 
     tree = "{}(n=16, width=4, prune=last, score=last, vote=weighted)"
     for prm in sorted({prm for policy, prm, _ in known if policy == main and prm}):
@@ -341,12 +341,17 @@ def _brief(plan: str) -> str:
 
 def _mean(values: pl.Series) -> str:
     percent = 100.0 * values.to_numpy()
-    return f"{percent.mean():.1f} ± {_half(percent):.1f}"
+    return f"{percent.mean():.1f}{_plus_minus(_half(percent))}"
+
+
+def _plus_minus(half: float) -> str:
+    """Nothing where one problem tells no interval."""
+    return "" if math.isnan(half) else f" ± {half:.1f}"
 
 
 def _half(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
-    """95% half-width of a mean."""
-    return 1.96 * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+    """95% half-width of a mean; NaN for one value."""
+    return 1.96 * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else math.nan
 
 
 def _table(heads: Sequence[object], rows: Iterable[Sequence[object]]) -> list[str]:

@@ -24,6 +24,7 @@ _RIVALS = {
     "weighted_consistency": "the same, weighted votes",
     "cascade": "cascade of policies",
     "knn": "best plan of similar questions",
+    "static_ceiling": "static ceiling (a bound)",
     "oracle": "oracle (an upper bound)",
 }
 
@@ -47,6 +48,7 @@ _METHODS = {
     "bin_quantile": "  quantiles",
     "oracle": "oracle",
     "oracle_steady": "  steady",
+    "static_ceiling": "ceiling",
 }
 
 #: the rivals of the sentence, as it calls them; the oracle is a bound and no rival
@@ -88,8 +90,10 @@ def print_comparison(found: Evaluation, *, everything: bool = False) -> None:
             ],
             notes=[
                 "A budget is counted in samples of the main policy; probes and PRMs are paid for. The oracle",
-                "picks the best plan of each problem with hindsight: a bound, not a rival.",
+                "picks the best plan of each problem with hindsight, the static ceiling that of each kind of",
+                "question: bounds, not rivals.",
                 *found.notes,
+                *_absent(found, _RIVALS),
             ],
             emphasised=[0],
         )
@@ -161,21 +165,32 @@ def _print_all(found: Evaluation) -> None:
             "cheap policy, and a dearer one where its samples disagree. Windows: until some in a row agree.",
             "Unanimity: draws 4; if all agree stops, else votes over more or takes the best of more.",
             "Neighbours: what was best on similar questions. Not to be deployed: known bins (Pass@1, told",
-            "for nothing) and the oracle, which picks the best plan per problem on one half of the samples",
-            "and is scored on the other half (steady: its luck discounted).",
+            "for nothing), the oracle, which picks the best plan per problem on one half of the samples",
+            "and is scored on the other half (steady: its luck discounted), and the ceiling: the best plan",
+            "of each kind of question, picked on these problems themselves.",
             *found.notes,
+            *_absent(found, _METHODS),
         ],
         emphasised=[0],
     )
 
 
+def _absent(found: Evaluation, names: dict[str, str]) -> Iterable[str]:
+    """Which methods of a table have no row, and why."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in found.missing.items():
+        if name in names:
+            reasons.setdefault(why, []).append(method_name(name))
+    return [f"Left out, {', '.join(left)}: {why}." for why, left in reasons.items()]
+
+
 def _accuracy(point: Point | None) -> str:
-    return "-" if point is None else percent(point.accuracy)
+    return "" if point is None else percent(point.accuracy)
 
 
 def _cells(name: str, row: BudgetRow) -> tuple[str, str]:
     point = row.methods.get(name)
     if point is None or name == "planner":
-        return (_accuracy(point), "-" if point is None else "")
+        return (_accuracy(point), "")
     half = 50 * (point.above_high - point.above_low)
     return (percent(point.accuracy), f"{100 * point.planner_above:+.1f} ±{half:.1f}")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from planner.cli.further_figures import further_to_dict, print_further
 from planner.cli.likeness import warnings_of
 from planner.cli.printing import output_console, percent, print_json, print_table
 from planner.cli.progress import bar
 
 if TYPE_CHECKING:
+    from planner.evaluation.cross_validation import CrossValidation
     from planner.evaluation.verdict import Cell, Verdict, VerdictRow
 
-__all__ = ["cross_validated", "print_verdict"]
+__all__ = ["More", "cross_validated", "print_verdict"]
 
 #: what is no registered baseline, and the baselines of the small table, by their labels
 _LABELS = {
@@ -26,8 +29,31 @@ _LABELS = {
     "adaptive_consistency": "adaptive consistency",
     "weighted_consistency": "the same, weighted",
     "knn": "neighbours",
+    "static_ceiling": "static ceiling (bound)",
     "oracle": "oracle (bound)",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class More:
+    """What a cross-validation is asked for beside the verdict.
+
+    Parameters
+    ----------
+    seeds:
+        Fits with so many seeds, the first included: what they change.
+    curves:
+        Deferral curves, AIQ and quality-neutral costs.
+    controls:
+        The same on logs whose questions, logprobs and rewards are shuffled.
+    sizes:
+        Of a learning curve; empty: none.
+    """
+
+    seeds: int = 1
+    curves: bool = False
+    controls: bool = False
+    sizes: tuple[int, ...] = ()
 
 
 def cross_validated(
@@ -40,32 +66,67 @@ def cross_validated(
     models: Path | None,
     everything: bool,
     as_json: bool,
+    more: More,
 ) -> None:
     """Cross-validate on a log and print what came of it."""
+    from planner.evaluation.deferral import deferral_of
+    from planner.evaluation.refits import refits_of
     from planner.evaluation.verdict import verdict_of
-    from planner.training_data import read_training_data
+    from planner.training_data import TrainingData, read_training_data
     from search.log.store import SearchLog
     from search.models_file import ModelsFile
-    from training.cross_validation import cross_validate
+    from training.controls import controls
+    from training.cross_validation import cross_validate, room_of
+    from training.learning_curve import checked_sizes, learning_curve
 
+    sizes = checked_sizes(more.sizes)
     logged = SearchLog.open(log)
     policies = logged.manifest.policies
     if models is not None:
         policies = ModelsFile.read(models).known(policies)
     data = read_training_data(logged, policies, logged.manifest.prms)
-    with bar("folds") as tell:
-        found = cross_validate(
-            data, folds=folds, trials=trials, seed=seed, budgets=budgets, progress=lambda *done: tell(*done)
-        )
+
+    def validate(
+        what: str, log: TrainingData = data, *, at: int = seed, most: int | None = None, curves: bool = False
+    ) -> CrossValidation:
+        with bar(what) as tell:
+            return cross_validate(
+                log,
+                folds=folds,
+                trials=trials,
+                seed=at,
+                budgets=budgets,
+                most=most,
+                curves=curves,
+                progress=lambda *done: tell(*done),
+            )
+
+    found = validate("folds", curves=more.curves)
     verdict = verdict_of(found)
     warnings = warnings_of(logged)
+    further: dict[str, Any] = {}
+    if more.seeds > 1:
+        others = [validate(f"folds, seed {at}", at=at) for at in range(seed + 1, seed + more.seeds)]
+        further["refits"] = refits_of([found, *others])
+    if more.curves:
+        further["deferral"] = deferral_of(found)
+    if sizes:
+        further["learning_curve"] = learning_curve(
+            lambda size: validate(f"folds, {size} problems", most=size),
+            sizes,
+            room=room_of(data, folds=folds, seed=seed),
+        )
+    if more.controls:
+        further["controls"] = controls(data, lambda log: validate("folds, shuffled", log), seed=seed)
     if as_json:
         print_json(
             verdict.to_json()
             | {"folds": int(found.fold.max()) + 1, "trials": trials, "seed": seed, "warnings": warnings}
+            | further_to_dict(further)
         )
     else:
         print_verdict(verdict, everything=everything)
+        print_further(further, label=lambda name: _label(verdict, name), unit=verdict.unit_policy)
 
 
 def print_verdict(verdict: Verdict, *, everything: bool = False) -> None:

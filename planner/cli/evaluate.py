@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner.cli.comparison import method_name, print_comparison
-from planner.cli.cross_validation import cross_validated
+from planner.cli.cross_validation import More, cross_validated
 from planner.cli.likeness import warnings_of, warnings_of_both
 from planner.cli.printing import error_console, percent, print_json, print_table
 from planner.cli.recommend import PlannerFolder, planner_folder
@@ -23,7 +23,6 @@ __all__ = ["evaluate", "print_measures"]
 #: decisions that are timed
 _TIMED = 400
 
-_BUDGETS = "4,16,64,256"
 #: of a cross-validation
 _FOLDS, _TRIALS = 5, 20
 
@@ -39,8 +38,9 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="B,...",
-            help="Mean budgets, in samples of the main policy. Default: 4,16,64,256; "
-            "with --cross-validate six over the log's own range.",
+            help="Mean budgets, in samples of the main policy. Default: four over LOG's own range; "
+            "with --cross-validate six.",
+            show_default=False,
         ),
     ] = None,
     cross_validate: Annotated[
@@ -61,6 +61,36 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="With --cross-validate: repeat it with so many seeds, for the luck of fitting.",
+            show_default=False,
+        ),
+    ] = None,
+    curves: Annotated[
+        bool,
+        typer.Option(
+            "--curves", help="With --cross-validate: deferral curves, AIQ and quality-neutral costs."
+        ),
+    ] = False,
+    learning_curve: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,...",
+            help="With --cross-validate: repeat it with at most so many problems to learn from, such as "
+            "60,100,300,1000.",
+            show_default=False,
+        ),
+    ] = None,
+    controls: Annotated[
+        bool,
+        typer.Option(
+            "--controls",
+            help="With --cross-validate: repeat it with questions, logprobs and PRM scores shuffled.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     clustered: Annotated[
         bool, typer.Option("--clustered", help="Intervals draw families of problems, not problems.")
@@ -78,23 +108,34 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare a planner with every baseline at equal mean compute."""
+    asked = None if budgets is None else _budgets(budgets)
     if cross_validate:
         _alone(planner, training)
         cross_validated(
             log,
-            budgets=None if budgets is None else _budgets(budgets),
+            budgets=asked,
             folds=_FOLDS if folds is None else folds,
             trials=_TRIALS if trials is None else trials,
             seed=seed,
             models=models,
             everything=everything,
             as_json=as_json,
+            more=More(
+                seeds=1 if seeds is None else seeds,
+                curves=curves,
+                controls=controls,
+                sizes=() if learning_curve is None else _sizes(learning_curve),
+            ),
         )
         return
-    for name, value in (("folds", folds), ("trials", trials)):
-        if value is not None:
-            raise typer.BadParameter(f"--{name} belongs to --cross-validate, got {value} without it")
-    multiples = _budgets(_BUDGETS if budgets is None else budgets)
+    _unasked(
+        folds=folds,
+        trials=trials,
+        seeds=seeds,
+        curves=curves or None,
+        learning_curve=learning_curve,
+        controls=controls or None,
+    )
     from planner.evaluation.evaluate import evaluate as compare
     from planner.planner import Planner
     from planner.training_data import read_training_data
@@ -123,7 +164,7 @@ def evaluate(
             decider,
             read[0],
             training=read[1] if len(read) > 1 else None,
-            budgets=multiples,
+            budgets=asked,
             seed=seed,
             clustered=clustered,
             timed=_TIMED,
@@ -141,15 +182,19 @@ def print_measures(found: Evaluation) -> None:
     """Compute at equal accuracy, the headline figures, the gap, and expected against actual values."""
     print_table(
         "Compute: how many times the planner's the others need at their best accuracy",
-        ["", "accuracy %", "times the compute", "[95%]"],
+        ["", "accuracy %", "times", "[95%]", "a point below: times", "[95%]"],
         [
             (
                 "majority over itself" if name == "control" else method_name(name),
                 percent(one.accuracy),
-                f"{one.value:.1f}" if one.reached else "not reached",
-                f"[{one.low:.1f},{one.high:.1f}]",
+                *_times(one.value, one.low, one.high),
+                *_times(one.below, one.below_low, one.below_high),
             )
             for name, one in found.multiples.items()
+        ],
+        notes=[
+            "Best two: the best mixture of two fixed plans, which anybody can have without a planner.",
+            "The end of a curve is flat and makes large multiples: so the same is told a point below it.",
         ],
     )
     if found.headline:
@@ -182,10 +227,32 @@ def print_measures(found: Evaluation) -> None:
         ("resolution", f"{found.calibration['resolution']:.3f}", ""),
         ("mean budgets missed over a stream by", _number(found.budget_error_percent), "%"),
         ("the same, price as from training", _number(found.budget_error_untended_percent), "%"),
-        ("a decision, median", f"{found.decision_ms['p50']:.2f}", "ms"),
-        ("a decision, 99% quantile", f"{found.decision_ms['p99']:.2f}", "ms"),
+        ("a decision, median", _number(found.decision_ms["p50"], 2), "ms"),
+        ("a decision, 99% quantile", _number(found.decision_ms["p99"], 2), "ms"),
     ]
-    print_table("The planner's own figures", ["figure", "value", "unit"], rows)
+    print_table(
+        "The planner's own figures",
+        ["figure", "value", "unit"],
+        rows,
+        notes=[f"Empty: {why}." for why in dict.fromkeys(found.empty.values())],
+    )
+
+
+def _unasked(**given: object) -> None:
+    """Raises BadParameter for what only a cross-validation knows."""
+    for name, value in given.items():
+        if value is not None:
+            flag = f"--{name.replace('_', '-')}"
+            got = flag if value is True else str(value)
+            raise typer.BadParameter(f"{flag} belongs to --cross-validate, got {got} without it")
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    """``60,100`` as whole numbers; that they are above 0 and differ is the learning curve's rule."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"sizes are whole numbers parted by commas, got {text!r}") from error
 
 
 def _alone(planner: str | None, training: Path | None) -> None:
@@ -200,20 +267,27 @@ def _alone(planner: str | None, training: Path | None) -> None:
 def _of(value: dict[str, float], name: str, scale: float) -> str:
     """A figure with its interval."""
     middle, low, high = (scale * value[key] for key in (name, "low", "high"))
-    return "-" if math.isnan(middle) else f"{middle:.1f} [{low:.1f},{high:.1f}]"
+    return "" if math.isnan(middle) else f"{middle:.1f} [{low:.1f},{high:.1f}]"
+
+
+def _times(value: float, low: float, high: float) -> tuple[str, str]:
+    """A multiple with its interval; 0 is never reached."""
+    return (f"{value:.1f}", f"[{low:.1f},{high:.1f}]") if value > 0.0 else ("not reached", "")
 
 
 def _gain(value: float, low: float, high: float) -> tuple[str, str]:
     """A gain with its interval; nothing where no greedy answer was logged."""
-    return ("-", "-") if math.isnan(value) else (f"{value:+.1f}", f"[{low:.1f},{high:.1f}]")
+    return ("", "") if math.isnan(value) else (f"{value:+.1f}", f"[{low:.1f},{high:.1f}]")
 
 
 def _gaps(found: Evaluation) -> str:
-    return f"{found.gap_closed['gap_points']:.1f}, {found.gap_closed_steady['gap_points']:.1f}"
+    gaps = (found.gap_closed["gap_points"], found.gap_closed_steady["gap_points"])
+    return ", ".join(filter(None, map(_number, gaps)))
 
 
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.1f}"
+def _number(value: float, digits: int = 1) -> str:
+    """Nothing where the figure is empty: a note under the table says why."""
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _budgets(text: str) -> tuple[float, ...]:

@@ -27,15 +27,20 @@ def report(
         Path | None, typer.Option(metavar="FOLDER", help="Write the charts here too, as PNG and SVG.")
     ] = None,
     budgets: Annotated[
-        str, typer.Option(metavar="B,...", help="Mean budgets, in samples of the main policy.")
-    ] = "4,16,64,256",
+        str | None,
+        typer.Option(
+            metavar="B,...",
+            help="Mean budgets, in samples of the main policy. Default: four over LOG's own range.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     clustered: Annotated[
         bool, typer.Option("--clustered", help="Intervals draw families of problems, not problems.")
     ] = False,
 ) -> None:
     """Make a page of pictures: what a planner does on a log, beside every baseline. It opens offline."""
-    amounts = _amounts(budgets)
+    amounts = None if budgets is None else _amounts(budgets)
     from planner.report.write import check_target, write_report
 
     # before minutes of work

@@ -20,6 +20,9 @@ __all__ = ["Multiple", "least", "multiple"]
 
 Floats = NDArray[np.float64]
 
+#: a point below a rival's best accuracy, where its curve is not flat any more
+_BELOW = 0.01
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Multiple:
@@ -28,6 +31,10 @@ class Multiple:
     ``accuracy`` is the rival's at its best point, ``flops`` what ours needs to be no less accurate and
     ``rival_flops`` what the rival needs. Where ours never is, ``reached`` is False and ``value`` 0: no
     compute would do.
+
+    At the flat end of a curve much compute buys little, so that the same is told one point below: ``below``
+    with its interval is the ratio of what both need to come within a point of the rival's best (0 where ours
+    never does).
     """
 
     value: float
@@ -37,6 +44,9 @@ class Multiple:
     accuracy: float
     flops: float
     rival_flops: float
+    below: float
+    below_low: float
+    below_high: float
 
 
 def least(accuracy: Floats, flops: Floats, target: Floats) -> Floats:
@@ -64,20 +74,29 @@ def multiple(rival: Track, ours: Track, resampler: Resampler) -> Multiple:
     """Least compute of the rival at its own best accuracy, over that of ours at an accuracy no lower."""
     theirs, own = _curve(rival), _curve(ours)
     best = theirs[0].max()
-    needed = float(least(*own, best)), float(least(*theirs, best))
     many, more = _curves(rival, resampler), _curves(ours, resampler)
     bests = many[0].max(axis=1)
-    ratios = least(*many, bests) / least(*more, bests)
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    value = needed[1] / needed[0]
+
+    def ratio(under: float) -> tuple[float, float, float]:
+        value = least(*theirs, best - under) / least(*own, best - under)
+        drawn = least(*many, bests - under) / least(*more, bests - under)
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        return float(value), float(low), float(high)
+
+    value, low, high = ratio(0.0)
+    below, below_low, below_high = ratio(_BELOW)
+    needed = float(least(*own, best))
     return Multiple(
         value=value,
-        low=float(low),
-        high=float(high),
-        reached=bool(np.isfinite(needed[0])),
+        low=low,
+        high=high,
+        reached=bool(np.isfinite(needed)),
         accuracy=float(best),
-        flops=needed[0],
-        rival_flops=needed[1],
+        flops=needed,
+        rival_flops=float(least(*theirs, best)),
+        below=below,
+        below_low=below_low,
+        below_high=below_high,
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.evaluation.baseline_context import fixed_table
+from planner.evaluation.config_table import ConfigTable
 from planner.evaluation.rivals import TOLERANCE
 from planner.features.question import NgramEncoder
 from planner.matrix import Matrices
@@ -25,7 +26,9 @@ __all__ = [
     "PLANNER",
     "BudgetMet",
     "CrossValidation",
+    "budget_names",
     "checked_budgets",
+    "fixed_budgets",
     "log_budgets",
 ]
 
@@ -94,6 +97,10 @@ class CrossValidation:
         What a reader has to know beside the figures.
     trials, seed:
         Of the fits.
+    curve:
+        More budgets over the log's own range, for deferral curves; none unless they were asked for.
+    fixed:
+        Every fixed choice on all problems.
     """
 
     problems: tuple[str, ...]
@@ -107,6 +114,8 @@ class CrossValidation:
     notes: tuple[str, ...]
     trials: int
     seed: int
+    curve: tuple[BudgetMet, ...] = ()
+    fixed: ConfigTable | None = None
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -125,14 +134,42 @@ def log_budgets(data: TrainingData, *, seed: int = 0, count: int = _COUNT) -> tu
     They are ``count`` in number and geometric. Raises TooLittleDataError where no choice costs anything.
     """
     encoder = NgramEncoder.fit(data.questions, dimensions=1, seed=seed)
-    flops = fixed_table(Matrices(data, encoder, probes=1, resamples=4, seed=seed)).flops.mean(axis=0)
-    priced = flops[flops > 0.0]
+    table = fixed_table(Matrices(data, encoder, probes=1, resamples=4, seed=seed))
+    return fixed_budgets(table.flops, count=count)
+
+
+def fixed_budgets(flops: Floats, *, count: int = _COUNT) -> tuple[float, ...]:
+    """Mean budgets from the cheapest to the dearest of fixed choices with costs ``flops`` (P, choices).
+
+    They are in the unit of the costs, geometric, ``count`` in number; one where all cost the same. Raises
+    TooLittleDataError where no choice costs anything.
+
+    >>> [round(budget, 6) for budget in fixed_budgets(np.array([[1.0, 3.0, 8.0], [1.0, 5.0, 8.0]]), count=4)]
+    [1.0, 2.0, 4.0, 8.0]
+    """
+    mean = flops.mean(axis=0)
+    priced = mean[mean > 0.0]
     if not len(priced):
         raise TooLittleDataError(
             "a comparison at equal cost takes token counts, got a log whose choices cost nothing"
         )
     low, high = float(priced.min()), float(priced.max())
     return (low,) if high <= low * (1.0 + 1e-9) else tuple(np.geomspace(low, high, count).tolist())
+
+
+def budget_names(samples: Sequence[float]) -> tuple[str, ...]:
+    """What budgets are called in tables: three figures, more where two would read alike.
+
+    >>> budget_names([4.0, 12.345, 2345.6]), budget_names([1.0001, 1.0002])
+    (('4 samples', '12.3 samples', '2346 samples'), ('1.0001 samples', '1.0002 samples'))
+    """
+    for digits in range(3, 18):
+        names = tuple(
+            f"{one:.{digits}g}" if one < 10.0**digits else f"{one:.0f}" for one in map(float, samples)
+        )
+        if len(set(names)) == len(samples):
+            break
+    return tuple(f"{name} samples" for name in names)
 
 
 def checked_budgets(budgets: Sequence[float]) -> tuple[float, ...]:

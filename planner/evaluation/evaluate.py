@@ -16,29 +16,29 @@ from numpy.typing import NDArray
 
 from planner.decision import Rule
 from planner.evaluation.area import area
-from planner.evaluation.baseline import BASELINES, track_of
 from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.budget_adherence import budget_adherence
 from planner.evaluation.compute_to_target import Multiple, multiple
+from planner.evaluation.cross_validation import budget_names, checked_budgets, fixed_budgets
 from planner.evaluation.evaluation import METHODS, BudgetRow, Curve, Evaluation, Point
 from planner.evaluation.expected_accuracy import calibration, reliability
 from planner.evaluation.fixed import best_fixed
 from planner.evaluation.frontier import Track
 from planner.evaluation.headline import DEFINITIONS, geometric_mean, headlines
-from planner.evaluation.intervals import ENOUGH_FAMILIES, Resampler
+from planner.evaluation.intervals import Resampler
 from planner.evaluation.overhead import with_overhead
 from planner.evaluation.promises import promised_and_met
-from planner.evaluation.split_half import doubts
+from planner.evaluation.remarks import empty_figures, remarks
+from planner.evaluation.rivals import rivals
+from planner.evaluation.static_ceiling import STATIC_CEILING, static_ceiling
 from planner.evaluation.streaming import streamed
 from planner.evaluation.target_accuracy import target_accuracy
 from planner.evaluation.timing import decision_ms
 from planner.planner import Planner
 from planner.replay import replay
 from planner.training_data import TrainingData
-from search.errors import BudgetError, PluginError
 
 __all__ = [
-    "BUDGETS",
     "BudgetRow",
     "Curve",
     "Evaluation",
@@ -51,8 +51,12 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-#: multiples of one sample's mean FLOPs
-BUDGETS = (4.0, 16.0, 64.0, 256.0)
+#: whose compute is told as a multiple of the planner's; the best mixture of two fixed choices is what a fixed
+#: plan can do, so that it comes first
+_IN_COMPUTE = ("mixture", "cascade", "majority", "best_of_n", "adaptive_consistency")
+
+#: budgets of the log's own range: as many as fit a table of all methods
+_COUNT = 4
 
 #: accuracy per sample at which everything that has settings picks one, from nearly free to dearer than any
 _PRICES = np.geomspace(1e-5, 5.0, 48)
@@ -63,7 +67,7 @@ def evaluate(
     data: TrainingData,
     *,
     training: TrainingData | None = None,
-    budgets: Sequence[float] = BUDGETS,
+    budgets: Sequence[float] | None = None,
     seed: int = 0,
     probes: int = 4,
     resamples: int = 16,
@@ -78,7 +82,8 @@ def evaluate(
     data, training:
         The held-out log, and the one that baselines pick on.
     budgets:
-        Mean budgets in sample-equivalents of the planner's log.
+        Mean budgets in sample-equivalents of the planner's log. None: four, geometric from the cheapest to
+        the dearest fixed choice of the held-out log.
     probes, resamples:
         Random probes per problem, continuations of each.
     bootstrap, clustered:
@@ -95,24 +100,23 @@ def evaluate(
     BudgetError
         A budget is not above 0, two are equal, or there is none.
     """
-    _check(budgets)
+    asked = None if budgets is None else checked_budgets(budgets)
     context = context_of(planner, data, training, seed=seed, probes=probes, resamples=resamples)
+    if asked is None:
+        own = fixed_budgets(context.fixed[0].flops, count=_COUNT)
+        asked = tuple(budget / planner.sample_flops for budget in own)
     clusters = data.families if clustered else None
     resampler = Resampler(len(data), clusters=clusters, resamples=bootstrap, seed=seed)
-    tracks = {"planner": planner_track(planner, context)}
-    failed = []
-    for name, _ in BASELINES.items():
-        try:
-            made = track_of(name, context)
-        except PluginError as fault:  # the others are compared all the same
-            failed.append(str(fault))
-            continue
-        if made is not None:
-            tracks[name] = made
+    found = rivals(context)
+    tracks = {"planner": planner_track(planner, context), **found.tracks}
+    tracks[STATIC_CEILING] = static_ceiling(context.fixed[0], data, context.prices)
     others = [name for name in tracks if name not in METHODS]
-    amounts = {f"{multiple:g} samples": multiple * planner.sample_flops for multiple in budgets}
+    names = budget_names(asked)
+    amounts = dict(zip(names, (one * planner.sample_flops for one in asked), strict=True))
     rows = []
-    differences: dict[str, list[Floats]] = {"planner": [], "oracle": [], "oracle_steady": []}
+    differences: dict[str, list[Floats]] = {
+        name: [] for name in ("planner", "oracle", "oracle_steady") if name in tracks
+    }
     for name, budget in amounts.items():
         here = tracks | {"best_fixed": best_fixed(context, budget)}
         met = {method: here[method].at(budget) for method in (*METHODS, *others) if method in here}
@@ -129,7 +133,19 @@ def evaluate(
             above.append(met[method][0] - met["best_fixed"][0])
     adherences = {name: budget_adherence(planner, context.test, budget) for name, budget in amounts.items()}
     cells, drawn = headlines(planner, context, resampler)
-    gap = _gap(differences["planner"], differences["oracle"], resampler)
+    gaps = {
+        "gap_closed": _gap(differences["planner"], differences.get("oracle"), resampler),
+        "gap_closed_steady": _gap(differences["planner"], differences.get("oracle_steady"), resampler),
+    }
+    missed = {
+        "budget_error_percent": _missed(
+            planner, amounts.values(), streamed(planner, context.test, [*amounts.values()], seed=seed)
+        ),
+        "budget_error_untended_percent": _missed(
+            planner, amounts.values(), [float(one.flops.mean()) for one in adherences.values()]
+        ),
+    }
+    multiples = _multiples(tracks, resampler)
     return Evaluation(
         problems=len(data),
         families=len(set(data.families)),
@@ -137,27 +153,25 @@ def evaluate(
         budgets=tuple(rows),
         curves=tuple(_curve(track, resampler) for track in tracks.values()),
         fixed=tuple(_curve(track, resampler) for track in _fixed(context)),
-        gap_closed=gap,
+        gap_closed=gaps["gap_closed"],
+        gap_closed_steady=gaps["gap_closed_steady"],
+        budget_error_percent=missed["budget_error_percent"],
+        budget_error_untended_percent=missed["budget_error_untended_percent"],
         calibration=calibration(list(adherences.values()), len(data), resampler),
-        budget_error_percent=_missed(
-            planner, amounts.values(), streamed(planner, context.test, [*amounts.values()], seed=seed)
-        ),
         made={name: one.ended for name, one in adherences.items()},
-        notes=(*_notes(context, gap, clustered), *failed),
+        notes=remarks(context, gaps["gap_closed"], found.missing, clustered=clustered),
+        missing=found.missing,
+        empty=empty_figures(gaps=gaps, missed=missed, multiples=multiples, headline=cells, timed=timed),
         areas={
             name: area(track, tracks["planner"], [*amounts.values()], resampler)
             for name, track in tracks.items()
         },
-        multiples=_multiples(tracks, resampler),
+        multiples=multiples,
         headline=cells,
         headline_mean=asdict(geometric_mean(cells, drawn)),
-        gap_closed_steady=_gap(differences["planner"], differences["oracle_steady"], resampler),
         promises={name: promised_and_met(planner, data, one) for name, one in adherences.items()},
         target_accuracy=target_accuracy(planner, context.test, resampler),
         reliability=tuple(reliability(list(adherences.values()), len(data))),
-        budget_error_untended_percent=_missed(
-            planner, amounts.values(), [float(one.flops.mean()) for one in adherences.values()]
-        ),
         decision_ms=decision_ms(planner, data.questions, count=timed),
         definitions=DEFINITIONS,
     )
@@ -206,27 +220,21 @@ def point(reached: tuple[Floats, Floats, Floats], ours: Floats, resampler: Resam
     )
 
 
-def _check(budgets: Sequence[float]) -> None:
-    if not budgets:
-        raise BudgetError("a comparison needs at least one mean budget, got none")
-    for budget in budgets:
-        if not 0.0 < budget < float("inf"):
-            raise BudgetError(f"budgets are above 0, got {budget:g}")
-    if len(set(budgets)) != len(budgets):
-        raise BudgetError(f"budgets are given once, got {', '.join(f'{b:g}' for b in budgets)}")
+def _gap(gains: Sequence[Floats], gaps: Sequence[Floats] | None, resampler: Resampler) -> dict[str, float]:
+    """Ratio of the sums over budgets and problems; and what was gained and could be, in points per budget.
 
-
-def _gap(gains: Sequence[Floats], gaps: Sequence[Floats], resampler: Resampler) -> dict[str, float]:
-    """Ratio of the sums over budgets and problems; and what was gained and could be, in points per budget."""
+    ``gaps`` None: there is no oracle.
+    """
+    none = float("nan")
+    gained = 100.0 * float(np.mean(gains))
+    if gaps is None:
+        return {"value": none, "low": none, "high": none, "planner_points": gained, "gap_points": none}
     closed = resampler.ratio(np.sum(gains, axis=0), np.sum(gaps, axis=0))
-    return asdict(closed) | {
-        "planner_points": 100.0 * float(np.mean(gains)),
-        "gap_points": 100.0 * float(np.mean(gaps)),
-    }
+    return asdict(closed) | {"planner_points": gained, "gap_points": 100.0 * float(np.mean(gaps))}
 
 
 def _multiples(tracks: Mapping[str, Track], resampler: Resampler) -> dict[str, Multiple]:
-    known = [name for name in ("majority", "best_of_n", "adaptive_consistency") if name in tracks]
+    known = [name for name in _IN_COMPUTE if name in tracks]
     found = {name: multiple(tracks[name], tracks["planner"], resampler) for name in known}
     if "majority" in tracks:
         found["control"] = multiple(tracks["majority"], tracks["majority"], resampler)
@@ -251,25 +259,6 @@ def _fixed(context: BaselineContext) -> list[Track]:
         )
         for at, name in enumerate(table.settings)
     ]
-
-
-def _notes(context: BaselineContext, gap: Mapping[str, float], clustered: bool) -> tuple[str, ...]:
-    data = context.data
-    notes = list(doubts(data))
-    if data.left_out:
-        notes.append(f"{data.left_out} incomplete problems were left out")
-    if np.isnan(gap["value"]):
-        notes.append("the oracle is not above the best fixed plan: there is no gap to close")
-    if context.apart:
-        both = len(set(data.problem_ids) & set(context.training.data.problem_ids))
-        if both:
-            notes.append(
-                f"{both} problems are in both logs: baselines were picked on what they are scored on"
-            )
-    families = len(set(data.families))
-    if clustered and families < ENOUGH_FAMILIES:
-        notes.append(f"{families} families are few to draw from: intervals may be too narrow")
-    return tuple(notes)
 
 
 def _curve(track: Track, resampler: Resampler) -> Curve:

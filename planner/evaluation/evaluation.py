@@ -34,6 +34,7 @@ METHODS = (
     "random",
     "oracle",
     "oracle_steady",
+    "static_ceiling",
 )
 
 
@@ -100,8 +101,9 @@ class Evaluation:
     areas:
         Of every method, between the least and the largest budget.
     multiples:
-        Least compute of ``majority``, ``best_of_n`` and ``adaptive_consistency`` at their best accuracy,
-        over the planner's; ``control`` is majority over itself, which is 1.
+        Least compute of ``mixture`` (of two fixed choices), ``cascade``, ``majority``, ``best_of_n`` and
+        ``adaptive_consistency`` at their best accuracy, over the planner's; ``control`` is majority over
+        itself, which is 1.
     headline, headline_mean:
         Per policy x PRM, and the geometric mean of the multiples.
     promises:
@@ -115,6 +117,11 @@ class Evaluation:
         Measured ``p50`` and ``p99`` of a decision; NaN where it was not asked for.
     definitions:
         What the headline figures mean.
+    missing:
+        Method -> why it has no figures.
+    empty:
+        Figure, as the JSON names it (``headline.0.gain``) -> why it is empty. What is empty here is NaN in
+        Python and null in the JSON.
     """
 
     problems: int
@@ -139,6 +146,8 @@ class Evaluation:
     budget_error_untended_percent: float = math.nan
     decision_ms: dict[str, float] = field(default_factory=lambda: {"p50": math.nan, "p99": math.nan})
     definitions: tuple[str, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
+    empty: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """A table: accuracy of every method at every mean budget."""
@@ -146,7 +155,7 @@ class Evaluation:
         for method in METHODS:
             points = [row.methods.get(method) for row in self.budgets]
             if any(point is not None for point in points):
-                rows.append([method, *("-" if p is None else f"{100 * p.accuracy:.1f}" for p in points)])
+                rows.append([method, *("" if p is None else f"{100 * p.accuracy:.1f}" for p in points)])
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = [
             "  ".join(

@@ -16,7 +16,8 @@ _Figures = Mapping[str, Any]
 def page(found: _Figures) -> str:
     """Markdown of ``about``, ``targets`` and those of the trials that were made.
 
-    ``about`` holds ``command``, ``problems``, ``families``, ``learned_from`` and ``seeds``.
+    ``above_best_rule``, the primary endpoint in points, may have been measured on other problems: it says on
+    how many. ``about`` holds ``command``, ``problems``, ``families``, ``learned_from`` and ``seeds``.
     """
     about = found["about"]
     lines = [
@@ -35,6 +36,7 @@ def page(found: _Figures) -> str:
         "",
         *_table(("", "asked", "reached", "95%", "met"), map(_target, found["targets"])),
         "",
+        *(_endpoint(found["above_best_rule"]) if found.get("above_best_rule") else ()),
     ]
     if found.get("evaluation"):
         lines += _evaluation(found["evaluation"][0])
@@ -54,6 +56,40 @@ def _target(row: _Figures) -> tuple[str, ...]:
     reached = f"{_number(row['value'])} {row['unit']}".strip()
     met = {True: "yes", False: "**no**", None: ""}[row["met"]]
     return (row["name"], row["asked"], reached, "" if row["low"] is None else _ends(row), met)
+
+
+def _endpoint(one: _Figures) -> list[str]:
+    bound = one["above_best_on_test"]
+    by_seed = ", ".join("-" if value is None else f"{value:+.2f}" for value in one["per_seed"])
+    return [
+        "## Primary endpoint",
+        "",
+        "```",
+        one["command"],
+        "```",
+        "",
+        f"{one['problems']} problems of {one['families']} families; the planner learned and the rule was",
+        f"chosen on {one['learned_from']} others. Means over the budgets that can be spent and over seeds.",
+        "",
+        *_table(
+            ("points of the planner above", "", "95%"),
+            (
+                (name, "" if met["value"] is None else f"{met['value']:+.2f}", _between(met))
+                for name, met in (
+                    ("the rule that the learning problems chose", one),
+                    ("the rule that is best on the test (a bound: nobody can deploy it)", bound),
+                )
+            ),
+        ),
+        "",
+        f"By seed: {by_seed}.",
+        "",
+    ]
+
+
+def _between(met: _Figures) -> str:
+    """An interval in points, or why there is none."""
+    return met["why"] if met["value"] is None else f"{met['low']:.2f} to {met['high']:.2f}"
 
 
 def _evaluation(one: _Figures) -> list[str]:
@@ -132,6 +168,8 @@ def _evaluation(one: _Figures) -> list[str]:
         ),
         "",
         *(f"- {note}" for note in one["notes"]),
+        *(f"- empty, `{name}`: {why}" for name, why in one.get("empty", {}).items()),
+        *(f"- left out, `{name}`: {why}" for name, why in one.get("missing", {}).items()),
         "",
     ]
 
@@ -256,11 +294,12 @@ def _headlines(cells: Sequence[_Figures]) -> list[str]:
 
 def _cell(cell: _Figures) -> tuple[str, ...]:
     gain = {"low": cell["gain_low"], "high": cell["gain_high"]}
+    gained = cell["gain_over_cot_percent"]
     more, most = (("> " if cell[key] else "") for key in ("censored", "at_best_censored"))
     return (
         f"`{cell['policy']}`",
         f"`{cell['prm']}`" if cell["prm"] else "-",
-        f"{_number(cell['gain_over_cot_percent'])} ({_ends(gain)})",
+        "" if gained is None else f"{_number(gained)} ({_ends(gain)})",
         f"{more}{_number(cell['multiple_over_majority'])} ({_ends(cell)})",
         f"{most}{_number(cell['at_best'])}",
     )

@@ -15,15 +15,19 @@ import numpy as np
 from planner.evaluation.baseline import BASELINES, track_of
 from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.frontier import Track
+from planner.evaluation.static_ceiling import STATIC_CEILING
 from search.errors import PluginError, TooLittleDataError
 
-__all__ = ["RULES", "TOLERANCE", "UNDEPLOYABLE", "Rivals", "chosen_rule", "rivals", "rules_of"]
+__all__ = ["BOUNDS", "RULES", "TOLERANCE", "UNDEPLOYABLE", "Rivals", "chosen_rule", "rivals", "rules_of"]
 
 #: the rules that folds choose among, those that are registered; of equals the first
 RULES = ("mixture", "adaptive_consistency", "weighted_consistency", "cascade", "knn")
 
 #: rivals that know what nobody is told: how hard a problem is, or its outcome
 UNDEPLOYABLE = frozenset({"bin_absolute", "bin_quantile", "oracle", "oracle_steady"})
+
+#: every method that nobody can deploy, registered or not
+BOUNDS = UNDEPLOYABLE | {STATIC_CEILING}
 
 #: a mean cost this much above a budget, as a share of it, is still within it: the costs of some problems
 #: stand for those of others

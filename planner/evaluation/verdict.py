@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from planner.evaluation.cross_validation import CHOSEN, PLANNER, BudgetMet, CrossValidation
 from planner.evaluation.intervals import Interval, Resampler
-from planner.evaluation.rivals import UNDEPLOYABLE
+from planner.evaluation.rivals import BOUNDS
 
-__all__ = ["BEST_RULE", "Cell", "Verdict", "VerdictRow", "sentence_of", "verdict_of"]
+__all__ = ["BEST_RULE", "Cell", "Verdict", "VerdictRow", "best_rule", "sentence_of", "verdict_of"]
 
 Floats = NDArray[np.float64]
 
@@ -107,7 +107,7 @@ class Verdict:
 def verdict_of(found: CrossValidation, *, bootstrap: int = 2000) -> Verdict:
     """Read the verdict off a cross-validation; equal arguments give equal figures."""
     resampler = Resampler(len(found.problems), clusters=found.families, resamples=bootstrap, seed=found.seed)
-    best = [_best_rule(met, found.rules) for met in found.budgets]
+    best = [best_rule(met, found.rules) for met in found.budgets]
     counted = [at for at, met in enumerate(found.budgets) if met.spendable]
     every = counted or range(len(found.budgets))
     chosen = Counter(name for at in every for name in found.budgets[at].chosen)
@@ -132,20 +132,22 @@ def verdict_of(found: CrossValidation, *, bootstrap: int = 2000) -> Verdict:
         rule=rule,
         sentence=sentence_of(above.get(CHOSEN), rule, above.get(BEST_RULE), best_named),
         rows=tuple(_row(met, name, found, resampler) for met, name in zip(found.budgets, best, strict=True)),
-        deployable={name: name not in UNDEPLOYABLE for name in found.methods} | {BEST_RULE: False},
+        deployable={name: name not in BOUNDS for name in found.methods} | {BEST_RULE: False},
         missing=dict(found.missing),
         notes=found.notes,
     )
 
 
-def sentence_of(above: Interval | None, rule: str, bound: Interval | None = None, best_rule: str = "") -> str:
+def sentence_of(
+    above: Interval | None, rule: str, bound: Interval | None = None, best_known: str = ""
+) -> str:
     """The verdict in words.
 
     Parameters
     ----------
     above, rule:
         The planner above the rule that training folds chose, in shares of 1, and that rule.
-    bound, best_rule:
+    bound, best_known:
         The planner above the rule that was best on the test, and that rule.
 
     >>> sentence_of(Interval(0.021, 0.014, 0.027), "knn")
@@ -164,7 +166,7 @@ def sentence_of(above: Interval | None, rule: str, bound: Interval | None = None
         if bound is None or bound.value >= 0.0:
             return f"better than any rule {gain}"
         return (
-            f"better than the rule that training folds chose {gain}; {best_rule}, the best rule on these "
+            f"better than the rule that training folds chose {gain}; {best_known}, the best rule on these "
             f"problems themselves, is {_points(-bound.value)} points above it"
         )
     if above.high < 0.0:
@@ -186,7 +188,7 @@ def _gain(rivals: Sequence[tuple[BudgetMet, str]]) -> Floats:
     return np.asarray(np.mean([met.accuracy[PLANNER] - met.accuracy[name] for met, name in rivals], axis=0))
 
 
-def _best_rule(met: BudgetMet, rules: Sequence[str]) -> str:
+def best_rule(met: BudgetMet, rules: Sequence[str]) -> str:
     """The rule that was most accurate on these problems among those that kept to the budget."""
     fitting = [name for name in rules if met.within(name)]
     if not fitting:
@@ -194,12 +196,12 @@ def _best_rule(met: BudgetMet, rules: Sequence[str]) -> str:
     return max(fitting, key=lambda name: float(met.accuracy[name].mean()))
 
 
-def _row(met: BudgetMet, best_rule: str, found: CrossValidation, resampler: Resampler) -> VerdictRow:
+def _row(met: BudgetMet, best: str, found: CrossValidation, resampler: Resampler) -> VerdictRow:
     ours = met.accuracy[PLANNER]
     order = dict.fromkeys((PLANNER, CHOSEN, BEST_RULE, *met.accuracy))
     cells: dict[str, Cell | None] = {}
     for name in order:
-        shown = best_rule if name == BEST_RULE else name
+        shown = best if name == BEST_RULE else name
         cells[name] = None
         if met.within(shown):
             cells[name] = Cell(
@@ -212,5 +214,5 @@ def _row(met: BudgetMet, best_rule: str, found: CrossValidation, resampler: Resa
         counted=met.spendable,
         cells=cells,
         chosen=dict(Counter(met.chosen).most_common()),
-        best_rule=best_rule,
+        best_rule=best,
     )

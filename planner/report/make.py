@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from planner.evaluation.evaluate import BUDGETS, evaluate
+from planner.evaluation.evaluate import evaluate
 from planner.planner import Planner
 from planner.report.collect import collect
 from planner.report.findings import Findings
@@ -30,7 +30,7 @@ def make(
     planner: Path,
     training: Path | None = None,
     *,
-    budgets: Sequence[float] = BUDGETS,
+    budgets: Sequence[float] | None = None,
     seed: int = 0,
     clustered: bool = False,
     timed: int = _TIMED,
@@ -54,7 +54,7 @@ def make(
         decider,
         data,
         training=learned,
-        budgets=tuple(budgets),
+        budgets=budgets,
         seed=seed,
         clustered=clustered,
         timed=timed,

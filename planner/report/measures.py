@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from planner.evaluation.deferral import aiq
 from planner.evaluation.evaluation import Evaluation
 from planner.report.findings import Measure
 from planner.report.words import method
 
 __all__ = ["measures"]
 
+#: whose average improvement in quality is told
+_IMPROVING = ("planner", "mixture", "static_ceiling")
+
 
 def measures(evaluation: Evaluation) -> tuple[Measure, ...]:
     """All that the evaluation holds; what it could not measure is left out."""
     return tuple(
         one
-        for one in (*_multiples(evaluation), *_cells(evaluation), *_others(evaluation))
+        for one in (
+            *_multiples(evaluation),
+            *_improvement(evaluation),
+            *_cells(evaluation),
+            *_others(evaluation),
+        )
         if one.value is None or math.isfinite(one.value)
     )
 
@@ -36,6 +47,24 @@ def _multiples(evaluation: Evaluation) -> list[Measure]:
         else:
             out.append(Measure(what, None, "times"))
     return out
+
+
+def _improvement(evaluation: Evaluation) -> list[Measure]:
+    """The average improvement in quality of the planner, the best two fixed plans and the static ceiling."""
+    costs = [curve.flops[0] for curve in evaluation.fixed]
+    curves = {curve.name: curve for curve in evaluation.curves}
+    if not costs:
+        return []
+    return [
+        Measure(
+            f"AIQ of {method(name)}: mean accuracy over costs from the cheapest to the dearest plan",
+            100.0
+            * aiq(np.asarray(curves[name].flops), np.asarray(curves[name].accuracy), min(costs), max(costs)),
+            "%",
+        )
+        for name in _IMPROVING
+        if name in curves
+    ]
 
 
 def _cells(evaluation: Evaluation) -> list[Measure]:

@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 #: methods that know what nobody knows beforehand
-CANNOT_BE_DEPLOYED = frozenset({"oracle", "oracle_steady", "bin_absolute", "bin_quantile"})
+CANNOT_BE_DEPLOYED = frozenset({"oracle", "oracle_steady", "bin_absolute", "bin_quantile", "static_ceiling"})
 
 _METHODS = {
     "planner": "planner",
@@ -41,6 +41,7 @@ _METHODS = {
     "random": "random plan",
     "oracle": "oracle",
     "oracle_steady": "steady oracle",
+    "static_ceiling": "static ceiling",
 }
 
 _FEATURES = {

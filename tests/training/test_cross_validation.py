@@ -13,7 +13,7 @@ from planner.evaluation.verdict import verdict_of
 from planner.planner import Planner
 from planner.training_data import TrainingData, read_training_data
 from search.errors import BudgetError, LogError, TooLittleDataError
-from training.cross_validation import cross_validate
+from training.cross_validation import cross_validate, room_of
 from training.study import fit_training_data
 
 Fit = Callable[[TrainingData], Planner]
@@ -109,6 +109,50 @@ def test_equal_arguments_give_equal_figures(data: TrainingData, known: Fit) -> N
         assert first.chosen == second.chosen
         for name in one.methods:
             np.testing.assert_array_equal(first.accuracy[name], second.accuracy[name])
+
+
+def test_folds_may_learn_from_fewer_problems(data: TrainingData, known: Fit) -> None:
+    seen: list[int] = []
+
+    def fit(training: TrainingData) -> Planner:
+        seen.append(len(training))
+        return known(training)
+
+    found = cross_validate(data, folds=2, budgets=[2.0], fit=fit, most=40)
+    assert seen == [40, 40]
+    # and is met on all
+    assert found.budgets[0].accuracy["planner"].shape == (len(data),)
+    room = room_of(data, folds=2)
+    assert room == min(int((found.fold != fold).sum()) for fold in (0, 1))
+    cross_validate(data, folds=2, budgets=[2.0], fit=fit, most=room + 40)
+    assert min(seen[2:]) == room
+
+
+def test_curves_meet_at_budgets_over_the_range_of_the_log(data: TrainingData, known: Fit) -> None:
+    plain = cross_validate(data, folds=2, fit=known)
+    assert plain.curve == ()
+    found = cross_validate(data, folds=2, fit=known, curves=True)
+    costs = [met.budget for met in found.curve]
+    assert len(costs) == 25
+    assert [costs[0], costs[-1]] == pytest.approx([plain.budgets[0].budget, plain.budgets[-1].budget])
+    for one, two in zip(plain.budgets, found.budgets, strict=True):
+        np.testing.assert_array_equal(one.accuracy["planner"], two.accuracy["planner"])
+    assert set(found.curve[0].accuracy) == set(found.budgets[0].accuracy)
+    assert found.fixed is not None
+    assert found.fixed.values.shape == (len(data), len(data.choices))
+    # in the order of the log: the greedy answer's own outcome
+    cot = [at for at, name in enumerate(found.fixed.settings) if "cot()" in name]
+    pool = data.pools[data.main]
+    assert pool.greedy_code is not None
+    np.testing.assert_allclose(found.fixed.values[:, cot[0]], data.graded(pool.greedy_code))
+
+
+def test_the_static_ceiling_is_a_bound(found: CrossValidation) -> None:
+    verdict = verdict_of(found, bootstrap=50)
+    assert "static_ceiling" in found.methods
+    assert not verdict.deployable["static_ceiling"]
+    dearest = found.budgets[-1].accuracy
+    assert dearest["static_ceiling"].mean() >= dearest["mixture"].mean()
 
 
 def test_rules_can_be_named(data: TrainingData, known: Fit) -> None:

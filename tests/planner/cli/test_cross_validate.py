@@ -76,6 +76,23 @@ def test_a_log_of_one_draw_leaves_out_what_it_cannot_support_and_says_why(folder
     assert not any(line.strip().startswith("adaptive consistency") for line in out.splitlines())
 
 
+def test_curves_and_sizes_on_request(folder: Path) -> None:
+    code, out, said = run(*asked(folder / "pools"), "--curves", "--learning-curve", "1000,61", "--json")
+    assert code == 0, said
+    body = json.loads(out)
+    assert {"refits", "controls"}.isdisjoint(body)
+    curve = body["deferral"]["curves"]["planner"]
+    assert len(curve["cost"]) == len(curve["accuracy"]) == 25
+    assert curve["aiq"]["low"] <= curve["aiq"]["value"] <= curve["aiq"]["high"]
+    for name, one in body["deferral"]["curves"].items():
+        assert (one["quality_neutral_cost"] is None) == (name in body["deferral"]["empty"])
+    few, many = body["learning_curve"]
+    assert (few["problems"], many["problems"]) == (61, 1000)
+    assert few["above_rule"]["low"] <= few["above_rule"]["value"] <= few["above_rule"]["high"]
+    assert many["above_rule"] is None
+    assert re.fullmatch(r"folds leave \d\d problems to learn from", many["why"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "rule"),
     [
@@ -86,6 +103,16 @@ def test_a_log_of_one_draw_leaves_out_what_it_cannot_support_and_says_why(folder
         (("--cross-validate", "--training", "x"), "learns everything from LOG itself, got --training 'x'"),
         (("--folds", "3"), "--folds belongs to --cross-validate, got 3 without it"),
         (("--trials", "0"), "--trials belongs to --cross-validate, got 0 without it"),
+        (("--seeds", "2"), "--seeds belongs to --cross-validate, got 2 without it"),
+        (("--curves",), "--curves belongs to --cross-validate, got --curves without it"),
+        (("--controls",), "--controls belongs to --cross-validate, got --controls without it"),
+        (("--learning-curve", "60"), "--learning-curve belongs to --cross-validate, got 60 without it"),
+        (
+            ("--cross-validate", "--learning-curve", "60,many"),
+            "whole numbers parted by commas, got",
+        ),
+        (("--cross-validate", "--learning-curve", "60,0"), "sizes of at least 1 problem, got 0"),
+        (("--cross-validate", "--learning-curve", "60,60"), "are given once, got 60, 60"),
         (("--cross-validate", "--budgets", "0"), "budgets are above 0, got '0'"),
         (("--cross-validate", "--folds", "1"), "greater than or equal to 2"),
         (("--cross-validate", "--trials", "0", "--folds", "2", "--models", "no.toml"), "no.toml"),

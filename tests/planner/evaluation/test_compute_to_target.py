@@ -53,3 +53,14 @@ def test_multiples_are_of_least_compute_at_no_lower_accuracy() -> None:
 def test_where_no_compute_would_do_it_is_zero() -> None:
     found = multiple(track([0.9], [1.0]), track([0.5, 0.8], [1.0, 9.0]), Resampler(50, resamples=100))
     assert (found.value, found.reached) == (0.0, False)
+
+
+def test_a_point_below_the_best_is_told_beside_it() -> None:
+    """The rival climbs its last point slowly: 64 at 0.6, 4 at 0.59; ours is straight from (1, 0.4)."""
+    rival, ours = track([0.4, 0.59, 0.6], [1.0, 4.0, 64.0]), track([0.4, 0.8], [1.0, 17.0])
+    found = multiple(rival, ours, Resampler(50, resamples=100))
+    assert found.value == pytest.approx(64.0 / 9.0)
+    assert found.below == pytest.approx(4.0 / 8.6)
+    assert (found.below_low, found.below_high) == (pytest.approx(found.below), pytest.approx(found.below))
+    never = multiple(track([0.9], [1.0]), track([0.5, 0.8], [1.0, 9.0]), Resampler(50, resamples=100))
+    assert never.below == 0.0

@@ -118,6 +118,47 @@ def test_the_json_is_what_was_promised(planner: Planner, data: TrainingData) -> 
         assert len(curve["low"]) == len(curve["accuracy"]) == len(curve["flops"])
 
 
+def nulls(value: object, place: str = "") -> list[str]:
+    """Where a JSON document is null, as ``a.b.0``."""
+    if value is None:
+        return [place]
+    inner: list[tuple[object, object]] = []
+    if isinstance(value, dict):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
+    return [found for name, one in inner for found in nulls(one, f"{place}.{name}".lstrip("."))]
+
+
+def test_without_budgets_they_span_the_log(planner: Planner, data: TrainingData) -> None:
+    few = rows_of(data, np.arange(40))
+    found = evaluate(planner, few, bootstrap=50, resamples=2)
+    costs = sorted(curve.flops[0] for curve in found.fixed)
+    flops = [row.flops for row in found.budgets]
+    np.testing.assert_allclose(flops, np.geomspace(costs[0], costs[-1], 4))
+    names = [row.name for row in found.budgets]
+    assert [float(name.removesuffix(" samples")) for name in names] == pytest.approx(
+        [one / planner.sample_flops for one in flops], rel=5e-3
+    )
+
+
+@pytest.mark.parametrize("skill", [0.0, 0.5])
+def test_an_empty_figure_says_why(skill: float) -> None:
+    """No figure is NaN in the JSON, and each that is null, or each method without figures, has its reason."""
+    one = read(70, skill=skill, draws=34, prms=())
+    body = evaluate(worlds.learned(one), one, budgets=(4.0,), bootstrap=50, resamples=2).to_json()
+    assert "NaN" not in json.dumps(body, allow_nan=False)
+    assert {"best_of_n", "cascade"} <= set(body["missing"])
+    assert all(body["missing"].values())
+    told = tuple(body["empty"])
+    for place in nulls(body):
+        method = place.split(".")[-1]
+        absent = place.startswith("budgets.") and method in body["missing"]
+        named = place.replace("gain_over_cot_percent", "gain").replace("gain_low", "gain")
+        no_prm = place.startswith("headline.") and method == "prm"
+        assert absent or no_prm or named.replace("gain_high", "gain").startswith(told), place
+
+
 def test_equal_arguments_give_equal_figures(planner: Planner, data: TrainingData) -> None:
     few = rows_of(data, np.arange(40))
     one, two = (evaluate(planner, few, budgets=(4.0,), bootstrap=50, resamples=2).to_json() for _ in range(2))
