@@ -26,6 +26,8 @@ VOTES = 8
 #: what one question may cost at most, in dollars. A greedy answer of the large model takes about
 #: 0.000_04, and a budget must hold 0.000_065 for it, as its longest solution costs
 BUDGETS = {"low": 0.000_04, "medium": 0.000_08, "high": 0.000_16}
+#: of a vote whose server told no logprobs: votes count alike then
+_LEAST_WEIGHT = 1e-6
 _LAST = "The last line is the answer within \\boxed{}."
 _LABELLED = 'The last line is "Answer: " and the answer within \\boxed{}.'
 #: what the models' template says where a request has no system message; optillm always sends one
@@ -103,7 +105,7 @@ def _deepconf(client: OpenAI, problem: Problem, template: str) -> Answer:
     def votes(traces: list[Trace], least: float) -> list[tuple[str, float, Trace]]:
         read = [(grader.read(problem, one.text), one) for one in traces if not one.is_stopped]
         return [
-            (answer, one.confidence, one)
+            (answer, max(one.confidence, _LEAST_WEIGHT), one)
             for answer, one in read
             if answer is not None and one.confidence >= least
         ]

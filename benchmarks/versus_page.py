@@ -41,11 +41,11 @@ was sent, and generated ones, cancelled ones included. Seconds per question are 
 cores), each contestant alone, with so many questions at a time as the server's sequences allow; an answer's
 are the median wait of a client then. Counted: generated tokens per question by the door before the models."""
 
-_AGAINST = """In points, paired on the same questions; the cost is the planner's over the rival's. A coin that asks
-the 1.5B with the probability that costs as much is the mixture that anybody could deploy."""
-_POOLED = """Rules that are functions of logged answers, each on all questions of `logs/real/math` that hold what
-it needs, to narrow the intervals. The router ({questions} questions) is judged on folds that it did not learn
-from. These are other questions than those above, so the figures differ."""
+_AGAINST = """In points, paired on the same questions; the cost is the planner's over the rival's. A coin that
+asks the 1.5B with the probability that costs as much is the mixture that anybody could deploy."""
+_POOLED = """Rules that are functions of logged answers, each on all questions of `logs/real/math` that hold
+what it needs, to narrow the intervals. The router ({questions} questions) is judged on folds that it did not
+learn from. These are other questions than those above, so the figures differ."""
 
 
 def publish(
