@@ -58,7 +58,7 @@ from search.spending import SpendLimit
 HERE = Path(__file__).parent
 ROWS, PRICES = HERE / "logs" / "head_to_head", HERE / "head_to_head_prices.toml"
 GRID = HERE / "real_campaign" / "draws-4.toml"
-BLOCK = 25
+BLOCK = 16
 #: seconds that the client waits for an answer
 PATIENCE = 1800.0
 
@@ -238,10 +238,10 @@ def answered(turn: _Turn, problem: Problem) -> Row:
     try:
         answer = turn.contestant.ask(turn.client, problem, turn.template)
     except openai.OpenAIError as lost:
-        answer, error = Answer("", None, None, {}), f"{type(lost).__name__}: {lost}"[:200]
+        answer, error = Answer("", {}), f"{type(lost).__name__}: {lost}"[:200]
     seconds = time.monotonic() - began
     taken = turn.meter.taken(problem.problem_id)
-    prompt, generated, usd = cost(answer, taken, turn.prices)
+    both = sum(taken.values(), Tokens())
     grader = domain(problem.domain)
     read = None if error is not None else grader.read(problem, answer.text)
     right = error is None and grader.grade(problem, read)
@@ -250,25 +250,21 @@ def answered(turn: _Turn, problem: Problem) -> Row:
         answer.text,
         read,
         right,
-        prompt,
-        generated,
-        usd,
+        both.prompt,
+        both.generated,
+        dollars(taken, turn.prices),
         round(seconds, 2),
         error,
         answer.told,
     )
 
 
-def cost(answer: Answer, taken: Mapping[str, Tokens], prices: Prices) -> tuple[int, int, float]:
-    """(prompt tokens, generated tokens, dollars) of one answer: as the door counted them, else as it says."""
-    if answer.usage is not None and answer.usd is not None:
-        return *answer.usage, answer.usd
-    usd = sum(
+def dollars(taken: Mapping[str, Tokens], prices: Prices) -> float:
+    """What some tokens of each model cost: every prompt as often as it was sent, and what was generated."""
+    return sum(
         1e-6 * (tokens.prompt * prices[name]["input"] + tokens.generated * prices[name]["output"])
         for name, tokens in taken.items()
     )
-    both = sum(taken.values(), Tokens())
-    return both.prompt, both.generated, usd
 
 
 if __name__ == "__main__":

@@ -36,12 +36,9 @@ _SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A text. ``usage``: [prompt, generated] tokens and ``usd``, where the contestant tells them and the door
-    cannot tell whose they are; ``told``: what else is worth keeping."""
+    """A text; ``told``: what else is worth keeping, such as the usage that a contestant tells."""
 
     text: str
-    usage: tuple[int, int] | None
-    usd: float | None
     told: dict[str, Any]
 
 
@@ -66,7 +63,7 @@ def _talk(content: str) -> list[Any]:
 
 
 def _plain(text: str | None, **told: Any) -> Answer:
-    return Answer(text or "", None, None, told)
+    return Answer(text or "", told)
 
 
 def _greedy(model: str) -> Ask:
@@ -83,7 +80,9 @@ def _greedy(model: str) -> Ask:
 def _its_hub(client: OpenAI, problem: Problem, template: str) -> Answer:
     talk = _talk(template.replace("{question}", problem.question))
     got = client.chat.completions.create(model=SMALL, messages=talk, extra_body={"budget": VOTES})
-    return _plain(got.choices[0].message.content, usage=got.usage.to_dict() if got.usage else None)
+    usage = got.usage
+    charged = [usage.prompt_tokens, usage.completion_tokens] if usage is not None else None
+    return _plain(got.choices[0].message.content, charged=charged)
 
 
 def _optillm(client: OpenAI, problem: Problem, template: str) -> Answer:
@@ -162,11 +161,10 @@ def _planner(usd: float) -> Ask:
         usage: Any = got["usage"]
         choice: Any = got["choices"]
         told = {name: receipt.get(name) for name in ("policy", "plan", "ended", "answer", "reason")}
-        return Answer(
-            choice[0]["message"]["content"] or "",
-            (usage["prompt_tokens"], usage["completion_tokens"]),
-            receipt["spend"]["usd"],
-            {name: value for name, value in told.items() if value is not None},
+        told |= {"charged": [usage["prompt_tokens"], usage["completion_tokens"], receipt["spend"]["usd"]]}
+        return _plain(
+            choice[0]["message"]["content"],
+            **{name: value for name, value in told.items() if value is not None},
         )
 
     return ask

@@ -6,8 +6,8 @@ sample only where several are asked for at once (``n``), so such a request is as
 together here, its usage added up. A stream that its client leaves is counted by the tokens that had come,
 and has the prompt of the request before it.
 
-A request is told apart by the question in its messages (``Meter``); requests whose prompt is token ids,
-which ``planner serve`` sends, have no question and are counted by model.
+A request is told apart by the question in its prompt (``Meter``). A prompt of token ids, which ``planner
+serve`` sends, is spelled out by the model's server for that.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class _Door:
                 return web.Response(
                     body=await answer.read(), status=answer.status, content_type=answer.content_type
                 )
-        question = self._meter.asked(_content(body))
+        question = self._meter.asked(await self._content(self._servers[model], body))
         count = _Count()
         try:
             if body.get("stream"):
@@ -168,6 +168,15 @@ class _Door:
                 return web.json_response(told, status=answer.status)
         finally:
             self._meter.ended(question, model, count.tokens)
+
+    async def _content(self, server: str, body: Mapping[str, Any]) -> str:
+        """The text of a prompt."""
+        prompt = body.get("prompt")
+        if isinstance(prompt, list):
+            async with self._session.post(f"{server}/detokenize", json={"tokens": prompt}) as answer:
+                return str((await answer.json(content_type=None)).get("content", ""))
+        talk: Iterable[Mapping[str, Any]] = body.get("messages") or ()
+        return "\n".join([*(str(turn.get("content")) for turn in talk), str(prompt or "")])
 
     async def _streamed(
         self, request: web.Request, url: str, raw: bytes, headers: dict[str, str], count: _Count
@@ -243,15 +252,6 @@ class _Count:
 
 def _has_text(choice: Mapping[str, Any]) -> bool:
     return bool((choice.get("delta") or {}).get("content") or choice.get("text"))
-
-
-def _content(body: Mapping[str, Any]) -> str:
-    """The text of a prompt; "" where it is token ids."""
-    talk: Iterable[Mapping[str, Any]] = body.get("messages") or ()
-    prompt = body.get("prompt")
-    return "\n".join(
-        [*(str(turn.get("content")) for turn in talk), prompt if isinstance(prompt, str) else ""]
-    )
 
 
 def _without_type(headers: Mapping[str, str]) -> dict[str, str]:

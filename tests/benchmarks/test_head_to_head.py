@@ -20,11 +20,11 @@ pytest.importorskip("altair")
 import head_to_head
 import openai
 import versus_router
-from head_to_head import Limit, answer_block, cost
+from head_to_head import Limit, answer_block, dollars
 from openai import OpenAI
 from real_campaign import LARGE, PARAMETERS, SMALL
 from versus_chart import svg
-from versus_contestants import CONTESTANTS, Answer, Contestant
+from versus_contestants import CONTESTANTS, Contestant
 from versus_deepconf import Trace, elected, share_of_leader, threshold
 from versus_door import Meter, Tokens, door
 from versus_figures import compared, routed
@@ -131,6 +131,12 @@ def test_a_stream_that_is_left_is_counted_by_what_came(meter: Meter) -> None:
     assert taken.prompt in (whole.usage.prompt_tokens, 2 * whole.usage.prompt_tokens)
 
 
+def test_a_prompt_of_token_ids_is_told_apart(client: OpenAI, meter: Meter) -> None:
+    ids = list(map(ord, problem(3).question))
+    client.completions.create(model=SMALL, prompt=ids, max_tokens=5)
+    assert meter.taken("q3") == {SMALL: Tokens(len(ids), 5)}
+
+
 def test_what_the_door_does_not_know_is_404_and_errors_pass(
     small: FakeServer, client: OpenAI, meter: Meter
 ) -> None:
@@ -233,10 +239,9 @@ def test_deepconf_draws_eight_where_none_agree(meter: Meter, tmp_path: Path) -> 
     assert [row.told["drawn"] for row in rows.of("deepconf").values()] == [8, 8]
 
 
-def test_what_a_contestant_tells_goes_before_the_door() -> None:
+def test_every_model_has_its_price() -> None:
     taken = {SMALL: Tokens(10, 5), LARGE: Tokens(1, 1)}
-    assert cost(Answer("", (7, 8), 0.5, {}), taken, PRICES) == (7, 8, 0.5)
-    assert cost(Answer("", None, None, {}), taken, PRICES) == (11, 6, pytest.approx(50e-6))
+    assert dollars(taken, PRICES) == pytest.approx(50e-6)
 
 
 # -- rules ------------------------------------------------------------------------------------------
