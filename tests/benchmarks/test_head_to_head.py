@@ -292,6 +292,15 @@ def test_held_out_questions_are_not_among_those_of_a_log() -> None:
     assert fresh == order(every, {"q1003", "f1004", every[FIRST + 5].question})
 
 
+def test_the_order_stays_when_a_log_grows() -> None:
+    every = [problem(number) for number in range(FIRST + 30)]
+    before = order(every, set())
+    assert order(every, {"q1003"}) == [one for one in before if one.problem_id != "q1003"]
+    like = Problem("new", every[0].family, "math", "Like the first: what is 4 + 4?", "8")
+    assert order([*every, like], set()) != []
+    assert like not in order([*every, like], set())
+
+
 def test_without_the_problem_set_there_are_no_questions(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"gsm8k_test\.jsonl must be in the folder"):
         held_out(tmp_path, [])
