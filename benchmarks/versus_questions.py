@@ -38,8 +38,9 @@ def held_out(data: Path, logs: Sequence[Path]) -> list[Problem]:
 
 
 def order(every: Sequence[Problem], known: set[str]) -> list[Problem]:
-    """Those of the rest of a file of which neither id, family nor question is known, shuffled. The families of
-    the questions that a campaign may ask are known, so that the order stays when a campaign goes on.
+    """Those of the rest of a file of which neither id, family nor question is known, shuffled.
+
+    The families of the questions that a campaign may ask are known, so that the order stays when it goes on.
 
     >>> every = [Problem(f"p{n}", f"f{n}", "math", f"{n} + 1?", str(n + 1)) for n in range(FIRST + 4)]
     >>> len(order(every, {"p1001", "f1002"}))
