@@ -58,14 +58,19 @@ def publish(
     log: Path,
     output: Path,
 ) -> None:
-    """Write everything. Nothing but the JSON and the page where nobody has answered a common question."""
+    """Write everything; the chart where there are two contestants at least."""
     # as it will be read again: without numbers that JSON lacks
     found = json.loads(json_text({**figures(questions, rows, log), "prices": prices, "fit": fit_of(rows)}))
     output.with_suffix(".json").write_text(json_text(found) + "\n", encoding="utf-8")
     output.with_suffix(".md").write_text(page(found), encoding="utf-8")
-    if found["contestants"]:
+    if is_drawn(found):
         CHART.write_text(svg(found["contestants"], found["questions"]), encoding="utf-8")
     print(page(found))
+
+
+def is_drawn(found: Found) -> bool:
+    """Whether there is anything to compare."""
+    return len(found["contestants"]) > 1
 
 
 def fit_of(rows: Rows) -> list[str]:
@@ -86,16 +91,16 @@ def page(found: Found) -> str:
     blocks = [_OPENING.format(**found)]
     if found["missing"]:
         blocks.append(f"Not asked yet: {', '.join(found['missing'])}.")
+    if is_drawn(found):
+        blocks.append("![Right answers against cost](../docs/head_to_head.svg)")
     if found["contestants"]:
         blocks += [
-            "![Right answers against cost](../docs/head_to_head.svg)",
             "## Right answers and what they cost",
             _COSTS + _load(found),
             _contestants(found),
-            "## The planner against each of them",
-            _AGAINST,
-            _differences(found),
         ]
+    if found["differences"]:
+        blocks += ["## The planner against each of them", _AGAINST, _differences(found)]
     if found["fit"]:
         blocks += ["## What `planner fit` said", " ".join(found["fit"])]
     blocks += [
