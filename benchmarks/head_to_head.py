@@ -40,6 +40,7 @@ from datetime import date
 from pathlib import Path
 
 import openai
+import polars as pl
 import versus_servers
 from openai import OpenAI
 from real_campaign import LOG, PARAMETERS, SMALL
@@ -50,8 +51,9 @@ from versus_questions import COUNT, held_out
 from versus_rows import Block, Row, Rows
 
 from planner.cli.interrupt import interruptible
-from search.errors import PlannerError
+from search.errors import LogError, PlannerError
 from search.grading.registry import domain
+from search.log.store import SearchLog
 from search.problem import Problem
 from search.spending import SpendLimit
 
@@ -169,7 +171,16 @@ class Stage(ExitStack):
 
 
 def fitted(log: Path, artefact: Path) -> None:
-    """Fit a planner, in one piece or not at all."""
+    """Fit a planner, in one piece or not at all.
+
+    Raises LogError where it would not know both models: it learns of policies that the log has draws of.
+    """
+    drawn = SearchLog.open(log).read("samples", ["policy", "draw"]).filter(pl.col("draw") >= 0)
+    if missing := [name for name in PARAMETERS if name not in set(drawn["policy"])]:
+        raise LogError(
+            f"a planner learns of models that the log has draws of, got none of {', '.join(missing)}: "
+            "see the part gsm8k-large-draws of real_campaign.py"
+        )
     half = artefact.with_name("planner.half")
     shutil.rmtree(half, ignore_errors=True)
     words = [sys.executable, "-m", "planner", "fit", str(log), "-o", str(half)]
