@@ -29,6 +29,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import tomllib
@@ -164,9 +165,8 @@ class Stage(ExitStack):
         artefact = self._folder / "planner"
         if not artefact.is_dir():
             fitted(self._log, artefact)
-        models = self._folder / "models.toml"
+        models = Path(self.enter_context(tempfile.TemporaryDirectory())) / "models.toml"
         models.write_text(versus_servers.models_file(self._door, self._prices), encoding="utf-8")
-        self.callback(models.unlink)
         return versus_servers.planner(models, artefact)
 
 

@@ -29,9 +29,9 @@ _OPENING = """# Head to head
 
 says what is measured and writes this page, `head_to_head.json` and the chart. Qwen2.5-Coder-Instruct with
 0.5B and 1.5B weights behind llama.cpp's server each, one address before both, the official client. GSM8K
-questions that no campaign asked, in a shuffled order. So far every contestant has answered the first
-{questions} of {asked}; all are compared on these. Intervals are 95%, from {resamples:,} resamples of
-questions, the same for all.
+questions that no campaign asked, in a shuffled order.
+{so_far} Intervals are 95%, from {resamples:,}
+resamples of questions, the same for all.
 
 Votes are of the 0.5B. All draw at temperature 0.7 and top_p 0.95 with 512 tokens at most. The planner was
 fitted on the log of `real_campaign.py`; its budget is the most that a question may cost. The text router
@@ -88,9 +88,9 @@ def fit_of(rows: Rows) -> list[str]:
 
 def page(found: Found) -> str:
     """The whole page."""
-    blocks = [_OPENING.format(**found)]
+    blocks = [_OPENING.format(so_far=_so_far(found), resamples=found["resamples"])]
     if found["missing"]:
-        blocks.append(f"Not asked yet: {', '.join(found['missing'])}.")
+        blocks.append(f"Not asked yet: {'; '.join(found['missing'])}.")
     if is_drawn(found):
         blocks.append("![Right answers against cost](../docs/head_to_head.svg)")
     if found["contestants"]:
@@ -109,6 +109,16 @@ def page(found: Found) -> str:
         _pool(found),
     ]
     return "\n\n".join(block.strip() for block in blocks) + "\n"
+
+
+def _so_far(found: Found) -> str:
+    """How many questions there are to compare on."""
+    if not found["contestants"]:
+        return f"There are {found['asked']} questions, and nobody has been asked yet."
+    return (
+        f"So far {found['questions']} of {found['asked']} questions have been answered by all that were asked,\n"
+        "who are compared on these."
+    )
 
 
 def _load(found: Found) -> str:
