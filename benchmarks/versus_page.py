@@ -116,8 +116,8 @@ def _so_far(found: Found) -> str:
     if not found["contestants"]:
         return f"There are {found['asked']} questions, and nobody has been asked yet."
     return (
-        f"So far {found['questions']} of {found['asked']} questions have been answered by all that were asked,\n"
-        "who are compared on these."
+        f"So far {found['questions']} of {found['asked']} questions have been answered by all that were asked"
+        " any,\nwho are compared on these."
     )
 
 
