@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.added import Added
 from planner.calibration import Calibration, Reliability
 from planner.cost import ChoiceCost
 from planner.decision import Trust
@@ -43,7 +44,9 @@ from search.prompts import Prompting
 __all__ = ["FORMAT_VERSION", "load", "save"]
 
 #: raised whenever a reader of the old version would misread the new one; those from before are read too
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+#: knows no choices that were added after the fit: a planner without them is written as this
+_WITHOUT_ADDED = 2
 #: knows no rules beside what was learned: a planner without them is written as this
 _WITHOUT_RULES = 1
 
@@ -82,6 +85,9 @@ def save(planner: Fitted, path: Path) -> None:
         if stage.trust is not None:
             arrays[f"stage{number}.trust.prices"] = stage.trust.prices
             arrays[f"stage{number}.trust.learned"] = stage.trust.learned.astype(np.float64)
+        if stage.added is not None:
+            arrays[f"stage{number}.added.weights"] = stage.added.weights
+            arrays[f"stage{number}.added.average"] = stage.added.average
         for place, text in enumerate(stage.models):
             files[f"stage{number}-model{place}.txt"] = text.encode()
         stages.append(_stage_json(stage))
@@ -113,7 +119,7 @@ def save(planner: Fitted, path: Path) -> None:
     files[_ARRAYS] = to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()})
     manifest = {
         "kind": _KIND,
-        "version": FORMAT_VERSION if any(stage.trust for stage in planner.stages) else _WITHOUT_RULES,
+        "version": _version(planner),
         "files": {
             name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
             for name, data in files.items()
@@ -131,6 +137,13 @@ def save(planner: Fitted, path: Path) -> None:
         os.rename(fresh, path)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _version(planner: Fitted) -> int:
+    """The oldest version whose readers read this planner as it is."""
+    if any(stage.added is not None for stage in planner.stages):
+        return FORMAT_VERSION
+    return _WITHOUT_ADDED if any(stage.trust for stage in planner.stages) else _WITHOUT_RULES
 
 
 def load(path: Path) -> Fitted:
@@ -171,7 +184,7 @@ def _verified(path: Path) -> dict[str, bytes]:
         ) from error
     if kind != _KIND:
         raise ArtefactError(f"the kind of artefact must be {_KIND!r}, got {str(kind)[:40]!r}")
-    if version not in (_WITHOUT_RULES, FORMAT_VERSION):
+    if version not in (_WITHOUT_RULES, _WITHOUT_ADDED, FORMAT_VERSION):
         raise ArtefactError(
             f"the planner's version must be {FORMAT_VERSION} at most, got {str(version)[:40]}: "
             "make it again with planner fit"
@@ -294,6 +307,7 @@ def _stage(
         calibration=Calibration(float(entry["calibration"]["slope"]), float(entry["calibration"]["offset"])),
         reliability=Reliability.from_json(entry["reliability"]),
         trust=_trust(number, arrays),
+        added=_added(number, arrays),
     )
 
 
@@ -304,6 +318,11 @@ def _trust(number: int, arrays: Mapping[str, NDArray[np.float64]]) -> Trust | No
     if not np.isin(learned, (0.0, 1.0)).all():
         raise ArtefactError("trust is told as 0 or 1 at each price, got other numbers")
     return Trust(arrays[f"stage{number}.trust.prices"], learned == 1.0)
+
+
+def _added(number: int, arrays: Mapping[str, NDArray[np.float64]]) -> Added | None:
+    weights = arrays.get(f"stage{number}.added.weights")
+    return None if weights is None else Added(weights, arrays[f"stage{number}.added.average"])
 
 
 def _probe(value: Mapping[str, Any]) -> Probe:
