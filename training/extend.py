@@ -156,7 +156,7 @@ def extend_training_data(planner: Planner, data: TrainingData, *, seed: int = 0,
         "families": sorted(set(data.families)),
         "questions_sha256": digest(data.questions),
         "choices": [str(choice) for choice in growth.choices],
-        "like": likeness(growth),
+        "like": _likeness(growth),
         "known_measured": judged.measured,
     }
     card |= {
@@ -177,7 +177,7 @@ def extend_training_data(planner: Planner, data: TrainingData, *, seed: int = 0,
     )
 
 
-def likeness(growth: Growth) -> dict[str, float]:
+def _likeness(growth: Growth) -> dict[str, float]:
     """Known policy or PRM pair -> how its best choice's predicted accuracies go along with those of the new
     model's best choice over the log's questions: the correlation of their logits. The most alike first."""
     first = growth.stages[0]

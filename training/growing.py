@@ -24,7 +24,7 @@ from planner.trees import Forest, parse
 from search.choice import Choice
 from training.pooling import pooled_weights
 
-__all__ = ["Growth", "StageGrowth", "growth_of", "involves"]
+__all__ = ["Growth", "StageGrowth", "growth_of", "involves", "shown"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -158,7 +158,7 @@ def _stage_growth(
     matrix = matrices.at(probe, candidates)
     net = matrix.values.mean(axis=0) - prices[:, None] * matrix.flops.mean(axis=0)
     matrix = matrix.only([matrix.choices[at] for at in np.unique(net.argmax(axis=1))])
-    errors = {cost_policy(stage, cost): cost.error for cost in stage.actions.choice_costs}
+    errors = {_cost_policy(stage, cost): cost.error for cost in stage.actions.choice_costs}
     errors = {name: errors.get(name, 0.0) for name in data.pools}
     length = None
     if new in data.pools and new not in known:
@@ -177,7 +177,7 @@ def _stage_growth(
     )
 
 
-def cost_policy(stage: Stage, cost: ChoiceCost) -> str:
+def _cost_policy(stage: Stage, cost: ChoiceCost) -> str:
     """The policy whose length a cost counts."""
     return stage.actions.policies[cost.policy]
 
