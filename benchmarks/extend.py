@@ -131,13 +131,13 @@ def ways(
     start, spread = np.array([0.0, *[1.0 / width] * width]), np.array([2.0, *[0.2] * width])
     offsets = known + (right.mean() - known.mean(axis=0))
     alike = int(((right[:, None] - offsets) ** 2).sum(axis=0).argmin())
-    single = [
-        at for at, c in enumerate(extended.stages[0].choices) if c.policy == policy and not c.plan.parts
-    ]
-    pooled = told(extended, test)[2][:, min(single, key=lambda at: extended.stages[0].choices[at].plan.n)]
-    everything = np.stack(
-        [question_features(text, planner.encoder) for text in (*old.questions, *new.questions)]
-    )
+    choices = extended.stages[0].choices
+    single = [at for at, choice in enumerate(choices) if choice.policy == policy and not choice.plan.parts]
+    # a policy that is far below the known ones gets no choice: its mean is all that is known of it
+    pooled = np.full(len(truth), right.mean())
+    if single:
+        pooled = told(extended, test)[2][:, min(single, key=lambda at: choices[at].plan.n)]
+    everything = np.concatenate([told(planner, old)[0], here])
     labels = np.concatenate([right_of(old, policy), right])
     expected = {
         "mean": np.full(len(truth), right.mean()),

@@ -138,7 +138,6 @@ def extend_training_data(planner: Planner, data: TrainingData, *, seed: int = 0,
     folds = folds_of(data.problem_ids if by_problem else data.families, _FOLDS, seed)
     growth = growth_of(planner.stages, matrices, name, planner.frontier.prices, folds, seed)
     judged = check(planner, growth, folds, seed=seed)
-    stages = judged.stages
     card = dict(planner.card)
     quality = dict(card.get("quality", {}))
     quality |= {
@@ -169,10 +168,11 @@ def extend_training_data(planner: Planner, data: TrainingData, *, seed: int = 0,
     }
     return replace(
         planner,
-        stages=stages,
+        stages=judged.stages,
         frontier=judged.frontier,
-        policies={**planner.policies, **data.policies},
-        prms={**planner.prms, **data.prms},
+        # what is known keeps its place and its card
+        policies={**planner.policies, **data.policies, **planner.policies},
+        prms={**planner.prms, **data.prms, **planner.prms},
         card=card,
     )
 

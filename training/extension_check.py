@@ -61,9 +61,6 @@ class Judged:
     frontier: Frontier
     verdict: dict[str, Any]
     measured: bool
-    met: ReplayOutcome
-    rule: ReplayOutcome
-    before: ReplayOutcome
 
 
 def check(planner: Planner, growth: Growth, folds: Ints, *, seed: int) -> Judged:
@@ -115,9 +112,6 @@ def check(planner: Planner, growth: Growth, folds: Ints, *, seed: int) -> Judged
         frontier=frontier,
         verdict=told,
         measured=measured,
-        met=met,
-        rule=ReplayOutcome(*rule),
-        before=ReplayOutcome(*before),
     )
 
 

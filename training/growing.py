@@ -1,6 +1,6 @@
 """Adds choices of a new model to the stages of a planner, from the problems of a small log.
 
-What was fitted stays as it is. A stage gets the new choices that are best on average at some price, their
+What was fitted stays as it is. A stage gets the new choices that come near the best at some price, their
 accuracies (``training.pooling``), what they cost, and, where the new model is a policy, the lengths of its
 samples. A stage whose probe the log does not hold stays without them.
 """
@@ -29,6 +29,9 @@ __all__ = ["Growth", "StageGrowth", "growth_of", "involves", "shown"]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+#: a difference in accuracy that is none
+_VISIBLE = 0.001
+
 #: models of sample lengths
 _LENGTHS = Shape(trees=40, leaves=4, rate=0.1, min_data=20, l2=5.0, share=0.8)
 
@@ -51,7 +54,8 @@ class StageGrowth:
     costs:
         One per new choice; where they name the new policy its place is behind the known ones.
     length:
-        (N,) logarithms of the mean tokens of a sample of the new policy; None where that is known.
+        (N,) logarithms of the mean tokens of a sample of the new policy, moved so that predictions of them
+        have its mean; None where its lengths are known.
     """
 
     stage: Stage
@@ -125,7 +129,8 @@ def growth_of(
     new:
         The model's name.
     prices:
-        (J,) per FLOP: of the new choices those stay that are best on average at one of them.
+        (J,) per FLOP: of the new choices those stay that are best on average at one of them, and near the
+        best known one there.
     folds:
         (P,) what the error of predicted lengths is measured without.
     """
@@ -156,14 +161,19 @@ def _stage_growth(
     if probe is None or not candidates:
         return StageGrowth(stage=stage, matrix=None, costs=(), length=None, policy=None, seed=seed)
     matrix = matrices.at(probe, candidates)
-    net = matrix.values.mean(axis=0) - prices[:, None] * matrix.flops.mean(axis=0)
-    matrix = matrix.only([matrix.choices[at] for at in np.unique(net.argmax(axis=1))])
+    kept = _near_the_best(stage, matrix, prices)
+    if not kept:
+        return StageGrowth(stage=stage, matrix=None, costs=(), length=None, policy=None, seed=seed)
+    matrix = matrix.only(kept)
     errors = {_cost_policy(stage, cost): cost.error for cost in stage.actions.choice_costs}
     errors = {name: errors.get(name, 0.0) for name in data.pools}
     length = None
     if new in data.pools and new not in known:
         length = np.log(np.maximum(data.pools[new].tokens.mean(axis=1), 1.0))[matrix.problem]
-        errors[new] = _error(matrix, length, folds, seed)
+        out = _left_out(matrix, length, folds, seed)
+        errors[new] = float(np.sqrt(np.mean(np.expm1(np.clip(length - out, -2, 2)) ** 2)))
+        # a mean of logarithms says too little where some samples are very long: the mean cost is to be met
+        length = length + np.log(np.exp(length).mean() / np.exp(out).mean())
     order = (*known, new) if length is not None else known
     names = list(data.pools)
     costs = fit_costs(data, matrix.choices, stage.probe, errors, np.arange(len(data)))
@@ -177,19 +187,33 @@ def _stage_growth(
     )
 
 
+def _near_the_best(stage: Stage, matrix: Matrix, prices: Floats) -> list[Choice]:
+    """New choices that are the best of them on average at some price, and there no more than two standard
+    errors below the best known one: a policy that is both worse and dearer would only win by mistake."""
+    level, _ = stage.factors(matrix.features)
+    menu = stage.menu(matrix.features, matrix.characters)
+    known = stage.average - prices[:, None] * menu.costs.flops.mean(axis=0)
+    means = matrix.values.mean(axis=0)
+    new = (means - level.mean()) - prices[:, None] * matrix.flops.mean(axis=0)
+    slack = 2.0 * matrix.per_problem(matrix.values).std(axis=0) / np.sqrt(len(level) / matrix.probes)
+    best = new.argmax(axis=1)
+    near = new.max(axis=1) >= known.max(axis=1) - slack[best] - _VISIBLE
+    return [matrix.choices[at] for at in np.unique(best[near])]
+
+
 def _cost_policy(stage: Stage, cost: ChoiceCost) -> str:
     """The policy whose length a cost counts."""
     return stage.actions.policies[cost.policy]
 
 
-def _error(matrix: Matrix, length: Floats, folds: NDArray[np.int64], seed: int) -> float:
-    """The relative error of predicted lengths where a fold was left out."""
+def _left_out(matrix: Matrix, length: Floats, folds: NDArray[np.int64], seed: int) -> Floats:
+    """(N,) predicted logarithms of lengths where a fold was left out."""
     out, fold = np.empty(len(length)), folds[matrix.problem]
     for left_out in np.unique(fold):
         held = fold == left_out
         text = _boosted(matrix.features[~held], length[~held], seed)
         out[held] = Forest([parse(text)]).predict(matrix.features[held])[:, 0]
-    return float(np.sqrt(np.mean(np.expm1(np.clip(length - out, -2, 2)) ** 2)))
+    return out
 
 
 def _boosted(features: Floats, length: Floats, seed: int) -> str:

@@ -53,7 +53,8 @@ def pooled_weights(design: Floats, known: Floats, right: Floats, weights: Floats
     told = np.linalg.solve(held, moved.T @ (logits(known) * share))
     prior = np.zeros((width, width)) if told.shape[1] < 2 else np.cov(told)
     prior = prior + np.diag([_LEVEL**2, *[0.0] * (width - 1)]) + _SPREAD**2 * np.eye(width)
-    mean, precision = told.mean(axis=1), np.linalg.inv(prior)
+    mean: Floats = np.asarray(told.mean(axis=1), np.float64)
+    precision: Floats = np.asarray(np.linalg.inv(prior), np.float64)
     found = np.stack([_most_likely(moved, one, weights, mean, precision) for one in right.T])
     out = np.empty_like(found)
     out[:, 1:] = found[:, 1:] / scale

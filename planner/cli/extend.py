@@ -70,7 +70,9 @@ def extend(
         f"Planner {output} decides about {added['model']} too, learned from {added['problems']} problems of "
         f"{len(added['families'])} families.",
         f"Its expected accuracies go most along with those of {alike}." if alike else "",
-        f"New choices: {'; '.join(added['choices'])}.",
+        f"New choices: {'; '.join(added['choices'])}."
+        if added["choices"]
+        else "None of its choices comes near the best known one: what is decided stays as it was.",
     ]
     for line in filter(None, lines):
         output_console().print(line, markup=False)

@@ -173,6 +173,18 @@ def test_main_factors_are_told_of_added_choices(larger: Planner) -> None:
     assert np.isfinite(credited).all()
 
 
+def test_a_policy_that_is_always_wrong_changes_nothing(small: Planner, fresh: TrainingData) -> None:
+    data = only(fresh, policies=["large"], prms=[])
+    pool = data.pools["large"]
+    wrong = replace(pool, codes=np.full_like(pool.codes, -1), greedy_code=np.full(len(data), -1))
+    worse = replace(data, pools={"large": wrong})
+    extended = extend_training_data(small, worse)
+    assert extended.choices == small.choices
+    assert set(extended.policies) == {"small", "large"}
+    told = extended.card["extended"][0]
+    assert (told["choices"], told["like"]) == ([], {})
+
+
 @pytest.mark.parametrize(
     ("given", "error", "told"),
     [
