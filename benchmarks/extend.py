@@ -255,13 +255,9 @@ def judged(log: str, size: int, made: Sequence[Mapping[str, Any]]) -> dict[str, 
         "seeds": len({cell["seed"] for cell in made}),
         "policies": list(by_policy),
         "without_it": round(100.0 * float(base.mean()), 2),
-        "log_loss": {
-            way: round(float(values.mean()), 4) for way, values in loss.items() if values is not None
-        },
+        "log_loss": {way: round(float(values.mean()), 4) for way, values in loss.items()},
         "log_loss_below_mean": {
-            way: _plain_interval(resampler, loss["mean"] - values)
-            for way, values in loss.items()
-            if way != "mean" and values is not None and loss["mean"] is not None
+            way: _plain_interval(resampler, loss["mean"] - values) for way, values in loss.items()
         },
         "above_without": gains,
         "by_policy": by_policy,
