@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from planner.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from planner.api import evaluate, fit, load, search
+    from planner.api import evaluate, extend, fit, load, search
     from planner.evaluation.baseline import Baseline
     from planner.executor import Solution
     from planner.planner import Planner
@@ -66,6 +66,7 @@ __all__ = [
     "Solution",
     "Strategy",
     "evaluate",
+    "extend",
     "fit",
     "load",
     "register",
@@ -74,7 +75,7 @@ __all__ = [
 
 #: public name -> the module it lies in, and its name there where that is another
 _PLACES = {
-    **dict.fromkeys(("evaluate", "fit", "load", "search"), "planner.api"),
+    **dict.fromkeys(("evaluate", "extend", "fit", "load", "search"), "planner.api"),
     "register": "planner.plugins",
     "Planner": "planner.planner",
     "Recommendation": "planner.recommendation",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from search.models_file import ModelsFile
     from search.problem import Problem
 
-__all__ = ["evaluate", "fit", "load", "search"]
+__all__ = ["evaluate", "extend", "fit", "load", "search"]
 
 #: names of the planner that ships with the project
 _LAB = ("lab", "planner")
@@ -228,6 +228,51 @@ def fit(
         progress=progress,
     )
     return planner if models is None else planner.with_models(models)
+
+
+def extend(
+    planner: Planner | str | Path, log: str | Path | SearchLog, *, seed: int = 0, models: ModelsGiven = None
+) -> Planner:
+    """A planner that decides about one more policy or PRM, learned from 50 to 100 problems.
+
+    Parameters
+    ----------
+    planner:
+        A fitted one, or its folder.
+    log:
+        A search log that holds one model which the planner does not know. Where it holds the known models on
+        the same problems too, it is judged whether what was learned beats the rules.
+    models:
+        Where the models are, as ``load`` takes it, for ``solve``. Numbers of weights that a models file tells
+        count in the place of the log's.
+
+    Raises LogError for a log without such a model, or with problems of other kinds, TooLittleDataError for
+    fewer than 50 problems, and ArtefactError for a planner of an older version.
+
+    >>> import planner
+    >>> planner.extend(fitted, log)  # log = "a-log-with-a-new-model"
+    Traceback (most recent call last):
+    search.errors.LogError: a log that extends a planner holds one model beside its own
+    (bad, good, large, small), got none
+    """
+    from planner.planner import Planner
+    from training.extend import extend as learn
+
+    logged = _log(log)
+    manifest = logged.manifest
+    if isinstance(models, str | Path):
+        models = _models_file(models)
+    extended = learn(
+        planner if isinstance(planner, Planner) else load(planner),
+        logged,
+        _known(manifest.policies, models),
+        manifest.prms,
+        seed=seed,
+        date=date.today().isoformat(),
+        promptings=manifest.promptings,
+        drawings=manifest.drawings,
+    )
+    return extended if models is None else extended.with_models(models)
 
 
 def evaluate(

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.added import Added
 from planner.bounds import Bounds
 from planner.calibration import Calibration, Reliability
 from planner.cost import ChoiceCost
@@ -102,6 +103,9 @@ def save(planner: Fitted, path: Path) -> None:
         if stage.promises is not None:
             for name in _PROMISES:
                 arrays[f"stage{number}.promises.{name}"] = getattr(stage.promises, name)
+        if stage.added is not None:
+            arrays[f"stage{number}.added.weights"] = stage.added.weights
+            arrays[f"stage{number}.added.average"] = stage.added.average
         for place, text in enumerate(stage.models):
             files[f"stage{number}-model{place}.txt"] = text.encode()
         stages.append(_stage_json(stage))
@@ -335,6 +339,7 @@ def _stage(
         neighbours=_neighbours(int(entry.get("neighbours", 0)), number, arrays),
         # planners from before this was told have none
         promises=None if "promised_for" not in entry else _promises(entry["promised_for"], number, arrays),
+        added=_added(number, arrays),
     )
 
 
@@ -363,6 +368,11 @@ def _neighbours(count: int, number: int, arrays: Mapping[str, NDArray[np.float64
 def _promises(domains: Sequence[object], number: int, arrays: Mapping[str, NDArray[np.float64]]) -> Promises:
     kept = {name: arrays[f"stage{number}.promises.{name}"] for name in _PROMISES}
     return Promises(domains=tuple(str(domain) for domain in domains), **kept)
+
+
+def _added(number: int, arrays: Mapping[str, NDArray[np.float64]]) -> Added | None:
+    weights = arrays.get(f"stage{number}.added.weights")
+    return None if weights is None else Added(weights, arrays[f"stage{number}.added.average"])
 
 
 def _probe(value: Mapping[str, Any]) -> Probe:

@@ -10,10 +10,12 @@ objectives (``planner.decision``) or of how it was fitted (``training.crossfit``
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.added import Added
 from planner.calibration import Calibration, Reliability
 from planner.cost import ChoiceCost, CostTable, cost_table, costs
 from planner.decision import Menu, Trust
@@ -142,6 +144,9 @@ class Stage:
         By which a rule decides where ``trust`` says so; None: nowhere.
     promises:
         Corrects what is expected of decisions; None: nothing does.
+    added:
+        What is predicted of the last choices, which were learned after the others. ``centre`` and
+        ``loadings`` are without them.
     """
 
     actions: ActionSpec
@@ -155,10 +160,11 @@ class Stage:
     trust: Trust | None = None
     neighbours: Neighbours | None = None
     promises: Promises | None = None
+    added: Added | None = None
     forest: Forest = field(init=False)
 
     def __post_init__(self) -> None:
-        columns, rank = len(self.actions.choices) + len(self.actions.prices), len(self.loadings)
+        columns, rank = self.fitted + len(self.actions.prices), len(self.loadings)
         if self.centre.shape != (columns,) or self.loadings.shape != (rank, columns):
             raise ArtefactError(
                 f"centre and loadings must hold {columns} columns, "
@@ -170,21 +176,26 @@ class Stage:
             )
         if not all(np.isfinite(n).all() for n in (self.centre, self.loadings, self.lowest, self.highest)):
             raise ArtefactError("the numbers of a stage must be finite, got NaN or infinity")
-        trees = [parse(text) for text in self.models]
+        trees = [_parsed(text) for text in self.models]
         if [t.logit for t in trees] != [True] + [False] * (len(trees) - 1):
             raise ArtefactError(
                 "a stage's first model is a probability and the others are not, got another order"
+            )
+        if not 0 <= self.actions.reference < self.fitted:
+            raise ArtefactError(f"a reference is none of the added choices, got {self.actions.reference}")
+        if self.added is not None and self.added.weights.shape[1] != 2 + rank:
+            raise ArtefactError(
+                f"added choices have {2 + rank} weights each, got {self.added.weights.shape[1]}"
             )
         forest = Forest(trees)
         if self.lowest.shape != (forest.features,) or self.highest.shape != (forest.features,):
             raise ArtefactError(f"feature ranges must hold {forest.features} values, got {self.lowest.shape}")
         near = self.neighbours
         if near is not None and (
-            near.values.shape[1] != len(self.actions.choices)
-            or near.likeness.known.shape[1] != forest.features
+            near.values.shape[1] != self.fitted or near.likeness.known.shape[1] != forest.features
         ):
             raise ArtefactError(
-                f"neighbours have {forest.features} features and {len(self.choices)} values, "
+                f"neighbours have {forest.features} features and {self.fitted} values, "
                 f"got {near.likeness.known.shape[1]}, {near.values.shape[1]}"
             )
         if near is None and self.trust is not None and self.trust.near.any():
@@ -201,26 +212,51 @@ class Stage:
         """What may follow."""
         return self.actions.choices
 
+    @property
+    def fitted(self) -> int:
+        """How many choices, the first ones, were learned in the fit itself."""
+        return len(self.actions.choices) - (0 if self.added is None else len(self.added))
+
+    @property
+    def average(self) -> Floats:
+        """(C,) the mean advantage of each choice over the reference."""
+        own = self.centre[: self.fitted] - self.centre[self.actions.reference]
+        return own if self.added is None else np.concatenate([own, self.added.average])
+
+    def factors(self, features: Floats) -> tuple[Floats, Floats]:
+        """(rows,) level of the reference and (rows, R) factors, for rows of features (rows, F)."""
+        out = self.forest.predict(features)
+        return _level(out), out[:, 1 : 1 + len(self.loadings)]
+
     def menu(self, features: Floats, characters: Floats) -> Menu:
         """What there is to decide between, for rows of features (rows, F) and question lengths (rows,)."""
         out = self.forest.predict(features)
         rank = len(self.loadings)
-        level = 1.0 / (1.0 + np.exp(-_within(out[:, 0], -40.0, 40.0)))
+        level = _level(out)
         columns = self.centre[None]
         for factor in range(rank):  # one after the other: equal bits for one row and for many
             columns = columns + out[:, 1 + factor, None] * self.loadings[factor]
         if len(columns) < len(out):
             columns = np.repeat(columns, len(out), axis=0)
+        if self.added is not None:
+            own = self.added.accuracy(level, out[:, 1 : 1 + rank]) - level[:, None]
+            own = own + columns[:, self.actions.reference, None]
+            columns = np.concatenate([columns[:, : self.fitted], own, columns[:, self.fitted :]], axis=1)
         lengths = np.exp(_within(out[:, 1 + rank :], 0.0, 14.0))
         menu = self.actions.menu(level=level, columns=columns, lengths=lengths, characters=characters)
         if self.trust is None:
             return menu
-        reference, centre = self.actions.reference, self.centre[: len(self.choices)]
-        near = None
-        if self.neighbours is not None:
-            near = self.neighbours.mean(features)
-            near -= near[:, reference, None]
-        return replace(menu, average=centre - centre[reference], near=near, trust=self.trust)
+        return replace(menu, average=self.average, near=self._near(features), trust=self.trust)
+
+    def _near(self, features: Floats) -> Floats | None:
+        """(rows, C) mean advantages over the neighbours; choices that were added have their average."""
+        if self.neighbours is None:
+            return None
+        near = self.neighbours.mean(features)
+        near -= near[:, self.actions.reference, None]
+        if self.added is None:
+            return near
+        return np.concatenate([near, np.tile(self.added.average, (len(near), 1))], axis=1)
 
     def accuracy(self, menu: Menu) -> Floats:
         """(rows, C) calibrated accuracy of every choice."""
@@ -228,13 +264,28 @@ class Stage:
 
     def contributions(self, features: Floats) -> Floats:
         """(C + J, F) what each feature (F,) adds to each column; path attribution."""
-        credited = self.forest.contributions(features)[1 : 1 + len(self.loadings)]
-        return np.asarray(self.loadings.T @ credited)
+        credited = self.forest.contributions(features)[: 1 + len(self.loadings)]
+        columns = np.asarray(self.loadings.T @ credited[1:])
+        if self.added is None:
+            return columns
+        level, factors = self.factors(features[None])
+        own = self.added.credit(float(level[0]), factors[0], credited)
+        own = own + columns[self.actions.reference]
+        return np.concatenate([columns[: self.fitted], own, columns[self.fitted :]])
 
     def strange(self, features: Floats) -> float:
         """The share of features (F,) outside the range seen in training, a tenth of it allowed beyond."""
         slack = 0.1 * (self.highest - self.lowest) + 1e-9
         return float(((features < self.lowest - slack) | (features > self.highest + slack)).mean())
+
+
+#: a stage that changes a little keeps its models
+_parsed = lru_cache(maxsize=256)(parse)
+
+
+def _level(out: Floats) -> Floats:
+    """(rows,) level of the reference, from the outputs of a stage's models."""
+    return np.asarray(1.0 / (1.0 + np.exp(-_within(out[:, 0], -40.0, 40.0))))
 
 
 def _within(values: Floats, low: float, high: float) -> Floats:

@@ -24,7 +24,7 @@ from planner.replay import ReplayOutcome, follow
 from training.bins import Bins
 from training.crossfit import Chain, StageFit
 
-__all__ = ["Portfolio", "portfolio", "sure_prices"]
+__all__ = ["Followed", "Portfolio", "portfolio", "sure_prices"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -38,18 +38,22 @@ _TRIED = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Portfolio:
-    """What decides at each price, and what that met on problems whose fold was left out, (P, J) each.
-
-    ``average`` and ``near`` (P, C + J) are the means that a rule goes by, over the other folds.
-    """
+class Followed:
+    """What decides at each price, and what that and the rule met on problems whose fold was left out, (P, J)
+    each."""
 
     trust: Trust
+    rule: ReplayOutcome
+    met: ReplayOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio(Followed):
+    """With ``average`` and ``near`` (P, C + J), the means that a rule goes by, over the other folds."""
+
     neighbours: Neighbours | None
     average: Floats
     near: Floats
-    rule: ReplayOutcome
-    met: ReplayOutcome
 
 
 def portfolio(chain: Chain, lengths: Floats, bins: Bins, families: Sequence[str]) -> Portfolio:

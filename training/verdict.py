@@ -18,7 +18,7 @@ from planner.evaluation.intervals import Interval, Resampler
 from planner.evaluation.verdict import sentence_of
 from planner.matrix import Matrix
 from planner.replay import ReplayOutcome
-from training.portfolio import Portfolio
+from training.portfolio import Followed
 
 __all__ = ["verdict"]
 
@@ -27,7 +27,7 @@ _BUDGETS = 5
 
 
 def verdict(
-    safe: Portfolio, *, fixed: Matrix, folds: NDArray[np.int64], families: Sequence[str], seed: int
+    safe: Followed, *, fixed: Matrix, folds: NDArray[np.int64], families: Sequence[str], seed: int
 ) -> dict[str, Any]:
     """The verdict as plain values.
 
