@@ -113,7 +113,7 @@ def draw_probes(
     rng, later = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1, held])
     keep = min(draws, max(longest, held, 1))
     out = np.empty((problems, probes, resamples, keep), np.int16)
-    step = max(1, _CHUNK // (probes * resamples * draws))
+    step = max(1, _CHUNK // (probes * resamples * max(draws, 1)))
     for begin in range(0, problems, step):
         part = out[begin : begin + step]
         first = rng.random((len(part), probes, draws)).argsort(axis=2)

@@ -41,6 +41,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+#: a policy of greedy answers only is learned about where it gave them to this share of the problems
+_ANSWERED = 0.8
 #: problems whose rows are tables in memory at once
 _CHUNK = 4096
 
@@ -50,8 +52,8 @@ _CREDITS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """``problems`` for which nothing is missing, in order; ``draws`` of each policy's pool; ``runs`` of each
-    tree search; how many problems were ``left_out``."""
+    """``problems`` for which nothing is missing, in order; ``draws`` of each policy's pool, 0 for a policy of
+    which there are greedy answers only; ``runs`` of each tree search; how many problems were ``left_out``."""
 
     problems: pl.DataFrame
     draws: dict[str, int]
@@ -95,6 +97,11 @@ def complete_problems(
     for (policy, _), part in judged.group_by("policy", "prm"):
         enough = part.filter(pl.col("len") >= draws[str(policy)])
         complete = complete.join(enough, on="problem_id", how="semi")
+    for (name,), part in sized.filter(~pl.col("policy").is_in(list(draws))).group_by("policy"):
+        answered = complete.join(part, on="problem_id", how="semi")
+        if len(answered) >= _ANSWERED * len(complete):
+            draws[str(name)] = 0
+            complete = answered
     fewest: dict[Choice, int] = {}
     for (policy, prm, plan), part in running.group_by("policy", "prm", "plan"):
         choice = Choice(str(policy), str(prm) or None, Plan.parse(str(plan)))

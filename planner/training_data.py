@@ -88,6 +88,7 @@ class PrmPool:
 class PolicyPool:
     """A policy's pool, arrays (P, D) unless said otherwise. ``greedy_*`` (P,) are None if not logged.
 
+    ``draws`` is 0 for a policy of which there are greedy answers only: its arrays then hold those, D = 1.
     ``signals``: those of ``search.strategies.weights.SIGNALS`` that the log has, NaN where not known.
     """
 
@@ -102,11 +103,12 @@ class PolicyPool:
     greedy_tokens: Floats | None
     prms: Mapping[str, PrmPool]
     signals: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    is_greedy: bool = False
 
     @property
     def draws(self) -> int:
-        """D: samples per problem."""
-        return int(self.codes.shape[1])
+        """Samples per problem."""
+        return 0 if self.is_greedy else int(self.codes.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,9 @@ class TrainingData:
     def main(self) -> str:
         """The policy with most choices of its own samples alone, of several the largest."""
         counted = {
-            name: sum(c.policy == name and not c.plan.is_ordered for c in self.choices) for name in self.pools
+            name: sum(c.policy == name and not c.plan.is_ordered for c in self.choices)
+            for name, pool in self.pools.items()
+            if pool.draws
         }
         return max(counted, key=lambda name: (counted[name], self.policies[name].parameters, name))
 
@@ -212,7 +216,7 @@ def read_training_data(
     arrays = Arrays(len(complete.problems))
     for begin, part in parts(complete.problems):
         _take(arrays, begin, part, samples, scores, runs, complete)
-    pools = {name: _pool(arrays, name) for name in sorted(complete.draws)}
+    pools = {name: _pool(arrays, name, complete.draws[name]) for name in sorted(complete.draws)}
     trees = {choice: _tree(arrays, choice) for choice in sorted(complete.runs, key=str)}
     known = tuple(_logged(tables, pools, trees) if choices is None else choices)
     data = TrainingData(
@@ -274,7 +278,14 @@ def _take(
 def _take_samples(
     *, arrays: Arrays, begin: int, name: str, rows: pl.DataFrame, draws: int, problems: int
 ) -> None:
-    places = first_draws(rows, draws)
+    greedy = rows.filter(pl.col("draw") == -1).unique(["at"]).sort("at")
+    if len(greedy) == problems:
+        arrays.put(begin, _codes(greedy), name, "greedy_code")
+        arrays.put(begin, _filled(greedy["tokens"]).astype(np.float64), name, "greedy_tokens")
+    if draws:
+        places = first_draws(rows, draws)
+    else:  # its greedy answers stand in the place of a pool
+        rows, places, draws = greedy, np.arange(problems), 1
 
     def put(column: str, kind: type[np.generic]) -> None:
         arrays.put(begin, _filled(rows[column])[places].reshape(-1, draws).astype(kind), name, column)
@@ -291,10 +302,6 @@ def _take_samples(
     arrays.put(begin, _codes(rows)[places].reshape(-1, draws).astype(np.int32), name, "codes")
     prompts = _filled(rows["prompt_tokens"])[places[::draws]]
     arrays.put(begin, prompts.astype(np.float64), name, "prompt")
-    greedy = rows.filter(pl.col("draw") == -1).unique(["at"]).sort("at")
-    if len(greedy) == problems:
-        arrays.put(begin, _codes(greedy), name, "greedy_code")
-        arrays.put(begin, _filled(greedy["tokens"]).astype(np.float64), name, "greedy_tokens")
 
 
 def _take_scores(
@@ -354,7 +361,7 @@ def _filled(column: pl.Series) -> NDArray[Any]:
     return (known.fill_nan(0) if known.dtype.is_float() else known).to_numpy()
 
 
-def _pool(arrays: Arrays, name: str) -> PolicyPool:
+def _pool(arrays: Arrays, name: str, draws: int) -> PolicyPool:
     prms = {}
     for prm in arrays.names(name, "prms"):
         prompt, tokens, summary = (
@@ -375,6 +382,7 @@ def _pool(arrays: Arrays, name: str) -> PolicyPool:
         greedy_tokens=arrays.all(name, "greedy_tokens") if greedy else None,
         prms=prms,
         signals={signal: arrays.all(name, "signals", signal) for signal in signals},
+        is_greedy=draws == 0,
     )
 
 

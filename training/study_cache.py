@@ -101,7 +101,7 @@ class StudyCache:
     @property
     def largest(self) -> dict[str, int]:
         """Policy -> the largest probe of it that leaves something to continue with."""
-        return {name: max(1, pool.draws // 2) for name, pool in self.data.pools.items()}
+        return {name: max(1, pool.draws // 2) for name, pool in self.data.pools.items() if pool.draws}
 
     @property
     def scorable(self) -> bool:

@@ -176,8 +176,12 @@ class BaselineContext:
 
     @property
     def policies(self) -> tuple[str, ...]:
-        """Policies with a pool on both sides."""
-        return tuple(p for p in self.data.pools if p in self.training.data.pools)
+        """Policies with a pool of samples on both sides."""
+        return tuple(p for p in self.data.pools if all(self._drawn(side.data, p) for side in self.sides))
+
+    @staticmethod
+    def _drawn(data: TrainingData, policy: str) -> bool:
+        return policy in data.pools and data.pools[policy].draws > 0
 
 
 def fixed_table(matrices: Matrices) -> ConfigTable:

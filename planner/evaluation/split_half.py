@@ -52,7 +52,7 @@ def split_halves(
                     seed=seed + half,
                     longest=size,
                 )
-                shift = (pool.draws - size) * half
+                shift = max(0, pool.draws - size) * half
                 orders[choice.policy] = Draws((whole.order + shift).astype(np.int16), 0)
             part, same = _halved(data, choice, size, half)
             values.append(values_of(part, same, Probe(choice.policy, 0), orders[choice.policy])[:, 0])
@@ -68,7 +68,7 @@ def doubts(data: TrainingData) -> tuple[str, ...]:
     out = []
     for name, pool in data.pools.items():
         largest = max((c.plan.n for c in data.choices if c.policy == name and not c.plan.must_run), default=1)
-        if pool.draws < 2 * largest:
+        if pool.draws and pool.draws < 2 * largest:
             out.append(
                 f"half the pool of {name} holds {pool.draws // 2} samples: "
                 "the oracle values larger votes at those"

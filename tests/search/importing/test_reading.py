@@ -67,7 +67,11 @@ def test_only_one_record_is_held(tmp_path: Path) -> None:
         ("a.jsonl", b'{"a": \n', "a.jsonl line 1: a record is one JSON object a line, got"),
         ("a.jsonl", b"\xff\xfe\n", "records must be UTF-8 text, got byte 0xff in"),
         ("a.jsonl.gz", b"not gzip", "a .gz file must be whole gzip, got"),
-        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 1000, mtime=0)[:-20], "a .gz file must be whole gzip, got"),
+        (
+            "a.jsonl.gz",
+            gzip.compress(b'{"a": 1}\n' * 1000, mtime=0)[:-20],
+            "a .gz file must be whole gzip, got",
+        ),
     ],
 )
 def test_broken_lines(tmp_path: Path, name: str, raw: bytes, said: str) -> None:
