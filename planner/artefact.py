@@ -199,7 +199,7 @@ def _verified(path: Path) -> dict[str, bytes]:
         ) from error
     if kind != _KIND:
         raise ArtefactError(f"the kind of artefact must be {_KIND!r}, got {str(kind)[:40]!r}")
-    if version not in (1, 2, FORMAT_VERSION):
+    if version != FORMAT_VERSION:
         raise ArtefactError(
             f"the planner's version must be {FORMAT_VERSION}, got {str(version)[:40]}: "
             "make it again with planner fit"
@@ -336,7 +336,7 @@ def _stage(
         calibration=Calibration(float(entry["calibration"]["slope"]), float(entry["calibration"]["offset"])),
         reliability=Reliability.from_json(entry["reliability"]),
         trust=_trust(number, arrays),
-        neighbours=_neighbours(int(entry.get("neighbours", 0)), number, arrays),
+        neighbours=_neighbours(int(entry["neighbours"]), number, arrays),
         # planners from before this was told have none
         promises=None if "promised_for" not in entry else _promises(entry["promised_for"], number, arrays),
         added=_added(number, arrays),
@@ -347,7 +347,7 @@ def _trust(number: int, arrays: Mapping[str, NDArray[np.float64]]) -> Trust | No
     learned = arrays.get(f"stage{number}.trust.learned")
     if learned is None:
         return None
-    near = arrays.get(f"stage{number}.trust.near", np.zeros_like(learned))
+    near = arrays[f"stage{number}.trust.near"]
     if not (np.isin(learned, (0.0, 1.0)).all() and np.isin(near, (0.0, 1.0)).all()):
         raise ArtefactError("trust is told as 0 or 1 at each price, got other numbers")
     return Trust(arrays[f"stage{number}.trust.prices"], learned == 1.0, near == 1.0)
