@@ -165,7 +165,14 @@ def _table(planner: Planner, stage: Stage, matrices: Matrices) -> tuple[Matrix, 
             place = measured.choices.index(choice)
             for name, values in parts.items():
                 values[:, at] = getattr(measured, name)[:, place]
-    return replace(measured, choices=stage.choices, **parts), len(held) == len(stage.choices)
+    table = replace(
+        measured,
+        choices=stage.choices,
+        values=parts["values"],
+        tokens=parts["tokens"],
+        flops=parts["flops"],
+    )
+    return table, len(held) == len(stage.choices)
 
 
 def _is_held(data: TrainingData, stage: Stage) -> bool:

@@ -85,7 +85,7 @@ def test_missing_and_foreign_folders(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(ArtefactError, match="'search log'"):
         load(tmp_path)
     (tmp_path / "manifest.json").write_text('{"kind": "planner", "version": 99, "files": {}}')
-    with pytest.raises(ArtefactError, match="version must be 2 at most, got 99: make it again"):
+    with pytest.raises(ArtefactError, match="version must be 3 at most, got 99: make it again"):
         load(tmp_path)
     outside = {
         name: {"bytes": 1, "sha256": ""} for name in ("planner.json", "arrays.safetensors", "../secret")
