@@ -297,6 +297,9 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
     for way, words in WAYS.items():
         values = [f"{one['log_loss'][way]:.3f}" for one in results]
         lines.append(f"| {words} | {' | '.join(values)} |\n")
+    lines.append(
+        "\nA policy far below the known ones gets no choice in planner extend: its mean stands there.\n"
+    )
     lines.append("\nHow far below that of the mean, with intervals:\n\n")
     lines += [f"| way | {' | '.join(heads)} |\n", "|---|" + "---|" * len(heads) + "\n"]
     for way, words in WAYS.items():

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.decision import Menu, Rule, decide
+from planner.decision import Menu, Rule, Trust, decide
 from planner.evaluation.frontier import Track
 from planner.evaluation.intervals import Resampler, clustered_error
 from planner.frontier import Frontier
@@ -29,6 +29,7 @@ from planner.stages import Stage
 from planner.training_data import TrainingData, replayable
 from training.growing import Growth, shown
 from training.portfolio import Followed, sure_prices
+from training.study_cache import price_grid
 from training.verdict import verdict
 
 __all__ = ["Judged", "check"]
@@ -39,6 +40,8 @@ Bools = NDArray[np.bool_]
 
 #: from so many problems on, one standard error is enough
 _MANY = 300
+#: prices that are added below and above those of a planner, at most
+_MOST_STEPS = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -65,22 +68,22 @@ class Judged:
 
 def check(planner: Planner, growth: Growth, folds: Ints, *, seed: int) -> Judged:
     """Judge an extension. ``folds`` (P,) are left out one after the other."""
-    prices, families = planner.frontier.prices, growth.data.families
+    whole, families = growth.stages_of(), growth.data.families
+    prices = _widened(planner.frontier.prices, whole[0], growth)
     trust = planner.stages[0].trust
     assert trust is not None
-    whole = growth.stages_of()
     table, measured = _table(planner, whole[0], growth.matrices)
     later = all(_is_held(growth.data, stage) for stage in whole[1:])
     measured = measured and later
     shape = (3, len(growth.data), len(prices))
     learned, rule = np.empty(shape), np.empty(shape)
     everyone = np.ones(len(growth.data), np.bool_)
-    before = _met(planner.stages, table, everyone, growth.matrices if later else None, planner)
+    before = _met(planner.stages, table, everyone, growth.matrices if later else None, planner, prices)
     for fold in np.unique(folds):
         held, rest = folds == fold, folds != fold
         stages = growth.stages_of(rest if rest.any() else held)
         free = (replace(stages[0], trust=None), *stages[1:])
-        learned[:, held] = _met(free, table, held, growth.matrices if later else None, planner)
+        learned[:, held] = _met(free, table, held, growth.matrices if later else None, planner, prices)
         part = _rows(table, held)
         rule[:, held] = _parts(follow(part, _by_rule(stages[0], part, prices), None))
     net = [one[0] - prices * one[2] for one in (learned, rule, before)]
@@ -89,19 +92,20 @@ def check(planner: Planner, growth: Growth, folds: Ints, *, seed: int) -> Judged
     proven = sure_prices(gained, families, 1.0 if len(families) >= _MANY else 2.0) & measured
     against = gained if measured else net[0] - net[2]
     refuted = against.mean(axis=0) < -clustered_error(against, families)
-    chosen = proven | (trust.learned & ~refuted)
+    chosen = proven | (trust.learned[_nearest(trust.prices, prices)] & ~refuted)
     met = ReplayOutcome(*np.where(chosen, learned, rule))
-    safe = Followed(replace(trust, learned=chosen, near=trust.near & ~chosen), ReplayOutcome(*rule), met)
-    old = planner.frontier
+    near = trust.near[_nearest(trust.prices, prices)] & ~chosen
+    safe = Followed(Trust(prices, chosen, near), ReplayOutcome(*rule), met)
+    old, at = planner.frontier, _nearest(planner.frontier.prices, prices)
     moved = [
         part.mean(axis=0) - was.mean(axis=0)
         for part, was in zip((met.accuracy, met.tokens, met.flops), before, strict=True)
     ]
     frontier = Frontier(
         prices=prices,
-        accuracy=np.clip(old.accuracy + moved[0], 0.0, 1.0),
-        tokens=np.maximum(old.tokens + moved[1], 0.0),
-        flops=np.maximum(old.flops + moved[2], 1e-9 * old.flops.max()),
+        accuracy=np.clip(old.accuracy[at] + moved[0], 0.0, 1.0),
+        tokens=np.maximum(old.tokens[at] + moved[1], 0.0),
+        flops=np.maximum(old.flops[at] + moved[2], 1e-9 * old.flops.max()),
     )
     told = verdict(safe, fixed=table, folds=folds, families=families, seed=seed)
     told |= _against_before(told, met, ReplayOutcome(*before), families, seed)
@@ -162,9 +166,14 @@ def _table(planner: Planner, stage: Stage, matrices: Matrices) -> tuple[Matrix, 
             place = measured.choices.index(choice)
             for name, values in parts.items():
                 values[:, at] = getattr(measured, name)[:, place]
-    values, tokens, flops = parts["values"], parts["tokens"], parts["flops"]
-    whole = replace(measured, choices=stage.choices, values=values, tokens=tokens, flops=flops)
-    return whole, len(held) == len(stage.choices)
+    table = replace(
+        measured,
+        choices=stage.choices,
+        values=parts["values"],
+        tokens=parts["tokens"],
+        flops=parts["flops"],
+    )
+    return table, len(held) == len(stage.choices)
 
 
 def _is_held(data: TrainingData, stage: Stage) -> bool:
@@ -196,11 +205,15 @@ def _by_rule(stage: Stage, table: Matrix, prices: Floats) -> list[Ints]:
 
 
 def _met(
-    stages: Sequence[Stage], table: Matrix, held: Bools, matrices: Matrices | None, planner: Planner
+    stages: Sequence[Stage],
+    table: Matrix,
+    held: Bools,
+    matrices: Matrices | None,
+    planner: Planner,
+    prices: Floats,
 ) -> Floats:
     """(3, held, J) accuracy, tokens and FLOPs that stages meet; without ``matrices`` what follows a probe is
     as they expect it."""
-    prices = planner.frontier.prices
     rules = [Rule(price=float(price)) for price in prices]
     part = _rows(table, held)
     menu = stages[0].menu(part.features, part.characters)
@@ -210,7 +223,7 @@ def _met(
         met = aligned(done.met, table, done.matrices[0])
         after = ReplayOutcome(met.accuracy[held], met.tokens[held], met.flops[held])
     elif menu.probe is not None:
-        after = _expected(stages[0], menu, planner)
+        after = _expected(stages[0], menu, planner, prices)
     seen = part.only(part.choices[: len(stages[0].choices)])
     return _parts(follow(seen, [decide(menu, rule) for rule in rules], after))
 
@@ -219,11 +232,39 @@ def _parts(met: ReplayOutcome) -> Floats:
     return np.stack([met.accuracy, met.tokens, met.flops])
 
 
-def _expected(stage: Stage, menu: Menu, planner: Planner) -> ReplayOutcome:
+def _expected(stage: Stage, menu: Menu, planner: Planner, prices: Floats) -> ReplayOutcome:
     """What probing further is expected to meet."""
     flops = menu.advance_cost
     accuracy = np.clip(menu.level[:, None] + menu.advance_net + menu.prices * flops, 0.0, 1.0)
     per_token = (
         planner.policies[stage.actions.next_probe.policy].flops(1.0) if stage.actions.next_probe else 1.0
     )
-    return ReplayOutcome(accuracy, flops / per_token, flops)
+    at = _nearest(menu.prices, prices)
+    return ReplayOutcome(accuracy[:, at], flops[:, at] / per_token, flops[:, at])
+
+
+def _widened(prices: Floats, stage: Stage, growth: Growth) -> Floats:
+    """The prices of a planner and, in the same steps, those beyond them at which a new choice comes in.
+
+    One that is better and dearer than all that was known is worth it at lower prices only.
+    """
+    first = growth.stages[0].matrix
+    if first is None or len(prices) < 2:
+        return prices
+    menu = stage.menu(first.features, first.characters)
+    grid, _ = price_grid(stage.average, menu.costs.flops.mean(axis=0))
+    step = float(prices[1] / prices[0])
+    below, above = np.log(prices[0] / grid[0]) / np.log(step), np.log(grid[-1] / prices[-1]) / np.log(step)
+    lower, higher = (int(np.clip(np.ceil(count), 0, _MOST_STEPS)) for count in (below, above))
+    return np.concatenate(
+        [
+            prices[0] * step ** -np.arange(lower, 0, -1, dtype=np.float64),
+            prices,
+            prices[-1] * step ** np.arange(1, higher + 1, dtype=np.float64),
+        ]
+    )
+
+
+def _nearest(known: Floats, prices: Floats) -> Ints:
+    """(J,) for each of some prices the place of the nearest known one, in the logarithm."""
+    return np.asarray(np.abs(np.log(known)[None] - np.log(prices)[:, None]).argmin(axis=1))

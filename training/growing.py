@@ -190,6 +190,8 @@ def _stage_growth(
 def _near_the_best(stage: Stage, matrix: Matrix, prices: Floats) -> list[Choice]:
     """New choices that are the best of them on average at some price, and there no more than two standard
     errors below the best known one: a policy that is both worse and dearer would only win by mistake."""
+    # beyond the grid are the most accurate, whatever it costs, and the cheapest
+    prices = np.array([0.0, *prices, 1e3 * prices[-1]])
     level, _ = stage.factors(matrix.features)
     menu = stage.menu(matrix.features, matrix.characters)
     known = stage.average - prices[:, None] * menu.costs.flops.mean(axis=0)

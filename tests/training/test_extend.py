@@ -105,7 +105,8 @@ def test_the_new_policy_alone_is_enough_and_proves_nothing(small: Planner, fresh
     was, now = small.stages[0].trust, extended.stages[0].trust
     assert was is not None
     assert now is not None
-    assert not (now.learned & ~was.learned).any()
+    newly = [p for p, here in zip(now.prices, now.learned, strict=True) if here and not was.learned[was.at(float(p))]]
+    assert newly == []
     found = extended.card["verdict"]
     assert found["sentence"].startswith("Not compared with the rules")
     assert "above_rule" not in found
@@ -183,6 +184,31 @@ def test_a_policy_that_is_always_wrong_changes_nothing(small: Planner, fresh: Tr
     assert set(extended.policies) == {"small", "large"}
     told = extended.card["extended"][0]
     assert (told["choices"], told["like"]) == ([], {})
+
+
+def test_a_better_and_dearer_policy_is_bought_at_lower_prices(small: Planner, fresh: TrainingData) -> None:
+    data = only(fresh, policies=["large"], prms=[])
+    pool = data.pools["large"]
+    right = data.right[:, 0] == 1
+    code = np.where(right, 0, 1)  # the first answer of a problem that is right
+    perfect = replace(
+        pool,
+        codes=np.repeat(code[:, None], pool.draws, axis=1).astype(pool.codes.dtype),
+        greedy_code=code,
+        tokens=400 * pool.tokens,
+        greedy_tokens=400 * np.asarray(pool.greedy_tokens),
+    )
+    sure = replace(data, pools={"large": perfect}, right=np.ones_like(data.right))
+    extended = extend_training_data(small, sure)
+    old, new = small.frontier.prices, extended.frontier.prices
+    assert new[0] < old[0]
+    assert set(old) <= set(new)
+    trust = extended.stages[0].trust
+    assert trust is not None
+    np.testing.assert_array_equal(trust.prices, new)
+    assert extended.frontier.flops[0] > 2 * small.frontier.flops[0]
+    plenty = Budget(mean_flops=float(extended.frontier.flops.max()))
+    assert extended.decide(SUM, budget=plenty).choice.policy == "large"
 
 
 @pytest.mark.parametrize(
