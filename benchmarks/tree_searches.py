@@ -176,7 +176,7 @@ def page(report: dict[str, Any]) -> str:
         f"{POLICY} under {PRM}, one run of each tree, steps drawn at temperature 1.",
         "Cost is in samples: the mean FLOPs of writing and scoring one sample. The last columns are points",
         "above a rival at the same mean FLOPs, paired by question, with 95% intervals. A rival that has",
-        "no plan as dear is taken at its dearest.",
+        "no plan as dear is taken at its dearest. Plans that were not run on all questions are left out.",
     ]
     for vote, tables in report["votes"].items():
         rivals, domains = RIVALS[vote], [name for name in tables if name != "all"]

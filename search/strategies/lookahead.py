@@ -39,7 +39,7 @@ class Lookahead(TreeSearch):
 
     n: int = whole(16)
     width: int = whole(4)
-    depth: int = whole(2, most=64)
+    depth: int = whole(2)
     prune: str = one_of(SCORES, "last")
     score: str = one_of(SCORES, "last")
     vote: str = one_of(VOTES, "max")

@@ -125,5 +125,5 @@ def test_its_plans() -> None:
     )
     with pytest.raises(PlanError, match="n must be divisible by width, got n=10, width=4"):
         Plan.parse("lookahead(n=10)")
-    with pytest.raises(PlanError, match="depth must be a whole number from 1 to 64, got depth=0"):
+    with pytest.raises(PlanError, match="depth must be a whole number from 1 to 65536, got depth=0"):
         Plan.parse("lookahead(depth=0)")
