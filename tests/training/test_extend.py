@@ -105,7 +105,8 @@ def test_the_new_policy_alone_is_enough_and_proves_nothing(small: Planner, fresh
     was, now = small.stages[0].trust, extended.stages[0].trust
     assert was is not None
     assert now is not None
-    newly = [p for p, here in zip(now.prices, now.learned, strict=True) if here and not was.learned[was.at(float(p))]]
+    before = [was.learned[was.at(float(price))] for price in now.prices]
+    newly = [now for was, now in zip(before, now.learned, strict=True) if now and not was]
     assert newly == []
     found = extended.card["verdict"]
     assert found["sentence"].startswith("Not compared with the rules")
