@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
-from planner.decider import Decider
 from search.choice import Choice
 from search.errors import PlanError
 from search.plan import Plan
+
+if TYPE_CHECKING:  # the server's settings are read without it
+    from planner.decider import Decider
 
 __all__ = ["best_prm", "check_open_plan", "forced_choice"]
 

@@ -70,10 +70,10 @@ def portfolio(chain: Chain, lengths: Floats, bins: Bins, families: Sequence[str]
     """
     fit, prices = chain.fits[0], chain.prices
     errors = 1.0 if len(families) >= _MANY else 2.0
-    overall = all_means(fit, bins)
-    average = follow_means(fit, overall, lengths, prices)
-    count, nearest = near_means(fit, bins, lengths, prices)
-    near = follow_means(fit, nearest, lengths, prices)
+    overall = _all_means(fit, bins)
+    average = _follow_means(fit, overall, lengths, prices)
+    count, nearest = _near_means(fit, bins, lengths, prices)
+    near = _follow_means(fit, nearest, lengths, prices)
     gained = near.utility(prices) - average.utility(prices)
     nearer = sure_prices(gained, families, errors)
     # likeness tells something at all prices or at none: one price alone may be luck
@@ -98,7 +98,7 @@ def portfolio(chain: Chain, lengths: Floats, bins: Bins, families: Sequence[str]
     )
 
 
-def all_means(fit: StageFit, bins: Bins) -> Floats:
+def _all_means(fit: StageFit, bins: Bins) -> Floats:
     """(P, C + J) means of the targets over the other folds."""
     means = np.empty_like(fit.targets)
     for fold in bins.names:
@@ -107,7 +107,7 @@ def all_means(fit: StageFit, bins: Bins) -> Floats:
     return means
 
 
-def near_means(fit: StageFit, bins: Bins, lengths: Floats, prices: Floats) -> tuple[int, Floats]:
+def _near_means(fit: StageFit, bins: Bins, lengths: Floats, prices: Floats) -> tuple[int, Floats]:
     """How many neighbours are best over all prices, and (P, C + J) means of the targets over so many in the
     other folds."""
     matrix, targets = fit.matrix, fit.targets
@@ -126,7 +126,7 @@ def near_means(fit: StageFit, bins: Bins, lengths: Floats, prices: Floats) -> tu
             for place, count in enumerate(counts):
                 here = min(count, len(near))
                 many[place, row] = sums[here - 1] / here
-    met = [follow_means(fit, columns, lengths, prices).utility(prices)[tried].mean() for columns in many]
+    met = [_follow_means(fit, columns, lengths, prices).utility(prices)[tried].mean() for columns in many]
     best = max(range(len(counts)), key=lambda place: (met[place], place))  # of equals the most
     if len(tried) == len(targets):
         return counts[best], many[best]
@@ -136,7 +136,7 @@ def near_means(fit: StageFit, bins: Bins, lengths: Floats, prices: Floats) -> tu
     return counts[best], means
 
 
-def follow_means(fit: StageFit, means: Floats, lengths: Floats, prices: Floats) -> ReplayOutcome:
+def _follow_means(fit: StageFit, means: Floats, lengths: Floats, prices: Floats) -> ReplayOutcome:
     """(P, J) what the choice that these means (P, C + J) find best meets at each price."""
     matrix = fit.matrix
     menu = fit.actions.menu(

@@ -36,7 +36,7 @@ def plans(draw: st.DrawFn) -> Plan:
 def value_of(parameter: Parameter) -> st.SearchStrategy[Any]:
     """Any value that a parameter can have; choices inside a plan are small ones."""
     if isinstance(parameter, Whole):
-        return st.integers(parameter.least, 1024)
+        return st.integers(parameter.least, min(parameter.most, 1024))
     if isinstance(parameter, Real):
         least = max(parameter.least, -1e6)
         return st.floats(least, min(parameter.most, 1e6), allow_subnormal=False)
