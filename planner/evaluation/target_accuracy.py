@@ -35,7 +35,8 @@ def asked_of(planner: Planner, count: int = 5) -> tuple[float, ...]:
     met = planner.frontier.accuracy
     low = float(met[int(planner.frontier.flops.argmin())])
     found = np.linspace(low, max(float(met.max()), low), count + 2)[1:-1]
-    return tuple(dict.fromkeys(float(round(each, 2)) for each in found))
+    rounded = dict.fromkeys(float(round(each, 2)) for each in found)
+    return tuple(each for each in rounded if 0.0 < each <= 1.0)  # a planner that is always wrong has none
 
 
 def streams(
