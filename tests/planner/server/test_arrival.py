@@ -65,6 +65,6 @@ async def test_the_gate_begins_it_and_ends_it_after_the_answer(fails: bool) -> N
     async def send(message: Message) -> None:
         actual.append(str(message["type"]))
 
-    scope = {"type": "http", "method": "POST", "path": "/v1/feedback", "headers": []}
+    scope = {"type": "http", "method": "POST", "path": "/v1/feedback", "headers": [(b"host", b"localhost")]}
     await Middleware(app, Sizes(), RollingMetrics())(scope, receive, send)
     assert actual == ["http.response.start", "http.response.body", "left"]
