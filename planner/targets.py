@@ -107,8 +107,8 @@ def target_of(frontier: Frontier, accuracy: float, confidence: float | None = No
         first, second, share, reached = _expected(frontier, accuracy)
     elif low is None:
         raise BudgetError(
-            "a confidence needs a planner whose log was bounded (make it again with planner fit), "
-            f"got confidence={confidence:g}"
+            "a confidence needs a planner that knows how sure its accuracies are, "
+            f"got confidence={confidence:g}: make the planner again with planner fit"
         )
     else:
         first, second, share, reached = _certified(low, accuracy)
