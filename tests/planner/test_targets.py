@@ -79,7 +79,7 @@ def test_a_bound_ends_at_the_first_price_that_fails() -> None:
 
 
 def test_a_confidence_needs_bounds() -> None:
-    with pytest.raises(BudgetError, match=r"make it again with planner fit\), got confidence=0.9"):
+    with pytest.raises(BudgetError, match=r"got confidence=0.9: make the planner again with planner fit"):
         target_of(frontier([0.9, 0.8]), 0.8, 0.9)
 
 
