@@ -121,6 +121,20 @@ class Matrix:
             flops=self.flops[:, columns],
         )
 
+    def at(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Matrix:
+        """The same with these rows alone: places, or a mask (N,)."""
+        return replace(
+            self,
+            problem=self.problem[rows],
+            features=self.features[rows],
+            characters=self.characters[rows],
+            values=self.values[rows],
+            tokens=self.tokens[rows],
+            flops=self.flops[rows],
+            paid_tokens=self.paid_tokens[rows],
+            paid_flops=self.paid_flops[rows],
+        )
+
     def per_problem(self, rows: Floats) -> Floats:
         """Means over the probes of each problem: (N, ...) -> (P, ...)."""
         return np.asarray(rows.reshape(-1, self.probes, *rows.shape[1:]).mean(axis=1))

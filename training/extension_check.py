@@ -28,7 +28,7 @@ from planner.replay import ReplayOutcome, aligned, follow, replay
 from planner.stages import Stage
 from planner.training_data import TrainingData, replayable
 from training.growing import Growth, shown
-from training.portfolio import Followed, sure_prices
+from training.portfolio import Followed, errors_of, sure_prices
 from training.study_cache import price_grid
 from training.verdict import verdict
 
@@ -84,12 +84,12 @@ def check(planner: Planner, growth: Growth, folds: Ints, *, seed: int) -> Judged
         stages = growth.stages_of(rest if rest.any() else held)
         free = (replace(stages[0], trust=None), *stages[1:])
         learned[:, held] = _met(free, table, held, growth.matrices if later else None, planner, prices)
-        part = _rows(table, held)
+        part = table.at(held)
         rule[:, held] = _parts(follow(part, _by_rule(stages[0], part, prices), None))
     net = [one[0] - prices * one[2] for one in (learned, rule, before)]
     gained = net[0] - net[1]
     # what is only expected favours what was learned, which expects it: it proves nothing
-    proven = sure_prices(gained, families, 1.0 if len(families) >= _MANY else 2.0) & measured
+    proven = sure_prices(gained, families, errors_of(len(families))) & measured
     against = gained if measured else net[0] - net[2]
     refuted = against.mean(axis=0) < -clustered_error(against, families)
     chosen = proven | (trust.learned[_nearest(trust.prices, prices)] & ~refuted)
@@ -182,20 +182,6 @@ def _is_held(data: TrainingData, stage: Stage) -> bool:
     return known and shown(data, stage.probe) is not None
 
 
-def _rows(table: Matrix, held: Bools) -> Matrix:
-    return replace(
-        table,
-        problem=table.problem[held],
-        features=table.features[held],
-        characters=table.characters[held],
-        values=table.values[held],
-        tokens=table.tokens[held],
-        flops=table.flops[held],
-        paid_tokens=table.paid_tokens[held],
-        paid_flops=table.paid_flops[held],
-    )
-
-
 def _by_rule(stage: Stage, table: Matrix, prices: Floats) -> list[Ints]:
     """At each price what is best on average, for every problem."""
     menu = stage.menu(table.features, table.characters)
@@ -215,7 +201,7 @@ def _met(
     """(3, held, J) accuracy, tokens and FLOPs that stages meet; without ``matrices`` what follows a probe is
     as they expect it."""
     rules = [Rule(price=float(price)) for price in prices]
-    part = _rows(table, held)
+    part = table.at(held)
     menu = stages[0].menu(part.features, part.characters)
     after = None
     if menu.probe is not None and matrices is not None:

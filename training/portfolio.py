@@ -24,7 +24,7 @@ from planner.replay import ReplayOutcome, follow
 from training.bins import Bins
 from training.crossfit import Chain, StageFit
 
-__all__ = ["Followed", "Portfolio", "portfolio", "sure_prices"]
+__all__ = ["Followed", "Portfolio", "errors_of", "portfolio", "sure_prices"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -69,7 +69,7 @@ def portfolio(chain: Chain, lengths: Floats, bins: Bins, families: Sequence[str]
         The folds of that, and the family of each problem.
     """
     fit, prices = chain.fits[0], chain.prices
-    errors = 1.0 if len(families) >= _MANY else 2.0
+    errors = errors_of(len(families))
     overall = _all_means(fit, bins)
     average = _follow_means(fit, overall, lengths, prices)
     count, nearest = _near_means(fit, bins, lengths, prices)
@@ -113,20 +113,23 @@ def _near_means(fit: StageFit, bins: Bins, lengths: Floats, prices: Floats) -> t
     matrix, targets = fit.matrix, fit.targets
     tried = np.random.default_rng(0).permutation(len(targets))[:_TRIED]
     counts = [count for count in COUNTS if count <= len(targets) // 2] or [1]
-    many = np.zeros((len(counts), *targets.shape))
+    tried.sort()
+    many = np.zeros((len(counts), len(tried), targets.shape[1]))
     means = np.empty_like(targets)
     among = {}
     for fold in bins.names:
         out, rest = bins.split(matrix, fold)
         rest = _kept(rest)
         among[fold] = out, rest, Likeness.of(matrix.features[rest])
-        asked = tried[np.isin(tried, out)]
-        for row, near in zip(asked, among[fold][2].nearest(matrix.features[asked], counts[-1]), strict=True):
+        asked = np.flatnonzero(np.isin(tried, out))
+        found = among[fold][2].nearest(matrix.features[tried[asked]], counts[-1])
+        for row, near in zip(asked, found, strict=True):
             sums = targets[rest[near]].cumsum(axis=0)
             for place, count in enumerate(counts):
                 here = min(count, len(near))
                 many[place, row] = sums[here - 1] / here
-    met = [_follow_means(fit, columns, lengths, prices).utility(prices)[tried].mean() for columns in many]
+    part = replace(fit, matrix=matrix.at(tried))
+    met = [_follow_means(part, columns, lengths[tried], prices).utility(prices).mean() for columns in many]
     best = max(range(len(counts)), key=lambda place: (met[place], place))  # of equals the most
     if len(tried) == len(targets):
         return counts[best], many[best]
@@ -151,6 +154,11 @@ def _kept(rows: Ints) -> Ints:
     if len(rows) <= MOST_KEPT:
         return rows
     return rows[np.linspace(0, len(rows) - 1, MOST_KEPT).round().astype(np.int64)]
+
+
+def errors_of(problems: int) -> float:
+    """How many standard errors a gain takes with so many problems."""
+    return 1.0 if problems >= _MANY else 2.0
 
 
 def sure_prices(gained: Floats, families: Sequence[str], errors: float) -> NDArray[np.bool_]:
