@@ -156,9 +156,8 @@ _KINDS = (
 _ASKED = "how many {word} are there, and which {word} are left over?"
 
 
-@pytest.fixture(scope="module")
-def alike() -> Planner:
-    """Learned from two policies, each of which solves some kinds of questions only."""
+def kinds() -> TrainingData:
+    """Two policies, each of which solves some kinds of questions only."""
     log = synthetic.make_log(
         300, families=15, draws=8, signal=False, policies=("small", "large"), prms=(), ns=(4,)
     )
@@ -178,7 +177,12 @@ def alike() -> Planner:
             correct=pl.Series(right), answer=pl.Series(["1" if one else "2" for one in right])
         ),
     }
-    return fit_training_data(read_training_data(log, synthetic.POLICIES, {}), trials=0)  # type: ignore[arg-type]
+    return read_training_data(log, synthetic.POLICIES, {})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def alike() -> Planner:
+    return fit_training_data(kinds(), trials=0)
 
 
 def test_neighbours_decide_where_they_are_surely_better_than_the_average(alike: Planner) -> None:
@@ -207,3 +211,12 @@ def test_without_likeness_there_are_no_neighbours(blind: Planner) -> None:
     assert blind.stages[0].neighbours is None
     assert blind.stages[0].trust is not None
     assert not blind.stages[0].trust.near.any()
+
+
+def test_few_problems_are_enough_to_count_neighbours(alike: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.portfolio._TRIED", 60)
+    few, every = fit_training_data(kinds(), trials=0).stages[0], alike.stages[0]
+    assert few.neighbours is not None
+    assert few.trust is not None
+    assert every.trust is not None
+    assert (few.trust.near == every.trust.near).all()
