@@ -3,7 +3,7 @@
     python benchmarks/campaign_throughput.py --base-url http://127.0.0.1:8000 [--policy NAME]
     python benchmarks/campaign_throughput.py --engine vllm --policy FOLDER
         [--problems FILE --mapping gsm8k] [--tokens 30000] [--block 8] [--rounds 3] [--in-flight N]
-        [--max-tokens 320] [--json]
+        [--max-tokens 320] [--output FILE]
 
 Each round, alternating which comes first:
 
@@ -13,7 +13,8 @@ Each round, alternating which comes first:
   once under other seeds; nothing is read, graded or kept.
 
 ``share`` is the campaign's tokens per second over the raw ones of the same round. How many problems that
-takes is found by a first, short look at lengths, which also warms the server up. It asserts nothing.
+takes is found by a first, short look at lengths, which also warms the server up. ``--output`` keeps every
+round as it ends, and the same command goes on from there. It asserts nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ import shutil
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from planner.cli.sourcing import Sourcing
@@ -43,7 +45,7 @@ from search.seeds import seed_of
 from search.sync import run_sync
 
 #: problems of the first probe
-_PROBE = 8
+_PROBE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,20 @@ class Run:
     @property
     def speed(self) -> float:
         return self.tokens / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Tokens per second of both ways, and the campaign's tokens."""
+
+    campaign: float
+    raw: float
+    tokens: int
+
+    def told(self) -> str:
+        """One line."""
+        share = self.campaign / self.raw
+        return f"campaign {self.campaign:8.1f} tokens/s  raw {self.raw:8.1f} tokens/s  share {share:.3f}"
 
 
 def main() -> None:
@@ -71,25 +87,37 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--in-flight", type=int)
     parser.add_argument("--max-tokens", type=int, default=320)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--output", type=Path, help="JSON; default: the rounds are printed only")
     asked = parser.parse_args()
     urls = () if asked.base_url is None else (asked.base_url,)
     sourcing = Sourcing(asked.engine, (asked.policy,), base_urls=urls, threads=os.cpu_count() or 1)
     [name] = sourcing.policy_names
     problems = read_problems(asked.problems, mapping=asked.mapping or None)
     loader = sourcing.loader([name], [])
+    rounds = kept(asked.output)
     try:
-        rounds = measured(asked, loader, name, problems)
+        for one in measured(asked, loader, name, problems, len(rounds)):
+            rounds.append(one)
+            print(one.told(), flush=True)
+            if asked.output is not None:
+                told = [asdict(each) for each in rounds]
+                text = json.dumps({"rounds": told, "share": share_of(rounds)}, indent=1)
+                asked.output.write_text(text + "\n")
     finally:
         run_sync(loader.close())
-    shares = [campaign.speed / raw.speed for campaign, raw in rounds]
-    if asked.json:
-        told = [{"campaign": one.speed, "raw": two.speed, "tokens": one.tokens} for one, two in rounds]
-        print(json.dumps({"rounds": told, "share": statistics.median(shares)}, indent=1))
-        return
-    for (campaign, raw), share in zip(rounds, shares, strict=True):
-        print(f"campaign {campaign.speed:8.1f} tokens/s  raw {raw.speed:8.1f} tokens/s  share {share:.3f}")
-    print(f"median share {statistics.median(shares):.3f}")
+    print(f"median share {share_of(rounds):.3f}")
+
+
+def kept(path: Path | None) -> list[Round]:
+    """The rounds that an output has."""
+    if path is None or not path.is_file():
+        return []
+    return [Round(**one) for one in json.loads(path.read_text())["rounds"]]
+
+
+def share_of(rounds: Sequence[Round]) -> float:
+    """The median of the rounds' shares."""
+    return statistics.median(one.campaign / one.raw for one in rounds)
 
 
 def grid_of(asked: argparse.Namespace, policy: str, seed: int) -> Grid:
@@ -109,23 +137,17 @@ def grid_of(asked: argparse.Namespace, policy: str, seed: int) -> Grid:
 
 
 def measured(
-    asked: argparse.Namespace, loader: SourceLoader, policy: str, problems: list[Problem]
-) -> list[tuple[Run, Run]]:
-    """(campaign, raw) of every round."""
+    asked: argparse.Namespace, loader: SourceLoader, policy: str, problems: list[Problem], done: int
+) -> Iterator[Round]:
+    """The rounds after ``done``."""
     probe = campaign_run(asked, loader, policy, problems[:_PROBE], 0)
     count = max(1, round(asked.tokens * _PROBE / max(1, probe.tokens)))
-    rounds = []
-    for number in range(1, asked.rounds + 1):
+    for number in range(done + 1, asked.rounds + 1):
         first = (number - 1) * count % max(1, len(problems) - count)
         slice_ = problems[first : first + count]
-        if number % 2:
-            campaign = campaign_run(asked, loader, policy, slice_, number)
-            raw = raw_run(asked, loader, policy, slice_, number)
-        else:
-            raw = raw_run(asked, loader, policy, slice_, number)
-            campaign = campaign_run(asked, loader, policy, slice_, number)
-        rounds.append((campaign, raw))
-    return rounds
+        ways = [campaign_run, raw_run] if number % 2 else [raw_run, campaign_run]
+        runs = {way: way(asked, loader, policy, slice_, number) for way in ways}
+        yield Round(runs[campaign_run].speed, runs[raw_run].speed, runs[campaign_run].tokens)
 
 
 def campaign_run(

@@ -75,6 +75,7 @@ from search.log.manifest import MANIFEST_NAME
 from search.log.store import SearchLog
 from search.problem import Problem
 from search.sync import run_sync
+from training.lab.held_out import LOCKED
 from training.study import fit_training_data
 
 HERE = Path(__file__).resolve().parent
@@ -293,7 +294,7 @@ def main() -> None:
     planner = Planner.load(find_model(asked.planner))
     learned_log = log_of(asked.learn, lambda: learning_problems(asked.learn.parent))
     learned = read(learned_log, planner)
-    log = log_of(asked.test, lambda: shipped("lab") / "test.jsonl.gz")
+    log = log_of(asked.test, lambda: shipped("lab") / LOCKED.file)
     test = read(log, planner)
     say(f"{len(test)} test problems, {len(learned)} to pick on, {len(test.choices)} choices")
     spec = ComparisonSpec(tuple(asked.budgets))

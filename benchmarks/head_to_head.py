@@ -41,7 +41,6 @@ from datetime import date
 from pathlib import Path
 
 import openai
-import polars as pl
 import versus_servers
 from openai import OpenAI
 from real_campaign import LOG, PARAMETERS, SMALL
@@ -173,13 +172,13 @@ class Stage(ExitStack):
 def fitted(log: Path, artefact: Path) -> None:
     """Fit a planner, in one piece or not at all.
 
-    Raises LogError where it would not know both models: it learns of policies that the log has draws of.
+    Raises LogError where the log has no answer of one of the models.
     """
-    drawn = SearchLog.open(log).read("samples", ["policy", "draw"]).filter(pl.col("draw") >= 0)
-    if missing := [name for name in PARAMETERS if name not in set(drawn["policy"])]:
+    asked = set(SearchLog.open(log).read("samples", ["policy"])["policy"])
+    if missing := [name for name in PARAMETERS if name not in asked]:
         raise LogError(
-            f"a planner learns of models that the log has draws of, got none of {', '.join(missing)}: "
-            "see the part gsm8k-large-draws of real_campaign.py"
+            f"a planner learns of models that the log has answers of, got none of {', '.join(missing)}: "
+            "see real_campaign.py"
         )
     half = artefact.with_name("planner.half")
     shutil.rmtree(half, ignore_errors=True)

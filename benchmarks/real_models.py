@@ -9,7 +9,7 @@ draws what had been written. Plans are chosen on other folds, families whole; a 
 on which it was chosen. Intervals are 95%, from a bootstrap of problems, each with all its samples, under one
 seed; differences are of the same problems.
 
-FILE is what ``campaign_throughput.py --json`` printed.
+FILE is what ``campaign_throughput.py --output`` wrote.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ def throughput(path: Path) -> Found:
     """``campaign_share_of_raw``: tokens per second of a campaign over those of raw sampling."""
     share, why = None, None
     if not path.is_file():
-        why = f"{path.name} is not there: campaign_throughput.py --json makes it"
+        why = f"{path.name} is not there: campaign_throughput.py --output makes it"
     else:
         try:
             share = float(json.loads(path.read_text())["share"])
         except (ValueError, KeyError, TypeError) as error:
             raise LogError(
-                f"the throughput must be what campaign_throughput.py --json prints, "
+                f"the throughput must be what campaign_throughput.py --output writes, "
                 f"got {path.name}: {error!r}"
             ) from error
     return {"campaign_share_of_raw": share, "campaign_share_of_raw_why": why}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,11 +18,12 @@ from training.lab.family import Family, Worked
 from training.lab.graders.puzzle import apply
 from training.lab.identity import identify
 
-__all__ = ["FAMILIES"]
+__all__ = ["FAMILIES", "LOCKED_FAMILIES"]
 
 #: operations at each difficulty 1..10
 _OPERATIONS = (1, 2, 2, 3, 4, 5, 6, 7, 8, 10)
 
+_ASK_LETTERS = ("What is {}?", "Find {}", "Give the value of {}")
 _ASK = ("Compute {}", "What is {}?", "Find {}", "Evaluate {} now", "Work out {}", "Give the value of {}")
 
 
@@ -200,8 +201,44 @@ class _Letters(_Arithmetic):
             tree, current = [operation, tree, n], result
         if self.shuffled:
             rng.shuffle(told)
-        ask = rng.choice(("What is {}?", "Find {}", "Give the value of {}"))
-        return f"Let {', '.join(told)}. {ask.format(letters[-1])}", tree
+        return f"Let {', '.join(told)}. {rng.choice(_ASK_LETTERS).format(letters[-1])}", tree
+
+
+@dataclass(frozen=True)
+class _Given(_Arithmetic):
+    """An expression of letters whose values come first; a letter may stand in it more than once."""
+
+    name: str
+    operations: tuple[str, ...]
+    letters: int
+    digits: tuple[float, float]
+
+    def compose(self, rng: random.Random, difficulty: int) -> tuple[str, Tree]:
+        low, high = self.digits
+        digits = low + (high - low) * (difficulty - 1) / 9
+        count = _OPERATIONS[difficulty - 1] + 1
+        values = dict(
+            zip(
+                rng.sample("abcdefghkmnpqrstuwyz", min(self.letters, count)),
+                _numbers(rng, self.letters, digits),
+                strict=False,
+            )
+        )
+        leaves = _numbers(rng, count, digits)
+        for place, letter in zip(rng.sample(range(count), len(values)), values, strict=True):
+            leaves[place] = values[letter]
+        tree = balanced(rng, self.operations, leaves)
+        names = {value: letter for letter, value in values.items()}
+        told = ", ".join(f"{letter}={value}" for letter, value in values.items())
+        return f"Let {told}. {rng.choice(_ASK_LETTERS).format(_written(tree, names))}", tree
+
+
+def _written(tree: Tree, names: Mapping[int, str], outer: bool = True) -> str:
+    """The tree in full brackets, with letters for the numbers that have one."""
+    if isinstance(tree, int):
+        return names.get(tree, str(tree))
+    inside = f"{_written(tree[1], names, False)}{tree[0]}{_written(tree[2], names, False)}"
+    return inside if outer else f"({inside})"
 
 
 FAMILIES: tuple[Family, ...] = (
@@ -216,4 +253,14 @@ FAMILIES: tuple[Family, ...] = (
     _Told("arithmetic-told-recipe", "recipe", ("+", "-", "*"), (1.2, 2.2)),
     _Letters("arithmetic-letters-order", False, (1.2, 2.2)),
     _Letters("arithmetic-letters-shuffled", True, (1.0, 2.0)),
+)
+
+#: no model was trained on them: ``training.lab.held_out``
+LOCKED_FAMILIES: tuple[Family, ...] = (
+    _Nested("arithmetic-nested-minus", ("-", "-", "+"), balanced, (2.0, 2.8)),
+    _Nested("arithmetic-nested-products", ("*", "+", "*"), balanced, (1.0, 1.3)),
+    _Told("arithmetic-told-market", "shop", ("+", "-"), (1.0, 2.0), boxes=0.4, asides=0.2),
+    _Told("arithmetic-told-crates", "recipe", ("+", "-"), (1.0, 1.8), boxes=0.5),
+    _Given("arithmetic-given-one", ("+", "-", "*"), 1, (1.0, 1.8)),
+    _Given("arithmetic-given-two", ("+", "-"), 2, (1.4, 2.4)),
 )

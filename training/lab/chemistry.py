@@ -35,7 +35,7 @@ from search.problem import Problem
 from training.lab.family import Family, Worked
 from training.lab.graders.chemistry import ChemistryDomain, plain
 
-__all__ = ["CAPITALISED", "ELEMENTS", "FAMILIES", "MASSES", "ChemistryFamily", "terms"]
+__all__ = ["CAPITALISED", "ELEMENTS", "FAMILIES", "LOCKED_FAMILIES", "MASSES", "ChemistryFamily", "terms"]
 
 #: atomic masses in g/mol
 MASSES: dict[str, Decimal] = {
@@ -675,6 +675,69 @@ def _limiting(rng: random.Random, difficulty: int) -> Drawn:
     return question, calculation, "g"
 
 
+def _element_in_moles(rng: random.Random, difficulty: int) -> Drawn:
+    """The mass of one element in some moles of a compound."""
+    formula, moles = _compound(rng, difficulty), _moles(rng, difficulty)
+    element, count = rng.choice(terms(formula))
+    calculation = _Calculation()
+    _times(calculation, calculation.term(element, MASSES[element], count), moles)
+    question = rng.choice(
+        (
+            f"How many grams of {element} are in {plain(moles)} mol of {formula}?",
+            f"Find the mass of {element} in {plain(moles)} mol of {formula}.",
+        )
+    )
+    return question, calculation, "g"
+
+
+def _three(rng: random.Random, difficulty: int) -> Drawn:
+    """The mass of moles of three compounds."""
+    formulas = rng.sample(_BINARY if difficulty < 6 else _FLAT_SALTS, 3)
+    calculation = _Calculation()
+    told, parts = [], []
+    for formula in formulas:
+        moles = _moles(rng, 1)
+        parts.append(_times(calculation, calculation.mass(formula), moles))
+        told.append(f"{plain(moles)} mol of {formula}")
+    calculation.total(parts)
+    given = f"{told[0]} and {told[1]} and {told[2]}"
+    question = rng.choice((f"What is the mass of {given}?", f"In a jar are {given}. How many grams is that?"))
+    return question, calculation, "g"
+
+
+def _reactant(rng: random.Random, difficulty: int) -> Drawn:
+    """From moles of a product back to the mass of one reactant."""
+    sides = _equation(rng, difficulty)
+    (used, reactant), (made, product) = rng.choice(sides[0]), rng.choice(sides[1])
+    calculation = _Calculation()
+    extent = _moles(rng, min(difficulty, 6))
+    amount: int | Decimal = extent * made
+    given = f"{plain(amount)} mol of {product}"
+    if made != 1:
+        amount = calculation.binary("/", amount, Decimal(made))
+    if used != 1:
+        amount = calculation.binary("*", amount, Decimal(used))
+    _times(calculation, calculation.mass(reactant), amount)
+    question = rng.choice(
+        (
+            f"{_write(sides)}. How many grams of {reactant} give {given}?",
+            f"In {_write(sides)}, find the mass of {reactant} from {given}.",
+        )
+    )
+    return question, calculation, "g"
+
+
+def _hydrate_percent(rng: random.Random, difficulty: int) -> Drawn:
+    """The share of water in a hydrate."""
+    pool = _HYDRATED if difficulty > 5 else tuple(f for f in _HYDRATED if "(" not in f)
+    formula = f"{rng.choice(pool)}*{rng.randrange(2, 4 + difficulty)}H2O"
+    calculation = _Calculation()
+    molar = calculation.mass(formula)
+    water = calculation.nodes.index(next(node for node in calculation.nodes if node[1] == "H2O"))
+    calculation.binary("%", calculation.binary("*", water, Decimal(100)), molar)
+    return f"What is the mass percent of H2O in {formula}?", calculation, "%"
+
+
 FAMILIES: tuple[Family, ...] = (
     ChemistryFamily("chemistry-molar-mass", _molar_mass),
     ChemistryFamily("chemistry-groups", _groups),
@@ -685,4 +748,12 @@ FAMILIES: tuple[Family, ...] = (
     ChemistryFamily("chemistry-mixture", _mixture),
     ChemistryFamily("chemistry-product", _product),
     ChemistryFamily("chemistry-limiting", _limiting),
+)
+
+#: no model was trained on them: ``training.lab.held_out``
+LOCKED_FAMILIES: tuple[Family, ...] = (
+    ChemistryFamily("chemistry-element-in-moles", _element_in_moles),
+    ChemistryFamily("chemistry-three", _three),
+    ChemistryFamily("chemistry-reactant", _reactant),
+    ChemistryFamily("chemistry-water-percent", _hydrate_percent),
 )

@@ -31,7 +31,7 @@ from training.lab.family import Family, Worked
 from training.lab.graders.code import CodeDomain, hidden_tests, program_lines
 from training.lab.graders.interpreter import MAX_LINES, is_return, trace
 
-__all__ = ["FAMILIES", "RETURN", "DescribedCode", "InducedCode", "Operation"]
+__all__ = ["FAMILIES", "LOCKED_FAMILIES", "RETURN", "DescribedCode", "InducedCode", "Operation"]
 
 #: the last line of every program
 RETURN = "return x"
@@ -649,6 +649,26 @@ def _twice(rng: random.Random, difficulty: int, operations: list[Operation]) -> 
     return f"{said}, and do all of this again."
 
 
+def _backwards_in_synonyms(rng: random.Random, difficulty: int, operations: list[Operation]) -> str:
+    said = [operation.say(rng.randrange(3)) for operation in reversed(operations)]
+    return ", but before that ".join(said) + "."
+
+
+def _shuffled_in_synonyms(rng: random.Random, difficulty: int, operations: list[Operation]) -> str:
+    said = [f"{_ORDINALS[i]} {operation.say(rng.randrange(3))}" for i, operation in enumerate(operations)]
+    rng.shuffle(said)
+    return ", ".join(said) + "."
+
+
+def _corrected_in_number_words(rng: random.Random, difficulty: int, operations: list[Operation]) -> str:
+    """One operation has another number first, which is taken back."""
+    said = [operation.say(number=_number_words(rng, operation.k, 1)) for operation in operations]
+    place = rng.randrange(len(operations))
+    other = rng.choice([number for number in _WORDS[1:] if number not in said[place]])
+    said[place] = f"{operations[place].say(number=other)}, no, {said[place]}"
+    return ", then ".join(said) + "."
+
+
 _MAPS = (
     *(Operation("add", k) for k in range(1, 5)),
     *(Operation("subtract", k) for k in range(1, 4)),
@@ -692,4 +712,36 @@ FAMILIES: tuple[Family, ...] = (
     InducedCode("code-induced-maps", _MAPS, (1, 1, 1, 2, 2, 2, 2, 3, 3, 3)),
     InducedCode("code-induced-shapes", _SHAPES, (1, 1, 1, 2, 2, 2, 2, 3, 3, 3)),
     InducedCode("code-induced-mixed", _MIXED, (1, 1, 1, 2, 2, 2, 2, 3, 3, 3)),
+)
+
+_ENDS = (
+    *(Operation("drop", k) for k in (1, 2)),
+    *(Operation("drop_last", k) for k in (1, 2)),
+    Operation("take", 3),
+    Operation("append", 1),
+    Operation("prepend", 2),
+    Operation("reverse"),
+    Operation("sort"),
+)
+_FILTERS = (
+    Operation("even"),
+    Operation("odd"),
+    Operation("over", 2),
+    Operation("over", 4),
+    Operation("under", 6),
+    Operation("under", 8),
+    Operation("add", 1),
+    Operation("multiply", 2),
+    Operation("sort"),
+)
+
+#: no model was trained on them: ``training.lab.held_out``
+LOCKED_FAMILIES: tuple[Family, ...] = (
+    DescribedCode("code-backwards-synonyms", (1, 1, 2, 2, 2, 3, 3, 4, 4, 5), _backwards_in_synonyms),
+    DescribedCode("code-shuffled-synonyms", (1, 2, 2, 2, 3, 3, 4, 4, 5, 5), _shuffled_in_synonyms),
+    DescribedCode(
+        "code-corrected-words", (1, 1, 1, 2, 2, 2, 3, 3, 3, 4), _corrected_in_number_words, numbered=True
+    ),
+    InducedCode("code-induced-ends", _ENDS, (1, 1, 1, 2, 2, 2, 2, 3, 3, 3)),
+    InducedCode("code-induced-filters", _FILTERS, (1, 1, 1, 2, 2, 2, 2, 3, 3, 3)),
 )

@@ -15,12 +15,19 @@ from training.lab import arithmetic, chemistry, code, puzzle
 from training.lab.family import DIFFICULTIES, Family, Worked
 from training.lab.identity import split_of
 
-__all__ = ["DOMAINS", "FAMILIES", "Mix", "draw", "family_of", "problem_set"]
+__all__ = ["DOMAINS", "FAMILIES", "LOCKED_FAMILIES", "Mix", "draw", "family_of", "problem_set"]
 
-#: every template family, by name
+#: every template family that problems to learn from are drawn of, by name
 FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (*arithmetic.FAMILIES, *puzzle.FAMILIES, *code.FAMILIES, *chemistry.FAMILIES)
+}
+
+#: families that only ``training.lab.held_out`` draws of, by name
+LOCKED_FAMILIES: Mapping[str, Family] = {
+    family.name: family
+    for module in (arithmetic, puzzle, code, chemistry)
+    for family in module.LOCKED_FAMILIES
 }
 
 #: the lab's domains, in the order that tables show
@@ -42,14 +49,15 @@ class Mix:
 
 def family_of(problem: Problem) -> Family:
     """The family that made a problem."""
-    return FAMILIES[problem.family]
+    found = FAMILIES.get(problem.family)
+    return LOCKED_FAMILIES[problem.family] if found is None else found
 
 
-def draw(rng: random.Random, split: str, mix: Mix) -> Worked:
+def draw(rng: random.Random, split: str, mix: Mix, families: Mapping[str, Family] = FAMILIES) -> Worked:
     """One worked problem of a split."""
     names = tuple(mix.domains)
     (domain,) = rng.choices(names, [mix.domains[name] for name in names])
-    family = rng.choice(_BY_DOMAIN[domain])
+    family = rng.choice([family for family in families.values() if family.domain == domain])
     while True:
         difficulty = rng.choice(mix.difficulties)
         for _ in range(_TRIES):
@@ -58,17 +66,18 @@ def draw(rng: random.Random, split: str, mix: Mix) -> Worked:
                 return worked
 
 
-def problem_set(split: str, count: int, seed: int, mix: Mix | None = None) -> Iterator[Worked]:
-    """``count`` different worked problems of a split, determined by the seed."""
+def problem_set(
+    split: str,
+    count: int,
+    seed: int,
+    mix: Mix | None = None,
+    families: Mapping[str, Family] = FAMILIES,
+) -> Iterator[Worked]:
+    """``count`` different worked problems of a split, determined by the seed and the families."""
     rng = random.Random(f"{split}:{seed}")
     seen: set[str] = set()
     while len(seen) < count:
-        worked = draw(rng, split, mix or Mix())
+        worked = draw(rng, split, mix or Mix(), families)
         if worked.problem.problem_id not in seen:
             seen.add(worked.problem.problem_id)
             yield worked
-
-
-_BY_DOMAIN: Mapping[str, list[Family]] = {
-    domain: [family for family in FAMILIES.values() if family.domain == domain] for domain in DOMAINS
-}

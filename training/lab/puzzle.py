@@ -17,7 +17,7 @@ from training.lab.family import Family, Worked
 from training.lab.graders.puzzle import Puzzle, State, apply
 from training.lab.identity import identify
 
-__all__ = ["FAMILIES", "reachable"]
+__all__ = ["FAMILIES", "LOCKED_FAMILIES", "reachable"]
 
 #: numbers at each difficulty 1..10
 _COUNTS = (2, 2, 3, 3, 3, 4, 4, 4, 5, 5)
@@ -230,4 +230,14 @@ FAMILIES: tuple[Family, ...] = (
     _Walk("puzzle-walk-plain", ("+", "+", "-"), 60),
     _Walk("puzzle-walk-double", ("+", "-", "*"), 30),
     _Walk("puzzle-walk-wide", ("+", "+", "-", "-", "*"), 30),
+)
+
+#: no model was trained on them: ``training.lab.held_out``
+LOCKED_FAMILIES: tuple[Family, ...] = (
+    _Numbers("puzzle-numbers-teens", ("+", "-"), 11, 19),
+    _Numbers("puzzle-numbers-tens", ("+", "-", "*"), 1, 9, extra=(10, 20, 30, 40)),
+    _Numbers("puzzle-numbers-36", ("+", "-", "*"), 1, 13, target=36),
+    _Numbers("puzzle-numbers-12", ("+", "-"), 1, 20, target=12),
+    _Walk("puzzle-walk-down", ("-", "-", "*"), 60),
+    _Walk("puzzle-walk-far", ("+", "*", "*"), 20),
 )

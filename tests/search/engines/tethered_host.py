@@ -5,6 +5,7 @@ their environment, as vLLM's do.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -38,6 +39,8 @@ subprocess.Popen([sys.executable, "-c", {GRANDCHILD!r}, *sys.argv[1:]], start_ne
 
 
 def main(how: str) -> None:
+    # whoever runs the tests in the background ignores SIGINT, and a child inherits that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     tether = Tether()
     with tether.holding():
         forgets = ["forget"] if how == "forget" else []

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from search.grading.registry import domain
 from search.problem import Problem
+from training.lab import arithmetic, puzzle
 from training.lab.arithmetic import FAMILIES as ARITHMETIC
 from training.lab.family import DIFFICULTIES, Family
 from training.lab.puzzle import FAMILIES as PUZZLE
 
-FAMILIES = (*ARITHMETIC, *PUZZLE)
+FAMILIES = (*ARITHMETIC, *PUZZLE, *arithmetic.LOCKED_FAMILIES, *puzzle.LOCKED_FAMILIES)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

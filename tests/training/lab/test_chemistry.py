@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from search.problem import Problem
 from training.lab.chemistry import _REACTIONS as REACTIONS
-from training.lab.chemistry import CAPITALISED, ELEMENTS, FAMILIES, MASSES, terms
+from training.lab.chemistry import CAPITALISED, ELEMENTS, FAMILIES, LOCKED_FAMILIES, MASSES, terms
 from training.lab.family import Family
 from training.lab.graders.chemistry import ChemistryDomain
 from training.lab.graders.code import CodeDomain
 
 CHEMISTRY = ChemistryDomain()
-families = st.sampled_from(FAMILIES)
+families = st.sampled_from((*FAMILIES, *LOCKED_FAMILIES))
 seeds = st.integers(0, 10**9)
 difficulties = st.integers(1, 10)
 
@@ -127,7 +127,7 @@ def test_independent_terms_may_come_in_any_order(family: Family, seed: int, diff
     assert all(check_labels(family, worked.problem, [*shuffled, *rest[:-1]]))
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", [*FAMILIES, *LOCKED_FAMILIES], ids=lambda family: family.name)
 def test_a_changed_digit_is_wrong_from_there_on(family: Family) -> None:
     rng = random.Random(4)
     for number in range(60):

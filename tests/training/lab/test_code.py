@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.problem import Problem
-from training.lab.code import FAMILIES, RETURN, DescribedCode, InducedCode
+from training.lab.code import FAMILIES, LOCKED_FAMILIES, RETURN, DescribedCode, InducedCode
 from training.lab.family import Family
 from training.lab.graders.chemistry import ChemistryDomain
 from training.lab.graders.code import CodeDomain
 
 CODE = CodeDomain()
-families = st.sampled_from(FAMILIES)
+families = st.sampled_from((*FAMILIES, *LOCKED_FAMILIES))
 seeds = st.integers(0, 10**9)
 difficulties = st.integers(1, 10)
 
@@ -71,7 +71,7 @@ def test_any_mixture_of_lines_keeps_the_contract(
     check_labels(family, worked.problem, steps)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", [*FAMILIES, *LOCKED_FAMILIES], ids=lambda family: family.name)
 def test_corrupted_programs_are_mostly_wrong(family: Family) -> None:
     rng = random.Random(3)
     wrong = 0
