@@ -64,19 +64,25 @@ def main() -> None:
 
 
 def throughput(path: Path) -> Found:
-    """``campaign_share_of_raw``: tokens per second of a campaign over those of raw sampling."""
-    share, why = None, None
+    """``campaign_share_of_raw``: tokens per second of a campaign over those of raw sampling, and by round."""
+    share, why, rounds = None, None, []
     if not path.is_file():
         why = f"{path.name} is not there: campaign_throughput.py --output makes it"
     else:
         try:
-            share = float(json.loads(path.read_text())["share"])
+            told = json.loads(path.read_text())
+            share = float(told["share"])
+            rounds = [one["campaign"] / one["raw"] for one in told["rounds"]]
         except (ValueError, KeyError, TypeError) as error:
             raise LogError(
                 f"the throughput must be what campaign_throughput.py --output writes, "
                 f"got {path.name}: {error!r}"
             ) from error
-    return {"campaign_share_of_raw": share, "campaign_share_of_raw_why": why}
+    return {
+        "campaign_share_of_raw": share,
+        "campaign_share_of_raw_why": why,
+        "campaign_share_of_raw_rounds": rounds,
+    }
 
 
 def measured(sources: Sequence[Source]) -> Found:

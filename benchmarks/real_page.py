@@ -73,8 +73,11 @@ def _policies(policies: Found) -> str:
 
 def _share(found: Found) -> str:
     share = found["campaign_share_of_raw"]
+    rounds = ", ".join(f"{100 * one:.1f}" for one in found["campaign_share_of_raw_rounds"])
     told = (
-        f"{100 * share:.1f}%" if share is not None else f"not measured ({found['campaign_share_of_raw_why']})"
+        f"{100 * share:.1f}% (the median of rounds of {rounds})"
+        if share is not None
+        else f"not measured ({found['campaign_share_of_raw_why']})"
     )
     return f"Tokens per second of a campaign over those of raw sampling: {told}."
 

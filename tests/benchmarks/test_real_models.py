@@ -243,12 +243,16 @@ def test_the_share_of_raw_sampling_comes_from_the_throughput_or_says_why_not(tmp
     missing = real_models.throughput(path)
     assert missing["campaign_share_of_raw"] is None
     assert missing["campaign_share_of_raw_why"] == (
-        "throughput.json is not there: campaign_throughput.py --json makes it"
+        "throughput.json is not there: campaign_throughput.py --output makes it"
     )
-    path.write_text(json.dumps({"rounds": [], "share": 0.96}))
-    assert real_models.throughput(path) == {"campaign_share_of_raw": 0.96, "campaign_share_of_raw_why": None}
+    path.write_text(json.dumps({"rounds": [{"campaign": 48.0, "raw": 50.0, "tokens": 9}], "share": 0.96}))
+    assert real_models.throughput(path) == {
+        "campaign_share_of_raw": 0.96,
+        "campaign_share_of_raw_why": None,
+        "campaign_share_of_raw_rounds": [0.96],
+    }
     path.write_text("{}")
-    with pytest.raises(LogError, match=r"must be what campaign_throughput.py --json prints, got throughput"):
+    with pytest.raises(LogError, match=r"must be what campaign_throughput.py --output writes, got throughput"):
         real_models.throughput(path)
 
 
