@@ -133,7 +133,7 @@ def serve(
     made = [
         decide(
             planner, f"d{seed}-{i:06d}", question(i % questions), random,
-            budget=budget or {"samples": 8}, share=share, chance=chance,
+            budget=budget or {"tokens": 700}, share=share, chance=chance,
         )
         for i in range(count)
     ]  # fmt: skip
