@@ -11,18 +11,28 @@ left out, and no difference at all is among what is tried.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.decision import Rule
+from planner.matrix import Matrices
+from planner.planner import Planner
+from planner.replay import replay
+from planner.rules import with_rules
+from planner.traffic.comparison import Comparison, compare_on_traffic
 from planner.traffic.effects import Effects, labels_of
 from planner.traffic.estimates import clip_of, effective_size
 from planner.traffic.gather import Gathered, Outcomes
 from planner.traffic.missing import chances
-from search.errors import TooLittleDataError
+from planner.traffic.ope import heard_outcomes
+from planner.traffic.sources import Sources
+from planner.training_data import TrainingData
+from search.errors import LogError, TooLittleDataError
 
-__all__ = ["ENOUGH", "Learned", "learn_effects"]
+__all__ = ["ENOUGH", "Learned", "Refit", "Traffic", "learn_effects", "refit"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -33,6 +43,8 @@ ENOUGH = 50
 #: of what is added to the diagonal, in effective outcomes; infinity learns nothing
 _RIDGES = (10.0, 30.0, 100.0, 300.0, 1000.0, np.inf)
 _FOLDS = 5
+#: of so many questions one is not learned from
+_JUDGED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +144,89 @@ class _Problem:
             miss = self.off[out] - shifts[self.groups[out]].sum(axis=1)
             total += float(self.weight[out] @ miss**2)
         return total / float(self.weight.sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refit:
+    """A planner that was fitted on a campaign and on traffic, and what it was made of."""
+
+    planner: Planner
+    learned: Learned
+    comparison: Comparison | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """A decision log, whose decisions any planner can be followed through.
+
+    ``follow`` takes a planner and the fingerprint that decisions would name it by.
+    """
+
+    follow: Callable[[Planner, str], Gathered]
+    sources: Sources
+
+
+def refit(
+    fit: Callable[[Effects | None], Planner],
+    data: TrainingData,
+    traffic: Traffic,
+    *,
+    old: tuple[Planner, str] | None = None,
+    seed: int = 0,
+) -> Refit:
+    """Fit a planner on a campaign and on traffic; compare it with the one that it would replace.
+
+    Parameters
+    ----------
+    fit:
+        Fits a planner on the campaign, with effects or without.
+    data:
+        The campaign.
+    old:
+        The planner that would be replaced, and its fingerprint.
+
+    Two thirds of the questions of the traffic are learned from; the comparison is on the others. Raises
+    TooLittleDataError where feedback is of one kind only, or too little.
+    """
+    base = fit(None)
+    gathered = traffic.follow(base, "")
+    sources = gathered.measured(traffic.sources)
+    heard = heard_outcomes(gathered, sources)
+    if heard.refused:
+        raise TooLittleDataError(heard.refused)
+    judged = gathered.clusters % _JUDGED == 0
+    learned = learn_effects(gathered, heard.outcomes, ~judged)
+    made = fit(learned.effects) if learned.effects.shifts else base
+    comparison = None
+    if old is not None:
+        value, flops, why = compare_on_traffic(
+            traffic.follow(made, "").part(judged), traffic.follow(*old).part(judged), sources
+        )
+        log = _on_log(made, old[0], replace(data, effects=learned.effects), seed)
+        comparison = Comparison(value=value, flops=flops, why=why, log=log)
+    told = {
+        "decisions": len(gathered),
+        "outcomes": learned.outcomes,
+        "effective_size": learned.effective,
+        "shrunk_by": learned.ridge if np.isfinite(learned.ridge) else None,
+        "left_out_gain": learned.gain,
+        "shifts": learned.effects.to_json(),
+        "sources": sources.to_json(),
+        "comparison": None if comparison is None else comparison.to_json(),
+    }
+    made = replace(made, card={**made.card, "refit": told})
+    return Refit(planner=made, learned=learned, comparison=comparison, notes=heard.notes)
+
+
+def _on_log(made: Planner, old: Planner, data: TrainingData, seed: int) -> float | None:
+    """The mean utility over the new planner's prices, less that of the old one; None for an old planner that
+    the log cannot follow."""
+    prices = made.frontier.prices
+    try:
+        matrices = Matrices(with_rules(data, seed=seed), old.encoder, seed=seed)
+        met = replay(old.stages, matrices, [Rule(price=float(price)) for price in prices]).met
+    except LogError:
+        return None
+    before = (met.accuracy - prices * met.flops).mean(axis=0)
+    return float((made.frontier.accuracy - prices * made.frontier.flops - before).mean())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from planner.traffic.estimates import Estimate
     from planner.traffic.ope import OpeReport
 
-__all__ = ["DecisionsPath", "FeedbackFile", "SourceOptions", "ope", "print_estimates"]
+__all__ = ["DecisionsPath", "FeedbackFile", "LeastPrice", "SourceOptions", "ope", "print_estimates"]
 
 DecisionsPath = Annotated[
     str, typer.Argument(help="A decision log of planner serve: a file or postgresql://...")

@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -97,6 +97,25 @@ class Gathered:
 
     def __len__(self) -> int:
         return len(self.last)
+
+    def part(self, rows: Bools) -> Gathered:
+        """Some decisions alone: ``rows`` (N,) marks them."""
+        places = {int(row): place for place, row in enumerate(np.flatnonzero(rows))}
+        return replace(
+            self,
+            weights=self.weights[rows],
+            expected=self.expected[:, rows],
+            spent=self.spent[:, rows],
+            last=self.last[rows],
+            clusters=self.clusters[rows],
+            covariates=self.covariates[rows],
+            promised=self.promised[rows],
+            logged=self.logged[rows],
+            choice=self.choice[rows],
+            domain=self.domain[rows],
+            propensity=self.propensity[rows],
+            words={places[row]: words for row, words in self.words.items() if row in places},
+        )
 
     def measured(self, sources: Sources) -> Sources:
         """The sources, with mistakes estimated where decisions were judged twice."""

@@ -32,7 +32,17 @@ from planner.traffic.missing import Selection, bounds, chances, one_sided, selec
 from planner.traffic.sources import Kind, Sources
 from search.errors import DecisionLogError
 
-__all__ = ["ENOUGH", "Cost", "Heard", "OpeReport", "Value", "evaluate_offline", "heard_outcomes", "staged"]
+__all__ = [
+    "ENOUGH",
+    "Cost",
+    "Heard",
+    "OpeReport",
+    "Value",
+    "evaluate_offline",
+    "heard_outcomes",
+    "rows_of_cost",
+    "rows_of_value",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -247,8 +257,8 @@ def _no_support(weight: Estimate, gathered: Gathered) -> str:
     )
 
 
-def staged(gathered: Gathered, found: Outcomes, inverse: Floats) -> Staged:
-    """Rows of the share right."""
+def rows_of_value(gathered: Gathered, found: Outcomes, inverse: Floats) -> Staged:
+    """Rows of the share right; ``inverse`` (N,) is 1 over the chance of a known outcome, 0 where not."""
     rewards = np.zeros(gathered.weights.shape)
     rewards[np.arange(len(gathered)), gathered.last] = np.where(found.known, found.values, 0.0)
     rows = Staged(
@@ -282,7 +292,7 @@ def _recalibrated(rows: Staged, found: Outcomes) -> Floats:
 
 
 def _value(gathered: Gathered, found: Outcomes, inverse: Floats, clip: float) -> Value:
-    rows = staged(gathered, found, inverse)
+    rows = rows_of_value(gathered, found, inverse)
     each = terms(rows, clip)
     effective = effective_size(rows.final, rows.clusters)
     served = _served(rows.rewards.sum(axis=1), inverse)
@@ -302,7 +312,8 @@ def _served(outcome: Floats, inverse: Floats) -> Floats:
     return at + inverse * (outcome - at) / share
 
 
-def _cost(gathered: Gathered, unit: int, clip: float) -> Cost:
+def rows_of_cost(gathered: Gathered, unit: int) -> Staged:
+    """Rows of the cost in tokens (0) or in FLOPs (1)."""
     rows = Staged(
         weights=gathered.weights,
         expected=gathered.expected[1 + unit].astype(np.float64),
@@ -310,7 +321,11 @@ def _cost(gathered: Gathered, unit: int, clip: float) -> Cost:
         last=gathered.last,
         clusters=gathered.clusters,
     )
-    rows = replace(rows, expected=_rescaled(rows))
+    return replace(rows, expected=_rescaled(rows))
+
+
+def _cost(gathered: Gathered, unit: int, clip: float) -> Cost:
+    rows = rows_of_cost(gathered, unit)
     most = math.inf
     return Cost(
         doubly_robust=doubly_robust(rows, clip).within(0.0, most),
