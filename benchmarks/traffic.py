@@ -1,12 +1,16 @@
 """Off-policy estimates where the truth is known: a complete log replayed as if it had been traffic.
 
     python benchmarks/traffic.py --log LOG [--only coverage] [--runs 1000] [--problems 600]
+    python benchmarks/traffic.py --only size [--rows 1000000]
 
 Two planners are fitted on different parts of the log. Traffic is drawn from the problems that neither saw:
 the first planner serves it and explores, an outcome is right with the chance that the log has for it, and
 some decisions get feedback. The second planner was never live. What it would have met is known exactly, from
 the same log. ``coverage`` draws such traffic again and again and counts how often the 95% intervals hold the
 truth. Questions repeat, and feedback depends on the question's length.
+
+``size`` makes an SQLite decision log of a million decisions, all on different questions, and runs
+``planner ope`` on it: its CPU seconds, its wall seconds and the most memory it took.
 
 Writes ``traffic.json`` and ``traffic.md`` beside itself.
 """
@@ -15,7 +19,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +33,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from traffic_log import multiply, serve
 
+import planner
 from planner.cli.printing import json_text
 from planner.decision import Menu, Rule
 from planner.evaluation.slices import rows_of
@@ -320,18 +329,49 @@ def coverage_of_log(path: Path, *, problems: int, runs: int) -> Found:
     }
 
 
+def size(rows: int) -> Found:
+    """What ``planner ope`` takes on a log of so many decisions."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        first = planner.load("lab")
+        centre = first.stages[0].centre
+        moved = centre + 0.01 * np.random.default_rng(0).normal(size=len(centre))
+        new = replace(first, stages=(replace(first.stages[0], centre=moved), *first.stages[1:]))
+        new.save(folder / "new")
+        where, distinct = str(folder / "decisions.db"), 2000
+        serve(first, where, distinct, share=0.5, told=lambda right, random: random.random() < 0.3)
+        count = multiply(where, rows // distinct)
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "planner", "ope", where, "--planner", str(folder / "new"), "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        told = json.loads(done.stdout)
+        return {
+            "decisions": count,
+            "known": told["known"],
+            "effective_size": None if told["value"] is None else told["value"]["effective_size"],
+            "log_bytes": Path(where).stat().st_size,
+            "wall_seconds": time.perf_counter() - began,
+            "cpu_seconds": used.ru_utime + used.ru_stime,
+            "memory_bytes": 1024 * used.ru_maxrss,
+        }
+
+
 def page(found: Found) -> str:
     """The figures for people."""
     lines = ["# Learning from traffic, where the truth is known", ""]
-    lines += [f"`{found['command']}` ({found['seconds']:.0f} s)", ""]
     if "coverage" in found:
         lines += _coverage_page(found["coverage"])
+    if "size" in found:
+        lines += _size_page(found["size"])
     return "\n".join(lines) + "\n"
 
 
 def _coverage_page(found: Found) -> list[str]:
     lines = [
         "## Coverage of 95% intervals",
+        "",
+        f"`{found['command']}`",
         "",
         f"Two planners, each fitted on {found['problems']} problems of a complete lab log; traffic on "
         f"{found['problems']} others under a cap of {found['tokens']:.0f} tokens. The first planner serves "
@@ -361,23 +401,43 @@ def _coverage_page(found: Found) -> list[str]:
     return lines
 
 
+def _size_page(found: Found) -> list[str]:
+    return [
+        "## A large decision log",
+        "",
+        f"`{found['command']}`",
+        "",
+        f"`planner ope` on an SQLite log of {found['decisions']:,} decisions "
+        f"({found['log_bytes'] / 1e9:.2f} GB), all on different questions, of which {found['known']:,} have "
+        f"feedback. The planner is not the one that served, so that every question is looked at anew: "
+        f"{found['cpu_seconds']:.0f} s of one CPU core "
+        f"({found['wall_seconds']:.0f} s by the clock on a shared machine), at most "
+        f"{found['memory_bytes'] / 1e9:.2f} GB of memory.",
+        "",
+    ]
+
+
 def main() -> None:
     """Measure, and write what was measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--log", type=Path, required=True)
-    parser.add_argument("--only", choices=("coverage",), default=None)
+    parser.add_argument("--log", type=Path)
+    parser.add_argument("--only", choices=("coverage", "size"), default="coverage")
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--problems", type=int, default=600)
+    parser.add_argument("--rows", type=int, default=1_000_000)
     given = parser.parse_args()
+    if given.only == "coverage" and given.log is None:
+        parser.error("coverage is measured on a complete search log, got no --log")
     target = HERE / "traffic.json"
     found: Found = json.loads(target.read_text()) if target.exists() else {}
-    began = time.perf_counter()
-    found["coverage"] = coverage_of_log(given.log, problems=given.problems, runs=given.runs)
-    found["seconds"] = time.perf_counter() - began
-    found["command"] = (
-        f"python benchmarks/traffic.py --log LOG --only coverage --runs {given.runs} "
-        f"--problems {given.problems}"
-    )
+    command = f"python benchmarks/traffic.py --only {given.only}"
+    if given.only == "coverage":
+        measured = coverage_of_log(given.log, problems=given.problems, runs=given.runs)
+        command += f" --log LOG --runs {given.runs} --problems {given.problems}"
+    else:
+        measured = size(given.rows)
+        command += f" --rows {given.rows}"
+    found[given.only] = {"command": command, **measured}
     target.write_text(json_text(found) + "\n")
     (HERE / "traffic.md").write_text(page(found))
     print(page(found))

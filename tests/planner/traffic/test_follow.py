@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from served import serve
+from traffic_log import serve
 
 from planner.planner import Planner
 from planner.server.decisions.store import Store

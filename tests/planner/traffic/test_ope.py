@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 import sqlalchemy as sa
-from served import serve
+from traffic_log import serve
 from typer.testing import CliRunner
 
 from planner.cli.main import app

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import synthetic
-from served import question, serve
+from traffic_log import question, serve
 from typer.testing import CliRunner
 
 import planner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import Callable
 from random import Random
 
@@ -146,3 +147,26 @@ def serve(
     store.write([decision for decision, _ in made], said)
     store.close()
     return made
+
+
+def multiply(where: str, times: int) -> int:
+    """Repeat every decision of an SQLite log under other ids and questions, so that there are ``times`` as
+    many; how many there are then. Candidates are not repeated."""
+    connection = sqlite3.connect(where)
+    numbers = f"WITH RECURSIVE k(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM k WHERE k < {times - 1})"
+    changed = {
+        "decision_id": "t.decision_id || '-' || k",
+        "question": "t.question || ' + ' || k",
+        "created": "t.created + k / 1e4",
+        "feedback_id": "NULL",
+    }
+    with connection:
+        for table in ("decisions", "steps", "feedback"):
+            names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            picked = ", ".join(changed.get(name, f"t.{name}") for name in names)
+            connection.execute(
+                f"INSERT INTO {table} ({', '.join(names)}) {numbers} SELECT {picked} FROM {table} t, k"
+            )
+    (count,) = connection.execute("SELECT count(*) FROM decisions").fetchone()
+    connection.close()
+    return int(count)
