@@ -13,16 +13,18 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
-from planner.decision import Rule
+from planner.decision import Menu, Rule
 from planner.fitted import Fitted
 from planner.matrix import question_features
+from planner.stages import Stage
 from planner.targets import Target, target_of
 from search.budget import Budget, Prices
 from search.errors import BudgetError
 from search.result import Spend
 
-__all__ = ["check_money", "resolve", "rule", "target", "tokens_for"]
+__all__ = ["check_money", "resolve", "rule", "sample_flops", "target", "tokens_for"]
 
 #: no cap that a rule sees is larger
 _MOST = 10**18
@@ -159,13 +161,17 @@ def _sample_flops(planner: Fitted, question: str) -> float:
 def _count(planner: Fitted, question: str) -> float:
     stage = planner.stages[0]
     features = question_features(question, planner.encoder)[None]
-    menu = stage.menu(features, np.array([float(len(question))]))
+    return float(sample_flops(stage, stage.menu(features, np.array([float(len(question))])))[0])
+
+
+def sample_flops(stage: Stage, menu: Menu) -> NDArray[np.float64]:
+    """(rows,) the 90% quantile of what a sample of the probing policy costs, from the first stage's menu."""
     first = stage.actions.next_probe
     if menu.probe is not None and first is not None:
-        return float(menu.probe.flops_p90[0, 0]) / first.samples
+        return np.asarray(menu.probe.flops_p90[:, 0] / first.samples)
     greedy = [i for i, choice in enumerate(stage.choices) if choice.plan.is_greedy]
     greedy = greedy or list(range(len(stage.choices)))
-    return float(menu.costs.flops_p90[0, greedy].min())
+    return np.asarray(menu.costs.flops_p90[:, greedy].min(axis=1))
 
 
 _kept = lru_cache(maxsize=256)(_count)  # asked before a request waits and after it

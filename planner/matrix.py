@@ -194,6 +194,8 @@ class Matrices:
                 [features, probe_features(self._probe(probe, draws), probe.prm is not None)], axis=1
             )
         values = np.stack(self._values_at(choices, probe), axis=-1)
+        if data.effects is not None:
+            values = data.effects.apply(values, choices, data.domains)
         spent = [costs_of(data, choice, probe, draws) for choice in choices]
         tokens, flops = paid_for(data, probe, draws)
         # orders are the largest arrays of all; later probes of as many samples ask for the probe alone

@@ -30,6 +30,7 @@ from planner.rows import (
     unread_codes,
     with_credits,
 )
+from planner.traffic.effects import Effects
 from search.cards import ModelCard
 from search.choice import Choice
 from search.engines.protocol import FinishReason
@@ -139,6 +140,7 @@ class TrainingData:
     policies: Mapping[str, ModelCard]
     prms: Mapping[str, ModelCard]
     left_out: int = 0
+    effects: Effects | None = None  # what traffic shows beyond the log
 
     def __len__(self) -> int:
         return len(self.problem_ids)

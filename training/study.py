@@ -23,6 +23,7 @@ from optuna.trial import TrialState
 
 from planner.planner import Planner
 from planner.rules import with_rules
+from planner.traffic.effects import Effects
 from planner.training_data import Tables, TrainingData, read_training_data
 from search.cards import ModelCard
 from search.drawing import Drawing
@@ -60,6 +61,7 @@ def fit(
     promptings: Mapping[str, Prompting] = MappingProxyType({}),
     drawings: Mapping[str, Drawing] = MappingProxyType({}),
     words: Mapping[str, str] = MappingProxyType({}),
+    effects: Effects | None = None,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Planner:
     """Learn a planner from a search log.
@@ -87,6 +89,8 @@ def fit(
         How they were drawn, where the log says so (``log.manifest.drawings``): a planner solves like that.
     words:
         How strategies asked about earlier answers (``log.manifest.words``).
+    effects:
+        What traffic shows of choices beyond the log (``training.traffic``).
     date:
         For the card; nothing reads the clock.
     progress:
@@ -96,7 +100,7 @@ def fit(
     not counted; StudyError for a study that began with
     another log, seed or folds, and where every trial failed.
     """
-    data = read_training_data(tables, policies, prms)
+    data = replace(read_training_data(tables, policies, prms), effects=effects)
     planner = fit_training_data(
         data,
         trials=trials,

@@ -1,0 +1,447 @@
+"""Off-policy estimates where the truth is known: a complete log replayed as if it had been traffic.
+
+    python benchmarks/traffic.py --log LOG [--only coverage] [--runs 1000] [--problems 600]
+    python benchmarks/traffic.py --only size [--rows 1000000]
+
+Two planners are fitted on different parts of the log. Traffic is drawn from the problems that neither saw:
+the first planner serves it and explores, an outcome is right with the chance that the log has for it, and
+some decisions get feedback. The second planner was never live. What it would have met is known exactly, from
+the same log. ``coverage`` draws such traffic again and again and counts how often the 95% intervals hold the
+truth. Questions repeat, and feedback depends on the question's length.
+
+``size`` makes an SQLite decision log of a million decisions, all on different questions, and runs
+``planner ope`` on it: its CPU seconds, its wall seconds and the most memory it took.
+
+Writes ``traffic.json`` and ``traffic.md`` beside itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from traffic_log import multiply, serve
+
+import planner
+from planner.cli.printing import json_text
+from planner.decision import Menu, Rule
+from planner.evaluation.slices import rows_of
+from planner.exploration import Exploration
+from planner.labels import Probe
+from planner.matrix import Matrices
+from planner.planner import Planner
+from planner.rules import with_rules
+from planner.traffic.follow import decided, menu_rows
+from planner.traffic.gather import Gathered
+from planner.traffic.ope import OpeReport, evaluate_offline
+from planner.traffic.sources import ANYONE, Sources, Word
+from planner.training_data import TrainingData, read_training_data
+from search.log.store import SearchLog
+from training.study import fit_training_data
+
+HERE = Path(__file__).resolve().parent
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Found = dict[str, Any]
+
+
+class _Scripted(Random):
+    """Explores always, and takes the option that it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.take, self.count = 0, 0
+
+    def random(self) -> float:
+        return 0.0
+
+    def randrange(self, stop: int, *_: Any) -> int:  # type: ignore[override]
+        self.count = stop
+        return min(self.take, stop - 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stage:
+    """One stage of the planner that serves, R rows: what it may take and with what chance, (R, K) and -1
+    where there is nothing more; what comes of its C choices, (R, C); what the other planner takes there, in
+    the numbers of the first (-1: something else), and expects, (3, R)."""
+
+    options: Ints
+    chance: Floats
+    value: Floats
+    tokens: Floats
+    flops: Floats
+    paid_tokens: Floats
+    paid_flops: Floats
+    other: Ints
+    expected: Floats
+    probes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class World:
+    """Problems, the planner that serves them, and the one that never did with what it would have met."""
+
+    stages: tuple[_Stage, ...]
+    problems: int
+    covariates: Floats
+    truth: tuple[float, float, float]
+
+    @classmethod
+    def of(
+        cls, data: TrainingData, old: Planner, new: Planner, *, tokens: float, share: float, seed: int = 0
+    ) -> World:
+        """Traffic on the problems of ``data`` under a cap in tokens; ``share`` of requests explore."""
+        own = Matrices(data, old.encoder, probes=4, resamples=8, seed=seed)
+        others = Matrices(data, new.encoder, probes=4, resamples=8, seed=seed)
+        stages = tuple(
+            _stage(own, others, old, new, place, tokens=tokens, share=share)
+            for place in range(len(old.stages))
+        )
+        logs = np.log1p([len(question) for question in data.questions])
+        return cls(stages, len(data), (logs - logs.mean()) / logs.std(), _truth(others, new, tokens))
+
+    def traffic(self, questions: int, rng: np.random.Generator, feedback: float) -> Gathered:
+        """So many questions, each asked once or more, as ``gather`` would have them from a decision log."""
+        asked = rng.geometric(0.7, questions)
+        problem = np.repeat(rng.integers(0, self.problems, questions), asked)
+        count, most = len(problem), len(self.stages)
+        weights, expected = np.ones((count, most)), np.zeros((3, count, most))
+        spent, last = np.zeros((2, count, most)), np.zeros(count, np.int64)
+        value = np.zeros(count)
+        there, row, weight = np.arange(count), problem.copy(), np.ones(count)
+        probe = rng.integers(0, 4, count)
+        for place, stage in enumerate(self.stages):
+            row = problem if stage.probes == 1 else problem * stage.probes + probe
+            at = row[there]
+            took = (rng.random((len(there), 1)) > np.cumsum(stage.chance[at], axis=1)).sum(axis=1)
+            took = np.minimum(took, (stage.options[at] >= 0).sum(axis=1) - 1)
+            option = stage.options[at, took]
+            weight[there] *= (stage.other[at] == option) / stage.chance[at, took]
+            weights[there, place:] = weight[there, None]
+            expected[:, there, place] = stage.expected[:, at]
+            last[there] = place
+            further = option == stage.value.shape[1]
+            ends, goes = there[~further], there[further]
+            value[ends] = stage.value[row[ends], option[~further]]
+            spent[0, ends, place] = stage.tokens[row[ends], option[~further]]
+            spent[1, ends, place] = stage.flops[row[ends], option[~further]]
+            if len(goes):
+                after = self.stages[place + 1]
+                then = problem[goes] * after.probes + probe[goes]
+                spent[0, goes, place] = after.paid_tokens[then] - stage.paid_tokens[row[goes]]
+                spent[1, goes, place] = after.paid_flops[then] - stage.paid_flops[row[goes]]
+            there = goes
+        right = rng.random(count) < value
+        covariate = self.covariates[problem]
+        odds = np.log(feedback / (1.0 - feedback)) + 0.8 * covariate
+        known = rng.random(count) < 1.0 / (1.0 + np.exp(-odds))
+        return Gathered(
+            weights=weights,
+            expected=expected,
+            spent=spent,
+            last=last,
+            clusters=np.repeat(np.arange(questions), asked),
+            covariates=np.column_stack([covariate, np.log1p(spent[1].sum(axis=1)), last]),
+            promised=np.full(count, np.nan),
+            logged=np.full(count, np.nan),
+            choice=np.zeros(count, np.int64),
+            choices=(),
+            domain=np.zeros(count, np.int64),
+            domains=(),
+            propensity=np.ones(count),
+            words={i: (Word(ANYONE, float(right[i]), 0.0),) for i in np.flatnonzero(known).tolist()},
+            left_out={},
+            policies=frozenset(),
+        )
+
+
+def _menu(planner: Planner, matrices: Matrices, place: int) -> tuple[Menu, Any]:
+    stage = planner.stages[place]
+    table = matrices.at(stage.probe, stage.choices)
+    return stage.menu(table.features, table.characters), table
+
+
+def _options(
+    planner: Planner, matrices: Matrices, place: int, tokens: float
+) -> tuple[Menu, Any, Ints, Floats, Floats]:
+    menu, table = _menu(planner, matrices, place)
+    rule = Rule(price=float(planner.frontier.prices[0]))
+    left = tokens - table.paid_tokens
+    domains = [matrices.data.domains[problem] for problem in table.problem]
+    free = np.full(len(left), np.inf)
+    options, said = decided(planner.stages[place], menu, [rule] * len(left), (left, free), domains)
+    return menu, table, options, said, left
+
+
+def _stage(
+    own: Matrices, others: Matrices, old: Planner, new: Planner, place: int, *, tokens: float, share: float
+) -> _Stage:
+    menu, table, options, _, left = _options(old, own, place, tokens)
+    stage = old.stages[place]
+    script = _Scripted()
+    exploring = Exploration(share, old.most_decisions, script)
+    rule = Rule(price=float(old.frontier.prices[0]))
+    rows = []
+    for row, option in enumerate(options.tolist()):
+        if option < 0:
+            rows.append({0: 1.0})
+            continue
+        one = _row(menu, row)
+        capped = replace(rule, tokens_left=float(left[row]))
+        script.take, script.count = 0, 1
+        found: dict[int, float] = {}
+        while script.take < script.count:
+            taken, chance = exploring.pick(stage, one, capped, option)
+            found[taken] = chance
+            script.take += 1
+        rows.append(found)
+    width = max(map(len, rows))
+    taken, chance = np.full((len(rows), width), -1), np.zeros((len(rows), width))
+    for row, found in enumerate(rows):
+        taken[row, : len(found)], chance[row, : len(found)] = list(found), list(found.values())
+    other, said = _others(others, old, new, place, tokens, len(rows))
+    return _Stage(
+        taken, chance, table.values, table.tokens, table.flops, table.paid_tokens, table.paid_flops,
+        other, said, table.probes,
+    )  # fmt: skip
+
+
+def _row(menu: Menu, row: int) -> Menu:
+    return menu_rows(menu, np.array([row]))
+
+
+def _others(
+    matrices: Matrices, old: Planner, new: Planner, place: int, tokens: float, rows: int
+) -> tuple[Ints, Floats]:
+    """What the other planner takes at a stage of the first, in the first one's numbers, and expects."""
+    stage = old.stages[place]
+    same = [i for i, one in enumerate(new.stages) if one.probe == stage.probe]
+    if not same:
+        return np.full(rows, -1), np.zeros((3, rows))
+    mine = new.stages[same[0]]
+    _, _, options, said, _ = _options(new, matrices, same[0], tokens)
+    numbers = [stage.choices.index(c) if c in stage.choices else -1 for c in mine.choices]
+    further = len(stage.choices) if mine.actions.next_probe == stage.actions.next_probe else -1
+    table = np.array([*numbers, further, -1])  # the last is for rows where nothing fits
+    return table[options], np.where(options >= 0, said, 0.0)
+
+
+def _truth(matrices: Matrices, new: Planner, tokens: float) -> tuple[float, float, float]:
+    """The mean share right, tokens and FLOPs that the planner meets on every problem."""
+    after: Floats | None = None
+    for place in range(len(new.stages) - 1, -1, -1):
+        _, table, options, _, _ = _options(new, matrices, place, tokens)
+        rows, count = np.arange(len(options)), len(table.choices)
+        at = np.clip(options, 0, count - 1)
+        paid = np.stack([np.zeros(len(rows)), table.paid_tokens, table.paid_flops])
+        met = paid + np.stack([table.values[rows, at], table.tokens[rows, at], table.flops[rows, at]])
+        if after is not None:
+            later = after
+            if after.shape[1] != len(rows):
+                later = after.reshape(3, len(rows), -1).mean(axis=2)
+            met = np.where(options == count, later, met)
+        after = met
+    assert after is not None
+    return tuple(float(one) for one in after.mean(axis=1))  # type: ignore[return-value]
+
+
+def coverage(world: World, *, runs: int, questions: int, feedback: float = 0.4, seed: int = 0) -> Found:
+    """How often intervals hold the truth, of the runs whose effective size is enough."""
+    counts: dict[str, list[bool]] = {}
+    values: dict[str, list[float]] = {}
+    sizes: list[float] = []
+    refused = 0
+    for run in range(runs):
+        report = evaluate_offline(
+            world.traffic(questions, np.random.default_rng((seed, run)), feedback), Sources()
+        )
+        if report.value is None:
+            refused += 1
+            continue
+        sizes.append(report.value.effective)
+        for name, estimate, truth in _estimates(report, world.truth):
+            counts.setdefault(name, []).append(estimate.low <= truth <= estimate.high)
+            values.setdefault(name, []).append(estimate.value - truth)
+    return {
+        "runs": runs,
+        "questions": questions,
+        "refused": refused,
+        "truth": {"value": world.truth[0], "tokens": world.truth[1], "flops": world.truth[2]},
+        "effective_size": [float(one) for one in np.quantile(sizes, [0.05, 0.5, 0.95])] if sizes else [],
+        "coverage": {name: float(np.mean(held)) for name, held in counts.items()},
+        "bias": {name: float(np.mean(off)) for name, off in values.items()},
+        "spread": {name: float(np.std(off)) for name, off in values.items()},
+    }
+
+
+def _estimates(report: OpeReport, truth: tuple[float, float, float]) -> Sequence[tuple[str, Any, float]]:
+    found = []
+    for name, one, true in zip(
+        ("value", "tokens", "flops"), (report.value, report.tokens, report.flops), truth, strict=True
+    ):
+        if one is not None:
+            found += [(f"{name} doubly robust", one.doubly_robust, true), (f"{name} SNIPS", one.snips, true)]
+    return found
+
+
+def split(data: TrainingData, parts: Sequence[int], seed: int) -> list[TrainingData]:
+    """Parts of so many problems each, none in two of them."""
+    order = np.random.default_rng(seed).permutation(len(data))
+    ends = np.cumsum([0, *parts])
+    return [rows_of(data, np.sort(order[a:b])) for a, b in pairwise(ends)]
+
+
+def coverage_of_log(path: Path, *, problems: int, runs: int) -> Found:
+    """The benchmark's table: traffic of several sizes on a log."""
+    log = SearchLog.open(path)
+    data = read_training_data(log, log.manifest.policies, log.manifest.prms)
+    first, second, asked = split(data, (problems, problems, problems), 0)
+    old, new = (fit_training_data(part, trials=0, folds="problem") for part in (first, second))
+    asked = with_rules(asked, seed=0)
+    tokens = 3.0 * float(data.pools[data.main].tokens.mean())
+    world = World.of(asked, old, new, tokens=tokens, share=0.3)
+    rows = []
+    for questions in (500, 1000, 2000):
+        print(f"coverage, {questions} questions", file=sys.stderr)
+        rows.append(coverage(world, runs=runs, questions=questions))
+    return {
+        "log": path.name,
+        "problems": problems,
+        "tokens": tokens,
+        "share": 0.3,
+        "served": str(Probe(old.first, 0)),
+        "rows": rows,
+    }
+
+
+def size(rows: int) -> Found:
+    """What ``planner ope`` takes on a log of so many decisions."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        first = planner.load("lab")
+        centre = first.stages[0].centre
+        moved = centre + 0.01 * np.random.default_rng(0).normal(size=len(centre))
+        new = replace(first, stages=(replace(first.stages[0], centre=moved), *first.stages[1:]))
+        new.save(folder / "new")
+        where, distinct = str(folder / "decisions.db"), 2000
+        serve(first, where, distinct, share=0.5, told=lambda right, random: random.random() < 0.3)
+        count = multiply(where, rows // distinct)
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "planner", "ope", where, "--planner", str(folder / "new"), "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        told = json.loads(done.stdout)
+        return {
+            "decisions": count,
+            "known": told["known"],
+            "effective_size": None if told["value"] is None else told["value"]["effective_size"],
+            "log_bytes": Path(where).stat().st_size,
+            "wall_seconds": time.perf_counter() - began,
+            "cpu_seconds": used.ru_utime + used.ru_stime,
+            "memory_bytes": 1024 * used.ru_maxrss,
+        }
+
+
+def page(found: Found) -> str:
+    """The figures for people."""
+    lines = ["# Learning from traffic, where the truth is known", ""]
+    if "coverage" in found:
+        lines += _coverage_page(found["coverage"])
+    if "size" in found:
+        lines += _size_page(found["size"])
+    return "\n".join(lines) + "\n"
+
+
+def _coverage_page(found: Found) -> list[str]:
+    lines = [
+        "## Coverage of 95% intervals",
+        "",
+        f"`{found['command']}`",
+        "",
+        f"Two planners, each fitted on {found['problems']} problems of a complete lab log; traffic on "
+        f"{found['problems']} others under a cap of {found['tokens']:.0f} tokens. The first planner serves "
+        f"and explores in {found['share']:.0%} of requests; 40% of the decisions get feedback, more of them "
+        "on longer questions. What the second planner would have met is known. Only runs whose effective "
+        "size is at least 50 count; in the others no number is told.",
+        "",
+        "| questions | runs | refused | effective size (median) | estimate | bias | spread | coverage |",
+        "|---:|---:|---:|---:|---|---:|---:|---:|",
+    ]
+    for row in found["rows"]:
+        size = f"{row['effective_size'][1]:.0f}" if row["effective_size"] else "-"
+        for name, held in row["coverage"].items():
+            scale, digits = (
+                (100.0, 2) if name.startswith("value") else (1.0 / row["truth"][name.split()[0]], 4)
+            )
+            lines.append(
+                f"| {row['questions']:,} | {row['runs']:,} | {row['refused']:,} | {size} | {name} | "
+                f"{scale * row['bias'][name]:+.{digits}f} | {scale * row['spread'][name]:.{digits}f} | "
+                f"{held:.1%} |"
+            )
+    lines += [
+        "",
+        "Bias and spread are in points for the share right, and as a share of the truth for costs.",
+        "",
+    ]
+    return lines
+
+
+def _size_page(found: Found) -> list[str]:
+    return [
+        "## A large decision log",
+        "",
+        f"`{found['command']}`",
+        "",
+        f"`planner ope` on an SQLite log of {found['decisions']:,} decisions "
+        f"({found['log_bytes'] / 1e9:.2f} GB), all on different questions, of which {found['known']:,} have "
+        f"feedback. The planner is not the one that served, so that every question is looked at anew: "
+        f"{found['cpu_seconds']:.0f} s of one CPU core "
+        f"({found['wall_seconds']:.0f} s by the clock on a shared machine), at most "
+        f"{found['memory_bytes'] / 1e9:.2f} GB of memory.",
+        "",
+    ]
+
+
+def main() -> None:
+    """Measure, and write what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--log", type=Path)
+    parser.add_argument("--only", choices=("coverage", "size"), default="coverage")
+    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--problems", type=int, default=600)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    given = parser.parse_args()
+    if given.only == "coverage" and given.log is None:
+        parser.error("coverage is measured on a complete search log, got no --log")
+    target = HERE / "traffic.json"
+    found: Found = json.loads(target.read_text()) if target.exists() else {}
+    command = f"python benchmarks/traffic.py --only {given.only}"
+    if given.only == "coverage":
+        measured = coverage_of_log(given.log, problems=given.problems, runs=given.runs)
+        command += f" --log LOG --runs {given.runs} --problems {given.problems}"
+    else:
+        measured = size(given.rows)
+        command += f" --rows {given.rows}"
+    found[given.only] = {"command": command, **measured}
+    target.write_text(json_text(found) + "\n")
+    (HERE / "traffic.md").write_text(page(found))
+    print(page(found))
+
+
+if __name__ == "__main__":
+    main()
