@@ -7,6 +7,8 @@
     prune = ["last"]
     score = ["last", "min"]  # of best_of_n and weighted_vote; tree_score = ["last"] for trees
     vote = ["max"]
+    think = [256, 1024]      # every plan again with at most so many tokens of thought
+    effort = ["low"]         # every plan again at this effort
     plan = ["adaptive_vote(n=16, stop=0.9)"]  # further plans, written out
     runs = 2                 # of every tree plan
     prompt = "auto"          # how policies are asked (search/prompts.py); template, delimiter of your own
@@ -47,6 +49,7 @@ __all__ = ["Grid", "Pair"]
 _Number = Annotated[int, Field(ge=1, le=65536)]
 _Score = Literal["min", "last", "mean", "prod"]
 _Vote = Literal["max", "majority", "weighted"]
+_Effort = Literal["on", "off", "none", "minimal", "low", "medium", "high", "xhigh", "max"]
 #: what a grid tries unless it says otherwise
 _STRATEGIES = ("cot", "majority", "best_of_n", "weighted_vote", "beam_search", "dvts")
 
@@ -74,6 +77,8 @@ class Grid(BaseModel):
     plan:
         Further plans, written out: ``adaptive_vote(n=16)``, or ``cascade(first=m: majority(n=4), then=l:
         cot())`` of several policies.
+    think, effort:
+        Every plan of the strategies again at each of these (``search.thinking_budget``). Such plans are run.
     tree_n, tree_score:
         The same for tree searches, whose every plan is run anew. ``tree_n`` left out: the values of
         ``n`` that are at least as large as the width.
@@ -113,6 +118,8 @@ class Grid(BaseModel):
     score: Annotated[list[_Score], Field(min_length=1)] = ["last", "min"]
     tree_score: Annotated[list[_Score], Field(min_length=1)] = ["last"]
     vote: Annotated[list[_Vote], Field(min_length=1)] = ["max"]
+    think: list[Annotated[int, Field(ge=0, le=65536)]] = []
+    effort: list[_Effort] = []
     samples: _Number = 144
     block: _Number = 16
     group: _Number = 32
@@ -251,6 +258,11 @@ class Grid(BaseModel):
             strategy = STRATEGIES.get(name)
             for values in strategy.variants(axes):
                 found.setdefault(Plan.of(strategy.name, **values))
+        plain = [plan for plan in found if not plan.parts]
+        budgets: list[dict[str, object]] = [{"think": think} for think in self.think]
+        for words in (*budgets, *({"effort": effort} for effort in self.effort)):
+            for plan in plain:
+                found.setdefault(plan.with_(**words))
         for text in self.plan:
             found.setdefault(Plan.parse(text, follow_path=True))
         return tuple(found)

@@ -9,6 +9,7 @@ from search.engines.protocol import ChildFinished, Engine, Event, Request, Reque
 from search.errors import EngineError, RewardError
 from search.rewards.protocol import Handle, Need, Reward, Scored
 from search.spending import Meter, Usage
+from search.thinking_budget import ThinkingBudget
 
 __all__ = ["MeteredEngine", "MeteredReward"]
 
@@ -61,6 +62,12 @@ class MeteredEngine(Engine):
         usage.first_prompt += new
         usage.prompt += len(request.prompt)
         return self._events(events, request)
+
+    def refuses_thinking(self, wanted: ThinkingBudget) -> str | None:
+        return self._engine.refuses_thinking(wanted)
+
+    def thinking(self, wanted: ThinkingBudget) -> Engine:
+        return MeteredEngine(self._engine.thinking(wanted), self._meter, self._on_child)
 
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         await self._engine.cancel(request_id, child)

@@ -151,13 +151,18 @@ class Placed(Entry):
 
 
 class PolicyEntry(Placed):
-    """A policy."""
+    """A policy.
+
+    ``thought_end``: the text that ends its thoughts, where it is none of the usual tags; all of a solution
+    before it is thought.
+    """
 
     parameters: Annotated[int, Field(ge=1)] | None = None
     tokenizer: _Name | None = None
     dialect: Literal["tokens", "text", "chat"] | None = None
     context: Annotated[int, Field(ge=2)] | None = None
     thinking: Knob | None = None
+    thought_end: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     requests_per_minute: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
     sampling: SamplingDefaults = SamplingDefaults()
 

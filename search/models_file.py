@@ -8,7 +8,8 @@
     tokenizer = "folder"                 # optional
     parameters = 5e8                     # where nobody tells; FLOPs follow from it
     context = 8192                       # where nobody tells, or less than that
-    thinking = "off"                     # on, off, none, minimal, low, medium, high, xhigh
+    thinking = "off"                     # on, off, none, minimal, low, medium, high, xhigh, max
+    thought_end = "#"                    # ends a thought, where it is none of the usual tags
     max_concurrency = 64                 # most requests at a time
     requests_per_minute = 500
     timeout = 600                        # most seconds of one request
@@ -317,7 +318,9 @@ class _Maker:
 
     def policy(self, entry: PolicyEntry, kind: str) -> PolicySource:
         defaults = entry.sampling.model_dump(exclude_none=True)
-        return ConfiguredPolicy(entry.name, self._policy(entry, kind), defaults, entry.parameters)
+        return ConfiguredPolicy(
+            entry.name, self._policy(entry, kind), defaults, entry.parameters, entry.thought_end or ""
+        )
 
     def _policy(self, entry: PolicyEntry, kind: str) -> PolicySource:
         if entry.embedded is not None:

@@ -30,12 +30,15 @@ class ConfiguredPolicy(PolicySource):
         Sampling defaults, before those of the model.
     parameters:
         Number of weights, where the file says.
+    thought_end:
+        What ends its thoughts (``Engine.thought_end``).
     """
 
     card_name: str
     source: PolicySource
     defaults: Mapping[str, object] = field(default_factory=dict)
     parameters: int | None = None
+    thought_end: str = ""
 
     def card(self) -> ModelCard:
         card = self.source.card()
@@ -43,6 +46,7 @@ class ConfiguredPolicy(PolicySource):
 
     def open(self) -> Engine:
         engine = self.source.open()
+        engine.thought_end = self.thought_end
         card = self.card() if engine.card.name != self.card_name or self.parameters else engine.card
         known = replace(card, context=engine.card.context, fingerprint=engine.card.fingerprint)
         return engine if known == engine.card else NamedEngine(engine, known)

@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 
 from search.errors import PlanError
 from search.registry import is_path
-from search.strategies.fields import Parameter, grammar_of
+from search.strategies.fields import THINKING, Parameter, grammar_of
 from search.strategies.kinds import Replay
 from search.strategies.registry import STRATEGIES
+from search.thinking_budget import ThinkingBudget
 
 if TYPE_CHECKING:
     from search.choice import Choice
@@ -47,24 +48,27 @@ class Plan:
     """A strategy with all its numbers. Equal plans are equal objects and print alike, without the quiet
     parameters that are as usual.
 
-    ``parameters`` holds every parameter of the strategy in canonical order. Build plans with
-    ``Plan.parse`` or ``Plan.of``; both fill in what was left out. Raises PlanError.
+    ``parameters`` holds every parameter of the strategy in canonical order, and after them those of
+    ``THINKING`` that are given, which every plan may have. Build plans with ``Plan.parse`` or ``Plan.of``;
+    both fill in what was left out. Raises PlanError.
 
     >>> Plan.parse("majority(n=16)") == Plan.of("majority", n=16)
     True
     >>> print(Plan.parse("best_of_n(n=4)"))
     best_of_n(n=4, score=last)
+    >>> print(Plan.parse("majority(think=512, n=4)"))
+    majority(n=4, think=512)
     """
 
     strategy: str
     parameters: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
-        grammar = _grammar(self.strategy)
+        grammar, own = _full_grammar(self.strategy), _grammar(self.strategy)
         names = tuple(name for name, _ in self.parameters)
-        if names != tuple(grammar):
+        if names != tuple(name for name in grammar if name in own or name in names):
             raise PlanError(
-                f"{self.strategy} takes ({', '.join(grammar)}) in this order, got ({', '.join(names)})"
+                f"{self.strategy} takes ({', '.join(own)}) in this order, got ({', '.join(names)})"
             )
         for name, value in self.parameters:
             grammar[name].check(name, value)
@@ -72,18 +76,19 @@ class Plan:
 
     @classmethod
     def of(cls, strategy: str, **given: Any) -> Plan:
-        """A plan from keyword arguments; parameters left out take the strategy's own values."""
-        known = _grammar(strategy)
+        """A plan from keyword arguments; parameters left out take the strategy's own values, and None leaves
+        one of ``THINKING`` out."""
+        known, every = _grammar(strategy), _full_grammar(strategy)
+        given = {name: value for name, value in given.items() if value is not None or name in known}
         for name in given:
-            if name not in known:
+            if name not in every:
                 takes = ", ".join(known) if known else "no parameters"
                 raise PlanError(f"{strategy} takes {takes}, got {name!r}")
         missing = [name for name, one in known.items() if one.is_required and name not in given]
         if missing:
             raise PlanError(f"{strategy} needs {', '.join(missing)}, got none")
-        return cls(
-            _name(strategy), tuple((name, given.get(name, one.default)) for name, one in known.items())
-        )
+        told = {name: one.default for name, one in known.items()} | given
+        return cls(_name(strategy), tuple((name, told[name]) for name in every if name in told))
 
     @classmethod
     def parse(cls, text: str, *, follow_path: bool = False) -> Plan:
@@ -115,7 +120,7 @@ class Plan:
     @property
     def numbers(self) -> tuple[str, ...]:
         """``name=value`` of n and of each parameter that is not as usual."""
-        grammar = _grammar(self.strategy)
+        grammar = _full_grammar(self.strategy)
         return tuple(
             f"{name}={grammar[name].write(value)}"
             for name, value in self.parameters
@@ -134,6 +139,11 @@ class Plan:
     def described(self) -> Strategy:
         """The strategy with these numbers: what it says of itself, and what runs it."""
         return _described(self)
+
+    @property
+    def thinking(self) -> ThinkingBudget | None:
+        """How much its policy is told to think; None: as it does."""
+        return _thinking(self)
 
     @property
     def n(self) -> int:
@@ -172,7 +182,7 @@ class Plan:
         >>> str(Plan.parse("dvts(n=4, width=2, score=min, vote=weighted)").tree)
         'dvts(n=4, width=2, prune=last, score=last, vote=max)'
         """
-        grammar, picking = _grammar(self.strategy), _described(self).picking
+        grammar, picking = _full_grammar(self.strategy), _described(self).picking
         usual = {
             name: grammar[name].default
             for name, _ in self.parameters
@@ -216,6 +226,20 @@ def _grammar(strategy: str) -> Mapping[str, Parameter]:
     return grammar_of(STRATEGIES.get(strategy))
 
 
+def _full_grammar(strategy: str) -> Mapping[str, Parameter]:
+    """With what every plan may have; a strategy's own parameter of such a name is its own."""
+    return {
+        **_grammar(strategy),
+        **{name: one for name, one in THINKING.items() if name not in _grammar(strategy)},
+    }
+
+
+def _thinking(plan: Plan) -> ThinkingBudget | None:
+    own = _grammar(plan.strategy)
+    words = {name: value for name, value in plan.parameters if name in THINKING and name not in own}
+    return ThinkingBudget(**words) if words else None
+
+
 def _name(strategy: str) -> str:
     """A strategy's own name: a dotted path leads to a class that names itself."""
     return strategy if strategy in STRATEGIES else STRATEGIES.get(strategy).name
@@ -230,7 +254,16 @@ def _described(plan: Plan) -> Strategy:
 
 @lru_cache(maxsize=8192)
 def _built(plan: Plan, generation: int) -> Strategy:
-    return STRATEGIES.get(plan.strategy)(**dict(plan.parameters))
+    own = _grammar(plan.strategy)
+    strategy = STRATEGIES.get(plan.strategy)(
+        **{name: value for name, value in plan.parameters if name in own}
+    )
+    thinking = _thinking(plan)
+    if thinking is None:
+        return strategy
+    from search.strategies.thoughtful import Thoughtful
+
+    return Thoughtful(strategy, thinking)
 
 
 @lru_cache(maxsize=8192)
@@ -242,7 +275,7 @@ def _parts(plan: Plan) -> tuple[Choice, ...]:
 
 @lru_cache(maxsize=8192)
 def _written(plan: Plan, generation: int) -> str:
-    grammar = _grammar(plan.strategy)
+    grammar = _full_grammar(plan.strategy)
     inside = ", ".join(
         f"{name}={grammar[name].write(value)}"
         for name, value in plan.parameters
@@ -264,7 +297,7 @@ def _parse(text: str, generation: int) -> Plan:
         raise PlanError(f"plans are nested at most {_DEEPEST} deep, got {text!r}")
     if strategy not in STRATEGIES:
         raise STRATEGIES.unknown(strategy)
-    grammar, given = _grammar(strategy), dict[str, Any]()
+    grammar, given = _full_grammar(strategy), dict[str, Any]()
     for part in _split(inside) if inside else ():
         name, equals, raw = (piece.strip() for piece in part.partition("="))
         if not equals or not name or not raw:

@@ -77,8 +77,8 @@ class Candidate:
     ``lowest_window_logprob`` and ``step_logprobs`` likewise (``search.logprobs``). ``mean_entropy``,
     ``mean_confidence`` and ``lowest_confidence`` are the engine's (``ChildFinished``). ``token_ids`` are
     empty where the engine tells none. ``thought`` is what a thinking model wrote before the text, and
-    ``thought_tokens`` how many of the tokens are its. All these are not compared: what was measured of a
-    solution does not make it another one.
+    ``thought_tokens`` how many of the tokens are its; ``thought_cut`` says that a budget ended it. All these
+    are not compared: what was measured of a solution does not make it another one.
     """
 
     text: str
@@ -96,6 +96,7 @@ class Candidate:
     token_ids: tuple[int, ...] = field(default=(), compare=False)
     thought: str = field(default="", compare=False)
     thought_tokens: int = field(default=0, compare=False)
+    thought_cut: bool = field(default=False, compare=False)
 
     @property
     def tokens(self) -> int:

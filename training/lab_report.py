@@ -18,10 +18,12 @@ import polars as pl
 from search.log.bins import bins
 from search.log.store import SearchLog
 from search.plan import Plan
+from search.strategies.registry import STRATEGIES
+from search.strategies.tree import TreeSearch
 from training.policy import POLICIES
 from training.prm import PRMS
 
-__all__ = ["COMMANDS", "Outcomes", "lab_report", "read_cards"]
+__all__ = ["COMMANDS", "Outcomes", "claims", "lab_report", "read_cards", "tree_strategies"]
 
 _BINS = ("easy", "medium", "hard")
 
@@ -128,7 +130,7 @@ def lab_report(
         "",
         *_headroom(evaluation),
         "",
-        *_claims(outcomes, main),
+        *claims(outcomes, main),
         "",
         "## Every choice",
         "",
@@ -274,7 +276,12 @@ def _headroom(evaluation: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def _claims(outcomes: Outcomes, main: str) -> list[str]:
+def tree_strategies() -> tuple[str, ...]:
+    """The searches over steps, by name."""
+    return tuple(name for name, kind in STRATEGIES.items() if issubclass(kind, TreeSearch))
+
+
+def claims(outcomes: Outcomes, main: str) -> list[str]:
     """PRMs against the vote, small against large, weak to strong, on-policy against offline."""
     known = set(outcomes.choices())
     rows: list[tuple[object, ...]] = []
@@ -287,7 +294,7 @@ def _claims(outcomes: Outcomes, main: str) -> list[str]:
             above = f"{gap:+.1f}{_plus_minus(half)}"
             rows.append((_name(first), _name(second), where, above, f"{flops[0] / flops[1]:.2f}"))
 
-    tree = "{}(n=16, width=4, prune=last, score=last, vote=weighted)"
+    trees = [str(Plan.of(name, n=16, vote="weighted")) for name in tree_strategies()]
     for prm in sorted({prm for policy, prm, _ in known if policy == main and prm}):
         for domain in (None, "puzzle", "arithmetic"):
             for n in (4, 16, 64):
@@ -295,8 +302,8 @@ def _claims(outcomes: Outcomes, main: str) -> list[str]:
                     compare(
                         (main, prm, f"{strategy}(n={n}, score=last)"), (main, "", f"majority(n={n})"), domain
                     )
-            for strategy in ("beam_search", "dvts"):
-                compare((main, prm, tree.format(strategy)), (main, "", "majority(n=16)"), domain)
+            for tree in trees:
+                compare((main, prm, tree), (main, "", "majority(n=16)"), domain)
     for strategy in ("best_of_n", "weighted_vote"):
         for n in (4, 16):
             plan = f"{strategy}(n={n}, score=last)"

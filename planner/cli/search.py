@@ -46,7 +46,10 @@ def search(
     ] = None,
     grid: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A grid (TOML). --policy and --prm replace its pairs."),
+        typer.Option(
+            metavar="FILE|PRESET",
+            help="A grid (TOML), or fast, full, thinking. --policy and --prm replace its pairs.",
+        ),
     ] = None,
     models: Annotated[
         Path | None,
@@ -116,6 +119,7 @@ def search(
     from search.log.outcomes import add_outcomes
     from search.log.store import SearchLog
     from search.models_file import ModelsFile
+    from search.presets import preset
     from search.rewards.judge_spec import whole_name
     from search.spending import SpendLimit
     from search.sync import run_sync
@@ -136,11 +140,14 @@ def search(
         key_variable=api_key_env,
     )
     named = None if models is None else ModelsFile.read(models)
+    chosen = _preset(grid)
+    file = grid if chosen is None else None
     if named is None:
-        asked = _grid(grid, sourcing.policy_names, sourcing.prm_names, seed)
+        asked = _grid(file, sourcing.policy_names, sourcing.prm_names, seed)
     else:
-        everyone = [] if grid is not None else [entry.name for entry in named.policy]
-        asked = _grid(grid, policy or everyone, prm or [], seed)
+        everyone = [] if file is not None else [entry.name for entry in named.policy]
+        judged = named.prm_names if chosen == "full" and not policy else []
+        asked = _grid(file, policy or everyone, prm or judged, seed)
     asked = asked.renamed(whole_name if named is None else named.prm_name)
     judges = dict.fromkeys(pair.prm for pair in asked.pair if pair.prm is not None)
     loader: SourceLoader
@@ -154,6 +161,15 @@ def search(
             loader.prm_card(name)
     known = asked_problems(problems, mapping)
     check_problems(known)
+    if chosen is not None:
+        replaced = {} if seed is None else {"seed": seed}
+        try:
+            asked, left_out = preset(chosen, asked.pair, known, loader, replaced=replaced)
+        except BaseException:
+            run_sync(loader.close())
+            raise
+        for line in left_out:
+            error_console().print(line, markup=False)
     # whatever can be wrong with the arguments has been read by now; only then a folder is made
     rates = {} if named is None else named.rates([*judges])
     prices = {
@@ -207,6 +223,13 @@ def search(
         [(name, f"{count:,}") for name, count in rows.items()],
         notes=notes,
     )
+
+
+def _preset(grid: Path | None) -> str | None:
+    """The preset that is named; a file of that name is a grid."""
+    from search.presets import PRESETS
+
+    return None if grid is None or str(grid) not in PRESETS or grid.is_file() else str(grid)
 
 
 def _grid(file: Path | None, policies: Sequence[str], prms: Sequence[str], seed: int | None) -> Grid:

@@ -102,6 +102,8 @@ def candidate_to_dict(draw: int, candidate: Candidate, chosen: int | None) -> _J
         "step_rewards": list(candidate.step_rewards),
         "tokens": candidate.tokens,
         "finish_reason": candidate.finish_reason,
+        **({"thought_tokens": candidate.thought_tokens} if candidate.thought_tokens else {}),
+        **({"thought_cut": True} if candidate.thought_cut else {}),
         "chosen": draw == chosen,
     }
 

@@ -8,6 +8,7 @@ API has it.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 from planner.server.conversation import Conversation, Render
@@ -23,6 +24,7 @@ from search.engines.protocol import (
     Tokens,
 )
 from search.errors import ContextError
+from search.thinking_budget import ThinkingBudget
 
 __all__ = ["Meter", "ShapedEngine", "StopFilter", "cut"]
 
@@ -121,6 +123,14 @@ class ShapedEngine(Engine):
             stream=request.stream or (self._on_text is not None and request.n == 1),
         )
         return self._events(self._engine.submit(shaped), request)
+
+    def refuses_thinking(self, wanted: ThinkingBudget) -> str | None:
+        return self._engine.refuses_thinking(wanted)
+
+    def thinking(self, wanted: ThinkingBudget) -> ShapedEngine:
+        made = copy(self)
+        made._engine = self._engine.thinking(wanted)
+        return made
 
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         await self._engine.cancel(request_id, child)

@@ -21,7 +21,7 @@ import asyncio
 import queue
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +114,12 @@ class EmbeddedEngine(Engine):
             loop.call_soon(self._flush)
         self._pending.append(_Submit(Job(request), loop, weakref.ref(stream), stream.arrived))
         return stream
+
+    def continuation(self, text: str) -> tuple[int, ...]:
+        return self._tokenizer.encode(text)
+
+    def spelled(self, tokens: Sequence[int]) -> str:
+        return self._tokenizer.decode(tokens)
 
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         self._flush()

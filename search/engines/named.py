@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from search.cards import ModelCard
 from search.engines.protocol import Engine, Event, Request
+from search.thinking_budget import ThinkingBudget
 
 __all__ = ["NamedEngine"]
 
@@ -38,6 +39,12 @@ class NamedEngine(Engine):
     def at_effort(self, effort: str) -> Engine:
         thinking = self.engine.at_effort(effort)
         return self if thinking is self.engine else NamedEngine(thinking, self.card)
+
+    def refuses_thinking(self, wanted: ThinkingBudget) -> str | None:
+        return self.engine.refuses_thinking(wanted)
+
+    def thinking(self, wanted: ThinkingBudget) -> Engine:
+        return NamedEngine(self.engine.thinking(wanted), self.card)
 
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         await self.engine.cancel(request_id, child)

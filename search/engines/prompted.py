@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from search.engines.protocol import Engine, Event, Request
 from search.prompts import Prompting
+from search.thinking_budget import ThinkingBudget
 
 __all__ = ["PromptedEngine"]
 
@@ -52,6 +53,12 @@ class PromptedEngine(Engine):
     def at_effort(self, effort: str) -> Engine:
         thinking = self._engine.at_effort(effort)
         return self if thinking is self._engine else PromptedEngine(thinking, self.prompting)
+
+    def refuses_thinking(self, wanted: ThinkingBudget) -> str | None:
+        return self._engine.refuses_thinking(wanted)
+
+    def thinking(self, wanted: ThinkingBudget) -> Engine:
+        return PromptedEngine(self._engine.thinking(wanted), self.prompting)
 
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         await self._engine.cancel(request_id, child)

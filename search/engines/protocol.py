@@ -8,11 +8,13 @@ untempered model (temperature 1, no truncation).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
 from search.cards import ModelCard
+from search.errors import EngineError
+from search.thinking_budget import ThinkingBudget
 
 __all__ = [
     "ChildFinished",
@@ -151,6 +153,7 @@ class ChildFinished:
     (``search.engines.confidence``); None where ``Request.top_logprobs`` was 0 or the backend gave no
     candidates. ``thought``: what a thinking model wrote before its answer, as far as it is told;
     ``thought_tokens``: how many of ``token_ids`` are its (an estimate where the backend does not tell).
+    ``thought_cut``: whether a budget ended it (``search.engines.budgeted``).
     """
 
     child: int
@@ -164,6 +167,7 @@ class ChildFinished:
     lowest_confidence: float | None = None
     thought: str = ""
     thought_tokens: int = 0
+    thought_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,8 @@ class Engine(ABC):
     equal_bits: bool = False
     #: children that are worth having in flight at a time
     concurrency: int = 256
+    #: the text that ends a thought, where it is none of the usual tags: all before it is thought
+    thought_end: str = ""
 
     @property
     def backend(self) -> str:
@@ -219,11 +225,35 @@ class Engine(ABC):
         """
 
     def at_effort(self, effort: str) -> Engine:
-        """The same policy, asked to think that much (``none`` to ``xhigh``); itself without such a knob.
+        """The same policy, asked to think that much (``none`` to ``max``); itself without such a knob.
 
         Its requests are cancelled through what this returns. It is closed with this engine.
         """
         return self
+
+    def refuses_thinking(self, wanted: ThinkingBudget) -> str | None:
+        """Why it cannot be told to think so, one line that says the rule and the value; None where it can.
+
+        May wait for a server.
+        """
+        from search.engines.budgeted import fault_of
+
+        return fault_of(self, wanted)
+
+    def thinking(self, wanted: ThinkingBudget) -> Engine:
+        """The same policy, told to think so. Its requests are cancelled through what this returns, and it is
+        closed with this engine. Raises EngineError where it cannot be told so."""
+        from search.engines.budgeted import budgeted
+
+        return budgeted(self, wanted)
+
+    def continuation(self, text: str) -> tuple[int, ...] | None:
+        """Token ids of a text that a solution is gone on with; None where that cannot be done."""
+        return None
+
+    def spelled(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, the tags of thoughts included, where ``continuation`` is not None."""
+        raise EngineError(f"an engine that spells its tokens is needed, got {self.card.name!r}")
 
     @abstractmethod
     async def cancel(self, request_id: str, child: int | None = None) -> None:

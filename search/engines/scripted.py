@@ -31,7 +31,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -120,6 +120,12 @@ class ScriptedEngine(Engine):
         children = {i: _Child(Random(self._seed(request, i))) for i in range(request.n)}
         self._flights[request.request_id] = _Flight(children)
         return self._events(request, self._flights[request.request_id])
+
+    def continuation(self, text: str) -> tuple[int, ...]:
+        return tuple(map(ord, text))
+
+    def spelled(self, tokens: Sequence[int]) -> str:
+        return "".join(map(chr, tokens)).replace(END, "")
 
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         flight = self._flights.get(request_id)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -117,6 +117,12 @@ class VllmEngine(Engine):
         self._flights[request.request_id] = flight
         self._host.run(self._fly(flight, wanted))
         return stream
+
+    def continuation(self, text: str) -> tuple[int, ...]:
+        return self._tokenizer.encode(text)
+
+    def spelled(self, tokens: Sequence[int]) -> str:
+        return self._tokenizer.decode(tokens)
 
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         self._host.post(self._stop, request_id, child)

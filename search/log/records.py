@@ -75,6 +75,7 @@ def sample_rows(
             "lowest_confidence": candidate.lowest_confidence,
             "thought": candidate.thought,
             "thought_tokens": candidate.thought_tokens,
+            "thought_cut": candidate.thought_cut,
         }
         for child, candidate in enumerate(result.candidates)
     ]
@@ -105,6 +106,8 @@ def run_row(
         "seconds": spend.seconds,
         "calls": [asdict(call) for call in result.calls],
         "jail_seconds": result.jail_seconds,
+        "thought_tokens": [candidate.thought_tokens for candidate in result.candidates],
+        "thought_cut": [candidate.thought_cut for candidate in result.candidates],
     }
 
 

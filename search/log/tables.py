@@ -88,6 +88,7 @@ TABLES: Mapping[str, Table] = {
                 "lowest_confidence": pl.Float32(),
                 "thought": pl.String(),  # before the text; "" where the policy did not think
                 "thought_tokens": pl.Int32(),  # of ``tokens``
+                "thought_cut": pl.Boolean(),  # whether a budget or a limit ended it
             },
             optional=frozenset(
                 {
@@ -99,6 +100,7 @@ TABLES: Mapping[str, Table] = {
                     "lowest_confidence",
                     "thought",
                     "thought_tokens",
+                    "thought_cut",
                 }
             ),
         ),
@@ -142,9 +144,12 @@ TABLES: Mapping[str, Table] = {
                 # what it asked and ran beyond solutions of the question, part of the figures above
                 "calls": pl.List(_CALL),
                 "jail_seconds": pl.Float64(),
+                # of each candidate, as in samples
+                "thought_tokens": pl.List(pl.Int32()),
+                "thought_cut": pl.List(pl.Boolean()),
             },
             timings=("physical_policy_tokens", "physical_prm_tokens", "seconds", "jail_seconds"),
-            optional=frozenset({"calls", "jail_seconds"}),
+            optional=frozenset({"calls", "jail_seconds", "thought_tokens", "thought_cut"}),
         ),
         Table(  # one row per problem x choice; derived, can be rebuilt
             "outcomes",

@@ -22,9 +22,11 @@ from types import MappingProxyType
 from typing import Any
 
 from search.errors import PlanError, PluginError
+from search.thinking_budget import EFFORTS
 
 __all__ = [
     "LARGEST",
+    "THINKING",
     "Nested",
     "OneOf",
     "Parameter",
@@ -144,6 +146,12 @@ class Nested(Parameter):
 
     def write(self, value: Any) -> str:
         return str(value.short)
+
+
+#: what every plan may have beside its strategy's own parameters (``search.thinking_budget``)
+THINKING: Mapping[str, Parameter] = MappingProxyType(
+    {"effort": OneOf(options=EFFORTS), "think": Whole(least=0), "wait": Whole()}
+)
 
 
 def whole(default: Any = MISSING, *, least: int = 1, most: int = LARGEST) -> Any:

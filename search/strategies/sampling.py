@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from search.budget import Ledger, Reservation
-from search.engines.protocol import ChildFinished, Sampling
+from search.engines.protocol import ChildFinished, FinishReason, Sampling
 from search.grading.registry import domain
 from search.grouping import GRACE, read_answer
 from search.logprobs import summarize
@@ -58,6 +58,7 @@ def candidate_of(
         token_ids=child.token_ids,
         thought=child.thought,
         thought_tokens=child.thought_tokens,
+        thought_cut=child.thought_cut or child.finish_reason == FinishReason.THOUGHT,
     )
 
 

@@ -121,7 +121,8 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"thinking": "much"},
-        "policy 'small': thinking must be one of on, off, none, minimal, low, medium, high, xhigh, got 'much",
+        "policy 'small': thinking must be one of on, off, none, minimal, low, medium, high, xhigh, max, got"
+        " 'much",
     ),
     (
         {"embedded": "folder"},

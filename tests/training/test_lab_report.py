@@ -7,13 +7,16 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from training.lab_report import Outcomes
+from search.plan import Plan
+from training.lab_report import Outcomes, claims, tree_strategies
 
 
 def _log(rows: list[tuple[str, str, str, str, float, float]]) -> SimpleNamespace:
     columns = ["problem_id", "policy", "prm", "plan", "accuracy", "flops"]
     frame = pl.DataFrame(rows, schema=columns, orient="row").with_columns(tokens=pl.col("flops") / 2.0)
-    problems = pl.DataFrame({"problem_id": ["a", "b", "c"], "domain": ["puzzle", "code", "code"]})
+    problems = pl.DataFrame(
+        {"problem_id": ["a", "b", "c", "d"], "domain": ["puzzle", "code", "code", "arithmetic"]}
+    )
     return SimpleNamespace(read=lambda table: problems if table == "problems" else frame)
 
 
@@ -38,3 +41,16 @@ def test_differences_are_paired_over_common_problems() -> None:
 def test_a_row_that_two_logs_hold_counts_once() -> None:
     log = _log([("a", "p", "", "cot()", 1.0, 10.0)])
     assert len(Outcomes([log, log]).of("p", "", "cot()")) == 1  # type: ignore[list-item]
+
+
+def test_every_search_over_steps_is_compared_with_the_vote() -> None:
+    trees = [str(Plan.of(name, n=16, vote="weighted")) for name in tree_strategies()]
+    assert "beam_search(n=16, width=4, prune=last, score=last, vote=weighted)" in trees
+    assert {"beam_search", "dvts", "lookahead", "particle_filter", "rebase"} <= set(tree_strategies())
+    log = _log(
+        [(at, "p", "r", plan, 1.0, 40.0) for plan in trees for at in "ad"]
+        + [(at, "p", "", "majority(n=16)", 0.5, 20.0) for at in "ad"]
+    )
+    page = "\n".join(claims(Outcomes([log]), "p"))  # type: ignore[list-item]
+    for name in tree_strategies():
+        assert f"`{name}(n=16" in page

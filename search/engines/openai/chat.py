@@ -64,8 +64,13 @@ class ChatCompletions(Dialect):
 
     def worded(self, extra: Mapping[str, Any]) -> ChatCompletions:
         """The same with more fields; it knows the same conversations."""
-        made = ChatCompletions(self._model, {**self._extra, **extra}, usage_per_child=self.usage_per_child)
-        made._talks = self._talks
+        made = ChatCompletions(
+            self._model,
+            {**self._extra, **extra},
+            usage_per_child=self.usage_per_child,
+            continues=self._continues,
+        )
+        made._talks, made._parts = self._talks, self._parts
         return made
 
     def remember(self, prompt: tuple[int, ...], question: str) -> None:

@@ -19,7 +19,8 @@ out from then on. Knows nothing of connections.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import copy
 from types import MappingProxyType
 from typing import Any
 
@@ -81,6 +82,14 @@ class Concessions:
         self._notes: dict[str, str] = {}
         self._renames: dict[str, str] = {}
         self._needless: set[str] = set()
+        self._kept: frozenset[str] = frozenset()
+
+    def keeping(self, fields: Iterable[str]) -> Concessions:
+        """The same, shared, for requests that are not made without these fields: what refuses one of them
+        refuses the request."""
+        made = copy(self)
+        made._kept = frozenset(fields)
+        return made
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -113,7 +122,9 @@ class Concessions:
         """A request without what was given up. ``n`` without its field is 1."""
         found = {}
         for field, value in body.items():
-            if field in self._dropped or (field in self._needless and value == _NEUTRAL[field]):
+            if (field in self._dropped and field not in self._kept) or (
+                field in self._needless and value == _NEUTRAL[field]
+            ):
                 continue
             most = self._most.get(field)
             if most is not None and isinstance(value, int) and not isinstance(value, bool):
@@ -132,6 +143,8 @@ class Concessions:
         places = {field: _place(field, words) for field in sent if field not in _NEEDED}
         named = sorted((place, field) for field, place in places.items() if place is not None)
         for _, field in named:
+            if field in self._kept:
+                return False
             if field in _SAMPLING and not _HAS_NONE.search(words):
                 if field in _NEUTRAL and sent[field] == _NEUTRAL[field]:
                     self._needless.add(field)

@@ -10,13 +10,14 @@ tokens as long as floating-point results do not depend on what shares a batch; o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from search.cards import ModelCard
+from search.engines.budgeted import BudgetedEngine
 from search.engines.openai.card import card_of, digest
 from search.engines.openai.chat import ChatCompletions
 from search.engines.openai.completions import TextCompletions, TokenCompletions
@@ -24,7 +25,7 @@ from search.engines.openai.concessions import Concessions
 from search.engines.openai.dialect import Dialect
 from search.engines.openai.estimate import EstimatedTokenizer
 from search.engines.openai.flight import Flight, Line
-from search.engines.openai.knob import in_chat, in_template
+from search.engines.openai.knob import Dial, dial_of, in_chat, in_template
 from search.engines.openai.llama import LlamaCompletions
 from search.engines.openai.probe import DIALECTS, find_dialect, find_model, has_tokenizer
 from search.engines.openai.served import Served, with_limits
@@ -37,15 +38,16 @@ from search.engines.openai.tokenizer import (
 )
 from search.engines.protocol import Engine, Event, Request, RequestFinished
 from search.engines.thinking import opens
-from search.errors import ContextError, EngineError, RefusedError
+from search.errors import ContextError, EngineError, GarbledError, RefusedError
 from search.remote.circuit import Circuit
 from search.remote.client import Client
 from search.remote.retry import Retry
+from search.thinking_budget import ThinkingBudget
 
 __all__ = ["OpenAIEngine"]
 
 #: knobs under which a model surely thinks
-_THINKS = ("on", "minimal", "low", "medium", "high", "xhigh")
+_THINKS = ("on", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 class OpenAIEngine(Engine):
@@ -66,6 +68,8 @@ class OpenAIEngine(Engine):
         self.goes_on = dialect.goes_on
         #: what the server calls the policy; "" where ``connect`` did not make this
         self.model = ""
+        #: what it calls itself, and with its URL what it can be told of thinking
+        self.owner = ""
         self._rendered = rendered
         self._client = client
         self._dialect = dialect
@@ -77,6 +81,8 @@ class OpenAIEngine(Engine):
         self._line = Line(client, dialect, counts, deadline, concessions, speller, opening)
         self._flights: dict[str, Flight] = {}
         self._efforts: dict[str, OpenAIEngine] = {}
+        self._thinking: dict[ThinkingBudget, OpenAIEngine] = {}
+        self._is_strict: bool | None = None
         self._closed = False
 
     @classmethod
@@ -178,7 +184,7 @@ class OpenAIEngine(Engine):
         thinks = bool(opening) or (words.thinks if thinking is None else thinking in _THINKS)
         spelled = _dialect(spoken, served, words, thinking, thinks=thinks)
         made = cls(card, client, spelled, words, deadline, conceded, opening, rendered)
-        made.model = served.model
+        made.model, made.owner = served.model, served.owner
         # a slot that falls free has its next sequence waiting
         made.concurrency = min(connections, 2 * served.slots if served.slots else cls.concurrency)
         return made
@@ -256,11 +262,90 @@ class OpenAIEngine(Engine):
             dialect = dialect.worded(in_chat(effort))
         else:
             tokenizer = tokenizer.worded(words)
+        return self._with(dialect, tokenizer)
+
+    def _with(self, dialect: Dialect, tokenizer: Tokenizer) -> OpenAIEngine:
         made = copy(self)
         made._dialect, made._tokenizer = dialect, tokenizer
         made._line = replace(self._line, dialect=dialect)
-        made._flights, made._efforts = {}, {}
+        made._flights, made._efforts, made._thinking = {}, {}, {}
         return made
+
+    def refuses_thinking(self, wanted: ThinkingBudget) -> str | None:
+        if not isinstance(self._dialect, ChatCompletions):
+            return self._template_fault(wanted.effort) if wanted.effort else None
+        fault = self.dial.fault(wanted)
+        if fault is not None:
+            return f"{fault} ({self.card.name!r})"
+        refused = [name for name in self.dial.fields(wanted) if self.lacks(name)]
+        if refused:
+            return (
+                f"{self.card.name!r} must be told to think otherwise, got {wanted}: no {refused[0]} is taken"
+            )
+        if wanted.think is not None and self.dial.kind == "SGLang" and not self._keeps_budgets():
+            return (
+                f"think needs an SGLang that runs with --enable-strict-thinking, got {wanted} for"
+                f" {self.card.name!r}, which does not"
+            )
+        return None
+
+    def thinking(self, wanted: ThinkingBudget) -> Engine:
+        fault = self.refuses_thinking(wanted)
+        if fault is not None:
+            raise EngineError(fault)
+        if isinstance(self._dialect, ChatCompletions):
+            return self._told(wanted)
+        own = self._told(ThinkingBudget(wanted.effort)) if wanted.effort else self
+        return own if wanted.think is None else BudgetedEngine(own, wanted)
+
+    @property
+    def dial(self) -> Dial:
+        """What the server can be told of thinking in a chat."""
+        return dial_of(self.owner, self._client.root)
+
+    def continuation(self, text: str) -> tuple[int, ...] | None:
+        return None if isinstance(self._dialect, ChatCompletions) else self._tokenizer.encode(text)
+
+    def spelled(self, tokens: Sequence[int]) -> str:
+        return self._tokenizer.decode(tokens)
+
+    def _told(self, wanted: ThinkingBudget) -> OpenAIEngine:
+        """The same over the same connections. What refuses such a word refuses the request."""
+        found = self._thinking.get(wanted)
+        if found is None:
+            if isinstance(self._dialect, ChatCompletions):
+                fields = self.dial.fields(wanted)
+                found = self._with(self._dialect.worded(fields), self._tokenizer)
+                found._line = replace(found._line, concessions=self._line.concessions.keeping(fields))
+            else:
+                found = self._with(self._dialect, self._tokenizer.worded(in_template(wanted.effort)))
+            self._thinking[wanted] = found
+        return found
+
+    def _template_fault(self, effort: str) -> str | None:
+        """Why a template that is rendered takes no such effort: because it renders all alike."""
+        others = ("on", "off") if effort in ("on", "off") else ("low", "high")
+        spelled = {self._tokenizer.worded(in_template(one)).prompt("?") for one in others}
+        if len(spelled) > 1:
+            return None
+        word = next(iter(in_template(effort)))
+        return (
+            f"effort needs a chat template that asks for {word}, got effort={effort} for {self.card.name!r},"
+            " whose template does not"
+        )
+
+    def _keeps_budgets(self) -> bool:
+        """Whether an SGLang ends thoughts at a budget: without its switch it passes them over."""
+        if self._is_strict is None:
+            told: Any = {}
+            for path in ("/server_info", "/get_server_info"):
+                try:
+                    told = self._client.ask_now(path)
+                    break
+                except (RefusedError, GarbledError):
+                    continue
+            self._is_strict = isinstance(told, Mapping) and told.get("enable_strict_thinking") is True
+        return self._is_strict
 
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         flight = self._flights.get(request_id)
@@ -270,7 +355,7 @@ class OpenAIEngine(Engine):
     async def close(self) -> None:
         self._closed = True
         flights = list(self._flights.values())
-        for other in self._efforts.values():
+        for other in (*self._efforts.values(), *self._thinking.values()):
             other._closed = True
             flights += other._flights.values()
         for flight in flights:
