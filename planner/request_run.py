@@ -159,7 +159,8 @@ class RequestRun:
             policy=setting.engine.card,
             seconds_left=lambda: self.seconds_left,
         )
-        setting = replace(setting, observer=tracker, pairs=self._settings)
+        pairs = {names: self._priced(one) for names, one in self._settings.items()}
+        setting = replace(self._priced(setting), observer=tracker, pairs=pairs)
         result = await run_plan(self._problem, choice.plan, setting, seed=seed, prior=known, ledger=ledger)
         if choice.prm is not None:
             self._scored_by = choice.prm
@@ -186,6 +187,15 @@ class RequestRun:
             pairs = ", ".join(f"{policy} x {prm or '-'}" for policy, prm in self._settings)
             raise ArtefactError(f"a planner chooses among the models that are there ({pairs}), got {choice}")
         return setting
+
+    def _priced(self, setting: Setting) -> Setting:
+        """With the budget's price, in accuracy per FLOP of the setting's policy."""
+        price = self._budget.price
+        if price is None:
+            return setting
+        if self._budget.price_unit == "tokens":
+            price /= max(setting.engine.card.flops(1.0), 1e-300)
+        return replace(setting, price=price)
 
     def _ledger_for(self, setting: Setting, choice: Choice) -> Ledger:
         """The request's ledger for these models: one budget, and a prompt counts once per model."""

@@ -27,6 +27,7 @@ from search.plan import Plan
 from training.bins import Bins
 from training.crossfit import Chain, crossfit, finish, folds_of, predict_lengths, reference_of
 from training.design import Design
+from training.neighbour_picks import neighbour_picks
 from training.portfolio import portfolio
 from training.promises import fit_promises
 from training.shortlist import shortlist
@@ -43,6 +44,8 @@ Floats = NDArray[np.float64]
 #: rows of a probe that are enough: a log of fewer problems is looked at by several probes of each
 _ENOUGH_ROWS = 32_768
 _PROBES = 4
+#: choices that a shortlist takes from nearest neighbours at most, beyond its own
+_NEAR = 4
 
 
 @dataclass(slots=True)
@@ -70,6 +73,7 @@ class StudyCache:
     auroc: dict[tuple[str, str], float] = field(init=False)
     _lengths: dict[tuple[Probe, int], Any] = field(init=False, default_factory=dict)
     _lists: dict[tuple[Probe, int, Choice], Matrix] = field(init=False, default_factory=dict)
+    _near: tuple[Choice, ...] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         data = self.data
@@ -117,6 +121,16 @@ class StudyCache:
         """The probes of a design, the question first."""
         return design.probe_sequence(self.prm(design.policy))
 
+    @property
+    def near(self) -> tuple[Choice, ...]:
+        """The choices that nearest neighbours pick by the question, the most picked first."""
+        if self._near is None:
+            data = self.data
+            left_out_together = data.families if self.folds_by == "family" else data.problem_ids
+            matrix = self.matrices.at(Probe(self.main, 0), data.choices)
+            self._near = neighbour_picks(matrix, self.prices[self.judged], left_out_together, data.families)
+        return self._near
+
     def listed(self, probe: Probe, following: Probe | None, design: Design) -> Matrix:
         """The matrix of a probe with the choices that it decides between."""
         # what the next probe leads to under a tight cap is answering from it: that stays in sight
@@ -135,7 +149,9 @@ class StudyCache:
             rules = [] if probe.samples else _best_alone(matrix, prices)
             always = sorted({matrix.choices[reference_of(matrix)], stop, *rules}, key=str)
             chosen = shortlist(matrix, self.data.domains, signal, prices, design.choices, always=always)
-            self._lists[key] = matrix.only(chosen)
+            if not probe.samples:
+                chosen = (*chosen, *[choice for choice in self.near if choice not in chosen][:_NEAR])
+            self._lists[key] = matrix.only(sorted(chosen, key=str))
         return self._lists[key]
 
     def lengths(self, matrix: Matrix, tuning: bool) -> Any:

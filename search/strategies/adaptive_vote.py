@@ -6,6 +6,11 @@ After every sample the chance that the leading answer is the true majority of th
 ends. ``ahead`` samples are written at the same time; those that are in flight when drawing ends are
 cancelled, and charged as far as they came.
 
+With ``stop=price`` drawing ends where a further sample is worth less than it costs
+(``search.strategies.worth``). ``cost`` says what a sample costs in accuracy, 1.0 being 100 points: its price
+in FLOPs or money over what a right answer is worth. Without a cost a sample costs what the request's budget
+says (``Setting.price``), and where neither says anything all are drawn.
+
 Votes may be weighted (``search.strategies.weights``). Weights have mean 1, and W1 and W2 are then their sums.
 """
 
@@ -39,7 +44,9 @@ from search.strategies.protocol import Setting
 from search.strategies.replay import Draws, Record, Replayed, right_of
 from search.strategies.sampling import SamplingStrategy, finish
 from search.strategies.session import Session
-from search.strategies.weights import KINDS, LOGGED, SIGNALS, Weights, signals_of
+from search.strategies.terms import Term, summed
+from search.strategies.weights import KINDS, LEARNED, LOGGED, PRM, SIGNALS, Weights, signals_of
+from search.strategies.worth import worth_of_more
 from search.winners import winners
 
 __all__ = ["AdaptiveVote", "certainty"]
@@ -47,6 +54,9 @@ __all__ = ["AdaptiveVote", "certainty"]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+#: the word for a vote that stops where another sample costs more than it is worth
+PRICE = "price"
 
 
 def certainty(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
@@ -63,21 +73,25 @@ def certainty(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
 class AdaptiveVote(SamplingStrategy):
     """A vote that stops as soon as it is sure. Ties go to the heavier sample, then to the earlier draw.
 
-    ``weight``: one of ``search.strategies.weights.KINDS``; ``signal``, ``scale`` and ``level`` are those of
-    ``Weights``, and ``score`` makes one number of a PRM's step rewards.
+    ``stop`` is the certainty that is enough, or ``price``; ``cost`` is what a sample then costs in accuracy.
+    ``weight``: one of ``search.strategies.weights.KINDS``; ``signal``, ``scale``, ``level``, ``terms`` and
+    ``bias`` are those of ``Weights``, and ``score`` makes one number of a PRM's step rewards.
     """
 
     name = "adaptive_vote"
     caption = "samples until the vote is sure, n at most"
 
     n: int = whole(16)
-    stop: float = real(0.95, least=0.5, most=1.0)
+    stop: float | str = real(0.95, least=0.5, most=1.0, words=(PRICE,))
     ahead: int = whole(4)
     weight: str = one_of(KINDS, "none", quiet=True)
     signal: str = one_of(tuple(SIGNALS), "mean", quiet=True)
     scale: float = real(0.0, quiet=True)
     level: float = real(0.0, least=-math.inf, quiet=True)
     score: str = one_of(SCORES, "last", quiet=True)
+    terms: tuple[Term, ...] = summed((*SIGNALS, PRM))
+    bias: float = real(0.0, least=-math.inf, quiet=True)
+    cost: float = real(0.0, quiet=True)
 
     replays = Replay.ORDER
     most_prior = None
@@ -95,6 +109,17 @@ class AdaptiveVote(SamplingStrategy):
             )
         if self.weight == "none" and self.level != 0.0:
             raise PlanError(f"a level belongs to a weight, got weight=none, level={self.level:g}")
+        if (self.weight in LEARNED) != bool(self.terms):
+            raise PlanError(
+                f"terms and a weight by {' or '.join(LEARNED)} come together, got weight={self.weight} "
+                f"and {len(self.terms)} terms"
+            )
+        if self.weight != "log_odds" and self.bias != 0.0:
+            raise PlanError(
+                f"a bias belongs to a weight by log_odds, got weight={self.weight}, bias={self.bias:g}"
+            )
+        if self.stop != PRICE and self.cost != 0.0:
+            raise PlanError(f"a cost belongs to stop={PRICE}, got stop={self.stop}, cost={self.cost:g}")
         if not weights.asks_prm and self.score != "last":
             raise PlanError(
                 f"a score belongs to a weight by PRM, got weight={self.weight}, score={self.score}"
@@ -106,7 +131,7 @@ class AdaptiveVote(SamplingStrategy):
 
     @cached_property
     def _weights(self) -> Weights:
-        return Weights(self.weight, self.signal, self.scale, self.level)
+        return Weights(self.weight, self.signal, self.scale, self.level, self.terms, self.bias)
 
     @property
     def vote(self) -> str:
@@ -118,7 +143,16 @@ class AdaptiveVote(SamplingStrategy):
 
     @property
     def signals(self) -> frozenset[str]:
-        return frozenset({self.signal} & set(LOGGED)) if self._weights.asks_signal else frozenset()
+        return self._weights.signals & set(LOGGED)
+
+    def ends(self, first: npt.ArrayLike, second: npt.ArrayLike, missing: npt.ArrayLike, cost: float) -> Bools:
+        """Whether drawing ends with these votes of the two leading answers.
+
+        ``missing``: samples that may follow; ``cost``: what one costs in accuracy, where the price decides.
+        """
+        if isinstance(self.stop, str):
+            return np.asarray(worth_of_more(first, second, missing) < cost)
+        return np.asarray(certainty(first, second) >= self.stop)
 
     def weigh(self, candidate: Candidate) -> float:
         if self.weight == "none":
@@ -150,7 +184,7 @@ class AdaptiveVote(SamplingStrategy):
             first, second = _leading(arrived, None)
         else:
             first, second = _leading(arrived, np.take_along_axis(weights, order, axis=1))
-        sure = certainty(first, second) >= self.stop
+        sure = self.ends(first, second, n - 1 - np.arange(n), self.cost)
         # all that is there already is counted before anything is decided
         sure[:, : max(prior - 1, 0)] = False
         sure[:, -1] = True
@@ -275,7 +309,16 @@ class _Run:
         if not self._counted:
             return False
         first, second = [*sorted(self._votes, reverse=True), 0.0, 0.0][:2]
-        return bool(certainty(first, second) >= self._strategy.stop)
+        return bool(self._strategy.ends(first, second, self._missing, self._cost))
+
+    @property
+    def _cost(self) -> float:
+        """What a sample costs in accuracy: as the plan says, or a mean one at the price of the request."""
+        if self._strategy.cost > 0.0:
+            return self._strategy.cost
+        setting = self._session.setting
+        tokens = sum(candidate.tokens for candidate in self._counted.values())
+        return setting.price * setting.engine.card.flops(tokens / len(self._counted))
 
     async def _one(self, place: int, seed: int) -> bool:
         """Draw one sample; False where none could be drawn."""

@@ -94,10 +94,11 @@ class Whole(Parameter):
 
 @dataclass(frozen=True, slots=True)
 class Real(Parameter):
-    """A finite number from ``least`` to ``most``."""
+    """A finite number from ``least`` to ``most``, or one of some ``words``."""
 
     least: float = 0.0
     most: float = math.inf
+    words: tuple[str, ...] = ()
 
     def parse(self, name: str, text: str) -> Any:
         try:
@@ -106,12 +107,17 @@ class Real(Parameter):
             return text
 
     def check(self, name: str, value: Any) -> None:
+        if isinstance(value, str) and value in self.words:
+            return
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not is_number or not self.least <= value <= self.most:
             most = f" to {self.most:g}" if math.isfinite(self.most) else " on"
-            raise PlanError(f"{name} must be a number from {self.least:g}{most}, got {name}={value}")
+            words = "".join(f" or {word}" for word in self.words)
+            raise PlanError(f"{name} must be a number from {self.least:g}{most}{words}, got {name}={value}")
 
     def write(self, value: Any) -> str:
+        if isinstance(value, str):
+            return value
         return repr(float(value)) if float(f"{value:g}") != float(value) else f"{value:g}"
 
 
@@ -159,9 +165,16 @@ def whole(default: Any = MISSING, *, least: int = 1, most: int = LARGEST) -> Any
     return _field(Whole(default, least, most))
 
 
-def real(default: Any = MISSING, *, least: float = 0.0, most: float = math.inf, quiet: bool = False) -> Any:
-    """A field that is a number. ``quiet``: written only where it is not as usual."""
-    return _field(Real(default, least, most, is_quiet=quiet))
+def real(
+    default: Any = MISSING,
+    *,
+    least: float = 0.0,
+    most: float = math.inf,
+    words: Sequence[str] = (),
+    quiet: bool = False,
+) -> Any:
+    """A field that is a number, or one of some words. ``quiet``: written only where it is not as usual."""
+    return _field(Real(default, least, most, tuple(words), is_quiet=quiet))
 
 
 def one_of(options: Sequence[str], default: Any = MISSING, *, quiet: bool = False) -> Any:

@@ -56,7 +56,8 @@ class Setting:
     ``cancel_within``: seconds that the engine has to end what was cancelled; what has not ended by then
     is left alone and charged in full. ``top_logprobs``: candidates per token that the engine reduces to
     entropy and confidence, 0 for none (``Request.top_logprobs``). ``words`` replace templates of strategies
-    (``search.strategies.words``), by name: ``aggregate.select``.
+    (``search.strategies.words``), by name: ``aggregate.select``. ``price``: accuracy (1.0 is 100 points) that
+    a FLOP must add, for plans that stop by it (``stop=price``).
     """
 
     engine: Engine
@@ -69,8 +70,11 @@ class Setting:
     pairs: Mapping[tuple[str, str | None], Setting] = field(default_factory=dict, repr=False)
     top_logprobs: int = 0
     words: Mapping[str, str] = field(default_factory=dict, repr=False)
+    price: float = 0.0
 
     def __post_init__(self) -> None:
+        if not self.price >= 0.0:
+            raise ValueError(f"a price cannot be negative, got {self.price}")
         if not self.cancel_within >= 0.0:
             raise ValueError(f"cancel_within cannot be negative, got {self.cancel_within}")
 

@@ -160,3 +160,75 @@ def test_the_plan_describes_itself() -> None:
         True,
         None,
     )
+
+
+PRICED = "adaptive_vote(n=8, stop=price, ahead=1{})"
+
+
+async def drawn(text: str, answers: str, price: float = 0.0) -> int:
+    setting = Setting(engine(solutions(answers, [12] * len(answers))), price=price)
+    return len((await run_plan(PROBLEM, Plan.parse(text), setting, seed=1)).candidates)
+
+
+async def test_a_price_of_nothing_draws_all_and_a_price_beyond_all_worth_draws_one() -> None:
+    assert await drawn(PRICED.format(""), "aaaaaaaa") == 8
+    assert await drawn(PRICED.format(", cost=1"), "abababab") == 1
+    assert await drawn(PRICED.format(""), "abababab", price=1e9) == 1
+
+
+async def test_it_goes_on_while_a_sample_is_worth_its_cost() -> None:
+    # after one vote two more are worth 0.03125 each, and after two votes to nothing no sample is worth 0.02
+    assert await drawn(PRICED.format(", cost=0.04"), "aaaaaaaa") == 1
+    assert await drawn(PRICED.format(", cost=0.02"), "aaaaaaaa") == 2
+    # a tie is worth 0.1875
+    assert await drawn(PRICED.format(", cost=0.02"), "abaaaaaa") > 2
+    # one vote and a sample of 12 tokens of 2,000 FLOPs
+    per_flop = 0.02 / 24_000
+    assert await drawn(PRICED.format(""), "aaaaaaaa", price=per_flop) == 2
+    assert await drawn(PRICED.format(""), "aaaaaaaa", price=2 * per_flop) == 1
+    # the plan's own cost goes before the request's
+    assert await drawn(PRICED.format(", cost=0.04"), "aaaaaaaa", price=per_flop / 100) == 1
+
+
+async def test_a_price_never_draws_beyond_a_budget() -> None:
+    texts = solutions("abababab", [12] * 8)
+    b = engine(texts)
+    budget = Budget(tokens=len(b.prompt(PROBLEM.question)) + 3 * 12)
+    setting = Setting(b, limits=Limits(max_tokens=12))
+    plan = Plan.parse(PRICED.format(", cost=0.0001"))
+    result = await run_plan(PROBLEM, plan, setting, seed=1, budget=budget)
+    assert len(result.candidates) == 3
+
+
+@settings(max_examples=40, deadline=None)
+@given(answers=st.text("aabc", min_size=8, max_size=8), cost=st.sampled_from([0.0, 0.003, 0.02, 0.06, 0.3]))
+def test_a_priced_replay_says_what_a_run_does(answers: str, cost: float) -> None:
+    texts = solutions(answers, [9 + place for place in range(8)])
+    strategy = AdaptiveVote(n=8, stop="price", ahead=1, cost=cost)
+    b = engine(texts)
+    live = asyncio.run(run_plan(PROBLEM, strategy.plan, Setting(b), seed=1))
+    told = strategy.replay(recorded(texts))
+    assert live.spend.policy_tokens - len(b.prompt(PROBLEM.question)) == told.tokens["scripted"][0]
+    assert live.answer is not None
+    assert live.answer[-1] == texts[int(told.group[0])][-1]
+
+
+@given(
+    groups=st.lists(st.integers(-1, 3), min_size=1, max_size=12),
+    costs=st.tuples(st.floats(0.0, 0.3), st.floats(0.0, 0.3)).map(sorted),
+)
+def test_a_higher_price_never_draws_more(groups: list[int], costs: list[float]) -> None:
+    n, group = len(groups), np.array([groups])
+    record = Record(("m", None), {("m", None): Draws(group, group == 0, np.full((1, n), 7.0))})
+    low, high = (
+        AdaptiveVote(n=n, stop="price", ahead=1, cost=cost).replay(record).tokens["m"][0] for cost in costs
+    )
+    assert 7.0 <= high <= low <= 7.0 * n
+
+
+def test_a_cost_belongs_to_a_price() -> None:
+    with pytest.raises(ValueError, match="a cost belongs to stop=price"):
+        Plan.parse("adaptive_vote(n=4, cost=0.1)")
+    with pytest.raises(ValueError, match=r"from 0\.5 to 1 or price, got stop=prize"):
+        Plan.parse("adaptive_vote(n=4, stop=prize)")
+    assert str(Plan.parse("adaptive_vote( stop = price, n=4)")) == "adaptive_vote(n=4, stop=price, ahead=4)"

@@ -21,6 +21,7 @@ from search.strategies.adaptive_vote import AdaptiveVote
 from search.strategies.conclusion import conclude
 from search.strategies.protocol import Setting
 from search.strategies.replay import Draws, Record
+from search.strategies.terms import Term
 from search.strategies.weights import SIGNALS, Weights, signals_of
 
 PROBLEM = Problem("p", "", "text", "which?")
@@ -133,3 +134,78 @@ async def test_a_live_run_stops_by_weight() -> None:
     result = await run_plan(PROBLEM, plan, Setting(engine), seed=1)
     assert result.answer == "a"
     assert len(result.candidates) < 8
+
+
+TERMS = (Term("mean", 5.0, -0.4), Term("length", 0.01, -100.0), Term("prm", 1.0, 0.0))
+
+
+def test_several_signals_add_up_to_odds() -> None:
+    odds = Weights("odds", terms=TERMS, level=0.5)
+    found = odds.of(
+        {"mean": np.array([-0.2, -0.4]), "length": np.array([-50.0, -100.0])}, np.array([0.8, 0.5])
+    )
+    # 5 x 0.2 + 0.01 x 50 + log 4 - 0.5, and nothing but the level
+    assert found.tolist() == pytest.approx([4.0 * math.e, math.exp(-0.5)])
+    assert odds.asks_prm
+    assert odds.signals == {"mean", "length"}
+
+
+def test_log_odds_below_zero_have_no_vote() -> None:
+    weights = Weights("log_odds", terms=TERMS[:1], bias=1.0, level=math.log(2.0))
+    assert weights.of({"mean": np.array([-0.2, -0.4, -0.7, -2.0])}, None).tolist() == [1.0, 0.5, 0.0, 0.0]
+    assert not weights.asks_prm
+
+
+def test_a_signal_that_is_not_known_says_nothing() -> None:
+    odds = Weights("odds", terms=TERMS)
+    both = {"mean": np.array([np.nan, np.nan, -0.2]), "length": np.array([-50.0, np.nan, np.nan])}
+    assert odds.of(both, None).tolist() == pytest.approx([math.exp(0.5), 1.0, math.e])
+    assert float(odds.of({}, None)) == 1.0
+    assert float(Weights("log_odds", terms=TERMS, bias=-3.0).of({}, None)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("adaptive_vote(n=4, terms=mean*1@0)", "come together"),
+        ("adaptive_vote(n=4, weight=likelihood, scale=1, terms=mean*1@0)", "come together"),
+        ("adaptive_vote(n=4, weight=log_odds)", "come together"),
+        ("adaptive_vote(n=4, weight=odds, terms=mean*1@0, bias=1)", "log_odds"),
+        ("adaptive_vote(n=4, weight=odds, terms=mean*1@0, scale=1)", "likelihood"),
+        ("adaptive_vote(n=4, weight=odds, terms=mean*1@0, score=min)", "PRM"),
+    ],
+)
+def test_learned_weights_are_told_whole(text: str, why: str) -> None:
+    with pytest.raises(PlanError, match=why):
+        Plan.parse(text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-1, 3), st.one_of(st.none(), st.floats(-2.0, -0.01)), st.floats(0.0, 1.0, width=32)
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.sampled_from(["odds", "log_odds"]),
+)
+def test_a_replay_by_learned_weights_votes_as_candidates_are_weighed(
+    drawn: list[tuple[int, float | None, float]], kind: str
+) -> None:
+    n = len(drawn)
+    told = {"bias": 0.5} if kind == "log_odds" else {}
+    terms = (Term("mean", 3.0, -1.0), Term("prm", 0.7, 0.1))
+    plan = Plan.of("adaptive_vote", n=n, stop=1.0, ahead=1, weight=kind, terms=terms, **told)
+    group = np.array([[number for number, _, _ in drawn]])
+    signal = np.array([[np.nan if known is None else known for _, known, _ in drawn]])
+    scores = np.array([[reward for _, _, reward in drawn]])
+    draws = Draws(group, group == 0, np.full((1, n), 5.0), scores=scores, signals={"mean": signal})
+    met = plan.described.replay(Record(("p", "judge"), {("p", "judge"): draws}))
+    candidates = [
+        candidate(None if number < 0 else str(number), known, (reward,)) for number, known, reward in drawn
+    ]
+    ledger = Ledger(Budget.unlimited(), CARD)
+    result = conclude(PROBLEM, plan, candidates, ledger=ledger, before=ledger.spend, is_over=False)
+    assert str(int(met.group[0])) == (result.answer or "-1")
