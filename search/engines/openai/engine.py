@@ -66,6 +66,8 @@ class OpenAIEngine(Engine):
         self.goes_on = dialect.goes_on
         #: what the server calls the policy; "" where ``connect`` did not make this
         self.model = ""
+        #: sequences that the server decodes at a time; None where it does not tell
+        self.slots: int | None = None
         self._rendered = rendered
         self._client = client
         self._dialect = dialect
@@ -179,9 +181,15 @@ class OpenAIEngine(Engine):
         spelled = _dialect(spoken, served, words, thinking, thinks=thinks)
         made = cls(card, client, spelled, words, deadline, conceded, opening, rendered)
         made.model = served.model
+        made.slots = served.slots
         # a slot that falls free has its next sequence waiting
         made.concurrency = min(connections, 2 * served.slots if served.slots else cls.concurrency)
         return made
+
+    @property
+    def client(self) -> Client:
+        """What it asks through: the connections and the rate are the server's, whoever asks it."""
+        return self._client
 
     @property
     def given_up(self) -> tuple[str, ...]:
