@@ -142,6 +142,19 @@ class ModelsFile(Entry):
         """The same models, with servers that get so many seconds to be reached; a request's time stays."""
         return self._each_served(lambda entry: {"options": {"patience": patience, **entry.options}})
 
+    def divided(self, count: int) -> ModelsFile:
+        """The same models, for one of so many processes: each has its part of what their servers take."""
+
+        def part(entry: Placed) -> dict[str, Any]:
+            found: dict[str, Any] = {}
+            if entry.max_concurrency is not None:
+                found["max_concurrency"] = max(1, entry.max_concurrency // count)
+            if isinstance(entry, PolicyEntry) and entry.requests_per_minute is not None:
+                found["requests_per_minute"] = entry.requests_per_minute / count
+            return found
+
+        return self if count == 1 else self._each_served(part)
+
     def _each_served(self, changed: Callable[[Placed], dict[str, Any]]) -> ModelsFile:
         kinds: dict[str, Sequence[Placed]] = {"policy": self.policy, "prm": self.prm, "judge": self.judge}
         return self.model_copy(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +37,7 @@ def serve(
 ) -> None:
     """Serve an OpenAI-compatible API that spends the right compute on each request."""
     _check_extra()
+    from planner.server.access_log import log_to_stderr
     from planner.server.keys import new_key as make
     from planner.server.serve import serve as run
 
@@ -47,7 +46,7 @@ def serve(
         typer.echo(f"# the key, shown once: {secret}\n{lines}", nl=False)
         return
     settings = read_settings(given_flags(flags), os.environ, config)
-    _log_to_stderr()
+    log_to_stderr()
     run(
         settings,
         os.environ,
@@ -63,21 +62,3 @@ def _check_extra() -> None:
         raise MissingExtraError(
             f"planner serve needs {error.name}: pip install 'test-time-planner[serve]'"
         ) from error
-
-
-class _Lines(logging.Formatter):
-    """A JSON object a line; never a traceback's values, never a question."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(
-            {"at": self.formatTime(record), "level": record.levelname.lower(), "what": record.getMessage()}
-        )
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Lines())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
-    logging.getLogger("planner").setLevel(logging.INFO)

@@ -261,8 +261,31 @@ SCHEMAS: dict[str, _Schema] = {
             cancelled=_COUNT,
             refused=_COUNT,
         ),
-        series=_list(_of(t=_NUMBER, requests=_COUNT, tokens=_COUNT, flops=_COST)),
-        latency=_of(p50=_null(_COST), p95=_null(_COST)),
+        windows=_list(_COUNT),
+        series=_list(
+            _of(
+                t=_NUMBER,
+                requests=_COUNT,
+                failed=_COUNT,
+                cancelled=_COUNT,
+                refused=_COUNT,
+                refusals=_ANY,
+                failures=_ANY,
+                tokens=_COUNT,
+                flops=_COST,
+                usd=_null(_COST),
+                p50=_null(_COST),
+                p95=_null(_COST),
+                p99=_null(_COST),
+            )
+        ),
+        latency=_of(p50=_null(_COST), p90=_null(_COST), p95=_null(_COST), p99=_null(_COST)),
+        errors=_of(requests=_COUNT, failed=_COUNT, cancelled=_COUNT, rate=_null(_SHARE)),
+        refusals=_list(_of(cause=_TEXT, requests=_COUNT)),
+        failures=_list(_of(cause=_TEXT, requests=_COUNT)),
+        spend=_of(tokens=_COUNT, flops=_COST, usd=_null(_COST), priced=_COUNT),
+        in_flight=_list(_of(policy=_TEXT, load=_COUNT, limit=_COUNT)),
+        workers=_COUNT,
         plans=_list(_of(**_CHOICE, requests=_COUNT, share=_SHARE)),
         promised=_of(accuracy=_ANY, tokens=_ANY, seconds=_ANY),
         majority=_ANY,
@@ -277,7 +300,7 @@ SCHEMAS: dict[str, _Schema] = {
     "Health": _of(status=_word("ok")),
     "Ready": _of(status=_word("ready"), policies_up=_TRUTH),
     "NotReady": _of(status=_word("not ready"), policies_up=_TRUTH),
-    "Reloaded": _of(object=_word("planner"), planner=_TEXT, changed=_TRUTH, keys=_COUNT),
+    "Reloaded": _of(object=_word("planner"), planner=_TEXT, changed=_TRUTH, keys=_COUNT, workers=_COUNT),
 }
 
 #: path -> the schemas of its answer with status 200

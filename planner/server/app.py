@@ -10,11 +10,15 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
 
 from planner.server.console import mount
+from planner.server.exchange import Notes
 from planner.server.middleware import Middleware
 from planner.server.openapi import document
+from planner.server.questions import answer_peers
 from planner.server.refusal import Refusal, invalid, refusal_of
+from planner.server.route_names import RouteNames
 from planner.server.routes import (
     admin,
     completions,
@@ -54,8 +58,11 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
+    answer_peers(service)
+    routes: list[BaseRoute] = []
     for each in (completions, models, strategies, plan, feedback, decisions, now, health, admin):
         app.include_router(each.router)
+        routes += each.router.routes
     mount(app)
     app.add_exception_handler(PlannerError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -68,25 +75,29 @@ def create_app(service: Service) -> FastAPI:
         rolling=service.rolling,
         straight=dict(direct),
         origins=service.origins,
+        names=RouteNames([*routes, *app.routes]),
+        on_begin=service.tracing.begin,
+        on_end=service.ended,
     )
     return app
 
 
-def _respond(refusal: Refusal) -> JSONResponse:
+def _respond(request: Request, refusal: Refusal) -> JSONResponse:
+    Notes.of(request.scope).code = refusal.code
     return JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    return _respond(refusal_of(error))
+    return _respond(request, refusal_of(error))
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    response = _respond(Refusal(str(error.detail), error.status_code))
+    response = _respond(request, Refusal(str(error.detail), error.status_code))
     response.headers.update(error.headers or {})
     return response
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return _respond(invalid(error.errors()))
+    return _respond(request, invalid(error.errors()))

@@ -13,8 +13,10 @@ from planner.decider import Decider
 from planner.models import find_model
 from planner.planner import Planner
 from planner.server.conversation import Render, Turn, chat_template
+from planner.server.in_flight import InFlight
 from planner.server.models import Models
 from planner.server.refusal import Refusal
+from planner.server.sample_limit import SampleLimit
 from planner.server.upstream import Upstream
 from planner.solving import check_names
 from search.engines.named import NamedEngine
@@ -31,10 +33,14 @@ from search.strategies.protocol import Limits
 if TYPE_CHECKING:
     from search.engines.openai.engine import OpenAIEngine
 
-__all__ = ["Backends", "configured", "embedded", "loader_of", "opened", "remote"]
+__all__ = ["Backends", "configured", "embedded", "flights_of", "loader_of", "opened", "remote"]
 
 #: seconds to wait for a server that cannot be reached: a request's own deadline may be sooner
 _PATIENCE = 10.0
+#: samples that a server is sent at a time before anything is known of it
+_START = 512
+#: requests that are worked on at a time with a model in this process
+_OWN = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,7 @@ def remote(
     renders: dict[str, Render] = {name: chat_template(tokenizer)}
     return Backends(
         Models(engines={name: engine}, rewards=rewards, renders=renders, limits=limits or Limits()),
-        {name: Upstream(base_url, served, name, api_key=api_key)},
+        {name: Upstream(base_url, served, name, api_key=api_key, client=engine.client)},
     )
 
 
@@ -174,9 +180,7 @@ def configured(
     for name, engine in engines.items():
         entry, own = entries[name], _behind(engine)
         if entry.base_url is not None and own is not None:
-            key = None if entry.api_key_env is None else environment[entry.api_key_env]
-            silence = {} if entry.timeout is None else {"silence": entry.timeout}
-            upstreams[name] = Upstream(entry.base_url, own.model, name, api_key=key, **silence)
+            upstreams[name] = Upstream(entry.base_url, own.model, name, client=own.client)
     return Backends(
         Models(
             engines=engines,
@@ -188,6 +192,29 @@ def configured(
         ),
         upstreams,
     )
+
+
+def flights_of(models: Models, own: int | None = None, workers: int = 1) -> InFlight:
+    """How much each policy is asked at a time.
+
+    One behind a server: as the models file says (``max_concurrency``) or as its connections are, and within
+    that as the server's slots and its answers tell. vLLM in this process: as many sequences as it decodes at
+    a time. Others share this process's CPU, so that ``own`` requests are worked on (None: 32). Each of
+    several ``workers`` has its part.
+    """
+    limits: dict[str, SampleLimit | int] = {}
+    for name, engine in models.engines.items():
+        served = _behind(engine)
+        if served is not None:
+            most = served.client.pool.connections
+            limits[name] = SampleLimit(
+                max(1, min(most, (2 * served.slots if served.slots else _START) // workers)), most=most
+            )
+        elif engine.backend.startswith("VllmEngine"):
+            limits[name] = SampleLimit(engine.concurrency, most=2 * engine.concurrency)
+        else:
+            limits[name] = max(1, (own or _OWN) // workers)
+    return InFlight(limits)
 
 
 def _behind(engine: Engine) -> OpenAIEngine | None:

@@ -5,10 +5,12 @@ own waits for ever, takes headers of any length, and writes a head and its body 
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from planner.server.refusal import Refusal
 from planner.server.response_headers import REQUEST_ID, request_id, with_defaults
 
 __all__ = ["patient"]
@@ -66,7 +68,7 @@ def patient(seconds: float, header: int) -> type[asyncio.Protocol]:
                 # what came with the end of another request counts too: at most one read of it
                 self._head_bytes += len(data)
                 if self._head_bytes > header and not self.transport.is_closing():
-                    self._refuse(431, b"")
+                    self._refuse(431, f"headers have at most {header} bytes, got more", "too_large")
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
@@ -79,12 +81,13 @@ def patient(seconds: float, header: int) -> type[asyncio.Protocol]:
             super().on_headers_complete()
 
         def send_400_response(self, msg: str) -> None:
-            self._refuse(400, msg.encode("ascii", "replace"))
+            self._refuse(400, f"a request must be HTTP, got none: {msg}"[:200], "invalid_http")
 
-        def _refuse(self, status: int, said: bytes) -> None:
+        def _refuse(self, status: int, words: str, code: str) -> None:
             """Answer what is no request, and close."""
+            said = json.dumps(Refusal(words, status, code=code).body).encode()
             headers = [
-                (b"content-type", b"text/plain; charset=utf-8"),
+                (b"content-type", b"application/json"),
                 (b"content-length", str(len(said)).encode()),
                 (b"connection", b"close"),
             ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from types import MappingProxyType
@@ -21,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from planner.server.arrival import Arrival
+from planner.server.exchange import Exchange, Notes
 from planner.server.limits import Sizes
 from planner.server.origins import Origins
 from planner.server.refusal import Refusal, refusal_of
@@ -32,6 +34,7 @@ from planner.server.response_headers import (
     with_defaults,
 )
 from planner.server.rolling_metrics import RollingMetrics
+from planner.server.route_names import RouteNames
 from search.errors import PlannerError
 
 __all__ = ["ASKING", "JSON", "Handler", "Middleware"]
@@ -42,6 +45,8 @@ ASKING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/plan"})
 JSON = "planner.json"
 
 _LOGGER = logging.getLogger("planner.server")
+#: characters of a path that are told
+_LONGEST_PATH = 200
 
 
 #: answers a request; raises errors of ours, which become the answer
@@ -51,7 +56,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 class Middleware:
     """Wraps an application.
 
-    ``straight``: who answers a method and a path, instead of the application.
+    ``straight``: who answers a method and a path, instead of the application. ``names``: of its routes.
+    ``on_begin`` hears of each request for an answer or a plan, ``on_end`` of every request that has ended.
     """
 
     def __init__(
@@ -61,26 +67,38 @@ class Middleware:
         rolling: RollingMetrics,
         straight: Mapping[tuple[str, str], Handler] = MappingProxyType({}),
         origins: Origins | None = None,
+        names: RouteNames | None = None,
+        on_begin: Callable[[Scope], None] = lambda _: None,
+        on_end: Callable[[Exchange], None] = lambda _: None,
     ) -> None:
         self._app = app
         self._sizes = sizes
         self._rolling = rolling
         self._straight = straight
         self._origins = origins or Origins()
+        self._names = names or RouteNames()
+        self._on_begin, self._on_end = on_begin, on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        arrival, started = Arrival.begin(), False
+        arrival, status = Arrival.begin(), 0
+        notes, method = Notes.of(scope), scope["method"]
+        if scope["path"] in ASKING:
+            self._on_begin(scope)
+        if method == "HEAD":  # as GET, and the server sends no body
+            scope = {**scope, "method": "GET"}
         told = dict(scope["headers"])
         own = [(REQUEST_ID, request_id(told.get(REQUEST_ID)))]
 
         async def watched(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
+                status = message["status"]
                 message["headers"] = with_defaults(message["headers"], own)
+            elif method == "HEAD":
+                message = {**message, "body": b""}
             await send(message)
 
         try:
@@ -105,17 +123,33 @@ class Middleware:
             if refusal.status >= 500 and not isinstance(error, PlannerError):
                 _LOGGER.error(
                     "%s %s failed: %s (%s)",
-                    scope["method"],
+                    method,
                     scope["path"],
                     _place(error),
                     own[0][1].decode("latin-1"),
                 )
-            if started:
+            if status:
                 raise  # the server ends the connection
+            notes.code = refusal.code
             response = JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
             await response(scope, receive, watched)
         finally:
             arrival.left()
+            self._on_end(
+                Exchange(
+                    at=time.time(),
+                    seconds=arrival.seconds,
+                    method=method,
+                    path=scope["path"][:_LONGEST_PATH],
+                    route=self._names.of(scope["path"]),
+                    status=status or 499,
+                    code=notes.code,
+                    is_asking=scope["path"] in ASKING,
+                    request_id=own[0][1].decode("latin-1"),
+                    key=notes.key,
+                    client=(scope.get("client") or (None,))[0],
+                )
+            )
 
     def _checked(self, scope: Scope, told: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
         """Headers for a page of an allowed site. Raises Refusal for a foreign name or page."""

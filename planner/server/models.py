@@ -141,12 +141,13 @@ class Models:
         cancel_within: float,
         delimiters: Mapping[str, str] = MappingProxyType({}),
         words: Mapping[str, str] = MappingProxyType({}),
+        rewards: Mapping[str, Reward] | None = None,
     ) -> Settings:
         """What runs every pair, over these views of the engines. ``delimiters``: of steps, by policy;
-        ``words``: templates of strategies."""
+        ``words``: templates of strategies; ``rewards``: views of the PRMs, themselves by default."""
         out: dict[tuple[str, str | None], Setting] = {}
         for policy, engine in engines.items():
-            for prm, reward in (None, None), *self.rewards.items():
+            for prm, reward in (None, None), *(self.rewards if rewards is None else rewards).items():
                 out[policy, prm] = Setting(
                     engine,
                     reward,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
 from planner.events import EndReason
+from planner.server.admission import Ticket
 from planner.server.arrival import Arrival
 from planner.server.ask import Ask
 from planner.server.budget import RequestBudget, check_time, to_wire
@@ -78,7 +79,8 @@ class Passthrough:
         self._pieces = 0
         self._open = set(range(ask.n))  # choices that have not ended
         self._is_late = False
-        self._is_sent = False
+        self._is_sent, self._sent = False, 0.0
+        self._waited = 0.0  # seconds, for the policy's server
         self._share = 1.0
         # refused before it waits, where that can be known
         check_time(self._budget.seconds, self._arrival.seconds)
@@ -89,12 +91,14 @@ class Passthrough:
         outcome: str = "cancelled"
         error: Exception | None = None
         try:
-            async with self._service.admission.enter(self._key.name, self._left) as ticket:
+            async with self._enter() as ticket:
                 self._share = ticket.share
                 body = self._cost.body(self._share)
-                self._is_sent = True
+                self._send(ticket)
+                began = time.monotonic()
                 async with asyncio.timeout(self._left):
                     found = await self._upstream.ask(self._shape.path, body)
+                self._waited = time.monotonic() - began
             self._usage = usage_of(found)  # charged, whole or not
             if self._usage is None and found.get("choices"):
                 self._usage = self._cost.estimate_of(found, self._share)
@@ -123,10 +127,10 @@ class Passthrough:
         outcome, error = "cancelled", None
         is_begun = False
         try:
-            async with self._service.admission.enter(self._key.name, self._left) as ticket:
+            async with self._enter() as ticket:
                 self._share = ticket.share
                 body = {**self._cost.body(self._share), "stream_options": {"include_usage": True}}
-                self._is_sent = True
+                self._send(ticket)
                 early: list[bytes] = []
                 held: dict[str, Any] | None = None
                 last: dict[str, Any] | None = None
@@ -186,6 +190,15 @@ class Passthrough:
         finally:
             self._finish(outcome, error)
 
+    def _enter(self) -> AbstractAsyncContextManager[Ticket]:
+        """A place, within the time that is left."""
+        return self._service.admission.enter(self._key.name, self._left, self._upstream.policy)
+
+    def _send(self, ticket: Ticket) -> None:
+        """It goes to the policy's server."""
+        self._is_sent, self._sent = True, time.time()
+        ticket.place.asked(self._upstream.policy, self._ask.n)
+
     def _usage_chunk(self) -> dict[str, Any]:
         """The last chunk, where the policy's server sends none."""
         return self._shape.usage(self._id, int(self._arrived), self._ask.model, _total(self._usage or {}))
@@ -198,6 +211,7 @@ class Passthrough:
 
     async def _next(self, chunks: AsyncGenerator[dict[str, Any]]) -> dict[str, Any] | None:
         """The next chunk; None at the end, and at the deadline."""
+        began = time.monotonic()
         try:
             async with asyncio.timeout(self._left):
                 return await anext(chunks)
@@ -206,6 +220,8 @@ class Passthrough:
         except TimeoutError:
             self._is_late = True
             return None
+        finally:
+            self._waited += time.monotonic() - began
 
     def _cut_off(self) -> list[dict[str, Any]]:
         """Chunks that end the choices which are open."""
@@ -258,10 +274,16 @@ class Passthrough:
         return self._cost.usd(self._usage)
 
     def _mark(self, outcome: str, error: Exception | None) -> None:
-        """Whether the policy's server could be reached."""
+        """Whether the policy's server could be reached, and how it took it."""
         models, policy = self._service.models, self._upstream.policy
+        flights = self._service.admission.flights
         if outcome == str(Outcome.ANSWERED):
             models.answered(policy)
+            tokens = (self._usage or {}).get("completion_tokens", 0)
+            for _ in range(self._ask.n):
+                flights.done(policy, self._waited, tokens // self._ask.n)
+        elif self._is_sent and isinstance(error, Refusal) and error.status in (429, 503):
+            flights.refused(policy)
         elif error is not None and isinstance(error.__cause__, UnreachableError):
             models.failed(policy)
 
@@ -307,6 +329,10 @@ class Passthrough:
             error=None if error is None else type(error).__name__,
         )
         service.recorder.record(decision)
+        if self._is_sent:
+            usage = self._usage or {}
+            tokens = usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0)
+            service.tracing.passed(decision, self._sent, tokens)
         service.metrics.finish(decision)
         service.rolling.finish(
             Finished(
@@ -318,6 +344,7 @@ class Passthrough:
                 seconds=spend.seconds,
                 tokens=spend.tokens,
                 flops=spend.flops,
+                usd=decision.spent_usd,
                 deadline=self._budget.seconds,
             )
         )

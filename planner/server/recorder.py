@@ -16,6 +16,9 @@ from search.result import Candidate, Spend
 
 __all__ = ["Decision", "DecisionQuery", "Feedback", "MemoryRecorder", "Record", "Recorder", "Step"]
 
+#: about what a row of a decision takes beside its texts and vectors, in bytes
+_ROW = 200
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -125,6 +128,16 @@ class Decision:
     spent_usd: float | None
     error: str | None = None
 
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes, in memory and on disk."""
+        texts = len(self.question) + len(self.answer or "")
+        vectors = sum(8 * len(step.features) + _ROW for step in self.steps)
+        candidates = sum(
+            len(c.text) + 8 * (len(c.step_rewards) + len(c.step_tokens)) + _ROW for c in self.candidates
+        )
+        return 2 * _ROW + texts + vectors + candidates
+
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
@@ -224,27 +237,40 @@ class Recorder(Protocol):
 class MemoryRecorder:
     """Keeps the newest decisions in this process.
 
-    ``most`` bounds memory; older ones are forgotten with their feedback.
+    Parameters
+    ----------
+    most, most_bytes:
+        Bounds of memory: decisions, and their bytes. The oldest are forgotten with their feedback; the newest
+        is kept, however large it is.
+    most_feedback:
+        Of one decision: the newest are kept.
     """
 
-    def __init__(self, most: int = 10_000) -> None:
-        if most < 1:
-            raise ValueError(f"most must be at least 1, got {most}")
-        self._most = most
+    def __init__(self, most: int = 10_000, most_bytes: int = 256 * 2**20, most_feedback: int = 100) -> None:
+        for name, value in (("most", most), ("most_bytes", most_bytes), ("most_feedback", most_feedback)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        self._most, self._most_bytes, self._most_feedback = most, most_bytes, most_feedback
         self._records: OrderedDict[str, Record] = OrderedDict()
-        self._forgotten = 0
+        self._bytes = self._forgotten = 0
 
     def record(self, decision: Decision) -> None:
+        before = self._records.pop(decision.decision_id, None)
+        if before is not None:
+            self._bytes -= before.decision.size
         self._records[decision.decision_id] = Record(decision)
-        while len(self._records) > self._most:
-            self._records.popitem(last=False)
+        self._bytes += decision.size
+        while len(self._records) > self._most or (self._bytes > self._most_bytes and len(self._records) > 1):
+            _, oldest = self._records.popitem(last=False)
+            self._bytes -= oldest.decision.size
             self._forgotten += 1
 
     async def feedback(self, feedback: Feedback) -> bool:
         found = self._records.get(feedback.decision_id)
         if found is None:
             return False
-        self._records[feedback.decision_id] = Record(found.decision, (*found.feedback, feedback))
+        said = (*found.feedback, feedback)[-self._most_feedback :]
+        self._records[feedback.decision_id] = Record(found.decision, said)
         return True
 
     async def find(self, decision_id: str) -> Record | None:
@@ -265,7 +291,12 @@ class MemoryRecorder:
         return found
 
     def state(self) -> Mapping[str, Any]:
-        return {"kept": len(self._records), "waiting": 0, "lost": self._forgotten}
+        return {
+            "kept": len(self._records),
+            "kept_bytes": self._bytes,
+            "waiting": 0,
+            "lost": self._forgotten,
+        }
 
     async def close(self) -> None:
         return None

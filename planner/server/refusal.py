@@ -1,6 +1,6 @@
 """A request that is refused, or that failed: status, kind and words as OpenAI's API has them.
 
-    {"error": {"message": "...", "type": "invalid_request_error", "param": "budget", "code": null}}
+    {"error": {"message": "...", "type": "invalid_request_error", "param": "budget", "code": "budget"}}
 
 It knows no web framework.
 """
@@ -25,6 +25,25 @@ from search.errors import (
 )
 
 __all__ = ["Refusal", "brief", "busy", "invalid", "refusal_of"]
+
+#: codes of refusals that name none
+_CODES = {
+    400: "invalid_value",
+    401: "invalid_api_key",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "timeout",
+    409: "conflict",
+    413: "too_large",
+    429: "rate_limit_exceeded",
+    431: "too_large",
+    499: "client_left",
+    501: "not_implemented",
+    502: "upstream",
+    503: "unavailable",
+    504: "deadline",
+}
 
 _TYPES = {
     400: "invalid_request_error",
@@ -58,7 +77,7 @@ class Refusal(ServeError):
     param:
         The field that broke the rule.
     code:
-        A stable word for programs (``context_length_exceeded``).
+        A stable word for programs (``context_length_exceeded``); of its status by default.
     retry_after:
         Seconds after which trying again makes sense.
     """
@@ -75,7 +94,7 @@ class Refusal(ServeError):
         super().__init__(message)
         self.status = status
         self.param = param
-        self.code = code
+        self.code = code or _CODES.get(status, "invalid_value" if status < 500 else "internal")
         self.retry_after = retry_after
 
     @property
@@ -139,10 +158,23 @@ def invalid(errors: Sequence[Mapping[str, Any]]) -> Refusal:
         kinds = [str(error["loc"][-1]) for error in beside if len(error["loc"]) == len(field) + 1]
         if len(kinds) == len(beside) > 1 and all(kind in _KINDS for kind in kinds):
             words = " or ".join(_KINDS[kind] for kind in kinds)
-            return Refusal(f"{_place(field)} must be {words}, got another"[:300], param=_place(field))
+            return Refusal(
+                f"{_place(field)} must be {words}, got another"[:300],
+                param=_place(field),
+                code="invalid_type",
+            )
         first = max(beside, key=lambda error: len(error["loc"]))  # the kind that came closest
     place = _place(first["loc"])
-    return Refusal(f"{place or 'body'}: {first['msg']}"[:300], param=place or None)
+    return Refusal(
+        f"{place or 'body'}: {first['msg']}"[:300], param=place or None, code=_code(str(first.get("type")))
+    )
+
+
+def _code(kind: str) -> str:
+    """The code for what a reader of bodies calls an error, in OpenAI's words."""
+    if kind == "missing":
+        return "missing_required_parameter"
+    return "invalid_type" if kind.endswith(("_type", "_parsing")) else "invalid_value"
 
 
 def _place(path: Sequence[object]) -> str:

@@ -70,17 +70,21 @@ class RequestRecord:
         self.spend = self.spend + solution.spend
         self._pages[place].solution = solution
 
-    def write(self, outcome: str, error: Exception | None) -> None:
-        """Write down how it ended. A request that was refused and spent nothing is only counted."""
+    def write(self, outcome: str, error: Exception | None) -> Decision | None:
+        """Write down how it ended, and tell that.
+
+        A request that was refused and spent nothing is only counted.
+        """
         service = self._service
         service.rates.spent(self._context.key, self.spend.tokens)
         if outcome == "refused" and not self.spend.tokens:  # whatever time it took
             service.rolling.refuse()
-            return
+            return None
         decision = self._decision(outcome, error)
         service.recorder.record(decision)
         service.metrics.finish(decision)
         service.rolling.finish(self._finished(decision))
+        return decision
 
     @property
     def _page(self) -> _Page:
@@ -151,6 +155,7 @@ class RequestRecord:
             seconds=decision.spend.seconds,
             tokens=decision.spend.tokens,
             flops=decision.spend.flops,
+            usd=decision.spent_usd,
             expected_accuracy=decision.accuracy,
             expected_tokens=decision.tokens,
             majority=majority,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -21,9 +22,12 @@ from planner.server.origins import is_loopback
 from planner.server.service import Service
 from search.errors import PlannerError, ServeError
 
-__all__ = ["bound", "check_bind", "run", "settings"]
+__all__ = ["address_of", "bound", "check_bind", "run", "settings"]
 
 _LOGGER = logging.getLogger("planner.server")
+
+#: open files that are enough for anybody
+_FILES = 65_536
 
 
 def check_bind(host: str, keys: Keys) -> None:
@@ -69,15 +73,29 @@ def run(
     check_bind(host, service.keys)
     config = settings(app, service, grace=grace)
     server = uvicorn.Server(config)
+    _allow_files()
     with bound(host, port) if listening is None else nullcontext(listening) as taken:
-        shown = f"[{host}]" if ":" in host else host
         number = taken.getsockname()[1]
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             try:
                 taken.listen()
             except OSError as error:  # another one has begun to listen since
                 raise _taken(host, number, error) from error
-            runner.run(_serve(server, service, taken, f"http://{shown}:{number}", on_ready))
+            runner.run(_serve(server, service, taken, address_of(host, taken), on_ready))
+
+
+def address_of(host: str, taken: socket.socket) -> str:
+    """The address of a server that listens on this socket."""
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{taken.getsockname()[1]}"
+
+
+def _allow_files() -> None:
+    """As many open files as the system allows: each client and each sample in flight has a connection."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _taken(host: str, port: int, error: OSError) -> ServeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -10,9 +11,18 @@ from planner.budgeting import check_money
 from planner.models import find_model, shipped
 from planner.planner import Planner
 from planner.rules_planner import RulesPlanner, check_aim
+from planner.server.access_log import log_access
 from planner.server.admission import Admission
 from planner.server.app import create_app
-from planner.server.backends import Backends, configured, embedded, loader_of, opened, remote
+from planner.server.backends import (
+    Backends,
+    configured,
+    embedded,
+    flights_of,
+    loader_of,
+    opened,
+    remote,
+)
 from planner.server.current import Current, Ruling
 from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.retention import Retention
@@ -20,9 +30,10 @@ from planner.server.keys import Keys
 from planner.server.origins import ANY, Origins, is_loopback
 from planner.server.recorder import MemoryRecorder, Recorder
 from planner.server.rules import Rules
-from planner.server.run import bound, check_bind, run
+from planner.server.run import address_of, bound, check_bind, run
 from planner.server.service import Service
 from planner.server.settings import ServeSettings
+from planner.server.tracing import traces_are_wanted, tracing_of
 from planner.solving import check_names
 from search.budget import Prices
 from search.errors import ServeError
@@ -34,6 +45,9 @@ from search.sync import run_sync
 __all__ = ["origins_of", "rules_of", "serve", "service_of"]
 
 _LOGGER = logging.getLogger("planner.server")
+
+#: requests that are worked on at a time, whatever their policies take
+_MOST_RUNNING = 1024
 
 
 def serve(
@@ -49,8 +63,47 @@ def serve(
     """
     check_bind(settings.host, Keys.read(settings.keys, environment.get(settings.key_env)))
     with bound(settings.host, settings.port) as taken:
+        if settings.workers > 1:
+            check(settings, environment)
+            _together(settings, environment, taken, on_ready)
+            return
         service = service_of(settings, environment)
         run(create_app(service), service, host=settings.host, on_ready=on_ready, listening=taken)
+
+
+def check(settings: ServeSettings, environment: Mapping[str, str]) -> None:
+    """What can be known to be wrong without a model. A decision log that is new is made here.
+
+    Raises PlannerError, OSError.
+    """
+    keys = Keys.read(settings.keys, environment.get(settings.key_env))
+    check_bind(settings.host, keys)
+    origins_of(settings, keys)
+    if settings.models is not None:
+        ModelsFile.read(settings.models)
+    rules_of(settings)
+    traces_are_wanted(environment)
+    run_sync(_recorder(settings, _hash_key(settings, environment)).close())
+
+
+def _together(
+    settings: ServeSettings,
+    environment: Mapping[str, str],
+    taken: socket.socket,
+    on_ready: Callable[[str], None] | None,
+) -> None:
+    from planner.server.workers.start import serve_together
+
+    address = address_of(settings.host, taken)
+    serve_together(settings, environment, taken, lambda: None if on_ready is None else on_ready(address))
+
+
+def _hash_key(settings: ServeSettings, environment: Mapping[str, str]) -> str:
+    """The secret of keyed hashes; "" where none is needed. Raises ServeError where it is missing."""
+    hash_key = environment.get(settings.hash_key_env, "")
+    if settings.hash_questions and not hash_key:
+        raise ServeError(f"--hash-questions needs a secret in {settings.hash_key_env}, got none")
+    return hash_key
 
 
 def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Service:
@@ -58,11 +111,9 @@ def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Servi
     keys = Keys.read(settings.keys, environment.get(settings.key_env))
     check_bind(settings.host, keys)
     origins = origins_of(settings, keys)
-    told = None if settings.models is None else ModelsFile.read(settings.models)
-    hash_key = environment.get(settings.hash_key_env, "")
-    if settings.hash_questions and not hash_key:
-        raise ServeError(f"--hash-questions needs a secret in {settings.hash_key_env}, got none")
-    recorder = _recorder(settings, hash_key)
+    told = None if settings.models is None else ModelsFile.read(settings.models).divided(settings.workers)
+    tracing = tracing_of(environment)
+    recorder = _recorder(settings, _hash_key(settings, environment))
     try:
         current: Current | Ruling
         if told is not None and settings.planner is None:
@@ -80,7 +131,14 @@ def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Servi
         origins=origins,
         recorder=recorder,
         upstreams=backends.upstreams,
-        admission=Admission(running=settings.running, waiting=settings.waiting, floor=settings.floor),
+        admission=Admission(
+            running=_part(settings.running or _MOST_RUNNING, settings.workers),
+            waiting=_part(settings.waiting, settings.workers) if settings.waiting else 0,
+            floor=settings.floor,
+            flights=flights_of(backends.models, settings.running, settings.workers),
+        ),
+        access_log=None if settings.access_log is None else log_access,
+        tracing=tracing,
     )
 
 
@@ -216,3 +274,8 @@ def _recorder(settings: ServeSettings, hash_key: str) -> Recorder:
         hash_key=hash_key.encode() if settings.hash_questions else None,
         retention=Retention(days=settings.keep_days, bytes=settings.keep_bytes),
     )
+
+
+def _part(whole: int, workers: int) -> int:
+    """What one of so many processes may have of a limit: at least 1."""
+    return max(1, whole // workers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from planner.latency import Latency
@@ -12,16 +12,19 @@ from planner.server.admission import Admission
 from planner.server.choosing import first_policy
 from planner.server.current import InUse, Served
 from planner.server.decisions.log import DecisionLog
+from planner.server.exchange import Exchange
 from planner.server.freeze import freeze_gc_again
 from planner.server.keys import Key, Keys, Scope, WrongKeyError
 from planner.server.latency_history import work_of
 from planner.server.metrics import Metrics
 from planner.server.models import Models
 from planner.server.origins import Origins
+from planner.server.peers import Peers
 from planner.server.rates import Rates
 from planner.server.recorder import DecisionQuery, MemoryRecorder, Recorder
 from planner.server.rolling_metrics import RollingMetrics
 from planner.server.rules import Rules
+from planner.server.trace import Tracing
 from planner.server.upstream import Upstream
 from planner.server.watch import Watch
 from planner.server.wrong_keys import WrongKeys
@@ -52,6 +55,12 @@ class Service:
     upstream, upstreams:
         The policies' own servers, for requests that nothing is planned for: one, or by the policy's name.
         A policy in this process has none.
+    access_log:
+        Hears of each request when it has ended.
+    peers:
+        The other processes of this server.
+    tracing:
+        Hears what requests do.
     """
 
     current: InUse
@@ -68,6 +77,9 @@ class Service:
     latency: Latency = field(default_factory=Latency)
     rolling: RollingMetrics = field(default_factory=RollingMetrics)
     metrics: Metrics = field(default_factory=Metrics)
+    access_log: Callable[[Exchange], None] | None = None
+    peers: Peers = field(default_factory=Peers)
+    tracing: Tracing = field(default_factory=Tracing)
     watch: Watch = field(init=False)
     is_ready: bool = False
 
@@ -97,8 +109,17 @@ class Service:
             self.latency.learn(seen for record in reversed(past) for seen in work_of(record.decision))
         except DecisionLogError as error:
             _LOGGER.warning("the log's latencies cannot be read: %s", error)
+        self.peers.start()
         self.watch.start()
         self.is_ready = True
+
+    def ended(self, exchange: Exchange) -> None:
+        """Count a request that has ended, and write it down where that is asked for."""
+        self.tracing.end(exchange)
+        self.metrics.exchanged(exchange)
+        self.rolling.exchanged(exchange)
+        if self.access_log is not None:
+            self.access_log(exchange)
 
     async def let_in(self, authorization: str | None, scope: Scope, address: str) -> Key:
         """The key of a request, as ``Keys.who``; whoever tries wrong ones has to wait for the refusal."""
@@ -136,8 +157,10 @@ class Service:
     async def close(self) -> None:
         """Write what waits, and close every model."""
         self.is_ready = False
+        await self.peers.close()
         await self.watch.close()
         await self.recorder.close()
         for upstream in self.upstreams.values():
             await upstream.close()
         await self.models.close()
+        await self.tracing.close()

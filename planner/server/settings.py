@@ -122,6 +122,12 @@ def _open_plan(text: str) -> str:
     return str(plan)
 
 
+def _format(text: str | None) -> str | None:
+    if text not in (None, "json"):
+        raise ValueError(f"is json, got {text[:80]!r}")
+    return text
+
+
 _Names = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 _Variable = Annotated[str, AfterValidator(_variable)]
 
@@ -213,7 +219,17 @@ class ServeSettings(BaseModel):
     upstream_key_env: Annotated[
         _Variable, Flag(_SERVER, "VAR"), Field(description="Environment variable with the key of --base-url.")
     ] = "PLANNER_UPSTREAM_KEY"
-    running: Annotated[int, Flag(_SERVER), Field(ge=1, description="Most requests worked on at a time.")] = 32
+    running: Annotated[
+        int | None,
+        Flag(_SERVER),
+        Field(
+            ge=1,
+            description="Most requests worked on at a time. Not given: as many as the policies take.",
+        ),
+    ] = None
+    workers: Annotated[
+        int, Flag(_SERVER, "N"), Field(ge=1, le=256, description="Processes, each with its own models.")
+    ] = 1
     waiting: Annotated[int, Flag(_SERVER), Field(ge=0, description="Most that wait; beyond: 429.")] = 128
     cancel_within: Annotated[
         float,
@@ -224,6 +240,13 @@ class ServeSettings(BaseModel):
             description="What was cancelled and has not ended by then is left alone and charged in full.",
         ),
     ] = 2.0
+
+    access_log: Annotated[
+        str | None,
+        AfterValidator(_format),
+        Flag(_SERVER, "FORMAT"),
+        Field(description="json: a line for each request on standard error, without its text."),
+    ] = None
 
     floor: Annotated[
         float,
@@ -339,6 +362,11 @@ def contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...],
         for name, flag in (("model", "--model"), ("prm_url", "--prm-url")):
             if values[name]:
                 yield ("lab", name), f"{flag} needs --base-url, got --lab"
+    if values["workers"] > 1 and values["decisions"] is None:
+        yield (
+            ("workers", "decisions"),
+            "--workers needs --decisions, since a log in memory is one process's, got none",
+        )
     if values["decisions"] is None:
         given = [name for name in ("hash_questions", "keep_days", "keep_bytes") if values[name]]
         if given:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from planner.server.conversation import Conversation, Render
 from planner.server.refusal import Refusal
@@ -26,7 +27,20 @@ from search.engines.protocol import (
 from search.errors import ContextError
 from search.thinking_budget import ThinkingBudget
 
-__all__ = ["Meter", "ShapedEngine", "StopFilter", "cut"]
+__all__ = ["Meter", "SampleObserver", "ShapedEngine", "StopFilter", "cut"]
+
+
+class SampleObserver(Protocol):
+    """Hears of the samples that a request asks one policy for."""
+
+    def asked(self, request: Request) -> None:
+        """Samples are asked for."""
+
+    def finished(self, request: Request, child: ChildFinished) -> None:
+        """One of them has ended."""
+
+    def ended(self, request: Request, error: BaseException | None) -> None:
+        """All of them have, or nobody waits for them any more."""
 
 
 @dataclass(slots=True)
@@ -58,6 +72,8 @@ class ShapedEngine(Engine):
         answer; None: greedy.
     on_text:
         Hears of the text of a single child as it comes, while ``passing`` is set.
+    observers:
+        Hear of the samples.
     """
 
     def __init__(
@@ -70,6 +86,7 @@ class ShapedEngine(Engine):
         stop: Sequence[str] = (),
         greedy: Sampling | None = None,
         on_text: Callable[[str], None] | None = None,
+        observers: Sequence[SampleObserver] = (),
     ) -> None:
         self.card = engine.card
         self.passing = False
@@ -80,6 +97,7 @@ class ShapedEngine(Engine):
         self._stop = tuple(stop)
         self._greedy = greedy
         self._on_text = on_text
+        self._observers = tuple(observers)
 
     def prompt(self, question: str) -> tuple[int, ...]:
         worded = self.worded(question)
@@ -122,7 +140,7 @@ class ShapedEngine(Engine):
             sampling=sampling,
             stream=request.stream or (self._on_text is not None and request.n == 1),
         )
-        return self._events(self._engine.submit(shaped), request)
+        return self._events(self._engine.submit(shaped), request, shaped)
 
     def refuses_thinking(self, wanted: ThinkingBudget) -> str | None:
         return self._engine.refuses_thinking(wanted)
@@ -138,9 +156,14 @@ class ShapedEngine(Engine):
     async def close(self) -> None:
         """Nothing: the engine belongs to the server."""
 
-    async def _events(self, events: AsyncIterator[Event], request: Request) -> AsyncGenerator[Event]:
+    async def _events(
+        self, events: AsyncIterator[Event], request: Request, shaped: Request
+    ) -> AsyncGenerator[Event]:
         meter = self._meter
         meter.running += 1
+        error: BaseException | None = None
+        for observer in self._observers:
+            observer.asked(shaped)
         try:
             async for event in events:
                 if isinstance(event, Tokens):
@@ -150,13 +173,20 @@ class ShapedEngine(Engine):
                         continue
                 elif isinstance(event, ChildFinished):
                     event = self._stopped(event)
+                    for observer in self._observers:
+                        observer.finished(shaped, event)
                 elif isinstance(event, RequestFinished):
                     meter.prompt_tokens += event.usage.prompt_tokens
                     meter.cached_tokens += event.usage.cached_prompt_tokens
                     meter.generated_tokens += event.usage.generated_tokens
                 yield event
+        except BaseException as failure:
+            error = failure
+            raise
         finally:
             meter.running -= 1
+            for observer in self._observers:
+                observer.ended(shaped, error)
             close = getattr(events, "aclose", None)
             if close is not None:
                 await close()

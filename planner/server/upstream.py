@@ -16,8 +16,8 @@ import aiohttp
 from planner.server.refusal import Refusal
 from planner.server.wholeness import Ended, chunk_of, failed, refused, told, words_of
 from search.errors import BrokenError, EngineError, UnreachableError
+from search.remote.client import Client
 from search.remote.events import Events
-from search.remote.pool import Pool
 
 __all__ = ["OURS", "Upstream"]
 
@@ -38,14 +38,25 @@ class Upstream:
         What the planner calls it.
     api_key:
         Sent as a bearer token; never shown.
+    client:
+        What an engine asks the same server through: both together keep its limits of connections and of
+        requests a minute. One of its own by default.
     """
 
     def __init__(
-        self, base_url: str, model: str, policy: str, *, api_key: str | None = None, silence: float = 600.0
+        self,
+        base_url: str,
+        model: str,
+        policy: str,
+        *,
+        api_key: str | None = None,
+        silence: float = 600.0,
+        client: Client | None = None,
     ) -> None:
         self.model = model
         self.policy = policy
-        self._pool = Pool(base_url, api_key=api_key, silence=silence, connections=1024)
+        client = client or Client(base_url, api_key=api_key, silence=silence)
+        self._pool, self._rate_limit = client.pool, client.rate_limit
 
     async def ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request and wait for the answer, of which ``check_whole`` knows more. Raises Refusal."""
@@ -78,6 +89,7 @@ class Upstream:
         said = {name: value for name, value in body.items() if name not in OURS} | {"model": self.model}
         for last in (False, True):
             try:
+                await self._rate_limit.enter()
                 async with self._pool.answer(f"/v1{path}", said) as answer:
                     await _check(answer)
                     yield answer

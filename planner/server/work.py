@@ -16,6 +16,7 @@ from planner.executor import Settings, Solution, solve
 from planner.server.arrival import Arrival
 from planner.server.ask import Ask
 from planner.server.budget import RequestBudget, check_time
+from planner.server.in_flight import Place
 from planner.server.keys import Key
 from planner.server.latency_feedback import expected_seconds, exploring, learn, load
 from planner.server.receipt import Receipt, usage_to_dict
@@ -23,7 +24,7 @@ from planner.server.refusal import Refusal
 from planner.server.request_context import RequestContext
 from planner.server.request_record import RequestRecord
 from planner.server.service import Service
-from planner.server.shaping import Meter, ShapedEngine
+from planner.server.shaping import Meter, SampleObserver, ShapedEngine
 from planner.stopping import EarlyStopping
 from search.budget import Budget
 from search.engines.prompted import PromptedEngine
@@ -110,8 +111,10 @@ class Work:
         self._on_queue = on_queue
         self._budget = self._context.budget
         self._share = 1.0
+        self._place: Place | None = None
         self._behind, self._began = Arrival.now().seconds, time.monotonic()
         self._meters: list[Meter] = []
+        self._trace = service.tracing.work(self._context)
         self._failed: set[str] = set()
 
     async def run(self) -> Answers:
@@ -121,12 +124,13 @@ class Work:
         outcome = "cancelled"
         error: Exception | None = None
         try:
-            if self._on_queue is not None and service.admission.is_full:
+            first = self._context.first
+            if self._on_queue is not None and service.admission.must_wait(first):
                 self._on_queue(service.admission.waiting)
             seconds = self._budget.seconds
             within = None if seconds is None else seconds - self._elapsed
-            async with service.admission.enter(self._context.key.name, within) as ticket:
-                self._share = ticket.share
+            async with service.admission.enter(self._context.key.name, within, first) as ticket:
+                self._share, self._place = ticket.share, ticket.place
                 self._budget = self._budget.scaled(ticket.share)
                 answers = await self._within_time()
             outcome = str(answers.answers[0].solution.outcome)
@@ -138,7 +142,14 @@ class Work:
             error, outcome = failure, "failed"
             raise
         finally:
-            self._record.write(outcome, error)
+            decision = self._record.write(outcome, error)
+            prompts, spent = self._prompts, self._record.spend.policy_tokens
+            self._trace.end(outcome, decision, (prompts, max(0, spent - prompts)))
+
+    @property
+    def _prompts(self) -> int:
+        """Tokens of the prompts, each policy's once."""
+        return sum(meter.prompt for meter in self._meters if meter.prompt_tokens)
 
     @property
     def _elapsed(self) -> float:
@@ -182,7 +193,7 @@ class Work:
             solutions = (answer.solution for answer in answers)
             body = receipt.of_several(solutions, spend, whole, context.ask.include)
         body["sampling"] = str(context.ask.sampling or "as the planner was fitted")
-        prompts = sum(meter.prompt for meter in self._meters if meter.prompt_tokens)
+        prompts = self._prompts
         shown = sum(answer.tokens for answer in answers)
         return Answers(tuple(answers), usage_to_dict(spend, self._meters, prompts, shown), body)
 
@@ -204,6 +215,7 @@ class Work:
 
         def hear(event: Event) -> None:
             self._record.hear(event, place)
+            self._trace.hear(event, place)
             if isinstance(event, Started):
                 is_final = event.probe is None and event.choice.plan.is_greedy
                 for name, engine in engines.items():
@@ -282,9 +294,16 @@ class Work:
                 # several greedy answers would be copies of one
                 greedy=ask.sampling or (drawings[name].sampling if ask.n > 1 else None),
                 on_text=None if self._on_text is None else lambda text: self._on_text(text, place),  # type: ignore[misc]
+                observers=self._observers(name, place),
             )
             self._meters.append(meter)
         delimiters = {name: prompting.delimiter for name, prompting in promptings.items()}
         within = self._service.rules.cancel_within
         words = self._context.planner.words
-        return models.settings(engines, drawings, within, delimiters, words), engines
+        rewards = self._trace.rewards(models.rewards, place)
+        return models.settings(engines, drawings, within, delimiters, words, rewards), engines
+
+    def _observers(self, policy: str, place: int) -> tuple[SampleObserver, ...]:
+        """Who hears of the samples of a policy."""
+        timers = () if self._place is None else (self._place.timer(policy),)
+        return (*timers, *self._trace.samples(policy, place))

@@ -55,7 +55,8 @@ class Client:
         connections: int = 512,
         rate: float | None = None,
     ) -> None:
-        self._rate_limit = RateLimit(rate)
+        #: how often it may ask
+        self.rate_limit = RateLimit(rate)
         self._key = api_key
         make = partial(Pool, base_url, api_key=api_key, silence=silence, connections=connections)
         self._make: Callable[[], Pool] = make
@@ -65,6 +66,11 @@ class Client:
         self._retry = retry or Retry()
         self._circuit = circuit or Circuit()
         self._rng = Random()
+
+    @property
+    def pool(self) -> Pool:
+        """Its connections, for whoever asks the same server in other words."""
+        return self._pool
 
     def use_once(self) -> None:
         """A connection for each request from now on (``Pool``'s ``reuse``); call it before the first one."""
@@ -112,7 +118,7 @@ class Client:
         Leaving the context closes the connection, which is how a server hears that nobody listens.
         Raises RemoteError's kinds, and ContextError; BrokenError when the stream ends before ``[DONE]``.
         """
-        await self._rate_limit.enter()
+        await self.rate_limit.enter()
         async with self._pool.answer(path, body) as answer:
             await self._check(answer)
             if answer.headers.get("Content-Type", "").startswith("application/json"):
@@ -148,7 +154,7 @@ class Client:
         tries = self.tries()
         while True:
             await tries.enter()
-            await self._rate_limit.enter()
+            await self.rate_limit.enter()
             try:
                 async with pool.answer(path, body) as answer:
                     await self._check(answer)

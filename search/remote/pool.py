@@ -86,7 +86,8 @@ class Pool:
         }
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=min(silence, 10.0), sock_read=silence)
         self._proxy = None if urllib.request.proxy_bypass(url.host) else _proxy(url.scheme)
-        self._connections = connections
+        #: most at a time
+        self.connections = connections
         self._reuse = reuse
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -143,8 +144,8 @@ class Pool:
 
     def _connector(self) -> aiohttp.TCPConnector:
         if self._reuse:
-            return aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE)
-        return aiohttp.TCPConnector(limit=self._connections, force_close=True)
+            return aiohttp.TCPConnector(limit=self.connections, keepalive_timeout=_IDLE)
+        return aiohttp.TCPConnector(limit=self.connections, force_close=True)
 
 
 def _proxy(scheme: str) -> str | None:

@@ -10,9 +10,9 @@ a sum over draws, as in the search log, so that pools give the cost of every n.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished, FinishReason, Sampling
@@ -112,10 +112,10 @@ class SamplingStrategy(Strategy):
                 earlier = [session.spawn(telling.prior(at, task)) for at, task in enumerate(earlier)]
 
             def on_child(index: int, child: ChildFinished, held: Reservation) -> None:
-                work = finish(session, problem, child, held, scoring)
-                if telling is not None:
-                    work = telling.drawn(len(prior) + index, work)
-                drawn[index] = session.spawn(work)
+                read = partial(finish, session, problem, child, held, scoring)
+                place = len(prior) + index
+                # begun in the task: a coroutine that it was given would never be awaited where it never ran
+                drawn[index] = session.spawn(read() if telling is None else telling.drawn(place, read))
 
             for candidate in prior:
                 session.expect(candidate.tokens)
@@ -150,8 +150,8 @@ class _Telling:
     async def prior(self, place: int, work: asyncio.Task[Candidate]) -> Candidate:
         return await self._told(place, await work)
 
-    async def drawn(self, place: int, work: Coroutine[Any, Any, Candidate]) -> Candidate:
-        candidate = await work
+    async def drawn(self, place: int, read: Callable[[], Awaitable[Candidate]]) -> Candidate:
+        candidate = await read()
         self._missing -= 1
         return await self._told(place, candidate)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,6 +50,8 @@ class DecisionLog:
         tidy = None if kept == Retention() else lambda: prune(store, kept, clock())
         self._writer = Writer(store, tidy=tidy, **writing)
         self._closed = False
+        #: has other processes write what waits, where several keep one log
+        self.others: Callable[[], Awaitable[None]] | None = None
 
     @classmethod
     def open(
@@ -109,13 +111,19 @@ class DecisionLog:
         waiting = self._writer.waiting(decision_id)
         if waiting is not None:
             return Record(waiting)
-        return await _read(lambda: self.store.find(decision_id))
+        found = await _read(lambda: self.store.find(decision_id))
+        if found is None and self.others is not None:
+            await self.others()
+            found = await _read(lambda: self.store.find(decision_id))
+        return found
 
     async def search(self, wanted: DecisionQuery) -> Sequence[Record]:
         """Decisions that match, newest first; what cannot be written within a second is not among them.
 
         Where questions are hashed, ``text`` finds decisions whose whole question or answer it is.
         """
+        if self.others is not None:
+            await self.others()
         if wanted.text is not None and self._hashing is not None:
             wanted = replace(wanted, text=self._hashing.digest(wanted.text))
 
@@ -124,6 +132,10 @@ class DecisionLog:
             return self.store.search(wanted)
 
         return await _read(look)
+
+    async def flush(self, seconds: float) -> bool:
+        """Write what waits; False where that takes longer."""
+        return await asyncio.to_thread(self._writer.flush, seconds)
 
     def state(self) -> Mapping[str, Any]:
         """As ``Writer.state`` has it, and where the log is kept."""

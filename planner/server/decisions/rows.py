@@ -26,8 +26,6 @@ _TEXTS = (
     *("decision_id", "endpoint", "key", "question", "domain", "planner", "budget_source", "reason"),
     *("policy", "prm", "plan", "answer", "outcome", "error"),
 )
-#: about what a row and its index entries take beside its texts and vectors
-_ROW = 200
 
 
 @dataclass(slots=True)
@@ -62,12 +60,7 @@ def rows_of(decisions: Sequence[Decision]) -> Rows:
 
 def size_of(decision: Decision) -> int:
     """About how many bytes a decision takes on disk."""
-    texts = len(decision.question) + len(decision.answer or "")
-    vectors = sum(8 * len(step.features) + _ROW for step in decision.steps)
-    candidates = sum(
-        len(c.text) + 8 * (len(c.step_rewards) + len(c.step_tokens)) + _ROW for c in decision.candidates
-    )
-    return 2 * _ROW + texts + vectors + candidates
+    return decision.size
 
 
 def feedback_row(feedback: Feedback) -> dict[str, Any]:

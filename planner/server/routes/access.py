@@ -8,7 +8,8 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from planner.server.keys import Key, Scope
+from planner.server.exchange import Notes
+from planner.server.keys import ANYONE, Key, Scope
 from planner.server.middleware import ASKING
 from planner.server.service import Service
 
@@ -23,7 +24,9 @@ def service_of(request: Request) -> Service:
 async def key_of(service: Service, request: Request, scope: Scope) -> Key:
     """The key of a request. Raises Refusal for one that may not do this."""
     address = "" if request.client is None else request.client.host
-    return await service.let_in(request.headers.get("authorization"), scope, address)
+    key = await service.let_in(request.headers.get("authorization"), scope, address)
+    Notes.of(request.scope).key = None if key is ANYONE else key.name
+    return key
 
 
 # async, though they wait for nothing: FastAPI sends what is not through a thread, twice per request

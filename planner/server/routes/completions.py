@@ -87,7 +87,7 @@ async def _several(
         for place, (ask, granted) in enumerate(zip(asks, grants, strict=True))
     ]
     # they take turns here: all at once they would fill the queue, before others and before each other
-    turns = asyncio.Semaphore(max(1, service.admission.most // 4))
+    turns = asyncio.Semaphore(service.admission.turns)
 
     async def in_turn(work: Work) -> Answers:
         async with turns:

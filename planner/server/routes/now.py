@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
+from planner.server.questions import now_of_all
+from planner.server.refusal import Refusal
+from planner.server.rolling_metrics import WINDOWS
 from planner.server.routes.access import Admin, Here
 from planner.version import __version__
 
@@ -15,14 +18,21 @@ router = APIRouter()
 
 
 @router.get("/v1/now")
-async def now(service: Here, key: Admin) -> dict[str, Any]:
-    """Requests, spends, and expected against actual values of the last minutes."""
-    body = service.rolling.to_dict()
-    body["requests"] |= {"running": service.admission.running, "waiting": service.admission.waiting}
+async def now(
+    service: Here,
+    key: Admin,
+    window: Annotated[
+        int, Query(description="Seconds that are told of.", json_schema_extra={"enum": [*WINDOWS]})
+    ] = WINDOWS[0],
+) -> dict[str, Any]:
+    """Requests, latencies, errors, spends, and expected against actual values of the last minutes."""
+    if window not in WINDOWS:
+        known = ", ".join(map(str, WINDOWS))
+        raise Refusal(f"window must be one of {known}, got {window}", param="window")
+    body = await now_of_all(service, window)
     drift = service.watch.report
     return {
         **body,
-        "share": service.admission.share,
         "explore": service.rules.explore,
         "drift": None
         if drift is None
@@ -40,11 +50,6 @@ async def now(service: Here, key: Admin) -> dict[str, Any]:
                 for shift in drift.shifts[:10]
             ],
         },
-        "log": dict(service.recorder.state()),
-        "models": [
-            {"name": name, "kind": model.kind, "up": service.models.is_up(name)}
-            for name, model in service.models.known.items()
-        ],
         "planner": service.current.served.fingerprint,
         "version": __version__,
     }

@@ -70,6 +70,8 @@ class OpenAIEngine(Engine):
         self.model = ""
         #: what it calls itself, and with its URL what it can be told of thinking
         self.owner = ""
+        #: sequences that the server decodes at a time; None where it does not tell
+        self.slots: int | None = None
         self._rendered = rendered
         self._client = client
         self._dialect = dialect
@@ -184,10 +186,15 @@ class OpenAIEngine(Engine):
         thinks = bool(opening) or (words.thinks if thinking is None else thinking in _THINKS)
         spelled = _dialect(spoken, served, words, thinking, thinks=thinks)
         made = cls(card, client, spelled, words, deadline, conceded, opening, rendered)
-        made.model, made.owner = served.model, served.owner
+        made.model, made.owner, made.slots = served.model, served.owner, served.slots
         # a slot that falls free has its next sequence waiting
         made.concurrency = min(connections, 2 * served.slots if served.slots else cls.concurrency)
         return made
+
+    @property
+    def client(self) -> Client:
+        """What it asks through: the connections and the rate are the server's, whoever asks it."""
+        return self._client
 
     @property
     def given_up(self) -> tuple[str, ...]:

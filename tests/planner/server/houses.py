@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -40,3 +42,12 @@ class House:
     def v1(self) -> str:
         """What an OpenAI client takes as its base URL."""
         return f"{self.url}/v1"
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for something that happens on the server's thread."""
+    for _ in range(2000):
+        if true():
+            return
+        time.sleep(0.005)
+    raise AssertionError("it never came true")

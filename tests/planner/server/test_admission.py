@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.server.admission import Admission
+from planner.server.in_flight import InFlight
 from planner.server.refusal import Refusal
+from planner.server.sample_limit import SampleLimit
 from search.errors import ServeError
 
 
@@ -218,3 +220,76 @@ def test_none_starves_however_many_deadlines_come(withins: list[float | None]) -
             assert served.index(number) <= 5 + 2 * len(withins)
 
     asyncio.run(play())
+
+
+async def ask(
+    door: Admission, name: str, policy: str, samples: int, order: list[str], go: asyncio.Event
+) -> None:
+    async with door.enter(name[0], None, policy) as ticket:
+        ticket.place.asked(policy, samples)
+        order.append(name)
+        await go.wait()
+
+
+async def test_64_clients_who_vote_of_8_all_run_at_once() -> None:
+    flights = InFlight({"small": SampleLimit()})
+    door, order, go = Admission(running=1024, flights=flights), list[str](), asyncio.Event()
+    tasks = [asyncio.ensure_future(ask(door, f"a{n}", "small", 8, order, go)) for n in range(64)]
+    await settle()
+    assert (door.running, door.waiting, flights.load("small")) == (64, 0, 512)
+    assert door.must_wait("small")
+    go.set()
+    await asyncio.gather(*tasks)
+    assert (door.running, flights.load("small")) == (0, 0)
+
+
+async def test_samples_in_flight_keep_others_out_but_not_those_of_another_policy() -> None:
+    flights = InFlight({"small": SampleLimit(start=8), "large": SampleLimit(start=8)})
+    door, order = Admission(running=99, waiting=9, flights=flights), list[str]()
+    first, go = asyncio.Event(), asyncio.Event()
+    tasks = [asyncio.ensure_future(ask(door, "a1", "small", 8, order, first))]
+    await settle()
+    for name, policy in (("a2", "small"), ("b1", "small"), ("a3", "large")):
+        tasks.append(asyncio.ensure_future(ask(door, name, policy, 8, order, go)))
+        await settle()
+    assert order == ["a1", "a3"]
+    assert (door.running, door.waiting) == (2, 2)
+    first.set()
+    await settle()
+    assert order == ["a1", "a3", "a2", "b1"]
+    go.set()
+    await asyncio.gather(*tasks)
+    assert (door.running, door.waiting, flights.load("small")) == (0, 0, 0)
+
+
+async def test_room_that_samples_leave_is_used_at_once_by_the_soonest_deadline() -> None:
+    flights = InFlight({"small": SampleLimit(start=8)})
+    door, order, go = Admission(running=99, waiting=9, flights=flights), list[str](), asyncio.Event()
+
+    async def wait(name: str, within: float | None) -> None:
+        async with door.enter("a", within, "small"):
+            order.append(name)
+            await go.wait()
+
+    async with door.enter("a", None, "small") as ticket:
+        ticket.place.asked("small", 8)
+        tasks = [
+            asyncio.ensure_future(wait(*each)) for each in (("plain", None), ("late", 60.0), ("soon", 30.0))
+        ]
+        await settle()
+        assert order == []
+        ticket.place.ended("small", 1)
+        await settle()
+        assert order == [
+            "soon"
+        ]  # it counts as two samples until it asks: the mean of what others asked for first
+        go.set()
+        await asyncio.gather(*tasks)
+    assert order == ["soon", "late", "plain"]
+
+
+async def test_questions_of_one_call_leave_room_for_others() -> None:
+    assert Admission(running=32, waiting=128).turns == 8
+    assert Admission(running=1024, waiting=128, flights=InFlight({"own": 32})).turns == 8
+    assert Admission(running=1024, waiting=128, flights=InFlight({"small": SampleLimit()})).turns == 64
+    assert Admission(running=4, waiting=1).turns == 1

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
-from houses import QUESTION, House
+from houses import QUESTION, House, until
 from stuck import Broken, Dead, Deaf, Fading, Mute, Stuck
 
 from planner.server.admission import Admission
@@ -30,15 +29,6 @@ Make = Callable[..., Service]
 
 def asked(model: str = "planner", **fields: Any) -> dict[str, Any]:
     return {"model": model, "messages": [{"role": "user", "content": QUESTION}], "seed": 1, **fields}
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for something that happens on the server's thread."""
-    for _ in range(2000):
-        if true():
-            return
-        time.sleep(0.005)
-    raise AssertionError("it never came true")
 
 
 def stuck() -> dict[str, Any]:

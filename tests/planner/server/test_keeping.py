@@ -171,7 +171,13 @@ def test_a_new_artefact_is_taken_and_a_broken_one_is_not(
     house = serving(service_of(engines, folder=folder))
     url = f"{house.url}/admin/reload"
     before = httpx.get(f"{house.v1}/now").json()["planner"]
-    assert httpx.post(url).json() == {"object": "planner", "planner": before, "changed": False, "keys": 0}
+    assert httpx.post(url).json() == {
+        "object": "planner",
+        "planner": before,
+        "changed": False,
+        "keys": 0,
+        "workers": 1,
+    }
     held: list[int] = []
     body = {
         "model": "planner/majority(n=8)",

@@ -87,3 +87,33 @@ def test_feedback_says_something_in_range(wrong: dict[str, float]) -> None:
 def test_a_limit_is_bounded() -> None:
     with pytest.raises(ValueError, match="limit"):
         DecisionQuery(limit=0)
+
+
+async def test_memory_is_bounded_by_bytes_and_the_newest_is_kept_however_large() -> None:
+    small, large = decision("a"), decision("b", question="x" * 5000)
+    recorder = MemoryRecorder(most_bytes=4 * small.size)
+    for number in range(10):
+        recorder.record(replace(small, decision_id=f"a{number}"))
+    assert recorder.state() == {"kept": 4, "kept_bytes": 4 * small.size, "waiting": 0, "lost": 6}
+    recorder.record(replace(small, decision_id="a9"))  # again, in its own place
+    assert recorder.state()["kept_bytes"] == 4 * small.size
+    recorder.record(large)
+    assert recorder.state() == {"kept": 1, "kept_bytes": large.size, "waiting": 0, "lost": 10}
+    assert await recorder.find("b") is not None
+    assert await recorder.find("a9") is None
+
+
+async def test_feedback_of_a_decision_is_bounded() -> None:
+    recorder = MemoryRecorder(most_feedback=3)
+    recorder.record(decision("a"))
+    for number in range(10):
+        assert await recorder.feedback(Feedback("a", float(number), score=0.5))
+    found = await recorder.find("a")
+    assert found is not None
+    assert [each.created for each in found.feedback] == [7.0, 8.0, 9.0]
+
+
+@pytest.mark.parametrize("wrong", [{"most": 0}, {"most_bytes": 0}, {"most_feedback": 0}])
+def test_bounds_of_memory_are_checked(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must be at least 1, got 0"):
+        MemoryRecorder(**wrong)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import gc
+import warnings
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 
 from search.budget import Budget, Ledger
-from search.engines.protocol import FinishReason
+from search.engines.protocol import Event, FinishReason, Request
+from search.engines.scripted import ScriptedEngine
 from search.errors import RewardError
 from search.plan import Plan
+from search.problem import Problem
 from search.rewards.protocol import Handle, Scored
 from search.rewards.scripted import ScriptedReward
 from search.run import run_plan
+from search.strategies.observer import Observer
 from search.strategies.protocol import Limits, Setting
 
 BEST = Plan.parse("best_of_n(n=8)")
@@ -38,9 +43,6 @@ async def test_a_sample_is_scored_while_others_are_still_written() -> None:
         async def extend(self, handle: Handle, steps: Sequence[str]) -> Scored:
             order.append(steps[0])
             return await super().extend(handle, steps)
-
-    from search.engines.scripted import ScriptedEngine
-    from search.problem import Problem
 
     class Slow(ScriptedEngine):
         async def _events(self, request: Any, flight: Any) -> Any:
@@ -143,3 +145,31 @@ async def test_the_limit_is_asked_of_the_engine(bench: Any) -> None:
         (),
         True,
     )
+
+
+async def test_who_leaves_as_the_last_sample_comes_leaves_nothing_unawaited() -> None:
+    """The sample's task is cancelled before its first step: what it was to do must not have begun."""
+    running: list[asyncio.Task[Any]] = []
+
+    class Left(ScriptedEngine):
+        def submit(self, request: Request) -> AsyncIterator[Event]:
+            return self._at_once(super().submit(request))
+
+        async def _at_once(self, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+            found = [event async for event in events]
+            running[0].cancel()
+            for event in found:
+                yield event
+
+    setting = Setting(Left({"q": {"a": 1.0}}), None, observer=Observer())
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        running.append(
+            asyncio.ensure_future(
+                run_plan(Problem("p", "f", "text", "q"), Plan.parse("majority(n=2)"), setting, seed=1)
+            )
+        )
+        with pytest.raises(asyncio.CancelledError):
+            await running[0]
+        gc.collect()
+    assert [str(each.message) for each in said] == []

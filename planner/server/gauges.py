@@ -1,0 +1,30 @@
+"""Gauges: how the parts of a server are at this moment, written into its figures when those are asked for."""
+
+from __future__ import annotations
+
+from planner.server.service import Service
+
+__all__ = ["set_gauges"]
+
+
+def set_gauges(service: Service) -> None:
+    """Read every part, and set its gauges."""
+    figures, admission = service.metrics, service.admission
+    figures.set("wrong_keys", service.wrong_keys.count, "Requests with a key that nobody has.")
+    figures.set("running_requests", admission.running, "Requests being worked on.")
+    figures.set("waiting_requests", admission.waiting, "Requests that wait.")
+    figures.set("budget_share", admission.share, "Share of a budget that a new request gets.")
+    for policy, load, limit in admission.flights.limits():
+        figures.set("in_flight", load, "Samples (of models here: requests) in flight.", policy=policy)
+        figures.set("in_flight_limit", limit, "As many of them are let in at a time.", policy=policy)
+    for name, model in service.models.known.items():
+        up = float(service.models.is_up(name))
+        figures.set("up", up, "Whether a model answered when it was last asked.", name=name, kind=model.kind)
+    for name, value in service.recorder.state().items():
+        if isinstance(value, int | float):
+            figures.set(f"log_{name}", float(value), f"Decision log: {name}.")
+    drift = service.watch.report
+    if drift is not None:
+        figures.set("drifted_features", len(drift.drifted), "Features and rewards that have drifted.")
+        worst = max((s.psi for s in drift.shifts if s.psi is not None), default=0.0)
+        figures.set("drift_worst_psi", worst, "The largest population stability index.")

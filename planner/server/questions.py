@@ -1,0 +1,107 @@
+"""Questions that any process of a server can be asked, and how it answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from planner.server.decisions.log import DecisionLog
+from planner.server.gauges import set_gauges
+from planner.server.rolling_metrics import summed
+from planner.server.service import Service
+from planner.server.workers.figures import merged, to_wire
+
+__all__ = ["answer_peers", "metrics_text", "now_of_all"]
+
+#: seconds for others to write what waits
+_FLUSH = 1.0
+
+
+def answer_peers(service: Service) -> None:
+    """Have the service answer the other processes, and itself."""
+    recorder = service.recorder
+
+    async def figures(_: object) -> list[Any]:
+        set_gauges(service)
+        return to_wire(service.metrics.registry)
+
+    async def now(window: int) -> dict[str, Any]:
+        admission = service.admission
+        return {
+            "rolling": service.rolling.state(window),
+            "running": admission.running,
+            "waiting": admission.waiting,
+            "share": admission.share,
+            "in_flight": [list(each) for each in admission.flights.limits()],
+            "log": dict(service.recorder.state()),
+            "down": [name for name in service.models.known if not service.models.is_up(name)],
+        }
+
+    async def reload(_: object) -> dict[str, Any]:
+        served = await service.reload()
+        return {"planner": served.fingerprint, "keys": len(service.keys)}
+
+    async def flush(_: object) -> bool:
+        return await recorder.flush(_FLUSH) if isinstance(recorder, DecisionLog) else True
+
+    for what, how in (("figures", figures), ("now", now), ("reload", reload), ("flush", flush)):
+        service.peers.answer(what, how)
+    if isinstance(recorder, DecisionLog) and service.peers.count > 1:
+        recorder.others = lambda: _asked(service)
+
+
+async def _asked(service: Service) -> None:
+    await service.peers.ask("flush")
+
+
+async def metrics_text(service: Service) -> bytes:
+    """The figures of all processes for Prometheus; those of several have a label for each."""
+    if service.peers.count == 1:
+        set_gauges(service)
+        return service.metrics.text()
+    found = await service.peers.ask("figures")
+    service.metrics.set("workers", len(found), "Processes that answer.")
+    service.metrics.set("worker_restarts", service.peers.restarts, "Processes that were started again.")
+    own = service.peers.number
+    return merged({**found, own: to_wire(service.metrics.registry)})
+
+
+async def now_of_all(service: Service, window: int) -> dict[str, Any]:
+    """What goes on in all processes together."""
+    found = list((await service.peers.ask("now", window)).values())
+    down = {name for each in found for name in each["down"]}
+    body = summed([each["rolling"] for each in found])
+    body["requests"] |= {name: sum(each[name] for each in found) for name in ("running", "waiting")}
+    return {
+        **body,
+        "share": min(each["share"] for each in found),
+        "in_flight": _in_flight(found),
+        "log": _log([each["log"] for each in found]),
+        "models": [
+            {"name": name, "kind": model.kind, "up": name not in down}
+            for name, model in service.models.known.items()
+        ],
+        "workers": len(found),
+    }
+
+
+def _in_flight(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    sums: dict[str, list[int]] = {}
+    for each in found:
+        for policy, load, limit in each["in_flight"]:
+            whole = sums.setdefault(policy, [0, 0])
+            whole[0] += load
+            whole[1] += limit
+    return [{"policy": policy, "load": load, "limit": limit} for policy, (load, limit) in sums.items()]
+
+
+def _log(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Numbers of all, and words of the first that has any."""
+    whole: dict[str, Any] = {}
+    for state in states:
+        for name, value in state.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                whole[name] = whole.get(name, 0) + value
+            else:
+                whole[name] = whole.get(name) or value
+    return whole

@@ -1,0 +1,84 @@
+"""Buckets that processes share: one limit for all of them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.server.keys import Key
+from planner.server.rates import OwnLevels, Rates
+from planner.server.refusal import Refusal
+from planner.server.workers.levels import SharedLevels
+
+HASH = "a" * 64
+
+
+@pytest.fixture
+def two() -> Iterator[tuple[SharedLevels, SharedLevels]]:
+    """The same buckets, mapped twice."""
+    with tempfile.TemporaryFile() as file:
+        SharedLevels.make(file.fileno(), 64)
+        both = SharedLevels(file.fileno(), 64), SharedLevels(file.fileno(), 64)
+        yield both
+        for each in both:
+            each.close()
+
+
+def test_a_key_has_one_rate_whichever_process_it_asks(two: tuple[SharedLevels, SharedLevels]) -> None:
+    now = [100.0]
+    first, second = (Rates(lambda: now[0], levels) for levels in two)
+    key, other = Key("a", HASH, requests_per_minute=3), Key("b", HASH, requests_per_minute=3)
+    first.enter(key)
+    second.enter(key)
+    first.enter(key)
+    with pytest.raises(Refusal, match="3 times a minute"):
+        second.enter(key)
+    second.enter(other)
+    now[0] += 20.0
+    second.enter(key)
+    with pytest.raises(Refusal):
+        first.enter(key)
+
+
+def test_tokens_are_shared_too(two: tuple[SharedLevels, SharedLevels]) -> None:
+    first, second = (Rates(lambda: 100.0, levels) for levels in two)
+    key = Key("a", HASH, tokens_per_minute=600, requests_per_minute=100)
+    first.enter(key)
+    first.spent(key, 1200)
+    with pytest.raises(Refusal, match="600 tokens") as refused:
+        second.enter(key)
+    assert refused.value.retry_after == pytest.approx(60.1)
+
+
+def test_a_key_whose_rate_has_changed_begins_anew(two: tuple[SharedLevels, SharedLevels]) -> None:
+    first, second = (Rates(lambda: 100.0, levels) for levels in two)
+    first.enter(Key("a", HASH, requests_per_minute=1))
+    changed = Key("a", HASH, requests_per_minute=2)
+    second.enter(changed)
+    first.enter(changed)
+    with pytest.raises(Refusal):
+        second.enter(changed)
+
+
+_MOVES = st.lists(
+    st.tuples(st.integers(0, 90), st.booleans(), st.floats(0.0, 30.0), st.sampled_from([0.5, 2.0])),
+    max_size=150,
+)
+
+
+@given(_MOVES)
+def test_shared_buckets_are_like_ones_own(moves: list[tuple[int, bool, float, float]]) -> None:
+    """Also beyond the 64 that there is room for."""
+    with tempfile.TemporaryFile() as file:
+        SharedLevels.make(file.fileno(), 64)
+        shared, own, now = SharedLevels(file.fileno(), 64), OwnLevels(), 0.0
+        for name, spends, gap, rate in moves:
+            now += gap
+            need, amount = (float("-inf"), 7.5) if spends else (1.0, 1.0)
+            taken = shared.take(f"k{name}", rate, now, need=need, amount=amount)
+            assert taken == own.take(f"k{name}", rate, now, need=need, amount=amount)
+        shared.close()
