@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from planner.server.console import mount
 from planner.server.middleware import Middleware
 from planner.server.openapi import document
+from planner.server.protocols.messages_error import error_body
 from planner.server.refusal import Refusal, invalid, refusal_of
 from planner.server.routes import (
     admin,
@@ -21,9 +22,11 @@ from planner.server.routes import (
     decisions,
     feedback,
     health,
+    messages,
     models,
     now,
     plan,
+    responses,
     strategies,
 )
 from planner.server.routes.direct import handlers
@@ -32,6 +35,20 @@ from planner.version import __version__
 from search.errors import PlannerError
 
 __all__ = ["create_app"]
+
+_ROUTES = (
+    completions,
+    responses,
+    messages,
+    models,
+    strategies,
+    plan,
+    feedback,
+    decisions,
+    now,
+    health,
+    admin,
+)
 
 
 def create_app(service: Service) -> FastAPI:
@@ -54,14 +71,14 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    for each in (completions, models, strategies, plan, feedback, decisions, now, health, admin):
+    for each in _ROUTES:
         app.include_router(each.router)
     mount(app)
     app.add_exception_handler(PlannerError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
-    direct = chain.from_iterable(handlers(each.router) for each in (completions, plan, feedback))
+    direct = chain.from_iterable(handlers(each.router) for each in _ROUTES)
     app.add_middleware(
         Middleware,
         sizes=service.rules.sizes,
@@ -72,21 +89,21 @@ def create_app(service: Service) -> FastAPI:
     return app
 
 
-def _respond(refusal: Refusal) -> JSONResponse:
-    return JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
+def _respond(refusal: Refusal, request: Request) -> JSONResponse:
+    return JSONResponse(error_body(refusal, request.url.path), refusal.status, headers=refusal.headers)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    return _respond(refusal_of(error))
+    return _respond(refusal_of(error), request)
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    response = _respond(Refusal(str(error.detail), error.status_code))
+    response = _respond(Refusal(str(error.detail), error.status_code), request)
     response.headers.update(error.headers or {})
     return response
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return _respond(invalid(error.errors()))
+    return _respond(invalid(error.errors()), request)
