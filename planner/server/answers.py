@@ -175,6 +175,48 @@ SCHEMAS: dict[str, _Schema] = {
         _of(index=_COUNT, message=_of(role=_word("assistant"), content=_null(_TEXT)), finish_reason=_TEXT)
     ),
     "Completion": _completion(_of(index=_COUNT, text=_TEXT, finish_reason=_TEXT)),
+    "Response": _of(
+        {"usage": _null(_the("ResponseUsage"))},
+        id=_TEXT,
+        object=_word("response"),
+        created_at=_WHOLE,
+        status=_word("completed", "incomplete"),
+        error=_null(_ANY),
+        incomplete_details=_null(_of(reason=_word("max_output_tokens", "content_filter"))),
+        instructions=_null(_TEXT),
+        metadata=_ANY,
+        model=_TEXT,
+        output=_list(_of(type=_word("message", "function_call", "reasoning"), id=_TEXT, status=_TEXT)),
+        parallel_tool_calls=_TRUTH,
+        tool_choice={"anyOf": [_TEXT, _ANY]},
+        tools=_list(_ANY),
+        store=_TRUTH,
+        planner=_the("Receipt"),
+    ),
+    "AnthropicMessage": _of(
+        id=_TEXT,
+        type=_word("message"),
+        role=_word("assistant"),
+        model=_TEXT,
+        content=_list(_of(type=_word("text", "tool_use", "thinking"))),
+        stop_reason=_word("end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal"),
+        stop_sequence=_null(_TEXT),
+        usage=_of(
+            input_tokens=_COUNT,
+            cache_creation_input_tokens=_COUNT,
+            cache_read_input_tokens=_COUNT,
+            output_tokens=_COUNT,
+        ),
+        planner=_the("Receipt"),
+    ),
+    "TokenCount": _of(input_tokens=_COUNT),
+    "ResponseUsage": _of(
+        input_tokens=_COUNT,
+        input_tokens_details=_of(cached_tokens=_COUNT),
+        output_tokens=_COUNT,
+        output_tokens_details=_of(reasoning_tokens=_COUNT),
+        total_tokens=_COUNT,
+    ),
     "Plan": _of(
         {
             "alternatives": _list(
@@ -307,6 +349,9 @@ SCHEMAS: dict[str, _Schema] = {
 ANSWERS: dict[str, tuple[str, ...]] = {
     "/v1/chat/completions": ("ChatCompletion",),
     "/v1/completions": ("Completion",),
+    "/v1/responses": ("Response",),
+    "/v1/messages": ("AnthropicMessage",),
+    "/v1/messages/count_tokens": ("TokenCount",),
     "/v1/models": ("Models",),
     "/v1/models/{name}": ("Model",),
     "/v1/plan": ("Plan", "Plans"),

@@ -16,6 +16,7 @@ from planner.server.console import mount
 from planner.server.exchange import Notes
 from planner.server.middleware import Middleware
 from planner.server.openapi import document
+from planner.server.protocols.messages_error import error_body
 from planner.server.questions import answer_peers
 from planner.server.refusal import Refusal, invalid, refusal_of
 from planner.server.route_names import RouteNames
@@ -25,9 +26,11 @@ from planner.server.routes import (
     decisions,
     feedback,
     health,
+    messages,
     models,
     now,
     plan,
+    responses,
     strategies,
 )
 from planner.server.routes.direct import handlers
@@ -36,6 +39,20 @@ from planner.version import __version__
 from search.errors import PlannerError
 
 __all__ = ["create_app"]
+
+_ROUTES = (
+    completions,
+    responses,
+    messages,
+    models,
+    strategies,
+    plan,
+    feedback,
+    decisions,
+    now,
+    health,
+    admin,
+)
 
 
 def create_app(service: Service) -> FastAPI:
@@ -60,7 +77,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     answer_peers(service)
     routes: list[BaseRoute] = []
-    for each in (completions, models, strategies, plan, feedback, decisions, now, health, admin):
+    for each in _ROUTES:
         app.include_router(each.router)
         routes += each.router.routes
     mount(app)
@@ -68,7 +85,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
-    direct = chain.from_iterable(handlers(each.router) for each in (completions, plan, feedback))
+    direct = chain.from_iterable(handlers(each.router) for each in _ROUTES)
     app.add_middleware(
         Middleware,
         sizes=service.rules.sizes,
@@ -84,7 +101,8 @@ def create_app(service: Service) -> FastAPI:
 
 def _respond(request: Request, refusal: Refusal) -> JSONResponse:
     Notes.of(request.scope).code = refusal.code
-    return JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
+    body = error_body(refusal, request.url.path)
+    return JSONResponse(body, refusal.status, headers=refusal.headers)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -90,7 +90,7 @@ def of_chat(body: ChatBody, sizes: Sizes) -> Ask:
     characters = sum(len(text) for text, _ in texts)
     _check(body.n, body.stops, sizes, messages=len(texts), characters=characters)
     reason = _foreign(body)
-    if any(message.role in ("tool", "function") for message in body.messages):
+    if any(message.role in ("tool", "function") or _calls(message) for message in body.messages):
         reason = reason or "tools"
     if not all(is_text for _, is_text in texts):
         reason = "images"
@@ -153,6 +153,12 @@ def _foreign(body: ChatBody | CompletionBody) -> str | None:
         if asks(getattr(body, name, None)):
             return name
     return None
+
+
+def _calls(message: Message) -> bool:
+    """Whether a message is a call of a tool."""
+    more = message.model_extra or {}
+    return bool(more.get("tool_calls") or more.get("function_call"))
 
 
 def _text(message: Message) -> tuple[str, bool]:

@@ -25,6 +25,7 @@ from planner.server.arrival import Arrival
 from planner.server.exchange import Exchange, Notes
 from planner.server.limits import Sizes
 from planner.server.origins import Origins
+from planner.server.protocols.messages_error import error_body, is_messages
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.response_headers import (
     REQUEST_ID,
@@ -40,7 +41,7 @@ from search.errors import PlannerError
 __all__ = ["ASKING", "JSON", "Handler", "Middleware"]
 
 #: paths of requests that are counted where they are turned away
-ASKING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/plan"})
+ASKING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/plan"})
 #: where the scope of a request holds what its body says
 JSON = "planner.json"
 
@@ -91,6 +92,8 @@ class Middleware:
             scope = {**scope, "method": "GET"}
         told = dict(scope["headers"])
         own = [(REQUEST_ID, request_id(told.get(REQUEST_ID)))]
+        if is_messages(scope["path"]):
+            own.append((b"request-id", own[0][1]))  # as Anthropic calls it
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -131,7 +134,8 @@ class Middleware:
             if status:
                 raise  # the server ends the connection
             notes.code = refusal.code
-            response = JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
+            words = error_body(refusal, scope["path"], own[0][1].decode("latin-1"))
+            response = JSONResponse(words, refusal.status, headers=refusal.headers)
             await response(scope, receive, watched)
         finally:
             arrival.left()

@@ -8,11 +8,12 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from planner.server.answers import ANSWERS, SCHEMAS
+from planner.server.protocols.messages_error import is_messages
 from planner.server.schema import BudgetBody
 
 __all__ = ["document"]
 
-_ERROR = {
+_ERROR: dict[str, Any] = {
     "type": "object",
     "required": ["error"],
     "properties": {
@@ -26,6 +27,16 @@ _ERROR = {
                 "code": {"type": "string"},
             },
         }
+    },
+}
+
+_MESSAGES_ERROR = {
+    "type": "object",
+    "required": ["type", "error"],
+    "properties": {
+        "type": {"type": "string", "enum": ["error"]},
+        "error": _ERROR["properties"]["error"],
+        "request_id": {"type": ["string", "null"]},
     },
 }
 
@@ -47,7 +58,15 @@ _STATUSES = {
 
 #: what the operations are about, in the order of reading
 _TAGS = {
-    "Answers": ("/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/{name}"),
+    "Answers": (
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/responses",
+        "/v1/messages",
+        "/v1/messages/count_tokens",
+        "/v1/models",
+        "/v1/models/{name}",
+    ),
     "Plans": ("/v1/plan", "/v1/strategies"),
     "Feedback and decisions": ("/v1/feedback", "/v1/decisions", "/v1/decisions/{decision_id}"),
     "The server": ("/v1/now", "/healthz", "/readyz", "/metrics", "/admin/reload"),
@@ -64,6 +83,17 @@ _BODIES: dict[str, dict[str, Any]] = {
         "budget": {"tokens": 800},
     },
     "/v1/completions": {"model": "planner", "prompt": _QUESTION, "budget": {"tokens": 800}},
+    "/v1/responses": {"model": "planner", "input": _QUESTION, "budget": {"tokens": 800}},
+    "/v1/messages": {
+        "model": "planner",
+        "max_tokens": 224,
+        "messages": [{"role": "user", "content": _QUESTION}],
+        "budget": {"tokens": 800},
+    },
+    "/v1/messages/count_tokens": {
+        "model": "planner",
+        "messages": [{"role": "user", "content": _QUESTION}],
+    },
     "/v1/plan": {"question": _QUESTION, "budget": {"tokens": 800}, "include": ["alternatives"]},
     "/v1/feedback": {"id": _ID, "correct": True},
 }
@@ -71,9 +101,9 @@ _BODIES: dict[str, dict[str, Any]] = {
 #: a value of each parameter of a path
 _PARAMETERS = {"name": "planner", "decision_id": _ID}
 
-_STREAMED = ("/v1/chat/completions", "/v1/completions")
+_STREAMED = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages")
 
-#: one event of a stream: a chunk in JSON, an error in JSON, or [DONE]
+#: one event of a stream: a chunk or an event in JSON, an error in JSON, or [DONE]
 _EVENT = {
     "type": "object",
     "title": "Event",
@@ -93,9 +123,18 @@ def document(app: FastAPI) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
-    schemas |= {"Error": _ERROR, "BudgetBody": BudgetBody.model_json_schema(), **SCHEMAS}
-    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    schemas |= {
+        "Error": _ERROR,
+        "MessagesError": _MESSAGES_ERROR,
+        "BudgetBody": BudgetBody.model_json_schema(),
+        **SCHEMAS,
+    }
+    components["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer"},
+        "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    }
     for path, methods in schema["paths"].items():
+        error = "MessagesError" if is_messages(path) else "Error"
         for operation in methods.values():
             operation["tags"] = [tags[path]]
             operation["summary"] = operation["description"].partition(".")[0]
@@ -108,12 +147,12 @@ def document(app: FastAPI) -> dict[str, Any]:
             responses["200"]["description"] = "All is well."
             responses.pop("422", None)
             for status, words in _STATUSES.items():
-                responses.setdefault(status, _answer(words))
+                responses.setdefault(status, _answer(words, error))
             responses["200"]["content"] = _content(path)
             if path == "/readyz":
                 responses["503"] = {**_answer("No policy answers."), "content": _json("NotReady")}
             if path not in ("/healthz", "/readyz"):
-                operation["security"] = [{"key": []}, {}]
+                operation["security"] = [{"key": []}, {"x-api-key": []}, {}]
     app.openapi_schema = schema
     return schema
 
@@ -128,8 +167,8 @@ def _content(path: str) -> dict[str, Any]:
     return content
 
 
-def _answer(words: str) -> dict[str, Any]:
-    return {"description": words, "content": _json("Error")}
+def _answer(words: str, kind: str = "Error") -> dict[str, Any]:
+    return {"description": words, "content": _json(kind)}
 
 
 def _json(*names: str) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from planner.server.refusal import Refusal, refusal_of
 from planner.server.rolling_metrics import Finished
 from planner.server.service import Service
 from planner.server.shapes import Shape
-from planner.server.stream import DONE, data
 from planner.server.wholeness import check_whole, says
 from search.errors import UnreachableError
 from search.result import Outcome, Spend
@@ -71,6 +70,7 @@ class Passthrough:
         self._granted = granted
         self._key = key
         self._id = response_id
+        self._writer = shape.writer(response_id, int(time.time()), ask.model)
         self._reason = reason
         self._arrival = Arrival.now()
         self._arrived = time.time() - self._arrival.seconds
@@ -103,9 +103,11 @@ class Passthrough:
             if self._usage is None and found.get("choices"):
                 self._usage = self._cost.estimate_of(found, self._share)
                 found["usage"] = _total(self._usage)
-            check_whole(found, "message" if self._shape.endpoint == "chat" else "text")
+            check_whole(found, "message" if self._shape.is_chat else "text")
+            own = {"id": self._id, "model": self._ask.model, "planner": self._receipt()}
+            body = self._writer.body({**found, **own})
             outcome = str(Outcome.ANSWERED)
-            return {**found, "id": self._id, "model": self._ask.model, "planner": self._receipt()}
+            return body
         except TimeoutError as late:
             outcome, error = "failed", late
             if self._budget.seconds is None:
@@ -125,7 +127,7 @@ class Passthrough:
         before; later an error is the last line.
         """
         outcome, error = "cancelled", None
-        is_begun = False
+        is_begun, write = False, self._writer.chunk
         try:
             async with self._enter() as ticket:
                 self._share = ticket.share
@@ -149,44 +151,47 @@ class Passthrough:
                         self._pieces += sum(map(says, choices))
                         ended = [choice["index"] for choice in choices if choice["finish_reason"]]
                         if not (self._pieces or ended):
-                            early.append(data(chunk))
+                            early.append(write(chunk))
                             continue
                         for line in early:
                             is_begun = True
                             yield line
                         early = []
                         if held is not None:
+                            line = write(held)
                             is_begun = True
-                            yield data(held)
+                            yield line
                             held = None
                         self._open.difference_update(ended)
                         if ended:
                             held = chunk
                         else:
+                            line = write(chunk)
                             is_begun = True
-                            yield data(chunk)
+                            yield line
                 if self._is_late and self._open:
                     if not self._pieces:
                         raise self._late
                     if held is not None:
-                        yield data(held)
+                        yield write(held)
                     *others, held = self._cut_off()
                     for each in others:
-                        yield data(each)
+                        yield write(each)
                 self._usage = self._came(self._usage) or self._cost.estimate(self._pieces, self._share)
                 if held is not None:
+                    line = write({**held, "planner": self._receipt()})
                     is_begun = True
-                    yield data({**held, "planner": self._receipt()})
+                    yield line
                 if self._ask.include_usage:
                     whole = last if last is not None and usage_of(last) is not None else self._usage_chunk()
-                    yield data({**whole, "planner": self._receipt()})
+                    yield write({**whole, "planner": self._receipt()})
                 outcome = str(Outcome.ANSWERED)
-                yield DONE
+                yield self._writer.done()
         except Exception as failure:
             outcome, error = "failed", failure
             if not is_begun:
                 raise
-            yield data(refusal_of(failure).body)
+            yield self._writer.error(refusal_of(failure))
         finally:
             self._finish(outcome, error)
 

@@ -11,12 +11,13 @@ from typing import Any
 
 from planner.budgeting import tokens_for
 from planner.server.ask import Ask
+from planner.server.models import Models
 from planner.server.refusal import Refusal
 from planner.server.service import Service
 from search.budget import Budget
 from search.errors import PlannerError
 
-__all__ = ["PassthroughCost", "StreamUsage", "usage_of"]
+__all__ = ["PassthroughCost", "StreamUsage", "prompt_tokens", "usage_of"]
 
 #: characters of a token, where nobody counts
 _PER_TOKEN = 4
@@ -106,15 +107,20 @@ class PassthroughCost:
         return (cap - self._prompt()) // self._ask.n
 
     def _prompt(self) -> int:
-        conversation, models = self._ask.conversation, self._models
-        try:
-            if conversation is not None and conversation.is_plain:
-                return len(models.engines[self._policy].prompt(conversation.question))
-            if conversation is not None and self._policy in models.renders:
-                return len(models.renders[self._policy](conversation.turns))
-        except PlannerError:
-            pass  # whether it can be taken is for the policy's server to say
-        return -(-_characters([self._ask.raw.get(name) for name in _READ]) // _PER_TOKEN)
+        return prompt_tokens(self._ask, self._models, self._policy)
+
+
+def prompt_tokens(ask: Ask, models: Models, policy: str) -> int:
+    """Tokens of a request's prompt for a policy."""
+    conversation = ask.conversation
+    try:
+        if conversation is not None and conversation.is_plain:
+            return len(models.engines[policy].prompt(conversation.question))
+        if conversation is not None and policy in models.renders:
+            return len(models.renders[policy](conversation.turns))
+    except PlannerError:
+        pass  # whether it can be taken is for the policy's server to say
+    return -(-_characters([ask.raw.get(name) for name in _READ]) // _PER_TOKEN)
 
 
 def usage_of(found: Mapping[str, Any]) -> dict[str, int] | None:

@@ -139,6 +139,7 @@ _KINDS = {
     "int": "a whole number",
     "list[str]": "a list of texts",
     "list[Part]": "a list of parts",
+    "list[dict[str,any]]": "a list of objects",
     "dict[str,any]": "an object",
 }
 

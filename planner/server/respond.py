@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from planner.events import Drawn, Event, Grown
 from planner.server.ask import Ask
@@ -21,8 +20,9 @@ from planner.server.refusal import Refusal, refusal_of
 from planner.server.service import Service
 from planner.server.shapes import Shape
 from planner.server.shaping import StopFilter
-from planner.server.stream import DONE, KEEP_ALIVE, EventStream, data, gone
+from planner.server.stream import EventStream, gone
 from planner.server.work import Answers, Work
+from planner.server.writer import Writer, whole
 from search.strategies.steps import split
 
 __all__ = ["begun", "respond", "while_connected"]
@@ -48,10 +48,11 @@ async def respond(
     service: Service, shape: Shape, ask: Ask, granted: RequestBudget, key: Key, request: Request
 ) -> Response:
     """The response to a request that has been read and let in. Raises Refusal."""
-    response_id, created = f"{shape.prefix}-{secrets.token_hex(12)}", int(time.time())
+    response_id, created = shape.new_id(), int(time.time())
+    writer = shape.writer(response_id, created, ask.model)
     if ask.stream:
         lines: asyncio.Queue[_News] = asyncio.Queue()
-        sender = _Sender(shape, ask, response_id, created, lines.put_nowait)
+        sender = _Sender(shape, writer, ask, response_id, created, lines.put_nowait)
         work = Work(
             service,
             ask,
@@ -68,9 +69,8 @@ async def respond(
         return await begun(_sent(work, lines, sender, held), request, patience)
     work = Work(service, ask, granted, key, shape.endpoint, response_id)
     answers = await while_connected(work.run(), request)
-    return JSONResponse(
-        shape.body(response_id, created, ask.model, answers.answers, answers.usage, answers.receipt)
-    )
+    found = shape.body(response_id, created, ask.model, answers.answers, answers.usage, answers.receipt)
+    return whole(writer.body(found))
 
 
 async def begun(source: AsyncGenerator[bytes], request: Request, patience: float) -> EventStream:
@@ -112,8 +112,15 @@ class _Sender:
     """Turns what happens into lines of a stream."""
 
     def __init__(
-        self, shape: Shape, ask: Ask, response_id: str, created: int, put: Callable[[_News], None]
+        self,
+        shape: Shape,
+        writer: Writer,
+        ask: Ask,
+        response_id: str,
+        created: int,
+        put: Callable[[_News], None],
     ) -> None:
+        self.writer = writer
         self._shape = shape
         self._ask = ask
         self._head = response_id, created, ask.model
@@ -152,16 +159,18 @@ class _Sender:
                 lines.append(self._piece(place, ""))
             more = {"planner": answers.receipt} if place == last else None
             lines.append(
-                data(self._shape.piece(*self._head, place, finish_reason=answer.finish_reason, more=more))
+                self.writer.chunk(
+                    self._shape.piece(*self._head, place, finish_reason=answer.finish_reason, more=more)
+                )
             )
         if self._ask.include_usage:
-            lines.append(data(self._shape.usage(*self._head, answers.usage)))
-        return [*lines, DONE]
+            lines.append(self.writer.chunk(self._shape.usage(*self._head, answers.usage)))
+        return [*lines, self.writer.done()]
 
     def _piece(self, place: int, text: str) -> bytes:
         first = not self._begun[place]
         self._begun[place] = True
-        return data(self._shape.piece(*self._head, place, text=text, first=first))
+        return self.writer.chunk(self._shape.piece(*self._head, place, text=text, first=first))
 
 
 async def _sent(
@@ -192,12 +201,12 @@ async def _sent(
                 for each in early or ():
                     yield each
                 early = None
-                yield KEEP_ALIVE
+                yield sender.writer.silence
                 continue
             if isinstance(line, Exception):
                 if early is not None:
                     raise line
-                yield data(refusal_of(line).body)
+                yield sender.writer.error(refusal_of(line))
                 return
             if early is not None and isinstance(line, _Line) and not line.begins:
                 early.append(line.content)

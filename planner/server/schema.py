@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 __all__ = [
+    "MODEL",
+    "Body",
     "BudgetBody",
     "ChatBody",
     "CompletionBody",
@@ -25,14 +27,16 @@ __all__ = [
 ]
 
 _INT64 = 2**63 - 1
-_MODEL = "``planner`` or ``planner-low|medium|high`` decides, ``planner/<plan>`` forces a plan; or a policy."
+MODEL = "``planner`` or ``planner-low|medium|high`` decides, ``planner/<plan>`` forces a plan; or a policy."
 
 
 #: how much a model is to think, in OpenAI's words
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """A body, or a part of one: unknown fields are kept, types are strict."""
+
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
 
@@ -87,27 +91,27 @@ _BUDGET = {
 }
 
 
-class Part(_Body):
+class Part(Body):
     """A part of a message. Parts other than text go to the policy's server untouched."""
 
     type: str
     text: str | None = None
 
 
-class Message(_Body):
+class Message(Body):
     """One turn."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[Part] | None = None
 
 
-class StreamOptions(_Body):
+class StreamOptions(Body):
     """``include_usage``: a last chunk with the usage and no choices."""
 
     include_usage: bool | None = None
 
 
-class Wishes(_Body):
+class Wishes(Body):
     """What a request may say about the search, beside OpenAI's fields (``extra_body``)."""
 
     # whatever it is: the header's reader reads it (planner.server.budget), and says the same of it
@@ -143,7 +147,7 @@ class Wishes(_Body):
 class _Sampling(Wishes):
     """Fields that chat and completions share."""
 
-    model: str = Field("planner", max_length=1024, description=_MODEL)
+    model: str = Field("planner", max_length=1024, description=MODEL)
     n: int | None = Field(
         None, ge=1, description="Answers, worked on at the same time, each under an equal part of the budget."
     )
@@ -199,12 +203,12 @@ class CompletionBody(_Sampling):
 class PlanBody(Wishes):
     """``POST /v1/plan``: one question or several; no token is spent."""
 
-    model: str = Field("planner", max_length=1024, description=_MODEL)
+    model: str = Field("planner", max_length=1024, description=MODEL)
     question: str | None = Field(None, description="One question, or else questions.")
     questions: list[str] | None = Field(None, description="Several: a plan each, in order.")
 
 
-class FeedbackBody(_Body):
+class FeedbackBody(Body):
     """``POST /v1/feedback``: what came of the answered request ``id``. At least one outcome is given."""
 
     id: str = Field(min_length=1, max_length=128, description="Of the response.")

@@ -5,11 +5,13 @@ Both endpoints differ in names only, so each is a ``Shape``.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from planner.server.work import Answer
+from planner.server.writer import ChunkWriter, Writer
 
 __all__ = ["CHAT", "COMPLETION", "Shape"]
 
@@ -25,7 +27,7 @@ class Shape:
     endpoint, path:
         As decisions name it; where the policy's own server has it.
     prefix:
-        Of response ids.
+        Of response ids, with what parts it from the rest.
     whole, chunk:
         The ``object`` of a body and of a chunk.
     """
@@ -35,6 +37,19 @@ class Shape:
     prefix: str
     whole: str
     chunk: str
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether answers are messages."""
+        return self.path == CHAT.path
+
+    def new_id(self) -> str:
+        """An id for a response."""
+        return f"{self.prefix}{secrets.token_hex(12)}"
+
+    def writer(self, response_id: str, created: int, model: str) -> Writer:
+        """What writes one response."""
+        return ChunkWriter()
 
     def body(
         self,
@@ -71,7 +86,7 @@ class Shape:
     ) -> _Json:
         """A chunk of choice ``place``."""
         choice: _Json = {"index": place, "logprobs": None, "finish_reason": finish_reason}
-        if self.endpoint == "chat":
+        if self.is_chat:
             delta: _Json = {}
             if first:
                 delta["role"] = "assistant"
@@ -102,7 +117,7 @@ class Shape:
 
     def _choice(self, place: int, answer: Answer) -> _Json:
         choice: _Json = {"index": place, "logprobs": None, "finish_reason": answer.finish_reason}
-        if self.endpoint == "chat":
+        if self.is_chat:
             choice["message"] = {"role": "assistant", "content": answer.text, "refusal": None}
         else:
             choice["text"] = answer.text
@@ -112,14 +127,14 @@ class Shape:
 CHAT = Shape(
     endpoint="chat",
     path="/chat/completions",
-    prefix="chatcmpl",
+    prefix="chatcmpl-",
     whole="chat.completion",
     chunk="chat.completion.chunk",
 )
 COMPLETION = Shape(
     endpoint="completions",
     path="/completions",
-    prefix="cmpl",
+    prefix="cmpl-",
     whole="text_completion",
     chunk="text_completion",
 )

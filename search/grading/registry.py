@@ -21,6 +21,8 @@ DOMAINS: Registry[type[Domain]] = Registry(
         "choice": "search.grading.choice:ChoiceDomain",
         "text": "search.grading.text:TextDomain",
         "game24": "search.grading.game24:Game24Domain",
+        "json": "search.grading.structured:JsonDomain",
+        "tool_call": "search.grading.structured:ToolCallDomain",
     },
     GradingError,
 )

@@ -22,9 +22,13 @@ def service_of(request: Request) -> Service:
 
 
 async def key_of(service: Service, request: Request, scope: Scope) -> Key:
-    """The key of a request. Raises Refusal for one that may not do this."""
+    """The key of a request, which Anthropic's clients may bring as ``x-api-key``.
+
+    Raises Refusal for one that may not do this.
+    """
     address = "" if request.client is None else request.client.host
-    key = await service.let_in(request.headers.get("authorization"), scope, address)
+    said, secret = request.headers.get("authorization"), request.headers.get("x-api-key")
+    key = await service.let_in(said or (secret and f"Bearer {secret}"), scope, address)
     Notes.of(request.scope).key = None if key is ANYONE else key.name
     return key
 

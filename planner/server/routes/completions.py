@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from planner.server.ask import Ask, of_chat, of_completion
 from planner.server.budget import HEADER, RequestBudget, grant
@@ -23,9 +22,10 @@ from planner.server.schema import ChatBody, CompletionBody
 from planner.server.service import Service
 from planner.server.shapes import CHAT, COMPLETION, Shape
 from planner.server.work import Answers, Work
+from planner.server.writer import whole
 from search.scoring import together
 
-__all__ = ["router"]
+__all__ = ["answer", "router"]
 
 router = APIRouter(route_class=Direct)
 
@@ -35,7 +35,7 @@ async def chat(body: ChatBody, request: Request, service: Here, key: Inferrer) -
     """Answer the last message of a conversation."""
     with service.rolling.refusing():
         ask = of_chat(body, service.rules.sizes)
-    return await _answer(service, CHAT, ask, key, request)
+    return await answer(service, CHAT, ask, key, request)
 
 
 @router.post("/v1/completions")
@@ -45,11 +45,12 @@ async def completions(body: CompletionBody, request: Request, service: Here, key
     if len(prompts) == 1:
         with service.rolling.refusing():
             ask = of_completion(body, prompts[0], service.rules.sizes)
-        return await _answer(service, COMPLETION, ask, key, request)
+        return await answer(service, COMPLETION, ask, key, request)
     return await _several(service, body, prompts, key, request)
 
 
-async def _answer(service: Service, shape: Shape, ask: Ask, key: Key, request: Request) -> Response:
+async def answer(service: Service, shape: Shape, ask: Ask, key: Key, request: Request) -> Response:
+    """The response to a request that has been read: planned, or passed on. Raises Refusal."""
     with service.rolling.refusing():
         service.rates.enter(key)
         granted = _granted(service, ask, request)
@@ -58,19 +59,18 @@ async def _answer(service: Service, shape: Shape, ask: Ask, key: Key, request: R
             reason = _passed_on(service, ask, granted)
     if reason is None:
         return await respond(service, shape, ask, granted, key, request)
-    response_id = f"{shape.prefix}-{secrets.token_hex(12)}"
     with service.rolling.refusing():
-        passing = Passthrough(service, shape, ask, granted, key, response_id, reason)
+        passing = Passthrough(service, shape, ask, granted, key, shape.new_id(), reason)
     if ask.stream:
         return await begun(passing.lines(), request, service.rules.sizes.seconds)
-    return JSONResponse(await while_connected(passing.run(), request))
+    return whole(await while_connected(passing.run(), request))
 
 
 async def _several(
     service: Service, body: CompletionBody, prompts: list[str], key: Key, request: Request
 ) -> Response:
     """One response over several prompts: a choice for each, in order. Not as a stream."""
-    response_id, created = f"cmpl-{secrets.token_hex(12)}", int(time.time())
+    response_id, created = COMPLETION.new_id(), int(time.time())
     with service.rolling.refusing():
         service.rules.sizes.check(batch=len(prompts))
         if not prompts:
@@ -100,7 +100,7 @@ async def _several(
     }
     receipt = {"id": response_id, "choices": [answers.receipt for answers in done]}
     answers = [answers.answers[0] for answers in done]
-    return JSONResponse(COMPLETION.body(response_id, created, body.model, answers, usage, receipt))
+    return whole(COMPLETION.body(response_id, created, body.model, answers, usage, receipt))
 
 
 def _granted(service: Service, ask: Ask, request: Request) -> RequestBudget:

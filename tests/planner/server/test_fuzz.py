@@ -49,6 +49,9 @@ CHECKS = [
 ENDPOINTS = [
     ("POST", "/v1/chat/completions"),
     ("POST", "/v1/completions"),
+    ("POST", "/v1/responses"),
+    ("POST", "/v1/messages"),
+    ("POST", "/v1/messages/count_tokens"),
     ("POST", "/v1/plan"),
     ("POST", "/v1/feedback"),
     ("POST", "/admin/reload"),

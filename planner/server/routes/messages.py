@@ -1,0 +1,60 @@
+"""``POST /v1/messages`` and its token counter: Anthropic's Messages, by the same work as chat completions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from planner.server.ask import Ask, of_chat
+from planner.server.budget import grant
+from planner.server.choosing import answering_policy
+from planner.server.passthrough_cost import prompt_tokens
+from planner.server.protocols.messages_body import CountBody, MessagesBody
+from planner.server.protocols.messages_request import chat_of, effort_of
+from planner.server.protocols.messages_writer import MESSAGES
+from planner.server.refusal import Refusal, brief
+from planner.server.routes.access import Here, Inferrer
+from planner.server.routes.completions import answer
+from planner.server.routes.direct import Direct
+from planner.server.service import Service
+
+__all__ = ["router"]
+
+router = APIRouter(route_class=Direct)
+
+#: versions of the API, of which the answers here are alike
+_VERSIONS = ("2023-06-01", "2026-10-21")
+
+
+@router.post("/v1/messages")
+async def messages(body: MessagesBody, request: Request, service: Here, key: Inferrer) -> Response:
+    """Answer the last thing that the user says."""
+    with service.rolling.refusing():
+        ask = _ask(service, body, request)
+    return await answer(service, MESSAGES, ask, key, request)
+
+
+@router.post("/v1/messages/count_tokens")
+async def count_tokens(body: CountBody, request: Request, service: Here, key: Inferrer) -> Any:
+    """Count the tokens of a prompt: as the policy's tokenizer does, roughly with tools or images."""
+    service.rates.enter(key)
+    ask = _ask(service, body, request)
+    granted = grant(
+        ask.model, header=None, body=None, default=service.rules.default, policies=service.models.policies
+    )
+    policy = granted.policy or answering_policy(service.current.served, service.models, ask.policy)
+    if policy not in service.models.policies:
+        there = ", ".join(service.models.policies)
+        raise Refusal(f"policy must be one of {there}, got {brief(policy)}", param="policy")
+    return JSONResponse({"input_tokens": prompt_tokens(ask, service.models, policy)})
+
+
+def _ask(service: Service, body: CountBody, request: Request) -> Ask:
+    version = request.headers.get("anthropic-version")
+    if version is not None and version not in _VERSIONS:
+        known = " or ".join(_VERSIONS)
+        raise Refusal(f"anthropic-version must be {known}, got {brief(version)}", param="anthropic-version")
+    return replace(of_chat(chat_of(body), service.rules.sizes), effort=effort_of(body))
