@@ -25,6 +25,7 @@ from planner.cli import (
     problems,
     recommend,
     report,
+    savings,
     search,
     serve,
     solve,
@@ -92,6 +93,7 @@ for command in (
     recommend.recommend,
     solve.solve,
     serve.serve,
+    savings.savings,
     plugins.plugins,
 ):
     app.command()(command)

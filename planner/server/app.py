@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import chain
 
 from fastapi import FastAPI, Request
@@ -11,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from planner.server.beside import run_beside
 from planner.server.console import mount
 from planner.server.middleware import Middleware
 from planner.server.openapi import document
@@ -24,6 +26,7 @@ from planner.server.routes import (
     models,
     now,
     plan,
+    savings,
     strategies,
 )
 from planner.server.routes.direct import handlers
@@ -54,7 +57,8 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    for each in (completions, models, strategies, plan, feedback, decisions, now, health, admin):
+    service.beside = partial(run_beside, service)
+    for each in (completions, models, strategies, plan, feedback, decisions, savings, now, health, admin):
         app.include_router(each.router)
     mount(app)
     app.add_exception_handler(PlannerError, _refused)

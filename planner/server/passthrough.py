@@ -19,9 +19,11 @@ from planner.server.recorder import Decision
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.rolling_metrics import Finished
 from planner.server.service import Service
+from planner.server.shadow import Shadowed
 from planner.server.shapes import Shape
 from planner.server.stream import DONE, data
 from planner.server.wholeness import check_whole, says
+from search.budget import UNLIMITED
 from search.errors import UnreachableError
 from search.result import Outcome, Spend
 
@@ -51,7 +53,7 @@ class Passthrough:
         response_id: str,
         reason: Reason,
     ) -> None:
-        asked = granted.policy or ask.policy
+        asked = granted.policy or ask.policy or service.rules.plain_policy
         if asked is not None and asked not in service.models.policies:
             there = ", ".join(service.models.policies)
             raise Refusal(f"policy must be one of {there}, got {asked[:80]!r}", param="policy")
@@ -73,7 +75,11 @@ class Passthrough:
         self._reason = reason
         self._arrival = Arrival.now()
         self._arrived = time.time() - self._arrival.seconds
-        self._budget = granted.budget.within(service.rules.ceiling)
+        self._shadowed = Shadowed.of(service, ask, granted, shape.endpoint, response_id, upstream.policy)
+        # in shadow mode nothing that is asked of the planner binds the plain model
+        allowed = granted.budget if self._shadowed is None else UNLIMITED
+        self._budget = allowed.within(service.rules.ceiling)
+        self._text = ""
         self._usage: dict[str, int] | None = None
         self._pieces = 0
         self._open = set(range(ask.n))  # choices that have not ended
@@ -88,6 +94,7 @@ class Passthrough:
         """The whole response. Raises Refusal: 504 at the deadline."""
         outcome: str = "cancelled"
         error: Exception | None = None
+        self._begin()
         try:
             async with self._service.admission.enter(self._key.name, self._left) as ticket:
                 self._share = ticket.share
@@ -101,6 +108,7 @@ class Passthrough:
                 found["usage"] = _total(self._usage)
             check_whole(found, "message" if self._shape.endpoint == "chat" else "text")
             outcome = str(Outcome.ANSWERED)
+            self._hear(found)
             return {**found, "id": self._id, "model": self._ask.model, "planner": self._receipt()}
         except TimeoutError as late:
             outcome, error = "failed", late
@@ -122,6 +130,7 @@ class Passthrough:
         """
         outcome, error = "cancelled", None
         is_begun = False
+        self._begin()
         try:
             async with self._service.admission.enter(self._key.name, self._left) as ticket:
                 self._share = ticket.share
@@ -143,6 +152,7 @@ class Passthrough:
                         if not self._ask.include_usage:
                             chunk.pop("usage", None)
                         self._pieces += sum(map(says, choices))
+                        self._hear(chunk)
                         ended = [choice["index"] for choice in choices if choice["finish_reason"]]
                         if not (self._pieces or ended):
                             early.append(data(chunk))
@@ -185,6 +195,20 @@ class Passthrough:
             yield data(refusal_of(failure).body)
         finally:
             self._finish(outcome, error)
+
+    def _begin(self) -> None:
+        if self._shadowed is not None:
+            self._shadowed.begin()
+
+    def _hear(self, found: Mapping[str, Any]) -> None:
+        """In shadow mode, keep the text of the first choice."""
+        if self._shadowed is None:
+            return
+        for choice in found.get("choices") or ():
+            if choice.get("index", 0) == 0:
+                said = choice.get("message") or choice.get("delta") or choice
+                text = said.get("content", said.get("text"))
+                self._text += text if isinstance(text, str) else ""
 
     def _usage_chunk(self) -> dict[str, Any]:
         """The last chunk, where the policy's server sends none."""
@@ -250,7 +274,8 @@ class Passthrough:
             reason=self._reason,
         )
         ended = str(EndReason.DEADLINE) if self._is_late and self._open else None
-        return head.passthrough(self._upstream.policy, self._spend, ended, self._usd)
+        receipt = head.passthrough(self._upstream.policy, self._spend, ended, self._usd)
+        return receipt if self._shadowed is None else {**receipt, "shadow": self._shadowed.told}
 
     @property
     def _usd(self) -> float | None:
@@ -277,6 +302,8 @@ class Passthrough:
         if isinstance(error, Refusal) and error.status == 429 and not spend.tokens:
             service.rolling.refuse()
             return
+        comparison = None if self._shadowed is None else self._shadowed.comparison
+        plain = None if comparison is None else comparison.plain
         decision = Decision(
             decision_id=self._id,
             created=self._arrived,
@@ -293,9 +320,9 @@ class Passthrough:
             plan="cot()",
             answer=None,
             outcome=outcome,
-            accuracy=None,
-            tokens=None,
-            flops=None,
+            accuracy=None if plain is None else plain.accuracy,
+            tokens=None if plain is None else plain.tokens,
+            flops=None if plain is None else plain.flops,
             seconds=None,
             usd=None,
             propensity=1.0,
@@ -305,6 +332,7 @@ class Passthrough:
             spend=spend,
             spent_usd=self._usd,
             error=None if error is None else type(error).__name__,
+            comparison=comparison,
         )
         service.recorder.record(decision)
         service.metrics.finish(decision)
@@ -321,6 +349,8 @@ class Passthrough:
                 deadline=self._budget.seconds,
             )
         )
+        if self._shadowed is not None and outcome == str(Outcome.ANSWERED):
+            self._shadowed.answered(self._text)
 
 
 def _total(usage: Mapping[str, int]) -> dict[str, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from planner.latency import Latency
 from planner.server.admission import Admission
+from planner.server.background import Background
 from planner.server.choosing import first_policy
 from planner.server.current import InUse, Served
 from planner.server.decisions.log import DecisionLog
@@ -52,6 +53,8 @@ class Service:
     upstream, upstreams:
         The policies' own servers, for requests that nothing is planned for: one, or by the policy's name.
         A policy in this process has none.
+    background, beside:
+        What runs after answers have left, and how a plan is run beside one (shadow mode); None: none is.
     """
 
     current: InUse
@@ -66,6 +69,8 @@ class Service:
     rates: Rates = field(default_factory=Rates)
     admission: Admission = field(default_factory=Admission)
     latency: Latency = field(default_factory=Latency)
+    background: Background = field(default_factory=Background)
+    beside: Callable[..., Awaitable[None]] | None = None
     rolling: RollingMetrics = field(default_factory=RollingMetrics)
     metrics: Metrics = field(default_factory=Metrics)
     watch: Watch = field(init=False)
@@ -136,6 +141,7 @@ class Service:
     async def close(self) -> None:
         """Write what waits, and close every model."""
         self.is_ready = False
+        await self.background.close()
         await self.watch.close()
         await self.recorder.close()
         for upstream in self.upstreams.values():

@@ -22,7 +22,7 @@ from search.remote.pool import Pool
 __all__ = ["OURS", "Upstream"]
 
 #: fields of a request that are ours, not the policy server's
-OURS = frozenset({"budget", "domain", "abstain_below", "include", "policy", "prm"})
+OURS = frozenset({"budget", "domain", "abstain_below", "draw_all", "include", "policy", "prm"})
 
 
 class Upstream:

@@ -125,6 +125,10 @@ class DecisionLog:
 
         return await _read(look)
 
+    async def compared(self, limit: int) -> Sequence[Record]:
+        """The newest decisions with a comparison, newest first."""
+        return await _read(lambda: self.store.newest_compared(limit))
+
     def state(self) -> Mapping[str, Any]:
         """As ``Writer.state`` has it, and where the log is kept."""
         return {"kept_in": self.store.engine.dialect.name, **self._writer.state()}

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from planner.server.comparison import Comparison
 from planner.server.recorder import Decision, Feedback, Step
 from search.result import Candidate, Spend
 
@@ -32,11 +33,12 @@ _ROW = 200
 
 @dataclass(slots=True)
 class Rows:
-    """Rows of the three tables that a decision lies in."""
+    """Rows of the tables that a decision lies in."""
 
     decisions: list[dict[str, Any]] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
     candidates: list[dict[str, Any]] = field(default_factory=list)
+    comparisons: list[dict[str, Any]] = field(default_factory=list)
 
 
 def rows_of(decisions: Sequence[Decision]) -> Rows:
@@ -57,6 +59,13 @@ def rows_of(decisions: Sequence[Decision]) -> Rows:
         rows.candidates += [
             _candidate_row(decision.decision_id, *one) for one in enumerate(decision.candidates)
         ]
+        if decision.comparison is not None:
+            rows.comparisons.append(
+                {
+                    "decision_id": _text(decision.decision_id),
+                    "said": _text(json.dumps(decision.comparison.to_dict(), sort_keys=True)),
+                }
+            )
     return rows
 
 
@@ -67,7 +76,8 @@ def size_of(decision: Decision) -> int:
     candidates = sum(
         len(c.text) + 8 * (len(c.step_rewards) + len(c.step_tokens)) + _ROW for c in decision.candidates
     )
-    return 2 * _ROW + texts + vectors + candidates
+    compared = 0 if decision.comparison is None else 4 * _ROW
+    return 2 * _ROW + texts + vectors + candidates + compared
 
 
 def feedback_row(feedback: Feedback) -> dict[str, Any]:
@@ -94,8 +104,10 @@ def feedback_of(row: _Row) -> Feedback:
     )
 
 
-def decision_of(row: _Row, steps: Sequence[_Row], candidates: Sequence[_Row]) -> Decision:
-    """A decision from its row, its steps and its candidates, both in order."""
+def decision_of(
+    row: _Row, steps: Sequence[_Row], candidates: Sequence[_Row], comparisons: Sequence[_Row] = ()
+) -> Decision:
+    """A decision from its row, its steps and its candidates, both in order, and its comparison, if any."""
     return Decision(
         **{name: row[name] for name in (*_TEXTS, *_PLAIN, "chosen") if name != "propensity"},
         propensity=_known(row["propensity"]),
@@ -103,6 +115,7 @@ def decision_of(row: _Row, steps: Sequence[_Row], candidates: Sequence[_Row]) ->
         steps=tuple(_step_of(step) for step in steps),
         candidates=tuple(_candidate_of(candidate) for candidate in candidates),
         spend=_spend_of(row),
+        comparison=next((Comparison.from_dict(json.loads(one["said"])) for one in comparisons), None),
     )
 
 
