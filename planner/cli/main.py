@@ -27,6 +27,7 @@ from planner.cli import (
     recommend,
     refit,
     report,
+    savings,
     search,
     serve,
     solve,
@@ -96,6 +97,7 @@ for command in (
     recommend.recommend,
     solve.solve,
     serve.serve,
+    savings.savings,
     plugins.plugins,
 ):
     app.command()(command)

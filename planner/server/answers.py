@@ -45,6 +45,19 @@ _COST: _Schema = {"type": "number", "minimum": 0}
 _SHARE: _Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _CHOICE = {"policy": _TEXT, "prm": _null(_TEXT), "plan": _TEXT}
 _EXPECTED = {"accuracy": _null(_SHARE), "tokens": _null(_COST), "flops": _null(_COST)}
+_EXPECTATION = _of(**_CHOICE, **_EXPECTED, usd=_null(_COST))
+_FIGURE = _of(
+    value=_null(_NUMBER),
+    low=_null(_NUMBER),
+    high=_null(_NUMBER),
+    requests=_COUNT,
+    questions=_COUNT,
+    is_known=_TRUTH,
+)
+_FIGURES = (
+    *("accuracy", "cost", "vote_cost", "agreement", "measured_accuracy", "measured_cost"),
+    *("cost_check", "planned_cost_check", "accuracy_check"),
+)
 _BUDGET = _of(
     asked=_ANY, source=_word("header", "body", "effort", "model", "default"), granted=_ANY, share=_SHARE
 )
@@ -140,10 +153,18 @@ SCHEMAS: dict[str, _Schema] = {
         warnings=_list(_TEXT),
         propensity=_SHARE,
     ),
+    "Comparison": _of(
+        plain=_EXPECTATION,
+        planned=_null(_EXPECTATION),
+        vote=_null(_EXPECTATION),
+        reason=_null(_TEXT),
+        plain_answer=_null(_TEXT),
+    ),
     "Receipt": _of(
         {
             "candidates": _list(_of(**_CANDIDATE, score=_null(_NUMBER))),
             "sampling": _TEXT,
+            "shadow": _null(_the("Comparison")),
             "target": _the("Target"),
         },
         **_RECEIPT_HEAD,
@@ -227,6 +248,7 @@ SCHEMAS: dict[str, _Schema] = {
                     flops_p90=_null(_COST),
                     seconds=_null(_COST),
                     fits=_TRUTH,
+                    over=_TRUTH,
                 )
             ),
             "why": _list(_of(feature=_TEXT, value=_null(_NUMBER), effect=_null(_NUMBER))),
@@ -263,6 +285,7 @@ SCHEMAS: dict[str, _Schema] = {
             budget=_ANY,
             ceiling=_null(_ANY),
             presets=_ANY,
+            prices=_TRUTH,
         ),
     ),
     "Recorded": _of(object=_word("feedback"), id=_TEXT, recorded=_TRUTH),
@@ -276,6 +299,7 @@ SCHEMAS: dict[str, _Schema] = {
         flops=_null(_COST),
         propensity=_SHARE,
         error=_null(_TEXT),
+        comparison=_null(_the("Comparison")),
         chosen=_null(_COUNT),
         steps=_list(
             _of(
@@ -288,6 +312,24 @@ SCHEMAS: dict[str, _Schema] = {
             )
         ),
         candidates=_list(_of(**_CANDIDATE, step_rewards=_list(_NUMBER))),
+    ),
+    "Savings": _of(
+        object=_word("savings"),
+        shadow=_TRUTH,
+        share=_SHARE,
+        ran=_COUNT,
+        dropped=_COUNT,
+        newest=_COUNT,
+        requests=_COUNT,
+        planned=_COUNT,
+        reasons=_ANY,
+        unit=_word("usd", "flops", "tokens"),
+        plain_cost=_null(_COST),
+        planned_cost=_null(_COST),
+        pairs=_COUNT,
+        beside=_ANY,
+        rule=_TEXT,
+        **dict.fromkeys(_FIGURES, _FIGURE),
     ),
     "Now": _of(
         time=_NUMBER,
@@ -359,6 +401,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "/v1/feedback": ("Recorded",),
     "/v1/decisions": ("Decisions",),
     "/v1/decisions/{decision_id}": ("Decision",),
+    "/v1/savings": ("Savings",),
     "/v1/now": ("Now",),
     "/healthz": ("Health",),
     "/readyz": ("Ready",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import chain
 
 from fastapi import FastAPI, Request
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
+from planner.server.beside import run_beside
 from planner.server.console import mount
 from planner.server.exchange import Notes
 from planner.server.middleware import Middleware
@@ -31,6 +33,7 @@ from planner.server.routes import (
     now,
     plan,
     responses,
+    savings,
     strategies,
 )
 from planner.server.routes.direct import handlers
@@ -49,6 +52,7 @@ _ROUTES = (
     plan,
     feedback,
     decisions,
+    savings,
     now,
     health,
     admin,
@@ -76,6 +80,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     answer_peers(service)
+    service.beside = partial(run_beside, service)
     routes: list[BaseRoute] = []
     for each in _ROUTES:
         app.include_router(each.router)

@@ -5,20 +5,34 @@ from __future__ import annotations
 from planner.availability_filter import AvailabilityFilter
 from planner.forced import best_prm
 from planner.server.budget import RequestBudget
+from planner.server.comparison import BESIDE
 from planner.server.current import Served
 from planner.server.models import Models
 from planner.server.receipt import Reason
 from planner.server.refusal import Refusal
 from planner.server.rules import Rules
 from search.choice import Choice
+from search.plan import Plan
 
-__all__ = ["NO_PRM", "answering_policy", "availability_filter", "first_policy", "forced"]
+__all__ = [
+    "NO_PRM",
+    "SHADOW",
+    "answering_policy",
+    "availability_filter",
+    "first_policy",
+    "forced",
+    "is_shadowed",
+    "plain_choice",
+]
 
 #: as a request's ``prm``: none may be asked
 NO_PRM = "none"
 
 _FORCED = Reason("forced_plan", "the model's name forces a plan")
 _NAMED = Reason("policy", "the model's name is a policy's: it answers once")
+
+#: why the planner does not choose in shadow mode
+SHADOW = Reason("shadow", "shadow mode: the plain model answers, the planner only says what it would do")
 
 
 def availability_filter(
@@ -96,3 +110,22 @@ def forced(
             code="too_large",
         )
     return Choice(policy, prm, granted.plan), _NAMED if granted.policy else _FORCED
+
+
+def is_shadowed(rules: Rules, endpoint: str) -> bool:
+    """Whether a request is answered by the plain model: in shadow mode, all but plans run beside it."""
+    return rules.shadow is not None and endpoint != BESIDE
+
+
+def plain_choice(
+    served: Served, models: Models, rules: Rules, granted: RequestBudget, asked: str | None
+) -> Choice:
+    """What answers in shadow mode: the policy that a request names, the server's plain one, or the first.
+
+    Raises Refusal for an unknown policy.
+    """
+    named = granted.policy or asked or rules.plain_policy
+    if named is not None and named not in models.policies:
+        there = ", ".join(models.policies)
+        raise Refusal(f"policy must be one of {there}, got {named[:80]!r}", param="policy")
+    return Choice(answering_policy(served, models, named), None, Plan.of("cot"))

@@ -68,7 +68,13 @@ _TAGS = {
         "/v1/models/{name}",
     ),
     "Plans": ("/v1/plan", "/v1/strategies"),
-    "Feedback and decisions": ("/v1/feedback", "/v1/decisions", "/v1/decisions/{decision_id}"),
+    "Feedback and decisions": (
+        "/v1/feedback",
+        "/v1/decisions",
+        "/v1/decisions.jsonl",
+        "/v1/decisions/{decision_id}",
+        "/v1/savings",
+    ),
     "The server": ("/v1/now", "/healthz", "/readyz", "/metrics", "/admin/reload"),
 }
 
@@ -161,6 +167,8 @@ def _content(path: str) -> dict[str, Any]:
     """What an endpoint answers when all is well."""
     if path == "/metrics":
         return {"text/plain": {"schema": {"type": "string"}}}
+    if path == "/v1/decisions.jsonl":
+        return {"application/x-ndjson": {"schema": {"type": "string"}}}
     content = _json(*ANSWERS[path])
     if path in _STREAMED:
         content["text/event-stream"] = {"schema": _EVENT}

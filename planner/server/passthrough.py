@@ -20,8 +20,10 @@ from planner.server.recorder import Decision
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.rolling_metrics import Finished
 from planner.server.service import Service
+from planner.server.shadow import Shadowed
 from planner.server.shapes import Shape
 from planner.server.wholeness import check_whole, says
+from search.budget import UNLIMITED
 from search.errors import UnreachableError
 from search.result import Outcome, Spend
 
@@ -51,7 +53,7 @@ class Passthrough:
         response_id: str,
         reason: Reason,
     ) -> None:
-        asked = granted.policy or ask.policy
+        asked = granted.policy or ask.policy or service.rules.plain_policy
         if asked is not None and asked not in service.models.policies:
             there = ", ".join(service.models.policies)
             raise Refusal(f"policy must be one of {there}, got {asked[:80]!r}", param="policy")
@@ -74,7 +76,11 @@ class Passthrough:
         self._reason = reason
         self._arrival = Arrival.now()
         self._arrived = time.time() - self._arrival.seconds
-        self._budget = granted.budget.within(service.rules.ceiling)
+        self._shadowed = Shadowed.of(service, ask, granted, shape.endpoint, response_id, upstream.policy)
+        # in shadow mode nothing that is asked of the planner binds the plain model
+        allowed = granted.budget if self._shadowed is None else UNLIMITED
+        self._budget = allowed.within(service.rules.ceiling)
+        self._text = ""
         self._usage: dict[str, int] | None = None
         self._pieces = 0
         self._open = set(range(ask.n))  # choices that have not ended
@@ -90,6 +96,7 @@ class Passthrough:
         """The whole response. Raises Refusal: 504 at the deadline."""
         outcome: str = "cancelled"
         error: Exception | None = None
+        self._begin()
         try:
             async with self._enter() as ticket:
                 self._share = ticket.share
@@ -107,6 +114,7 @@ class Passthrough:
             own = {"id": self._id, "model": self._ask.model, "planner": self._receipt()}
             body = self._writer.body({**found, **own})
             outcome = str(Outcome.ANSWERED)
+            self._hear(found)
             return body
         except TimeoutError as late:
             outcome, error = "failed", late
@@ -128,6 +136,7 @@ class Passthrough:
         """
         outcome, error = "cancelled", None
         is_begun, write = False, self._writer.chunk
+        self._begin()
         try:
             async with self._enter() as ticket:
                 self._share = ticket.share
@@ -149,6 +158,7 @@ class Passthrough:
                         if not self._ask.include_usage:
                             chunk.pop("usage", None)
                         self._pieces += sum(map(says, choices))
+                        self._hear(chunk)
                         ended = [choice["index"] for choice in choices if choice["finish_reason"]]
                         if not (self._pieces or ended):
                             early.append(write(chunk))
@@ -203,6 +213,20 @@ class Passthrough:
         """It goes to the policy's server."""
         self._is_sent, self._sent = True, time.time()
         ticket.place.asked(self._upstream.policy, self._ask.n)
+
+    def _begin(self) -> None:
+        if self._shadowed is not None:
+            self._shadowed.begin()
+
+    def _hear(self, found: Mapping[str, Any]) -> None:
+        """In shadow mode, keep the text of the first choice."""
+        if self._shadowed is None:
+            return
+        for choice in found.get("choices") or ():
+            if choice.get("index", 0) == 0:
+                said = choice.get("message") or choice.get("delta") or choice
+                text = said.get("content", said.get("text"))
+                self._text += text if isinstance(text, str) else ""
 
     def _usage_chunk(self) -> dict[str, Any]:
         """The last chunk, where the policy's server sends none."""
@@ -271,7 +295,8 @@ class Passthrough:
             reason=self._reason,
         )
         ended = str(EndReason.DEADLINE) if self._is_late and self._open else None
-        return head.passthrough(self._upstream.policy, self._spend, ended, self._usd)
+        receipt = head.passthrough(self._upstream.policy, self._spend, ended, self._usd)
+        return receipt if self._shadowed is None else {**receipt, "shadow": self._shadowed.told}
 
     @property
     def _usd(self) -> float | None:
@@ -304,6 +329,8 @@ class Passthrough:
         if isinstance(error, Refusal) and error.status == 429 and not spend.tokens:
             service.rolling.refuse()
             return
+        comparison = None if self._shadowed is None else self._shadowed.comparison
+        plain = None if comparison is None else comparison.plain
         decision = Decision(
             decision_id=self._id,
             created=self._arrived,
@@ -320,9 +347,9 @@ class Passthrough:
             plan="cot()",
             answer=None,
             outcome=outcome,
-            accuracy=None,
-            tokens=None,
-            flops=None,
+            accuracy=None if plain is None else plain.accuracy,
+            tokens=None if plain is None else plain.tokens,
+            flops=None if plain is None else plain.flops,
             seconds=None,
             usd=None,
             propensity=1.0,
@@ -332,6 +359,7 @@ class Passthrough:
             spend=spend,
             spent_usd=self._usd,
             error=None if error is None else type(error).__name__,
+            comparison=comparison,
         )
         service.recorder.record(decision)
         if self._is_sent:
@@ -353,6 +381,8 @@ class Passthrough:
                 deadline=self._budget.seconds,
             )
         )
+        if self._shadowed is not None and outcome == str(Outcome.ANSWERED):
+            self._shadowed.answered(self._text)
 
 
 def _total(usage: Mapping[str, int]) -> dict[str, int]:

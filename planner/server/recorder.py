@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Protocol
 
+from planner.server.comparison import Comparison
 from search.result import Candidate, Spend
 
 __all__ = ["Decision", "DecisionQuery", "Feedback", "MemoryRecorder", "Record", "Recorder", "Step"]
@@ -66,7 +68,7 @@ class Decision:
     created:
         Seconds since the epoch when the request came.
     endpoint:
-        ``chat`` or ``completions``.
+        ``chat`` or ``completions``; ``beside`` of a plan that was run beside an answer (shadow mode).
     key:
         The name of the API key; never the key itself. None without keys.
     question:
@@ -98,6 +100,9 @@ class Decision:
     error:
         The class of the failure, of a policy that the answer did without too; None without one. Never a
         text of the client's.
+    comparison:
+        In shadow mode, what the planner would have done, and of a plan that was run beside an answer what it
+        is compared with; None elsewhere.
     """
 
     decision_id: str
@@ -127,6 +132,7 @@ class Decision:
     spend: Spend
     spent_usd: float | None
     error: str | None = None
+    comparison: Comparison | None = None
 
     @property
     def size(self) -> int:
@@ -136,7 +142,8 @@ class Decision:
         candidates = sum(
             len(c.text) + 8 * (len(c.step_rewards) + len(c.step_tokens)) + _ROW for c in self.candidates
         )
-        return 2 * _ROW + texts + vectors + candidates
+        compared = 0 if self.comparison is None else 4 * _ROW
+        return 2 * _ROW + texts + vectors + candidates + compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +186,10 @@ class DecisionQuery:
     ----------
     text:
         Part of the question or of the answer, case ignored.
-    plan, domain, outcome:
+    policy, domain, outcome:
         Equal to these.
+    plan:
+        Equal to this one, or a plan of this strategy where it is a name without numbers.
     since, until:
         ``created`` within [since, until).
     with_feedback:
@@ -192,6 +201,7 @@ class DecisionQuery:
     """
 
     text: str | None = None
+    policy: str | None = None
     plan: str | None = None
     domain: str | None = None
     outcome: str | None = None
@@ -204,6 +214,15 @@ class DecisionQuery:
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= 1000:
             raise ValueError(f"a limit must be in [1, 1000], got {self.limit}")
+
+    @property
+    def strategy(self) -> str | None:
+        """What plans begin with, where only a strategy is asked for.
+
+        >>> DecisionQuery(plan="majority").strategy, DecisionQuery(plan="majority(n=4)").strategy
+        ('majority(', None)
+        """
+        return None if self.plan is None or "(" in self.plan else f"{self.plan}("
 
 
 class Recorder(Protocol):
@@ -226,6 +245,9 @@ class Recorder(Protocol):
 
     async def search(self, wish: DecisionQuery) -> Sequence[Record]:
         """Decisions that match, newest first."""
+
+    async def compared(self, limit: int) -> Sequence[Record]:
+        """The newest decisions with a comparison (shadow mode), newest first."""
 
     def state(self) -> Mapping[str, Any]:
         """JSON figures for health pages: what waits to be written, what was lost."""
@@ -290,6 +312,10 @@ class MemoryRecorder:
                 found.append(record)
         return found
 
+    async def compared(self, limit: int) -> Sequence[Record]:
+        found = (one for one in reversed(self._records.values()) if one.decision.comparison is not None)
+        return list(islice(found, limit))
+
     def state(self) -> Mapping[str, Any]:
         return {
             "kept": len(self._records),
@@ -309,13 +335,16 @@ def _matches(record: Record, wish: DecisionQuery) -> bool:
         if text not in decision.question.casefold() and text not in (decision.answer or "").casefold():
             return False
     for wanted, got in (
-        (wish.plan, decision.plan),
+        (wish.policy, decision.policy),
+        (None if wish.strategy else wish.plan, decision.plan),
         (wish.domain, decision.domain),
         (wish.outcome, decision.outcome),
         (wish.with_feedback, bool(record.feedback)),
     ):
         if wanted is not None and wanted != got:
             return False
+    if wish.strategy is not None and not decision.plan.startswith(wish.strategy):
+        return False
     if wish.since is not None and decision.created < wish.since:
         return False
     return wish.until is None or decision.created < wish.until

@@ -10,13 +10,21 @@ from planner.decider import Decider
 from planner.domains import Assigned, assign
 from planner.server.ask import Ask
 from planner.server.budget import RequestBudget
-from planner.server.choosing import answering_policy, availability_filter, first_policy, forced
+from planner.server.choosing import (
+    SHADOW,
+    answering_policy,
+    availability_filter,
+    first_policy,
+    forced,
+    is_shadowed,
+    plain_choice,
+)
 from planner.server.current import Served
 from planner.server.keys import Key
 from planner.server.receipt import Reason
 from planner.server.refusal import Refusal
 from planner.server.service import Service
-from search.budget import Budget
+from search.budget import UNLIMITED, Budget
 from search.choice import Choice
 from search.errors import GradingError
 from search.plan import Plan
@@ -25,7 +33,7 @@ from search.prompts import Prompting
 __all__ = ["RequestContext", "assigned_to", "open_ended", "resolved"]
 
 #: reasons of requests that a policy answers once for itself, as its own server would
-_ONCE = ("open_ended", "policy")
+_ONCE = ("open_ended", "policy", SHADOW.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,15 @@ class RequestContext:
         assigned = assigned_to(served, ask.question, ask.domain or rules.domain)
         first = first_policy(served, models, ask.policy)
         availability = availability_filter(served, models, ask.policy, ask.prm)
-        choice, reason = forced(granted, models, rules, served, first, ask.prm)
+        asked = granted.budget
+        if is_shadowed(rules, endpoint):
+            choice, reason = plain_choice(served, models, rules, granted, ask.policy), SHADOW
+            first, asked = (
+                choice.policy,
+                UNLIMITED,
+            )  # nothing that is asked of the planner binds the plain model
+        else:
+            choice, reason = forced(granted, models, rules, served, first, ask.prm)
         if choice is None and not assigned.planned:
             first = answering_policy(served, models, ask.policy)
             choice, reason = Choice(first, None, rules.open_plan), open_ended(assigned, rules.open_plan)
@@ -80,7 +96,7 @@ class RequestContext:
             granted=granted,
             key=key,
             served=served,
-            budget=granted.budget.within(rules.ceiling),
+            budget=asked.within(rules.ceiling),
             domain=assigned.domain,
             availability=availability,
             down=(*models.down, *(name for name in models.resting if availability.leaves_out(name))),

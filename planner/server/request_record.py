@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from planner.events import Decided, EndReason, Event, Left, Started
@@ -11,6 +12,7 @@ from planner.options import options, voting
 from planner.recommendation import Recommendation
 from planner.server.arrival import Arrival
 from planner.server.budget import to_wire
+from planner.server.comparison import BESIDE, Comparison
 from planner.server.latency_feedback import expected_seconds
 from planner.server.recorder import Decision, Step
 from planner.server.request_context import RequestContext
@@ -39,13 +41,19 @@ class RequestRecord:
     """Hears of events and solutions, each of one answer; ``write`` tells the log, the rates, the figures.
 
     A decision that is written down counts what all answers spent, and tells how the first of them came about
-    that is there.
+    that is there. ``comparison`` is asked when it is written down.
     """
 
-    def __init__(self, service: Service, context: RequestContext) -> None:
+    def __init__(
+        self,
+        service: Service,
+        context: RequestContext,
+        comparison: Callable[[], Comparison | None] = lambda: None,
+    ) -> None:
         self.spend = Spend()  # of answers that have ended
         self._service = service
         self._context = context
+        self._comparison = comparison
         self._arrival = Arrival.now()
         self._arrived = time.time() - self._arrival.seconds
         self._pages = [_Page(context.choice) for _ in range(context.ask.n)]
@@ -78,13 +86,20 @@ class RequestRecord:
         service = self._service
         service.rates.spent(self._context.key, self.spend.tokens)
         if outcome == "refused" and not self.spend.tokens:  # whatever time it took
-            service.rolling.refuse()
+            if not self._is_beside:
+                service.rolling.refuse()
             return None
         decision = self._decision(outcome, error)
         service.recorder.record(decision)
         service.metrics.finish(decision)
-        service.rolling.finish(self._finished(decision))
+        if not self._is_beside:
+            service.rolling.finish(self._finished(decision))
         return decision
+
+    @property
+    def _is_beside(self) -> bool:
+        """Whether nobody asked for it: it is counted apart."""
+        return self._context.endpoint == BESIDE
 
     @property
     def _page(self) -> _Page:
@@ -136,6 +151,7 @@ class RequestRecord:
             spend=replace(self.spend, seconds=self._arrival.seconds),
             spent_usd=self._usd,
             error=_failure(error, solution),
+            comparison=self._comparison(),
         )
 
     def _finished(self, decision: Decision) -> Finished:

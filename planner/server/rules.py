@@ -14,7 +14,27 @@ from search.errors import ServeError
 from search.grading.registry import DOMAINS
 from search.plan import Plan
 
-__all__ = ["Rules"]
+__all__ = ["Rules", "ShadowRules"]
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowRules:
+    """Shadow mode: the plain model answers.
+
+    Parameters
+    ----------
+    share:
+        Of requests for which the planner's plan is run beside the answer, in [0, 1].
+    policy:
+        The plain model; None: the policy that the planner begins with.
+    """
+
+    share: float = 0.0
+    policy: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.share <= 1.0:
+            raise ServeError(f"a share of requests that are run beside is in [0, 1], got {self.share}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +60,8 @@ class Rules:
         What answers open-ended questions: one greedy answer, or ``aggregate(n=4)``, say.
     explore:
         Share of requests in which a decision may be another than the best, in [0, 1).
+    shadow:
+        Answer as the plain model would, and only say what the planner would have done; None: plan.
     sizes:
         Most of everything a client decides about.
     grace:
@@ -60,10 +82,16 @@ class Rules:
     domain: str | None = None
     open_plan: Plan = field(default_factory=lambda: Plan.of("cot"))
     explore: float = 0.0
+    shadow: ShadowRules | None = None
     sizes: Sizes = field(default_factory=Sizes)
     grace: float = 5.0
     cancel_within: float = 2.0
     grading_within: float = 30.0
+
+    @property
+    def plain_policy(self) -> str | None:
+        """The plain model of shadow mode, where the operator names one."""
+        return None if self.shadow is None else self.shadow.policy
 
     def __post_init__(self) -> None:
         if not (self.price >= 0.0 and math.isfinite(self.price)):

@@ -29,7 +29,7 @@ from planner.server.decisions.retention import Retention
 from planner.server.keys import Keys
 from planner.server.origins import ANY, Origins, is_loopback
 from planner.server.recorder import MemoryRecorder, Recorder
-from planner.server.rules import Rules
+from planner.server.rules import Rules, ShadowRules
 from planner.server.run import address_of, bound, check_bind, run
 from planner.server.service import Service
 from planner.server.settings import ServeSettings
@@ -120,6 +120,7 @@ def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Servi
             rules, backends, current = _by_rules(settings, told, environment)
         else:
             rules, backends, current = _by_planner(settings, told, environment)
+        _check_names("--shadow-policy", backends.models.policies, [rules.plain_policy])
     except BaseException:
         run_sync(recorder.close())
         raise
@@ -185,7 +186,8 @@ def _by_rules(
 
 
 def _check_budgets(rules: Rules, policies: Iterable[str]) -> None:
-    """Raises BudgetError for money without prices."""
+    """Raises BudgetError for money without prices, ServeError for a plain model that is not there."""
+    _check_names("--shadow-policy", policies, [rules.plain_policy])
     for budget in (rules.default, rules.ceiling):
         if budget is not None:
             check_money(budget, rules.prices, policies)
@@ -213,6 +215,7 @@ def rules_of(settings: ServeSettings, prices: Mapping[str, Prices] | None = None
         domain=settings.domain,
         open_plan=Plan.parse(settings.open_plan),
         explore=settings.explore,
+        shadow=ShadowRules(settings.shadow_share, settings.shadow_policy) if settings.shadow else None,
         cancel_within=settings.cancel_within,
     )
 
@@ -259,9 +262,9 @@ def _backends(settings: ServeSettings, planner: Planner, upstream_key: str | Non
     )
 
 
-def _check_names(flag: str, known: Iterable[str], given: Iterable[str]) -> None:
+def _check_names(flag: str, known: Iterable[str], given: Iterable[str | None]) -> None:
     """Raises ServeError for a model that the planner does not know."""
-    foreign = sorted(set(given) - set(known))
+    foreign = sorted(name for name in set(given) - set(known) if name is not None)
     if foreign:
         raise ServeError(f"{flag} must name one of {', '.join(known)}, got {foreign[0]!r}")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from planner.latency import Latency
 from planner.server.admission import Admission
+from planner.server.background import Background
 from planner.server.choosing import first_policy
 from planner.server.current import InUse, Served
 from planner.server.decisions.log import DecisionLog
@@ -61,6 +62,8 @@ class Service:
         The other processes of this server.
     tracing:
         Hears what requests do.
+    background, beside:
+        What runs after answers have left, and how a plan is run beside one (shadow mode); None: none is.
     """
 
     current: InUse
@@ -75,6 +78,8 @@ class Service:
     rates: Rates = field(default_factory=Rates)
     admission: Admission = field(default_factory=Admission)
     latency: Latency = field(default_factory=Latency)
+    background: Background = field(default_factory=Background)
+    beside: Callable[..., Awaitable[None]] | None = None
     rolling: RollingMetrics = field(default_factory=RollingMetrics)
     metrics: Metrics = field(default_factory=Metrics)
     access_log: Callable[[Exchange], None] | None = None
@@ -158,6 +163,7 @@ class Service:
         """Write what waits, and close every model."""
         self.is_ready = False
         await self.peers.close()
+        await self.background.close()
         await self.watch.close()
         await self.recorder.close()
         for upstream in self.upstreams.values():

@@ -306,6 +306,28 @@ class ServeSettings(BaseModel):
             description="Share of requests that may try another plan, within their budget.",
         ),
     ] = 0.0
+    shadow: Annotated[
+        bool,
+        Flag(_LOG),
+        Field(description="Answer as the plain model would; only record what the planner would have done."),
+    ] = False
+    shadow_share: Annotated[
+        float,
+        Flag(_LOG),
+        Field(
+            ge=0.0,
+            allow_inf_nan=False,
+            le=1.0,
+            description="With --shadow: share of requests whose plan is run too, after the answer has left.",
+        ),
+    ] = 0.0
+    shadow_policy: Annotated[
+        str | None,
+        Flag(_LOG, "NAME"),
+        Field(
+            description="With --shadow: the plain model. Default: the policy that the planner begins with."
+        ),
+    ] = None
     decisions: Annotated[
         str | None,
         Flag(_LOG, "WHERE"),
@@ -367,6 +389,10 @@ def contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...],
             ("workers", "decisions"),
             "--workers needs --decisions, since a log in memory is one process's, got none",
         )
+    if not values["shadow"]:
+        given = [name for name in ("shadow_share", "shadow_policy") if values[name]]
+        if given:
+            yield tuple(given), f"{' and '.join(map(_flag, given))} need --shadow, got none"
     if values["decisions"] is None:
         given = [name for name in ("hash_questions", "keep_days", "keep_bytes") if values[name]]
         if given:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from planner.executor import Settings, Solution, solve
 from planner.server.arrival import Arrival
 from planner.server.ask import Ask
 from planner.server.budget import RequestBudget, check_time
+from planner.server.comparison import Comparison
 from planner.server.in_flight import Place
 from planner.server.keys import Key
 from planner.server.latency_feedback import expected_seconds, exploring, learn, load
@@ -24,6 +26,7 @@ from planner.server.refusal import Refusal
 from planner.server.request_context import RequestContext
 from planner.server.request_record import RequestRecord
 from planner.server.service import Service
+from planner.server.shadow import Shadowed
 from planner.server.shaping import Meter, SampleObserver, ShapedEngine
 from planner.stopping import EarlyStopping
 from search.budget import Budget
@@ -84,6 +87,8 @@ class Work:
         Hears of the text of a single answer as the policy writes it (plan ``cot``), with its number.
     on_queue:
         Hears how many wait before it, where it has to.
+    beside:
+        What it is compared with, of a plan that is run beside an answer: it has a queue of its own.
     """
 
     def __init__(
@@ -98,14 +103,21 @@ class Work:
         listener: Callable[[Event, int], None] | None = None,
         on_text: Callable[[str, int], None] | None = None,
         on_queue: Callable[[int], None] | None = None,
+        beside: Comparison | None = None,
     ) -> None:
         self._service = service
-        with service.rolling.refusing():
+        self._admission = service.admission if beside is None else service.background.admission
+        with service.rolling.refusing() if beside is None else nullcontext():
             self._context = RequestContext.of(service, ask, granted, key, endpoint, response_id)
             # refused before it waits, where that can be known
             check_time(self._context.budget.seconds, Arrival.now().seconds)
             self._context.resolve(service, self._context.budget)
-        self._record = RequestRecord(service, self._context)
+        context = self._context
+        self._shadowed = Shadowed.of(service, ask, granted, endpoint, response_id, context.first)
+        shadowed = self._shadowed
+        self._record = RequestRecord(
+            service, context, (lambda: beside) if shadowed is None else (lambda: shadowed.comparison)
+        )
         self._listener = listener
         self._on_text = on_text
         self._on_queue = on_queue
@@ -119,21 +131,23 @@ class Work:
 
     async def run(self) -> Answers:
         """Wait for a place, work, and write it down whatever comes."""
-        service = self._service
         self._began = time.monotonic()
-        outcome = "cancelled"
+        if self._shadowed is not None:
+            self._shadowed.begin()
+        outcome, text = "cancelled", ""
         error: Exception | None = None
         try:
             first = self._context.first
-            if self._on_queue is not None and service.admission.must_wait(first):
-                self._on_queue(service.admission.waiting)
+            if self._on_queue is not None and self._admission.must_wait(first):
+                self._on_queue(self._admission.waiting)
             seconds = self._budget.seconds
             within = None if seconds is None else seconds - self._elapsed
-            async with service.admission.enter(self._context.key.name, within, first) as ticket:
+            async with self._admission.enter(self._context.key.name, within, first) as ticket:
                 self._share, self._place = ticket.share, ticket.place
                 self._budget = self._budget.scaled(ticket.share)
                 answers = await self._within_time()
             outcome = str(answers.answers[0].solution.outcome)
+            text = answers.answers[0].text
             return answers
         except Refusal as refusal:
             error, outcome = refusal, "refused" if refusal.status < 500 else "failed"
@@ -145,6 +159,8 @@ class Work:
             decision = self._record.write(outcome, error)
             prompts, spent = self._prompts, self._record.spend.policy_tokens
             self._trace.end(outcome, decision, (prompts, max(0, spent - prompts)))
+            if self._shadowed is not None and outcome == Outcome.ANSWERED:
+                self._shadowed.answered(text)
 
     @property
     def _prompts(self) -> int:
@@ -193,6 +209,8 @@ class Work:
             solutions = (answer.solution for answer in answers)
             body = receipt.of_several(solutions, spend, whole, context.ask.include)
         body["sampling"] = str(context.ask.sampling or "as the planner was fitted")
+        if self._shadowed is not None:
+            body["shadow"] = self._shadowed.told
         prompts = self._prompts
         shown = sum(answer.tokens for answer in answers)
         return Answers(tuple(answers), usage_to_dict(spend, self._meters, prompts, shown), body)
@@ -283,7 +301,8 @@ class Work:
         promptings = {name: self._context.prompting(name) for name in models.engines}
         for name, engine in models.engines.items():
             meter, prompting = Meter(), promptings[name]
-            if ask.effort is not None and self._context.granted.plan is not None:
+            plain = self._shadowed is not None or self._context.granted.plan is not None
+            if ask.effort is not None and plain:
                 engine = engine.at_effort(ask.effort)
             engines[name] = ShapedEngine(
                 engine if prompting.is_plain else PromptedEngine(engine, prompting),

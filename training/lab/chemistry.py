@@ -711,8 +711,9 @@ def _reactant(rng: random.Random, difficulty: int) -> Drawn:
     (used, reactant), (made, product) = rng.choice(sides[0]), rng.choice(sides[1])
     calculation = _Calculation()
     extent = _moles(rng, min(difficulty, 6))
-    amount: int | Decimal = extent * made
-    given = f"{plain(amount)} mol of {product}"
+    moles = extent * made
+    amount: int | Decimal = moles
+    given = f"{plain(moles)} mol of {product}"
     if made != 1:
         amount = calculation.binary("/", amount, Decimal(made))
     if used != 1:

@@ -14,6 +14,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass, replace
 
+from planner.server.comparison import Comparison
 from planner.server.recorder import Decision
 from search.errors import DecisionLogError
 
@@ -51,11 +52,17 @@ class Hashing:
             decision,
             question=self.digest(decision.question),
             answer=self._answer(decision.answer),
+            comparison=self._compared(decision.comparison),
             candidates=tuple(
                 replace(candidate, text="", answer=self._answer(candidate.answer))
                 for candidate in decision.candidates
             ),
         )
+
+    def _compared(self, comparison: Comparison | None) -> Comparison | None:
+        if comparison is None:
+            return None
+        return replace(comparison, plain_answer=self._answer(comparison.plain_answer))
 
     def _answer(self, answer: str | None) -> str | None:
         return None if answer is None else self.digest(answer)

@@ -137,6 +137,10 @@ class DecisionLog:
         """Write what waits; False where that takes longer."""
         return await asyncio.to_thread(self._writer.flush, seconds)
 
+    async def compared(self, limit: int) -> Sequence[Record]:
+        """The newest decisions with a comparison, newest first."""
+        return await _read(lambda: self.store.newest_compared(limit))
+
     def state(self) -> Mapping[str, Any]:
         """As ``Writer.state`` has it, and where the log is kept."""
         return {"kept_in": self.store.engine.dialect.name, **self._writer.state()}

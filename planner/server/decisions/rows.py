@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from planner.server.comparison import Comparison
 from planner.server.recorder import Decision, Feedback, Step
 from search.result import Candidate, Spend
 
@@ -30,11 +31,12 @@ _TEXTS = (
 
 @dataclass(slots=True)
 class Rows:
-    """Rows of the three tables that a decision lies in."""
+    """Rows of the tables that a decision lies in."""
 
     decisions: list[dict[str, Any]] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
     candidates: list[dict[str, Any]] = field(default_factory=list)
+    comparisons: list[dict[str, Any]] = field(default_factory=list)
 
 
 def rows_of(decisions: Sequence[Decision]) -> Rows:
@@ -55,6 +57,13 @@ def rows_of(decisions: Sequence[Decision]) -> Rows:
         rows.candidates += [
             _candidate_row(decision.decision_id, *one) for one in enumerate(decision.candidates)
         ]
+        if decision.comparison is not None:
+            rows.comparisons.append(
+                {
+                    "decision_id": _text(decision.decision_id),
+                    "said": _text(json.dumps(decision.comparison.to_dict(), sort_keys=True)),
+                }
+            )
     return rows
 
 
@@ -87,8 +96,10 @@ def feedback_of(row: _Row) -> Feedback:
     )
 
 
-def decision_of(row: _Row, steps: Sequence[_Row], candidates: Sequence[_Row]) -> Decision:
-    """A decision from its row, its steps and its candidates, both in order."""
+def decision_of(
+    row: _Row, steps: Sequence[_Row], candidates: Sequence[_Row], comparisons: Sequence[_Row] = ()
+) -> Decision:
+    """A decision from its row, its steps and its candidates, both in order, and its comparison, if any."""
     return Decision(
         **{name: row[name] for name in (*_TEXTS, *_PLAIN, "chosen") if name != "propensity"},
         propensity=_known(row["propensity"]),
@@ -96,6 +107,7 @@ def decision_of(row: _Row, steps: Sequence[_Row], candidates: Sequence[_Row]) ->
         steps=tuple(_step_of(step) for step in steps),
         candidates=tuple(_candidate_of(candidate) for candidate in candidates),
         spend=_spend_of(row),
+        comparison=next((Comparison.from_dict(json.loads(one["said"])) for one in comparisons), None),
     )
 
 

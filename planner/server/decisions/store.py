@@ -16,7 +16,14 @@ import sqlalchemy as sa
 from planner.server.decisions.connect import connect
 from planner.server.decisions.migrate import head, migrate, revision
 from planner.server.decisions.rows import decision_of, feedback_of, feedback_row, rows_of
-from planner.server.decisions.tables import CANDIDATES, DECISIONS, FEEDBACK, SETTINGS, STEPS
+from planner.server.decisions.tables import (
+    CANDIDATES,
+    COMPARISONS,
+    DECISIONS,
+    FEEDBACK,
+    SETTINGS,
+    STEPS,
+)
 from planner.server.recorder import Decision, DecisionQuery, Feedback, Record
 from search.errors import DecisionLogError
 
@@ -86,6 +93,7 @@ class Store:
                 (DECISIONS, rows.decisions),
                 (STEPS, rows.steps),
                 (CANDIDATES, rows.candidates),
+                (COMPARISONS, rows.comparisons),
             ):
                 if added:
                     connection.execute(sa.insert(table), added)
@@ -145,12 +153,15 @@ class Store:
                 )
             )
         for column, wanted in (
-            (table.plan, wish.plan),
+            (table.policy, wish.policy),
+            (table.plan, None if wish.strategy else wish.plan),
             (table.domain, wish.domain),
             (table.outcome, wish.outcome),
         ):
             if wanted is not None:
                 query = query.where(column == wanted)
+        if wish.strategy is not None:
+            query = query.where(table.plan.startswith(wish.strategy, autoescape=True))
         if wish.since is not None:
             query = query.where(table.created >= wish.since)
         if wish.until is not None:
@@ -172,10 +183,26 @@ class Store:
 
     def with_feedback(self, block: int = 500) -> Iterator[Record]:
         """Every decision with feedback, oldest first, a block in memory at a time."""
+        return self._every(FEEDBACK, block)
+
+    def compared(self, block: int = 500) -> Iterator[Record]:
+        """Every decision with a comparison, likewise."""
+        return self._every(COMPARISONS, block)
+
+    def newest_compared(self, limit: int) -> list[Record]:
+        """The newest decisions with a comparison, newest first."""
+        table = DECISIONS.c
+        has_one = sa.exists().where(COMPARISONS.c.decision_id == table.decision_id)
+        query = sa.select(DECISIONS).where(has_one)
+        return self._records(query.order_by(table.created.desc(), table.decision_id.desc()).limit(limit))
+
+    def _every(self, having: sa.Table, block: int) -> Iterator[Record]:
+        """Every decision with rows in a table that belong to it, oldest first."""
         table = DECISIONS.c
         last: tuple[float, str] | None = None
         while True:
-            query = sa.select(DECISIONS).where(sa.exists().where(FEEDBACK.c.decision_id == table.decision_id))
+            has_some = sa.exists().where(having.c.decision_id == table.decision_id)
+            query = sa.select(DECISIONS).where(has_some)
             if last is not None:
                 query = query.where(sa.tuple_(table.created, table.decision_id) > sa.tuple_(*last))
             records = self._records(query.order_by(table.created, table.decision_id).limit(block))
@@ -251,9 +278,10 @@ class Store:
             steps = _belonging(connection, STEPS, STEPS.c.place, ids)
             candidates = _belonging(connection, CANDIDATES, CANDIDATES.c.place, ids)
             said = _belonging(connection, FEEDBACK, FEEDBACK.c.feedback_id, ids)
+            compared = _belonging(connection, COMPARISONS, COMPARISONS.c.decision_id, ids)
         return [
             Record(
-                decision_of(row, steps.get(name, []), candidates.get(name, [])),
+                decision_of(row, steps.get(name, []), candidates.get(name, []), compared.get(name, [])),
                 tuple(feedback_of(one) for one in said.get(name, [])),
             )
             for name, row in zip(ids, rows, strict=True)

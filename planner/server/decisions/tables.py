@@ -4,6 +4,7 @@
     steps       one row per stage of a decision: what was known, what was taken, its propensity, its cost
     candidates  one row per candidate of a decision, in draw order
     feedback    what came of a decision; any number per decision
+    comparisons  of answers in shadow mode: what the planner would have done, as JSON
     settings    what the log knows of itself: the salt of its hashes, references for drift
 
 A schema of another version is brought here by ``planner.server.decisions.migrations``; a test holds the
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-__all__ = ["CANDIDATES", "DECISIONS", "FEEDBACK", "METADATA", "SETTINGS", "STEPS"]
+__all__ = ["CANDIDATES", "COMPARISONS", "DECISIONS", "FEEDBACK", "METADATA", "SETTINGS", "STEPS"]
 
 METADATA = sa.MetaData()
 
@@ -122,6 +123,15 @@ FEEDBACK = sa.Table(
     sa.Column("candidate", sa.Integer),
     sa.Column("key", sa.Text),
     sa.Index("feedback_by_decision", "decision_id"),
+)
+
+COMPARISONS = sa.Table(
+    "comparisons",
+    METADATA,
+    sa.Column(
+        "decision_id", sa.Text, sa.ForeignKey("decisions.decision_id", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("said", sa.Text, nullable=False),
 )
 
 SETTINGS = sa.Table(

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from planner.server.ask import Ask, of_chat, of_completion
 from planner.server.budget import HEADER, RequestBudget, grant
+from planner.server.choosing import SHADOW, is_shadowed
 from planner.server.keys import Key
 from planner.server.passthrough import Passthrough, passthrough_reason
 from planner.server.receipt import Reason
@@ -20,6 +21,7 @@ from planner.server.routes.access import Here, Inferrer
 from planner.server.routes.direct import Direct
 from planner.server.schema import ChatBody, CompletionBody
 from planner.server.service import Service
+from planner.server.shadow import HEADERS, named
 from planner.server.shapes import CHAT, COMPLETION, Shape
 from planner.server.work import Answers, Work
 from planner.server.writer import whole
@@ -51,6 +53,13 @@ async def completions(body: CompletionBody, request: Request, service: Here, key
 
 async def answer(service: Service, shape: Shape, ask: Ask, key: Key, request: Request) -> Response:
     """The response to a request that has been read: planned, or passed on. Raises Refusal."""
+    response = await _answered(service, shape, ask, key, request)
+    if is_shadowed(service.rules, shape.endpoint):
+        response.headers.update(HEADERS)
+    return response
+
+
+async def _answered(service: Service, shape: Shape, ask: Ask, key: Key, request: Request) -> Response:
     with service.rolling.refusing():
         service.rates.enter(key)
         granted = _granted(service, ask, request)
@@ -100,13 +109,16 @@ async def _several(
     }
     receipt = {"id": response_id, "choices": [answers.receipt for answers in done]}
     answers = [answers.answers[0] for answers in done]
-    return whole(COMPLETION.body(response_id, created, body.model, answers, usage, receipt))
+    response = whole(COMPLETION.body(response_id, created, body.model, answers, usage, receipt))
+    if is_shadowed(service.rules, "completions"):
+        response.headers.update(HEADERS)
+    return response
 
 
 def _granted(service: Service, ask: Ask, request: Request) -> RequestBudget:
     rules = service.rules
     return grant(
-        ask.model,
+        named(service, ask.model),
         header=request.headers.get(HEADER),
         body=ask.budget,
         default=rules.default,
@@ -119,6 +131,9 @@ def _granted(service: Service, ask: Ask, request: Request) -> RequestBudget:
 
 def _passed_on(service: Service, ask: Ask, granted: RequestBudget) -> Reason | None:
     """Why the policy's own server answers as it would without us; None where it does not."""
+    if service.rules.shadow is not None:
+        asked = granted.policy or ask.policy or service.rules.plain_policy
+        return SHADOW if service.passing(asked) is not None else None
     if granted.policy is not None:
         is_upstream = granted.policy in service.upstreams
         return (

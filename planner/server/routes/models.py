@@ -6,9 +6,12 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from planner.budgeting import check_money
 from planner.server.budget import grant, to_wire
 from planner.server.routes.access import Here, Inferrer
 from planner.server.service import Service
+from search.budget import Budget
+from search.errors import BudgetError
 
 __all__ = ["router"]
 
@@ -33,6 +36,7 @@ async def models(service: Here, key: Inferrer) -> dict[str, Any]:
             "budget": to_wire(rules.default),
             "ceiling": None if rules.ceiling is None else to_wire(rules.ceiling),
             "presets": {name: to_wire(budget) for name, budget in rules.presets.items()},
+            "prices": _has_prices(service),
         },
     }
 
@@ -68,6 +72,15 @@ def _model(service: Service, name: str, kind: str) -> dict[str, Any]:
         "owned_by": "planner",
         "kind": kind,
     }
+
+
+def _has_prices(service: Service) -> bool:
+    """Whether a budget in money can be kept: the price of every policy is known."""
+    try:
+        check_money(Budget(usd=1.0), service.rules.prices, service.current.served.planner.policies)
+    except BudgetError:
+        return False
+    return True
 
 
 def _known(service: Service, name: str) -> dict[str, Any]:

@@ -148,6 +148,7 @@ def _alternatives(
             "flops_p90": known(option.flops_p90),
             "seconds": _seconds(service, option),
             "fits": option.tokens_p90 <= limits.tokens_left and option.flops_p90 <= limits.flops_left,
+            "over": option.tokens > limits.tokens_left or option.flops > limits.flops_left,
         }
         for option in options(planner, question)
         if not availability.excludes(option.choice)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import candidate, decision
 
+from planner.server.comparison import Comparison, Expected
 from planner.server.decisions.hashing import HASHED, Hashing
 from planner.server.decisions.log import DecisionLog
 from planner.server.recorder import DecisionQuery
@@ -73,3 +74,13 @@ async def test_no_text_reaches_the_disk(tmp_path: Path) -> None:
     assert len(await again.search(DecisionQuery(text="Where is my zebra?"))) == 2
     await again.close()
     assert os.listdir(tmp_path) == ["log.db"]
+
+
+def test_the_plain_answer_of_a_comparison_is_hidden_too() -> None:
+    hashing = Hashing(b"k" * 16, b"salt")
+    plain = Expected(policy="small", prm=None, plan="cot()")
+    hidden = hashing.hide(decision("a", comparison=Comparison(plain=plain, plain_answer="2")))
+    assert hidden.comparison is not None
+    assert hidden.comparison.plain_answer == hidden.answer  # equal answers keep equal hashes
+    bare = hashing.hide(decision("a", comparison=Comparison(plain=plain)))
+    assert bare.comparison == Comparison(plain=plain)

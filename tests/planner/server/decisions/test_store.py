@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import decision, step
 
+from planner.server.comparison import Comparison, Expected
 from planner.server.decisions.store import Store
 from planner.server.recorder import DecisionQuery, Feedback, Record
 from search.errors import DecisionLogError
@@ -183,3 +184,32 @@ def test_any_decision_comes_back_equal(
     found = store.find("a")
     store.close()
     assert found == Record(kept)
+
+
+def test_a_comparison_comes_back_with_its_decision(where: str) -> None:
+    plain = Expected(policy="small", prm=None, plan="cot()", accuracy=0.5, tokens=60.0, flops=1e9, usd=None)
+    told = Comparison(plain=plain, planned=plain.times(2), plain_answer='1/2 "\ud800\0')
+    kept = [decision("a", 1.0, comparison=told), decision("b", 2.0), decision("c", 3.0, comparison=told)]
+    store = Store.open(where)
+    store.write(kept)
+    assert [record.decision for record in store.compared(block=1)] == [kept[0], kept[2]]
+    assert [record.decision for record in store.newest_compared(1)] == [kept[2]]
+    store.delete(["a"])
+    assert ids(list(store.compared())) == ["c"]
+    store.close()
+
+
+def test_plans_are_found_by_strategy_and_decisions_by_policy(where: str) -> None:
+    store = Store.open(where)
+    store.write(
+        [
+            decision("a", 1.0, plan="majority(n=4)"),
+            decision("b", 2.0, plan="majority(n=16)", policy="large"),
+            decision("c", 3.0, plan="cot()"),
+        ]
+    )
+    assert ids(store.search(DecisionQuery(plan="majority"))) == ["b", "a"]
+    assert ids(store.search(DecisionQuery(plan="majority(n=4)"))) == ["a"]
+    assert ids(store.search(DecisionQuery(plan="major"))) == []
+    assert ids(store.search(DecisionQuery(policy="large"))) == ["b"]
+    store.close()

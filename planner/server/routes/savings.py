@@ -1,0 +1,35 @@
+"""``GET /v1/savings``: what planning would have saved or gained, by the newest decisions of shadow mode."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter
+
+from planner.server.routes.access import Admin, Here
+from planner.server.savings import savings_of
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+#: decisions that are looked at; ``planner savings`` reads all of a log
+_NEWEST = 2_000
+
+
+@router.get("/v1/savings")
+async def savings(service: Here, key: Admin) -> dict[str, Any]:
+    """Say what planning would have saved or gained, with intervals. Figures that say nothing are marked."""
+    records = await service.recorder.compared(_NEWEST)
+    found = await asyncio.to_thread(savings_of, records)
+    shadow, background = service.rules.shadow, service.background
+    return {
+        "object": "savings",
+        "shadow": shadow is not None,
+        "share": 0.0 if shadow is None else shadow.share,
+        "ran": background.begun,
+        "dropped": background.dropped,
+        "newest": _NEWEST,
+        **found.to_dict(),
+    }
