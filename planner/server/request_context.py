@@ -78,12 +78,12 @@ class RequestContext:
         first = first_policy(served, models, ask.policy)
         availability = availability_filter(served, models, ask.policy, ask.prm)
         asked = granted.budget
+        choice: Choice | None
+        reason: Reason | None
         if is_shadowed(rules, endpoint):
             choice, reason = plain_choice(served, models, rules, granted, ask.policy), SHADOW
-            first, asked = (
-                choice.policy,
-                UNLIMITED,
-            )  # nothing that is asked of the planner binds the plain model
+            # nothing that is asked of the planner binds the plain model
+            first, asked = choice.policy, UNLIMITED
         else:
             choice, reason = forced(granted, models, rules, served, first, ask.prm)
         if choice is None and not assigned.planned:
