@@ -116,7 +116,7 @@ def search(
     from search.log.outcomes import add_outcomes
     from search.log.store import SearchLog
     from search.models_file import ModelsFile
-    from search.rewards.judge_spec import whole_name
+    from search.rewards.prm_names import whole_name
     from search.spending import SpendLimit
     from search.sync import run_sync
     from search.trial import measure
