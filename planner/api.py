@@ -149,7 +149,7 @@ def search(
     from search.log.store import SearchLog
     from search.models_file import ModelsFile
     from search.problem_set import read_problems
-    from search.rewards.judge_spec import whole_name
+    from search.rewards.prm_names import whole_name
     from search.sync import run_sync
 
     known = read_problems(problems) if isinstance(problems, str | Path) else list(problems)

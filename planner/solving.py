@@ -19,11 +19,11 @@ from planner.settings import settings_of
 from planner.stopping import EarlyStopping
 from search.budget import Budget, Prices
 from search.errors import ArtefactError, CheckpointError, ModelsError
-from search.loader import FolderLoader, Loader
+from search.loader import FolderLoader, Loader, PrmPlace
 from search.models_file import ModelsFile
 from search.plan import Plan
 from search.problem import Problem, checked_question
-from search.rewards.judge_spec import JudgeSpec, is_judge
+from search.rewards.prm_names import models_of
 
 __all__ = ["ModelsGiven", "Solver", "check_names", "loader_for", "read_models", "rules_over"]
 
@@ -233,12 +233,10 @@ def loader_for(
         )
     given: Mapping[str, str | Path] = models or {}
     for name in given:
-        if name not in (*policies, *prms, *_judging(prms)):
+        if name not in (*policies, *prms, *_asked(prms)):
             raise CheckpointError(f"a model must be one of {', '.join((*policies, *prms))}, got {name!r}")
 
     def folder(name: str) -> Path:
-        if is_judge(name):
-            name = JudgeSpec.parse(name).model
         if name in given:
             found = find_model(given[name])
             if found.resolve().name != name:  # its card, and so every fingerprint, goes by the folder's name
@@ -253,14 +251,18 @@ def loader_for(
                 f"models= must say where each model is ({{name: folder}}), got nothing for {name!r}"
             ) from error
 
+    def place(prm: str) -> PrmPlace:
+        models = models_of(prm)
+        return {model: folder(model) for model in models} if models else folder(prm)
+
     return FolderLoader(
-        {name: folder(name) for name in policies}, {name: folder(name) for name in prms}, threads=threads
+        {name: folder(name) for name in policies}, {name: place(name) for name in prms}, threads=threads
     )
 
 
-def _judging(prms: Collection[str]) -> list[str]:
-    """The models of the judges among PRMs."""
-    return [JudgeSpec.parse(name).model for name in prms if is_judge(name)]
+def _asked(prms: Collection[str]) -> list[str]:
+    """The policies that PRMs ask."""
+    return [model for name in prms for model in models_of(name)]
 
 
 def read_models(given: ModelsFile | str | Path) -> ModelsFile:

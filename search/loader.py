@@ -11,13 +11,16 @@ from typing import TypeVar
 from search.cards import ModelCard
 from search.engines.protocol import Engine
 from search.errors import CheckpointError
-from search.rewards.judge_spec import JudgeSpec, is_judge
+from search.rewards.prm_names import models_of
 from search.rewards.protocol import Reward
-from search.sources import EmbeddedPolicy, FolderPrm, JudgePrm, PolicySource, PrmSource
+from search.sources import EmbeddedPolicy, FolderPrm, PolicySource, PrmSource, asked_prm
 
-__all__ = ["FolderLoader", "Loader", "ReadyLoader", "SourceLoader"]
+__all__ = ["FolderLoader", "Loader", "PrmPlace", "ReadyLoader", "SourceLoader"]
 
 T = TypeVar("T")
+
+#: where a PRM lies: its folder, or of one that asks policies the folder of each by name
+PrmPlace = str | Path | Mapping[str, str | Path]
 
 
 class Loader(ABC):
@@ -144,28 +147,39 @@ class FolderLoader(SourceLoader):
     Parameters
     ----------
     policies, prms:
-        Name -> folder; for a judge (``search.rewards.judge_spec``) that of the model that judges.
+        Name -> folder; for a PRM that asks policies (``search.rewards.prm_names``) their folders by name, or
+        the one folder of the only policy.
     threads:
         Torch threads. Part of what makes a resumed campaign equal an unbroken one bit for bit.
+    lent:
+        Policies that PRMs ask and somebody else has opened, by name, and closes.
     """
 
     def __init__(
         self,
         policies: Mapping[str, str | Path],
-        prms: Mapping[str, str | Path] | None = None,
+        prms: Mapping[str, PrmPlace] | None = None,
         *,
         threads: int = 1,
+        lent: Mapping[str, Engine] = MappingProxyType({}),
     ) -> None:
         options = {"threads": threads}
+
+        def source(name: str, place: PrmPlace) -> PrmSource:
+            models = models_of(name)
+            if not models and not isinstance(place, Mapping):
+                return FolderPrm(place, options)
+            folders = place if isinstance(place, Mapping) else dict.fromkeys(models, place)
+            return asked_prm(name, lambda model: EmbeddedPolicy(folders[model], options))
+
         super().__init__(
             {name: EmbeddedPolicy(folder, options) for name, folder in policies.items()},
-            {
-                name: JudgePrm(JudgeSpec.parse(name), EmbeddedPolicy(folder, options))
-                if is_judge(name)
-                else FolderPrm(folder, options)
-                for name, folder in (prms or {}).items()
-            },
+            {name: source(name, place) for name, place in (prms or {}).items()},
         )
+        self._lent = dict(lent)
+
+    def _beside(self, policy: str) -> Engine | None:
+        return self._lent.get(policy) or super()._beside(policy)
 
 
 def _named(known: Mapping[str, T], name: str, kind: str) -> T:

@@ -229,10 +229,15 @@ class JudgeEntry(PolicyEntry):
 
 
 class PrmEntry(Placed):
-    """A PRM. Behind a server it needs its own ``folder``, whose config tells its family."""
+    """A PRM. Behind a server it needs its own ``folder``, whose config tells its family.
+
+    ``policy``: of a head, the policy whose hidden states it reads: one of the file, or a folder. By default
+    the folder that the head names.
+    """
 
     folder: _Name | None = None
     family: _Name | None = None
+    policy: _Name | None = None
 
     @model_validator(mode="after")
     def _own_folder(self) -> PrmEntry:
@@ -240,6 +245,8 @@ class PrmEntry(Placed):
             raise ValueError("a PRM behind a base_url needs folder, which tells its family, got none")
         if not self.is_served and self.folder is not None:
             raise ValueError(f"folder is for a PRM behind a base_url, got it beside {self.place}")
+        if self.embedded is None and self.policy is not None:
+            raise ValueError(f"policy is for a head in this process (embedded), got it beside {self.place}")
         if self.vllm is not None and self.family is not None:
             raise ValueError(
                 f"family is for a PRM that vLLM does not run here, got {self.family!r} beside vllm"

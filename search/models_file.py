@@ -49,10 +49,12 @@ from search.errors import ModelsError
 from search.models_entries import Entry, JudgeEntry, Placed, PolicyEntry, Price, PrmEntry, SamplingDefaults
 from search.models_faults import faults_of
 from search.models_loader import ConfiguredPolicy, ModelsLoader
+from search.rewards.implicit_spec import ImplicitSpec, is_implicit
 from search.rewards.judge_spec import JudgeSpec, is_judge
 from search.sources import (
     EmbeddedPolicy,
     FolderPrm,
+    ImplicitPrm,
     JudgePrm,
     PolicySource,
     PrmSource,
@@ -178,11 +180,14 @@ class ModelsFile(Entry):
         return [entry.name for entry in self.prm] + [entry.spec.name for entry in self.judge]
 
     def prm_name(self, name: str) -> str:
-        """A PRM's name as logs have it: a judge, by its entry or as ``judge:MODEL``, is given its whole name.
+        """A PRM's name as logs have it: a judge, by its entry or as ``judge:MODEL``, and an implicit reward
+        are given their whole name.
 
         Other names, unknown ones too, stay as they are. Raises CheckpointError for a judge's name that is
         none.
         """
+        if is_implicit(name):
+            return ImplicitSpec.parse(name).name
         spec = self.judge_spec(name)
         return name if spec is None else spec.name
 
@@ -210,10 +215,17 @@ class ModelsFile(Entry):
         found: Placed = _named([*places, *self.policy], spec.model, "the model of a judge")
         return found
 
+    def _prms(self, name: str) -> list[Placed]:
+        """The entries behind a PRM's name: one, or an implicit reward's two policies. Raises ModelsError."""
+        if not is_implicit(name):
+            return [self._prm(name)]
+        spec = ImplicitSpec.parse(name)
+        return _all_named(self.policy, [spec.policy, spec.reference], "the model of an implicit reward")
+
     def knows_prm(self, name: str) -> bool:
         """Whether a PRM's name means something here. Raises CheckpointError for a judge's that is none."""
         try:
-            self._prm(name)
+            self._prms(name)
         except ModelsError:
             return False
         return True
@@ -228,11 +240,11 @@ class ModelsFile(Entry):
             return None
         rates, scored, written = price.rates(), 0.0, None
         if prm is not None:
-            entry = self._prm(prm)
-            if entry.price is None and entry.is_served:
+            entries = self._prms(prm)
+            if any(entry.price is None and entry.is_served for entry in entries):
                 return None
-            if entry.price is not None:
-                scored, written = entry.price.rates()["input"], _written(entry)
+            scored = _read(entries)
+            written = _written(entries)
         return Prices(rates["input"], rates["output"], scored, rates["cached_input"], written)
 
     def price_table(
@@ -248,19 +260,27 @@ class ModelsFile(Entry):
             *(self.policy if policies is None else _all_named(self.policy, policies, "policy"))
         ]
         names = [entry.name for entry in self.prm] if prms is None else prms
-        judged = {name: self._prm(name) for name in names}
-        if not any(entry.price is not None for entry in (*chosen, *judged.values())):
+        judged = {name: self._prms(name) for name in names}
+        scoring = [entry for entries in judged.values() for entry in entries]
+        if not any(entry.price is not None for entry in (*chosen, *scoring)):
             return None
-        if any(entry.is_served and entry.price is None for entry in judged.values()):
+        if any(entry.is_served and entry.price is None for entry in scoring):
             return None
         found: dict[str, Prices] = {}
-        for name, entry in ({entry.name: entry for entry in chosen} | judged).items():
+        for entry in chosen:
             if entry.price is not None:
                 rates = entry.price.rates()
-                scored, written = (rates["input"], _written(entry)) if name in judged else (0.0, None)
-                found[name] = Prices(rates["input"], rates["output"], scored, rates["cached_input"], written)
+                found[entry.name] = Prices(rates["input"], rates["output"], 0.0, rates["cached_input"], None)
             elif not entry.is_served:
+                found[entry.name] = Prices(0.0, 0.0)
+        for name, entries in judged.items():
+            (first, *_) = entries
+            rates = {} if first.price is None else first.price.rates()
+            if all(entry.price is None for entry in entries):
                 found[name] = Prices(0.0, 0.0)
+            else:
+                read, kept = _read(entries), rates.get("cached_input", 0.0)
+                found[name] = Prices(read, rates.get("output", 0.0), read, kept, _written(entries))
         return found
 
     def known(self, cards: Mapping[str, ModelCard]) -> dict[str, ModelCard]:
@@ -277,8 +297,12 @@ class ModelsFile(Entry):
         ``prms``: judges among them by the names that grids use. Raises ModelsError for an unknown one.
         """
         entries: dict[str, Placed] = {entry.name: entry for entry in (*self.prm, *self.policy)}
-        entries |= {name: self._prm(name) for name in prms}
-        return {name: entry.price.rates() for name, entry in entries.items() if entry.price is not None}
+        told = {name: entry.price.rates() for name, entry in entries.items() if entry.price is not None}
+        for name in prms:
+            each = [entry.price.rates() for entry in self._prms(name) if entry.price is not None]
+            if each:
+                told[name] = {word: sum(rates[word] for rates in each) for word in each[0]}
+        return told
 
     def loader(
         self,
@@ -302,11 +326,18 @@ class ModelsFile(Entry):
 
         Raises ModelsError: an unknown name, a key's variable that is not set.
         """
-        made = _Maker(find, threads, environment)
+        made = _Maker(find, threads, environment, self.policy)
         chosen = self.policy if policies is None else _all_named(self.policy, policies, "policy")
         names = [entry.name for entry in self.prm] if prms is None else prms
 
         def source(name: str) -> PrmSource:
+            if is_implicit(name):
+                both = [
+                    made.policy(entry, "policy")
+                    for entry in self._prms(name)
+                    if isinstance(entry, PolicyEntry)
+                ]
+                return ImplicitPrm(ImplicitSpec.parse(name), *both)
             spec, entry = self.judge_spec(name), self._prm(name)
             if spec is not None and isinstance(entry, PolicyEntry):
                 return JudgePrm(spec, made.policy(entry, "judge" if entry in self.judge else "policy"))
@@ -326,8 +357,15 @@ class ModelsFile(Entry):
 class _Maker:
     """Makes sources of entries."""
 
-    def __init__(self, find: Callable[[str], Path], threads: int, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        find: Callable[[str], Path],
+        threads: int,
+        environment: Mapping[str, str],
+        policies: Sequence[PolicyEntry],
+    ) -> None:
         self._find, self._threads, self._environment = find, threads, environment
+        self._folders = {entry.name: entry.embedded or entry.vllm for entry in policies}
 
     def policy(self, entry: PolicyEntry, kind: str) -> PolicySource:
         defaults = entry.sampling.model_dump(exclude_none=True)
@@ -361,7 +399,9 @@ class _Maker:
     def prm(self, entry: PrmEntry) -> PrmSource:
         family = {} if entry.family is None else {"family": entry.family}
         if entry.embedded is not None:
-            options = {"threads": self._threads, **family, **entry.options}
+            whose = self._folders.get(entry.policy or "") or entry.policy
+            policy = {} if whose is None else {"policy": self._find(whose)}
+            options = {"threads": self._threads, **family, **policy, **entry.options}
             return FolderPrm(self._find(entry.embedded), options)
         if entry.vllm is not None:
             return VllmPrm(self._find(entry.vllm), entry.options)
@@ -386,9 +426,17 @@ def _limits(entry: Placed) -> dict[str, Any]:
     return found
 
 
-def _written(entry: Placed) -> float | None:
-    """The price of what a judge writes; None for a PRM, which writes nothing."""
-    return entry.price.rates()["output"] if entry.price and isinstance(entry, PolicyEntry) else None
+def _read(entries: Sequence[Placed]) -> float:
+    """The price of what a PRM reads: of an implicit reward, what both models read."""
+    return sum(entry.price.rates()["input"] for entry in entries if entry.price is not None)
+
+
+def _written(entries: Sequence[Placed]) -> float | None:
+    """The price of what a judge writes; None for other PRMs, which write nothing."""
+    (first, *others) = entries
+    if others or first.price is None or not isinstance(first, PolicyEntry):
+        return None
+    return first.price.rates()["output"]
 
 
 def _all_named(entries: Sequence[Any], names: Sequence[str], kind: str) -> list[Any]:
@@ -408,7 +456,7 @@ def _beside(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     for kind in ("policy", "prm", "judge"):
         entries = content.get(kind)
         for entry in entries if isinstance(entries, list) else []:
-            for field in ("embedded", "vllm", "tokenizer", "folder"):
+            for field in ("embedded", "vllm", "tokenizer", "folder", *(["policy"] if kind == "prm" else [])):
                 given = entry.get(field) if isinstance(entry, dict) else None
                 if isinstance(given, str) and given and (folder / given).is_dir():
                     entry[field] = str(folder / given)

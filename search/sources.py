@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,6 +22,8 @@ from search.engines.registry import ENGINES, AskedPolicy
 from search.errors import EngineError, MissingExtraError
 from search.prompts import chat_template
 from search.rewards.families import open_reward, read_prm
+from search.rewards.head_spec import HeadSpec, is_head, stateless
+from search.rewards.implicit_spec import ImplicitSpec, is_implicit
 from search.rewards.judge_spec import JudgeSpec
 from search.rewards.protocol import Reward
 
@@ -35,6 +37,7 @@ __all__ = [
     "AskedPolicy",
     "EmbeddedPolicy",
     "FolderPrm",
+    "ImplicitPrm",
     "JudgePrm",
     "LoadedPolicy",
     "PolicySource",
@@ -43,6 +46,7 @@ __all__ = [
     "ServedPrm",
     "VllmPolicy",
     "VllmPrm",
+    "asked_prm",
     "policy_source",
 ]
 
@@ -279,17 +283,26 @@ def policy_source(engine: str, asked: AskedPolicy) -> PolicySource:
 
 @dataclass(frozen=True, slots=True)
 class FolderPrm(PrmSource):
-    """A folder, scored in this process by its family. ``options``: those of ``open_reward``."""
+    """A folder, scored in this process by its family. ``options``: those of ``open_reward``.
+
+    A head beside its own policy, loaded by the embedded engine, computes with that engine's weights.
+    """
 
     folder: str | Path
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def card(self) -> ModelCard:
-        return read_prm(self.folder).card
+        return read_prm(self.folder, self.options.get("policy")).card
 
     def open(self) -> Reward:
         _check_options("embedded", open_reward, self.options)
         return open_reward(self.folder, **self.options)
+
+    def open_beside(self, engines: Callable[[str], Engine | None]) -> Reward:
+        if not is_head(Path(self.folder)):
+            return self.open()
+        engine = engines(HeadSpec.read(Path(self.folder)).policy)
+        return replace(self, options={**self.options, "engine": engine}).open()
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +313,8 @@ class VllmPrm(PrmSource):
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def card(self) -> ModelCard:
+        if is_head(Path(self.folder)):
+            raise stateless(Path(self.folder), "vLLM")
         return read_prm(self.folder).card
 
     def open(self) -> Reward:
@@ -355,6 +370,46 @@ class JudgePrm(PrmSource):
 
         engine = engines(self.spec.model)
         return self.open() if engine is None else Judge(engine, self.spec, owns=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ImplicitPrm(PrmSource):
+    """Two policies that read solutions. Where a loader has one of them, that one is asked."""
+
+    spec: ImplicitSpec
+    policy: PolicySource
+    reference: PolicySource
+
+    def card(self) -> ModelCard:
+        return self.spec.card(self.policy.card(), self.reference.card())
+
+    def open(self) -> Reward:
+        return self.open_beside(lambda name: None)
+
+    def open_beside(self, engines: Callable[[str], Engine | None]) -> Reward:
+        from search.rewards.implicit import ImplicitReward
+
+        known = [engines(name) for name in (self.spec.policy, self.spec.reference)]
+        policy = known[0] or self.policy.open()
+        reference = known[1] or self.reference.open()
+        owns = [
+            engine.card.name
+            for engine, found in zip((policy, reference), known, strict=True)
+            if found is None
+        ]
+        return ImplicitReward(policy, reference, self.spec, owns=owns)
+
+
+def asked_prm(name: str, source: Callable[[str], PolicySource]) -> PrmSource:
+    """The source of a PRM that asks policies, by its name; ``source``: that of a policy of a name.
+
+    Raises CheckpointError for a name that breaks a rule.
+    """
+    if is_implicit(name):
+        spec = ImplicitSpec.parse(name)
+        return ImplicitPrm(spec, source(spec.policy), source(spec.reference))
+    judge = JudgeSpec.parse(name)
+    return JudgePrm(judge, source(judge.model))
 
 
 def _missing(what: str, name: str | None, extra: str) -> MissingExtraError:

@@ -24,7 +24,8 @@ def prm_eval(
     prm: Annotated[
         str,
         typer.Argument(
-            help="A checkpoint folder, a shipped PRM, judge:POLICY (it judges), or a name of --models."
+            help="A checkpoint folder or a head, a shipped PRM, judge:POLICY, implicit:POLICY/REFERENCE, "
+            "or a name of --models."
         ),
     ],
     files: Annotated[
@@ -78,18 +79,17 @@ def _opened(prm: str, models: Path | None, family: str | None, threads: int) -> 
     """The PRM, wherever it is. Raises CheckpointError, ModelsError."""
     from search.models_file import ModelsFile
     from search.rewards.families import open_reward
-    from search.rewards.judge_spec import JudgeSpec, is_judge
-    from search.sources import EmbeddedPolicy, JudgePrm
+    from search.rewards.prm_names import asks_policies
+    from search.sources import EmbeddedPolicy, asked_prm
 
-    if family is not None and (models is not None or is_judge(prm)):
+    if family is not None and (models is not None or asks_policies(prm)):
         raise CheckpointError(f"--family is for a checkpoint folder, got {family!r} for {prm}")
     if models is not None:
         known = ModelsFile.read(models)
         name = known.prm_name(prm)
         return known.loader([], [name], find=find_model, threads=threads).reward(name)
-    if is_judge(prm):
-        spec = JudgeSpec.parse(prm)
-        return JudgePrm(spec, EmbeddedPolicy(find_model(spec.model), {"threads": threads})).open()
+    if asks_policies(prm):
+        return asked_prm(prm, lambda name: EmbeddedPolicy(find_model(name), {"threads": threads})).open()
     return open_reward(find_model(prm), threads=threads, family=family)
 
 

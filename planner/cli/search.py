@@ -120,7 +120,7 @@ def search(
     from search.log.store import SearchLog
     from search.models_file import ModelsFile
     from search.presets import preset
-    from search.rewards.judge_spec import whole_name
+    from search.rewards.prm_names import whole_name
     from search.spending import SpendLimit
     from search.sync import run_sync
     from search.trial import measure

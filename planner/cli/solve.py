@@ -42,7 +42,7 @@ from planner.cli.sourcing import Sourcing
 from planner.models import find_model
 from search.budget import Budget
 from search.errors import ModelsError
-from search.rewards.judge_spec import is_judge
+from search.rewards.prm_names import asks_policies
 
 if TYPE_CHECKING:
     from planner.decider import Decider
@@ -172,7 +172,7 @@ class _Places:
         if self.engine != "embedded" or self.options:
             sourcing = Sourcing(self.engine, self.policies, self.prms, options=self.options, threads=threads)
             return sourcing.loader([*planner.policies], [*planner.prms])
-        places = [*self.policies, *(prm for prm in self.prms if not is_judge(prm))]
+        places = [*self.policies, *(prm for prm in self.prms if not asks_policies(prm))]
         given = {folder.resolve().name: folder for folder in map(find_model, places)}
         own = (*planner.policies, *planner.prms)
         return {name: folder for name, folder in given.items() if name in own}

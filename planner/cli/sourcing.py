@@ -94,17 +94,16 @@ class Sourcing:
     def loader(self, policies: Sequence[str], prms: Sequence[str]) -> SourceLoader:
         """A loader for these names. Reads every card, so that a missing model is told at once."""
         from search.loader import SourceLoader
-        from search.rewards.judge_spec import JudgeSpec, is_judge
-        from search.sources import JudgePrm
+        from search.rewards.prm_names import asks_policies
+        from search.sources import asked_prm
 
         given = dict(map(self._policy, self.policies))
-        folders = {_prm_name(prm): find_model(prm) for prm in self.prms if not is_judge(prm)}
+        folders = {_prm_name(prm): find_model(prm) for prm in self.prms if not asks_policies(prm)}
 
         def prm_source(name: str) -> PrmSource:
-            if not is_judge(name):
+            if not asks_policies(name):
                 return self._prm_source(name, folders.get(name) or find_model(name))
-            spec = JudgeSpec.parse(name)
-            return JudgePrm(spec, self._policy_source(spec.model, given.get(spec.model, spec.model)))
+            return asked_prm(name, lambda model: self._policy_source(model, given.get(model, model)))
 
         loader = SourceLoader(
             {name: self._policy_source(name, given.get(name, name)) for name in policies},
@@ -163,10 +162,10 @@ class Sourcing:
 
 
 def _prm_name(given: str) -> str:
-    """What a grid calls a PRM: a folder's own name; a judge is named in full."""
-    from search.rewards.judge_spec import is_judge, whole_name
+    """What a grid calls a PRM: a folder's own name; one that asks policies is named in full."""
+    from search.rewards.prm_names import asks_policies, whole_name
 
-    return whole_name(given) if is_judge(given) else find_model(given).resolve().name
+    return whole_name(given) if asks_policies(given) else find_model(given).resolve().name
 
 
 def _folder(given: str) -> Path | None:

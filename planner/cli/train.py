@@ -1,4 +1,4 @@
-"""``planner train``: makes what ``models/`` holds. Every command goes on where it was stopped."""
+"""``planner train``: makes what ``models/`` holds, and heads of policies. What was stopped goes on."""
 
 from __future__ import annotations
 
@@ -54,6 +54,56 @@ def prm(
     with bars() as tell:
         folder = make_prm(name, models, work, threads=threads, device=_device(device), tell=tell)
     typer.echo(f"made {folder}")
+
+
+@app.command()
+def head(
+    log: Annotated[Path, typer.Argument(help="A search log with samples of the policy.")],
+    policy: Annotated[
+        str, typer.Option(metavar="P", help="The policy whose states are read: a folder, or a shipped one.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="HEAD", help="A new folder.")],
+    samples: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose samples; by default the policy's own.")
+    ] = None,
+    inner: Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0: a linear head.")] = 64,
+    decay: Annotated[float, typer.Option(min=0.0, help="Weight decay.")] = 0.1,
+    count: Annotated[
+        int | None, typer.Option("--problems", min=1, metavar="N", help="So many of the log's problems.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
+    device: Device = "cpu",
+    dtype: Annotated[
+        str | None, typer.Option(help="Floats of the policy: float32, bfloat16, float16.")
+    ] = None,
+) -> None:
+    """Learn a value head on a policy's own hidden states from a log, and write its card."""
+    from planner.cli.head_figures import print_head
+    from planner.models import find_model
+    from search.log.store import SearchLog
+    from training.head import HeadWork, train_head
+    from training.head_fit import HeadRecipe
+
+    folder = find_model(policy)
+    asked = f"planner train head LOG --policy {folder.resolve().name} --inner {inner} --decay {decay:g}"
+    asked += "" if samples is None else f" --samples {samples}"
+    asked += "" if count is None else f" --problems {count}"
+    work = HeadWork(
+        log=SearchLog.open(log),
+        policy=folder,
+        samples=samples,
+        recipe=HeadRecipe(inner=inner, decay=decay, seed=seed),
+        problems=count,
+        threads=threads,
+        device=_device(device),
+        dtype=dtype,
+        command=f"{asked} --seed {seed}" + ("" if dtype is None else f" --dtype {dtype}"),
+    )
+    with bars() as tell:
+        card = train_head(work, output, tell=tell)
+    print_head(card)
+    typer.echo(f"made {output}")
 
 
 @app.command()

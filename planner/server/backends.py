@@ -22,11 +22,9 @@ from planner.solving import check_names
 from search.engines.named import NamedEngine
 from search.engines.protocol import Engine
 from search.errors import BrokenError, ContextError, GarbledError, ServeError, UnreachableError
-from search.loader import FolderLoader, Loader
+from search.loader import FolderLoader, Loader, PrmPlace
 from search.models_file import ModelsFile, PolicyEntry
 from search.models_loader import ModelsLoader
-from search.rewards.judge import Judge
-from search.rewards.judge_spec import JudgeSpec, is_judge
 from search.rewards.protocol import Reward
 from search.strategies.protocol import Limits
 
@@ -54,7 +52,7 @@ class Backends:
 def embedded(
     planner: Planner,
     policies: Mapping[str, Path],
-    prms: Mapping[str, Path],
+    prms: Mapping[str, PrmPlace],
     *,
     threads: int = 1,
     limits: Limits | None = None,
@@ -79,7 +77,7 @@ def opened(planner: Planner, loader: Loader, *, limits: Limits | None = None) ->
 def remote(
     planner: Planner,
     base_url: str,
-    prms: Mapping[str, Path],
+    prms: Mapping[str, PrmPlace],
     *,
     model: str | None = None,
     policy: str | None = None,
@@ -100,8 +98,8 @@ def remote(
     tokenizer:
         The policy's checkpoint folder: its tokenizer and chat template are read, its weights are not.
     prm_urls:
-        PRM name -> the address of a server with ``/pooling``. The policy that judges itself is asked where
-        it is.
+        PRM name -> the address of a server with ``/pooling``. A policy that is asked about
+        solutions is asked where it is.
 
     Raises EngineError, CheckpointError, and ServeError where the names do not fit the planner.
     """
@@ -117,12 +115,13 @@ def remote(
     engine = OpenAIEngine.connect(
         base_url, served, name=name, tokenizer=tokenizer, api_key=api_key, patience=_PATIENCE
     )
-    loader = FolderLoader({}, prms, threads=threads)
+    loader = FolderLoader({}, prms, threads=threads, lent={name: engine})
 
     def reward(prm: str) -> Reward:
-        if is_judge(prm) and JudgeSpec.parse(prm).model == name:
-            return Judge(engine, JudgeSpec.parse(prm), owns=False)
-        return _reward(prm_urls[prm], prms[prm]) if prm in prm_urls else loader.reward(prm)
+        place = prms[prm]
+        if prm in prm_urls and not isinstance(place, Mapping):
+            return _reward(prm_urls[prm], Path(place))
+        return loader.reward(prm)
 
     rewards = {prm: reward(prm) for prm in planner.prms}
     renders: dict[str, Render] = {name: chat_template(tokenizer)}

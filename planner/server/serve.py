@@ -37,9 +37,10 @@ from planner.server.tracing import traces_are_wanted, tracing_of
 from planner.solving import check_names
 from search.budget import Prices
 from search.errors import ServeError
+from search.loader import PrmPlace
 from search.models_file import ModelsFile
 from search.plan import Plan
-from search.rewards.judge_spec import JudgeSpec, is_judge
+from search.rewards.prm_names import asks_policies, models_of
 from search.sync import run_sync
 
 __all__ = ["origins_of", "rules_of", "serve", "service_of"]
@@ -232,16 +233,19 @@ def _backends(settings: ServeSettings, planner: Planner, upstream_key: str | Non
             threads=settings.threads,
         )
         return opened(planner, sourcing.loader([*planner.policies], [*planner.prms]))
-    places = [*settings.policy, *(prm for prm in settings.prm if not is_judge(prm))]
+    places = [*settings.policy, *(prm for prm in settings.prm if not asks_policies(prm))]
     given = {path.resolve().name: path for path in map(find_model, places)}
     _check_names("--policy", planner.policies, given.keys() - planner.prms.keys())
     _check_names("--prm-url", planner.prms, settings.prm_urls)
 
     def found(name: str) -> Path:
-        model = JudgeSpec.parse(name).model if is_judge(name) else name
-        return given.get(model) or find_model(model)
+        return given.get(name) or find_model(name)
 
-    prms = {name: found(name) for name in planner.prms}
+    def place(prm: str) -> PrmPlace:
+        models = models_of(prm)
+        return {model: found(model) for model in models} if models else found(prm)
+
+    prms = {name: place(name) for name in planner.prms}
     if settings.base_url is None:
         policies = {name: found(name) for name in planner.policies}
         return embedded(planner, policies, prms, threads=settings.threads)

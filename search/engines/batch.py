@@ -8,7 +8,7 @@ the events it made. Per-row Python is spent on rows that begin, end or stream, n
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -141,6 +141,21 @@ class Batch:
             self._finish(slot, FinishReason.CANCELLED, events)
         self._remove(stopped)
         return events
+
+    def read(self, asked: Sequence[tuple[tuple[int, ...], int]]) -> list[tuple[tuple[float, ...], int]]:
+        """How likely sequences are that nobody wrote: for each (tokens, start) the logprobs from there on,
+        and the tokens before that were known. What is computed is kept for prompts that go on from it."""
+        known = [self._store.longest(tokens[: start - 1]) for tokens, start in asked]
+        lengths = [0 if prefix is None else prefix.length for prefix in known]
+        rest = [tokens[length:-1] for (tokens, _), length in zip(asked, lengths, strict=True)]
+        longer, states = extend(self._decoder, known, rest)
+        found = []
+        for (tokens, start), length, prefix, rows in zip(asked, lengths, longer, states, strict=True):
+            self._store.put(tokens[:-1], prefix)
+            logprobs = self._decoder.logits(rows[start - 1 - length :]).log_softmax(-1)
+            chosen = logprobs.gather(1, torch.tensor(tokens[start:])[:, None])[:, 0]
+            found.append((tuple(chosen.tolist()), length))
+        return found
 
     def advance(self) -> list[tuple[Job, Event]]:
         """Admit what fits, then write one token in every row."""

@@ -31,7 +31,15 @@ from search.checkpoint import Checkpoint, read_checkpoint
 from search.engines.batch import Batch, Job
 from search.engines.cache import PrefixStore
 from search.engines.decoder import Decoder
-from search.engines.protocol import Engine, Event, Request, RequestFinished
+from search.engines.protocol import (
+    Engine,
+    Event,
+    PromptLogprobs,
+    Request,
+    RequestFinished,
+    Usage,
+    check_span,
+)
 from search.engines.stream import Arrivals, EventStream, deliver
 from search.engines.tokenizer import CheckpointTokenizer
 from search.errors import CheckpointError, ContextError, EngineError
@@ -43,6 +51,7 @@ class EmbeddedEngine(Engine):
     """Decodes a Qwen2 or Llama checkpoint. Build it with ``load``."""
 
     equal_bits = True
+    tells_prompts = True
 
     def __init__(
         self, checkpoint: Checkpoint, decoder: Decoder, tokenizer: CheckpointTokenizer, worker: _Worker
@@ -89,18 +98,36 @@ class EmbeddedEngine(Engine):
         worker = _Worker(lambda: Batch(decoder, tokenizer, PrefixStore(prefix_bytes), max_rows), threads)
         return cls(checkpoint, decoder, tokenizer, worker)
 
+    @property
+    def decoder(self) -> Decoder:
+        """The weights, to be read: a head on this policy's states computes with them."""
+        return self._decoder
+
     def prompt(self, question: str) -> tuple[int, ...]:
         ids = self._tokenizer.prompt(question)
         self._check_length(ids)
         return ids
 
+    def written(self, text: str) -> tuple[int, ...]:
+        return self._tokenizer.encode(text)
+
+    async def prompt_logprobs(self, tokens: tuple[int, ...], start: int) -> PromptLogprobs:
+        """Exact; keys and values of what was read or written before are used again."""
+        if self._closed:
+            raise EngineError("a closed engine takes no requests, got one")
+        check_span(tokens, start, self.card.context)
+        self._check_ids(tokens)
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[tuple[tuple[float, ...], int]] = loop.create_future()
+        self._worker.inbox.put(_Read(tokens, start, loop, done))
+        values, cached = await done
+        return PromptLogprobs(values, Usage(len(tokens), cached, 0))
+
     def submit(self, request: Request) -> AsyncIterator[Event]:
         if self._closed:
             raise EngineError("a closed engine takes no requests, got one")
         self._check_length(request.prompt)
-        vocabulary = self._decoder.shape.vocabulary
-        if min(request.prompt) < 0 or max(request.prompt) >= vocabulary:
-            raise EngineError(f"prompt token ids must be in [0, {vocabulary}), got {request.prompt}")
+        self._check_ids(request.prompt)
         if "" in request.stop:
             raise EngineError("a stop string cannot be empty, got ''")
         loop = asyncio.get_running_loop()
@@ -135,6 +162,11 @@ class EmbeddedEngine(Engine):
         if pending:
             self._worker.inbox.put(pending)
 
+    def _check_ids(self, tokens: tuple[int, ...]) -> None:
+        vocabulary = self._decoder.shape.vocabulary
+        if min(tokens) < 0 or max(tokens) >= vocabulary:
+            raise EngineError(f"prompt token ids must be in [0, {vocabulary}), got {tokens}")
+
     def _check_length(self, prompt: tuple[int, ...]) -> None:
         if len(prompt) >= self.card.context:
             raise ContextError(
@@ -158,11 +190,38 @@ class _Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class _Read:
+    """A sequence whose logprobs are asked for."""
+
+    tokens: tuple[int, ...]
+    start: int
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[tuple[tuple[float, ...], int]]
+
+    def end(self, found: tuple[tuple[float, ...], int] | EngineError) -> None:
+        """Tell whoever waits, if anybody still does. From any thread."""
+
+        def settle() -> None:
+            if self.done.done():
+                return
+            if isinstance(found, EngineError):
+                self.done.set_exception(found)
+            else:
+                self.done.set_result(found)
+
+        if not self.loop.is_closed():
+            try:
+                self.loop.call_soon_threadsafe(settle)
+            except RuntimeError:  # the loop closed in between: nobody listens
+                return
+
+
+@dataclass(frozen=True, slots=True)
 class _Close:
     pass
 
 
-_Command = list[_Submit] | _Cancel | _Close
+_Command = list[_Submit] | _Cancel | _Read | _Close
 
 
 class _Worker:
@@ -173,6 +232,7 @@ class _Worker:
         self._make = batch
         self._threads = threads
         self._flights: dict[str, _Submit] = {}
+        self._reads: list[_Read] = []
         self._thread = threading.Thread(target=self._run, name="embedded-engine", daemon=True)
         self._thread.start()
 
@@ -197,19 +257,34 @@ class _Worker:
     def _turn(self, batch: Batch) -> bool:
         """Take the commands that wait, or wait for one when idle; then one step."""
         while not batch.busy or not self.inbox.empty():
+            if self._reads and self.inbox.empty():
+                self._read(batch)
             command = self.inbox.get()
             if isinstance(command, _Close):
                 for job in batch.jobs:
                     self._post(batch.cancel(job, None))
+                self._fail_reads(EngineError("a closed engine takes no requests, got one"))
                 return False
             if isinstance(command, _Cancel):
                 flight = self._flights.get(command.request_id)
                 if flight is not None:
                     self._post(batch.cancel(flight.job, command.child))
+            elif isinstance(command, _Read):
+                self._reads.append(command)
             else:
                 self._take(batch, command)
+        self._read(batch)
         self._post(batch.advance())
         return True
+
+    def _read(self, batch: Batch) -> None:
+        """Read all sequences that wait, together."""
+        reads = [one for one in self._reads if not one.done.done()]
+        if reads:
+            found = batch.read([(one.tokens, one.start) for one in reads])
+            for one, told in zip(reads, found, strict=True):
+                one.end(told)
+        self._reads = []
 
     def _take(self, batch: Batch, submits: list[_Submit]) -> None:
         for submit in submits:
@@ -231,7 +306,13 @@ class _Worker:
         for loop, arrived in by_loop.items():
             deliver(loop, arrived)
 
+    def _fail_reads(self, error: EngineError) -> None:
+        reads, self._reads = self._reads, []
+        for one in reads:
+            one.end(error)
+
     def _fail(self, error: EngineError) -> None:
+        self._fail_reads(error)
         flights, self._flights = self._flights, {}
         for flight in flights.values():
             deliver(flight.loop, [(flight.arrived, error)])

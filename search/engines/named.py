@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from search.cards import ModelCard
-from search.engines.protocol import Engine, Event, Request
+from search.engines.protocol import Engine, Event, PromptLogprobs, Request
 from search.thinking_budget import ThinkingBudget
 
 __all__ = ["NamedEngine"]
@@ -19,6 +19,7 @@ class NamedEngine(Engine):
         self.card = card
         self.equal_bits = engine.equal_bits
         self.concurrency = engine.concurrency
+        self.tells_prompts = engine.tells_prompts
 
     @property
     def backend(self) -> str:
@@ -32,6 +33,12 @@ class NamedEngine(Engine):
 
     def worded(self, question: str) -> str:
         return self.engine.worded(question)
+
+    def written(self, text: str) -> tuple[int, ...]:
+        return self.engine.written(text)
+
+    async def prompt_logprobs(self, tokens: tuple[int, ...], start: int) -> PromptLogprobs:
+        return await self.engine.prompt_logprobs(tokens, start)
 
     def submit(self, request: Request) -> AsyncIterator[Event]:
         return self.engine.submit(request)

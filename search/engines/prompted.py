@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from search.engines.protocol import Engine, Event, Request
+from search.engines.protocol import Engine, Event, PromptLogprobs, Request
 from search.prompts import Prompting
 from search.thinking_budget import ThinkingBudget
 
@@ -28,6 +28,7 @@ class PromptedEngine(Engine):
         self.card = prompting.card(engine.card)
         self.equal_bits = engine.equal_bits
         self.concurrency = engine.concurrency
+        self.tells_prompts = engine.tells_prompts
 
     @property
     def engine(self) -> Engine:
@@ -46,6 +47,12 @@ class PromptedEngine(Engine):
 
     def worded(self, question: str) -> str:
         return self.prompting.ask(question)
+
+    def written(self, text: str) -> tuple[int, ...]:
+        return self._engine.written(text)
+
+    async def prompt_logprobs(self, tokens: tuple[int, ...], start: int) -> PromptLogprobs:
+        return await self._engine.prompt_logprobs(tokens, start)
 
     def submit(self, request: Request) -> AsyncIterator[Event]:
         return self._engine.submit(request)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from search.cards import ModelCard
-from search.errors import EngineError
+from search.errors import ContextError, EngineError
 from search.thinking_budget import ThinkingBudget
 
 __all__ = [
@@ -21,11 +21,13 @@ __all__ = [
     "Engine",
     "Event",
     "FinishReason",
+    "PromptLogprobs",
     "Request",
     "RequestFinished",
     "Sampling",
     "Tokens",
     "Usage",
+    "check_span",
 ]
 
 _ids = count()
@@ -129,6 +131,17 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptLogprobs:
+    """How likely a policy finds tokens that it has not written: one natural logarithm per token asked about.
+
+    ``usage``: the physical work; ``generated_tokens`` are those that a backend wrote along the way.
+    """
+
+    values: tuple[float, ...]
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """New tokens of a child (only when ``Request.stream``)."""
 
@@ -197,6 +210,8 @@ class Engine(ABC):
     concurrency: int = 256
     #: the text that ends a thought, where it is none of the usual tags: all before it is thought
     thought_end: str = ""
+    #: whether ``written`` and ``prompt_logprobs`` can be asked; not every backend tells what they do
+    tells_prompts: bool = False
 
     @property
     def backend(self) -> str:
@@ -215,6 +230,23 @@ class Engine(ABC):
     def worded(self, question: str) -> str:
         """What stands in the user's turn where ``prompt`` asks a question."""
         return question
+
+    def written(self, text: str) -> tuple[int, ...]:
+        """Token ids of bare text, as it stands behind a prompt. Raises EngineError where nobody spells it."""
+        raise EngineError(
+            f"text is spelled by an engine that tells prompts, got {self.backend}, which does not"
+        )
+
+    async def prompt_logprobs(self, tokens: tuple[int, ...], start: int) -> PromptLogprobs:
+        """The logprobs of ``tokens[start:]``, each given all before it, under the untempered model.
+
+        ``start`` is from 1 to the number of tokens less 1. Raises ContextError where they are more than the
+        context takes, EngineError where the backend fails or does not tell (``tells_prompts``).
+        """
+        raise EngineError(
+            "logprobs of a prompt are told by an engine that tells prompts, "
+            f"got {self.backend}, which does not"
+        )
 
     @abstractmethod
     def submit(self, request: Request) -> AsyncIterator[Event]:
@@ -271,3 +303,11 @@ class Engine(ABC):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def check_span(tokens: tuple[int, ...], start: int, context: int) -> None:
+    """Raises EngineError for a span that no logprobs can be told of, ContextError for one too long."""
+    if not 1 <= start < len(tokens):
+        raise EngineError(f"start must be from 1 to {len(tokens) - 1}, got {start} for {len(tokens)} tokens")
+    if len(tokens) > context:
+        raise ContextError(f"a prompt must fit into a context of {context} tokens, got {len(tokens)}")

@@ -18,6 +18,7 @@ import weakref
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,10 +29,12 @@ from search.engines.protocol import (
     Engine,
     Event,
     FinishReason,
+    PromptLogprobs,
     Request,
     RequestFinished,
     Tokens,
     Usage,
+    check_span,
 )
 from search.engines.stream import Arrivals, EventStream, deliver
 from search.engines.thinking import Shown, opens, settled
@@ -44,11 +47,13 @@ __all__ = ["VllmEngine"]
 
 #: tokens of a prompt's end in which the opening of a thought would stand
 _TAIL = 16
+_reads = count()
 
 
 class VllmEngine(Engine):
     """Decodes a causal language model by vLLM. Build it with ``load``."""
 
+    tells_prompts = True
     #: engine arguments of vLLM that this engine depends on
     CHOSEN: ClassVar[Mapping[str, Any]] = {"runner": "generate", "enable_prefix_caching": True}
 
@@ -99,6 +104,18 @@ class VllmEngine(Engine):
         ids = self._tokenizer.prompt(question)
         self._check_length(ids)
         return ids
+
+    def written(self, text: str) -> tuple[int, ...]:
+        return self._tokenizer.encode(text)
+
+    async def prompt_logprobs(self, tokens: tuple[int, ...], start: int) -> PromptLogprobs:
+        """vLLM reads the whole anew, its cache of prefixes left aside, and writes a token along the way."""
+        if self._closed:
+            raise EngineError("a closed engine takes no requests, got one")
+        check_span(tokens, start, self.card.context - 1)
+        if min(tokens) < 0 or max(tokens) >= self._vocabulary:
+            raise EngineError(f"prompt token ids must be in [0, {self._vocabulary}), got {tokens}")
+        return await asyncio.wrap_future(self._host.run(self._read(tokens, start)))
 
     def submit(self, request: Request) -> AsyncIterator[Event]:
         if self._closed:
@@ -165,6 +182,28 @@ class VllmEngine(Engine):
         finally:
             if self._flights.get(request.request_id) is flight:
                 del self._flights[request.request_id]
+
+    async def _read(self, tokens: tuple[int, ...], start: int) -> PromptLogprobs:
+        from vllm.inputs.engine import tokens_input
+        from vllm.sampling_params import RequestOutputKind, SamplingParams
+
+        wanted = SamplingParams(
+            max_tokens=1,
+            temperature=0.0,
+            prompt_logprobs=0,  # of each token itself, and of no others
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            skip_clone=True,
+        )
+        try:
+            prompt = tokens_input(list(tokens))
+            async for output in self._host.llm.generate(prompt, wanted, f"prompt-{next(_reads)}"):
+                rows, cached = output.prompt_logprobs, int(output.num_cached_tokens or 0)
+            told = zip(tokens[start:], rows[start:], strict=True)
+            values = tuple(float(row[token].logprob) for token, row in told)
+        except Exception as error:
+            raise EngineError(f"vLLM failed: {type(error).__name__}: {error}") from error
+        return PromptLogprobs(values, Usage(len(tokens), cached, 1))
 
     def _stop(self, request_id: str, child: int | None) -> None:
         flight = self._flights.get(request_id)

@@ -34,16 +34,18 @@ class EmbeddedBackbone(Backbone):
         return self._decoder.final(states)
 
 
-def open_backbone(checkpoint: Checkpoint, device: str = "cpu") -> Backbone:
+def open_backbone(checkpoint: Checkpoint, device: str = "cpu", dtype: str | None = None) -> Backbone:
     """The embedded decoder where it computes this checkpoint, transformers' model where it does not.
+
+    ``dtype``: as ``TransformerBackbone`` takes it; the embedded decoder computes in float32 alone.
 
     Raises CheckpointError when the weights do not fit the config.
     """
-    if device == "cpu" and _is_embedded(checkpoint):
+    if device == "cpu" and dtype in (None, "float32") and _is_embedded(checkpoint):
         return EmbeddedBackbone(checkpoint)
     from search.rewards.transformer import TransformerBackbone
 
-    return TransformerBackbone(checkpoint, device)
+    return TransformerBackbone(checkpoint, device, dtype)
 
 
 def _is_embedded(checkpoint: Checkpoint) -> bool:

@@ -2,6 +2,7 @@
 
 | family | chosen when | read |
 |---|---|---|
+| ``head`` | a folder with ``head.json`` (``search.rewards.head_spec``) | at the end of each step |
 | ``classifier`` | architecture ``Qwen2ForProcessRewardModel`` | at ``<extra_0>`` behind each step |
 | ``value_head`` | architecture ``Qwen2ForPrmModel``, or a causal one with a ``v_head`` | at each line break |
 | ``orm`` | a ``...ForSequenceClassification`` with one label | behind the closed chat |
@@ -25,8 +26,10 @@ from search.checkpoint import Checkpoint, read_checkpoint, read_config, tensor_s
 from search.errors import CheckpointError, MissingExtraError
 from search.registry import is_path
 from search.rewards.family import PRM_FAMILIES, Opening, PrmFamily
+from search.rewards.head_spec import HEAD_ARCHITECTURE, is_head, read_head
 
 if TYPE_CHECKING:
+    from search.engines.protocol import Engine
     from search.rewards.protocol import Reward
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "MathShepherd",
     "Outcome",
     "Rlhflow",
+    "StatesHead",
     "ValueHead",
     "family_of",
     "open_reward",
@@ -46,11 +50,37 @@ _BASES = ("Llama", "Mistral", "Qwen2", "Qwen3")
 _CAUSAL = tuple(f"{base}ForCausalLM" for base in _BASES)
 _SEQUENCE = tuple(f"{base}ForSequenceClassification" for base in _BASES)
 #: what our own families open as a reward model
-PRM_ARCHITECTURES = ("Qwen2ForProcessRewardModel", "Qwen2ForPrmModel", *_CAUSAL, *_SEQUENCE)
+PRM_ARCHITECTURES = (
+    "Qwen2ForProcessRewardModel",
+    "Qwen2ForPrmModel",
+    *_CAUSAL,
+    *_SEQUENCE,
+)
 #: our own families, in the order of the table above
-FAMILIES = ("classifier", "value_head", "orm", "rlhflow", "math_shepherd")
+FAMILIES = ("head", "classifier", "value_head", "orm", "rlhflow", "math_shepherd")
 
 _VALUE_HEAD = "v_head.summary.weight"
+
+
+class StatesHead(PrmFamily):
+    """Heads on a policy's own hidden states, as ``planner train head`` makes them."""
+
+    name = "head"
+    caption = "a folder of planner train head, read from the policy's own states at the end of each step"
+    architectures = (HEAD_ARCHITECTURE,)
+
+    @classmethod
+    def open(cls, checkpoint: Checkpoint, opening: Opening) -> Reward:
+        from search.rewards.head import HeadReward
+
+        return HeadReward.load(
+            checkpoint.path,
+            policy=opening.policy,
+            engine=opening.engine,
+            threads=opening.threads,
+            prompt_bytes=opening.prompt_bytes,
+            device=opening.device,
+        )
 
 
 class Classifier(PrmFamily):
@@ -150,11 +180,12 @@ class MathShepherd(PrmFamily):
         )
 
 
-def read_prm(path: str | Path) -> Checkpoint:
+def read_prm(path: str | Path, policy: str | Path | None = None) -> Checkpoint:
     """Check the folder of a reward model and say what it is, without loading weights.
 
     ``parameters`` leaves a language head out that the family does not use; ``context`` ends where a
-    sliding window would begin to slide.
+    sliding window would begin to slide. ``policy``: the folder of the policy whose states a head reads, where
+    the head does not say it.
 
     Raises
     ------
@@ -164,12 +195,20 @@ def read_prm(path: str | Path) -> Checkpoint:
     folder = Path(path)
     if not folder.is_dir():
         raise CheckpointError(f"a checkpoint is a folder, got {str(folder)!r}, which is none")
+    if is_head(folder):
+        return _unslid(read_head(folder, policy)[1])
+    if policy is not None:
+        raise CheckpointError(f"policy is for a head, got {str(policy)!r} for {str(folder)!r}")
     named = (read_config(folder).get("architectures") or [None])[0]
     if named not in (known := _architectures()):
         raise CheckpointError(
             f"a reward model must be one of {', '.join(known)}, got {named!r} in {str(folder)!r}"
         )
-    found = read_checkpoint(folder, None)
+    return _unslid(read_checkpoint(folder, None))
+
+
+def _unslid(found: Checkpoint) -> Checkpoint:
+    """A checkpoint whose context ends where a sliding window would begin to slide."""
     window = found.config.get("sliding_window")
     slides = found.config.get("use_sliding_window", True)
     if isinstance(window, int) and slides and window < found.context:
@@ -195,6 +234,8 @@ def open_reward(
     family: str | None = None,
     device: str = "cpu",
     delimiter: str = "\n",
+    policy: str | Path | None = None,
+    engine: Engine | None = None,
 ) -> Reward:
     """Open a reward model's folder.
 
@@ -212,6 +253,10 @@ def open_reward(
         Where torch computes: ``cpu``, ``cuda``, ``cuda:1``.
     delimiter:
         What stands between the steps of a solution; only the family ``orm`` shows it to the model.
+    policy:
+        The folder of the policy whose states a head reads; by default where the head says.
+    engine:
+        That policy, loaded; the family ``head`` takes the weights of an embedded engine.
 
     Raises
     ------
@@ -220,12 +265,13 @@ def open_reward(
     MissingExtraError
         torch or transformers is not installed.
     """
-    checkpoint = read_prm(path)
+    checkpoint = read_prm(path, policy)
     chosen = family_of(checkpoint) if family is None else family
     if chosen not in PRM_FAMILIES and not is_path(chosen):
         raise CheckpointError(f"a reward family must be one of {', '.join(PRM_FAMILIES)}, got {chosen!r}")
+    opening = Opening(threads, prompt_bytes, device, delimiter, policy, engine)
     try:
-        return PRM_FAMILIES.get(chosen).open(checkpoint, Opening(threads, prompt_bytes, device, delimiter))
+        return PRM_FAMILIES.get(chosen).open(checkpoint, opening)
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"reward models need the lab extra, got no {error.name}: pip install 'test-time-planner[lab]'"
@@ -238,8 +284,9 @@ def _asked() -> list[tuple[str, type[PrmFamily]]]:
 
 
 def _architectures() -> tuple[str, ...]:
-    """Every architecture that some family may take."""
+    """Every architecture of a checkpoint that some family may take."""
     others = [name for _, family in PRM_FAMILIES.items() for name in family.architectures]
+    others.remove(HEAD_ARCHITECTURE)  # no config.json says it
     return tuple(dict.fromkeys((*PRM_ARCHITECTURES, *others)))
 
 

@@ -12,6 +12,9 @@ from search.errors import CheckpointError
 from search.registry import Registry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from search.engines.protocol import Engine
     from search.rewards.protocol import Reward
 
 __all__ = ["PRM_FAMILIES", "Opening", "PrmFamily"]
@@ -31,12 +34,18 @@ class Opening:
         Where torch computes: ``cpu``, ``cuda``, ``cuda:1``.
     delimiter:
         What stands between the steps of a solution.
+    policy:
+        The folder of the policy whose hidden states a head reads; by default where the head says.
+    engine:
+        That policy, where it is loaded already.
     """
 
     threads: int = 1
     prompt_bytes: int = 64 << 20
     device: str = "cpu"
     delimiter: str = "\n"
+    policy: str | Path | None = None
+    engine: Engine | None = None
 
 
 class PrmFamily(ABC):
@@ -69,6 +78,7 @@ PRM_FAMILIES: Registry[type[PrmFamily]] = Registry(
     "planner.prm_families",
     PrmFamily,
     {
+        "head": "search.rewards.families:StatesHead",
         "classifier": "search.rewards.families:Classifier",
         "value_head": "search.rewards.families:ValueHead",
         "orm": "search.rewards.families:Outcome",

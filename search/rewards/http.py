@@ -32,6 +32,7 @@ from search.remote.client import Client
 from search.remote.retry import Retry
 from search.rewards.convention import Convention
 from search.rewards.families import family_of, read_prm
+from search.rewards.head_spec import stateless
 from search.rewards.http_prm_clients import Asking, ChoicePrmClient, HttpPrmClient, PoolingPrmClient
 from search.rewards.protocol import Handle, Reward, RewardUsage, Scored
 
@@ -255,6 +256,8 @@ def _spelling(checkpoint: Checkpoint, family: str | None) -> tuple[Convention, H
     from search.rewards.pieces import Pieces
 
     chosen = family_of(checkpoint) if family is None else family
+    if chosen == "head":
+        raise stateless(checkpoint.path, "a server")
     pieces = Pieces(checkpoint)
     if chosen == "classifier":
         return Separated(pieces), PoolingPrmClient(pieces.token(SEPARATOR))

@@ -40,7 +40,7 @@ from types import MappingProxyType
 from search.cards import ModelCard
 from search.errors import CheckpointError
 
-__all__ = ["READS", "SCOPES", "TEMPLATES", "JudgeSpec", "is_judge", "whole_name"]
+__all__ = ["READS", "SCOPES", "TEMPLATES", "JudgeSpec", "is_judge"]
 
 SCOPES = ("solution", "steps", "first_error")
 READS = ("auto", "logprobs", "samples", "number")
@@ -86,15 +86,6 @@ TEMPLATES: Mapping[tuple[str, bool], str] = MappingProxyType(
 def is_judge(name: str) -> bool:
     """Whether a PRM's name is that of a judge."""
     return name.startswith(_PREFIX)
-
-
-def whole_name(name: str) -> str:
-    """A PRM's name as logs have it: that of a judge is made whole. Raises CheckpointError.
-
-    >>> whole_name("lab-prm-good"), whole_name("judge:small").startswith("judge:small:solution:auto4:")
-    ('lab-prm-good', True)
-    """
-    return JudgeSpec.parse(name).name if is_judge(name) else name
 
 
 @dataclass(frozen=True, slots=True)

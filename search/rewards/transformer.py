@@ -31,11 +31,13 @@ class TransformerBackbone(Backbone):
     """Parameters
     ----------
     device:
-        Where torch computes: ``cpu``, ``cuda``, ``cuda:1``. On the CPU in float32, elsewhere in the type
-        that the config names.
+        Where torch computes: ``cpu``, ``cuda``, ``cuda:1``.
+    dtype:
+        The type of floats: ``float32``, ``bfloat16``, ``float16``. By default float32 on the CPU, elsewhere
+        the one that the config names.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
+    def __init__(self, checkpoint: Checkpoint, device: str = "cpu", dtype: str | None = None) -> None:
         self._device = torch.device(device)
         values = {k: v for k, v in checkpoint.config.items() if k not in ("auto_map", "architectures")}
         kind = str(values.pop("model_type", ""))
@@ -44,13 +46,13 @@ class TransformerBackbone(Backbone):
         config = CONFIG_MAPPING[kind].from_dict(values)
         if getattr(config, "sliding_window", None) is not None:
             config.sliding_window = None  # the context ends where the window would begin to slide
-        dtype: Any = torch.float32 if self._device.type == "cpu" else "auto"
+        chosen: Any = dtype or ("float32" if self._device.type == "cpu" else "auto")
         with _quiet():
             try:
                 model, info = AutoModel.from_pretrained(
                     str(checkpoint.path),
                     config=config,
-                    dtype=dtype,
+                    dtype=chosen,
                     use_safetensors=True,
                     trust_remote_code=False,
                     local_files_only=True,

@@ -27,6 +27,7 @@ from search.errors import CheckpointError, RewardError
 from search.remembered import Remembered
 from search.rewards.convention import Convention
 from search.rewards.families import family_of, read_prm
+from search.rewards.head_spec import stateless
 from search.rewards.protocol import Handle, Reward, RewardUsage, Scored
 from search.rewards.vllm_prm_clients import ChoicePrmClient, PrmClient, TokenPrmClient
 
@@ -207,6 +208,8 @@ def spelling_of(checkpoint: Checkpoint, family: str | None = None) -> tuple[Conv
     from search.rewards.pieces import Pieces
 
     chosen = family_of(checkpoint) if family is None else family
+    if chosen == "head":
+        raise stateless(checkpoint.path, "vLLM")
     if chosen == "classifier":
         return Separated(Pieces(checkpoint)), TokenPrmClient()
     if chosen in ("rlhflow", "math_shepherd"):

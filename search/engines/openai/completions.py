@@ -21,6 +21,8 @@ __all__ = ["TextCompletions", "TokenCompletions", "asked"]
 _INTERVAL = 16
 #: servers read a seed as a number of 32 bits, with a sign or without
 _SEEDS = 1 << 31
+#: asks for the prompt back, with the logprob of each token; a token more is the least that all servers take
+_ECHO: Mapping[str, Any] = {"echo": True, "logprobs": 1, "max_tokens": 1, "temperature": 0.0}
 
 
 class TokenCompletions(Dialect):
@@ -32,6 +34,7 @@ class TokenCompletions(Dialect):
 
     path = "/v1/completions"
     tells_ids = True
+    echoes = True
 
     def __init__(self, model: str, *, cuts_stops: bool = False, writes_marks: bool = False) -> None:
         self._model = model
@@ -69,6 +72,9 @@ class TokenCompletions(Dialect):
             "stream_interval": 1 if request.stream or (self.cuts_stops and request.stop) else _INTERVAL,
         }
 
+    def echo(self, tokens: tuple[int, ...]) -> dict[str, Any]:
+        return {"model": self._model, "prompt": list(tokens), **_ECHO}
+
     def pieces(self, event: Mapping[str, Any]) -> Iterator[Piece]:
         for choice in event["choices"]:
             ids = choice.get("token_ids")
@@ -89,6 +95,7 @@ class TextCompletions(Dialect):
     path = "/v1/completions"
     cuts_stops = True
     lag = 1
+    echoes = True
 
     def __init__(self, model: str, tokenizer: Tokenizer) -> None:
         self._model = model
@@ -102,6 +109,9 @@ class TextCompletions(Dialect):
             **asked(request, n, max_tokens, seed),
             "logprobs": max(1, request.top_logprobs) if wants else None,
         }
+
+    def echo(self, tokens: tuple[int, ...]) -> dict[str, Any]:
+        return {"model": self._model, "prompt": self._tokenizer.decode(tokens), **_ECHO}
 
     def pieces(self, event: Mapping[str, Any]) -> Iterator[Piece]:
         for choice in event["choices"]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from search.engines.openai.logprobs import NONE, Logprobs
 from search.engines.protocol import ChildFinished, FinishReason, Request
-from search.errors import BrokenError, GarbledError
+from search.errors import BrokenError, EngineError, GarbledError
 
 __all__ = ["Dialect", "Piece", "ReportedUsage", "finish_of", "number", "usage_of"]
 
@@ -87,6 +87,8 @@ class Dialect(ABC):
     usage_per_child: bool = False
     #: whether a solution can be gone on with
     goes_on: bool = True
+    #: whether a prompt can be asked for with its logprobs (``echo``)
+    echoes: bool = False
 
     @abstractmethod
     def body(self, request: Request, n: int, max_tokens: int, seed: int) -> dict[str, Any]:
@@ -95,6 +97,10 @@ class Dialect(ABC):
     def kept(self, request: Request, child: ChildFinished) -> ChildFinished:
         """A child that has ended, as it is told: a dialect may keep what it needs to go on after it."""
         return child
+
+    def echo(self, tokens: tuple[int, ...]) -> dict[str, Any]:
+        """The JSON that asks for a prompt with its logprobs, and one token more. Raises EngineError."""
+        raise EngineError("a prompt with its logprobs is asked of completions, got another dialect")
 
     @abstractmethod
     def pieces(self, event: Mapping[str, Any]) -> Iterator[Piece]:

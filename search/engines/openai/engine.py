@@ -23,6 +23,7 @@ from search.engines.openai.chat import ChatCompletions
 from search.engines.openai.completions import TextCompletions, TokenCompletions
 from search.engines.openai.concessions import Concessions
 from search.engines.openai.dialect import Dialect
+from search.engines.openai.echo import echoed
 from search.engines.openai.estimate import EstimatedTokenizer
 from search.engines.openai.flight import Flight, Line
 from search.engines.openai.knob import Dial, dial_of, in_chat, in_template
@@ -36,7 +37,14 @@ from search.engines.openai.tokenizer import (
     ServerTokenizer,
     Tokenizer,
 )
-from search.engines.protocol import Engine, Event, Request, RequestFinished
+from search.engines.protocol import (
+    Engine,
+    Event,
+    PromptLogprobs,
+    Request,
+    RequestFinished,
+    check_span,
+)
 from search.engines.thinking import opens
 from search.errors import ContextError, EngineError, GarbledError, RefusedError
 from search.remote.circuit import Circuit
@@ -241,6 +249,25 @@ class OpenAIEngine(Engine):
     def rendered(self) -> str:
         """A question under the policy's chat template, special tokens written out; "" where nobody tells."""
         return self._rendered
+
+    @property
+    def tells_prompts(self) -> bool:  # type: ignore[override]
+        """Whether the dialect can ask; whether the server answers shows when it is asked."""
+        return self._dialect.echoes
+
+    def written(self, text: str) -> tuple[int, ...]:
+        return self._tokenizer.encode(text)
+
+    async def prompt_logprobs(self, tokens: tuple[int, ...], start: int) -> PromptLogprobs:
+        """Asks for the prompt back (``echo``), and a token more. A server that tells none refuses here."""
+        if self._closed:
+            raise EngineError("a closed engine takes no requests, got one")
+        if not self._dialect.echoes:
+            return await super().prompt_logprobs(tokens, start)
+        check_span(tokens, start, self.card.context - 1)
+        answer = await self._client.ask(self._dialect.path, self._dialect.echo(tokens))
+        decode = None if self._dialect.tells_ids else self._tokenizer.decode
+        return echoed(answer, tokens, start, decode, self._client.root)
 
     def submit(self, request: Request) -> AsyncIterator[Event]:
         if self._closed:

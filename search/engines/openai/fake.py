@@ -163,6 +163,8 @@ class FakeOpenAI:
                 wanted = "tokens" if isinstance(body["prompt"], list) else "text"
                 if wanted not in self._takes:
                     return _error(400, f"a prompt of {wanted} is not taken here")
+            if body.get("echo") and not chats:
+                return await self._echo(body)
             return await self._complete(body, chats)
         if path == "/tokenize" and self._plays == "vllm":
             found = self._prompt_of(body) if "messages" in body else self._encode(body["prompt"])
@@ -220,6 +222,23 @@ class FakeOpenAI:
         if chats:
             choices = [{"message": choice.pop("delta"), **choice} for choice in choices]
         return Json({"choices": choices, "usage": usage})
+
+    async def _echo(self, body: Mapping[str, Any]) -> Json:
+        """The prompt with its logprobs, and a token more of which nothing is known."""
+        given = body["prompt"]
+        prompt = self._encode(given) if isinstance(given, str) else tuple(given)
+        told = await self._engine.prompt_logprobs(prompt, 1)
+        logprobs = {
+            "token_logprobs": [None, *told.values, 0.0],
+            "tokens": [*(self._decode([token]) for token in prompt), "?"],
+        }
+        choice = {
+            "index": 0,
+            "text": self._decode(prompt) + "?",
+            "finish_reason": "length",
+            "logprobs": logprobs,
+        }
+        return Json({"choices": [choice], "usage": {"prompt_tokens": len(prompt), "completion_tokens": 1}})
 
     async def _write(self, request: Request) -> dict[int, _Written]:
         """All children, written to the end before the first event: what is streamed is known then."""

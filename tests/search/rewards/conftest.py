@@ -7,6 +7,7 @@ templates that split and spell as the published ones do.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -36,11 +37,21 @@ from transformers import (
     Qwen2ForSequenceClassification,
 )
 
+from search.checkpoint import read_checkpoint
+from search.engines.embedded import EmbeddedEngine
+from search.engines.openai.engine import OpenAIEngine
+from search.engines.openai.fake import FakeOpenAI
+from search.engines.protocol import Engine
+from search.engines.tokenizer import CheckpointTokenizer
+from search.prompts import Prompting
 from search.remote.fake_server import FakeServer
 from search.rewards.classifier import ClassifierReward
 from search.rewards.fake_server import FakePrmServer
 from search.rewards.families import open_reward, read_prm
+from search.rewards.head_spec import HeadSpec
 from search.rewards.http import HttpReward
+from search.rewards.implicit import ImplicitReward
+from search.rewards.implicit_spec import ImplicitSpec
 from search.rewards.protocol import Reward
 from search.rewards.scripted import ScriptedReward
 from search.rewards.vllm import VllmReward, spelling_of
@@ -205,13 +216,51 @@ def _add_head(family: str, path: Path) -> None:
     (path / "modeling_evil.py").write_text("raise SystemExit('code of a checkpoint was run')\n")
 
 
-PUBLISHED = ("qwen", "value_head", "orm", "rlhflow", "math_shepherd")
+MakeHead = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def published(make_prm: MakePrm) -> dict[str, Path]:
-    """One folder of each published family."""
-    return {name: make_prm("classifier" if name == "qwen" else name) for name in PUBLISHED}
+def make_head(tmp_path_factory: pytest.TempPathFactory) -> MakeHead:
+    """Write a random head on the states of a policy."""
+
+    def make(policy: Path, *, inner: int = 8, seed: int = 4, prompting: Prompting | None = None) -> Path:
+        path = tmp_path_factory.mktemp("head")
+        checkpoint = read_checkpoint(policy)
+        hidden = int(checkpoint.config["hidden_size"])
+        spec = HeadSpec(
+            policy=policy.name,
+            fingerprint=checkpoint.fingerprint,
+            place=os.path.relpath(policy, path),
+            prompting=prompting or Prompting(),
+            hidden=hidden,
+            inner=inner,
+            slope=1.5,
+            offset=-0.25,
+        )
+        random = torch.Generator().manual_seed(seed)
+        sizes = {"last.weight": (1, inner or hidden), "last.bias": (1,), "mean": (hidden,)}
+        sizes |= {"first.weight": (inner, hidden), "first.bias": (inner,)} if inner else {}
+        tensors = {name: torch.randn(size, generator=random) * 0.3 for name, size in sizes.items()}
+        tensors["scale"] = 0.5 + torch.rand(hidden, generator=random)
+        save_file(tensors, path / "head.safetensors")
+        (path / "head.json").write_text(json.dumps(spec.to_json()))
+        return path
+
+    return make
+
+
+PUBLISHED = ("qwen", "value_head", "orm", "rlhflow", "math_shepherd")
+#: folders that a family opens
+FOLDERS = (*PUBLISHED, "head")
+
+
+@pytest.fixture(scope="session")
+def published(
+    make_prm: MakePrm, make_head: MakeHead, make_checkpoint: Callable[..., Path]
+) -> dict[str, Path]:
+    """One folder of each published family, and a head."""
+    made = {name: make_prm("classifier" if name == "qwen" else name) for name in PUBLISHED}
+    return made | {"head": make_head(make_checkpoint(context=512, seed=2))}
 
 
 #: reward models that vLLM scores: heads of 32, the least that it computes on a CPU
@@ -242,6 +291,32 @@ def open_vllm(vllm_folders: dict[str, Path], vllm_host: Callable[..., Any]) -> O
     return opened
 
 
+@pytest.fixture(scope="session")
+def pair(make_checkpoint: Callable[..., Path]) -> tuple[Path, Path]:
+    """A policy and its reference, of one tokenizer."""
+    return make_checkpoint(context=512, seed=5), make_checkpoint(context=512, seed=6, layers=1)
+
+
+@pytest.fixture
+def open_implicit(pair: tuple[Path, Path]) -> Iterator[Callable[[str], ImplicitReward]]:
+    """The implicit reward of these two: both in this process, or both behind servers of completions."""
+    with ExitStack() as running:
+
+        def served(folder: Path) -> Engine:
+            tokens = CheckpointTokenizer(read_checkpoint(folder))
+            fake = FakeOpenAI(EmbeddedEngine.load(folder), encode=tokens.encode, decode=tokens.decode)
+            server = running.enter_context(FakeServer(fake))
+            return OpenAIEngine.connect(server.url, tokenizer=folder, patience=0.0)
+
+        def opened(name: str) -> ImplicitReward:
+            made = served if name == "implicit-http" else EmbeddedEngine.load
+            scope = "solution" if name == "implicit-solution" else "steps"
+            spec = ImplicitSpec(pair[0].name, pair[1].name, beta=0.5, scope=scope)
+            return ImplicitReward(made(pair[0]), made(pair[1]), spec)
+
+        yield opened
+
+
 #: reward models that a server is asked for
 HTTP = ("qwen", "rlhflow", "math_shepherd")
 
@@ -265,7 +340,10 @@ def prm_server() -> Iterator[PrmServer]:
     params=[
         "scripted",
         "classifier",
-        *PUBLISHED,
+        *FOLDERS,
+        "implicit",
+        "implicit-solution",
+        "implicit-http",
         *(f"http-{name}" for name in HTTP),
         *(pytest.param(f"vllm-{name}", marks=MARKS) for name in VLLM),
     ],
@@ -282,6 +360,8 @@ async def member(
         made: Reward = ScriptedReward(lambda q, steps: len(steps[-1]) % 13 / 13, context=512)
     elif member_name == "classifier":
         made = ClassifierReward.load(prm)
+    elif member_name.startswith("implicit"):
+        made = request.getfixturevalue("open_implicit")(member_name)
     elif member_name.startswith("http-"):
         folder = published[member_name.removeprefix("http-")]
         server = request.getfixturevalue("prm_server")(folder)

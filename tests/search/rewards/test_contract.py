@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from search.rewards.http import HttpReward
+from search.rewards.implicit import ImplicitReward
 from search.rewards.protocol import Reward
 from search.rewards.vllm import VllmReward
 from search.testing.reward import RewardContract
@@ -19,6 +20,8 @@ class TestRewards(RewardContract):
         return 1e-4 if isinstance(reward, VllmReward) else 1e-5
 
     def rescored(self, reward: Reward, steps: list[str], sent: int) -> int:
+        if isinstance(reward, ImplicitReward):
+            return sent + 1  # a server reads the whole anew, and writes a token
         if isinstance(reward, VllmReward):
             return 31 * len(steps)  # it caches whole blocks, so beside each step the rest of one
         # a server is sent the whole prefix once more, for some families at each step

@@ -15,12 +15,14 @@ from search.rewards.causal import MathShepherdReward, RlhflowReward
 from search.rewards.classifier import ClassifierReward
 from search.rewards.families import FAMILIES, family_of, open_reward, read_prm
 from search.rewards.family import PRM_FAMILIES, Opening, PrmFamily
+from search.rewards.head import HeadReward
 from search.rewards.orm import OutcomeReward
 from search.rewards.protocol import Reward
 from search.rewards.scripted import ScriptedReward
 from search.rewards.value_head import ValueHeadReward
 
 MEMBERS = {
+    "head": ("head", HeadReward),
     "qwen": ("classifier", ClassifierReward),
     "value_head": ("value_head", ValueHeadReward),
     "orm": ("orm", OutcomeReward),
