@@ -139,8 +139,8 @@ def one_greedy_answer(stage: Stage, menu: Menu, reason: str = "") -> Recommendat
 def _why(stage: Stage, features: Floats, best: int, other: int) -> tuple[Reason, ...]:
     credited = stage.contributions(features)
     effect = credited[best] - credited[other]
-    ngrams = len(features) - len(feature_names(stage.probe, 0))
-    names = feature_names(stage.probe, ngrams)
+    ngrams = len(features) - len(feature_names(stage.probe, 0, stage.thoughts))
+    names = feature_names(stage.probe, ngrams, stage.thoughts)
     loudest = np.argsort(-np.abs(effect), kind="stable")[:5]
     return tuple(Reason(names[f], float(features[f]), float(effect[f])) for f in loudest if effect[f])
 

@@ -296,6 +296,7 @@ def _stage_json(stage: Stage) -> dict[str, Any]:
         "look_costs": None if actions.probe_costs is None else actions.probe_costs.to_json(),
         "mean_length": actions.mean_length,
         "models": len(stage.models),
+        **({"thoughts": True} if actions.thoughts else {}),
         "calibration": stage.calibration.to_json(),
         "reliability": stage.reliability.to_json(),
         "neighbours": 0 if stage.neighbours is None else stage.neighbours.count,
@@ -325,6 +326,8 @@ def _stage(
         prices=arrays[f"stage{number}.prices"],
         advance_cost=arrays[f"stage{number}.advance_cost"],
         mean_length=float(entry["mean_length"]),
+        # planners from before this was seen do not see it
+        thoughts=bool(entry.get("thoughts", False)),
     )
     return Stage(
         actions=actions,

@@ -92,7 +92,7 @@ class Fitted:
                 raise ArtefactError(
                     f"stages must follow one another, got {stage.actions.next_probe} after {stage.probe}"
                 )
-            names = feature_names(stage.probe, self.encoder.dimensions)
+            names = feature_names(stage.probe, self.encoder.dimensions, stage.thoughts)
             if stage.forest.features != len(names):
                 raise ArtefactError(
                     f"the stage at {stage.probe} takes {len(names)} features, got {stage.forest.features}"

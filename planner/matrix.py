@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from planner.features.probe import AGREEMENT, REWARDS, ProbeSamples, agreement, rewards
 from planner.features.question import SURFACE, NgramEncoder, surface
+from planner.features.thoughts import THOUGHTS, thoughts
 from planner.labels import Draws, Probe, costs_of, draw_probes, paid_for, values_of_all
 from planner.training_data import TrainingData
 from search.choice import Choice
@@ -38,21 +39,26 @@ Ints = NDArray[np.int64]
 _KEPT_BYTES = 2**28
 
 
-def feature_names(probe: Probe, ngrams: int) -> tuple[str, ...]:
-    """Names of the features that a probe gives, in order."""
+def feature_names(probe: Probe, ngrams: int, thoughts: bool = False) -> tuple[str, ...]:
+    """Names of the features that a probe gives, in order. ``thoughts``: those of thoughts too."""
     question = (*SURFACE, *(f"ngram_{i}" for i in range(ngrams)))
     sampled = AGREEMENT if probe.samples else ()
-    return (*question, *sampled, *(REWARDS if probe.prm else ()))
+    scored = REWARDS if probe.prm else ()
+    return (*question, *sampled, *scored, *(THOUGHTS if thoughts and probe.samples else ()))
 
 
-def feature_groups(probe: Probe, ngrams: int) -> tuple[str, ...]:
-    """The group of each feature: ``surface``, ``ngrams``, ``agreement``, ``logprobs`` or ``rewards``."""
+def feature_groups(probe: Probe, ngrams: int, thoughts: bool = False) -> tuple[str, ...]:
+    """The group of each feature: ``surface``, ``ngrams``, ``agreement``, ``logprobs`` or ``rewards``.
+
+    Thoughts are of ``agreement``: samples alone tell them.
+    """
     sampled = tuple("logprobs" if "logprob" in name else "agreement" for name in AGREEMENT)
     return (
         *("surface" for _ in SURFACE),
         *("ngrams" for _ in range(ngrams)),
         *(sampled if probe.samples else ()),
         *("rewards" for _ in (REWARDS if probe.prm else ())),
+        *("agreement" for _ in (THOUGHTS if thoughts and probe.samples else ())),
     )
 
 
@@ -73,9 +79,16 @@ def _features(encoder: NgramEncoder, question: str) -> Floats:
     return found
 
 
-def probe_features(samples: ProbeSamples, scored: bool) -> Floats:
-    """(probes, features) of probes, rewards included where ``scored``."""
-    return np.concatenate([agreement(samples), rewards(samples)], axis=1) if scored else agreement(samples)
+def probe_features(samples: ProbeSamples, scored: bool, thinks: bool = False) -> Floats:
+    """(probes, features) of probes, rewards included where ``scored``, and thoughts where asked for."""
+    found = [agreement(samples)]
+    if scored:
+        found.append(rewards(samples))
+    if thinks:
+        unknown = np.full(samples.tokens.shape, np.nan)
+        cut = np.zeros(unknown.shape) if samples.thought_cut is None else samples.thought_cut
+        found.append(thoughts(samples.tokens, unknown if samples.thought is None else samples.thought, cut))
+    return np.concatenate(found, axis=1)
 
 
 def open_choices(data: TrainingData, probe: Probe) -> tuple[Choice, ...]:
@@ -96,6 +109,7 @@ class Matrix:
 
     ``problem`` (N,) is each row's problem; ``features`` (N, F); ``values``, ``tokens``, ``flops`` (N, C):
     expected correctness, and cost beyond what has been paid; ``paid_tokens``, ``paid_flops`` (N,).
+    ``thoughts``: whether features of thoughts are among them.
     """
 
     probe: Probe
@@ -109,6 +123,7 @@ class Matrix:
     paid_tokens: Floats
     paid_flops: Floats
     probes: int
+    thoughts: bool = False
 
     def only(self, chosen: Sequence[Choice]) -> Matrix:
         """The same with these choices alone, in this order."""
@@ -165,21 +180,28 @@ class Matrices:
         self.probes = probes
         self.resamples = resamples
         self.seed = seed
-        self._matrices: dict[Probe, Matrix] = {}
+        self._matrices: dict[tuple[Probe, bool], Matrix] = {}
         self._values: dict[tuple[Choice, Probe], Floats] = {}
         self._draws: dict[tuple[str, int], Draws] = {}
         self._questions = np.stack([question_features(q, encoder) for q in data.questions])
         self._characters = np.array([len(q) for q in data.questions], np.float64)
 
-    def at(self, probe: Probe, choices: Sequence[Choice] | None = None) -> Matrix:
-        """The matrix of one probe, with these choices or all that are open."""
+    def at(
+        self, probe: Probe, choices: Sequence[Choice] | None = None, *, thoughts: bool | None = None
+    ) -> Matrix:
+        """The matrix of one probe, with these choices or all that are open.
+
+        ``thoughts``: whether there are features of thoughts, missing or not; None: where the log has some.
+        """
+        pool = self.data.pools[probe.policy]
+        thinks = bool(probe.samples) and (pool.thinks if thoughts is None else thoughts)
         wanted = open_choices(self.data, probe) if choices is None else tuple(choices)
-        known = self._matrices.get(probe)
+        known = self._matrices.get((probe, thinks))
         if known is None or not set(wanted) <= set(known.choices):
-            known = self._matrices[probe] = self._build(probe, wanted)
+            known = self._matrices[probe, thinks] = self._build(probe, wanted, thinks)
         return known.only(wanted)
 
-    def _build(self, probe: Probe, choices: tuple[Choice, ...]) -> Matrix:
+    def _build(self, probe: Probe, choices: tuple[Choice, ...], thinks: bool) -> Matrix:
         data = self.data
         for choice in choices:
             data.require(choice)
@@ -190,9 +212,8 @@ class Matrices:
         problem = np.repeat(np.arange(problems), draws.probes)
         features = self._questions[problem]
         if probe.samples:
-            features = np.concatenate(
-                [features, probe_features(self._probe(probe, draws), probe.prm is not None)], axis=1
-            )
+            seen = probe_features(self._probe(probe, draws), probe.prm is not None, thinks)
+            features = np.concatenate([features, seen], axis=1)
         values = np.stack(self._values_at(choices, probe), axis=-1)
         if data.effects is not None:
             values = data.effects.apply(values, choices, data.domains)
@@ -215,6 +236,7 @@ class Matrices:
             paid_tokens=tokens.ravel(),
             paid_flops=flops.ravel(),
             probes=draws.probes,
+            thoughts=thinks,
         )
 
     def _values_at(self, choices: Sequence[Choice], probe: Probe) -> list[Floats]:
@@ -272,4 +294,6 @@ class Matrices:
             min_logprob=rows(pool.min_logprob),
             truncated=rows(pool.truncated),
             summary=summary,
+            thought=None if pool.thought is None else rows(pool.thought),
+            thought_cut=None if pool.thought_cut is None else rows(pool.thought_cut),
         )

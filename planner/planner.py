@@ -286,9 +286,12 @@ class Planner(Fitted, Decider):
         known = question_features(question, self.encoder)[None]
         if samples is None:
             return known
-        return np.concatenate([known, probe_features(samples, stage.probe.prm is not None)], axis=1)
+        return np.concatenate([known, self._seen(stage, samples)], axis=1)
 
     # ---- inside
+
+    def _seen(self, stage: Stage, samples: ProbeSamples) -> Floats:
+        return probe_features(samples, stage.probe.prm is not None, stage.thoughts)
 
     def _warn(self, stage: Stage, features: Floats, domain: str | None) -> tuple[str, ...]:
         warnings = []

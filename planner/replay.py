@@ -98,7 +98,7 @@ def replay(
 
     ``rules`` may also be a function of the problem's index, for one rule per problem.
     """
-    tables = [matrices.at(stage.probe, stage.choices) for stage in stages]
+    tables = [matrices.at(stage.probe, stage.choices, thoughts=stage.thoughts) for stage in stages]
     menus = [
         stage.menu(table.features, table.characters) for stage, table in zip(stages, tables, strict=True)
     ]

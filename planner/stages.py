@@ -47,6 +47,8 @@ class ActionSpec:
         (J,) accuracy per FLOP, and the mean FLOPs that follow probing further at each of them.
     mean_length:
         Tokens of a sample of the probing policy on the training problems.
+    thoughts:
+        Whether features of thoughts are seen.
     allows:
         (C,) choices that can still follow the next probe.
     """
@@ -61,6 +63,7 @@ class ActionSpec:
     prices: Floats
     advance_cost: Floats
     mean_length: float
+    thoughts: bool = False
     _table: CostTable = field(init=False)
     _keeps: NDArray[np.bool_] = field(init=False)
     allows: NDArray[np.bool_] = field(init=False)
@@ -211,6 +214,11 @@ class Stage:
     def choices(self) -> tuple[Choice, ...]:
         """What may follow."""
         return self.actions.choices
+
+    @property
+    def thoughts(self) -> bool:
+        """Whether features of thoughts are seen."""
+        return self.actions.thoughts
 
     @property
     def fitted(self) -> int:

@@ -54,6 +54,8 @@ _SAMPLES: tuple[str | pl.Expr, ...] = (
     *("policy", "draw", "answer", "correct", "prompt_tokens", "tokens", *LOGGED.values()),
     pl.col("step_tokens").list.len().alias("steps"),
     pl.col("finish_reason").is_in(FinishReason.TRUNCATED).alias("truncated"),
+    pl.col("thought_tokens").cast(pl.Float32).alias("thought"),
+    pl.coalesce("thought_cut", pl.col("finish_reason") == FinishReason.THOUGHT).alias("thought_cut"),
 )
 _SCORES = ("policy", "prm", "draw", "step_rewards", "prompt_tokens", "prm_tokens")
 _RUNS = (
@@ -91,6 +93,8 @@ class PolicyPool:
 
     ``draws`` is 0 for a policy of which there are greedy answers only: its arrays then hold those, D = 1.
     ``signals``: those of ``search.strategies.weights.SIGNALS`` that the log has, NaN where not known.
+    ``thought``, ``thought_cut``: tokens of thought, NaN where not known, and whether a budget ended it; None
+    for a policy that never thinks.
     """
 
     codes: NDArray[np.signedinteger[Any]]
@@ -105,6 +109,13 @@ class PolicyPool:
     prms: Mapping[str, PrmPool]
     signals: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     is_greedy: bool = False
+    thought: NDArray[np.float32] | None = None
+    thought_cut: NDArray[np.bool_] | None = None
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the log has thoughts of it."""
+        return self.thought is not None
 
     @property
     def draws(self) -> int:
@@ -301,6 +312,9 @@ def _take_samples(
         if not np.isnan(values).all():
             arrays.put(begin, values[places].reshape(-1, draws), name, "signals", signal)
     put("truncated", np.bool_)
+    put("thought_cut", np.bool_)
+    thought = rows["thought"].fill_null(float("nan")).to_numpy()
+    arrays.put(begin, thought[places].reshape(-1, draws).astype(np.float32), name, "thought")
     arrays.put(begin, _codes(rows)[places].reshape(-1, draws).astype(np.int32), name, "codes")
     prompts = _filled(rows["prompt_tokens"])[places[::draws]]
     arrays.put(begin, prompts.astype(np.float64), name, "prompt")
@@ -371,6 +385,8 @@ def _pool(arrays: Arrays, name: str, draws: int) -> PolicyPool:
         )
         prms[prm] = PrmPool(prompt, tokens, summary)
     greedy = arrays.full(name, "greedy_code")
+    thought, cut = arrays.all(name, "thought"), arrays.all(name, "thought_cut")
+    thinks = bool((np.nan_to_num(thought) > 0).any())
     signals = [one for one in arrays.names(name, "signals") if arrays.full(name, "signals", one)]
     return PolicyPool(
         codes=arrays.all(name, "codes"),
@@ -385,6 +401,8 @@ def _pool(arrays: Arrays, name: str, draws: int) -> PolicyPool:
         prms=prms,
         signals={signal: arrays.all(name, "signals", signal) for signal in signals},
         is_greedy=draws == 0,
+        thought=thought if thinks else None,
+        thought_cut=cut if thinks else None,
     )
 
 

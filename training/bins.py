@@ -72,5 +72,5 @@ def _used(matrix: Matrix, groups: Sequence[str] | None) -> NDArray[np.bool_]:
     width = matrix.features.shape[1]
     if groups is None:
         return np.ones(width, np.bool_)
-    ngrams = width - len(feature_groups(matrix.probe, 0))
-    return np.array([group in groups for group in feature_groups(matrix.probe, ngrams)])
+    ngrams = width - len(feature_groups(matrix.probe, 0, matrix.thoughts))
+    return np.array([group in groups for group in feature_groups(matrix.probe, ngrams, matrix.thoughts)])

@@ -185,6 +185,7 @@ def _fit_stage(
         prices=grid,
         advance_cost=advance_cost,
         mean_length=float(data.pools[probing].tokens.mean()),
+        thoughts=matrix.thoughts,
     )
     columns, shrink = _left_out_columns(matrix, targets, bins, settings, seed)
     return StageFit(matrix=matrix, actions=actions, targets=targets, columns=columns, shrink=shrink)

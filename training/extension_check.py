@@ -158,7 +158,7 @@ def _table(planner: Planner, stage: Stage, matrices: Matrices) -> tuple[Matrix, 
     held = [choice for choice in stage.choices if replayable(choice, data.pools, data.trees)]
     probe = shown(data, stage.probe)
     assert probe is not None
-    measured = matrices.at(probe, held)
+    measured = matrices.at(probe, held, thoughts=stage.thoughts)
     menu = stage.menu(measured.features, measured.characters)
     parts = {"values": stage.accuracy(menu), "tokens": menu.costs.tokens, "flops": menu.costs.flops}
     for at, choice in enumerate(stage.choices):

@@ -160,7 +160,7 @@ def _stage_growth(
     candidates = [choice for choice in open_here if involves(choice, new)]
     if probe is None or not candidates:
         return StageGrowth(stage=stage, matrix=None, costs=(), length=None, policy=None, seed=seed)
-    matrix = matrices.at(probe, candidates)
+    matrix = matrices.at(probe, candidates, thoughts=stage.thoughts)
     kept = _near_the_best(stage, matrix, prices)
     if not kept:
         return StageGrowth(stage=stage, matrix=None, costs=(), length=None, policy=None, seed=seed)

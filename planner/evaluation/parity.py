@@ -26,6 +26,7 @@ from planner.replay import replay
 from planner.stages import Stage
 from planner.training_data import Tables, TrainingData, read_training_data
 from search.budget import Budget
+from search.engines.protocol import FinishReason
 from search.grading.registry import domain
 from search.problem import Problem
 from search.result import Candidate
@@ -153,6 +154,8 @@ class _ReplayedRun:
             finish_reason=row["finish_reason"],
             mean_logprob=row["mean_logprob"],
             min_logprob=row["min_logprob"],
+            thought_tokens=row["thought_tokens"] or 0,
+            thought_cut=bool(row["thought_cut"]) or row["finish_reason"] == FinishReason.THOUGHT,
         )
 
 

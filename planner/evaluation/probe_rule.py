@@ -10,6 +10,7 @@ from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.config_table import ConfigTable
 from planner.evaluation.frontier import Track
 from planner.features.probe import AGREEMENT
+from planner.features.thoughts import THOUGHTS
 from planner.labels import Probe
 from planner.matrix import Matrices
 from search.choice import Choice
@@ -36,7 +37,7 @@ def probe_rule(context: BaselineContext, policy: str | None = None, *, k: int = 
 def _table(side: Matrices, probe: Probe, further: list[Choice]) -> ConfigTable:
     stop = Choice(probe.policy, None, Plan.of("majority", n=probe.samples))
     matrix = side.at(probe, (stop, *further))
-    signals = matrix.features.shape[1] - len(AGREEMENT)
+    signals = matrix.features.shape[1] - len(AGREEMENT) - (len(THOUGHTS) if matrix.thoughts else 0)
     unanimous = matrix.features[:, signals + AGREEMENT.index("unanimous"), None] > 0.5
 
     def met(values: np.ndarray) -> np.ndarray:

@@ -40,6 +40,11 @@ class RestrictedStage:
         return self.stage.choices
 
     @property
+    def thoughts(self) -> bool:
+        """Whether features of thoughts are seen."""
+        return self.stage.thoughts
+
+    @property
     def promises(self) -> None:
         """What the stage's own decisions met says nothing of these."""
         return None

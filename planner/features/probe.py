@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.features.thoughts import thoughts_of
 from search.engines.protocol import FinishReason
 from search.result import Candidate
 
@@ -76,7 +77,8 @@ class ProbeSamples:
     """Samples of many probes, arrays (probes, k).
 
     ``codes``: equal answers share a whole number >= 0, -1 is unreadable. ``summary``: (probes, k,
-    len(SUMMARY)) once a PRM scored them, else None. Logprobs are 0 where unknown.
+    len(SUMMARY)) once a PRM scored them, else None. Logprobs are 0 where unknown. ``thought``,
+    ``thought_cut``: as ``planner.features.thoughts`` takes them, None where nobody asked.
     """
 
     codes: Ints
@@ -86,6 +88,8 @@ class ProbeSamples:
     min_logprob: Floats
     truncated: Floats
     summary: Floats | None = None
+    thought: Floats | None = None
+    thought_cut: Floats | None = None
 
     @property
     def k(self) -> int:
@@ -106,6 +110,8 @@ class ProbeSamples:
         if groups is not None:
             codes = list(groups)
 
+        thought, cut = thoughts_of(candidates)
+
         def row(values: Sequence[float]) -> Floats:
             return np.array([values], np.float32).astype(np.float64)
 
@@ -117,6 +123,8 @@ class ProbeSamples:
             min_logprob=row([c.min_logprob or 0.0 for c in candidates]),
             truncated=row([float(c.finish_reason in FinishReason.TRUNCATED) for c in candidates]),
             summary=summarise([c.step_rewards for c in candidates])[None] if scored else None,
+            thought=thought,
+            thought_cut=cut,
         )
 
 

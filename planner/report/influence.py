@@ -79,7 +79,7 @@ def _panel(
     if not loudest:
         return None
     ngrams = planner.encoder.dimensions
-    names = feature_names(stage.probe, ngrams)
+    names = feature_names(stage.probe, ngrams, stage.thoughts)
     found = tuple(
         Effect(
             feature=feature(names[f]),

@@ -213,7 +213,7 @@ def _reasons(
     place, row, option = path.decisions[-1]
     stage, seen = planner.stages[place], done.matrices[place].features[row]
     effect = effects(stage, seen, paired_comparison(stage, menus[place], row, option, price))
-    names = feature_names(stage.probe, planner.encoder.dimensions)
+    names = feature_names(stage.probe, planner.encoder.dimensions, stage.thoughts)
     main = np.argsort(-np.abs(effect), kind="stable")[:most]
     return tuple(
         (feature(names[f]), float(seen[f]), float(effect[f])) for f in main if abs(effect[f]) >= 5e-4

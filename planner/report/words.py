@@ -69,6 +69,10 @@ _FEATURES = {
     "reward_choice_over_vote": "best reward over vote's",
     "reward_choice_is_vote": "best reward is vote's",
     "reward_weighted_margin": "weighted vote's margin",
+    "thought_share": "share of thought",
+    "log_mean_thought": "mean thought (log)",
+    "thought_spread": "spread of thoughts",
+    "thought_cut_share": "thoughts cut short",
 }
 
 

@@ -169,7 +169,7 @@ class _Series:
 def _all_series(store: Store, planner: Fitted, fingerprint: str) -> list[_Series]:
     found = []
     for stage in planner.stages:
-        names = tuple(feature_names(stage.probe, planner.encoder.dimensions))
+        names = tuple(feature_names(stage.probe, planner.encoder.dimensions, stage.thoughts))
         read = partial(store.features, fingerprint, str(stage.probe))
         found.append(
             _Series(look=str(stage.probe), names=names, read=read, lowest=stage.lowest, highest=stage.highest)
