@@ -2,9 +2,9 @@
 
     PYTHON_OF_ITS_HUB benchmarks/its_hub_best_of_n.py --endpoint URL --model NAME --port N
 
-All of it is its_hub 1.2: the service, ``BestOfN``, and ``LLMJudge`` with its own prompt, which scores from 0 to
-10; the model judges itself. It runs in its_hub's environment (``versus_servers.py``) and imports nothing of
-this project.
+All of it is its_hub 1.2: the service, ``BestOfN``, and ``LLMJudge`` with its own prompt, which scores from 0
+to 10; the model judges itself. It runs in its_hub's environment (``versus_servers.py``) and imports nothing
+of this project.
 """
 
 from __future__ import annotations

@@ -2,19 +2,21 @@
 
     python benchmarks/strategies.py --only lab [--log LOG] [--questions N] [--minutes N]
     PLANNER_DATA=FOLDER PLANNER_REAL_MODELS=FOLDER PLANNER_LLAMA_SERVER=PROGRAM
-        python benchmarks/strategies.py --only real [--parts NAME ...] [--questions N] [--minutes N] [--spend tokens=N]
+        python benchmarks/strategies.py --only real [--parts NAME ...] [--questions N] [--minutes N]
+            [--spend tokens=N]
     python benchmarks/strategies.py --page
 
-``lab`` (``strategies_lab_plans.py``): 200 held-out lab questions, one policy under one PRM, plans that cost about
-4, 16 and 64 samples of a plain vote, each against a plain vote at equal FLOPs. ``real``
+``lab`` (``strategies_lab_plans.py``): 200 held-out lab questions, one policy under one PRM, plans that cost
+about 4, 16 and 64 samples of a plain vote, each against a plain vote at equal FLOPs. ``real``
 (``strategies_contestants.py``): Qwen2.5-Coder-0.5B-Instruct behind llama.cpp's server, 100 GSM8K questions,
 eight samples; its_hub 1.2 and optillm 0.4 where they have the same strategy.
 
-Both go on where they were, question block by question block, and end at Ctrl-C with what is there; ``--minutes``
-limits the time of one run and ``--spend`` the tokens of the real part, prompts included. The server has as many
-threads as the process has cores (``taskset``); ``real_campaign.py`` says which files it needs, ``versus_servers.py``
-where its_hub and optillm go. It writes ``strategies.json`` and ``strategies.md`` from all that is there; ``--page``
-does that alone and starts nothing. A part of which nothing is there stays as the JSON has it. It asserts nothing.
+Both go on where they were, block of questions by block, and end at Ctrl-C with what is there; ``--minutes``
+limits the time of one run, and ``--spend`` the tokens of the real part, prompts included. The server has as
+many threads as the process has cores (``taskset``); ``real_campaign.py`` says which files it needs, and
+``versus_servers.py`` where its_hub and optillm go. ``strategies.json`` and ``strategies.md`` are written from
+all that is there; ``--page`` does that alone and starts nothing. A part of which nothing is there stays as
+the JSON has it. It asserts nothing.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The contestants of the real part of ``strategies.py``: every strategy that asks one model alone, and rivals.
+"""The contestants of the real part of ``strategies.py``: every strategy that asks one model, and rivals.
 
 All have the campaign's instruction and sampling, and a budget of eight samples. Whatever begins with whole
-solutions begins with the same ones, those of the vote, so differences between them are what was done with the
-samples. What a budget of eight holds: eight samples and verdicts on them; eight samples and what is asked about
-them; a draft and three rounds of critique and revision, seven solutions' worth; eight programs; a tree of eight
-places.
+solutions begins with the same ones, those of the vote, so differences between them are what was done with
+the samples. What a budget of eight holds: eight samples and verdicts on them; eight samples and what is
+asked about them; a draft and three rounds of critique and revision, seven solutions' worth; eight programs;
+a tree of eight places.
 """
 
 from __future__ import annotations
@@ -70,9 +70,13 @@ OURS = (
         VOTES,
         "judge-best",
     ),
-    Ours("aggregate-select", "aggregate, it names one of 8", _plan("aggregate(n=8, how=select)"), None, VOTES),
+    Ours(
+        "aggregate-select", "aggregate, it names one of 8", _plan("aggregate(n=8, how=select)"), None, VOTES
+    ),
     Ours("aggregate-merge", "aggregate, it merges 8", _plan("aggregate(n=8, how=merge)"), None, VOTES),
-    Ours("refine", "refine, 3 rounds of its own critique", _plan("refine(rounds=3)"), None, 1, together=SLOTS),
+    Ours(
+        "refine", "refine, 3 rounds of its own critique", _plan("refine(rounds=3)"), None, 1, together=SLOTS
+    ),
     Ours(
         "refine-judge",
         "refine, 3 rounds, its own judge's verdicts",
@@ -91,7 +95,10 @@ def _best(client: OpenAI, problem: Problem, template: str) -> Answer:
     content = template.replace("{question}", problem.question)
     got = client.chat.completions.create(
         model=f"bon-{SMALL}",
-        messages=[{"role": "system", "content": "You are a helpful assistant."}, {"role": "user", "content": content}],
+        messages=[
+            {"role": "system", "content": "You are a helpful assistant."},
+            {"role": "user", "content": content},
+        ],
         max_tokens=MAX_TOKENS,
     )
     return Answer(got.choices[0].message.content or "", {})

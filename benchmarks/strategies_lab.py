@@ -1,9 +1,9 @@
 """The lab part of ``strategies.py``: a campaign in blocks of questions, and what it took.
 
 Every block is drawn, scored and run by all plans before the next one begins, so whatever is there can be
-compared. A search log holds it: start it again and it goes on where it was. Trees that differ in their vote are
-run once. Beside the log, ``seconds.jsonl`` keeps how long each unit of work took; the lab's engine does one at
-a time, in batches of a block's questions, so that is the machine's time.
+compared. A search log holds it: start it again and it goes on where it was. Trees that differ in their vote
+are run once. Beside the log, ``seconds.jsonl`` keeps the CPU seconds of each unit of work, whatever else the
+machine does: the lab's engine does one unit at a time, in batches of a block's questions, on one thread.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ class _Clock:
     def __init__(self, path: Path, asked: int) -> None:
         self._path, self._asked = path, asked
         self._done = -1
-        self._since = time.perf_counter()
+        self._since = time.process_time()
 
     def hear(self, progress: Progress) -> None:
         """What a campaign tells as units end, and once a second."""
         if progress.done == self._done:
             return
-        now = time.perf_counter()
+        now = time.process_time()
         if self._done >= 0:
             line = {"stage": progress.stage, "questions": self._asked, "seconds": round(now - self._since, 3)}
             with self._path.open("a", encoding="utf-8") as file:

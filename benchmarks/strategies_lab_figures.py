@@ -1,10 +1,10 @@
 """What the lab's log says of every plan: accuracy and cost, and points above a plain vote that costs as much.
 
 Questions count that all plans have answered. A plain vote at equal mean FLOPs is a random split of the
-questions between two of its sizes (``planner.evaluation.frontier``); above 64 samples it stays there. Votes are
-means over random subsets of the logged samples, trees one run each. Intervals are 95%, from resamples of whole
-families of questions, the same for all, so that differences are paired. How hard a question is the policy's own
-further samples say, which no plan was replayed from.
+questions between two of its sizes (``planner.evaluation.frontier``); above 64 samples it stays there. Votes
+are means over random subsets of the logged samples, trees one run each. Intervals are 95%, from resamples of
+whole families of questions, the same for all, so that differences are paired. How hard a question is, the
+policy's own further samples say, which no plan was replayed from.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from strategies_lab_plans import (
     NOT_RUN,
     POLICY,
     PRM,
-    TREES,
     VOTED,
     plans,
 )
@@ -88,7 +87,13 @@ def figures(log: SearchLog, problems: Sequence[Problem], pace: Pace) -> Found:
         return {**about, "rows": [], "thirds": []}
     order = pl.DataFrame({"problem_id": [one.problem_id for one in kept]})
     met = [
-        _met(order.join(tables[policy, plan], on="problem_id", maintain_order="left"), strategy, policy, plan, pace)
+        _met(
+            order.join(tables[policy, plan], on="problem_id", maintain_order="left"),
+            strategy,
+            policy,
+            plan,
+            pace,
+        )
         for strategy, policy, plan in named
     ]
     rates = [pools[POLICY][one.problem_id].take(np.arange(VOTED, VOTED + JUDGED)).pass_rate for one in kept]
@@ -146,7 +151,9 @@ def compared(met: Sequence[Met], families: Sequence[str], bins: NDArray[np.int64
     whole = Resampler.of_families(families, resamples=RESAMPLES, seed=SEED)
     parts = [np.flatnonzero(bins == third) for third in range(THIRDS)]
     resamplers = [
-        Resampler.of_families([families[at] for at in part], resamples=RESAMPLES, seed=SEED) if len(part) else None
+        Resampler.of_families([families[at] for at in part], resamples=RESAMPLES, seed=SEED)
+        if len(part)
+        else None
         for part in parts
     ]
     found = []

@@ -1,10 +1,8 @@
 """What the lab part of ``strategies.py`` runs: plans, models, questions.
 
-Budgets are told in samples of a plain vote. A sample that the PRM scores costs two of them, since the PRM is as
-large as the policy, and a tree of n places some 1.3 n; sizes are chosen so that plans come near the budgets.
-
-``aggregate``, ``refine`` and ``program`` are not run: the lab's policies know nothing but questions and their
-solutions, and a prompt that shows answers, asks for a critique or for Python is noise to them.
+Budgets are told in samples of a plain vote. A sample that the PRM scores costs two of them, since the PRM is
+as large as the policy, and a tree of n places some 1.3 n; sizes are chosen so that plans come near the
+budgets.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ VOTED, JUDGED = 64, 16
 #: draws of the larger policy, for cascades
 LARGER_DRAWS = 16
 COUNT, BLOCK, SEED = 200, 40, 2027
-#: tree search -> sizes for the budgets. ``lookahead(n=16)`` lies between two budgets and is asked all the same
+#: tree search -> sizes for the budgets. ``lookahead(n=16)`` lies between two and is asked all the same
 TREES = {
     "beam_search": (4, 12, 48),
     "dvts": (4, 12, 48),
@@ -49,18 +47,18 @@ TREES = {
 }
 VOTES = ("max", "weighted")
 NOT_RUN = (
-    "`aggregate`, `refine` and `program` are not run: the lab's policies know nothing but questions and their "
-    "solutions, and a prompt that shows answers, asks for a critique or for Python is noise to them."
+    "`aggregate`, `refine` and `program` are not run: the lab's policies know nothing but questions and "
+    "their solutions, and a prompt that shows answers, asks for a critique or for Python is noise to them."
 )
 
 
 def questions(count: int = COUNT) -> list[Problem]:
-    """The first questions of the split that nothing is trained or fitted on, domains in turn.
+    """The first questions of a split that nothing is trained or fitted on, domains in turn.
 
     Every block of four has one of each domain. Raises ValueError where the split gives too few.
     """
     found: dict[str, list[Problem]] = {domain: [] for domain in DOMAINS}
-    for worked in problem_set("check", 8 * COUNT, SEED):
+    for worked in problem_set("check", 2 * COUNT, SEED):
         found[worked.problem.domain].append(worked.problem)
     each = -(-count // len(DOMAINS))
     if short := {domain: len(some) for domain, some in found.items() if len(some) < each}:
@@ -88,7 +86,7 @@ def plans() -> dict[str, list[Plan]]:
 
 
 def grids() -> tuple[Grid, Grid]:
-    """What is drawn, scored and run of the policy, and what is drawn of the larger one. One log holds both."""
+    """What is drawn, scored and run of the policy, and what is drawn of the larger one, for one log."""
     common: dict[str, object] = {"block": JUDGED, "group": BLOCK, "runs": 1, "seed": SEED}
     trees = [str(plan) for name in TREES for plan in plans()[name]]
     own = {

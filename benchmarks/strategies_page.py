@@ -17,38 +17,38 @@ _OPENING = """# Strategies side by side
 
     python benchmarks/strategies.py
 
-says what is measured and writes this page and `strategies.json`. Intervals are 95%, from {resamples:,} resamples
-of questions, the same for all, so that differences are paired. There are many of them: of forty, two leave the
-truth out by chance. Differences are in points of accuracy."""
+says what is measured and writes this page and `strategies.json`. Intervals are 95%, from {resamples:,}
+resamples of questions, the same for all, so that differences are paired. There are many of them: of forty,
+two leave the truth out by chance. Differences are in points of accuracy."""
 
 _LAB = """## The lab's models, at equal FLOPs
 
 `python benchmarks/strategies.py --only lab`
 
-{questions} of {asked} questions of the split that nothing was trained or fitted on, {each}. {policy}; under
-{prm} where a reward is asked; steps and samples are drawn at temperature 1. Votes are means over random subsets
-of the logged samples, trees one run each, {drawn}. Intervals {resampled}.
+{questions} of {asked} questions of a split that nothing was trained or fitted on, the four domains in turn.
+{policy}; under {prm} where a reward is asked; steps and samples are drawn at temperature 1. Votes are means
+over random subsets of the logged samples, trees one run each. Intervals are from resamples of {resampled}.
 
 Cost is in samples: the size of a plain vote that takes as many FLOPs. A sample that the PRM scores costs two,
 since the PRM is as large as the policy. The tables below go by the budget that a cost is nearest to. "Above a
 vote": against a plain vote at the same mean FLOPs, which is split between two sizes where no size fits.
-Seconds are the machine's per question, one core, a block of questions at a time; adaptive votes and cascades
-are replayed from logged samples and have none. {not_run}"""
+Seconds are CPU seconds per question on one core, in batches of a block of questions; adaptive votes and
+cascades are replayed from logged samples and have none. {not_run}"""
 
 _REAL = """## A real model, eight samples
 
 `python benchmarks/strategies.py --only real`
 
-{model} behind llama.cpp's server, GSM8K questions that neither a campaign nor `head_to_head.py` asked. So far
-{questions} of {asked} questions have been answered by all contestants that were asked any; they are compared on
-these. All have the campaign's instruction, temperature 0.7 and top_p 0.95; optillm's best-of-n insists on
-temperature 1. Contestants that begin with whole solutions begin with the vote's own, so their differences are
-what was done with these.
+{model} behind llama.cpp's server, GSM8K questions that neither a campaign nor `head_to_head.py` asked. So
+far {questions} of {asked} questions have been answered by all contestants that were asked any; they are
+compared on these. All have the campaign's instruction, temperature 0.7 and top_p 0.95; optillm's best-of-n
+insists on temperature 1. Contestants that begin with whole solutions begin with the vote's own, so their
+differences are what was done with these.
 
-Tokens are per question, as the door before the model counted them: prompts as often as they were sent, and what
-was generated, lent samples included. FLOPs are two per weight and token, as if no prompt were kept. Seconds are the
-machine's per question, each contestant alone; lent samples count by their number. Thirds go by the calculations
-in the worked solution: {thirds}."""
+Tokens are per question, as the door before the model counted them: prompts as often as they were sent, and
+what was generated, lent samples included. FLOPs are two per weight and token, as if no prompt were kept.
+Seconds are the machine's per question, each contestant alone; lent samples count by their number. Thirds go
+by the calculations in the worked solution: {thirds}."""
 
 
 def page(found: Found) -> str:
@@ -65,11 +65,9 @@ def page(found: Found) -> str:
 
 def _lab(lab: Found) -> list[str]:
     told = {
-        "drawn": "each for both votes",
-        "resampled": f"are from resamples of the {lab['families']} families of questions"
+        "resampled": f"the {lab['families']} families of questions"
         if lab["clustered"]
-        else f"are from resamples of questions, since {lab['families']} families are too few to resample",
-        "each": "the four domains in turn",
+        else f"questions, since {lab['families']} families are too few to resample",
     }
     blocks = [_LAB.format(**{**lab, **told})]
     if not lab["rows"]:
@@ -78,7 +76,9 @@ def _lab(lab: Found) -> list[str]:
     for budget in lab["budgets"]:
         rows = [row for row in lab["rows"] if row["budget"] == budget]
         blocks += [f"### About {budget} samples", _lab_table(rows)]
-    shares = "; ".join(f"{one['questions']} where {one['rate']:.0f}% of samples are right" for one in lab["thirds"])
+    shares = "; ".join(
+        f"{one['questions']} where {one['rate']:.0f}% of samples are right" for one in lab["thirds"]
+    )
     blocks += [
         "### By difficulty",
         "Accuracy, and points above a vote at equal FLOPs, on the thirds by the policy's own share of right "
@@ -90,7 +90,7 @@ def _lab(lab: Found) -> list[str]:
 
 def _verdicts(rows: Sequence[Found]) -> str:
     """Which plans are surely above a plain vote, and which surely below."""
-    told = {"won": [], "lost": [], "level": []}  # type: dict[str, list[str]]
+    told: dict[str, list[str]] = {"won": [], "lost": [], "level": []}
     for row in rows:
         if row["above"] is not None:
             told[verdict(row["above"])].append(f"{_name(row)} ({row['above'][0]:+.1f})")
@@ -122,7 +122,10 @@ def _lab_table(rows: Sequence[Found]) -> str:
 
 
 def _third_row(row: Found) -> list[str]:
-    thirds = ["" if one is None else f"{one['accuracy']:.1f} {_above(one['above'])}".strip() for one in row["thirds"]]
+    thirds = [
+        "" if one is None else f"{one['accuracy']:.1f} {_above(one['above'])}".strip()
+        for one in row["thirds"]
+    ]
     return [_name(row), f"{row['samples']:.1f}", *thirds]
 
 
@@ -140,7 +143,9 @@ def _name(row: Found) -> str:
 
 def _real(real: Found) -> list[str]:
     thirds = "; ".join(
-        f"{one['questions']} questions with {one['least']} to {one['most']}" for one in real["thirds"] if one["questions"]
+        f"{one['questions']} questions with {one['least']} to {one['most']}"
+        for one in real["thirds"]
+        if one["questions"]
     )
     blocks = [_REAL.format(**{**real, "thirds": thirds or "none yet"})]
     if real["missing"]:
@@ -150,15 +155,15 @@ def _real(real: Found) -> list[str]:
     loads = [row["load"] for row in real["rows"] if row["load"] is not None]
     if loads and max(loads) > 2.0:
         blocks.append(
-            f"The machine (two cores) did other work too (load up to {max(loads):.0f}), so the seconds compare "
-            "little."
+            f"The machine (two cores) did other work too (load up to {max(loads):.0f}), so the seconds "
+            "compare little."
         )
     blocks.append(_real_table(real["rows"]))
     if real["judge"] is not None:
         blocks.append(
             "The judge scores a right sample above a wrong one of the same question with probability "
-            "{auroc:.2f}, the mean over {questions} questions with both; mean score of right samples {right:.2f}, of "
-            "wrong ones {wrong:.2f}.".format(**real["judge"])
+            "{auroc:.2f}, the mean over {questions} questions with both; mean score of right samples "
+            "{right:.2f}, of wrong ones {wrong:.2f}.".format(**real["judge"])
         )
     if real["pairs"]:
         blocks += [

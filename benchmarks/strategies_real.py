@@ -1,8 +1,8 @@
 """The real part of ``strategies.py``: one small model, one server, all strategies on the same questions.
 
-Questions are asked in blocks; every contestant answers a block before the next one begins, one contestant at
-a time. Each answer is kept as it comes (``versus_rows.py``), with the samples that others begin with. A row holds
-what its contestant took itself; what lent samples took is added by the figures.
+Questions are asked in blocks; every contestant answers a block before the next one begins, one contestant
+at a time. Each answer is kept as it comes (``versus_rows.py``), with the samples that others begin with. A
+row holds what its contestant took itself; what lent samples took is added by the figures.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from search.strategies.protocol import Limits, Setting
 from search.strategies.steps import apportion, split
 from search.sync import run_sync
 
-__all__ = ["BLOCK", "COUNT", "CONTEXT", "Team", "questions", "run", "served"]
+__all__ = ["BLOCK", "CONTEXT", "COUNT", "Team", "questions", "run", "served"]
 
 COUNT, BLOCK, SEED = 100, 8, 29
 #: tokens of a sequence: eight answers stand in one prompt

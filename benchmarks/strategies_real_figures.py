@@ -25,8 +25,8 @@ from versus_rows import Block, Row, Rows
 
 from planner.evaluation.intervals import Resampler
 from search.log.bins import difficulty_bins
-from search.problem import Problem
 from search.prm_benchmarks.auroc import auroc
+from search.problem import Problem
 
 __all__ = ["calculations", "compared", "figures"]
 
@@ -148,7 +148,9 @@ def _judge(votes: Sequence[Row | None], judged: Mapping[str, Row]) -> Found | No
             continue
         right = [bool(one["right"]) for one in vote.told["samples"]]
         scores = [one[-1] if one else 0.0 for one in row.told["rewards"]]
-        mine = {kind: [score for score, one in zip(scores, right, strict=True) if one is kind] for kind in said}
+        mine = {
+            kind: [score for score, one in zip(scores, right, strict=True) if one is kind] for kind in said
+        }
         for kind, some in mine.items():
             said[kind] += some
         if mine[True] and mine[False]:

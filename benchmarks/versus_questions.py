@@ -25,9 +25,7 @@ FIRST, COUNT = 1000, 200
 _SEED = 13
 
 
-def held_out(
-    data: Path, logs: Sequence[Path], *, first: int = 0, count: int = COUNT
-) -> list[Problem]:
+def held_out(data: Path, logs: Sequence[Path], *, first: int = 0, count: int = COUNT) -> list[Problem]:
     """The questions, in the order in which they are asked. Raises RecordError where the file is not there.
 
     ``first``: how many of that order are left to other benchmarks.
@@ -42,9 +40,7 @@ def held_out(
     return order(every, known, first=first, count=count)
 
 
-def order(
-    every: Sequence[Problem], known: set[str], *, first: int = 0, count: int = COUNT
-) -> list[Problem]:
+def order(every: Sequence[Problem], known: set[str], *, first: int = 0, count: int = COUNT) -> list[Problem]:
     """Those of the rest of a file of which neither id, family nor question is known, shuffled.
 
     The families of the questions that a campaign may ask are known, so that the order stays when it goes on.

@@ -1,4 +1,4 @@
-"""The parts of ``strategies.py``: plans and figures of the lab, contestants before a fake server, the page."""
+"""The parts of ``strategies.py``: the lab's plans and figures, contestants before a fake server, the page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from versus_door import Meter, door
 from versus_rows import Block, Row, Rows
 
 from search.engines.openai.fake import FakeOpenAI
-from search.engines.scripted import ScriptedEngine
+from search.engines.scripted import TURN, ScriptedEngine
 from search.plan import Plan
 from search.problem import Problem
 from search.remote.fake_server import FakeServer
@@ -48,7 +48,15 @@ def test_every_strategy_is_run_or_said_not_to_be() -> None:
     ours = {name for name in STRATEGIES if STRATEGIES.is_builtin(name)}
     assert ours == {*plans(), *(name for name in ours if f"`{name}`" in NOT_RUN)}
     named = {one.plan.strategy for one in OURS}
-    assert {"aggregate", "refine", "program", "majority", "best_of_n", "weighted_vote", "beam_search"} <= named
+    assert {
+        "aggregate",
+        "refine",
+        "program",
+        "majority",
+        "best_of_n",
+        "weighted_vote",
+        "beam_search",
+    } <= named
 
 
 def test_the_grids_hold_what_the_plans_need() -> None:
@@ -70,7 +78,9 @@ def test_questions_take_the_domains_in_turn() -> None:
 
 def met(strategy: str, plan: str, accuracy: list[float], flops: float) -> Met:
     values = np.array(accuracy)
-    return Met(strategy, POLICY, Plan.parse(plan), values, np.full(len(values), 10.0), np.full(len(values), flops))
+    return Met(
+        strategy, POLICY, Plan.parse(plan), values, np.full(len(values), 10.0), np.full(len(values), flops)
+    )
 
 
 def test_plans_are_held_against_a_vote_at_equal_flops() -> None:
@@ -100,9 +110,14 @@ def test_a_difference_is_sure_where_its_interval_leaves_0_out() -> None:
 
 def test_seconds_are_those_of_all_blocks(tmp_path: Path) -> None:
     assert pace(tmp_path) == Pace({})
-    lines = [("m: samples 0-15", 40, 32.0), ("m: samples 0-15", 10, 8.0), ("m: rebase(n=4) under prm, run 0", 40, 20.0)]
+    lines = [
+        ("m: samples 0-15", 40, 32.0),
+        ("m: samples 0-15", 10, 8.0),
+        ("m: rebase(n=4) under prm, run 0", 40, 20.0),
+    ]
     text = "".join(
-        json.dumps({"stage": stage, "questions": asked, "seconds": took}) + "\n" for stage, asked, took in lines
+        json.dumps({"stage": stage, "questions": asked, "seconds": took}) + "\n"
+        for stage, asked, took in lines
     )
     (tmp_path / "seconds.jsonl").write_text(text, encoding="utf-8")
     found = pace(tmp_path)
@@ -128,7 +143,10 @@ def script(text: str, rng: Random) -> str:
         return "```python\nprint(4 + 4)\n```"
     if "Check this solution" in text:
         return "CORRECT" if "Four and four." in text else "The sum is wrong."
-    return rng.choice(["Four and four.\n\\boxed{8}", "Four less one.\n\\boxed{3}", "All.\n\\boxed{44}"])
+    written = text.rpartition(TURN)[2]
+    solutions = ["Four and four.\n\\boxed{8}", "Four less one.\n\\boxed{3}", "All.\n\\boxed{44}"]
+    whole = next((one for one in solutions if written and one.startswith(written)), None)
+    return rng.choice(solutions) if whole is None else whole.removeprefix(written)
 
 
 @pytest.fixture
@@ -160,7 +178,9 @@ def test_contestants_begin_with_the_samples_of_the_vote(team: Team) -> None:
         assert [each["right"] for each in samples] == [each["answer"] == "8" for each in samples]
         assert vote[one].generated == sum(each["tokens"] for each in samples)
         # P(yes) is 1 of right samples and 0 of wrong ones
-        assert [rewards[-1] for rewards in best[one].told["rewards"]] == [float(each["right"]) for each in samples]
+        assert [rewards[-1] for rewards in best[one].told["rewards"]] == [
+            float(each["right"]) for each in samples
+        ]
         assert best[one].right == any(each["right"] for each in samples)
         assert best[one].generated == 8
         weighted = team.rows.of("judge-weighted")[one]
