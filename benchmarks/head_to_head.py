@@ -146,26 +146,31 @@ class Stage(ExitStack):
     def root(self, behind: str) -> str:
         """The root of a server."""
         if not self._door:
-            models = {name: self.enter_context(versus_servers.model(name)) for name in PARAMETERS}
+            models = {name: self.enter_context(server) for name, server in self.models().items()}
             self._door = self.enter_context(door(models, self.meter))
         if behind not in self._roots:
             print(f"{behind}: starting", file=sys.stderr)
             self._roots[behind] = (
-                self._door if behind == "models" else self.enter_context(self._server(behind))
+                self._door if behind == "models" else self.enter_context(self.server(behind, self._door))
             )
         return self._roots[behind]
 
-    def _server(self, behind: str) -> AbstractContextManager[str]:
+    def models(self) -> dict[str, AbstractContextManager[str]]:
+        """Model -> its server, not started yet."""
+        return {name: versus_servers.model(name) for name in PARAMETERS}
+
+    def server(self, behind: str, address: str) -> AbstractContextManager[str]:
+        """What stands before the door at an address, not started yet."""
         if behind == "its_hub":
-            return versus_servers.its_hub(self._door, SMALL)
+            return versus_servers.its_hub(address, SMALL)
         if behind == "optillm":
-            return versus_servers.optillm(self._door, SMALL)
+            return versus_servers.optillm(address, SMALL)
         self._folder.mkdir(parents=True, exist_ok=True)
         artefact = self._folder / "planner"
         if not artefact.is_dir():
             fitted(self._log, artefact)
         models = Path(self.enter_context(tempfile.TemporaryDirectory())) / "models.toml"
-        models.write_text(versus_servers.models_file(self._door, self._prices), encoding="utf-8")
+        models.write_text(versus_servers.models_file(address, self._prices), encoding="utf-8")
         return versus_servers.planner(models, artefact)
 
 

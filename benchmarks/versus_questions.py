@@ -25,8 +25,11 @@ FIRST, COUNT = 1000, 200
 _SEED = 13
 
 
-def held_out(data: Path, logs: Sequence[Path]) -> list[Problem]:
-    """The questions, in the order in which they are asked. Raises RecordError where the file is not there."""
+def held_out(data: Path, logs: Sequence[Path], *, first: int = 0, count: int = COUNT) -> list[Problem]:
+    """The questions, in the order in which they are asked. Raises RecordError where the file is not there.
+
+    ``first``: how many of that order are left to other benchmarks.
+    """
     every = problems("gsm8k", data)
     if not every:
         raise RecordError(f"gsm8k_test.jsonl must be in the folder of problem sets, got none in {data}")
@@ -34,10 +37,10 @@ def held_out(data: Path, logs: Sequence[Path]) -> list[Problem]:
     for log in logs:
         rows = SearchLog.open(log).read("problems").select("problem_id", "family", pl.col("question"))
         known.update(*(rows[name].to_list() for name in rows.columns))
-    return order(every, known)
+    return order(every, known, first=first, count=count)
 
 
-def order(every: Sequence[Problem], known: set[str]) -> list[Problem]:
+def order(every: Sequence[Problem], known: set[str], *, first: int = 0, count: int = COUNT) -> list[Problem]:
     """Those of the rest of a file of which neither id, family nor question is known, shuffled.
 
     The families of the questions that a campaign may ask are known, so that the order stays when it goes on.
@@ -49,4 +52,5 @@ def order(every: Sequence[Problem], known: set[str]) -> list[Problem]:
     asked = known | {one.family for one in every[:FIRST]}
     rest = list(every[FIRST:])
     Random(_SEED).shuffle(rest)
-    return [one for one in rest if not {one.problem_id, one.family, one.question} & asked][:COUNT]
+    fresh = [one for one in rest if not {one.problem_id, one.family, one.question} & asked]
+    return fresh[first : first + count]

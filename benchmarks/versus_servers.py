@@ -29,7 +29,17 @@ from served_models import free_port
 from search.engines.tether import Tether
 from search.errors import EngineError
 
-__all__ = ["MAX_TOKENS", "SAMPLING", "its_hub", "model", "models_file", "optillm", "planner", "version"]
+__all__ = [
+    "MAX_TOKENS",
+    "SAMPLING",
+    "its_hub",
+    "its_hub_best",
+    "model",
+    "models_file",
+    "optillm",
+    "planner",
+    "version",
+]
 
 #: how solutions are drawn, as in the campaign
 SAMPLING = {"temperature": 0.7, "top_p": 0.95, "top_k": 0, "min_p": 0.0}
@@ -41,17 +51,22 @@ _RIVALS = {"its_hub": "its_hub[iaas]==1.2.0", "optillm": "optillm==0.4.0"}
 _BOXED = r"\\boxed{([^}]+)}"
 
 
-def model(name: str) -> contextlib.AbstractContextManager[str]:
-    """The root of a model's server: one that runs (``PLANNER_REAL_URLS``), or one that is started."""
+def model(
+    name: str, *, slots: int | None = None, context: int = CONTEXT
+) -> contextlib.AbstractContextManager[str]:
+    """The root of a model's server: one that runs (``PLANNER_REAL_URLS``), or one that is started.
+
+    ``slots``: sequences at a time, by default as many as the campaign has; ``context``: tokens of each.
+    """
     running = dict(pair.split("=", 1) for pair in os.environ.get("PLANNER_REAL_URLS", "").split())
     if name in running:
         return contextlib.nullcontext(running[name])
     program = os.environ.get("PLANNER_LLAMA_SERVER") or shutil.which("llama-server")
     if program is None:
         raise EngineError("PLANNER_LLAMA_SERVER must name llama-server, got none, and none is on the PATH")
-    slots = SLOTS[name]
+    slots = slots or SLOTS[name]
     words = [program, "-m", str(weights(name)), "--alias", name, "-np", str(slots)]
-    words += ["-c", str(slots * CONTEXT), "-t", str(len(os.sched_getaffinity(0))), "-n", str(MAX_TOKENS)]
+    words += ["-c", str(slots * context), "-t", str(len(os.sched_getaffinity(0))), "-n", str(MAX_TOKENS)]
     for option, value in SAMPLING.items():
         words += [f"--{option.replace('_', '-').replace('temperature', 'temp')}", str(value)]
     libraries = f"{Path(program).parent}{os.pathsep}{os.environ.get('LD_LIBRARY_PATH', '')}"
@@ -75,10 +90,17 @@ def its_hub(door: str, name: str) -> Iterator[str]:
         yield url
 
 
-def optillm(door: str, name: str) -> contextlib.AbstractContextManager[str]:
-    """The root of optillm's proxy."""
+def its_hub_best(door: str, name: str) -> contextlib.AbstractContextManager[str]:
+    """The root of its_hub's best-of-n, the model judging itself (``its_hub_best_of_n.py``)."""
+    words = [str(_installed("its_hub") / "python"), str(Path(__file__).with_name("its_hub_best_of_n.py"))]
+    return _running([*words, "--endpoint", f"{door}/v1", "--model", name], "/v1/models", {})
+
+
+def optillm(door: str, name: str, *, best_of: int = 8) -> contextlib.AbstractContextManager[str]:
+    """The root of optillm's proxy. ``best_of``: samples of its best-of-n, which no request can say."""
     program = str(_installed("optillm") / "optillm")
     words = [program, "--base-url", f"{door}/v1", "--model", name, "--log", "warning"]
+    words += ["--best-of-n", str(best_of)]
     return _running(words, "/health", {"OPENAI_API_KEY": "none"})
 
 

@@ -1,0 +1,224 @@
+"""``strategies.md``, from what ``strategies.json`` holds. A part that was not run is named and left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from strategies_lab_figures import verdict
+
+from search.plan import Plan
+
+__all__ = ["page"]
+
+Found = Mapping[str, Any]
+
+_OPENING = """# Strategies side by side
+
+    python benchmarks/strategies.py
+
+says what is measured and writes this page and `strategies.json`. Intervals are 95%, from {resamples:,}
+resamples of questions, the same for all, so that differences are paired. There are many of them: of forty,
+two leave the truth out by chance. Differences are in points of accuracy."""
+
+_LAB = """## The lab's models, at equal FLOPs
+
+`python benchmarks/strategies.py --only lab`
+
+{questions} of {asked} questions of a split that nothing was trained or fitted on, the four domains in turn.
+{policy}; under {prm} where a reward is asked; steps and samples are drawn at temperature 1. Votes are means
+over random subsets of the logged samples, trees one run each. Intervals are from resamples of {resampled}.
+
+Cost is in samples: the size of a plain vote that takes as many FLOPs. A sample that the PRM scores costs two,
+since the PRM is as large as the policy. The tables below go by the budget that a cost is nearest to. "Above a
+vote": against a plain vote at the same mean FLOPs, which is split between two sizes where no size fits.
+Seconds are CPU seconds per question on one core, in batches of a block of questions; adaptive votes and
+cascades are replayed from logged samples and have none. {not_run}"""
+
+_REAL = """## A real model, eight samples
+
+`python benchmarks/strategies.py --only real`
+
+{model} behind llama.cpp's server, GSM8K questions that neither a campaign nor `head_to_head.py` asked. So
+far {questions} of {asked} questions have been answered by all contestants that were asked any; they are
+compared on these. All have the campaign's instruction, temperature 0.7 and top_p 0.95; optillm's best-of-n
+insists on temperature 1. Contestants that begin with whole solutions begin with the vote's own, so their
+differences are what was done with these.
+
+Tokens are per question, as the door before the model counted them: prompts as often as they were sent, and
+what was generated, lent samples included. FLOPs are two per weight and token, as if no prompt were kept.
+Seconds are the machine's per question, each contestant alone; lent samples count by their number. Thirds go
+by the calculations in the worked solution: {thirds}."""
+
+
+def page(found: Found) -> str:
+    """The whole page."""
+    resamples = next((found[part]["resamples"] for part in ("lab", "real") if found.get(part)), 0)
+    blocks = [_OPENING.format(resamples=resamples)]
+    for part, write in (("lab", _lab), ("real", _real)):
+        blocks += write(found[part]) if found.get(part) else [f"The part `{part}` was not run yet."]
+    return "\n\n".join(block.strip() for block in blocks) + "\n"
+
+
+# ---- the lab
+
+
+def _lab(lab: Found) -> list[str]:
+    told = {
+        "resampled": f"the {lab['families']} families of questions"
+        if lab["clustered"]
+        else f"questions, since {lab['families']} families are too few to resample",
+    }
+    blocks = [_LAB.format(**{**lab, **told})]
+    if not lab["rows"]:
+        return [*blocks, "No question has been answered by all plans yet."]
+    blocks.append(_verdicts(lab["rows"]))
+    for budget in lab["budgets"]:
+        rows = [row for row in lab["rows"] if row["budget"] == budget]
+        blocks += [f"### About {budget} samples", _lab_table(rows)]
+    shares = "; ".join(
+        f"{one['questions']} where {one['rate']:.0f}% of samples are right" for one in lab["thirds"]
+    )
+    blocks += [
+        "### By difficulty",
+        "Accuracy, and points above a vote at equal FLOPs, on the thirds by the policy's own share of right "
+        f"samples among {lab['judged']} that no plan was replayed from: {shares}. Ties fall to either side.",
+        _table(["plan", "samples", "easiest", "middle", "hardest"], map(_third_row, lab["rows"])),
+    ]
+    return blocks
+
+
+def _verdicts(rows: Sequence[Found]) -> str:
+    """Which plans are surely above a plain vote, and which surely below."""
+    told: dict[str, list[str]] = {"won": [], "lost": [], "level": []}
+    for row in rows:
+        if row["above"] is not None:
+            told[verdict(row["above"])].append(f"{_name(row)} ({row['above'][0]:+.1f})")
+    captions = {
+        "won": "Surely above a plain vote at equal FLOPs",
+        "lost": "Surely below it",
+        "level": "No sure difference",
+    }
+    return "\n".join(f"- {caption}: {', '.join(told[kind]) or 'none'}." for kind, caption in captions.items())
+
+
+def _lab_table(rows: Sequence[Found]) -> str:
+    heads = ["plan", "right %", "above a vote", "samples", "tokens", "MFLOPs", "seconds"]
+    return _table(
+        heads,
+        (
+            [
+                _name(row),
+                _between(row["accuracy"]),
+                _above(row["above"]),
+                f"{row['samples']:.1f}",
+                f"{row['tokens']:,.0f}",
+                f"{row['flops'] / 1e6:,.0f}",
+                _number(row["seconds"], ".2f"),
+            ]
+            for row in rows
+        ),
+    )
+
+
+def _third_row(row: Found) -> list[str]:
+    thirds = [
+        "" if one is None else f"{one['accuracy']:.1f} {_above(one['above'])}".strip()
+        for one in row["thirds"]
+    ]
+    return [_name(row), f"{row['samples']:.1f}", *thirds]
+
+
+def _name(row: Found) -> str:
+    plan = Plan.parse(row["plan"])
+    if plan.parts:
+        return f"`{row['plan'].replace('lab-policy-', '')}`"
+    vote = f", vote={plan.vote}" if plan.must_run and "vote=" not in plan.brief else ""
+    of = "" if row["policy"] != "lab-policy-l" else " of the larger policy"
+    return f"`{plan.brief[:-1]}{vote})`{of}"
+
+
+# ---- the real model
+
+
+def _real(real: Found) -> list[str]:
+    thirds = "; ".join(
+        f"{one['questions']} questions with {one['least']} to {one['most']}"
+        for one in real["thirds"]
+        if one["questions"]
+    )
+    blocks = [_REAL.format(**{**real, "thirds": thirds or "none yet"})]
+    if real["missing"]:
+        blocks.append(f"Not asked yet: {'; '.join(real['missing'])}.")
+    if not real["rows"]:
+        return blocks
+    loads = [row["load"] for row in real["rows"] if row["load"] is not None]
+    if loads and max(loads) > 2.0:
+        blocks.append(
+            f"The machine (two cores) did other work too (load up to {max(loads):.0f}), so the seconds "
+            "compare little."
+        )
+    blocks.append(_real_table(real["rows"]))
+    if real["judge"] is not None:
+        blocks.append(
+            "The judge scores a right sample above a wrong one of the same question with probability "
+            "{auroc:.2f}, the mean over {questions} questions with both; mean score of right samples "
+            "{right:.2f}, of wrong ones {wrong:.2f}.".format(**real["judge"])
+        )
+    if real["pairs"]:
+        blocks += [
+            "### Beside the same strategy elsewhere",
+            _table(
+                ["here", "there", "points", "width", "0 inside"],
+                (
+                    [
+                        *(one["ours"], one["rival"], _above(one["above"]), f"{one['width']:.1f}"),
+                        "yes" if one["verdict"] == "level" else "no",
+                    ]
+                    for one in real["pairs"]
+                ),
+            ),
+        ]
+    return blocks
+
+
+def _real_table(rows: Sequence[Found]) -> str:
+    heads = ["contestant", "right %", "above the vote", "prompt", "generated", "TFLOPs", "seconds"]
+    heads += ["fewest", "middle", "most", "lost"]
+    return _table(
+        heads,
+        (
+            [
+                row["caption"],
+                _between(row["accuracy"]),
+                _above(row["above"]),
+                f"{row['prompt']:,.0f}",
+                f"{row['generated']:,.0f}",
+                f"{row['flops'] / 1e12:.2f}",
+                _number(row["seconds"], ".1f"),
+                *(_number(one, ".0f") for one in row["thirds"]),
+                str(row["lost"]),
+            ]
+            for row in rows
+        ),
+    )
+
+
+# ---- cells
+
+
+def _between(accuracy: Sequence[float]) -> str:
+    return f"{accuracy[0]:.1f} [{accuracy[1]:.1f}, {accuracy[2]:.1f}]"
+
+
+def _above(above: Sequence[float] | None) -> str:
+    return "" if above is None else f"{above[0]:+.1f} [{above[1]:+.1f}, {above[2]:+.1f}]"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,163 @@
+"""What the answers of the real part say: who got how many right, at what cost, and the differences.
+
+Contestants are compared on the questions that all of those that have answered any have answered. Costs are
+what the door before the model counted: every prompt as often as it was sent, and what was generated; samples
+that were lent count for whoever began with them. FLOPs are two per weight and token. Intervals are 95%, from
+resamples of questions (whole families where there are 30), the same for all, so that differences are paired.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from real_campaign import PARAMETERS, SMALL
+from strategies_contestants import OURS, PAIRS, RIVALS, VOTE, captions
+from strategies_lab_figures import points, verdict
+from versus_contestants import VOTES
+from versus_rows import Block, Row, Rows
+
+from planner.evaluation.intervals import Resampler
+from search.log.bins import difficulty_bins
+from search.prm_benchmarks.auroc import auroc
+from search.problem import Problem
+
+__all__ = ["calculations", "compared", "figures"]
+
+Floats = NDArray[np.float64]
+Found = dict[str, Any]
+Answers = Mapping[str, Mapping[str, Row]]
+
+RESAMPLES, SEED = 4000, 0
+THIRDS = 3
+_BEGINS = {one.name: one.begins for one in OURS}
+
+
+def calculations(data: Path) -> dict[str, int]:
+    """Question -> calculations in its worked solution, GSM8K's own sign of how hard it is."""
+    lines = (data / "problem_sets" / "gsm8k_test.jsonl").read_text(encoding="utf-8").splitlines()
+    return {one["question"].strip(): one["answer"].count("<<") for one in map(json.loads, lines)}
+
+
+def figures(problems: Sequence[Problem], rows: Rows, steps: Mapping[str, int]) -> Found:
+    """Everything, for ``strategies.json``."""
+    every = {one.name: rows.of(one.name) for one in (*OURS, *RIVALS)}
+    answers = {name: mine for name, mine in every.items() if mine}
+    return {
+        **{"model": SMALL, "asked": len(problems), "resamples": RESAMPLES},
+        "missing": [caption for name, caption in captions().items() if name not in answers],
+        **compared(problems, answers, rows.blocks(), steps),
+    }
+
+
+def compared(
+    problems: Sequence[Problem], answers: Answers, blocks: Sequence[Block], steps: Mapping[str, int]
+) -> Found:
+    """Contestants on the questions that all have answered, and their differences."""
+    kept = [one for one in problems if answers and all(one.problem_id in mine for mine in answers.values())]
+    if not kept:
+        return {"questions": 0, "rows": [], "pairs": [], "thirds": [], "judge": None}
+    ids = [one.problem_id for one in kept]
+    resampler = Resampler.of_families([one.family for one in kept], resamples=RESAMPLES, seed=SEED)
+    right = {name: np.array([float(mine[one].right) for one in ids]) for name, mine in answers.items()}
+    counts = np.array([steps[one.question] for one in kept])
+    bins = difficulty_bins(pl.Series(-counts, dtype=pl.Float64), quantiles=THIRDS).to_physical().to_numpy()
+    parts = [np.flatnonzero(bins == third) for third in range(THIRDS)]
+    found = [
+        {
+            **{"name": name, "caption": captions()[name], "right": int(right[name].sum())},
+            "accuracy": points(resampler.interval(right[name])),
+            "above": None
+            if name == VOTE or VOTE not in right
+            else points(resampler.interval(right[name] - right[VOTE])),
+            **_cost(name, ids, answers),
+            **_time(name, blocks),
+            "lost": sum(answers[name][one].error is not None for one in ids),
+            "thirds": [100 * float(right[name][part].mean()) if len(part) else None for part in parts],
+        }
+        for name in answers
+    ]
+    pairs = []
+    for ours, rival in PAIRS:
+        if ours in right and rival in right:
+            above = points(resampler.interval(right[ours] - right[rival]))
+            pairs.append(
+                {
+                    **{"ours": captions()[ours], "rival": captions()[rival], "above": above},
+                    **{"width": round(above[2] - above[1], 1), "verdict": verdict(above)},
+                }
+            )
+    thirds = [
+        {
+            "questions": len(part),
+            "least": int(counts[part].min()) if len(part) else None,
+            "most": int(counts[part].max()) if len(part) else None,
+        }
+        for part in parts
+    ]
+    return {
+        **{"questions": len(kept), "rows": found, "pairs": pairs, "thirds": thirds},
+        "judge": _judge([answers.get(VOTE, {}).get(one) for one in ids], answers.get("judge-best", {})),
+    }
+
+
+def _cost(name: str, ids: Sequence[str], answers: Answers) -> Found:
+    """Per question, lent samples included: the prompt once, and their tokens."""
+    prompt = generated = 0
+    for one in ids:
+        row = answers[name][one]
+        prompt, generated = prompt + row.prompt, generated + row.generated
+        begun = row.told.get("begun", 0)
+        if begun:
+            lent = answers[VOTE][one]
+            prompt += lent.prompt
+            generated += sum(each["tokens"] for each in lent.told["samples"][:begun])
+    count = len(ids)
+    flops = 2.0 * PARAMETERS[SMALL] * (prompt + generated) / count
+    return {"prompt": prompt / count, "generated": generated / count, "flops": flops}
+
+
+def _time(name: str, blocks: Sequence[Block]) -> Found:
+    """Seconds of the machine per question, lent samples included by their number."""
+    own = _seconds(name, blocks)
+    lent = _BEGINS.get(name, 0) / VOTES
+    vote = _seconds(VOTE, blocks) if lent else 0.0
+    load = max((one.load for one in blocks if one.contestant == name), default=None)
+    return {"seconds": None if own is None or vote is None else own + lent * vote, "load": load}
+
+
+def _seconds(name: str, blocks: Sequence[Block]) -> float | None:
+    mine = [one for one in blocks if one.contestant == name]
+    return sum(one.seconds for one in mine) / sum(one.questions for one in mine) if mine else None
+
+
+def _judge(votes: Sequence[Row | None], judged: Mapping[str, Row]) -> Found | None:
+    """How often the judge scores a right sample above a wrong one of the same question, the mean over
+    questions that have both; and the mean score of each kind."""
+    areas: list[float] = []
+    said: dict[bool, list[float]] = {True: [], False: []}
+    for vote in votes:
+        row = None if vote is None else judged.get(vote.question)
+        if vote is None or row is None or "rewards" not in row.told or "samples" not in vote.told:
+            continue
+        right = [bool(one["right"]) for one in vote.told["samples"]]
+        scores = [one[-1] if one else 0.0 for one in row.told["rewards"]]
+        mine = {
+            kind: [score for score, one in zip(scores, right, strict=True) if one is kind] for kind in said
+        }
+        for kind, some in mine.items():
+            said[kind] += some
+        if mine[True] and mine[False]:
+            areas.append(auroc(mine[True], mine[False]))
+    if not areas:
+        return None
+    return {
+        **{"questions": len(areas), "auroc": statistics.fmean(areas)},
+        **{"right": statistics.fmean(said[True]), "wrong": statistics.fmean(said[False])},
+    }
