@@ -128,7 +128,7 @@ def house(latency: float, *options: str, pace: Sequence[str] = ()) -> Iterator[H
     with tempfile.TemporaryDirectory() as folder:
         decisions = Path(folder) / "decisions.db"
         served = ["--base-url", f"http://127.0.0.1:{policy_port}", "--policy", POLICY, "--port", "0"]
-        served += ["--prm-url", f"{PRM}=http://127.0.0.1:{prm_port}", "--running", "128"]
+        served += ["--prm-url", f"{PRM}=http://127.0.0.1:{prm_port}"]
         server = Process([*SERVE, *served, "--decisions", str(decisions), *options], "planner serve:")
         try:
             policy.start()

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
@@ -160,9 +161,11 @@ class _Work(WorkTrace):
     def hear(self, event: Event, place: int) -> None:
         if isinstance(event, Decided):
             accuracy = event.advice.accuracy
-            figures = {"planner.stage": event.stage, "planner.plan": str(event.advice.choice.plan)}
-            known = {} if accuracy != accuracy else {"planner.expected_accuracy": accuracy}
-            self._span.add_event("planner.decided", {**figures, "planner.answer": place, **known})
+            told: dict[str, int | float | str] = {"planner.stage": event.stage, "planner.answer": place}
+            told["planner.plan"] = str(event.advice.choice.plan)
+            if not math.isnan(accuracy):
+                told["planner.expected_accuracy"] = accuracy
+            self._span.add_event("planner.decided", told)
         elif isinstance(event, Started):
             self._end_stage(place)
             stage = self._stages[place] = self._tracing.span(

@@ -102,8 +102,9 @@ class LinkedPeers(Peers):
         """Answer a question of another process. What goes wrong here is no answer."""
         try:
             value = await self._answers[said["what"]](said["given"])
-        except (PlannerError, OSError, KeyError) as error:
-            _LOGGER.warning("worker %d has no answer to %r: %s", self.number, said["what"], error)
+        except Exception as error:
+            words = str(error) if isinstance(error, PlannerError) else type(error).__name__
+            _LOGGER.warning("worker %d has no answer to %r: %s", self.number, said["what"], words)
             wire.send({"answer": said["tell"], "failed": True})
         else:
             wire.send({"answer": said["tell"], "value": value})

@@ -59,7 +59,7 @@ def work(number: int, end: socket.socket, given: Job) -> None:
         sys.exit(2)
     levels = SharedLevels(given.rates.number)
     service.rates = Rates(levels=levels)
-    service.link(LinkedPeers(number, given.count, end))
+    service.peers = LinkedPeers(number, given.count, end)
     run(
         create_app(service),
         service,

@@ -75,10 +75,7 @@ class Server:
     @property
     def workers(self) -> list[int]:
         """Process ids, by what the children of the parent run."""
-        found = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)], capture_output=True, text=True
-        )
-        return [int(line.split()[0]) for line in found.stdout.splitlines() if "spawn_main" in line]
+        return [pid for pid in _processes() if _told(pid) == (self.process.pid, True)]
 
     def figures(self) -> dict[tuple[str, str], float]:
         """Sums over other labels: (name, worker) -> value."""
@@ -88,6 +85,19 @@ class Server:
                 name = sample.name, sample.labels["worker"]
                 sums[name] = sums.get(name, 0.0) + sample.value
         return sums
+
+
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _told(pid: int) -> tuple[int, bool]:
+    """The parent of a process, and whether it is a worker; (0, False) of one that has just gone."""
+    try:
+        parent = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]).split()[1]
+        return int(parent), b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0, False
 
 
 def until(true: Callable[[], bool]) -> None:
