@@ -11,16 +11,29 @@ export class ApiError extends Error {
     this.status = status;
     this.code = code;
   }
+
+  /** Whether nothing is wrong: the server only asks who is there. */
+  get isGreeting() {
+    return this.code === GREETING;
+  }
 }
+
+const GREETING = "key_wanted";
 
 /** GET, as JSON. `query`: pairs whose value is null or "" are left out. */
 export async function get(path, query = {}, options = {}) {
-  const url = address(path);
-  for (const [name, value] of Object.entries(query)) {
-    if (value !== null && value !== undefined && value !== "") url.searchParams.set(name, String(value));
-  }
-  const response = await ask(url, options);
-  return await json(response);
+  return await json(await ask(queried(path, query), options));
+}
+
+/** GET, as a file that is saved under this name. */
+export async function save(path, query, name) {
+  const response = await ask(queried(path, query), {});
+  const place = URL.createObjectURL(await response.blob());
+  const link = document.createElement("a");
+  link.href = place;
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(place);
 }
 
 /** POST of JSON, as JSON. */
@@ -36,6 +49,14 @@ export async function send(path, body, options = {}) {
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
   });
+}
+
+function queried(path, query) {
+  const url = address(path);
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== null && value !== undefined && value !== "") url.searchParams.set(name, String(value));
+  }
+  return url;
 }
 
 function address(path) {
@@ -63,9 +84,10 @@ async function ask(url, options) {
   }
   if (!response.ok) {
     const said = await refusal(response);
-    if (said.status === 401)
-      document.dispatchEvent(new CustomEvent("unauthorized", { detail: said.message }));
-    throw said;
+    if (said.status !== 401) throw said;
+    const wanted = key ? said : new ApiError("This server asks for an API key.", 401, GREETING);
+    document.dispatchEvent(new CustomEvent("unauthorized", { detail: wanted }));
+    throw wanted;
   }
   return response;
 }

@@ -32,12 +32,15 @@ export class Feedback {
         type: "button",
         class: "small quiet",
         "aria-pressed": "false",
-        "aria-label": `Candidate ${index + 1} was right`,
+        "aria-label": `Mark candidate ${index + 1} as right`,
+        title: "Tell the server that this candidate has the right answer",
         onclick: async () => {
-          if (await this._send({ candidate: index })) button.setAttribute("aria-pressed", "true");
+          if (!(await this._send({ candidate: index }))) return;
+          button.setAttribute("aria-pressed", "true");
+          button.textContent = "Marked as right";
         },
       },
-      "was right",
+      "Mark as right",
     );
     return button;
   }

@@ -1,5 +1,7 @@
 // The API key: in this tab's session storage at most, sent to this server only.
 
+import { complain } from "./complaint.js";
+
 const NAME = "planner-console-key";
 let held = null;
 
@@ -32,10 +34,9 @@ export function keyDialog(button, dialog, onchange) {
     button.textContent = apiKey() ? "API key: set" : "API key";
   };
   show();
-  const open = (reason = "") => {
+  const open = (error = null) => {
     if (dialog.open) return;
-    why.hidden = !reason;
-    why.textContent = reason;
+    complain(why, error, "");
     field.value = apiKey() ?? "";
     dialog.showModal();
     field.focus();

@@ -33,7 +33,7 @@ export function expectations({ expected, spend, feedback = [] }) {
           {},
           element("th", { scope: "col" }, "Receipt"),
           element("th", { scope: "col", class: "number" }, "Expected"),
-          element("th", { scope: "col", class: "number" }, "Came"),
+          element("th", { scope: "col", class: "number" }, "Actual"),
         ),
       ),
       element(

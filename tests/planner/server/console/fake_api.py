@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from planner.server.console import mount
 
-__all__ = ["FakeApi", "sample_events", "tree_events"]
+__all__ = ["FakeApi", "sample_events", "some_savings", "tree_events"]
 
 Json = dict[str, Any]
 
@@ -181,6 +181,31 @@ def sample_events(n: int = 4, text: str = "12+9=21\n21-3=18\n#18", answer: str =
     return [*events, {"type": "ended", "why": "settled", "missing": 12, "spend": _spend(40 * n)}]
 
 
+def figure(value: float, width: float, *, known: bool = True) -> Json:
+    """A figure of savings, and its interval."""
+    low, high = value - width, value + width
+    return {"value": value, "low": low, "high": high, "requests": 400, "questions": 210, "is_known": known}
+
+
+def no_savings() -> Json:
+    """Of a server that plans."""
+    return {"shadow": False, "share": 0.0, "requests": 0, "planned": 0, "unit": "flops", "rule": RULE}
+
+
+def some_savings() -> Json:
+    """Of a server in shadow mode, a share of whose plans are run beside."""
+    return {
+        "shadow": True, "share": 0.05, "ran": 24, "dropped": 2, "requests": 480, "planned": 400,
+        "unit": "usd", "plain_cost": 1.2, "planned_cost": 0.48, "pairs": 24, "rule": RULE,
+        "accuracy": figure(0.112, 0.02), "cost": figure(-0.6, 0.04), "vote_cost": figure(-0.35, 0.05),
+        "agreement": figure(0.8, 0.2, known=False), "measured_accuracy": figure(0.0, 0.2, known=False),
+        "measured_cost": figure(1.4, 0.3),
+    }  # fmt: skip
+
+
+RULE = "A figure needs 30 different questions."
+
+
 @dataclass(slots=True)
 class FakeApi:
     """What the fake answers, and what it was asked.
@@ -189,6 +214,8 @@ class FakeApi:
     ----------
     answer, policy:
         Said by the API; an attack puts its markup here.
+    plain:
+        What the plain model answers, by plan; else as the API.
     events:
         The progress of every search.
     hold:
@@ -199,24 +226,39 @@ class FakeApi:
         The API key that is wanted; None: anybody may ask.
     open_ended:
         Whether questions are such that no answer is right or wrong.
+    agreement, reward:
+        Of the candidates with the answer, and of their last steps.
+    prices:
+        Whether the server knows what things cost.
+    target:
+        What is promised of a stream of requests.
     broken:
         A stream ends before its answer: ``"off"`` without a word, ``"error"`` with one.
-    asked, feedback, decisions:
-        What came, and what was kept. ``vanished``: streams whose reader left.
+    savings:
+        What planning would have saved.
+    asked, searched, feedback, decisions:
+        What came, what was looked for, and what was kept. ``vanished``: streams whose reader left.
     """
 
     answer: str | None = "18"
     policy: str = "lab-policy-m"
+    plain: dict[str, str] = field(default_factory=dict)
     events: list[Json] = field(default_factory=partial(tree_events, 8, 4, 3))
     hold: int | None = None
     pause: float = 0.0
     key: str | None = None
     open_ended: bool = False
+    prices: bool = False
+    agreement: float = 0.625
+    reward: float = 0.6
+    target: Json | None = None
     broken: str | None = None
     asked: list[Json] = field(default_factory=list)
     feedback: list[Json] = field(default_factory=list)
     decisions: dict[str, Json] = field(default_factory=dict)
     vanished: int = 0
+    savings: Json = field(default_factory=no_savings)
+    searched: list[dict[str, str]] = field(default_factory=list)
 
     def app(self) -> Starlette:
         """The application: the console over this API."""
@@ -229,7 +271,9 @@ class FakeApi:
             ("/v1/chat/completions", "POST", self._chat),
             ("/v1/feedback", "POST", self._feedback),
             ("/v1/decisions", "GET", self._search),
+            ("/v1/decisions.jsonl", "GET", self._export),
             ("/v1/decisions/{id}", "GET", self._decision),
+            ("/v1/savings", "GET", self._savings),
             ("/v1/now", "GET", self._now),
         ):
             app.add_route(path, self._guarded(endpoint), methods=[method])
@@ -261,6 +305,7 @@ class FakeApi:
                     "budget": {"samples": 8},
                     "ceiling": None,
                     "presets": {"low": {"samples": 4}, "medium": {"samples": 16}, "high": {"samples": 64}},
+                    "prices": self.prices,
                 },
             }
         )
@@ -296,15 +341,19 @@ class FakeApi:
         forced = model.removeprefix("planner/") if model.startswith("planner/") else None
         if forced is not None and "(" not in forced:
             return _refused(400, f"strategy must be one of cot, majority, got {forced!r}")
-        chosen = "weighted_vote(n=16, score=last)"
+        chosen = forced or "weighted_vote(n=16, score=last)"
         others = [
-            ("cot()", None, 0.31, 61, True),
-            ("majority(n=16)", None, 0.44, 702, True),
-            ("best_of_n(n=16, score=last)", GOOD, 0.58, 1090, True),
-            ("weighted_vote(n=16, score=last)", GOOD, 0.62, 1090, True),
-            ("weighted_vote(n=64, score=last)", GOOD, 0.66, 4310, False),
-            (BEAM.replace("max", "weighted"), GOOD, 0.6, 1210, True),
+            ("cot()", None, 0.31, 61, True, False),
+            ("majority(n=16)", None, 0.44, 702, True, False),
+            ("best_of_n(n=16, score=last)", GOOD, 0.58, 1090, True, False),
+            ("weighted_vote(n=16, score=last)", GOOD, 0.62, 1090, True, False),
+            ("weighted_vote(n=64, score=last)", GOOD, 0.66, 4310, False, True),
+            ("weighted_vote(n=20, score=last)", GOOD, 0.63, 1320, False, False),
+            (BEAM.replace("max", "weighted"), GOOD, 0.6, 1210, True, False),
         ]
+        said = _advice(chosen, None if forced else FOUR, self.policy)
+        if self.target is not None:
+            said["target"] = self.target
         return JSONResponse(
             {
                 "object": "plan",
@@ -316,12 +365,11 @@ class FakeApi:
                 if self.open_ended
                 else None,
                 "budget": {"asked": body.get("budget")},
-                "advice": _advice(chosen, FOUR, self.policy)
-                | ({"accuracy": None, "interval": [0.0, 1.0]} if self.open_ended else {}),
+                "advice": said | ({"accuracy": None, "interval": [0.0, 1.0]} if self.open_ended else {}),
                 "alternatives": [
                     {"policy": self.policy, "prm": prm, "plan": plan, "accuracy": right, "tokens": cost}
-                    | {"fits": fits}
-                    for plan, prm, right, cost, fits in others
+                    | {"tokens_p90": 1.2 * cost, "fits": fits, "over": over}
+                    for plan, prm, right, cost, fits, over in others
                 ],
                 "why": [
                     {"feature": "largest_log", "value": 3.0445, "effect": 0.041},
@@ -333,7 +381,23 @@ class FakeApi:
     async def _chat(self, request: Request) -> Response:
         body = await request.json()
         self.asked.append(body)
+        if not body.get("stream"):
+            return JSONResponse(self._plain(f"chatcmpl-{len(self.decisions):08d}", body))
         return StreamingResponse(self._stream(body), media_type="text/event-stream")
+
+    def _plain(self, name: str, body: Json) -> Json:
+        """An answer that comes whole, by the plan that the model names."""
+        plan = str(body["model"]).removeprefix("planner/")
+        tokens = 702 if "16" in plan else 61
+        receipt = self._decide(name, body) | {
+            "plan": plan,
+            "answer": self.plain.get(plan, self.answer),
+            "spend": _spend(tokens),
+            "candidates": [],
+        }
+        message = {"role": "assistant", "content": f"it is {receipt['answer']}"}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        return {"id": name, "object": "chat.completion", "choices": [choice], "planner": receipt}
 
     async def _stream(self, body: Json) -> AsyncIterator[str]:
         name = f"chatcmpl-{len(self.decisions):08d}"
@@ -419,7 +483,8 @@ class FakeApi:
             "spend": spent,
             "answer": self.answer,
             "outcome": outcome,
-            "agreement": 0.625,
+            "agreement": self.agreement,
+            **({} if self.target is None else {"target": self.target}),
             "abstained": False,
             "escalated": False,
             "ended": None,
@@ -437,7 +502,11 @@ class FakeApi:
             if event["type"] == "grown":
                 texts[event["node"]] = texts.get(event["parent"], "") + event["text"]
                 if event["finish_reason"]:
-                    found[event["node"]] = {**event, "text": texts[event["node"]], "step_rewards": [0.8, 0.6]}
+                    found[event["node"]] = {
+                        **event,
+                        "text": texts[event["node"]],
+                        "step_rewards": [0.8, self.reward],
+                    }
             elif event["type"] == "drawn":
                 found[str(event["draw"])] = event
         return [
@@ -463,16 +532,30 @@ class FakeApi:
         self.decisions[body["id"]]["feedback"].append({**outcome, "created": 1_790_000_100.0, "key": None})
         return JSONResponse({"object": "feedback", "id": body["id"], "recorded": True})
 
-    async def _search(self, request: Request) -> Response:
+    def _found(self, request: Request) -> list[Json]:
         asked = request.query_params
-        found = [
+        self.searched.append(dict(asked))
+        return [
             one
             for one in reversed(self.decisions.values())
             if asked.get("text", "").casefold() in one["question"].casefold()
             and asked.get("outcome", one["outcome"]) == one["outcome"]
+            and asked.get("policy", one["policy"]) == one["policy"]
+            and one["plan"].startswith(asked.get("plan", ""))
+            and one["created"] >= float(asked.get("since", 0))
             and asked.get("feedback", str(bool(one["feedback"])).lower())
             == str(bool(one["feedback"])).lower()
         ]
+
+    async def _export(self, request: Request) -> Response:
+        lines = [json.dumps(one) + "\n" for one in self._found(request)]
+        return Response("".join(lines), media_type="application/x-ndjson")
+
+    async def _savings(self, request: Request) -> Response:
+        return JSONResponse(self.savings)
+
+    async def _search(self, request: Request) -> Response:
+        asked, found = request.query_params, self._found(request)
         if "before" in asked:
             found = found[[one["id"] for one in found].index(asked["before"]) + 1 :]
         limit = int(asked.get("limit", "50"))
@@ -492,11 +575,13 @@ class FakeApi:
 
     async def _now(self, request: Request) -> Response:
         rates = [20, 25, 31, 28, 30, 12, 18, 35, 33, 30, 36, 34]
+        window = int(request.query_params.get("window", "600"))
         return JSONResponse(
             {
                 "time": 1_790_000_200.0,
                 "uptime": 5400.0,
-                "window": 600,
+                "window": window,
+                "windows": [600, 3600, 86400],
                 "requests": {
                     "per_second": 3.25,
                     "running": 2,
@@ -511,12 +596,30 @@ class FakeApi:
                     {
                         "t": 1_790_000_000.0 + 10 * at,
                         "requests": rate,
+                        "failed": int(at % 3 == 0),
+                        "cancelled": 0,
+                        "refused": 4 if at == 5 else 0,
+                        "refusals": {"overloaded": 4} if at == 5 else {},
+                        "failures": {"policy_failed": 1} if at % 3 == 0 else {},
                         "tokens": 90 * rate,
                         "flops": 1e8 * rate,
+                        "usd": 1e-4 * rate if self.prices else None,
+                        "p50": 0.2,
+                        "p95": 1.2 + 0.01 * at if rate > 15 else None,
+                        "p99": 2.0,
                     }
                     for at, rate in enumerate(rates)
                 ],
-                "latency": {"p50": 0.21, "p95": 1.4},
+                "latency": {"p50": 0.21, "p90": 0.9, "p95": 1.4, "p99": 2.3},
+                "errors": {"requests": 332, "failed": 4, "cancelled": 2, "rate": 4 / 332},
+                "refusals": [{"cause": "overloaded", "requests": 4}],
+                "failures": [{"cause": "policy_failed", "requests": 4}],
+                "spend": {
+                    "tokens": 29_880,
+                    "flops": 3.3e10,
+                    "usd": 0.0332 if self.prices else None,
+                    "priced": 332,
+                },
                 "plans": [
                     {"policy": self.policy, "prm": None, "plan": "cot()", "requests": 140, "share": 0.7},
                     {"policy": self.policy, "prm": GOOD, "plan": BEAM, "requests": 60, "share": 0.3},

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
-from fake_api import FakeApi, sample_events, tree_events
+from fake_api import FakeApi, sample_events, some_savings, tree_events
 from playwright.sync_api import Page, expect
 from visiting import Visit
 
@@ -32,9 +33,13 @@ def test_a_plan_comes_first_and_spends_nothing(visit: Visit, api: FakeApi) -> No
     expect(plan.locator(".headline")).to_contain_text("1,090")
     expect(plan).to_contain_text("It first draws 4 samples of lab-policy-m")
     rows = plan.locator(".alternatives tbody tr")
-    expect(rows).to_have_count(6)
+    expect(rows).to_have_count(7)
     expect(rows.first).to_contain_text("chosen")
-    expect(rows.last).to_contain_text("over the budget")
+    expect(rows.filter(has_text="n=64")).to_contain_text("over the budget")
+    # its mean is within the budget, one request in ten is not
+    near = rows.filter(has_text="n=20").locator(".tag")
+    expect(near).to_have_text("may go over the budget")
+    expect(near).to_have_attribute("title", re.compile("9 of 10 requests take up to 1,584"))
     plan.get_by_text("Main factors").click()
     expect(plan.get_by_role("cell", name="+4.1 points")).to_be_visible()
     expect(page.get_by_role("region", name="The search")).to_be_hidden()
@@ -127,8 +132,10 @@ def test_what_the_form_says_reaches_the_server(visit: Visit, api: FakeApi) -> No
     ask(page)
     answered(page)
     plan = page.get_by_role("region", name="The plan", exact=True)
-    expect(plan.get_by_role("heading", name="The planner's own plan")).to_be_visible()
-    expect(plan.locator(".note")).to_contain_text("Asked for in place of it: majority n=4")
+    expect(plan.get_by_role("heading", name="The plan that you asked for")).to_be_visible()
+    expect(plan.locator(".chosen-plan")).to_contain_text("majority n=4")
+    expect(plan.locator(".note")).to_have_text("It runs as it is: the planner does not choose here.")
+    expect(plan).not_to_contain_text("planner's own")
     for body in api.asked:
         assert body["budget"] == {"seconds": 120}
         assert (body["policy"], body["prm"], body["domain"]) == ("lab-policy-m", "none", "arithmetic")
@@ -157,10 +164,11 @@ def test_feedback_on_an_answer_and_on_a_candidate(visit: Visit, api: FakeApi) ->
     expect(answer.get_by_text("Thank you, kept.")).to_be_visible()
     expect(answer.get_by_role("button", name="Right", exact=True)).to_have_attribute("aria-pressed", "true")
     answer.get_by_text("8 candidates").click()
-    answer.get_by_role("button", name="Candidate 3 was right").click()
-    expect(answer.get_by_role("button", name="Candidate 3 was right")).to_have_attribute(
-        "aria-pressed", "true"
-    )
+    expect(answer.locator(".candidates")).not_to_contain_text("was right")  # nobody has said so
+    marking = answer.get_by_role("button", name="Mark candidate 3 as right")
+    marking.click()
+    expect(marking).to_have_attribute("aria-pressed", "true")
+    expect(marking).to_have_text("Marked as right")
     name = next(iter(api.decisions))
     assert api.feedback == [{"id": name, "correct": True}, {"id": name, "candidate": 2}]
 
@@ -190,7 +198,7 @@ def test_a_past_decision_is_found_opened_and_judged(visit: Visit, api: FakeApi) 
     page.reload()
     expect(page.get_by_role("article")).to_contain_text("✕ wrong")
     expect(page.get_by_role("button", name="Wrong")).to_have_attribute("aria-pressed", "true")
-    page.get_by_label("Feedback").first.select_option("without")
+    page.get_by_role("search").get_by_label("Feedback").select_option("without")
     expect(entries).to_have_count(1)
 
 
@@ -211,7 +219,25 @@ def test_now_says_what_the_server_does(visit: Visit) -> None:
     page = visit("#now")
     expect(page.get_by_role("region", name="Requests per second")).to_contain_text("3.3")
     expect(page.get_by_role("region", name="Spend against plain majority")).to_contain_text("35% less")
-    expect(page.get_by_role("region", name="Right: expected against kept")).to_contain_text("2.0 points")
+    expect(page.get_by_role("region", name="Right: expected against actual")).to_contain_text("2.0 points")
+    latency = page.get_by_role("region", name="Latency")
+    expect(latency.locator(".figure")).to_have_text("210\u00a0ms")
+    expect(latency).to_contain_text("p90 900\u00a0ms, p95 1.4\u00a0s, p99 2.3\u00a0s")
+    errors = page.get_by_role("region", name="Errors")
+    expect(errors.locator(".figure")).to_have_text("1%")
+    expect(errors).to_contain_text("4 of 332 failed, 4 refused, 2 left early")
+    expect(page.get_by_role("region", name="Spend", exact=True).locator(".figure")).to_have_text(
+        "29,880\u00a0tokens"
+    )
+    causes = page.get_by_role("region", name="Refused and failed").get_by_role("listitem")
+    expect(causes).to_have_text(
+        [
+            re.compile("failedthe policy's server failed4"),
+            re.compile("refusedtoo busy: no place in the queue4"),
+        ]
+    )
+    expect(causes.get_by_role("img", name="overloaded over time")).to_be_visible()
+    expect(page.get_by_role("region", name="Savings")).to_contain_text("planner serve --shadow")
     expect(page.get_by_role("region", name="Plans chosen").get_by_role("listitem")).to_have_count(2)
     expect(page.get_by_role("region", name="Drift")).to_contain_text("1 figure has drifted")
     health = page.get_by_role("region", name="Health").get_by_role("listitem")
@@ -412,9 +438,13 @@ def test_a_key_is_asked_for_and_forgotten_with_the_tab(visit: Visit, api: FakeAp
     api.key = "pk-a-key-of-a-lab-0123456789"
     page = visit(allow=("401",))
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("an API key must be known")
+    expect(dialog).to_contain_text("This server asks for an API key.")
+    assert page.locator(".bad:visible, .error:visible").count() == 0  # nothing has gone wrong
     expect(dialog.get_by_label("Key")).to_be_focused()
-    page.keyboard.type(api.key)
+    page.keyboard.type("pk-not-a-key-of-this-lab")
+    page.keyboard.press("Enter")
+    expect(dialog.locator(".bad")).to_contain_text("an API key must be known")
+    dialog.get_by_label("Key").fill(api.key)
     page.keyboard.press("Enter")
     expect(dialog).to_be_hidden()
     expect(page.locator("#policy option")).to_have_text(["any", "lab-policy-m"])
@@ -428,10 +458,10 @@ def test_a_key_is_asked_for_and_forgotten_with_the_tab(visit: Visit, api: FakeAp
     assert api.key not in page.content()
     page.get_by_role("button", name="API key").click()
     page.get_by_role("button", name="Forget it").click()
-    expect(dialog).to_contain_text("an API key must be known")
+    expect(dialog).to_contain_text("This server asks for an API key.")
     page.keyboard.press("Escape")
     assert page.evaluate("JSON.stringify(sessionStorage)") == "{}"
-    expect(page.get_by_role("alert")).to_contain_text("an API key must be known")
+    expect(page.get_by_role("alert")).to_contain_text("This server asks for an API key.")
 
 
 def test_stopping_ends_the_request(visit: Visit, api: FakeApi) -> None:
@@ -440,7 +470,9 @@ def test_stopping_ends_the_request(visit: Visit, api: FakeApi) -> None:
     ask(page)
     expect(page.locator(".node.pruned").first).to_be_visible()
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_role("region", name="The search").get_by_role("status")).to_contain_text("Stopped")
+    search = page.get_by_role("region", name="The search")
+    expect(search.get_by_role("status")).to_contain_text("Stopped")
+    expect(search.locator(".running")).to_contain_text("Stopped while running: beam search")
     expect(page.get_by_role("button", name="Ask", exact=True)).to_be_enabled()
     for _ in range(100):
         if api.vanished:
@@ -503,7 +535,7 @@ def test_a_refused_key_is_asked_for_once(visit: Visit, api: FakeApi) -> None:
     page.keyboard.press("Escape")
     page.wait_for_timeout(2500)  # longer than the view waits between two questions
     expect(page.get_by_role("dialog")).to_be_hidden()
-    expect(page.get_by_role("alert")).to_contain_text("an API key must be known")
+    expect(page.get_by_role("alert")).to_contain_text("This server asks for an API key.")
 
 
 def test_an_answer_that_nobody_can_read_is_told(visit: Visit, api: FakeApi) -> None:
@@ -522,3 +554,246 @@ def test_empty_views_say_so(visit: Visit) -> None:
     expect(page.get_by_text("No decision so far: ask something first.")).to_be_visible()
     page.get_by_label("Text").fill("nothing like it")
     expect(page.get_by_text("No decision matches.")).to_be_visible()
+
+
+def test_a_search_that_is_stopped_before_it_began_says_so(visit: Visit, api: FakeApi) -> None:
+    api.hold = 0
+    page = visit()
+    ask(page)
+    running = page.get_by_role("region", name="The search").locator(".running")
+    expect(running).to_have_text("Waiting for the first step…")
+    page.get_by_role("button", name="Stop").click()
+    expect(running).to_have_text("Stopped before the first step.")
+
+
+def test_a_decision_that_is_opened_is_in_sight(visit: Visit, api: FakeApi) -> None:
+    for at in range(25):
+        api._decide(f"chatcmpl-{at:08d}", {"messages": [{"content": f"question {at}"}]})
+    for options in ({}, {"viewport": {"width": 390, "height": 844}, "is_mobile": True}):
+        page = visit("#decisions", **options)
+        page.locator(".entry").last.scroll_into_view_if_needed()
+        page.locator(".entry").last.click()
+        record = page.get_by_role("article")
+        expect(record.get_by_text("question 0", exact=True)).to_be_in_viewport()
+        expect(record.get_by_role("heading", name="Decision")).to_be_in_viewport()
+    page = visit("#decisions")
+    page.locator(".entry").last.click()
+    expect(page.locator(".entry").last).to_be_in_viewport()  # the list stays where it was
+
+
+def test_votes_show_what_their_bars_show(visit: Visit, api: FakeApi) -> None:
+    weighted = [{"answer": "18", "count": 1, "weight": 0.003}, {"answer": "7", "count": 3, "weight": 0.001}]
+    api.events = sample_events()
+    for event in api.events:
+        if event["type"] == "drawn":
+            event["votes"] = weighted
+    page = visit()
+    ask(page)
+    answered(page)
+    lines = page.locator(".votes li")
+    expect(lines.first).to_contain_text(f"1{TIMES} 75%")
+    expect(lines.last).to_contain_text(f"3{TIMES} 25%")
+    shares = lines.locator(".bar").evaluate_all(
+        "bars => bars.map((b) => b.style.getPropertyValue('--share'))"
+    )
+    assert [round(float(share), 6) for share in shares] == [0.75, 0.25]
+    for event in api.events:
+        if event["type"] in ("started", "decided"):
+            (event if event["type"] == "started" else event["advice"])["plan"] = "majority(n=4)"
+    page.get_by_role("button", name="Ask", exact=True).click()
+    expect(lines.first).to_have_text(f"73{TIMES}")  # a plain vote counts, and no weight is told
+    expect(page.locator(".votes")).not_to_contain_text("%")
+
+
+def test_money_is_offered_where_there_are_prices(visit: Visit, api: FakeApi) -> None:
+    units = "options => options.map((option) => option.textContent)"
+    page = visit()
+    expect(page.locator("#policy option")).to_have_count(2)
+    assert "US dollars" not in page.locator("#budget-unit option").evaluate_all(units)
+    api.prices = True
+    page.reload()
+    expect(page.locator("#budget-unit option", has_text="US dollars")).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("reached", "said"),
+    [
+        (True, "Asked for: 80% right, on average over many such requests with a confidence of 95%. "
+               "Expected of them: 82%, at least 81%."),
+        (False, "No price of compute gets there; the most accurate way is expected to be right in 82%"),
+    ],
+)  # fmt: skip
+def test_a_target_is_told_with_the_plan_and_the_answer(
+    visit: Visit, api: FakeApi, reached: bool, said: str
+) -> None:
+    api.target = {
+        "asked": 0.8, "confidence": 0.95, "reached": reached, "prices": [1e-9, 1e-9], "share": 1.0,
+        "accuracy": 0.82, "low": 0.81, "tokens": 300.0, "flops": 3e8,
+    }  # fmt: skip
+    page = visit()
+    ask(page)
+    answered(page)
+    expect(page.get_by_role("region", name="The plan", exact=True).locator(".target")).to_contain_text(said)
+    expect(page.get_by_role("region", name="The answer")).to_contain_text(said)
+
+
+def test_a_headline_without_a_figure_says_so_in_words(visit: Visit) -> None:
+    page = visit(allow=())
+    page.route(
+        "**/v1/now",
+        lambda route: route.fulfill(json={"window": 600, "uptime": 3, "requests": {"per_second": 0}}),
+    )
+    page.goto(page.url.split("#")[0] + "#now")
+    figures = page.locator(".tile .figure")
+    expect(figures.first).to_be_visible()
+    texts = figures.all_inner_texts()
+    assert "None so far" in texts
+    assert "\u2013" not in texts  # a dash
+
+
+def test_an_answer_is_compared_with_the_plain_model_when_asked(visit: Visit, api: FakeApi) -> None:
+    api.plain = {"cot()": "12"}
+    page = visit()
+    ask(page)
+    answered(page)
+    beside = page.get_by_role("region", name="Beside the plain model")
+    expect(beside.get_by_role("table")).to_have_count(0)
+    before = len(api.asked)
+    beside.get_by_role("button", name="Compare with the plain model").click()
+    rows = beside.locator("tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.nth(1)).to_contain_text("about 1,090 tokens")  # what it costs is shown first
+    assert [body.get("messages") for body in api.asked[before:]] == [None, None]  # and nothing is run
+    assert [body["model"] for body in api.asked[before:]] == ["planner/cot()", "planner/majority(n=16)"]
+    beside.get_by_role("button", name="Run: One plain answer").click()
+    expect(rows.nth(1)).to_contain_text("12another")
+    expect(rows.nth(1)).to_contain_text("61\u00a0tokens")
+    expect(rows.nth(1)).to_contain_text("25\u00a0ms")
+    beside.get_by_role("button", name="Run: Majority of 16").click()
+    expect(rows.nth(2)).to_contain_text("18the same")
+    assert [body["model"] for body in api.asked[-2:]] == ["planner/cot()", "planner/majority(n=16)"]
+    assert all("budget" not in body for body in api.asked[-2:])
+    ask(page)
+    expect(beside.get_by_role("table")).to_have_count(0)  # of another question
+
+
+@pytest.mark.parametrize(
+    ("agreement", "reward", "said"),
+    [
+        (0.25, 0.9, ["Only 25% of 8 solutions agree with it."]),
+        (0.75, 0.2, ["The reward model gives its last step 0.20 of 1."]),
+        (0.75, 0.9, []),
+    ],
+)
+def test_an_answer_that_is_not_sure_says_so(
+    visit: Visit, api: FakeApi, agreement: float, reward: float, said: list[str]
+) -> None:
+    api.agreement, api.reward = agreement, reward
+    page = visit()
+    ask(page)
+    answered(page)
+    answer = page.get_by_role("region", name="The answer")
+    expect(answer.get_by_text("low confidence")).to_have_count(len(said))
+    expect(answer.locator(".doubts")).to_have_text(said)
+
+
+def test_a_window_may_be_chosen(visit: Visit, api: FakeApi) -> None:
+    page = visit("#now")
+    windows = page.get_by_role("group", name="Over the last").get_by_role("button")
+    expect(windows).to_have_text(["10\u00a0min", "1 hour", "1 day"])
+    expect(windows.first).to_have_attribute("aria-pressed", "true")
+    with page.expect_response(re.compile(r"/v1/now\?window=3600")):
+        windows.nth(1).click()
+    expect(windows.nth(1)).to_have_attribute("aria-pressed", "true")
+    expect(windows.first).to_have_attribute("aria-pressed", "false")
+
+
+def test_money_is_shown_where_prices_are_known(visit: Visit, api: FakeApi) -> None:
+    api.prices = True
+    page = visit("#now")
+    spend = page.get_by_role("region", name="Spend", exact=True)
+    expect(spend.locator(".figure")).to_have_text("$0.033")
+    expect(spend).to_contain_text("29,880\u00a0tokens")
+
+
+def test_savings_of_shadow_mode_are_told_and_what_says_nothing_is_not(visit: Visit, api: FakeApi) -> None:
+    api.savings = some_savings()
+    page = visit("#now")
+    expect(page.get_by_text("Shadow mode: the plain model answers")).to_be_visible()
+    savings = page.get_by_role("region", name="Savings")
+    expect(savings).to_contain_text("planned 400 of 480 requests: $0.48 expected, instead of $1.20.")
+    terms = savings.locator("dt")
+    told = dict(zip(terms.all_inner_texts(), savings.locator("dd").all_inner_texts(), strict=True))
+    assert told["Accuracy"] == "+11.2\u00a0points 95%: +9.2\u00a0points to +13.2\u00a0points"
+    assert told["Cost beside an equally good plain vote"].startswith("35% less")
+    assert told["Equal answers"] == "not enough decisions"
+    expect(savings).to_contain_text("2 of the sample were dropped")
+    expect(savings).to_contain_text("2.4 times")
+
+
+def test_an_older_server_tells_less(visit: Visit) -> None:
+    page = visit()
+    page.route(
+        "**/v1/now*",
+        lambda route: route.fulfill(
+            json={
+                "window": 600,
+                "uptime": 60,
+                "requests": {"per_second": 1, "total": 50, "failed": 5, "refused": 1},
+                "series": [{"t": 1.0, "requests": 3, "tokens": 70, "flops": 1e6}],
+                "latency": {"p50": 0.2, "p95": 0.4},
+            }
+        ),
+    )
+    page.get_by_role("link", name="Now").click()
+    errors = page.get_by_role("region", name="Errors")
+    expect(errors.locator(".figure")).to_have_text("10%")
+    expect(errors).to_contain_text("since the start")
+    expect(page.get_by_role("region", name="Spend", exact=True)).to_contain_text("70\u00a0tokens")
+    expect(page.get_by_role("group", name="Over the last").get_by_role("button")).to_have_count(0)
+
+
+def test_decisions_are_filtered_in_the_apis_words(visit: Visit, api: FakeApi) -> None:
+    api._decide("chatcmpl-00000000", {"messages": [{"content": "question"}]})
+    page = visit("#decisions")
+    look = page.get_by_role("search")
+    expect(look.get_by_label("Policy").get_by_role("option")).to_have_text(["any", "lab-policy-m"])
+    look.get_by_label("Policy").select_option("lab-policy-m")
+    look.get_by_label("Status").select_option("answered")
+    look.get_by_label("Plan").fill("beam_search")
+    expect(page.locator(".entry")).to_have_count(1)
+    look.get_by_label("Time").select_option("last day")
+    with page.expect_response(re.compile("since=")):
+        page.keyboard.press("Enter")
+    last = api.searched[-1]
+    assert (last["policy"], last["outcome"], last["plan"]) == ("lab-policy-m", "answered", "beam_search")
+    assert int(last["since"]) > 1_600_000_000
+    look.get_by_label("Time").select_option("any time")
+    look.get_by_label("Plan").fill("majority")
+    expect(page.get_by_text("No decision matches.")).to_be_visible()
+
+
+def test_decisions_are_taken_away_as_lines_of_json(visit: Visit, api: FakeApi) -> None:
+    for at in range(3):
+        api._decide(f"chatcmpl-{at:08d}", {"messages": [{"content": f"question {at}"}]})
+    page = visit("#decisions")
+    page.get_by_role("search").get_by_label("Text").fill("question")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Export").click()
+    assert saved.value.suggested_filename == "decisions.jsonl"
+    lines = saved.value.path().read_text().splitlines()
+    assert [json.loads(line)["question"] for line in lines] == ["question 2", "question 1", "question 0"]
+    assert api.searched[-1]["text"] == "question"
+
+
+def test_a_decision_stands_beside_its_list_where_there_is_room(visit: Visit, api: FakeApi) -> None:
+    api._decide("chatcmpl-00000000", {"messages": [{"content": "question"}]})
+    page = visit("#decisions", viewport={"width": 1280, "height": 800})
+    page.locator(".entry").click()
+    place, record = page.locator(".entries").bounding_box(), page.get_by_role("article").bounding_box()
+    assert place is not None
+    assert record is not None
+    assert record["x"] >= place["x"] + place["width"]
+    assert abs(record["y"] - place["y"]) < 20
+    look = page.get_by_role("link", name="All decisions")
+    expect(look).to_be_hidden()

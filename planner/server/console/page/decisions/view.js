@@ -1,8 +1,10 @@
 // Decisions: look for past ones, open one.
 
-import { get } from "../api.js";
+import { get, save } from "../api.js";
+import { complain } from "../complaint.js";
 import { element, fill } from "../element.js";
 import { decision as readDecision, decisions as readDecisions } from "../wire/decision.js";
+import { models as readModels } from "../wire/models.js";
 import { DecisionQuery } from "./query.js";
 import { entry } from "./list.js";
 import { record } from "./record.js";
@@ -16,6 +18,16 @@ export class DecisionsView {
     this._query = new DecisionQuery(() => this._search());
     this._error = element("p", { class: "note error", role: "alert", hidden: true });
     this._count = element("p", { class: "soft small", role: "status" });
+    this._export = element(
+      "button",
+      {
+        type: "button",
+        class: "small",
+        title: "All decisions that match, one JSON object a line",
+        onclick: () => this._save(),
+      },
+      "Export (JSONL)",
+    );
     this._list = element("ol", { class: "entries" });
     this._more = element(
       "button",
@@ -26,7 +38,7 @@ export class DecisionsView {
     this.element = element(
       "div",
       {},
-      element("div", { class: "heading" }, element("h1", {}, "Decisions"), this._count),
+      element("div", { class: "heading" }, element("h1", {}, "Decisions"), this._count, this._export),
       this._query.element,
       this._error,
       element("div", { class: "decisions" }, element("div", {}, this._list, this._more), this._record),
@@ -37,6 +49,28 @@ export class DecisionsView {
   enter(id = null) {
     this._search();
     this._show(id);
+    if (!this._isOffered) this._offer();
+  }
+
+  /** What there is to choose from among filters; without it they can be typed. */
+  async _offer() {
+    try {
+      this._query.offer(readModels(await get("v1/models")));
+      this._isOffered = true;
+    } catch (error) {
+      complain(this._error, error);
+    }
+  }
+
+  async _save() {
+    this._export.disabled = true;
+    try {
+      await save("v1/decisions.jsonl", this._query.query, "decisions.jsonl");
+      complain(this._error, null);
+    } catch (error) {
+      complain(this._error, error);
+    }
+    this._export.disabled = false;
   }
 
   leave() {}
@@ -52,12 +86,10 @@ export class DecisionsView {
       this._found = isMore ? [...this._found, ...records] : records;
       this._next = next;
       this._more.hidden = next === null;
-      this._error.hidden = true;
+      complain(this._error, null);
       this._draw();
     } catch (error) {
-      if (turn !== this._turn) return;
-      this._error.hidden = false;
-      this._error.textContent = error.message;
+      if (turn === this._turn) complain(this._error, error);
     }
   }
 
@@ -93,11 +125,20 @@ export class DecisionsView {
       const card = record(found);
       fill(this._record, back(), card);
       card.focus({ preventScroll: true });
+      reveal(this._record);
     } catch (error) {
       if (this._open !== id) return;
       fill(this._record, back(), element("p", { class: "note error", role: "alert" }, error.message));
+      reveal(this._record);
     }
   }
+}
+
+/** Brings the top of a decision into sight, where it is not: it stands beside its list, or in place of it. */
+function reveal(place) {
+  const { top } = place.getBoundingClientRect();
+  place.scrollTop = 0;
+  if (top < 0 || top > 0.5 * window.innerHeight) place.scrollIntoView({ block: "start" });
 }
 
 /** Where there is room for one of the two only, the way from a decision to the list. */

@@ -3,6 +3,7 @@
 import { bar, element, fill } from "../element.js";
 import { count, percent, points, precise, tokens } from "../figure.js";
 import { planLabel } from "../plan.js";
+import { target } from "./target.js";
 
 const MOST = 8;
 const ABSTAINS = "No affordable plan is expected to be right often enough: it would abstain.";
@@ -12,8 +13,8 @@ export class Advice {
     this.element = element("section", { class: "card advice", "aria-label": "The plan", hidden: true });
   }
 
-  /** `advice` as wire/ makes it; `given`: a plan that was asked for in place of it, or null. */
-  show(advice, given = null) {
+  /** `advice` as wire/ makes it: the planner's own, or what it expects of a plan that was asked for. */
+  show(advice) {
     this.element.hidden = false;
     // where nothing can be right or wrong, what would be right how often says nothing
     const known = advice.accuracy === null ? [] : advice.alternatives;
@@ -23,20 +24,21 @@ export class Advice {
       element(
         "div",
         { class: "heading" },
-        element("h2", {}, given ? "The planner's own plan" : "The plan"),
-        element("span", { class: "soft small" }, "made before anything is spent"),
+        element("h2", {}, advice.isForced ? "The plan that you asked for" : "The plan"),
+        element("span", { class: "soft small" }, "nothing is spent so far"),
       ),
-      given
-        ? element("p", { class: "note" }, "Asked for in place of it: ", planLabel(given))
+      advice.isForced
+        ? element("p", { class: "note" }, "It runs as it is: the planner does not choose here.")
         : advice.reason
           ? element("p", { class: "note" }, advice.reason)
           : null,
       headline(advice),
+      advice.target ? element("p", { class: "target" }, target(advice.target)) : null,
       advice.probe
         ? element("p", { class: "soft" }, `It first draws ${advice.probe}, and decides again.`)
         : null,
       advice.abstain ? element("p", { class: "note" }, ABSTAINS) : null,
-      ...(advice.reason && !given ? [] : advice.warnings).map((warning) =>
+      ...(advice.reason && !advice.isForced ? [] : advice.warnings).map((warning) =>
         element("p", { class: "note" }, warning),
       ),
       rows.length ? table(advice, rows.slice(0, MOST)) : null,
@@ -92,10 +94,10 @@ function headline(advice) {
     element("p", { class: "chosen-plan" }, planLabel(advice.plan, advice)),
     promise(
       "expected right",
-      percent(advice.accuracy),
-      advice.accuracy === null ? "unknown" : interval(advice.interval),
+      advice.accuracy === null ? "unknown" : percent(advice.accuracy),
+      advice.accuracy === null ? "" : interval(advice.interval),
     ),
-    promise("expected tokens", count(advice.tokens), highest),
+    promise("expected tokens", advice.tokens === null ? "unknown" : count(advice.tokens), highest),
   );
 }
 
@@ -106,6 +108,16 @@ function promise(name, figure, more) {
     element("span", { class: "soft small" }, name),
     element("b", {}, figure),
     more ? element("span", { class: "soft small" }, more) : null,
+  );
+}
+
+/** Why a plan does not fit: it takes more than there is, or one request in ten does. */
+function beyond({ isOver, tokensP90 }) {
+  const most = tokensP90 === null ? "" : `: 9 of 10 requests take up to ${tokens(tokensP90)}`;
+  return element(
+    "span",
+    { class: "tag", title: (isOver ? "It takes more than the budget" : "It may take more than the budget") + most },
+    isOver ? "over the budget" : "may go over the budget",
   );
 }
 
@@ -146,8 +158,10 @@ function table(advice, rows) {
               "td",
               {},
               planLabel(row.plan, { policy: models ? row.policy : null, prm: row.prm }),
-              isChosen(row) ? element("span", { class: "tag" }, "chosen") : null,
-              row.fits ? null : element("span", { class: "tag" }, "over the budget"),
+              isChosen(row)
+                ? element("span", { class: "tag" }, advice.isForced ? "asked for" : "chosen")
+                : null,
+              row.fits ? null : beyond(row),
             ),
             element(
               "td",

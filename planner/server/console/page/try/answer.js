@@ -5,6 +5,8 @@ import { allowance, percent } from "../figure.js";
 import { Feedback } from "../feedback.js";
 import { planLabel } from "../plan.js";
 import { candidates, expectations, stages } from "../receipt.js";
+import { doubts } from "./confidence.js";
+import { target } from "./target.js";
 
 /** Outcomes without an answer, in words. */
 const WITHOUT = {
@@ -30,6 +32,7 @@ export class Answer {
   show(receipt, text) {
     const { answer, outcome } = receipt;
     const feedback = receipt.id ? new Feedback(receipt.id) : null;
+    const doubt = doubts(receipt);
     this.element.hidden = false;
     fill(
       this.element,
@@ -38,6 +41,7 @@ export class Answer {
         { class: "heading" },
         element("h2", {}, "The answer"),
         outcome === "answered" ? null : element("span", { class: "tag bad" }, outcome.replaceAll("_", " ")),
+        doubt.length ? element("span", { class: "tag doubt" }, "low confidence") : null,
       ),
       answer === null
         ? element(
@@ -45,7 +49,8 @@ export class Answer {
             { class: "note" },
             WITHOUT[outcome] ?? (text ? "It is free text: no answer is read from it." : "There is none."),
           )
-        : element("p", { class: "mono result", role: "status" }, answer),
+        : element("p", { class: doubt.length ? "mono result doubt" : "mono result", role: "status" }, answer),
+      doubt.length ? element("p", { class: "soft doubts" }, doubt.join(" ")) : null,
       feedback?.element,
       ...receipt.warnings.map((warning) => element("p", { class: "note" }, warning)),
       text && text.trim() !== answer
@@ -63,6 +68,7 @@ export class Answer {
         facts([
           ["Plan", planLabel(receipt.plan, receipt)],
           ["Agreement", receipt.agreement === null ? null : `${percent(receipt.agreement)} of the solutions`],
+          ["Target", target(receipt.target)],
           ["Ended", receipt.ended],
           ["Reason", receipt.reason],
           [

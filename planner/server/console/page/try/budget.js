@@ -8,7 +8,7 @@ const UNITS = {
   tokens: { name: "Tokens", low: 50, high: 50_000, start: 1500, whole: true },
   samples: { name: "Samples", low: 1, high: 256, start: 8, whole: true },
   seconds: { name: "Seconds", low: 0.05, high: 120, start: 2 },
-  usd: { name: "US dollars", low: 1e-6, high: 1, start: 1e-3 },
+  usd: { name: "US dollars", low: 1e-6, high: 1, start: 1e-3, needsPrices: true },
   target_accuracy: { name: "Accuracy", low: 0.05, high: 0.99, start: 0.8, even: true },
 };
 const STEPS = 200;
@@ -42,16 +42,20 @@ export class Budget {
     this._reset();
   }
 
-  offer(presets) {
+  /** `hasPrices`: whether the server knows what things cost; a budget in money needs that. */
+  offer(presets, hasPrices = false) {
     const chosen = this._unit.value || "tokens";
+    const units = Object.entries(UNITS).filter(([, unit]) => hasPrices || !unit.needsPrices);
     this._unit.replaceChildren(
-      ...Object.entries(UNITS).map(([value, { name }]) => element("option", { value }, name)),
+      ...units.map(([value, { name }]) => element("option", { value }, name)),
       ...presets.map((model) =>
         element("option", { value: `model:${model}` }, `Preset ${model.replace(/^planner-/, "")}`),
       ),
       element("option", { value: "default" }, "The server's default"),
     );
-    this._unit.value = [...this._unit.options].some((option) => option.value === chosen) ? chosen : "tokens";
+    const isThere = [...this._unit.options].some((option) => option.value === chosen);
+    this._unit.value = isThere ? chosen : "tokens";
+    if (!isThere) this._reset();
   }
 
   /** As the API has it: {tokens: 800}; null for a preset or the server's default. */

@@ -93,7 +93,7 @@ export class Form {
   }
 
   /** What the server has, as wire/ reads it. */
-  offer({ policies, prms, presets, domains, plans }) {
+  offer({ policies, prms, presets, domains, plans, hasPrices }) {
     const named = ({ name, isUp }) => [name, isUp ? name : `${name} (down)`];
     refill(this._policy, [["", "any"], ...policies.map(named)]);
     refill(this._prm, [["", "any"], ...(prms.length ? [[NO_PRM, "none"]] : []), ...prms.map(named)]);
@@ -103,7 +103,7 @@ export class Form {
     this._plans.replaceChildren(
       ...[...new Set([...PLANS, ...plans])].map((value) => element("option", { value })),
     );
-    this._budget.offer(presets);
+    this._budget.offer(presets, hasPrices);
   }
 
   /** Whether a request is under way. */

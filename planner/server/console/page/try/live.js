@@ -102,16 +102,26 @@ export class Live {
       this._plan,
       ...(search.plan
         ? [
-            search.isProbing ? "Probing: " : search.receipt ? "Ran: " : "Running: ",
+            this._verb(search),
             planLabel(search.plan.plan, search.plan),
             search.ended ? element("span", { class: "ended soft small" }, search.ended) : null,
           ]
-        : [
+        : this._word && !this._timer
+          ? [`${this._word} before the first step.`]
+          : [
             search.waiting === null
               ? "Waiting for the first step…"
               : `Waiting: ${count(search.waiting)} before it.`,
           ]),
     );
+  }
+
+  /** What the plan does; once it is over, it no longer runs. */
+  _verb(search) {
+    const isOver = this._word !== null && !this._timer;
+    if (search.receipt) return "Ran: ";
+    if (isOver) return search.isProbing ? `${this._word} while probing: ` : `${this._word} while running: `;
+    return search.isProbing ? "Probing: " : "Running: ";
   }
 
   _words(search) {

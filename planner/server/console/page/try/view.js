@@ -1,6 +1,7 @@
 // Try it: ask, see the plan, watch the search, read the answer.
 
 import { ApiError, get, post, send } from "../api.js";
+import { complain } from "../complaint.js";
 import { element } from "../element.js";
 import { events } from "../sse.js";
 import { learnStrategies } from "../strategies.js";
@@ -10,6 +11,7 @@ import { planBody, solveBody } from "../wire/request.js";
 import { translate } from "../wire/stream.js";
 import { Advice } from "./advice.js";
 import { Answer } from "./answer.js";
+import { Compare } from "./compare.js";
 import { Follow } from "./follow.js";
 import { Form } from "./form.js";
 import { Live } from "./live.js";
@@ -25,6 +27,7 @@ export class TryView {
     this._advice = new Advice();
     this._live = new Live();
     this._answer = new Answer();
+    this._compare = new Compare();
     this._follow = new Follow();
     this._invitation = element(
       "div",
@@ -53,6 +56,7 @@ export class TryView {
           this._advice.element,
           this._live.element,
           this._answer.element,
+          this._compare.element,
         ),
       ),
     );
@@ -77,11 +81,11 @@ export class TryView {
     this._complain(null);
     this._follow.begin();
     this._invitation.hidden = true;
-    for (const card of [this._advice, this._live, this._answer]) card.clear();
+    for (const card of [this._advice, this._live, this._answer, this._compare]) card.clear();
     this._form.busy = true;
     try {
       const advice = readPlan(await post("v1/plan", planBody(wish), { signal: abort.signal }));
-      this._advice.show(advice, wish.plan);
+      this._advice.show(advice);
       this._follow.to(this._advice.element);
       if (!isPlanOnly) await this._solve(wish, advice, abort.signal);
     } catch (error) {
@@ -93,7 +97,7 @@ export class TryView {
   }
 
   async _solve(wish, advice, signal) {
-    const search = this._live.begin({ budget: wish.budget, expected: wish.plan ? null : advice });
+    const search = this._live.begin({ budget: wish.budget, expected: advice });
     this._follow.to(this._live.element);
     try {
       const response = await send("v1/chat/completions", solveBody(wish), { signal });
@@ -115,11 +119,11 @@ export class TryView {
     }
     this._live.end("Done");
     this._answer.show({ ...search.receipt, ended: search.ended }, search.text);
+    this._compare.offer(wish, search.receipt);
     this._follow.to(this._answer.element);
   }
 
   _complain(error) {
-    this._error.hidden = error === null;
-    this._error.textContent = error?.message ?? "";
+    complain(this._error, error);
   }
 }

@@ -1,7 +1,7 @@
 // Answers as they gather: one bar each, as the plan counts them, the leading one first.
 
 import { bar, element, fill } from "../element.js";
-import { count, fraction } from "../figure.js";
+import { count, percent } from "../figure.js";
 import { voteOf } from "../strategies.js";
 
 const MOST = 6;
@@ -17,34 +17,34 @@ export class Votes {
   /** `votes`: {answer, count, weight} each; `plan`: what counts them; `answer`: what was answered, once known. */
   show(votes, plan = "", answer = null) {
     const vote = voteOf(plan);
-    const isWeighted = vote === "weighted";
-    const isBest = vote === "max";
-    const size = (vote) => Number(isWeighted ? vote.weight : vote.count) || 0;
-    const all = votes.reduce((sum, vote) => sum + size(vote), 0);
+    // weights of nothing decide nothing: then the counts are shown
+    const isWeighted = vote === "weighted" && votes.some((one) => Number(one.weight) > 0);
+    const size = (one) => Number(isWeighted ? one.weight : one.count) || 0;
+    const all = votes.reduce((sum, one) => sum + size(one), 0);
     this.element.hidden = votes.length === 0;
-    this._title.textContent = isBest
-      ? "Answers (the highest reward wins)"
-      : isWeighted
-        ? "Votes, weighted by rewards"
-        : "Votes";
+    this._title.textContent =
+      vote === "max" ? "Answers (the highest reward wins)" : isWeighted ? "Votes, weighted by rewards" : "Votes";
     fill(
       this._list,
-      votes
+      [...votes]
+        .sort((a, b) => size(b) - size(a))
         .slice(0, MOST)
-        .map((vote) =>
-          element(
+        .map((one) => {
+          const share = all > 0 ? size(one) / all : 0;
+          return element(
             "li",
             {},
-            element("span", { class: "mono" }, vote.answer),
+            element("span", { class: "mono" }, one.answer),
             element(
               "span",
-              { class: "number small" },
-              `${count(vote.count)}×`,
-              vote.weight > 0 ? element("span", { class: "soft" }, ` ${fraction(vote.weight)}`) : null,
+              { class: "number small", title: isWeighted ? "Share of all weights" : null },
+              `${count(one.count)}×`,
+              // what the bar shows, and nothing else
+              isWeighted ? element("span", { class: "soft" }, ` ${percent(share)}`) : null,
             ),
-            bar(all > 0 ? size(vote) / all : 0, answer !== null && vote.answer === answer ? "chosen" : ""),
-          ),
-        ),
+            bar(share, answer !== null && one.answer === answer ? "chosen" : ""),
+          );
+        }),
     );
     const more = votes.length - MOST;
     this._rest.textContent = more > 0 ? `and ${count(more)} more ${more === 1 ? "answer" : "answers"}` : "";

@@ -1,6 +1,6 @@
 // What the planner advises, before anything is spent or between two probes.
 
-import { choice, figures, probe } from "./part.js";
+import { choice, figures, probe, target } from "./part.js";
 import { list, number, text } from "./value.js";
 
 /** POST v1/plan of one question. */
@@ -8,11 +8,14 @@ export function plan(said) {
   return {
     ...advice(said.advice ?? {}),
     reason: said.detail ?? said.reason ?? null,
+    isForced: said.reason === "forced_plan" || said.reason === "policy",
     alternatives: list(said.alternatives).map((one) => ({
       ...choice(one),
       accuracy: number(one.accuracy),
       tokens: number(one.tokens),
+      tokensP90: number(one.tokens_p90),
       fits: one.fits !== false,
+      isOver: one.over === true,
     })),
     why: why(said.why),
   };
@@ -27,6 +30,7 @@ export function advice(said) {
     tokensP90: number(said.tokens_p90),
     probe: said.look ? probe(said.look) : null,
     abstain: said.abstain === true,
+    target: target(said.target),
     warnings: list(said.warnings).map(text),
   };
 }

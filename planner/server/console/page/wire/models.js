@@ -11,5 +11,6 @@ export function models(said) {
     presets: Object.keys(said.planner?.presets ?? {}).map((name) => `planner-${name}`),
     domains: list(said.planner?.domains).map(text),
     plans: list(said.planner?.plans).map(text),
+    hasPrices: said.planner?.prices === true,
   };
 }

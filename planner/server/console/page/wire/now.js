@@ -8,6 +8,7 @@ export function now(said) {
   const expected = said.promised ?? {};
   return {
     window: number(said.window),
+    windows: list(said.windows).filter((one) => number(one) !== null),
     uptime: number(said.uptime),
     version: said.version ?? null,
     planner: said.planner ?? null,
@@ -16,8 +17,19 @@ export function now(said) {
         (name) => [name, number(said.requests?.[name])],
       ),
     ),
-    series: list(said.series).map((one) => number(one.requests) ?? 0),
-    latency: { p50: number(said.latency?.p50), p95: number(said.latency?.p95) },
+    series: list(said.series).map(slice),
+    latency: Object.fromEntries(
+      ["p50", "p90", "p95", "p99"].map((name) => [name, number(said.latency?.[name])]),
+    ),
+    errors: {
+      requests: number(said.errors?.requests) ?? 0,
+      failed: number(said.errors?.failed) ?? 0,
+      cancelled: number(said.errors?.cancelled) ?? 0,
+      rate: number(said.errors?.rate),
+    },
+    refusals: causes(said.refusals),
+    failures: causes(said.failures),
+    spend: spend(said),
     plans: list(said.plans).map((one) => ({
       ...choice(one),
       requests: number(one.requests) ?? 0,
@@ -50,5 +62,35 @@ export function now(said) {
       isUp: one.up === true,
     })),
     log: said.log ?? {},
+  };
+}
+
+/** A piece of the window; `isCounted`: whether the server tells what went wrong in it. */
+function slice(said) {
+  return {
+    requests: number(said.requests) ?? 0,
+    failed: number(said.failed) ?? 0,
+    refused: number(said.refused) ?? 0,
+    isCounted: number(said.failed) !== null,
+    refusals: said.refusals ?? {},
+    failures: said.failures ?? {},
+    tokens: number(said.tokens) ?? 0,
+    flops: number(said.flops) ?? 0,
+    usd: number(said.usd),
+    p95: number(said.p95),
+  };
+}
+
+function causes(said) {
+  return list(said).map((one) => ({ cause: text(one.cause), requests: number(one.requests) ?? 0 }));
+}
+
+/** What the window took; a server that does not add it up tells its pieces. */
+function spend(said) {
+  const sum = (name) => list(said.series).reduce((whole, one) => whole + (number(one[name]) ?? 0), 0);
+  return {
+    tokens: number(said.spend?.tokens) ?? sum("tokens"),
+    flops: number(said.spend?.flops) ?? sum("flops"),
+    usd: number(said.spend?.usd),
   };
 }

@@ -35,6 +35,18 @@ export function candidate(said) {
   };
 }
 
+/** What is promised of a stream of requests; null where the budget names no accuracy. */
+export function target(said) {
+  if (!said) return null;
+  return {
+    asked: number(said.asked),
+    confidence: number(said.confidence),
+    reached: said.reached !== false,
+    accuracy: number(said.accuracy),
+    low: number(said.low),
+  };
+}
+
 export function figures(said) {
   const of = said ?? {};
   return {

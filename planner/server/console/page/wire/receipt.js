@@ -1,6 +1,6 @@
 // The receipt at the end of an answer.
 
-import { candidate, choice, figures, stage } from "./part.js";
+import { candidate, choice, figures, stage, target } from "./part.js";
 import { list, number, text } from "./value.js";
 
 /** Why drawing ended before all was drawn. */
@@ -26,6 +26,7 @@ export function receipt(said, id) {
     answer: said.answer ?? null,
     outcome: text(said.outcome ?? "answered"),
     agreement: number(said.agreement),
+    target: target(said.target),
     ended: ENDED[said.ended] ?? null,
     warnings: [
       ...list(said.warnings).map(text),

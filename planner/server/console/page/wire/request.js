@@ -19,6 +19,14 @@ export function solveBody(wish) {
   };
 }
 
+/** The body of a POST v1/chat/completions that runs a plan of the plain model, whatever it takes. */
+export function plainBody(wish, plan) {
+  return {
+    messages: [{ role: "user", content: wish.question }],
+    ...wishes({ ...wish, plan, preset: null, budget: null, prm: null }),
+  };
+}
+
 function wishes({ plan, preset, budget, domain, policy, prm }) {
   const body = { model: plan ? `planner/${plan}` : (preset ?? "planner") };
   for (const [name, value] of Object.entries({ budget, domain, policy, prm })) if (value) body[name] = value;
