@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from served_parts import CAP, DEADLINE, TOKENS
+from served_parts import CAP, TOKENS
 
 __all__ = ["page"]
 
@@ -16,7 +16,7 @@ _ASKED = {
     "planned": f"`planner`, budget of {TOKENS} tokens",
     "forced": "`planner/majority(n=4)`",
     "streamed": "`planner/majority(n=2)`, a stream",
-    "deadline": f"`planner/majority(n=8)`, budget of {DEADLINE:g} seconds, short questions",
+    "deadline": "`planner/majority(n=8)`, budget of {deadline:g} seconds, short questions",
     "hard budget": f"`planner/majority(n=4)`, header with {CAP} tokens",
 }
 _COST_HEADS = [
@@ -77,7 +77,7 @@ def _costs(found: Mapping[str, _Found], servers: Sequence[str]) -> Iterable[list
             if one is not None:
                 yield [
                     _NAMES[name],
-                    asked,
+                    asked.format_map(one),
                     f"{one['answered']} of {one['asked']}",
                     one["charged"],
                     one["told"],
@@ -95,7 +95,7 @@ def _notes(found: Mapping[str, _Found], servers: Sequence[str]) -> Iterable[list
             if one is not None:
                 pieces = one["pieces"] or ""
                 told = [_listed(one[key]) for key in ("comments", "ended", "errors")]
-                yield [_NAMES[name], _ASKED[part], pieces, *told]
+                yield [_NAMES[name], _ASKED[part].format_map(one), pieces, *told]
 
 
 def _latency(found: Mapping[str, _Found], servers: Sequence[str]) -> Iterable[list[object]]:

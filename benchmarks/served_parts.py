@@ -20,7 +20,7 @@ __all__ = ["CAP", "DEADLINE", "PARTS", "TOKENS", "Setting"]
 
 #: what clients ask for: seconds, tokens of a planned answer, tokens of a forced plan that would take more,
 #: and fewer tokens than the cheapest plan may take
-DEADLINE, TOKENS, CAP, FEW = 20.0, 700, 350, 60
+DEADLINE, TOKENS, CAP, FEW = 40.0, 700, 350, 60
 #: tokens of an answer that is passed on
 MOST = 128
 FORCED = "planner/majority(n=4)"
@@ -260,9 +260,12 @@ PARTS: dict[str, Callable[[Setting], _Found]] = {
     ),
     "forced": lambda ready: together(ready, asks(ready, FORCED)),
     "streamed": lambda ready: together(ready, streams(ready, "planner/majority(n=2)")),
-    "deadline": lambda ready: together(
-        ready, asks(ready, "planner/majority(n=8)", extra_body={"budget": {"seconds": DEADLINE}}), SHORT
-    ),
+    "deadline": lambda ready: {
+        "deadline": DEADLINE,
+        **together(
+            ready, asks(ready, "planner/majority(n=8)", extra_body={"budget": {"seconds": DEADLINE}}), SHORT
+        ),
+    },
     "hard budget": lambda ready: together(
         ready, asks(ready, FORCED, extra_headers={"x-planner-budget": json.dumps({"tokens": CAP})})
     ),

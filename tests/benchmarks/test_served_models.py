@@ -32,7 +32,7 @@ ROW: dict[str, Any] = {
 def test_parts_that_have_not_run_are_left_out() -> None:
     found = {
         "llamacpp": {
-            "deadline": ROW,
+            "deadline": {**ROW, "deadline": 40.0},
             "differences": {"n = 12": "refused | no", "part_seconds": 1.0},
             "versions": {"server": "b7", "client": "3", "machine": "2 cores, otherwise idle."},
         }
