@@ -287,8 +287,8 @@ def _domain_model(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[np.floa
 def _stage_json(stage: Stage) -> dict[str, Any]:
     actions = stage.actions
     return {
-        "look": asdict(actions.probe),
-        "next_look": None if actions.next_probe is None else asdict(actions.next_probe),
+        "look": actions.probe.to_dict(),
+        "next_look": None if actions.next_probe is None else actions.next_probe.to_dict(),
         "choices": [[c.policy, c.prm, str(c.plan)] for c in actions.choices],
         "reference": actions.reference,
         "policies": list(actions.policies),
@@ -379,7 +379,9 @@ def _added(number: int, arrays: Mapping[str, NDArray[np.float64]]) -> Added | No
 
 
 def _probe(value: Mapping[str, Any]) -> Probe:
-    return Probe(str(value["policy"]), int(value["samples"]), _name(value["prm"]))
+    return Probe(
+        str(value["policy"]), int(value["samples"]), _name(value["prm"]), bool(value.get("greedy", False))
+    )
 
 
 def _name(value: object) -> str | None:

@@ -172,6 +172,8 @@ def fit_costs(
         elif choice.plan.is_ordered:
             policy_rate, prm_rate, prm_flops = _ordered_rates(data, choice, probe, mean, rows)
             prm_prompt, effective = (0.0, 0.0), max(policy_rate, 1.0)
+        elif probe.holds(choice):
+            policy_rate, effective = 0.0, 1.0
         elif choice.plan.is_greedy:
             assert pool.greedy_tokens is not None
             policy_rate, effective = float(pool.greedy_tokens[rows].mean()) / max(mean, 1.0), 1.0
@@ -205,6 +207,8 @@ def _ordered_rates(
     """Of an adaptive vote or a cascade: tokens of the leading policy and of all other models, per token of
     one sample, and the other models' FLOPs per token."""
     joins = probe.joins(choice)
+    if joins and probe.greedy:
+        data = data.greedy_first(probe.policy)
     k = probe.samples if joins else 0
     held = np.broadcast_to(np.arange(k), (len(data), 1, k)) if k else None
     paid = bool(probe.samples) and probe.policy == choice.policy
@@ -234,9 +238,13 @@ def probe_cost(
         prm_rate = float(scored.tokens[rows].mean()) / max(mean, 1.0) * (fresh if known else probe.samples)
         prm_flops = data.prms[probe.prm].flops(1.0)
     within = float(pool.tokens[rows].std(axis=1).mean()) / max(mean, 1.0)
+    rate = float(fresh)
+    if probe.greedy and not before.samples:
+        assert pool.greedy_tokens is not None
+        rate += float(pool.greedy_tokens[rows].mean()) / max(mean, 1.0) - 1.0
     return ChoiceCost(
         policy=list(data.pools).index(probe.policy),
-        policy_rate=float(fresh),
+        policy_rate=rate,
         prm_rate=prm_rate,
         policy_prompt=prompt[0],
         policy_prompt_slope=prompt[1],

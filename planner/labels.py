@@ -3,7 +3,8 @@
 Values without a probe average over random subsets of the pool; values given a probe average over
 continuations drawn without replacement from the rest of the pool, joined with the probe, so that the
 features have not seen what follows. A tree search's candidates join the probe's in the final vote.
-Other policies' plans do not take the probe's samples: their values do not depend on it.
+Other policies' plans do not take the probe's samples: their values do not depend on it. Where a probe begins
+with the greedy answer, that is the first draw of its pool (``TrainingData.greedy_first``).
 
 Voting follows ``search.votes``: an unreadable answer has no vote; ties go to the higher reward, then
 to the earlier draw. Where no sample can be read the first one is the answer, right if its record said so.
@@ -47,14 +48,17 @@ _RUNS = 16
 class Probe:
     """What has been seen when a decision is made: ``samples`` of ``policy``, scored by ``prm`` if not None.
 
-    ``samples=0`` sees the question only.
+    ``samples=0`` sees the question only. ``greedy``: the first of the samples is the greedy answer.
     """
 
     policy: str
     samples: int
     prm: str | None = None
+    greedy: bool = False
 
     def __post_init__(self) -> None:
+        if self.greedy and not self.samples:
+            raise ValueError("a greedy answer is one of a probe's samples, got a probe without any")
         if self.samples < 0:
             raise ValueError(f"samples cannot be negative but got {self.samples}")
         if self.prm is not None and not self.samples:
@@ -63,7 +67,21 @@ class Probe:
     def __str__(self) -> str:
         if not self.samples:
             return "question"
-        return f"{self.samples} samples of {self.policy}" + (f" scored by {self.prm}" if self.prm else "")
+        seen = f"{self.samples} samples of {self.policy}"
+        if self.greedy:
+            more = f" and {self.samples - 1} samples" if self.samples > 1 else ""
+            seen = f"the greedy answer{more} of {self.policy}"
+        return seen + (f" scored by {self.prm}" if self.prm else "")
+
+    def to_dict(self) -> dict[str, str | int | bool | None]:
+        """Plain values; ``greedy`` only where it is so."""
+        found: dict[str, str | int | bool | None]
+        found = {"policy": self.policy, "samples": self.samples, "prm": self.prm}
+        return {**found, "greedy": True} if self.greedy else found
+
+    def holds(self, choice: Choice) -> bool:
+        """Whether all that ``choice`` draws has been seen: the greedy answer."""
+        return self.greedy and choice.policy == self.policy and choice.plan.is_greedy
 
     def joins(self, choice: Choice) -> bool:
         """Whether the probe's samples stay candidates under ``choice``."""
@@ -71,7 +89,7 @@ class Probe:
 
     def allows(self, choice: Choice) -> bool:
         """Whether ``choice`` can follow: a vote cannot take fewer samples than were drawn."""
-        if not self.samples or choice.policy != self.policy:
+        if not self.samples or choice.policy != self.policy or self.holds(choice):
             return True
         described = choice.plan.described
         fits = described.most_prior is None or described.most_prior >= self.samples
@@ -106,9 +124,18 @@ class Draws:
 
 
 def draw_probes(
-    problems: int, draws: int, *, held: int, probes: int, resamples: int, seed: int, longest: int
+    problems: int,
+    draws: int,
+    *,
+    held: int,
+    probes: int,
+    resamples: int,
+    seed: int,
+    longest: int,
+    greedy: bool = False,
 ) -> Draws:
-    """Random probes and continuations. ``longest`` draws of each order are kept (at most D)."""
+    """Random probes and continuations. ``longest`` draws of each order are kept (at most D). ``greedy``: the
+    pool's first draw is the first of each order."""
     # apart from each other, so that looks of different size share their first draws
     rng, later = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1, held])
     keep = min(draws, max(longest, held, 1))
@@ -116,7 +143,10 @@ def draw_probes(
     step = max(1, _CHUNK // (probes * resamples * max(draws, 1)))
     for begin in range(0, problems, step):
         part = out[begin : begin + step]
-        first = rng.random((len(part), probes, draws)).argsort(axis=2)
+        mixed = rng.random((len(part), probes, draws))
+        if greedy:
+            mixed[:, :, 0] = -1.0
+        first = mixed.argsort(axis=2)
         places = later.random((len(part), probes, resamples, draws - held)).argsort(axis=3)
         part[..., :held] = first[:, :, None, :held]
         rest = first[:, :, None, held:].astype(np.int16)
@@ -239,7 +269,10 @@ def paid_for(data: TrainingData, probe: Probe, draws: Draws) -> tuple[Floats, Fl
 
 
 def costs_of(data: TrainingData, choice: Choice, probe: Probe, draws: Draws) -> tuple[Floats, Floats]:
-    """(tokens, FLOPs), each (P, probes), that ``choice`` costs beyond what ``probe`` has paid."""
+    """(tokens, FLOPs), each (P, probes), that ``choice`` costs beyond what ``probe`` has paid.
+
+    Of a greedy probe whose samples join, ``data`` has the greedy answer first (``greedy_first``).
+    """
     pool = data.pools[choice.policy]
     joins, same = probe.joins(choice), bool(probe.samples) and choice.policy == probe.policy
     prompt = 0.0 if same else pool.prompt[:, None]
@@ -267,6 +300,8 @@ def costs_of(data: TrainingData, choice: Choice, probe: Probe, draws: Draws) -> 
                 if probe.prm == choice.prm
                 else prm + scored.tokens[at, shown].sum(axis=2)
             )
+    elif probe.holds(choice):
+        policy = np.zeros((len(data), 1))
     elif choice.plan.is_greedy:
         assert pool.greedy_tokens is not None
         policy = prompt + pool.greedy_tokens[:, None]

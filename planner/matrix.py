@@ -93,13 +93,17 @@ def probe_features(samples: ProbeSamples, scored: bool, thinks: bool = False) ->
 
 def open_choices(data: TrainingData, probe: Probe) -> tuple[Choice, ...]:
     """Choices that can follow a probe: the log's, and answering from the probe as it is (by vote, or by
-    any PRM of the log, with the scores that the log's plans use)."""
+    any PRM of the log, with the scores that the log's plans use). After a greedy answer none that asks a PRM
+    which has not scored it."""
     known = {choice for choice in data.choices if probe.allows(choice)}
     if probe.samples:
         known.add(Choice(probe.policy, None, Plan.of("majority", n=probe.samples)))
         for choice in data.choices:
             if choice.policy == probe.policy and choice.plan.is_pooled and choice.plan.needs_prm:
                 known.add(replace(choice, plan=choice.plan.with_(n=probe.samples)))
+    if probe.greedy:
+        scored = data.pools[probe.policy].greedy_first().prms
+        known = {choice for choice in known if not probe.joins(choice) or choice.prm in (None, *scored)}
     return tuple(sorted(known, key=str))
 
 
@@ -182,7 +186,8 @@ class Matrices:
         self.seed = seed
         self._matrices: dict[tuple[Probe, bool], Matrix] = {}
         self._values: dict[tuple[Choice, Probe], Floats] = {}
-        self._draws: dict[tuple[str, int], Draws] = {}
+        self._draws: dict[tuple[str, int, bool], Draws] = {}
+        self._views: dict[str, TrainingData] = {}
         self._questions = np.stack([question_features(q, encoder) for q in data.questions])
         self._characters = np.array([len(q) for q in data.questions], np.float64)
 
@@ -202,23 +207,23 @@ class Matrices:
         return known.only(wanted)
 
     def _build(self, probe: Probe, choices: tuple[Choice, ...], thinks: bool) -> Matrix:
-        data = self.data
+        data, seen = self.data, self.view(probe)
         for choice in choices:
-            data.require(choice)
+            (seen if probe.joins(choice) else data).require(choice)
         if probe.samples:
-            data.require(Choice(probe.policy, None, Plan.of("majority", n=probe.samples)))
-        draws = self._orders(probe.policy, probe.samples, probe.samples)
+            seen.require(Choice(probe.policy, None, Plan.of("majority", n=probe.samples)))
+        draws = self._orders(probe, probe.samples)
         problems = len(data)
         problem = np.repeat(np.arange(problems), draws.probes)
         features = self._questions[problem]
         if probe.samples:
-            seen = probe_features(self._probe(probe, draws), probe.prm is not None, thinks)
-            features = np.concatenate([features, seen], axis=1)
+            looked = probe_features(self._probe(probe, draws), probe.prm is not None, thinks)
+            features = np.concatenate([features, looked], axis=1)
         values = np.stack(self._values_at(choices, probe), axis=-1)
         if data.effects is not None:
             values = data.effects.apply(values, choices, data.domains)
-        spent = [costs_of(data, choice, probe, draws) for choice in choices]
-        tokens, flops = paid_for(data, probe, draws)
+        spent = [costs_of(seen if probe.joins(choice) else data, choice, probe, draws) for choice in choices]
+        tokens, flops = paid_for(seen, probe, draws)
         # orders are the largest arrays of all; later probes of as many samples ask for the probe alone
         self._draws = {key: held.probes_alone() for key, held in self._draws.items() if key[1]} | {
             key: held for key, held in self._draws.items() if not key[1] and held.order.nbytes <= _KEPT_BYTES
@@ -246,38 +251,48 @@ class Matrices:
         missing: dict[Probe, list[Choice]] = {}
         for choice in choices:
             # the policy's own pool in fresh orders: this probe has not seen it, or its samples are not taken
-            seen = Probe(probe.policy, probe.samples) if probe.joins(choice) else Probe(choice.policy, 0)
+            seen = replace(probe, prm=None) if probe.joins(choice) else Probe(choice.policy, 0)
             keys.append((choice, seen))
             if keys[-1] not in self._values:
                 missing.setdefault(seen, []).append(choice)
         for seen, wanted in missing.items():
-            orders = self._orders(seen.policy, seen.samples, max(choice.plan.n for choice in wanted))
+            orders = self._orders(seen, max(choice.plan.n for choice in wanted))
             at = probe if seen.samples else seen
-            for choice, value in values_of_all(self.data, wanted, at, orders).items():
+            for choice, value in values_of_all(self.view(seen), wanted, at, orders).items():
                 self._values[choice, seen] = value
         return [
             self._values[key] if key[1].samples else np.repeat(self._values[key], probes, axis=1)
             for key in keys
         ]
 
-    def _orders(self, policy: str, held: int, n: int) -> Draws:
+    def view(self, probe: Probe) -> TrainingData:
+        """The data as a probe sees it: with the greedy answer as the first draw, where that is seen first."""
+        if not probe.greedy:
+            return self.data
+        if probe.policy not in self._views:
+            self._views[probe.policy] = self.data.greedy_first(probe.policy)
+        return self._views[probe.policy]
+
+    def _orders(self, probe: Probe, n: int) -> Draws:
         """Orders of at least ``n`` draws; longer ones begin with the same draws."""
-        known = self._draws.get((policy, held))
+        policy, held = probe.policy, probe.samples
+        known = self._draws.get((policy, held, probe.greedy))
         if known is None or known.length < n:
             logged = max([c.plan.n for c in self.data.choices if c.policy == policy], default=1)
-            known = self._draws[policy, held] = draw_probes(
+            known = self._draws[policy, held, probe.greedy] = draw_probes(
                 len(self.data),
-                self.data.pools[policy].draws,
+                self.view(probe).pools[policy].draws,
                 held=held,
                 probes=self.probes if held else 1,
                 resamples=self.resamples if held else 4 * self.resamples,
                 seed=self.seed,
                 longest=max(logged, n),
+                greedy=probe.greedy,
             )
         return known
 
     def _probe(self, probe: Probe, draws: Draws) -> ProbeSamples:
-        pool = self.data.pools[probe.policy]
+        pool = self.view(probe).pools[probe.policy]
         at, shown = np.arange(len(self.data))[:, None, None], draws.probe(probe.samples)
 
         def rows(values: NDArray[np.generic]) -> Floats:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +91,7 @@ def fit_odds(signals: Mapping[str, Floats], right: Floats, readable: Bools, *, w
     return Odds(tuple(found), _short(float(model.intercept_[0]))) if found else None
 
 
-def agreement_of_wrong(codes: NDArray[np.signedinteger], right: Floats) -> float:
+def agreement_of_wrong(codes: NDArray[np.signedinteger[Any]], right: Floats) -> float:
     """How often two wrong samples of one problem give the same answer, in [0.001, 1]; 1 where no two are
     wrong.
 

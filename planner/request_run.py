@@ -114,6 +114,11 @@ class RequestRun:
             plan = Plan.of("best_of_n", n=probe.samples, score="last")
         choice = Choice(probe.policy, probe.prm, plan)
         self.tell(Started(choice, probe, self.spend))
+        if probe.greedy and not self.candidates:
+            greedy = await self._run(Choice(probe.policy, None, Plan.of("cot")), (), None)
+            self.candidates, self.last = greedy.candidates, greedy
+            if self.candidates and probe.samples == 1 and probe.prm is None:
+                return self.candidates
         result = await self._run(choice, self.candidates, None)
         self.candidates, self.last = result.candidates, result
         return result.candidates
@@ -126,6 +131,8 @@ class RequestRun:
         """
         self.tell(Started(choice, None, self.spend))
         prior = self.candidates if probe.joins(choice) else ()
+        if probe.holds(choice):
+            prior = self.candidates[:1]
         try:
             result = await self._run(choice, prior, self._early_stopping)
         except ContextError:

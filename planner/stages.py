@@ -96,9 +96,8 @@ class ActionSpec:
             raise ArtefactError(f"a stage's choices must be able to follow {self.probe}, got others")
         following = self.next_probe or self.probe
         object.__setattr__(self, "_table", cost_table(every))
-        object.__setattr__(
-            self, "_keeps", np.array([following.joins(c) and not c.plan.must_run for c in self.choices])
-        )
+        keeps = [following.holds(c) or (following.joins(c) and not c.plan.must_run) for c in self.choices]
+        object.__setattr__(self, "_keeps", np.array(keeps))
         object.__setattr__(self, "allows", np.array([following.allows(c) for c in self.choices]))
 
     def menu(self, *, level: Floats, columns: Floats, lengths: Floats, characters: Floats) -> Menu:

@@ -10,7 +10,7 @@ in ``left_out``. It knows nothing of features, values or decisions.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -95,6 +95,7 @@ class PolicyPool:
     ``signals``: those of ``search.strategies.weights.SIGNALS`` that the log has, NaN where not known.
     ``thought``, ``thought_cut``: tokens of thought, NaN where not known, and whether a budget ended it; None
     for a policy that never thinks.
+    ``greedy``: the greedy answers as a pool of one draw, where the log has them beside the samples.
     """
 
     codes: NDArray[np.signedinteger[Any]]
@@ -109,6 +110,7 @@ class PolicyPool:
     prms: Mapping[str, PrmPool]
     signals: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     is_greedy: bool = False
+    greedy: PolicyPool | None = None
     thought: NDArray[np.float32] | None = None
     thought_cut: NDArray[np.bool_] | None = None
 
@@ -121,6 +123,57 @@ class PolicyPool:
     def draws(self) -> int:
         """Samples per problem."""
         return 0 if self.is_greedy else int(self.codes.shape[1])
+
+    def greedy_first(self) -> PolicyPool:
+        """The pool whose first draw is the greedy answer, D + 1 draws; with the PRMs that scored it too.
+
+        Raises LogError where the log has no greedy answers beside samples.
+        """
+        one = self.greedy
+        if one is None:
+            raise LogError("a greedy answer is seen first where the log has one of each problem, got none")
+
+        def joined(first: Numbers, rest: Numbers) -> Any:
+            return np.concatenate([first.astype(rest.dtype), rest], axis=1)
+
+        return replace(
+            self,
+            codes=joined(one.codes, self.codes),
+            tokens=joined(one.tokens, self.tokens),
+            steps=joined(one.steps, self.steps),
+            mean_logprob=joined(one.mean_logprob, self.mean_logprob),
+            min_logprob=joined(one.min_logprob, self.min_logprob),
+            truncated=np.concatenate([one.truncated, self.truncated], axis=1),
+            prms={
+                prm: PrmPool(
+                    held.prompt,
+                    joined(one.prms[prm].tokens, held.tokens),
+                    np.concatenate([one.prms[prm].summary, held.summary], axis=1),
+                )
+                for prm, held in self.prms.items()
+                if prm in one.prms
+            },
+            signals={
+                name: np.concatenate([one.signals[name], values], axis=1)
+                if name in one.signals
+                else np.concatenate([np.full_like(values[:, :1], np.nan), values], axis=1)
+                for name, values in self.signals.items()
+            },
+            thought=None if self.thought is None else joined(one.known_thought, self.thought),
+            thought_cut=None if self.thought_cut is None else joined(one.known_cut, self.thought_cut),
+        )
+
+    @property
+    def known_thought(self) -> NDArray[np.float32]:
+        """(P, D) tokens of thought, NaN where nothing is known."""
+        if self.thought is not None:
+            return self.thought
+        return np.full(self.codes.shape, np.nan, np.float32)
+
+    @property
+    def known_cut(self) -> NDArray[np.bool_]:
+        """(P, D): whether a budget ended the thought."""
+        return np.zeros(self.codes.shape, np.bool_) if self.thought_cut is None else self.thought_cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +218,10 @@ class TrainingData:
             if pool.draws
         }
         return max(counted, key=lambda name: (counted[name], self.policies[name].parameters, name))
+
+    def greedy_first(self, policy: str) -> TrainingData:
+        """A view in which the greedy answer of a policy is the first draw of its pool. Raises LogError."""
+        return replace(self, pools={**self.pools, policy: self.pools[policy].greedy_first()})
 
     def require(self, choice: Choice) -> None:
         """Raises LogError for a choice that the log cannot replay."""
@@ -285,6 +342,7 @@ def _take(
             prm=str(prm),
             rows=rows,
             draws=complete.draws[str(policy)],
+            problems=len(part),
         )
 
 
@@ -292,16 +350,21 @@ def _take_samples(
     *, arrays: Arrays, begin: int, name: str, rows: pl.DataFrame, draws: int, problems: int
 ) -> None:
     greedy = rows.filter(pl.col("draw") == -1).unique(["at"]).sort("at")
+    every = np.arange(problems)
     if len(greedy) == problems:
         arrays.put(begin, _codes(greedy), name, "greedy_code")
         arrays.put(begin, _filled(greedy["tokens"]).astype(np.float64), name, "greedy_tokens")
     if draws:
-        places = first_draws(rows, draws)
+        _take_draws(arrays, begin, rows, first_draws(rows, draws), name, draws=draws)
+        if len(greedy) == problems:
+            _take_draws(arrays, begin, greedy, every, name, "greedy", draws=1)
     else:  # its greedy answers stand in the place of a pool
-        rows, places, draws = greedy, np.arange(problems), 1
+        _take_draws(arrays, begin, greedy, every, name, draws=1)
 
+
+def _take_draws(arrays: Arrays, begin: int, rows: pl.DataFrame, places: Ints, *name: str, draws: int) -> None:
     def put(column: str, kind: type[np.generic]) -> None:
-        arrays.put(begin, _filled(rows[column])[places].reshape(-1, draws).astype(kind), name, column)
+        arrays.put(begin, _filled(rows[column])[places].reshape(-1, draws).astype(kind), *name, column)
 
     for column in ("tokens", "steps"):
         put(column, np.int32)
@@ -310,26 +373,34 @@ def _take_samples(
     for signal, column in LOGGED.items():
         values = rows[column].cast(pl.Float32).fill_null(float("nan")).to_numpy()
         if not np.isnan(values).all():
-            arrays.put(begin, values[places].reshape(-1, draws), name, "signals", signal)
+            arrays.put(begin, values[places].reshape(-1, draws), *name, "signals", signal)
     put("truncated", np.bool_)
     put("thought_cut", np.bool_)
     thought = rows["thought"].fill_null(float("nan")).to_numpy()
-    arrays.put(begin, thought[places].reshape(-1, draws).astype(np.float32), name, "thought")
-    arrays.put(begin, _codes(rows)[places].reshape(-1, draws).astype(np.int32), name, "codes")
+    arrays.put(begin, thought[places].reshape(-1, draws).astype(np.float32), *name, "thought")
+    arrays.put(begin, _codes(rows)[places].reshape(-1, draws).astype(np.int32), *name, "codes")
     prompts = _filled(rows["prompt_tokens"])[places[::draws]]
-    arrays.put(begin, prompts.astype(np.float64), name, "prompt")
+    arrays.put(begin, prompts.astype(np.float64), *name, "prompt")
 
 
 def _take_scores(
-    *, arrays: Arrays, begin: int, policy: str, prm: str, rows: pl.DataFrame, draws: int
+    *, arrays: Arrays, begin: int, policy: str, prm: str, rows: pl.DataFrame, draws: int, problems: int
 ) -> None:
-    places = first_draws(rows, draws)
+    _take_scored(arrays, begin, rows, first_draws(rows, draws), policy, "prms", prm, draws=draws)
+    greedy = rows.filter(pl.col("draw") == -1).unique(["at"]).sort("at")
+    if len(greedy) == problems:
+        _take_scored(arrays, begin, greedy, np.arange(problems), policy, "greedy", "prms", prm, draws=1)
+
+
+def _take_scored(
+    arrays: Arrays, begin: int, rows: pl.DataFrame, places: Ints, *name: str, draws: int
+) -> None:
     tokens = _filled(rows["prm_tokens"])[places].reshape(-1, draws).astype(np.int32)
     prompts = _filled(rows["prompt_tokens"])[places[::draws]].astype(np.float64)
     found = summaries(rows["step_rewards"])[places]
-    arrays.put(begin, tokens, policy, "prms", prm, "tokens")
-    arrays.put(begin, prompts, policy, "prms", prm, "prompt")
-    arrays.put(begin, found.reshape(-1, draws, found.shape[1]), policy, "prms", prm, "summary")
+    arrays.put(begin, tokens, *name, "tokens")
+    arrays.put(begin, prompts, *name, "prompt")
+    arrays.put(begin, found.reshape(-1, draws, found.shape[1]), *name, "summary")
 
 
 def _take_runs(
@@ -378,29 +449,44 @@ def _filled(column: pl.Series) -> NDArray[Any]:
 
 
 def _pool(arrays: Arrays, name: str, draws: int) -> PolicyPool:
-    prms = {}
-    for prm in arrays.names(name, "prms"):
-        prompt, tokens, summary = (
-            arrays.all(name, "prms", prm, part) for part in ("prompt", "tokens", "summary")
-        )
-        prms[prm] = PrmPool(prompt, tokens, summary)
     greedy = arrays.full(name, "greedy_code")
-    thought, cut = arrays.all(name, "thought"), arrays.all(name, "thought_cut")
-    thinks = bool((np.nan_to_num(thought) > 0).any())
-    signals = [one for one in arrays.names(name, "signals") if arrays.full(name, "signals", one)]
+    found = replace(_drawn(arrays, name), is_greedy=draws == 0)
+    if draws and arrays.full(name, "greedy", "codes"):
+        found = replace(found, greedy=_drawn(arrays, name, "greedy", thinks=found.thinks))
+    if not greedy:
+        return found
+    code, tokens = arrays.all(name, "greedy_code"), arrays.all(name, "greedy_tokens")
+    return replace(found, greedy_code=code, greedy_tokens=tokens)
+
+
+def _drawn(arrays: Arrays, *name: str, thinks: bool = False) -> PolicyPool:
+    """The pool under a name, without what is known of greedy answers beside it.
+
+    ``thinks``: whether its thoughts are kept where all of them are empty.
+    """
+    prms = {}
+    for prm in arrays.names(*name, "prms"):
+        if arrays.full(*name, "prms", prm, "summary"):
+            prompt, tokens, summary = (
+                arrays.all(*name, "prms", prm, part) for part in ("prompt", "tokens", "summary")
+            )
+            prms[prm] = PrmPool(prompt, tokens, summary)
+    signals = [one for one in arrays.names(*name, "signals") if arrays.full(*name, "signals", one)]
+    thought, cut = arrays.all(*name, "thought"), arrays.all(*name, "thought_cut")
+    thinks = thinks or bool((np.nan_to_num(thought) > 0).any())
     return PolicyPool(
-        codes=arrays.all(name, "codes"),
-        prompt=arrays.all(name, "prompt"),
-        tokens=arrays.all(name, "tokens"),
-        steps=arrays.all(name, "steps"),
-        mean_logprob=arrays.all(name, "mean_logprob"),
-        min_logprob=arrays.all(name, "min_logprob"),
-        truncated=arrays.all(name, "truncated"),
-        greedy_code=arrays.all(name, "greedy_code") if greedy else None,
-        greedy_tokens=arrays.all(name, "greedy_tokens") if greedy else None,
+        codes=arrays.all(*name, "codes"),
+        prompt=arrays.all(*name, "prompt"),
+        tokens=arrays.all(*name, "tokens"),
+        steps=arrays.all(*name, "steps"),
+        mean_logprob=arrays.all(*name, "mean_logprob"),
+        min_logprob=arrays.all(*name, "min_logprob"),
+        truncated=arrays.all(*name, "truncated"),
+        greedy_code=None,
+        greedy_tokens=None,
         prms=prms,
-        signals={signal: arrays.all(name, "signals", signal) for signal in signals},
-        is_greedy=draws == 0,
+        signals={signal: arrays.all(*name, "signals", signal) for signal in signals},
+        is_greedy=True,
         thought=thought if thinks else None,
         thought_cut=cut if thinks else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,8 @@ class Design:
         From so many samples on a PRM may be asked; 0: never.
     choices:
         How many are decided between at each probe.
+    greedy:
+        Whether the first sample of every probe is the greedy answer.
     """
 
     policy: str
@@ -43,6 +45,7 @@ class Design:
     scored: int
     choices: int
     settings: Settings
+    greedy: bool = False
 
     def probe_sequence(self, prm: str | None) -> tuple[Probe, ...]:
         """The question, then each probe: first as it is, and where a PRM is asked, scored by it too."""
@@ -50,9 +53,9 @@ class Design:
         asked = False
         for samples in self.probes:
             if not asked:
-                out.append(Probe(self.policy, samples))
+                out.append(Probe(self.policy, samples, greedy=self.greedy))
             if self.scored and prm is not None and samples >= self.scored:
-                out.append(Probe(self.policy, samples, prm))
+                out.append(Probe(self.policy, samples, prm, self.greedy))
                 asked = True
         return tuple(out)
 
@@ -63,6 +66,7 @@ class Design:
             "probes": list(self.probes),
             "scored": self.scored,
             "choices": self.choices,
+            "greedy": self.greedy,
             "rank": self.settings.rank,
             "groups": list(self.settings.groups),
             "keep": self.settings.keep,
@@ -70,7 +74,9 @@ class Design:
         }
 
     @classmethod
-    def suggested(cls, trial: Any, largest: Mapping[str, int], *, scorable: bool) -> Design:
+    def suggested(
+        cls, trial: Any, largest: Mapping[str, int], *, scorable: bool, greedy: Collection[str] = ()
+    ) -> Design:
         """The design of an Optuna trial.
 
         Parameters
@@ -80,6 +86,8 @@ class Design:
             longer, the probes up to there are taken.
         scorable:
             Whether a PRM has scored any pool.
+        greedy:
+            Policies whose greedy answers can be looked at first.
         """
         policy = trial.suggest_categorical("policy", list(largest))
         known = possible(max(largest.values()))
@@ -98,6 +106,7 @@ class Design:
             l2=trial.suggest_float("l2", 1.0, 200.0, log=True),
             share=trial.suggest_float("share", 0.3, 1.0),
         )
+        looks = bool(greedy) and trial.suggest_categorical("greedy", [False, True])
         off = {name for name in ("ngrams", "logprobs") if not trial.suggest_categorical(name, [True, False])}
         groups = tuple(group for group in _GROUPS if group not in off)
         return cls(
@@ -106,6 +115,7 @@ class Design:
             scored=scored,
             choices=choices,
             settings=Settings(rank=rank, shape=shape, groups=groups, keep=keep),
+            greedy=looks and policy in greedy,
         )
 
 
@@ -130,15 +140,21 @@ def plain(policy: str, largest: int, problems: int) -> dict[str, Any]:
         "share": 0.5,
         "ngrams": True,
         "logprobs": True,
+        "greedy": False,
     }
     few = {"choices": 5, "rank": 2, "keep": 0.6, "min_data": 80}
     return found | few if problems < _MANY else found
 
 
-def starts(main: str, largest: Mapping[str, int], problems: int, *, scorable: bool) -> list[dict[str, Any]]:
-    """What a study tries first: the plain design, then for each policy, ``main`` first, few long probes and
-    many short ones, with a PRM where there is one. From there on the sampler goes its own way."""
+def starts(
+    main: str, largest: Mapping[str, int], problems: int, *, scorable: bool, greedy: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """What a study tries first: the plain design, the same with a greedy answer as the first sample where
+    there is one (``greedy``: the policies that have them), then for each policy, ``main`` first, few long
+    probes and many short ones, with a PRM where there is one. From there on the sampler goes its own way."""
     out = [plain(main, largest[main], problems)]
+    if main in greedy:
+        out.append(out[0] | {"greedy": True})
     for policy in sorted(largest, key=lambda name: (name != main, name)):
         fitting = possible(largest[policy])
         for probes, scored in _STARTS:

@@ -146,7 +146,10 @@ def shown(data: TrainingData, probe: Probe) -> Probe | None:
     if not probe.samples:
         return Probe(next(iter(data.pools)), 0)
     pool = data.pools.get(probe.policy)
-    if pool is None or pool.draws < probe.samples or (probe.prm is not None and probe.prm not in pool.prms):
+    if pool is None or (probe.greedy and pool.greedy is None):
+        return None
+    seen = pool.greedy_first() if probe.greedy else pool
+    if seen.draws < probe.samples or (probe.prm is not None and probe.prm not in seen.prms):
         return None
     return probe
 

@@ -197,7 +197,9 @@ def _study(fidelities: tuple[Fidelity, ...], data: TrainingData, storage: Any, n
             )
         study.set_user_attr(what, value)
     if not study.trials:
-        for start in starts(last.main, last.largest, len(last.data), scorable=last.scorable):
+        for start in starts(
+            last.main, last.largest, len(last.data), scorable=last.scorable, greedy=last.greedy
+        ):
             study.enqueue_trial(start)
     return study
 
@@ -267,4 +269,4 @@ def _counts(study: optuna.Study) -> dict[str, int]:
 
 
 def _design(trial: Any, cache: StudyCache) -> Design:
-    return Design.suggested(trial, cache.largest, scorable=cache.scorable)
+    return Design.suggested(trial, cache.largest, scorable=cache.scorable, greedy=cache.greedy)

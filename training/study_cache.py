@@ -72,7 +72,7 @@ class StudyCache:
     judged: NDArray[np.bool_] = field(init=False)
     auroc: dict[tuple[str, str], float] = field(init=False)
     _lengths: dict[tuple[Probe, int], Any] = field(init=False, default_factory=dict)
-    _lists: dict[tuple[Probe, int, Choice], Matrix] = field(init=False, default_factory=dict)
+    _lists: dict[tuple[Probe, int, Choice, bool], Matrix] = field(init=False, default_factory=dict)
     _near: tuple[Choice, ...] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -112,14 +112,37 @@ class StudyCache:
         """Whether a PRM has scored any pool."""
         return bool(self.auroc)
 
-    def prm(self, probing: str) -> str | None:
-        """The PRM that tells right from wrong best for the policy that probes."""
+    @property
+    def greedy(self) -> tuple[str, ...]:
+        """The policies whose greedy answers can be looked at first."""
+        return tuple(name for name, pool in self.data.pools.items() if pool.greedy is not None)
+
+    def prm(self, probing: str, *, greedy: bool = False) -> str | None:
+        """The PRM that tells right from wrong best for the policy that probes; with ``greedy`` of those that
+        scored its greedy answers too."""
         known = {prm: value for (policy, prm), value in self.auroc.items() if policy == probing}
+        first = self.data.pools[probing].greedy
+        if greedy and first is not None:
+            known = {prm: value for prm, value in known.items() if prm in first.prms}
         return max(known, key=lambda n: (known[n], n)) if known else None
 
     def probe_sequence(self, design: Design) -> tuple[Probe, ...]:
         """The probes of a design, the question first."""
-        return design.probe_sequence(self.prm(design.policy))
+        return design.probe_sequence(self.prm(design.policy, greedy=design.greedy))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the log did not let the study try."""
+        found = []
+        for name, pool in self.data.pools.items():
+            if not pool.draws:
+                continue
+            if pool.greedy is None:
+                found.append(f"no first look at a greedy answer of {name}: the log has none of each problem")
+            elif unscored := sorted(set(pool.prms) - set(pool.greedy.prms)):
+                told = ", ".join(unscored)
+                found.append(f"a first look at a greedy answer of {name} asks no {told}: it scored none")
+        return tuple(found)
 
     @property
     def near(self) -> tuple[Choice, ...]:
@@ -128,7 +151,7 @@ class StudyCache:
             data = self.data
             left_out_together = data.families if self.folds_by == "family" else data.problem_ids
             matrix = self.matrices.at(Probe(self.main, 0), data.choices)
-            self._near = neighbour_picks(matrix, self.prices[self.judged], left_out_together, data.families)
+            self._near = neighbour_picks(matrix, self.prices, left_out_together, data.families)
         return self._near
 
     def listed(self, probe: Probe, following: Probe | None, design: Design) -> Matrix:
@@ -136,7 +159,7 @@ class StudyCache:
         # what the next probe leads to under a tight cap is answering from it: that stays in sight
         after = probe if following is None else following
         stop = Choice(after.policy, None, Plan.of("majority", n=max(after.samples, 1)))
-        key = (probe, design.choices, stop)
+        key = (probe, design.choices, stop, after.greedy)
         if key not in self._lists and self.chosen_by is not None:
             chosen = self.chosen_by.listed(probe, following, design).choices
             self._lists[key] = self.matrices.at(probe, chosen)
@@ -147,7 +170,8 @@ class StudyCache:
             signal = matrix.features[:, place] if probe.samples else matrix.characters
             prices = self.prices[self.judged]
             rules = [] if probe.samples else _best_alone(matrix, prices)
-            always = sorted({matrix.choices[reference_of(matrix)], stop, *rules}, key=str)
+            held = [choice for choice in matrix.choices if after.holds(choice)]
+            always = sorted({matrix.choices[reference_of(matrix)], stop, *rules, *held}, key=str)
             chosen = shortlist(matrix, self.data.domains, signal, prices, design.choices, always=always)
             if not probe.samples:
                 chosen = (*chosen, *[choice for choice in self.near if choice not in chosen][:_NEAR])
@@ -220,6 +244,7 @@ class StudyCache:
             "choices": [str(choice) for choice in data.choices],
             **tried,
             "design": design.to_json(),
+            "notes": list(self.notes),
             "quality": {
                 "what": f"decisions where a {self.folds_by} was left out; the design saw the same problems",
                 "folds": self.folds_by,

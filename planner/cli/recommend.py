@@ -187,7 +187,7 @@ def recommendation_to_dict(advice: Recommendation) -> dict[str, Any]:
         "policy": advice.choice.policy,
         "prm": advice.choice.prm,
         "plan": str(advice.choice.plan),
-        "look": None if advice.probe is None else asdict(advice.probe),
+        "look": None if advice.probe is None else advice.probe.to_dict(),
         "accuracy": advice.accuracy,
         "interval": advice.interval,
         "tokens": advice.tokens,

@@ -251,7 +251,7 @@ def solution_to_dict(found: Solution) -> dict[str, Any]:
         "usd": found.usd,
         "stages": [
             {
-                "look": asdict(stage.probe),
+                "look": stage.probe.to_dict(),
                 "advice": recommendation_to_dict(stage.advice),
                 "spend": asdict(stage.spend),
             }

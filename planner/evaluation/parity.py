@@ -96,12 +96,21 @@ def parity(
 
 
 def draws_of(data: TrainingData, probe: Probe, probes: int, seed: int) -> Ints:
-    """(P, probes, samples) the draws that a replay of so many probes shows at a probe."""
+    """(P, probes, samples) the draws that a replay of so many probes shows at a probe; -1 is the greedy
+    one."""
     pool = data.pools[probe.policy]
-    held = probe.samples
-    return draw_probes(
-        len(data), pool.draws, held=held, probes=probes, resamples=1, seed=seed, longest=max(held, 1)
-    ).probe(held)
+    held, first = probe.samples, int(probe.greedy)
+    drawn = draw_probes(
+        len(data),
+        pool.draws + first,
+        held=held,
+        probes=probes,
+        resamples=1,
+        seed=seed,
+        longest=max(held, 1),
+        greedy=probe.greedy,
+    )
+    return drawn.probe(held) - first
 
 
 class _ReplayedRun:
@@ -123,14 +132,18 @@ class _ReplayedRun:
             )
             for row in tables.scan("problems").filter(wanted).collect().iter_rows(named=True)
         }
-        pooled = wanted & (pl.col("draw") >= 0)
         self._samples: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        samples = tables.scan("samples").filter(pooled).sort("draw").collect()
+        self._greedy: dict[tuple[str, str], dict[str, Any]] = {}
+        samples = tables.scan("samples").filter(wanted).sort("draw").collect()
         for row in samples.iter_rows(named=True):
-            self._samples.setdefault((row["problem_id"], row["policy"]), []).append(row)
+            key = row["problem_id"], row["policy"]
+            if row["draw"] < 0:
+                self._greedy[key] = row
+            else:
+                self._samples.setdefault(key, []).append(row)
         self._rewards: dict[tuple[str, str, str, int], tuple[float, ...]] = {
             (row["problem_id"], row["policy"], row["prm"], row["draw"]): tuple(row["step_rewards"] or ())
-            for row in tables.scan("scores").filter(pooled).collect().iter_rows(named=True)
+            for row in tables.scan("scores").filter(wanted).collect().iter_rows(named=True)
         }
 
     def advice(self, probe: Probe, place: int, draws: Ints, aim: Budget) -> Recommendation:
@@ -144,7 +157,8 @@ class _ReplayedRun:
         return self._planner.decide(question, probe, candidates, budget=aim, groups=groups)
 
     def _candidate(self, name: str, probe: Probe, draw: int) -> Candidate:
-        row = self._samples[name, probe.policy][draw]
+        key = name, probe.policy
+        row = self._greedy[key] if draw < 0 else self._samples[key][draw]
         rewards = () if probe.prm is None else self._rewards[name, probe.policy, probe.prm, row["draw"]]
         return Candidate(
             text=row["text"],

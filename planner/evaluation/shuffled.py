@@ -31,27 +31,31 @@ def _questions(data: TrainingData, rng: np.random.Generator) -> TrainingData:
 
 
 def _logprobs(data: TrainingData, rng: np.random.Generator) -> TrainingData:
-    pools = {}
-    for name, pool in data.pools.items():
-        order = rng.permutation(pool.codes.size)
-        pools[name] = replace(
-            pool,
-            mean_logprob=_moved(pool.mean_logprob, order),
-            min_logprob=_moved(pool.min_logprob, order),
-            signals={signal: _moved(values, order) for signal, values in pool.signals.items()},
-        )
-    return replace(data, pools=pools)
+    return replace(data, pools={name: _mute(pool, rng) for name, pool in data.pools.items()})
+
+
+def _mute(pool: PolicyPool, rng: np.random.Generator) -> PolicyPool:
+    order = rng.permutation(pool.codes.size)
+    return replace(
+        pool,
+        mean_logprob=_moved(pool.mean_logprob, order),
+        min_logprob=_moved(pool.min_logprob, order),
+        signals={signal: _moved(values, order) for signal, values in pool.signals.items()},
+        greedy=None if pool.greedy is None else _mute(pool.greedy, rng),
+    )
 
 
 def _rewards(data: TrainingData, rng: np.random.Generator) -> TrainingData:
-    pools = {}
-    for name, pool in data.pools.items():
-        prms = {
-            prm: replace(held, summary=_moved(held.summary, rng.permutation(pool.codes.size)))
-            for prm, held in pool.prms.items()
-        }
-        pools[name] = replace(pool, prms=prms)
-    return replace(data, pools=pools)
+    return replace(data, pools={name: _unjudged(pool, rng) for name, pool in data.pools.items()})
+
+
+def _unjudged(pool: PolicyPool, rng: np.random.Generator) -> PolicyPool:
+    prms = {
+        prm: replace(held, summary=_moved(held.summary, rng.permutation(pool.codes.size)))
+        for prm, held in pool.prms.items()
+    }
+    greedy = None if pool.greedy is None else _unjudged(pool.greedy, rng)
+    return replace(pool, prms=prms, greedy=greedy)
 
 
 def _moved(values: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:

@@ -52,6 +52,8 @@ def probe_text(probe: Probe) -> str:
     if not probe.samples:
         return "the question"
     drawn = "1 sample" if probe.samples == 1 else f"{probe.samples} samples"
+    if probe.greedy:
+        drawn = "greedy answer" + (f" and {probe.samples - 1} more" if probe.samples > 1 else "")
     return drawn + (f", scored by {probe.prm}" if probe.prm else "")
 
 

@@ -45,18 +45,19 @@ class _Path:
 
 
 def probe_draws(matrices: Matrices, probe: Probe) -> Ints:
-    """(P, probes, k) the pool draws that ``matrices`` shows at a probe."""
-    pool = matrices.data.pools[probe.policy]
+    """(P, probes, k) the pool draws that ``matrices`` shows at a probe; -1 is the greedy one."""
+    pool, first = matrices.data.pools[probe.policy], int(probe.greedy)
     drawn = draw_probes(
         len(matrices.data),
-        pool.draws,
+        pool.draws + first,
         held=probe.samples,
         probes=matrices.probes,
         resamples=1,
         seed=matrices.seed,
         longest=probe.samples,
+        greedy=probe.greedy,
     )
-    return drawn.probe(probe.samples)
+    return drawn.probe(probe.samples) - first
 
 
 def stories(
@@ -168,9 +169,10 @@ def _steps(
         spelled: dict[int, str | None] = {-1: None}
         if stage.probe.samples:
             name, policy = data.problem_ids[problem], stage.probe.policy
+            codes = matrices.view(stage.probe).pools[policy].codes
             for draw in map(int, probe_draws(matrices, stage.probe)[problem, 0]):
                 # equal by the domain's equality, however they are spelled
-                code = max(int(data.pools[policy].codes[problem, draw]), -1)
+                code = max(int(codes[problem, draw + int(stage.probe.greedy)]), -1)
                 seen[code] = seen.get(code, 0) + 1
                 spelled.setdefault(code, answers[name, policy, draw])
         accuracy, cost = _expected(stage, menu, row, option, price)
@@ -224,7 +226,7 @@ def _answers(tables: Tables, problems: Sequence[str]) -> dict[tuple[str, str, in
     """(problem, policy, draw) -> the answer of each sample of these problems."""
     rows = (
         tables.scan("samples")
-        .filter(pl.col("problem_id").is_in(list(problems)) & (pl.col("draw") >= 0))
+        .filter(pl.col("problem_id").is_in(list(problems)))
         .select("problem_id", "policy", "draw", "answer")
         .collect()
     )

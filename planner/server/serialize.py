@@ -50,7 +50,7 @@ def spend_to_dict(spend: Spend, usd: float | None = None) -> _Json:
 
 def probe_to_dict(probe: Probe | None) -> _Json | None:
     """What has been or will be seen."""
-    return None if probe is None else asdict(probe)
+    return None if probe is None else probe.to_dict()
 
 
 def advice_to_dict(advice: Recommendation, seconds: float | None = None) -> _Json:
