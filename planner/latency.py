@@ -1,9 +1,9 @@
 """How long a choice takes here and now: learned from what ran before, corrected by what ran just now.
 
 For each kind of work (policy, PRM or none, sampled or run by a strategy) seconds are linear in four figures:
-one, the depth (tokens written one after another: all tokens over n), the depth times the requests beside it, and all
-tokens. Weights are fitted by recursive least squares on relative figures, with exponential resetting and
-forgetting (Salgado, Goodwin and Middleton, International Journal of Control 47(2), 1988): the information
+one, the depth (tokens written one after another: all tokens over n), the depth times the requests beside it,
+and all tokens. Weights are fitted by recursive least squares on relative figures, with exponential resetting
+and forgetting (Salgado, Goodwin and Middleton, International Journal of Control 47(2), 1988): the information
 about a direction that nothing is seen of (the load when it never changes) falls back to what it was at the
 start and no lower, where plain forgetting would lose it all and diverge. On top a factor follows the ratio of
 actual to predicted of the newest runs, which is how the present load shows before the weights have moved.
