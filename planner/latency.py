@@ -1,9 +1,9 @@
 """How long a choice takes here and now: learned from what ran before, corrected by what ran just now.
 
-For each kind of work (policy, PRM or none, sampled or grown) seconds are linear in four figures: one, the
-depth (tokens written one after another: all tokens over n), the depth times the requests beside it, and all
-tokens. Weights are fitted by recursive least squares on relative figures, with exponential resetting and
-forgetting (Salgado, Goodwin and Middleton, International Journal of Control 47(2), 1988): the information
+For each kind of work (policy, PRM or none, sampled or run by a strategy) seconds are linear in four figures:
+one, the depth (tokens written one after another: all tokens over n), the depth times the requests beside it,
+and all tokens. Weights are fitted by recursive least squares on relative figures, with exponential resetting
+and forgetting (Salgado, Goodwin and Middleton, International Journal of Control 47(2), 1988): the information
 about a direction that nothing is seen of (the load when it never changes) falls back to what it was at the
 start and no lower, where plain forgetting would lose it all and diverge. On top a factor follows the ratio of
 actual to predicted of the newest runs, which is how the present load shows before the weights have moved.
@@ -52,19 +52,25 @@ _ENDINGS, _LATEST, _LARGEST = 64, 0.95, 1 / 3
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is run: so many solutions of a policy side by side, scored by a PRM, sampled or grown."""
+    """What is run: so many solutions of a policy side by side, scored by a PRM, sampled or grown.
+
+    ``strategy``: of a plan that must be run. Rounds one after another, programs in the jail and thoughts make
+    its seconds its own; until it has run often enough it is one of all such plans.
+    """
 
     policy: str
     prm: str | None
     n: int
     is_tree: bool
+    strategy: str = ""
 
     @classmethod
     def of(cls, choice: Choice, drawn: int = 0) -> Work:
         """A choice's, of which so many samples are there already."""
         plan = choice.plan
         n = max(1, plan.described.fresh(drawn))
-        return cls(policy=choice.policy, prm=choice.prm, n=n, is_tree=plan.must_run)
+        strategy = plan.strategy if plan.must_run else ""
+        return cls(choice.policy, choice.prm, n, plan.must_run, strategy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ class Latency:
     """Learns while it is used. On one event loop."""
 
     def __init__(self) -> None:
-        self._kinds: dict[tuple[str, str | None, bool], _Kind] = {}
+        self._kinds: dict[tuple[str, str | None, bool, str], _Kind] = {}
         self._factor = 0.0  # log of actual over predicted, of the newest runs
         self._late = deque([0.02], maxlen=_ENDINGS)  # newest last
 
@@ -103,13 +109,15 @@ class Latency:
         """Something ran: so many tokens (policy and PRM), seconds, and requests beside it."""
         if tokens < 1 or not (seconds > 0.0 and math.isfinite(seconds)):
             return
-        kind = self._kinds.setdefault((work.policy, work.prm, work.is_tree), _Kind())
         x = _figures(work, tokens, load)
-        if kind.seen >= _ENOUGH:
-            ratio = math.log(_measurable(seconds) / self._plain(kind, x))
-            kind.spread += _NEWEST * ((ratio - self._factor) ** 2 - kind.spread)
-            self._factor += _NEWEST * (ratio - self._factor)
-        kind.learn(x, min(seconds, _LONGEST))
+        factor = self._factor
+        for strategy in dict.fromkeys(("", work.strategy)):
+            kind = self._kinds.setdefault((work.policy, work.prm, work.is_tree, strategy), _Kind())
+            if kind.seen >= _ENOUGH:
+                ratio = math.log(_measurable(seconds) / self._plain(kind, x))
+                kind.spread += _NEWEST * ((ratio - factor) ** 2 - kind.spread)
+                self._factor = factor + _NEWEST * (ratio - factor)  # the strategy's own comes last
+            kind.learn(x, min(seconds, _LONGEST))
 
     def predict(self, work: Work, tokens: float, load: int) -> Seconds | None:
         """Seconds for so many tokens under so many requests.
@@ -119,9 +127,10 @@ class Latency:
         if tokens <= 0.0:
             return Seconds(0.0, 0.0)
         x = _figures(work, tokens, load)
-        kind = self._kinds.get((work.policy, work.prm, work.is_tree))
-        if kind is not None and kind.seen >= _ENOUGH:
-            return self._seconds(kind, x)
+        for strategy in dict.fromkeys((work.strategy, "")):
+            kind = self._kinds.get((work.policy, work.prm, work.is_tree, strategy))
+            if kind is not None and kind.seen >= _ENOUGH:
+                return self._seconds(kind, x)
         known = [k for (policy, *_), k in self._kinds.items() if policy == work.policy and k.seen >= _ENOUGH]
         return max((self._seconds(k, x) for k in known), key=lambda found: found.p90, default=None)
 

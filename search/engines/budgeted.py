@@ -171,7 +171,8 @@ class BudgetedEngine(Engine):
         """The text that ends the thought in which this stands."""
         if self.thought_end:
             return self.thought_end
-        text = self.spelled((*prompt[-_TAIL:], *written))
+        # tags stand at the end of a prompt, or where a solution begins
+        text = self.spelled(prompt[-_TAIL:]) + self.spelled(written[: 2 * _TAIL])
         if _CHANNEL in text:
             return _FINAL
         found = [(text.rfind(opening), closing) for opening, closing in TAGS]

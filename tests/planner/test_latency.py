@@ -150,3 +150,28 @@ def test_a_few_that_came_very_late_take_no_time_from_the_others() -> None:
 def test_samples_that_are_there_are_not_drawn_again() -> None:
     assert Work.of(Choice("p", None, Plan.parse("majority(n=16)")), drawn=4) == Work("p", None, 12, False)
     assert Work.of(Choice("p", "r", Plan.parse("beam_search(n=16, width=4)")), drawn=4).n == 16
+
+
+def test_a_strategy_that_must_run_has_seconds_of_its_own_once_it_has_run() -> None:
+    """Rounds follow one another and programs wait for the jail: tokens alone do not tell their seconds."""
+    latency = Latency()
+    tree = Work.of(Choice("policy", "r", Plan.parse("beam_search(n=4, width=4)")))
+    rounds = Work.of(Choice("policy", None, Plan.parse("refine(rounds=2)")))
+    program = Work.of(Choice("policy", None, Plan.parse("program(n=4)")))
+    for tokens in range(100, 1100, 100):
+        latency.observe(rounds, tokens, 0.010 * tokens, 1)
+    first = latency.predict(program, 400, 1)
+    assert first is not None  # as any plan of this policy that must be run
+    for tokens in range(100, 1100, 100):
+        latency.observe(program, tokens, 3.0 + 0.001 * tokens, 1)
+    of_rounds, of_programs = latency.predict(rounds, 400, 1), latency.predict(program, 400, 1)
+    assert of_rounds is not None
+    assert of_programs is not None
+    assert of_programs.mean == pytest.approx(3.4, rel=0.2)
+    assert of_rounds.mean == pytest.approx(4.0, rel=0.2)
+    assert latency.predict(tree, 400, 1) is not None
+
+
+def test_a_plan_that_thinks_is_not_a_search_over_steps() -> None:
+    told = Work.of(Choice("p", None, Plan.parse("majority(n=4, think=64)")), drawn=2)
+    assert told == Work("p", None, 4, True, "majority")

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ from search.thinking_budget import ThinkingBudget
 
 __all__ = ["OpenAIEngine"]
 
+#: tokens whose text is remembered
+_SHORT = 64
 #: knobs under which a model surely thinks
 _THINKS = ("on", "minimal", "low", "medium", "high", "xhigh", "max")
 
@@ -93,6 +96,8 @@ class OpenAIEngine(Engine):
         self._efforts: dict[str, OpenAIEngine] = {}
         self._thinking: dict[ThinkingBudget, OpenAIEngine] = {}
         self._is_strict: bool | None = None
+        # a server that decodes is asked once for what ends many prompts
+        self._spelled = lru_cache(maxsize=4096)(tokenizer.decode)
         self._closed = False
 
     @classmethod
@@ -341,7 +346,7 @@ class OpenAIEngine(Engine):
         return None if isinstance(self._dialect, ChatCompletions) else self._tokenizer.encode(text)
 
     def spelled(self, tokens: Sequence[int]) -> str:
-        return self._tokenizer.decode(tokens)
+        return self._spelled(tuple(tokens)) if len(tokens) <= _SHORT else self._tokenizer.decode(tokens)
 
     def _told(self, wanted: ThinkingBudget) -> OpenAIEngine:
         """The same over the same connections. What refuses such a word refuses the request."""
