@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from training.demo import Demo, Solved
 
-__all__ = ["demo"]
+__all__ = ["demo", "next_steps"]
 
 
 def demo(
@@ -69,12 +69,21 @@ def demo(
         return
     total = sum(figures["seconds"].values())
     output_console().print(f"Everything is in {folder} ({total:.0f} s). Look closer:", markup=False)
-    for line in (
-        f"planner evaluate {folder}/held-out-log --planner {folder}/planner --training {folder}/log --all",
-        f"planner report {folder}/held-out-log --planner {folder}/planner -o {folder}/report.html",
-        f"planner solve 'QUESTION' --planner {folder}/planner --tokens 500",
-    ):
+    for line in next_steps(folder):
         output_console().print(f"  {line}", markup=False, soft_wrap=True)
+
+
+def next_steps(folder: Path) -> tuple[str, ...]:
+    """Commands that look closer at what a demo has written.
+
+    Rivals pick on the log that the planner learned from.
+    """
+    compared = f"{folder}/held-out-log --planner {folder}/planner --training {folder}/log"
+    return (
+        f"planner evaluate {compared} --all",
+        f"planner report {compared} -o {folder}/report.html",
+        f"planner solve 'QUESTION' --planner {folder}/planner --tokens 500",
+    )
 
 
 def _loop(run: Demo, figures: dict[str, Any], *, silent: bool, everything: bool) -> None:

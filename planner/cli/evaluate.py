@@ -265,9 +265,14 @@ def _alone(planner: str | None, training: Path | None) -> None:
 
 
 def _of(value: dict[str, float], name: str, scale: float) -> str:
-    """A figure with its interval."""
+    """A share (scale 100) or a multiple with its interval; withheld where that says nothing."""
+    from planner.evaluation.intervals import says_something
+
     middle, low, high = (scale * value[key] for key in (name, "low", "high"))
-    return "" if math.isnan(middle) else f"{middle:.1f} [{low:.1f},{high:.1f}]"
+    if math.isnan(middle):
+        return ""
+    told = f"{middle:.1f}" if says_something(low, high, "%" if scale == 100.0 else "times") else "withheld"
+    return f"{told} [{low:.1f},{high:.1f}]"
 
 
 def _times(value: float, low: float, high: float) -> tuple[str, str]:

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ENOUGH_FAMILIES", "Interval", "Resampler", "clustered_error"]
+__all__ = ["ENOUGH_FAMILIES", "Interval", "Resampler", "clustered_error", "says_something"]
 
 Floats = NDArray[np.float64]
 
 #: fewer clusters than this make a bootstrap of clusters too sure (Cameron, Gelbach and Miller 2008)
 ENOUGH_FAMILIES = 30
+
+
+#: widest intervals that say something, by the unit of their figure; of multiples, the ratio of their ends
+_WIDEST = {"%": 100.0, "points": 40.0, "": 0.5}
+_MULTIPLE = 10.0
+
+
+def says_something(low: float | None, high: float | None, unit: str) -> bool:
+    """Whether an interval is narrow enough for its figure to be told.
+
+    A share or a gain in percent may be 100 wide, points 40, a plain number 0.5, and a multiple (``times``)
+    tenfold. What has no interval, or one end only (None), is told.
+
+    >>> says_something(46.0, 4013.0, "%"), says_something(50.0, 70.0, "%")
+    (False, True)
+    >>> says_something(1.2, 14.0, "times"), says_something(2.0, None, "times")
+    (False, True)
+    """
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return True
+    if unit == "times":
+        return low > 0.0 and high <= _MULTIPLE * low
+    return high - low <= _WIDEST.get(unit, math.inf)
 
 
 @dataclass(frozen=True, slots=True)

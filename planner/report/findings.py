@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from planner.evaluation.intervals import says_something
+
 __all__ = [
     "Cell",
     "CostBin",
@@ -64,7 +66,8 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Measure:
     """One figure with the ends of its 95% interval (None where it has none). ``unit``: ``times``, ``%``,
-    ``points``, ``ms`` or "". ``value`` None: never reached. ``at_least``: the figure is a lower bound."""
+    ``points``, ``ms`` or "". ``value`` None: never reached. ``at_least``: the figure is a lower bound.
+    ``is_told``: whether the interval says anything; where not, the figure is withheld."""
 
     what: str
     value: float | None
@@ -72,6 +75,10 @@ class Measure:
     low: float | None = None
     high: float | None = None
     at_least: bool = False
+
+    @property
+    def is_told(self) -> bool:
+        return says_something(self.low, self.high, self.unit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from planner.evaluation.evaluation import BudgetRow, Evaluation
+from planner.evaluation.intervals import says_something
 from planner.report.words import CANNOT_BE_DEPLOYED, method
 from search.errors import TooLittleDataError
 
@@ -23,7 +24,8 @@ def middle_budget(evaluation: Evaluation) -> BudgetRow:
 
 def headline(evaluation: Evaluation) -> str:
     """The planner's accuracy at the middle budget beside the strongest rival that can be deployed, and the
-    share of the gap that it closes. A difference whose 95% interval holds zero is said to be unproven."""
+    share of the gap that it closes, where its interval says anything. A difference whose 95% interval holds
+    zero is said to be unproven."""
     row = middle_budget(evaluation)
     ours = row.methods["planner"]
     said = (
@@ -46,6 +48,8 @@ def headline(evaluation: Evaluation) -> str:
     closed = evaluation.gap_closed
     if math.isfinite(closed.get("value", math.nan)):
         value, low, high = (100 * closed[name] for name in ("value", "low", "high"))
+        if not says_something(low, high, "%"):
+            return said + "."
         count = len(evaluation.budgets)
         it = f"Over all {count} budgets it" if count > 1 else "It"
         said += (

@@ -53,6 +53,8 @@ def measures_table(findings: Findings) -> str:
 def _value(one: Measure) -> str:
     if one.value is None:
         return "not reached"
+    if not one.is_told:
+        return "withheld: too few problems"
     return f"{'&gt; ' if one.at_least else ''}{_number(one.value)}{_UNITS[one.unit]}"
 
 

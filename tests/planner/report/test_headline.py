@@ -64,6 +64,11 @@ def test_no_gap_no_word_of_it() -> None:
     assert "gap" not in headline(replace(compared(), gap_closed=nothing))
 
 
+def test_a_gap_of_which_nothing_is_known_is_withheld() -> None:
+    wide = {"value": 4.95, "low": 0.46, "high": 40.13}
+    assert "gap" not in headline(replace(compared(), gap_closed=wide))
+
+
 @pytest.mark.parametrize(("count", "middle"), [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2)])
 def test_the_middle_budget_is_the_smaller_of_two(count: int, middle: int) -> None:
     one = compared()

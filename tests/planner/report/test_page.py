@@ -148,6 +148,8 @@ def test_measures_say_bounds_and_what_was_not_reached(findings: Findings) -> Non
                 Measure("a", 12.34, "times", 2.0, None, at_least=True),
                 Measure("b", None, "times"),
                 Measure("c", -0.5, "points", -1.0, 0.25),
+                Measure("d", 495.0, "%", 46.0, 4013.0),
+                Measure("e", 61.0, "%", 50.0, 70.0),
             ),
         )
     )
@@ -156,4 +158,6 @@ def test_measures_say_bounds_and_what_was_not_reached(findings: Findings) -> Non
         ("a", "&gt; 12.3\u00d7", "[2, \u221e]"),
         ("b", "not reached", ""),
         ("c", "\u22120.5 points", "[\u22121, 0.25]"),
+        ("d", "withheld: too few problems", "[46, 4,013]"),
+        ("e", "61%", "[50, 70]"),
     ]

@@ -797,3 +797,36 @@ def test_a_decision_stands_beside_its_list_where_there_is_room(visit: Visit, api
     assert abs(record["y"] - place["y"]) < 20
     look = page.get_by_role("link", name="All decisions")
     expect(look).to_be_hidden()
+
+
+def test_words_of_the_field_are_explained_where_they_stand(visit: Visit) -> None:
+    page = visit()
+    for field, said in (("PRM", "Process reward model"), ("Policy", "writes the solutions")):
+        page.locator(".labelled", has_text=field).get_by_role("button", name="What is this?").click()
+        expect(page.get_by_text(said)).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_text(said)).to_be_hidden()
+    for name in ("Budget in", "Plan", "Domain"):
+        expect(page.locator(".labelled", has_text=name).first.locator(".hint")).to_have_count(1)
+
+
+def test_a_decision_of_shadow_mode_says_what_the_planner_would_have_done(visit: Visit, api: FakeApi) -> None:
+    plain = {"policy": "big", "prm": None, "plan": "cot()"}
+    figures = {"accuracy": 0.6, "tokens": 100.0, "flops": 1e9, "usd": 0.01}
+    planned = {**plain, "plan": "majority(n=4)", "accuracy": 0.72, "tokens": 410.0, "flops": 4e9, "usd": 0.04}
+    for name, comparison in (
+        ("a", {"plain": plain | figures, "planned": planned, "vote": None, "reason": None}),
+        ("b", {"plain": plain | figures, "planned": None, "vote": None, "reason": "open_ended"}),
+    ):
+        api._decide(name, {"messages": [{"content": "question"}]})
+        api.decisions[name] |= {"reason": "shadow", "steps": [], "comparison": comparison}
+    page = visit("#decisions/a")
+    record = page.get_by_role("article")
+    expect(record).to_contain_text("The planner did not choose: the server is in shadow mode.")
+    row = record.get_by_role("row", name="The planner's plan")
+    expect(row).to_contain_text("majority n=4")
+    expect(row.get_by_role("cell")).to_contain_text(
+        ["", "72%", "410", "4 GFLOPs".replace(" ", "\u00a0"), "$0.04"]
+    )
+    page.goto(page.url.replace("#decisions/a", "#decisions/b"))
+    expect(record).to_contain_text("The same: it would not have planned (open ended).")

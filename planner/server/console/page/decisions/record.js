@@ -9,6 +9,8 @@ import { candidates, expectations, stages } from "../receipt.js";
 import { why } from "../try/advice.js";
 import { plan as readPlan } from "../wire/advice.js";
 import { planBody } from "../wire/request.js";
+import { hint } from "../term.js";
+import { comparison } from "./comparison.js";
 import { verdict } from "./list.js";
 
 /** The card of a decision as wire/ makes it. */
@@ -36,10 +38,12 @@ export function record(decision) {
     element("div", { class: "row" }, feedback.element, verdict(decision.feedback)),
     element("h3", {}, "Why"),
     decision.reason
-      ? element("p", {}, `The planner did not choose: ${decision.reason.replaceAll("_", " ")}.`)
+      ? element("p", {}, `The planner did not choose: ${reason(decision.reason)}.`)
       : null,
     decision.stages.length ? stages(decision.stages) : null,
     decision.isHashed || decision.reason ? null : features(decision),
+    decision.comparison ? element("h3", {}, "What the planner would have done") : null,
+    decision.comparison ? comparison(decision.comparison) : null,
     element("h3", {}, "What it cost"),
     element(
       "div",
@@ -51,7 +55,10 @@ export function record(decision) {
         ["Domain", decision.domain],
         ["Budget", allowance(decision.budget) + (decision.budgetSource ? ` (${decision.budgetSource})` : "")],
         ["Outcome", decision.outcome.replaceAll("_", " ")],
-        ["Propensity", decision.propensity === null ? null : percent(decision.propensity)],
+        [
+          ["Propensity", hint("propensity")],
+          decision.propensity === null || decision.propensity === 1 ? null : percent(decision.propensity),
+        ],
         ["Endpoint", decision.endpoint],
         ["Key", decision.key],
         [
@@ -64,6 +71,10 @@ export function record(decision) {
     ),
     candidates(decision, feedback),
   );
+}
+
+function reason(code) {
+  return code === "shadow" ? "the server is in shadow mode" : code.replaceAll("_", " ");
 }
 
 function asked({ question, isHashed }) {

@@ -59,8 +59,10 @@ function group(name, rows) {
     element("h3", {}, name),
     element(
       "dl",
-      { class: "facts" },
-      ...rows.flatMap(([title, figure, words]) => [element("dt", {}, title), element("dd", {}, told(figure, words))]),
+      {},
+      ...rows.map(([title, figure, words]) =>
+        element("div", {}, element("dt", {}, title), element("dd", {}, told(figure, words))),
+      ),
     ),
   );
 }

@@ -5,6 +5,7 @@ import { complain } from "../complaint.js";
 import { bar, element, fill } from "../element.js";
 import { count, percent, seconds } from "../figure.js";
 import { planLabel } from "../plan.js";
+import { hint } from "../term.js";
 import { now as read } from "../wire/now.js";
 import { savings as readSavings } from "../wire/savings.js";
 import { causes } from "./causes.js";
@@ -31,7 +32,7 @@ export class NowView {
     this._tiles = element("div", { class: "tiles" });
     this._worth = element("div", { class: "tiles" });
     this._panels = element("div", { class: "panels" });
-    this._savings = panel("Savings", element("p", { class: "empty" }, "Asking…"));
+    this._savings = element("section", { class: "card wide", "aria-label": "Savings" }, element("h2", {}, "Savings"));
     this._window = null;
     this._savedAt = -Infinity;
     this.element = element(
@@ -101,7 +102,7 @@ export class NowView {
       this._savings,
       panel("Plans chosen", plans(now.plans.slice(0, MOST_PLANS))),
       panel("Health", health(now)),
-      panel("Drift", drift(now.drift)),
+      panel("Drift", drift(now.drift), hint("psi")),
     );
   }
 
@@ -163,6 +164,11 @@ function span(value) {
   return seconds(value);
 }
 
-function panel(name, content) {
-  return element("section", { class: "card", "aria-label": name }, element("h2", {}, name), content);
+function panel(name, content, more = null) {
+  return element(
+    "section",
+    { class: "card", "aria-label": name },
+    element("div", { class: "labelled" }, element("h2", {}, name), more),
+    content,
+  );
 }

@@ -2,6 +2,7 @@
 
 import { element } from "../element.js";
 import { allowance } from "../figure.js";
+import { hint } from "../term.js";
 
 /** unit -> its range and where the slider starts */
 const UNITS = {
@@ -32,7 +33,12 @@ export class Budget {
       element(
         "div",
         { class: "pair" },
-        element("div", {}, element("label", { for: "budget-unit" }, "Budget in"), this._unit),
+        element(
+          "div",
+          {},
+          element("div", { class: "labelled" }, element("label", { for: "budget-unit" }, "Budget in"), hint("budget")),
+          this._unit,
+        ),
         this._said,
       ),
       element("label", { for: "budget", class: "visually-hidden" }, "How much"),

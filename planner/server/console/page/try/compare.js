@@ -134,10 +134,10 @@ export class Compare {
   _line(row, mine, hasMoney) {
     const spend = row.receipt?.spend ?? null;
     // before it has run, what it is expected to take
-    const cell = (words, name) =>
+    const cell = (words, name, label) =>
       element(
         "td",
-        { class: spend ? "number" : "number soft" },
+        { class: spend ? "number" : "number soft", "data-label": label },
         spend ? words(spend[name]) : about(words, row.expected?.[name] ?? null),
       );
     return element(
@@ -150,11 +150,15 @@ export class Compare {
         element("span", { class: "small compared" }, planLabel(row.receipt?.plan || row.plan)),
       ),
       element("td", {}, this._answer(row, mine)),
-      element("td", { class: "number" }, known(percent, row.expected?.accuracy ?? null)),
-      cell(tokens, "tokens"),
-      cell(flops, "flops"),
-      hasMoney ? cell(usd, "usd") : null,
-      cell(seconds, "seconds"),
+      element(
+        "td",
+        { class: "number", "data-label": "Expected right" },
+        known(percent, row.expected?.accuracy ?? null),
+      ),
+      cell(tokens, "tokens", "Tokens"),
+      cell(flops, "flops", "Compute"),
+      hasMoney ? cell(usd, "usd", "Money") : null,
+      cell(seconds, "seconds", "Time"),
     );
   }
 

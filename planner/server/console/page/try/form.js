@@ -3,6 +3,7 @@
 import { element } from "../element.js";
 import { NO_PRM } from "../wire/request.js";
 import { Budget } from "./budget.js";
+import { hint } from "../term.js";
 import { EXAMPLES } from "./examples.js";
 
 /** One of each strategy, whatever plans the server names besides. */
@@ -146,7 +147,12 @@ export class Form {
 }
 
 function field(id, name, ...inputs) {
-  return element("div", {}, element("label", { for: id }, name), ...inputs);
+  return element(
+    "div",
+    {},
+    element("div", { class: "labelled" }, element("label", { for: id }, name), hint(id)),
+    ...inputs,
+  );
 }
 
 function refill(select, options) {

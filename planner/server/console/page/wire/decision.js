@@ -37,6 +37,18 @@ export function decision(said) {
     candidates: list(said.candidates).map(candidate),
     chosen: number(said.chosen),
     feedback: list(said.feedback),
+    comparison: said.comparison ? comparison(said.comparison) : null,
+  };
+}
+
+/** What a decision of shadow mode is compared with. */
+function comparison(said) {
+  const of = (one) => (one ? { ...choice(one), ...figures(one) } : null);
+  return {
+    plain: of(said.plain),
+    planned: of(said.planned),
+    vote: of(said.vote),
+    reason: said.reason ? text(said.reason) : null,
   };
 }
 
