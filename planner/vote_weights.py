@@ -71,7 +71,7 @@ def pick_weights(data: TrainingData, policy: str, *, seed: int = 0) -> list[tupl
     if free and scored and likelihood is not None:
         both = [trial.tried(alone.prm, _joined(pool, str(alone.prm), likelihood.weights))]
     learned = _best(_learned(trial, alone.prm))
-    rival = (both or scored or [None])[0]
+    rival = next(iter(both or scored), None)
     if learned is not None and trial.is_surely_better(learned, rival):
         both = [learned]
     return [one.kept for one in (*free, *scored, *both)]

@@ -133,15 +133,18 @@ class StudyCache:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the log did not let the study try."""
+        pools = {name: pool for name, pool in self.data.pools.items() if pool.draws}
+        missing = ", ".join(name for name, pool in pools.items() if pool.greedy is None)
         found = []
-        for name, pool in self.data.pools.items():
-            if not pool.draws:
-                continue
-            if pool.greedy is None:
-                found.append(f"no first look at a greedy answer of {name}: the log has none of each problem")
-            elif unscored := sorted(set(pool.prms) - set(pool.greedy.prms)):
-                told = ", ".join(unscored)
-                found.append(f"a first look at a greedy answer of {name} asks no {told}: it scored none")
+        if missing:
+            found.append(
+                f"first looks at greedy answers of {missing}, which the log does not have of every problem"
+            )
+        for name, pool in pools.items():
+            unscored = set(pool.prms) - set(pool.prms if pool.greedy is None else pool.greedy.prms)
+            if unscored:
+                told = ", ".join(sorted(unscored))
+                found.append(f"first looks at greedy answers of {name} with {told}, which scored none")
         return tuple(found)
 
     @property

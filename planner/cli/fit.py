@@ -114,6 +114,7 @@ def fit(
             f"Learned from {card['problems']} problems of {len(card['families'])} families, "
             f"{card['trials']} trials, {card['pruned']} of them pruned. "
             f"What decisions met where a {quality['folds']} was left out.",
+            *(f"Not tried: {note}." for note in card["notes"] if card["trials"]),
             f"The honest test is another log: planner evaluate LOG --planner {output}",
         ],
     )

@@ -135,7 +135,7 @@ def looking(data: TrainingData) -> Planner:
 
 
 def test_the_fit_says_what_it_could_not_try(looking: Planner) -> None:
-    assert any("asks no good" in note for note in looking.card["notes"])
+    assert any("with good, which scored none" in note for note in looking.card["notes"])
 
 
 def test_a_planner_with_a_greedy_look_is_kept_on_disk(looking: Planner, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 import synthetic
@@ -56,3 +58,16 @@ def test_other_samples_are_told_apart(decider: Planner, log: synthetic.Log) -> N
     assert found.agreed < found.decisions
     assert found.first_difference is not None
     assert "live says" in found.first_difference
+
+
+def test_a_greedy_answer_that_is_looked_at_first_is_told_alike(log: synthetic.Log) -> None:
+    cache = StudyCache(read_training_data(log, synthetic.POLICIES, synthetic.PRMS), 0, 1)
+    planner = cache.finished(Design("small", (1, 4), 0, 6, Settings(), True), {}, "")
+    first, *others = planner.stages
+    centre = first.centre.copy()
+    centre[len(first.choices) :] += 1.0  # it looks whatever that costs
+    planner = replace(planner, stages=(replace(first, centre=centre, trust=None), *others))
+    assert all(stage.probe.greedy for stage in others)
+    found = parity(planner, log, problems=24)
+    assert found.exact, found.first_difference
+    assert found.decisions >= 24 * 5 * 3  # questions, and two greedy answers of each
