@@ -11,8 +11,16 @@ from planner.server.receipt import Reason
 from planner.server.refusal import Refusal
 from planner.server.rules import Rules
 from search.choice import Choice
+from search.plan import Plan
 
-__all__ = ["NO_PRM", "answering_policy", "availability_filter", "first_policy", "forced"]
+__all__ = [
+    "NO_PRM",
+    "answering_policy",
+    "availability_filter",
+    "first_policy",
+    "forced",
+    "structured_choice",
+]
 
 #: as a request's ``prm``: none may be asked
 NO_PRM = "none"
@@ -96,3 +104,15 @@ def forced(
             code="too_large",
         )
     return Choice(policy, prm, granted.plan), _NAMED if granted.policy else _FORCED
+
+
+def structured_choice(granted: RequestBudget, rules: Rules, policy: str) -> Choice | None:
+    """What answers with JSON or with a call of a tool: the operator's plan, with no more samples than the
+    budget has; None where there is none."""
+    plan = rules.structured_plan
+    if plan is None:
+        return None
+    samples = granted.budget.within(rules.ceiling).samples
+    if samples is not None and samples < plan.n:
+        plan = Plan.of("majority", n=samples) if samples > 1 else Plan.of("cot")
+    return Choice(policy, None, plan)

@@ -10,7 +10,13 @@ from planner.decider import Decider
 from planner.domains import Assigned, assign
 from planner.server.ask import Ask
 from planner.server.budget import RequestBudget
-from planner.server.choosing import answering_policy, availability_filter, first_policy, forced
+from planner.server.choosing import (
+    answering_policy,
+    availability_filter,
+    first_policy,
+    forced,
+    structured_choice,
+)
 from planner.server.current import Served
 from planner.server.keys import Key
 from planner.server.receipt import Reason
@@ -25,7 +31,7 @@ from search.prompts import Prompting
 __all__ = ["RequestContext", "assigned_to", "open_ended", "resolved"]
 
 #: reasons of requests that a policy answers once for itself, as its own server would
-_ONCE = ("open_ended", "policy")
+_ONCE = ("open_ended", "policy", "structured")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,11 @@ class RequestContext:
         first = first_policy(served, models, ask.policy)
         availability = availability_filter(served, models, ask.policy, ask.prm)
         choice, reason = forced(granted, models, rules, served, first, ask.prm)
+        domain = assigned.domain
+        if ask.is_structured and ask.structured is not None and choice is None:
+            upstream, domain = service.passing(ask.policy), ask.structured.domain
+            choice = None if upstream is None else structured_choice(granted, rules, upstream.policy)
+            reason = None if choice is None else structured(choice)
         if choice is None and not assigned.planned:
             first = answering_policy(served, models, ask.policy)
             choice, reason = Choice(first, None, rules.open_plan), open_ended(assigned, rules.open_plan)
@@ -81,7 +92,7 @@ class RequestContext:
             key=key,
             served=served,
             budget=granted.budget.within(rules.ceiling),
-            domain=assigned.domain,
+            domain=domain,
             availability=availability,
             down=(*models.down, *(name for name in models.resting if availability.leaves_out(name))),
             first=first,
@@ -130,6 +141,11 @@ def assigned_to(served: Served, question: str, domain: str | None) -> Assigned:
         return assign(served.planner, question, domain)
     except GradingError as error:
         raise Refusal(str(error), param="domain") from error
+
+
+def structured(choice: Choice) -> Reason:
+    """Why the plan of structured answers answers."""
+    return Reason("structured", f"{choice.plan} answers, by a vote on JSON in canonical form")
 
 
 def open_ended(assigned: Assigned, plan: Plan) -> Reason:

@@ -27,7 +27,9 @@ async def key_of(service: Service, request: Request, scope: Scope) -> Key:
     """
     address = "" if request.client is None else request.client.host
     said, secret = request.headers.get("authorization"), request.headers.get("x-api-key")
-    return await service.let_in(said or (secret and f"Bearer {secret}"), scope, address)
+    if secret and not (said or "").lower().startswith("bearer "):
+        said = f"Bearer {secret}"
+    return await service.let_in(said, scope, address)
 
 
 # async, though they wait for nothing: FastAPI sends what is not through a thread, twice per request
