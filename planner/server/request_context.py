@@ -80,7 +80,7 @@ class RequestContext:
         if ask.is_structured and ask.structured is not None and choice is None:
             upstream, domain = service.passing(ask.policy), ask.structured.domain
             choice = None if upstream is None else structured_choice(granted, rules, upstream.policy)
-            reason = None if choice is None else structured(choice)
+            reason = None if choice is None else _structured(choice)
         if choice is None and not assigned.planned:
             first = answering_policy(served, models, ask.policy)
             choice, reason = Choice(first, None, rules.open_plan), open_ended(assigned, rules.open_plan)
@@ -143,7 +143,7 @@ def assigned_to(served: Served, question: str, domain: str | None) -> Assigned:
         raise Refusal(str(error), param="domain") from error
 
 
-def structured(choice: Choice) -> Reason:
+def _structured(choice: Choice) -> Reason:
     """Why the plan of structured answers answers."""
     return Reason("structured", f"{choice.plan} answers, by a vote on JSON in canonical form")
 
