@@ -12,7 +12,7 @@ from search.plan import Plan
 if TYPE_CHECKING:  # the server's settings are read without it
     from planner.decider import Decider
 
-__all__ = ["best_prm", "check_open_plan", "forced_choice"]
+__all__ = ["best_prm", "check_open_plan", "check_structured_plan", "forced_choice"]
 
 
 def forced_choice(
@@ -48,6 +48,13 @@ def check_open_plan(plan: Plan) -> None:
     nothing of them, or one of several policies."""
     if plan.needs_prm or plan.parts:
         raise PlanError(f"an open-ended question is answered by a plan of one policy and no PRM, got {plan}")
+
+
+def check_structured_plan(plan: Plan) -> None:
+    """Raises PlanError for a plan that cannot answer with JSON or with a call of a tool: the policy's server
+    writes whole samples, which nothing but a vote can choose from."""
+    if plan.strategy not in ("cot", "majority"):
+        raise PlanError(f"structured answers come from cot() or majority(n=8), say, got {plan}")
 
 
 def best_prm(planner: Decider, policy: str, prms: Sequence[str]) -> str | None:

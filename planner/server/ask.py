@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from planner.server.conversation import Conversation, Turn
@@ -16,9 +16,15 @@ from planner.server.limits import Sizes
 from planner.server.schema import ChatBody, CompletionBody, Message
 from search.engines.protocol import Sampling
 
-__all__ = ["Ask", "of_chat", "of_completion"]
+__all__ = ["JSON", "TOOL_CALL", "Ask", "Structured", "of_chat", "of_completion"]
 
 _ROLES = {"developer": "system"}
+
+#: the domains that read structured answers
+JSON, TOOL_CALL = "json", "tool_call"
+
+#: foreign fields that no sample of several can answer
+_LONE = ("functions", "logprobs", "audio")
 
 #: fields of OpenAI's that change the answer and that no plan knows; value -> whether it asks for anything
 _FOREIGN: Mapping[str, Callable[[Any], bool]] = {
@@ -34,6 +40,15 @@ _FOREIGN: Mapping[str, Callable[[Any], bool]] = {
     "best_of": lambda value: value is not None and value > 1,
     "audio": bool,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Structured:
+    """How a request for JSON, or one that may call a tool, is planned: the domain that reads its answers, and
+    what of its conversation is text."""
+
+    domain: str
+    conversation: Conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +71,8 @@ class Ask:
         OpenAI's ``reasoning_effort``, or None.
     raw:
         The body as it came, for the policy's own server.
+    structured:
+        How it could be planned all the same, where several samples of it can be compared; None: not at all.
     """
 
     conversation: Conversation | None
@@ -77,6 +94,18 @@ class Ask:
     effort: str | None
     budget: Any
     raw: dict[str, Any]
+    structured: Structured | None = None
+
+    @property
+    def is_structured(self) -> bool:
+        """Whether it is planned as a structured one."""
+        return self.structured is not None and self.passthrough is None
+
+    def as_structured(self) -> Ask:
+        """The same, to be planned; itself where it cannot be."""
+        if self.structured is None:
+            return self
+        return replace(self, conversation=self.structured.conversation, passthrough=None)
 
     @property
     def question(self) -> str:
@@ -101,7 +130,26 @@ def of_chat(body: ChatBody, sizes: Sizes) -> Ask:
             for message, (text, _) in zip(body.messages, texts, strict=True)
         ]
         conversation = Conversation(tuple(turns))
-    return _ask(body, conversation, reason, body.max_completion_tokens or body.max_tokens)
+    ask = _ask(body, conversation, reason, body.max_completion_tokens or body.max_tokens)
+    return ask if reason is None else replace(ask, structured=_structured(body, reason))
+
+
+def _structured(body: ChatBody, reason: str) -> Structured | None:
+    """How a request could be planned that asks for JSON or for calls of tools."""
+    domain = TOOL_CALL if body.tools and body.tool_choice != "none" else JSON
+    given = (body.response_format or {}).get("type")
+    if domain == JSON and given not in ("json_schema", "json_object"):
+        return None
+    if reason == "images" or any(_FOREIGN[name](getattr(body, name, None)) for name in _LONE):
+        return None
+    turns = [
+        Turn(_ROLES.get(message.role, message.role), _text(message)[0])
+        for message in body.messages
+        if message.role not in ("tool", "function")
+    ]
+    if not any(turn.role == "user" and turn.text.strip() for turn in turns):
+        return None
+    return Structured(domain, Conversation(tuple(turns)))
 
 
 def of_completion(body: CompletionBody, prompt: str, sizes: Sizes) -> Ask:

@@ -23,6 +23,7 @@ __all__ = [
     "forced",
     "is_shadowed",
     "plain_choice",
+    "structured_choice",
 ]
 
 #: as a request's ``prm``: none may be asked
@@ -129,3 +130,15 @@ def plain_choice(
         there = ", ".join(models.policies)
         raise Refusal(f"policy must be one of {there}, got {named[:80]!r}", param="policy")
     return Choice(answering_policy(served, models, named), None, Plan.of("cot"))
+
+
+def structured_choice(granted: RequestBudget, rules: Rules, policy: str) -> Choice | None:
+    """What answers with JSON or with a call of a tool: the operator's plan, with no more samples than the
+    budget has; None where there is none."""
+    plan = rules.structured_plan
+    if plan is None:
+        return None
+    samples = granted.budget.within(rules.ceiling).samples
+    if samples is not None and samples < plan.n:
+        plan = Plan.of("majority", n=samples) if samples > 1 else Plan.of("cot")
+    return Choice(policy, None, plan)

@@ -18,6 +18,7 @@ from planner.server.choosing import (
     forced,
     is_shadowed,
     plain_choice,
+    structured_choice,
 )
 from planner.server.current import Served
 from planner.server.keys import Key
@@ -33,7 +34,7 @@ from search.prompts import Prompting
 __all__ = ["RequestContext", "assigned_to", "open_ended", "resolved"]
 
 #: reasons of requests that a policy answers once for itself, as its own server would
-_ONCE = ("open_ended", "policy", SHADOW.code)
+_ONCE = ("open_ended", "policy", "structured", SHADOW.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class RequestContext:
         assigned = assigned_to(served, ask.question, ask.domain or rules.domain)
         first = first_policy(served, models, ask.policy)
         availability = availability_filter(served, models, ask.policy, ask.prm)
-        asked = granted.budget
+        asked, domain = granted.budget, assigned.domain
         choice: Choice | None
         reason: Reason | None
         if is_shadowed(rules, endpoint):
@@ -86,6 +87,10 @@ class RequestContext:
             first, asked = choice.policy, UNLIMITED
         else:
             choice, reason = forced(granted, models, rules, served, first, ask.prm)
+        if ask.is_structured and ask.structured is not None and choice is None:
+            upstream, domain = service.passing(ask.policy), ask.structured.domain
+            choice = None if upstream is None else structured_choice(granted, rules, upstream.policy)
+            reason = None if choice is None else _structured(choice)
         if choice is None and not assigned.planned:
             first = answering_policy(served, models, ask.policy)
             choice, reason = Choice(first, None, rules.open_plan), open_ended(assigned, rules.open_plan)
@@ -97,7 +102,7 @@ class RequestContext:
             key=key,
             served=served,
             budget=asked.within(rules.ceiling),
-            domain=assigned.domain,
+            domain=domain,
             availability=availability,
             down=(*models.down, *(name for name in models.resting if availability.leaves_out(name))),
             first=first,
@@ -146,6 +151,11 @@ def assigned_to(served: Served, question: str, domain: str | None) -> Assigned:
         return assign(served.planner, question, domain)
     except GradingError as error:
         raise Refusal(str(error), param="domain") from error
+
+
+def _structured(choice: Choice) -> Reason:
+    """Why the plan of structured answers answers."""
+    return Reason("structured", f"{choice.plan} answers, by a vote on JSON in canonical form")
 
 
 def open_ended(assigned: Assigned, plan: Plan) -> Reason:

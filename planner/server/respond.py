@@ -157,6 +157,8 @@ class _Sender:
             lines += [self._piece(place, piece) for piece in _pieces(left)]
             if not self._begun[place]:
                 lines.append(self._piece(place, ""))
+            if answer.calls:
+                lines.append(self.writer.chunk(self._shape.piece(*self._head, place, calls=answer.calls)))
             more = {"planner": answers.receipt} if place == last else None
             lines.append(
                 self.writer.chunk(

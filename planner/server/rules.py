@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from planner.forced import check_open_plan
+from planner.forced import check_open_plan, check_structured_plan
 from planner.server.budget import PRESETS
 from planner.server.limits import Sizes
 from search.budget import Budget, Prices
@@ -58,6 +58,9 @@ class Rules:
         that is foreign to it is open-ended.
     open_plan:
         What answers open-ended questions: one greedy answer, or ``aggregate(n=4)``, say.
+    structured_plan:
+        What answers requests for JSON, and those that may call a tool: ``majority(n=8)``, say; None: they are
+        passed through.
     explore:
         Share of requests in which a decision may be another than the best, in [0, 1).
     shadow:
@@ -81,6 +84,7 @@ class Rules:
     prices: Mapping[str, Prices] | Prices | None = None
     domain: str | None = None
     open_plan: Plan = field(default_factory=lambda: Plan.of("cot"))
+    structured_plan: Plan | None = None
     explore: float = 0.0
     shadow: ShadowRules | None = None
     sizes: Sizes = field(default_factory=Sizes)
@@ -105,6 +109,8 @@ class Rules:
         if self.domain is not None and self.domain not in DOMAINS:
             raise ServeError(f"domain must be one of {', '.join(DOMAINS)}, got {self.domain!r}")
         check_open_plan(self.open_plan)
+        if self.structured_plan is not None:
+            check_structured_plan(self.structured_plan)
         if self.prices is None:
             for budget in (self.default, self.ceiling, *self.presets.values()):
                 if budget is not None and budget.usd is not None:

@@ -215,6 +215,7 @@ def rules_of(settings: ServeSettings, prices: Mapping[str, Prices] | None = None
         prices=prices if settings.prices is None else settings.prices,
         domain=settings.domain,
         open_plan=Plan.parse(settings.open_plan),
+        structured_plan=None if settings.plan_structured is None else Plan.parse(settings.plan_structured),
         explore=settings.explore,
         shadow=ShadowRules(settings.shadow_share, settings.shadow_policy) if settings.shadow else None,
         cancel_within=settings.cancel_within,

@@ -27,7 +27,7 @@ from pydantic import (
     model_validator,
 )
 
-from planner.forced import check_open_plan
+from planner.forced import check_open_plan, check_structured_plan
 from planner.server.budget import parse
 from search.budget import Budget, Prices
 from search.errors import PlannerError
@@ -113,6 +113,15 @@ _Budget = Annotated[InstanceOf[Budget], BeforeValidator(_budget)]
 _OptionalBudget = Annotated[
     InstanceOf[Budget] | None, BeforeValidator(lambda given: None if given is None else _budget(given))
 ]
+
+
+def _structured_plan(text: str | None) -> str | None:
+    """A plan in its canonical text. Raises PlanError, which is a ValueError."""
+    if text is None:
+        return None
+    plan = Plan.parse(text)
+    check_structured_plan(plan)
+    return str(plan)
 
 
 def _open_plan(text: str) -> str:
@@ -295,6 +304,15 @@ class ServeSettings(BaseModel):
         Flag(_BUDGETS, "PLAN"),
         Field(description="What answers open-ended questions: cot(), or aggregate(n=4), say."),
     ] = "cot()"
+    plan_structured: Annotated[
+        str | None,
+        AfterValidator(_structured_plan),
+        Flag(_BUDGETS, "PLAN"),
+        Field(
+            description="What answers requests for JSON and calls of tools: majority(n=8), say. "
+            "Default: the policy answers once."
+        ),
+    ] = None
 
     explore: Annotated[
         float,

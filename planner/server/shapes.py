@@ -81,6 +81,7 @@ class Shape:
         *,
         text: str | None = None,
         first: bool = False,
+        calls: Sequence[_Json] = (),
         finish_reason: str | None = None,
         more: Mapping[str, Any] | None = None,
     ) -> _Json:
@@ -92,6 +93,8 @@ class Shape:
                 delta["role"] = "assistant"
             if text is not None or first:
                 delta["content"] = text or ""
+            if calls:
+                delta["tool_calls"] = [{"index": at, **call} for at, call in enumerate(calls)]
             choice["delta"] = delta
         else:
             choice["text"] = text or ""
@@ -118,7 +121,10 @@ class Shape:
     def _choice(self, place: int, answer: Answer) -> _Json:
         choice: _Json = {"index": place, "logprobs": None, "finish_reason": answer.finish_reason}
         if self.is_chat:
-            choice["message"] = {"role": "assistant", "content": answer.text, "refusal": None}
+            message: _Json = {"role": "assistant", "content": answer.text, "refusal": None}
+            if answer.calls:
+                message |= {"content": answer.text or None, "tool_calls": [*answer.calls]}
+            choice["message"] = message
         else:
             choice["text"] = answer.text
         return choice

@@ -15,12 +15,13 @@ from typing import Any
 from planner.events import Event, Started
 from planner.executor import Settings, Solution, solve
 from planner.server.arrival import Arrival
-from planner.server.ask import Ask
+from planner.server.ask import TOOL_CALL, Ask
 from planner.server.budget import RequestBudget, check_time
 from planner.server.comparison import Comparison
 from planner.server.in_flight import Place
 from planner.server.keys import Key
 from planner.server.latency_feedback import expected_seconds, exploring, learn, load
+from planner.server.passthrough_cost import prompt_tokens
 from planner.server.receipt import Receipt, usage_to_dict
 from planner.server.refusal import Refusal
 from planner.server.request_context import RequestContext
@@ -28,6 +29,7 @@ from planner.server.request_record import RequestRecord
 from planner.server.service import Service
 from planner.server.shadow import Shadowed
 from planner.server.shaping import Meter, SampleObserver, ShapedEngine
+from planner.server.structured import StructuredEngine, message_of
 from planner.stopping import EarlyStopping
 from search.budget import Budget
 from search.engines.prompted import PromptedEngine
@@ -47,15 +49,23 @@ class Answer:
     text: str
     finish_reason: str
     solution: Solution
+    calls: tuple[dict[str, Any], ...] = ()
 
     @classmethod
     def of(cls, solution: Solution) -> Answer:
-        """The text of the candidate that was chosen, or of the first where no answer can be read."""
+        """The candidate that was chosen, or the first where no answer can be read: its text, and the tools
+        that it calls."""
         if not solution.candidates:  # the budget let nothing finish
             return cls("", "stop" if solution.outcome == Outcome.ABSTAINED else "length", solution)
         candidate = solution.candidates[solution.chosen or 0]
         reason = "length" if candidate.finish_reason in FinishReason.TRUNCATED else "stop"
-        return cls(candidate.text, reason, solution)
+        if solution.domain != TOOL_CALL:
+            return cls(candidate.text, reason, solution)
+        message = message_of(candidate.text)
+        calls = tuple(message.get("tool_calls") or ())
+        return cls(
+            message["content"] or "", "tool_calls" if calls and reason == "stop" else reason, solution, calls
+        )
 
     @property
     def tokens(self) -> int:
@@ -286,7 +296,7 @@ class Work:
             self._failed.add(model)
             self._service.models.failed(model)
 
-    def _settings(self, place: int) -> tuple[Settings, dict[str, ShapedEngine]]:
+    def _settings(self, place: int) -> tuple[Settings, dict[str, ShapedEngine | StructuredEngine]]:
         """This request's view of the models."""
         models, ask = self._service.models, self._context.ask
         assert ask.conversation is not None
@@ -297,7 +307,7 @@ class Work:
                 name: replace(one, limits=replace(one.limits, max_tokens=ask.max_tokens))
                 for name, one in drawings.items()
             }
-        engines: dict[str, ShapedEngine] = {}
+        engines: dict[str, ShapedEngine | StructuredEngine] = {}
         promptings = {name: self._context.prompting(name) for name in models.engines}
         for name, engine in models.engines.items():
             meter, prompting = Meter(), promptings[name]
@@ -316,6 +326,8 @@ class Work:
                 observers=self._observers(name, place),
             )
             self._meters.append(meter)
+            if ask.is_structured and self._context.choice is not None and name == self._context.choice.policy:
+                engines[name] = self._structured(name, meter)
         delimiters = {name: prompting.delimiter for name, prompting in promptings.items()}
         within = self._service.rules.cancel_within
         words = self._context.planner.words
@@ -326,3 +338,15 @@ class Work:
         """Who hears of the samples of a policy."""
         timers = () if self._place is None else (self._place.timer(policy),)
         return (*timers, *self._trace.samples(policy, place))
+
+    def _structured(self, policy: str, meter: Meter) -> StructuredEngine:
+        """A policy's own server, as an engine that answers with JSON or with a call of a tool."""
+        service, ask = self._service, self._context.ask
+        return StructuredEngine(
+            service.models.known[policy].card,
+            service.upstreams[policy],
+            ask.raw,
+            prompt_tokens=prompt_tokens(replace(ask, conversation=None), service.models, policy),
+            domain=self._context.domain,
+            meter=meter,
+        )

@@ -28,7 +28,9 @@ async def key_of(service: Service, request: Request, scope: Scope) -> Key:
     """
     address = "" if request.client is None else request.client.host
     said, secret = request.headers.get("authorization"), request.headers.get("x-api-key")
-    key = await service.let_in(said or (secret and f"Bearer {secret}"), scope, address)
+    if secret and not (said or "").lower().startswith("bearer "):
+        said = f"Bearer {secret}"
+    key = await service.let_in(said, scope, address)
     Notes.of(request.scope).key = None if key is ANYONE else key.name
     return key
 

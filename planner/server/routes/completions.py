@@ -63,8 +63,10 @@ async def _answered(service: Service, shape: Shape, ask: Ask, key: Key, request:
     with service.rolling.refusing():
         service.rates.enter(key)
         granted = _granted(service, ask, request)
+        if _is_voted_on(service, ask, granted):
+            ask = ask.as_structured()
         reason = None if ask.passthrough is None else passthrough_reason(ask.passthrough)
-        if reason is None and service.upstreams:
+        if reason is None and service.upstreams and not ask.is_structured:
             reason = _passed_on(service, ask, granted)
     if reason is None:
         return await respond(service, shape, ask, granted, key, request)
@@ -127,6 +129,13 @@ def _granted(service: Service, ask: Ask, request: Request) -> RequestBudget:
         effort=ask.effort,
         answers=ask.n,
     )
+
+
+def _is_voted_on(service: Service, ask: Ask, granted: RequestBudget) -> bool:
+    """Whether several samples of a structured answer are drawn: the operator has a plan for it, the request
+    forces no other, and a server of the policy's own writes it."""
+    has_plan = service.rules.structured_plan is not None and granted.plan is None
+    return has_plan and ask.structured is not None and service.passing(ask.policy) is not None
 
 
 def _passed_on(service: Service, ask: Ask, granted: RequestBudget) -> Reason | None:

@@ -17,12 +17,73 @@ from hypothesis import strategies as st
 CASES = int(os.environ.get("PLANNER_FUZZ_CASES", "60"))
 
 #: names and words that the readers of these bodies look for
-NAMES = """type role content text input output call_id id name arguments tool_use_id source data url media_type
-image_url file_data input_audio refusal input_schema parameters strict detail mode tools budget_tokens effort format
-schema""".split()
-WORDS = """user assistant system developer tool message function_call function_call_output reasoning input_text
-output_text input_image input_file input_audio text image tool_use tool_result thinking redacted_thinking base64 url
-function custom auto any none required allowed_tools json_schema json_object enabled disabled adaptive""".split()
+NAMES = [
+    "type",
+    "role",
+    "content",
+    "text",
+    "input",
+    "output",
+    "call_id",
+    "id",
+    "name",
+    "arguments",
+    "tool_use_id",
+    "source",
+    "data",
+    "url",
+    "media_type",
+    "image_url",
+    "file_data",
+    "input_audio",
+    "refusal",
+    "input_schema",
+    "parameters",
+    "strict",
+    "detail",
+    "mode",
+    "tools",
+    "budget_tokens",
+    "effort",
+    "format",
+    "schema",
+]
+WORDS = [
+    "user",
+    "assistant",
+    "system",
+    "developer",
+    "tool",
+    "message",
+    "function_call",
+    "function_call_output",
+    "reasoning",
+    "input_text",
+    "output_text",
+    "input_image",
+    "input_file",
+    "input_audio",
+    "text",
+    "image",
+    "tool_use",
+    "tool_result",
+    "thinking",
+    "redacted_thinking",
+    "base64",
+    "url",
+    "function",
+    "custom",
+    "auto",
+    "any",
+    "none",
+    "required",
+    "allowed_tools",
+    "json_schema",
+    "json_object",
+    "enabled",
+    "disabled",
+    "adaptive",
+]
 
 leaves = (
     st.none()

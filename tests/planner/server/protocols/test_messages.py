@@ -221,7 +221,7 @@ def test_errors_are_those_of_the_official_client(
             ask.messages.create(model="planner", max_tokens=MOST, messages=ASKED, stop_sequences=[])
         )
         with pytest.raises(anthropic.NotFoundError, match="model must be one of") as unknown:
-            ask.messages.create(model="claude-sonnet-4-5", max_tokens=MOST, messages=ASKED)
+            ask.messages.create(model="claude-of-nobody", max_tokens=MOST, messages=ASKED)
         assert unknown.value.body["error"]["type"] == "not_found_error"  # type: ignore[index]
         assert ask.models.list().data[0].id
     with client(keyed, WRONG) as ask, pytest.raises(anthropic.AuthenticationError) as wrong:
@@ -461,7 +461,7 @@ def test_tokens_are_counted_without_spending_any(house: House, behind: House, po
         longer = ask.messages.count_tokens(model="small", system="Be brief.", messages=ASKED)
         chat = ask.messages.create(model="small", max_tokens=9, messages=ASKED)
         with pytest.raises(anthropic.NotFoundError):
-            ask.messages.count_tokens(model="claude-sonnet-4-5", messages=ASKED)
+            ask.messages.count_tokens(model="claude-of-nobody", messages=ASKED)
         with pytest.raises(anthropic.BadRequestError):
             ask.messages.count_tokens(model="planner", messages=[])
     assert found.input_tokens == chat.usage.input_tokens + (chat.usage.cache_read_input_tokens or 0)
