@@ -23,7 +23,7 @@ class Wire:
     @classmethod
     async def open(cls, end: socket.socket) -> Wire:
         """A wire over a connected socket, which belongs to it from now on."""
-        return cls(*await asyncio.open_connection(sock=end, limit=_MOST))
+        return cls(*await asyncio.open_unix_connection(sock=end, limit=_MOST))
 
     def send(self, said: dict[str, Any]) -> None:
         """Send an object; nothing where the other end has gone."""

@@ -73,7 +73,7 @@ def test_everything_is_told_with_labels_and_parses(house: House) -> None:
         of(found, "planner_http_requests_total", route="/v1/models/{name}", method="GET", status="200") == 1
     )
     assert of(found, "planner_refusals_total", route=chat, cause="invalid_api_key") == 1
-    assert of(found, "planner_refusals_total", route=chat, cause="budget") == 1
+    assert of(found, "planner_refusals_total", route=chat, cause="invalid_value") == 1
     assert of(found, "planner_refusals_total", route="/metrics", cause="missing_scope") == 1
     assert of(found, "planner_http_request_seconds_count", route=chat) == 3
     assert of(found, "planner_request_seconds_bucket", endpoint="chat", le="+Inf") == 1

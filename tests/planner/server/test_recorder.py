@@ -74,7 +74,12 @@ async def test_forgets_the_oldest_beyond_its_size() -> None:
     for i in range(3):
         recorder.record(decision(f"d{i}"))
     assert await recorder.find("d0") is None
-    assert recorder.state() == {"kept": 2, "waiting": 0, "lost": 1}
+    assert recorder.state() == {
+        "kept": 2,
+        "kept_bytes": 2 * decision("a").size,
+        "waiting": 0,
+        "lost": 1,
+    }
     await recorder.close()
 
 
