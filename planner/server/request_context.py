@@ -78,6 +78,8 @@ class RequestContext:
         first = first_policy(served, models, ask.policy)
         availability = availability_filter(served, models, ask.policy, ask.prm)
         asked = granted.budget
+        choice: Choice | None
+        reason: Reason | None
         if is_shadowed(rules, endpoint):
             choice, reason = plain_choice(served, models, rules, granted, ask.policy), SHADOW
             first, asked = (
