@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -101,7 +102,7 @@ def _row(name: str, figure: Figure, kind: str) -> tuple[str, ...]:
     return (name, value, f"{show(figure.low)} to {show(figure.high)}", *counts)
 
 
-_SHOWN = {
+_SHOWN: dict[str, Callable[[float], str]] = {
     "points": lambda value: f"{100 * value:+.1f} points",
     "percent": lambda value: f"{100 * value:+.0f}%",
     "share": lambda value: f"{100 * value:.0f}%",

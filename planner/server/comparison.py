@@ -39,8 +39,12 @@ class Expected:
 
     def times(self, answers: int) -> Expected:
         """The cost of so many answers."""
-        more = {name: getattr(self, name) for name in ("tokens", "flops", "usd")}
-        return replace(self, **{name: None if one is None else one * answers for name, one in more.items()})
+        return replace(
+            self,
+            tokens=None if self.tokens is None else self.tokens * answers,
+            flops=None if self.flops is None else self.flops * answers,
+            usd=None if self.usd is None else self.usd * answers,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -292,7 +292,7 @@ def _measured(pairs: Sequence[tuple[_Plain, _Beside]]) -> Figure:
     if not pairs:
         return Figure()
     table = np.array([[*_difference(one, other), 1.0] for one, other in pairs])
-    if not any(table[:, :2].any(axis=1)) and all(other.agrees for _, other in pairs):
+    if all(other.agrees for _, other in pairs):
         most = 1.0 - _wilson(len(set(labels)), len(set(labels)))[0]
         return _judged(0.0, -most, most, labels, _ACCURACY)
     drawn = _resampled(labels, table)
