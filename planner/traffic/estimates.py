@@ -132,9 +132,9 @@ def mean(
 ) -> Estimate:
     """The mean of values (N,), clusters drawn whole.
 
-    ``weights`` (N,), where values lean on some decisions more than on others: a cluster that holds a share h of
-    them counts in the error for 1 / (1 - h) of itself, as if the mean were made without it (MacKinnon and White
-    1985).
+    ``weights`` (N,), where values lean on some decisions more than on others: a cluster that holds a share h
+    of them counts in the error for 1 / (1 - h) of itself, as if the mean were made without it (MacKinnon and
+    White 1985).
     """
     at = float(values.mean())
     apart = _sums(values - at, clusters)
