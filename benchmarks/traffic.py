@@ -1,6 +1,7 @@
 """Off-policy estimates where the truth is known: a complete log replayed as if it had been traffic.
 
     python benchmarks/traffic.py --log LOG [--only coverage] [--runs 1000] [--problems 600]
+    python benchmarks/traffic.py --only drawn [--runs 1000]
     python benchmarks/traffic.py --only size [--rows 1000000]
 
 Two planners are fitted on different parts of the log. Traffic is drawn from the problems that neither saw:
@@ -114,6 +115,50 @@ class World:
         )
         logs = np.log1p([len(question) for question in data.questions])
         return cls(stages, len(data), (logs - logs.mean()) / logs.std(), _truth(others, new, tokens))
+
+    @classmethod
+    def drawn(cls, problems: int, *, share: float, seed: int = 0) -> World:
+        """A world out of thin air: problems of a hidden difficulty, five choices, a probe, five again.
+
+        Both planners see the difficulty through noise, the second one a little differently; what that expects
+        is too hopeful and too blunt."""
+        rng = np.random.default_rng(seed)
+        hard = rng.normal(size=problems)
+        costs = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+        stages = []
+        for place, looks in ((0, 1), (1, 4)):
+            rows = np.repeat(hard, looks)
+            skill = np.array([0.2, 0.6, 0.9, 1.2, 1.4])
+            value = 1.0 / (1.0 + np.exp(1.5 * rows[:, None] - skill - 0.3 * rng.normal(size=(len(rows), 5))))
+            noise = 1.0 if place == 0 else 0.4
+            first_seen = rows + noise * rng.normal(size=len(rows))
+            seen = [first_seen, first_seen + 0.3 * rng.normal(size=len(rows))]
+            takes = [np.clip(np.round(2.0 + one), 0, 4).astype(int) for one in seen]
+            if place == 0:  # those in the middle are looked at more closely
+                takes = [np.where(np.abs(one) < 0.7, 5, take) for one, take in zip(seen, takes, strict=True)]
+            options = 6 - place
+            chance = np.full((len(rows), options), share / options)
+            chance[np.arange(len(rows)), takes[0]] += 1.0 - share
+            at = np.minimum(takes[1], 4)
+            said = 0.2 + 0.8 * (skill[at] - 1.5 * seen[1])
+            expected = np.stack([1.0 / (1.0 + np.exp(-said)), 1.3 * costs[at], 1.3e6 * costs[at]])
+            paid = np.full(len(rows), float(place))
+            table = np.tile(costs, (len(rows), 1)) * rng.uniform(0.8, 1.2, (len(rows), 1))
+            stages.append(
+                _Stage(
+                    np.tile(np.arange(options), (len(rows), 1)), chance, value, table, 1e6 * table,
+                    paid, 1e6 * paid, takes[1], expected, looks,
+                )
+            )  # fmt: skip
+        first, second = stages
+        after = np.stack(
+            [part[np.arange(len(part)), second.other] for part in (second.value, second.tokens, second.flops)]
+        ) + np.stack([np.zeros(4 * problems), second.paid_tokens, second.paid_flops])
+        later = after.reshape(3, problems, 4).mean(axis=2)
+        at = np.minimum(first.other, 4)
+        now = np.stack([part[np.arange(problems), at] for part in (first.value, first.tokens, first.flops)])
+        met = np.where(first.other == 5, later, now).mean(axis=1)
+        return cls((first, second), problems, hard + rng.normal(size=problems), tuple(met.tolist()))
 
     def traffic(self, questions: int, rng: np.random.Generator, feedback: float) -> Gathered:
         """So many questions, each asked once or more, as ``gather`` would have them from a decision log."""
@@ -318,7 +363,7 @@ def coverage_of_log(path: Path, *, problems: int, runs: int) -> Found:
     rows = []
     for questions in (500, 1000, 2000):
         print(f"coverage, {questions} questions", file=sys.stderr)
-        rows.append(coverage(world, runs=runs, questions=questions))
+        rows.append({"share": 0.3, **coverage(world, runs=runs, questions=questions)})
     return {
         "log": path.name,
         "problems": problems,
@@ -357,11 +402,24 @@ def size(rows: int) -> Found:
         }
 
 
+def coverage_of_drawn(runs: int) -> Found:
+    """The same on worlds out of thin air, one for every share of exploration."""
+    rows = []
+    for share in (0.3, 0.6):
+        world = World.drawn(2000, share=share)
+        for questions in (1000, 2000):
+            print(f"coverage, {questions} questions, {share:.0%} explore", file=sys.stderr)
+            rows.append({"share": share, **coverage(world, runs=runs, questions=questions)})
+    return {"rows": rows}
+
+
 def page(found: Found) -> str:
     """The figures for people."""
     lines = ["# Learning from traffic, where the truth is known", ""]
     if "coverage" in found:
         lines += _coverage_page(found["coverage"])
+    if "drawn" in found:
+        lines += _drawn_page(found["drawn"])
     if "size" in found:
         lines += _size_page(found["size"])
     return "\n".join(lines) + "\n"
@@ -379,26 +437,49 @@ def _coverage_page(found: Found) -> list[str]:
         "on longer questions. What the second planner would have met is known. Only runs whose effective "
         "size is at least 50 count; in the others no number is told.",
         "",
-        "| questions | runs | refused | effective size (median) | estimate | bias | spread | coverage |",
-        "|---:|---:|---:|---:|---|---:|---:|---:|",
-    ]
-    for row in found["rows"]:
-        size = f"{row['effective_size'][1]:.0f}" if row["effective_size"] else "-"
-        for name, held in row["coverage"].items():
-            scale, digits = (
-                (100.0, 2) if name.startswith("value") else (1.0 / row["truth"][name.split()[0]], 4)
-            )
-            lines.append(
-                f"| {row['questions']:,} | {row['runs']:,} | {row['refused']:,} | {size} | {name} | "
-                f"{scale * row['bias'][name]:+.{digits}f} | {scale * row['spread'][name]:.{digits}f} | "
-                f"{held:.1%} |"
-            )
-    lines += [
-        "",
-        "Bias and spread are in points for the share right, and as a share of the truth for costs.",
-        "",
+        *_coverage_table(found["rows"]),
     ]
     return lines
+
+
+def _drawn_page(found: Found) -> list[str]:
+    return [
+        "## Coverage in made-up worlds",
+        "",
+        f"`{found['command']}`",
+        "",
+        "2,000 problems of a hidden difficulty, two stages of five choices, a probe between them. Each of "
+        "two planners sees the difficulty through noise, a little differently; what the second one expects "
+        "is too hopeful and too blunt. The first one serves and explores in the share of requests named; "
+        "questions repeat; 40% of the decisions get feedback, more of them on longer questions.",
+        "",
+        *_coverage_table(found["rows"]),
+    ]
+
+
+def _coverage_table(rows: Sequence[Found]) -> list[str]:
+    lines = [
+        "| explored | questions | runs | refused | effective size | estimate | bias | spread | covered |",
+        "|---:|---:|---:|---:|---:|---|---:|---:|---:|",
+    ]
+    for row in rows:
+        size = f"{row['effective_size'][1]:.0f}" if row["effective_size"] else "-"
+        for name, held in row["coverage"].items():
+            points = name.startswith("value")
+            scale, digits = (100.0, 2) if points else (1.0 / row["truth"][name.split()[0]], 4)
+            lines.append(
+                f"| {row['share']:.0%} | {row['questions']:,} | {row['runs']:,} | {row['refused']:,} | "
+                f"{size} | {name} | {scale * row['bias'][name]:+.{digits}f} | "
+                f"{scale * row['spread'][name]:.{digits}f} | {held:.1%} |"
+            )
+    return [
+        *lines,
+        "",
+        "Bias and spread are in points for the share right, and as a share of the truth for costs. The "
+        "effective size is the median. Runs that are refused for their overlap tell no number and do not "
+        "count.",
+        "",
+    ]
 
 
 def _size_page(found: Found) -> list[str]:
@@ -421,7 +502,7 @@ def main() -> None:
     """Measure, and write what was measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--log", type=Path)
-    parser.add_argument("--only", choices=("coverage", "size"), default="coverage")
+    parser.add_argument("--only", choices=("coverage", "drawn", "size"), default="coverage")
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--problems", type=int, default=600)
     parser.add_argument("--rows", type=int, default=1_000_000)
@@ -434,6 +515,9 @@ def main() -> None:
     if given.only == "coverage":
         measured = coverage_of_log(given.log, problems=given.problems, runs=given.runs)
         command += f" --log LOG --runs {given.runs} --problems {given.problems}"
+    elif given.only == "drawn":
+        measured = coverage_of_drawn(given.runs)
+        command += f" --runs {given.runs}"
     else:
         measured = size(given.rows)
         command += f" --rows {given.rows}"

@@ -92,8 +92,9 @@ def compare_on_traffic(
     clip = clip_of(len(new))
     rows = [rows_of_value(one, heard, inverse) for one in (new, old)]
     freedom = min(effective_size(one.final, one.clusters) for one in rows) - 1.0
-    value = mean(terms(rows[0], clip) - terms(rows[1], clip), new.clusters, freedom)
+    weights = rows[0].final + rows[1].final
+    value = mean(terms(rows[0], clip) - terms(rows[1], clip), new.clusters, freedom, weights)
     costs = [terms(rows_of_cost(one, 1), clip) for one in (new, old)]
     scale = float(costs[1].mean())
-    flops = mean((costs[0] - costs[1]) / scale, new.clusters, freedom) if scale > 0.0 else None
+    flops = mean((costs[0] - costs[1]) / scale, new.clusters, freedom, weights) if scale > 0.0 else None
     return value, flops, ""

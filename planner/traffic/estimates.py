@@ -124,16 +124,26 @@ def terms(rows: Staged, clip: float) -> Floats:
 def doubly_robust(rows: Staged, clip: float) -> Estimate:
     """The mean outcome of the new planner, doubly robust."""
     freedom = effective_size(rows.final, rows.clusters) - 1.0
-    return mean(terms(rows, clip), rows.clusters, freedom)
+    return mean(terms(rows, clip), rows.clusters, freedom, rows.final)
 
 
-def mean(values: Floats, clusters: Ints, freedom: float = math.inf) -> Estimate:
-    """The mean of values (N,), clusters drawn whole."""
+def mean(
+    values: Floats, clusters: Ints, freedom: float = math.inf, weights: Floats | None = None
+) -> Estimate:
+    """The mean of values (N,), clusters drawn whole.
+
+    ``weights`` (N,), where values lean on some decisions more than on others: a cluster that holds a share h
+    of them counts in the error for 1 / (1 - h) of itself, as if the mean were made without it (MacKinnon and
+    White 1985).
+    """
     at = float(values.mean())
-    error = math.sqrt(float((_sums(values - at, clusters) ** 2).sum())) / len(values)
-    draws = len(np.unique(clusters))
-    if draws > 1:
-        error *= math.sqrt(draws / (draws - 1.0))
+    apart = _sums(values - at, clusters)
+    draws = len(apart)
+    if weights is None:
+        apart *= math.sqrt(draws / (draws - 1.0)) if draws > 1 else 1.0
+    else:
+        apart /= _without(weights, clusters)
+    error = math.sqrt(float((apart**2).sum())) / len(values)
     return Estimate.of(at, error, min(freedom, draws - 1.0))
 
 
@@ -147,8 +157,15 @@ def snips(rows: Staged, clip: float) -> Estimate:
     if total <= 0.0:
         return Estimate(math.nan, math.nan, math.nan)
     at = float(weight @ outcome) / total
-    error = math.sqrt(float((_sums(weight * (outcome - at), rows.clusters) ** 2).sum())) / total
+    apart = _sums(weight * (outcome - at), rows.clusters) / _without(weight, rows.clusters)
+    error = math.sqrt(float((apart**2).sum())) / total
     return Estimate.of(at, error, effective_size(weight, rows.clusters) - 1.0)
+
+
+def _without(weights: Floats, clusters: Ints) -> Floats:
+    """(clusters,) the share of the weights that is not the cluster's own, at least a hundredth."""
+    sums = _sums(weights, clusters)
+    return np.maximum(1.0 - sums / max(float(sums.sum()), 1e-300), 0.01)
 
 
 def _sums(values: Floats, clusters: Ints) -> Floats:

@@ -300,7 +300,7 @@ def _value(gathered: Gathered, found: Outcomes, inverse: Floats, clip: float) ->
         doubly_robust=doubly_robust(rows, clip).within(0.0, 1.0),
         snips=snips(rows, clip).within(0.0, 1.0),
         served=mean(served, rows.clusters).within(0.0, 1.0),
-        difference=mean(each - served, rows.clusters, effective - 1.0),
+        difference=mean(each - served, rows.clusters, effective - 1.0, rows.final),
         effective=effective,
     )
 
