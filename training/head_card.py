@@ -93,7 +93,7 @@ def _within(pools: Sequence[Pool], families: Sequence[str], seed: int) -> dict[s
 
 def _auroc(pool: Pool, scores: Floats) -> float:
     right = np.asarray(pool.correct, float) >= 0.5
-    return auroc(scores[right], scores[~right])
+    return auroc(scores[right].tolist(), scores[~right].tolist())
 
 
 def _calibration(pools: Sequence[Pool]) -> dict[str, float]:

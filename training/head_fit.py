@@ -231,7 +231,9 @@ class _Net(nn.Module):
     @torch.inference_mode()
     def values(self, states: Tensor) -> Floats:
         """(R,) before calibration."""
-        return np.concatenate([self(part).double().numpy() for part in states.split(65536)] or [np.zeros(0)])
+        return np.concatenate(
+            [self(part).double().numpy() for part in torch.split(states, 65536)] or [np.zeros(0)]
+        )
 
     def tensors(self) -> dict[str, Tensor]:
         return {"mean": self.mean, "scale": self.scale, **self.state_dict()}
@@ -255,7 +257,7 @@ def _fit(rows: _Rows, inside: Ints, held_out: Ints, recipe: HeadRecipe, epochs: 
     scale = float(rows.weights[places].mean())
     for epoch in range(epochs):
         order = torch.from_numpy(places)[torch.randperm(len(places), generator=generator)]
-        for batch in order.split(recipe.rows):
+        for batch in torch.split(order, recipe.rows):
             optimizer.zero_grad()
             loss = _loss(net, rows, batch).sum() / (len(batch) * scale)
             loss.backward()  # type: ignore[no-untyped-call]

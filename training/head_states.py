@@ -65,7 +65,7 @@ def read_states(
                     [states for chunk in _chunks(part) for states in _run(chunk, backbone, hidden)]
                 )
             write_weights(file, {"states": rows})
-        found += rows.split([one.size for one in part])
+        found += torch.split(rows, [one.size for one in part])
         progress(len(found), len(tried))
     return found
 
@@ -109,7 +109,7 @@ def _run(chunk: Sequence[Tried], backbone: Backbone, hidden: int) -> list[Tensor
     reads = [_reads(solved[at], s) for at, s in jobs]
     rows = backbone.final(torch.cat([state[read] for state, read in zip(states, reads, strict=True)]))
     found = {id(one): torch.zeros(one.size, hidden) for one in chunk}
-    for (at, s), part in zip(jobs, rows.split([len(read) for read in reads]), strict=True):
+    for (at, s), part in zip(jobs, torch.split(rows, [len(read) for read in reads]), strict=True):
         found[id(solved[at])][list(solved[at].nodes[s])] = part
     return [found[id(one)] for one in chunk]
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from random import Random
 
 import pytest
+import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from planner.cli.main import app
+from planner.models import find_model
+from search.checkpoint import read_checkpoint
 from search.engines.openai.fake import FakeOpenAI
 from search.engines.scripted import ScriptedEngine
 from search.prm_benchmarks.reliability import PrmReliability
+from search.prompts import Prompting
 from search.remote.fake_server import FakeServer
+from search.rewards.head_spec import HeadSpec
 from search.rewards.judge_spec import JudgeSpec
 
 STEPS = [["13+64=77", "77+80=157", "#157"], ["13+64=78", "78+80=158", "#158"], ["64+80=144", "#144"]]
@@ -114,3 +121,48 @@ def test_a_shipped_policy_judges_by_its_name(files: list[Path]) -> None:
     )
     assert code == 0, said
     assert "ProcessBench, judge:lab-policy-s:steps:logprobs:" in out
+
+
+def test_an_implicit_reward_is_measured_by_its_name(files: list[Path], tmp_path: Path) -> None:
+    name = "implicit:lab-policy-m/lab-policy-s"
+    code, out, said = run("prm-eval", name, files[0], "--json")
+    assert code == 0, said
+    body = json.loads(out)
+    assert body["reliability"]["prm"] == f"{name}:steps:beta0.05"
+    assert body["prm_tokens"] > 0
+    models = tmp_path / "models.toml"
+    entries = [
+        f'[[policy]]\nname = "{new}"\nembedded = "{old}"\n'
+        for new, old in (("m", "lab-policy-m"), ("s", "lab-policy-s"))
+    ]
+    models.write_text("".join(entries))
+    code, out, said = run("prm-eval", "implicit:m/s", files[0], "--models", models, "--json")
+    assert code == 0, said
+    assert json.loads(out)["processbench"]["average_f1"] == body["processbench"]["average_f1"]
+    for arguments, message in (
+        ((name, files[0], "--family", "orm"), "--family is for a checkpoint folder"),
+        (("implicit:lab-policy-m", files[0]), "is written implicit:POLICY/REFERENCE"),
+        (("implicit:lab-policy-m/nobody", files[0]), "a shipped model must be one of"),
+    ):
+        code, _, said = run("prm-eval", *arguments)
+        assert (code, message in said) == (2, True), said
+
+
+def test_a_head_is_measured_like_a_prm(files: list[Path], tmp_path: Path) -> None:
+    """A head that says the same of every state finds no wrong step, and none where there is none."""
+    folder = find_model("lab-policy-s")
+    checkpoint = read_checkpoint(folder)
+    hidden = int(checkpoint.config["hidden_size"])
+    place = os.path.relpath(folder.resolve(), tmp_path / "head")
+    spec = HeadSpec("lab-policy-s", checkpoint.fingerprint, place, Prompting(), hidden, 0, 1.0, 2.0)
+    zeros = {"mean": hidden, "scale": hidden, "last.bias": 1}
+    tensors = {name: torch.zeros(size) for name, size in zeros.items()}
+    (tmp_path / "head").mkdir()
+    save_file({**tensors, "last.weight": torch.zeros(1, hidden)}, tmp_path / "head" / "head.safetensors")
+    (tmp_path / "head" / "head.json").write_text(json.dumps(spec.to_json()))
+    code, out, said = run("prm-eval", tmp_path / "head", files[0], "--threshold", "0.5", "--json")
+    assert code == 0, said
+    body = json.loads(out)
+    assert body["reliability"]["prm"] == "head"
+    assert body["processbench"]["subsets"]["gsm8k"]["correct"] == 1.0
+    assert body["processbench"]["subsets"]["gsm8k"]["erroneous"] == 0.0
