@@ -152,6 +152,8 @@ def estimate(
             stages.append(pricing.stage(name, prompts, runs * generated - prompts, prm, runs * scored))
     if running:
         assumptions.append("a tree search that was never run takes the tokens of n samples")
+    if any(plan.thinking is not None and plan.thinking.think for _, _, plan in running):
+        assumptions.append("a plan with think that was never run takes all of its thought")
     return Estimate(tuple(stages), tuple(assumptions))
 
 

@@ -259,8 +259,9 @@ class Grid(BaseModel):
             for values in strategy.variants(axes):
                 found.setdefault(Plan.of(strategy.name, **values))
         plain = [plan for plan in found if not plan.parts]
-        budgets: list[dict[str, object]] = [{"think": think} for think in self.think]
-        for words in (*budgets, *({"effort": effort} for effort in self.effort)):
+        budgets: list[dict[str, int | str]] = [{"think": think} for think in self.think]
+        budgets += [{"effort": effort} for effort in self.effort]
+        for words in budgets:
             for plan in plain:
                 found.setdefault(plan.with_(**words))
         for text in self.plan:

@@ -33,7 +33,7 @@ def thoughts(tokens: Floats, thought: Floats, cut: Floats) -> Floats:
         (probes, k) generated tokens, how many of them are thought, and 1 where a budget or a limit ended it;
         NaN in ``thought``: not known.
     """
-    known = ~np.isnan(thought).any(axis=1)
+    known: NDArray[np.bool_] = np.asarray(~np.isnan(thought).any(axis=1))
     held = np.where(known[:, None], thought, 0.0)
     k = thought.shape[1]
     mean = _total(held) / k

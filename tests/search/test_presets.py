@@ -88,6 +88,8 @@ def test_every_preset_is_priced(name: str) -> None:
     assert found.flops > 0
     ran = {str(choice.plan.tree) for choice in grid.choices() if choice.plan.must_run}
     assert sum(f": {grid.runs} x " in stage.name for stage in found.stages) == len(ran)
+    said = "a plan with think that was never run takes all of its thought"
+    assert (said in found.assumptions) == (name == "thinking")
 
 
 def test_an_unknown_preset_is_named() -> None:

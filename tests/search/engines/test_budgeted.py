@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.engines.budgeted import MOST_WAITS, WAIT, BudgetedEngine, budgeted
+from search.engines.embedded import EmbeddedEngine
 from search.engines.protocol import (
     ChildFinished,
     Engine,
@@ -235,3 +237,20 @@ def test_what_cannot_be_told_is_refused() -> None:
         budgeted(engine, ThinkingBudget("low"))
     assert engine.refuses_thinking(ThinkingBudget(think=4)) is None
     assert isinstance(engine.thinking(ThinkingBudget(think=4)), BudgetedEngine)
+
+
+async def test_a_policy_of_the_lab_answers_at_its_budget() -> None:
+    """Its steps stand for the thought, and # begins the answer."""
+    engine = EmbeddedEngine.load(Path(__file__).parents[3] / "models" / "lab-policy-s")
+    engine.thought_end = "#"
+    request = Request(engine.prompt("What is (13+64)+80?"), 3, 100, Sampling(), 5, logprobs=True)
+    told = engine.thinking(ThinkingBudget(think=8))
+    children = [event async for event in told.submit(request) if isinstance(event, ChildFinished)]
+    await engine.close()
+    assert len(children) == 3
+    for child in children:
+        assert child.thought_cut
+        assert child.text.count("\n#") == 1
+        assert 8 < child.thought_tokens <= 8 + 2
+        assert child.text == engine.spelled(child.token_ids)
+        assert len(child.logprobs) == len(child.token_ids)

@@ -7,11 +7,14 @@ from random import Random
 import pytest
 
 from search.budget import Budget
+from search.engines.openai.engine import OpenAIEngine
+from search.engines.openai.fake import FakeOpenAI
 from search.engines.protocol import FinishReason
 from search.engines.scripted import TURN, ScriptedEngine
 from search.errors import PlanError
 from search.plan import Plan
 from search.problem import Problem
+from search.remote.fake_server import FakeServer
 from search.result import Outcome
 from search.run import run_plan
 from search.strategies.protocol import Limits, Setting
@@ -97,3 +100,29 @@ async def test_refine_and_aggregate_think_too() -> None:
         result = await run_plan(PROBLEM, Plan.parse(text), setting(), seed=3)
         assert result.plan == Plan.parse(text)
         assert result.candidates[0].thought_cut
+
+
+@pytest.mark.parametrize("dialect", ["tokens", "text"])
+async def test_a_policy_behind_completions_thinks_within_its_budget(dialect: str) -> None:
+    with FakeServer(FakeOpenAI(ScriptedEngine(think, name="small"))) as server:
+        engine = OpenAIEngine.connect(server.url, dialect=dialect, parameters=1000, patience=0.0)
+        asked = Setting(engine, limits=Limits(max_tokens=200))
+        result = await run_plan(PROBLEM, Plan.parse("majority(n=2, think=20)"), asked, seed=3)
+        await engine.close()
+    assert result.answer == "6"
+    assert all(one.thought_cut for one in result.candidates)
+
+
+async def test_a_chat_that_takes_no_number_is_refused_before_it_is_asked() -> None:
+    with FakeServer(
+        FakeOpenAI(ScriptedEngine(think, name="small"), plays="hosted", takes=("chat",))
+    ) as server:
+        engine = OpenAIEngine.connect(server.url, parameters=1000, patience=0.0)
+        asked = Setting(engine, limits=Limits(max_tokens=200))
+        before = len(server.asked)
+        with pytest.raises(
+            PlanError, match=r"think needs a server that takes a budget of thought, got think=20"
+        ):
+            await run_plan(PROBLEM, Plan.parse("majority(n=2, think=20)"), asked, seed=3)
+        assert len(server.asked) == before
+        await engine.close()
