@@ -123,7 +123,7 @@ class ResponsesWriter(Writer):
 
     def _opened(self, block: Block) -> list[bytes]:
         item = self._item(block, "in_progress", text="")
-        parts = {"content": []} if block.kind != "call" else {}
+        parts: _Json = {"content": []} if block.kind != "call" else {}
         added = self._event("response.output_item.added", output_index=block.index, item={**item, **parts})
         if block.kind == "call":
             return [added]

@@ -35,10 +35,18 @@ def test_settings_cannot_be_changed() -> None:
         ({"policy": ["a", "b"]}, "policy", ("a", "b")),
         ({"keys": "keys.toml"}, "keys", Path("keys.toml")),
         ({"price": 1}, "price", 1.0),
+        ({"plan_structured": "majority( n = 8 )"}, "plan_structured", "majority(n=8)"),
+        ({}, "plan_structured", None),
     ],
 )
 def test_values_can_be_spelled_as_suits_their_source(given: dict[str, Any], name: str, value: object) -> None:
     assert getattr(ServeSettings(lab=True, **given), name) == value
+
+
+@pytest.mark.parametrize("plan", ["beam_search(n=4, width=2)", "best_of_n(n=4, score=min)", "aggregate(n=4)"])
+def test_structured_answers_come_from_a_vote(plan: str) -> None:
+    with pytest.raises(ValidationError, match="structured answers come from"):
+        ServeSettings(lab=True, plan_structured=plan)
 
 
 @pytest.mark.parametrize("given", [{"good": "http://a?x=1"}, ["good=http://a?x=1"]])
