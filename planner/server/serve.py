@@ -65,14 +65,14 @@ def serve(
     check_bind(settings.host, Keys.read(settings.keys, environment.get(settings.key_env)))
     with bound(settings.host, settings.port) as taken:
         if settings.workers > 1:
-            check(settings, environment)
+            _check(settings, environment)
             _together(settings, environment, taken, on_ready)
             return
         service = service_of(settings, environment)
         run(create_app(service), service, host=settings.host, on_ready=on_ready, listening=taken)
 
 
-def check(settings: ServeSettings, environment: Mapping[str, str]) -> None:
+def _check(settings: ServeSettings, environment: Mapping[str, str]) -> None:
     """What can be known to be wrong without a model. A decision log that is new is made here.
 
     Raises PlannerError, OSError.

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from houses import House
+from houses import House, until
 
 from planner.server.service import Service
 from planner.server.upstream import Upstream
@@ -150,6 +150,7 @@ def test_a_stream_that_breaks_off_is_charged_as_far_as_it_came(behind: House, po
     with client(behind) as ask, pytest.raises(openai.APIError, match="the policy's server must answer"):
         list(ask.chat.completions.create(model="planner", messages=SEA, stream=True))
     recorder: Any = behind.service.recorder
+    until(lambda: recorder.state()["kept"] == 1)  # it is written down once the stream is closed
     (kept,) = recorder._records.values()
     assert (kept.decision.outcome, kept.decision.spend.tokens) == ("failed", PROMPT + 2)
 
