@@ -153,8 +153,8 @@ class Work:
             raise
         finally:
             self._record.write(outcome, error)
-            if self._shadowed is not None and outcome == Outcome.ANSWERED:
-                self._shadowed.answered(text)
+            if self._shadowed is not None and error is None and outcome != "cancelled":
+                self._shadowed.answered(text)  # readable or not: the sample holds the hard ones too
 
     @property
     def _elapsed(self) -> float:
