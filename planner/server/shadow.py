@@ -81,7 +81,7 @@ class Shadowed:
         rules, beside = self._service.rules.shadow, self._service.beside
         if rules is None or beside is None or self.comparison is None:
             return
-        if self.comparison.planned is None or self.ask.n > 1 or not text:
+        if self.comparison.planned is None or self.ask.n > 1:
             return
         if self._draw.random() < rules.share:
             self._service.background.submit(partial(beside, self, self.comparison, text))

@@ -169,8 +169,8 @@ class Work:
             decision = self._record.write(outcome, error)
             prompts, spent = self._prompts, self._record.spend.policy_tokens
             self._trace.end(outcome, decision, (prompts, max(0, spent - prompts)))
-            if self._shadowed is not None and outcome == Outcome.ANSWERED:
-                self._shadowed.answered(text)
+            if self._shadowed is not None and error is None and outcome != "cancelled":
+                self._shadowed.answered(text)  # readable or not: the sample holds the hard ones too
 
     @property
     def _prompts(self) -> int:

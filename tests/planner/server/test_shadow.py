@@ -20,6 +20,7 @@ from planner.server.shadow import expected_usd
 from planner.server.upstream import Upstream
 from search.budget import Budget, Prices
 from search.choice import Choice
+from search.engines.scripted import ScriptedEngine
 from search.errors import ServeError
 from search.plan import Plan
 from search.remote.fake_server import Asked, FakeServer, Json, Stream
@@ -245,6 +246,20 @@ def test_a_policy_in_this_process_answers_once(
     several = httpx.post(f"{house.v1}/completions", json={"model": "planner", "prompt": [QUESTION, QUESTION]})
     assert several.headers["x-planner-mode"] == "shadow"
     assert [one["reason"] for one in several.json()["planner"]["choices"]] == ["shadow", "shadow"]
+
+
+def test_plain_answers_that_cannot_be_read_are_in_the_sample(
+    service_of: Callable[..., Service], serving: Callable[[Service], House], planner: Planner, first: str
+) -> None:
+    size = planner.policies[first].parameters
+    mumbles = ScriptedEngine(lambda *_: "hm", name=first, parameters=size, context=4096)
+    rules = Rules(shadow=ShadowRules(1.0))
+    house = serving(service_of({first: mumbles}, rules=rules, recorder=Heard()))
+    assert ask(house).json()["planner"]["outcome"] == "unreadable"
+    assert recorder(house).beside.wait(60.0)
+    told = recorder(house).all()[0].comparison
+    assert told is not None
+    assert told.plain_answer is None
 
 
 def test_an_operator_names_the_plain_model(
