@@ -27,8 +27,8 @@ _LAB = """## The lab's models, at equal FLOPs
 
 So far {questions} of {asked} questions of a split that nothing was trained or fitted on, the four domains in
 turn, of {families} families; so few make intervals a little narrow. {policy}; under {prm} where a
-reward is asked; steps and samples are drawn at temperature 1. Votes are means over random subsets of the logged
-samples, trees one run each.
+reward is asked; steps and samples are drawn at temperature 1. Votes are means over random subsets of the
+logged samples, trees one run each.
 
 Cost is in samples: the size of a plain vote that takes as many FLOPs. A sample that the PRM scores costs two,
 since the PRM is as large as the policy. The tables below go by the budget that a cost is nearest to. "Above a
