@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from openai import OpenAI
 from real_campaign import SMALL
-from versus_contestants import CONTESTANTS, VOTES, Answer, Contestant
+from versus_contestants import CONTESTANTS, SYSTEM, VOTES, Answer, Contestant
 from versus_servers import MAX_TOKENS
 
 from search.plan import Plan
@@ -96,7 +96,7 @@ def _best(client: OpenAI, problem: Problem, template: str) -> Answer:
     got = client.chat.completions.create(
         model=f"bon-{SMALL}",
         messages=[
-            {"role": "system", "content": "You are a helpful assistant."},
+            {"role": "system", "content": SYSTEM},
             {"role": "user", "content": content},
         ],
         max_tokens=MAX_TOKENS,

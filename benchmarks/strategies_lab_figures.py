@@ -31,7 +31,7 @@ from strategies_lab_plans import (
 )
 
 from planner.evaluation.frontier import Track
-from planner.evaluation.intervals import ENOUGH_FAMILIES, Interval, Resampler
+from planner.evaluation.intervals import Interval, Resampler
 from search.log.bins import difficulty_bins
 from search.log.orders import order_outcomes
 from search.log.outcomes import greedy_outcomes, pool_outcomes, run_outcomes
@@ -81,7 +81,6 @@ def figures(log: SearchLog, problems: Sequence[Problem], pace: Pace) -> Found:
         **{"policy": POLICY, "larger": LARGER, "prm": PRM, "budgets": list(BUDGETS), "asked": len(problems)},
         **{"questions": len(kept), "families": len({one.family for one in kept}), "resamples": RESAMPLES},
         **{"judged": JUDGED, "not_run": NOT_RUN},
-        "clustered": len({one.family for one in kept}) >= ENOUGH_FAMILIES,
     }
     if not kept:
         return {**about, "rows": [], "thirds": []}
@@ -148,14 +147,9 @@ def compared(met: Sequence[Met], families: Sequence[str], bins: NDArray[np.int64
     )
     first, last = track.flops[:, 0].mean(), track.flops[:, -1].mean()
     sample = (last - first) / (vote[-1].plan.n - vote[0].plan.n)
-    whole = Resampler.of_families(families, resamples=RESAMPLES, seed=SEED)
+    whole = _resampler(families)
     parts = [np.flatnonzero(bins == third) for third in range(THIRDS)]
-    resamplers = [
-        Resampler.of_families([families[at] for at in part], resamples=RESAMPLES, seed=SEED)
-        if len(part)
-        else None
-        for part in parts
-    ]
+    resamplers = [_resampler([families[at] for at in part]) if len(part) else None for part in parts]
     found = []
     for one in met:
         flops = float(one.flops.mean())
@@ -182,6 +176,11 @@ def compared(met: Sequence[Met], families: Sequence[str], bins: NDArray[np.int64
             }
         )
     return found
+
+
+def _resampler(families: Sequence[str]) -> Resampler:
+    """Draws whole families, few as they are: their questions are alike."""
+    return Resampler(len(families), clusters=families, resamples=RESAMPLES, seed=SEED)
 
 
 def nearest(samples: float) -> int:

@@ -3,7 +3,7 @@
 Contestants are compared on the questions that all of those that have answered any have answered. Costs are
 what the door before the model counted: every prompt as often as it was sent, and what was generated; samples
 that were lent count for whoever began with them. FLOPs are two per weight and token. Intervals are 95%, from
-resamples of questions (whole families where there are 30), the same for all, so that differences are paired.
+resamples of whole families of questions, the same for all, so that differences are paired.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def compared(
     if not kept:
         return {"questions": 0, "rows": [], "pairs": [], "thirds": [], "judge": None}
     ids = [one.problem_id for one in kept]
-    resampler = Resampler.of_families([one.family for one in kept], resamples=RESAMPLES, seed=SEED)
+    families = [one.family for one in kept]
+    resampler = Resampler(len(kept), clusters=families, resamples=RESAMPLES, seed=SEED)
     right = {name: np.array([float(mine[one].right) for one in ids]) for name, mine in answers.items()}
     counts = np.array([steps[one.question] for one in kept])
     bins = difficulty_bins(pl.Series(-counts, dtype=pl.Float64), quantiles=THIRDS).to_physical().to_numpy()

@@ -20,7 +20,7 @@ from versus_servers import MAX_TOKENS, SAMPLING
 from search.grading.registry import domain
 from search.problem import Problem
 
-__all__ = ["BUDGETS", "CONTESTANTS", "VOTES", "Answer", "Contestant"]
+__all__ = ["BUDGETS", "CONTESTANTS", "SYSTEM", "VOTES", "Answer", "Contestant"]
 
 VOTES = 8
 #: what one question may cost at most, in dollars. A greedy answer of the large model takes about
@@ -31,7 +31,7 @@ _LEAST_WEIGHT = 1e-6
 _LAST = "The last line is the answer within \\boxed{}."
 _LABELLED = 'The last line is "Answer: " and the answer within \\boxed{}.'
 #: what the models' template says where a request has no system message; optillm always sends one
-_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _optillm(client: OpenAI, problem: Problem, template: str) -> Answer:
     content = template.replace(_LAST, _LABELLED).replace("{question}", problem.question)
     got = client.chat.completions.create(
         model=f"majority_voting-{SMALL}",
-        messages=[{"role": "system", "content": _SYSTEM}, *_talk(content)],
+        messages=[{"role": "system", "content": SYSTEM}, *_talk(content)],
         temperature=SAMPLING["temperature"],
         max_tokens=MAX_TOKENS,
         extra_body={"k": VOTES},
