@@ -256,12 +256,12 @@ def _stage(
             script.take += 1
         rows.append(found)
     width = max(map(len, rows))
-    taken, chance = np.full((len(rows), width), -1), np.zeros((len(rows), width))
+    numbers, chances = np.full((len(rows), width), -1), np.zeros((len(rows), width))
     for row, found in enumerate(rows):
-        taken[row, : len(found)], chance[row, : len(found)] = list(found), list(found.values())
+        numbers[row, : len(found)], chances[row, : len(found)] = list(found), list(found.values())
     other, said = _others(others, old, new, place, tokens, len(rows))
     return _Stage(
-        taken, chance, table.values, table.tokens, table.flops, table.paid_tokens, table.paid_flops,
+        numbers, chances, table.values, table.tokens, table.flops, table.paid_tokens, table.paid_flops,
         other, said, table.probes,
     )  # fmt: skip
 

@@ -113,7 +113,8 @@ class _Problem:
         table: dict[tuple[int, int], list[int]] = {}
         pairs = list(zip(gathered.choice[used].tolist(), gathered.domain[used].tolist(), strict=True))
         for choice, domain in dict.fromkeys(pairs):
-            labels = labels_of(*gathered.choices[choice], gathered.domains[domain])
+            policy, prm, plan = gathered.choices[choice]
+            labels = labels_of(policy, prm, plan, gathered.domains[domain])
             table[choice, domain] = [known.setdefault(label, len(known)) for label in labels]
         groups = np.array([table[pair] for pair in pairs])
         own = weight[used]

@@ -83,6 +83,8 @@ def compare_on_traffic(
 ) -> tuple[Estimate | None, Estimate | None, str]:
     """The share right and the FLOPs (as a share) of one planner less those of another on the same decisions;
     or why they cannot be told."""
+    if not new.words:
+        return None, None, "no feedback on questions that were left out"
     for name, one in (("the new planner", new), ("the old planner", old)):
         report = evaluate_offline(one, sources)
         if report.value is None:

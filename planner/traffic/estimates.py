@@ -170,4 +170,5 @@ def _without(weights: Floats, clusters: Ints) -> Floats:
 
 def _sums(values: Floats, clusters: Ints) -> Floats:
     """(clusters,) sums of values (N,)."""
-    return np.bincount(np.unique(clusters, return_inverse=True)[1], weights=values)
+    sums = np.bincount(np.unique(clusters, return_inverse=True)[1], weights=values)
+    return np.asarray(sums, np.float64)

@@ -111,7 +111,8 @@ class Follower:
             ]
             expected[:, at] = np.where(options >= 0, said, 0.0)
             logged[at] = _of_logged(stage, menu, [steps[i] for i in at])
-        return Followed(takes, *expected, logged=logged, features=questions)
+        accuracy, tokens, flops = expected
+        return Followed(takes, accuracy, tokens, flops, logged, questions)
 
     # ---- features
 

@@ -232,7 +232,7 @@ def _part(rows: Sequence[Row], follower: Follower, domains: dict[str, int], choi
         [found.features[:, _SEEN], np.log1p(spent[1].sum(axis=1)), sizes, np.nan_to_num(promised, nan=0.5)]
     )
     return _Part(
-        weights=weights,
+        weights=np.asarray(weights, np.float64),
         expected=expected.astype(np.float32),
         spent=spent.astype(np.float32),
         last=sizes - 1,

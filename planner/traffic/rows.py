@@ -26,10 +26,14 @@ __all__ = ["Row", "RowStep", "blocks", "check_feedback", "features_of"]
 
 _BLOCK = 20_000
 
-_DECISION = ("decision_id", "created", "question", "domain", "planner", "budget", "reason")
-_DECISION += ("policy", "prm", "plan", "answer", "outcome", "chosen")
-_STEP = ("decision_id", "look", "next_look", "policy", "prm", "plan", "accuracy", "propensity", "features")
-_STEP += ("policy_tokens", "prm_tokens", "spent_flops")
+_DECISION = (
+    *("decision_id", "created", "question", "domain", "planner", "budget", "reason"),
+    *("policy", "prm", "plan", "answer", "outcome", "chosen"),
+)
+_STEP = (
+    *("decision_id", "look", "next_look", "policy", "prm", "plan", "accuracy", "propensity", "features"),
+    *("policy_tokens", "prm_tokens", "spent_flops"),
+)
 _SAID = ("decision_id", "created", "correct", "score", "candidate", "key")
 
 #: outcomes of which no answer came that anybody could judge
@@ -256,7 +260,7 @@ def _equal(row: Mapping[str, Any], right: str) -> bool:
     """Whether the answer that was given is the right one, as the domain compares answers."""
     given = row["answer"]
     if given is None or given == right:
-        return given == right
+        return given is not None
     problem = Problem("request", "", row["domain"], row["question"], right)
     try:
         return bool(domain(row["domain"]).grade(problem, given))

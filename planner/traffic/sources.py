@@ -88,8 +88,8 @@ class Source:
         try:
             if not name or len(rates) not in (0, 2):
                 raise ValueError
-            rest = [float(rate) for rate in rates]
-            return name, cls(Kind(kind), *rest)
+            hits, rejects = (float(rate) for rate in rates) if rates else (1.0, 1.0)
+            return name, cls(Kind(kind), hits, rejects)
         except RecordError:
             raise
         except ValueError:
