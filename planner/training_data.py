@@ -160,7 +160,9 @@ class PolicyPool:
                 for name, values in self.signals.items()
             },
             thought=None if self.thought is None else joined(one.known_thought, self.thought),
-            thought_cut=None if self.thought_cut is None else joined(one.known_cut, self.thought_cut),
+            thought_cut=None
+            if self.thought_cut is None
+            else np.concatenate([one.known_cut, self.thought_cut], axis=1),
         )
 
     @property

@@ -252,7 +252,7 @@ def test_the_share_of_raw_sampling_comes_from_the_throughput_or_says_why_not(tmp
         "campaign_share_of_raw_rounds": [0.96],
     }
     path.write_text("{}")
-    with pytest.raises(LogError, match=r"must be what campaign_throughput.py --output writes, got throughput"):
+    with pytest.raises(LogError, match=r"campaign_throughput.py --output writes, got throughput"):
         real_models.throughput(path)
 
 
