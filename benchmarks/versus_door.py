@@ -115,8 +115,10 @@ class _Door:
         self._servers, self._meter = dict(servers), meter
 
     async def open(self) -> int:
+        # llama.cpp's server may close a connection that waits just as the next request is sent on it
+        connector = aiohttp.TCPConnector(limit=0, force_close=True)
         self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=_TIMEOUT), connector=aiohttp.TCPConnector(limit=0)
+            timeout=aiohttp.ClientTimeout(total=_TIMEOUT), connector=connector
         )
         app = web.Application(client_max_size=2**26)
         app.router.add_get("/v1/models", self._models)
