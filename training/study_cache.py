@@ -114,8 +114,16 @@ class StudyCache:
 
     @property
     def greedy(self) -> tuple[str, ...]:
-        """The policies whose greedy answers can be looked at first."""
-        return tuple(name for name, pool in self.data.pools.items() if pool.greedy is not None)
+        """The policies whose greedy answers can be looked at first, and by every PRM that saw the samples.
+
+        A look that no PRM may follow gives up more than the greedy answer brings, and a study of few trials
+        does not always notice.
+        """
+        return tuple(
+            name
+            for name, pool in self.data.pools.items()
+            if pool.greedy is not None and set(pool.prms) <= set(pool.greedy.prms)
+        )
 
     def prm(self, probing: str, *, greedy: bool = False) -> str | None:
         """The PRM that tells right from wrong best for the policy that probes; with ``greedy`` of those that
@@ -144,7 +152,7 @@ class StudyCache:
             unscored = set(pool.prms) - set(pool.prms if pool.greedy is None else pool.greedy.prms)
             if unscored:
                 told = ", ".join(sorted(unscored))
-                found.append(f"first looks at greedy answers of {name} with {told}, which scored none")
+                found.append(f"first looks at greedy answers of {name}, since {told} scored none")
         return tuple(found)
 
     @property

@@ -122,7 +122,7 @@ def looking(data: TrainingData) -> Planner:
     """A planner that looks at the greedy answer first, whatever it costs."""
     cache = StudyCache(data=data, seed=0, threads=1)
     asked = plain("small", cache.largest["small"], len(data)) | {"greedy": True, "probes": "1,4"}
-    design = Design.suggested(FixedTrial(asked), cache.largest, scorable=False, greedy=cache.greedy)
+    design = Design.suggested(FixedTrial(asked), cache.largest, scorable=False, greedy=["small"])
     assert design.greedy
     fitted = cache.finished(design, {}, "2026-01-01")
     stages = []
@@ -135,7 +135,7 @@ def looking(data: TrainingData) -> Planner:
 
 
 def test_the_fit_says_what_it_could_not_try(looking: Planner) -> None:
-    assert any("with good, which scored none" in note for note in looking.card["notes"])
+    assert any("since good scored none" in note for note in looking.card["notes"])
 
 
 def test_a_planner_with_a_greedy_look_is_kept_on_disk(looking: Planner, tmp_path: Path) -> None:
