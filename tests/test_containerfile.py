@@ -1,6 +1,6 @@
 """The container file: parsed, and its steps run as far as a machine without a container engine can.
 
-The base images, ``apt`` and the installation of the extras are not run here; ``docs/server.md`` says so.
+The base images, ``apt`` and the installation of the extras are not run here; ``docs/operations.md`` says so.
 """
 
 from __future__ import annotations
