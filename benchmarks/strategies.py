@@ -92,8 +92,8 @@ def publish(asked: argparse.Namespace) -> None:
     file = asked.output.with_suffix(".json")
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     if (asked.log / "manifest.json").is_file():
-        log = SearchLog.open(asked.log)
-        found["lab"] = strategies_lab_figures.figures(log, questions(), strategies_lab.pace(asked.log))
+        log, every = SearchLog.open(asked.log), questions(max(COUNT, asked.questions or 0))
+        found["lab"] = strategies_lab_figures.figures(log, every, strategies_lab.pace(asked.log))
     if any(asked.rows.glob("*.jsonl")):
         steps = strategies_real_figures.calculations(asked.data)
         problems = strategies_real.questions(asked.data, LOG / "math")

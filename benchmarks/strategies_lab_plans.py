@@ -58,7 +58,7 @@ def questions(count: int = COUNT) -> list[Problem]:
     Every block of four has one of each domain. Raises ValueError where the split gives too few.
     """
     found: dict[str, list[Problem]] = {domain: [] for domain in DOMAINS}
-    for worked in problem_set("check", 2 * COUNT, SEED):
+    for worked in problem_set("check", 2 * max(count, COUNT), SEED):
         found[worked.problem.domain].append(worked.problem)
     each = -(-count // len(DOMAINS))
     if short := {domain: len(some) for domain, some in found.items() if len(some) < each}:
