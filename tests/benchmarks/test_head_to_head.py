@@ -241,7 +241,7 @@ def test_deepconf_draws_eight_where_none_agree(meter: Meter, tmp_path: Path) -> 
 
 def test_a_planner_must_know_both_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(head_to_head, "PARAMETERS", {SMALL: 1, "no-such-model": 1})
-    with pytest.raises(LogError, match="the log has draws of, got none of no-such-model"):
+    with pytest.raises(LogError, match="the log has answers of, got none of no-such-model"):
         head_to_head.fitted(BENCHMARKS / "logs" / "real" / "math", tmp_path / "planner")
     assert list(tmp_path.iterdir()) == []
 

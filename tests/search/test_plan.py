@@ -14,6 +14,7 @@ from search.errors import PlanError
 from search.plan import Plan
 from search.strategies.fields import Nested, OneOf, Parameter, Real, Whole, grammar_of
 from search.strategies.registry import STRATEGIES
+from search.strategies.terms import Term, Terms
 
 NAMES = list(STRATEGIES)
 
@@ -26,10 +27,17 @@ def plans(draw: st.DrawFn) -> Plan:
     if "width" in values:
         values["width"] = 1 + values["width"] % 16
         values["n"] = values["width"] * (1 + values["n"] % 64)
-    if values.get("weight") == "likelihood":
-        values |= {"score": "last", "scale": 0.5 + values["scale"], "level": round(values["level"], 3)}
-    elif "weight" in values:  # what would not count is refused
-        del values["weight"], values["signal"], values["scale"], values["level"], values["score"]
+    if "weight" in values:  # what would not count is refused
+        counts = {"likelihood": {"signal", "scale", "level"}, "odds": {"terms"}, "log_odds": {"terms"}}
+        used = counts.get(values["weight"], set())
+        if not used or (used == {"terms"} and not values["terms"]):
+            values["weight"], used = "none", set()
+        if "scale" in used:
+            values |= {"scale": 0.5 + values["scale"], "level": round(values["level"], 3)}
+        for name in {"signal", "scale", "level", "terms", "bias", "score"} - used:
+            values.pop(name, None)
+    if values.get("stop") != "price":
+        values.pop("cost", None)
     return Plan.of(strategy, **values)
 
 
@@ -39,7 +47,14 @@ def value_of(parameter: Parameter) -> st.SearchStrategy[Any]:
         return st.integers(parameter.least, min(parameter.most, 1024))
     if isinstance(parameter, Real):
         least = max(parameter.least, -1e6)
-        return st.floats(least, min(parameter.most, 1e6), allow_subnormal=False)
+        numbers = st.floats(least, min(parameter.most, 1e6), allow_subnormal=False)
+        return st.one_of(numbers, st.sampled_from(parameter.words)) if parameter.words else numbers
+    if isinstance(parameter, Terms):
+        number = st.floats(-1e6, 1e6, allow_subnormal=False)
+        term = st.builds(
+            Term, st.sampled_from([name for name in parameter.signals if name != "prm"]), number, number
+        )
+        return st.lists(term, max_size=3, unique_by=lambda one: one.signal).map(tuple)
     if isinstance(parameter, OneOf):
         return st.sampled_from(parameter.options)
     assert isinstance(parameter, Nested)
@@ -60,7 +75,9 @@ def test_a_plan_prints_and_parses_round_trip(plan: Plan) -> None:
 def test_two_spellings_of_one_plan_are_one_plan(plan: Plan, rng: random.Random, space: str) -> None:
     grammar = grammar_of(STRATEGIES.get(plan.strategy))
     parts = [
-        f"{space}{name}{space}={space}{grammar[name].write(value)}{space}" for name, value in plan.parameters
+        f"{space}{name}{space}={space}{text}{space}"
+        for name, value in plan.parameters
+        if (text := grammar[name].write(value))  # no terms are not spelled
     ]
     rng.shuffle(parts)
     spelled = Plan.parse(f"{space}{plan.strategy}{space}({','.join(parts)}){space}")
@@ -111,8 +128,8 @@ def test_what_is_left_out_is_filled_in(text: str, canonical: str) -> None:
         ("dvts(vote=last)", "vote must be one of max, majority, weighted, got 'last'"),
         ("beam_search(n=10, width=4)", "n must be divisible by width, got n=10, width=4"),
         ("dvts(n=2)", "n must be divisible by width, got n=2, width=4"),
-        ("adaptive_vote(stop=0.3)", "stop must be a number from 0.5 to 1, got stop=0.3"),
-        ("adaptive_vote(stop=nan)", "stop must be a number from 0.5 to 1, got stop=nan"),
+        ("adaptive_vote(stop=0.3)", "stop must be a number from 0.5 to 1 or price, got stop=0.3"),
+        ("adaptive_vote(stop=nan)", "stop must be a number from 0.5 to 1 or price, got stop=nan"),
         ("cascade(tau=0.5)", "cascade needs first, then, got none"),
         ("cascade(first=majority(n=4), then=l: cot())", "a choice is written policy: plan"),
         ("cascade(first=m: cot(), then=l: cot())", "a cascade begins with at least two samples"),
