@@ -38,6 +38,7 @@ from planner.server.routes import (
 )
 from planner.server.routes.direct import handlers
 from planner.server.service import Service
+from planner.server.shadow import HEADERS
 from planner.version import __version__
 from search.errors import PlannerError
 
@@ -98,6 +99,7 @@ def create_app(service: Service) -> FastAPI:
         straight=dict(direct),
         origins=service.origins,
         names=RouteNames([*routes, *app.routes]),
+        headers=() if service.rules.shadow is None else HEADERS,
         on_begin=service.tracing.begin,
         on_end=service.ended,
     )
@@ -105,8 +107,9 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _respond(request: Request, refusal: Refusal) -> JSONResponse:
-    Notes.of(request.scope).code = refusal.code
-    body = error_body(refusal, request.url.path)
+    notes = Notes.of(request.scope)
+    notes.code = refusal.code
+    body = error_body(refusal, request.url.path, notes.request_id)
     return JSONResponse(body, refusal.status, headers=refusal.headers)
 
 

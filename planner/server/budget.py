@@ -136,9 +136,16 @@ PRESETS: Mapping[str, Budget] = MappingProxyType(
 )
 
 
-#: samples of an answer by ``reasoning_effort``; those of a preset are the preset's
+#: samples of an answer by ``reasoning_effort``; those of a preset are the preset's,
+#: and ``max`` spends as ``xhigh``: only a policy tells them apart
 EFFORTS: Mapping[str, Budget] = MappingProxyType(
-    {"none": Budget(samples=1), "minimal": Budget(samples=2), **PRESETS, "xhigh": Budget(samples=256)}
+    {
+        "none": Budget(samples=1),
+        "minimal": Budget(samples=2),
+        **PRESETS,
+        "xhigh": Budget(samples=256),
+        "max": Budget(samples=256),
+    }
 )
 
 

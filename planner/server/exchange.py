@@ -14,8 +14,9 @@ _PLACE = "planner.notes"
 
 @dataclass(slots=True)
 class Notes:
-    """What is learned of a request on its way: the code of its error, the name of its key."""
+    """What is learned of a request on its way: its id, the code of its error, the name of its key."""
 
+    request_id: str | None = None
     code: str | None = None
     key: str | None = None
 

@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
+from planner.server.refusal import Refusal
 from planner.server.sample_limit import SampleLimit
 from search.engines.protocol import ChildFinished, FinishReason, Request
 from search.errors import UnreachableError
@@ -202,7 +203,8 @@ class SampleTimer:
     def ended(self, request: Request, error: BaseException | None) -> None:
         """All of them have, or nobody waits for them any more."""
         _, left = self._begun.pop(request.request_id)
-        if isinstance(error, UnreachableError):
+        is_refused = isinstance(error, Refusal) and error.status == 429
+        if is_refused or isinstance(error, UnreachableError):
             self._flights.refused(self._policy)
         if left > 0 and not self._place.is_left:
             self._place.ended(self._policy, left)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from types import MappingProxyType
 from typing import Any
@@ -58,6 +58,7 @@ class Middleware:
     """Wraps an application.
 
     ``straight``: who answers a method and a path, instead of the application. ``names``: of its routes.
+    ``headers``: of every response.
     ``on_begin`` hears of each request for an answer or a plan, ``on_end`` of every request that has ended.
     """
 
@@ -69,6 +70,7 @@ class Middleware:
         straight: Mapping[tuple[str, str], Handler] = MappingProxyType({}),
         origins: Origins | None = None,
         names: RouteNames | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
         on_begin: Callable[[Scope], None] = lambda _: None,
         on_end: Callable[[Exchange], None] = lambda _: None,
     ) -> None:
@@ -78,6 +80,7 @@ class Middleware:
         self._straight = straight
         self._origins = origins or Origins()
         self._names = names or RouteNames()
+        self._headers = tuple(headers)
         self._on_begin, self._on_end = on_begin, on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +94,8 @@ class Middleware:
         if method == "HEAD":  # as GET, and the server sends no body
             scope = {**scope, "method": "GET"}
         told = dict(scope["headers"])
-        own = [(REQUEST_ID, request_id(told.get(REQUEST_ID)))]
+        own = [(REQUEST_ID, request_id(told.get(REQUEST_ID))), *self._headers]
+        name = notes.request_id = own[0][1].decode("latin-1")
         if is_messages(scope["path"]):
             own.append((b"request-id", own[0][1]))  # as Anthropic calls it
 
@@ -129,12 +133,12 @@ class Middleware:
                     method,
                     scope["path"],
                     _place(error),
-                    own[0][1].decode("latin-1"),
+                    name,
                 )
             if status:
                 raise  # the server ends the connection
             notes.code = refusal.code
-            words = error_body(refusal, scope["path"], own[0][1].decode("latin-1"))
+            words = error_body(refusal, scope["path"], name)
             response = JSONResponse(words, refusal.status, headers=refusal.headers)
             await response(scope, receive, watched)
         finally:
@@ -149,7 +153,7 @@ class Middleware:
                     status=status or 499,
                     code=notes.code,
                     is_asking=scope["path"] in ASKING,
-                    request_id=own[0][1].decode("latin-1"),
+                    request_id=name,
                     key=notes.key,
                     client=(scope.get("client") or (None,))[0],
                 )

@@ -11,7 +11,7 @@ from planner.server.rolling_metrics import summed
 from planner.server.service import Service
 from planner.server.workers.figures import merged, to_wire
 
-__all__ = ["answer_peers", "metrics_text", "now_of_all"]
+__all__ = ["answer_peers", "beside_of_all", "metrics_text", "now_of_all"]
 
 #: seconds for others to write what waits
 _FLUSH = 1.0
@@ -44,7 +44,11 @@ def answer_peers(service: Service) -> None:
     async def flush(_: object) -> bool:
         return await recorder.flush(_FLUSH) if isinstance(recorder, DecisionLog) else True
 
-    for what, how in (("figures", figures), ("now", now), ("reload", reload), ("flush", flush)):
+    async def beside(_: object) -> dict[str, int]:
+        return {"ran": service.background.begun, "dropped": service.background.dropped}
+
+    known = {"figures": figures, "now": now, "reload": reload, "flush": flush, "beside": beside}
+    for what, how in known.items():
         service.peers.answer(what, how)
     if isinstance(recorder, DecisionLog) and service.peers.count > 1:
         recorder.others = lambda: _asked(service)
@@ -83,6 +87,12 @@ async def now_of_all(service: Service, window: int) -> dict[str, Any]:
         ],
         "workers": len(found),
     }
+
+
+async def beside_of_all(service: Service) -> dict[str, int]:
+    """How many plans all processes have run beside plain answers, and dropped."""
+    found = list((await service.peers.ask("beside")).values())
+    return {name: sum(each[name] for each in found) for name in ("ran", "dropped")}
 
 
 def _in_flight(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

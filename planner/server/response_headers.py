@@ -18,7 +18,7 @@ REQUEST_ID = b"x-request-id"
 ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
 #: what pages of other sites may read of an answer
-_EXPOSED = b"x-request-id, x-planner-mode, retry-after, x-should-retry"
+_EXPOSED = b"x-request-id, request-id, x-planner-mode, retry-after, x-should-retry"
 
 #: an id that a client gives: short, and safe in a log
 _ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")

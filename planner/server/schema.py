@@ -31,7 +31,7 @@ MODEL = "``planner`` or ``planner-low|medium|high`` decides, ``planner/<plan>`` 
 
 
 #: how much a model is to think, in OpenAI's words
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class Body(BaseModel):

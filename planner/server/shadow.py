@@ -29,8 +29,8 @@ from search.plan import Plan
 
 __all__ = ["HEADERS", "Shadowed", "compared", "expected_usd", "named"]
 
-#: of every response in shadow mode
-HEADERS = {"x-planner-mode": "shadow"}
+#: of every response in shadow mode, errors among them
+HEADERS = ((b"x-planner-mode", b"shadow"),)
 
 _PLAIN = Plan.of("cot")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,7 @@ from planner.server.passthrough_cost import StreamUsage
 from planner.server.protocols.blocks import Block, Blocks
 from planner.server.protocols.usage import Used
 from planner.server.refusal import Refusal
-from planner.server.shaping import Meter
+from planner.server.shaping import Meter, SampleObserver
 from planner.server.upstream import Upstream
 from planner.server.wholeness import says
 from search.cards import ModelCard
@@ -83,6 +83,8 @@ class StructuredEngine(Engine):
         How many tokens its prompt is taken to have, until the server tells.
     domain:
         What reads samples, and so what their texts hold.
+    observers:
+        Hear of the samples.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class StructuredEngine(Engine):
         prompt_tokens: int,
         domain: str,
         meter: Meter,
+        observers: Sequence[SampleObserver] = (),
     ) -> None:
         self.card = card
         self.passing = False
@@ -102,6 +105,7 @@ class StructuredEngine(Engine):
         self._prompt = (0,) * max(1, prompt_tokens)
         self._domain = domain
         self._meter = meter
+        self._observers = tuple(observers)
         self._samples: dict[str, dict[int, asyncio.Task[_Sample]]] = {}
 
     def prompt(self, question: str) -> tuple[int, ...]:
@@ -126,13 +130,19 @@ class StructuredEngine(Engine):
         self._samples[request.request_id] = tasks
         self._meter.running += 1
         left, broken = set(tasks.values()), list[BaseException]()
+        failure: BaseException | None = None
+        for observer in self._observers:
+            observer.asked(request)
         try:
             while left:
                 done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
                 for child in [child for child, task in tasks.items() if task in done]:
                     error = None if tasks[child].cancelled() else tasks[child].exception()
                     if error is None:
-                        yield self._finished(samples[child], is_cancelled=tasks[child].cancelled())
+                        finished = self._finished(samples[child], is_cancelled=tasks[child].cancelled())
+                        for observer in self._observers:
+                            observer.finished(request, finished)
+                        yield finished
                     else:
                         broken.append(error)
                         del tasks[child]
@@ -140,8 +150,13 @@ class StructuredEngine(Engine):
                 lost = [each for child, each in samples.items() if child not in tasks]
                 raise _failure(broken[0], tuple(self._finished(each, is_lost=True) for each in lost))
             yield self._ended(list(samples.values()))
+        except BaseException as caught:
+            failure = caught
+            raise
         finally:
             self._meter.running -= 1
+            for observer in self._observers:
+                observer.ended(request, failure)
             del self._samples[request.request_id]
             for task in left:
                 task.cancel()
@@ -215,6 +230,6 @@ def _failure(error: BaseException, lost: tuple[ChildFinished, ...]) -> BaseExcep
     """What broke a request: a server that fails is the policy's failure, a refusal is the client's own."""
     if not isinstance(error, Refusal) or error.status < 500:
         return error
-    if isinstance(error.__cause__, UnreachableError):
+    if error.status == 503 or isinstance(error.__cause__, UnreachableError):
         return UnreachableError(str(error))
     return BrokenError(str(error), partial=lost)

@@ -7,6 +7,7 @@ receipt; their ``usage`` is the server's. What it answers is whole or an error: 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -70,7 +71,7 @@ class Upstream:
                 _object(await answer.read())  # an error, mostly
             ended = Ended()
             try:
-                async for found in Events(answer):
+                async for found in Events(answer, _read):
                     chunk = chunk_of(_checked(found))
                     ended.hear(chunk)
                     yield chunk
@@ -112,10 +113,28 @@ async def _check(answer: aiohttp.ClientResponse) -> None:
     raise refused(answer.status, said, float(wait) if wait.isdigit() else None)
 
 
+def _read(content: bytes) -> Any:
+    """JSON that a client can be given. Raises ValueError for numbers that JSON has no word for, which
+    Python's reader takes: ``NaN``, ``Infinity`` and those that are too large.
+
+    >>> _read(b'{"logprob": -Infinity}')
+    Traceback (most recent call last):
+    ValueError: a number must be finite, got -Infinity
+    """
+    return json.loads(content, parse_constant=_number, parse_float=_number)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"a number must be finite, got {text[:20]}")
+    return value
+
+
 def _object(content: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(content)
-    except ValueError:
+        found = _read(content)
+    except (ValueError, RecursionError):
         found = None
     return _checked(found)
 
@@ -134,7 +153,7 @@ def _message(content: bytes) -> str:
     try:
         found = json.loads(content)
         return words_of(found.get("error", found) if isinstance(found, dict) else found)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
 
 

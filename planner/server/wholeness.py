@@ -21,8 +21,8 @@ from planner.server.refusal import Refusal
 
 __all__ = ["Ended", "check_whole", "chunk_of", "failed", "refused", "says", "told", "words_of"]
 
-#: statuses of a policy's server that are the client's business
-_KNOWN = (400, 401, 403, 404, 408, 409, 413, 422, 429)
+#: statuses of a policy's server that are the client's business, and the one of a server that is too busy
+_KNOWN = (400, 401, 403, 404, 408, 409, 413, 422, 429, 503)
 
 #: reasons to end that are none, in the words of vLLM and SGLang
 _GIVEN_UP = ("abort", "error")

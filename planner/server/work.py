@@ -327,7 +327,7 @@ class Work:
             )
             self._meters.append(meter)
             if ask.is_structured and self._context.choice is not None and name == self._context.choice.policy:
-                engines[name] = self._structured(name, meter)
+                engines[name] = self._structured(name, meter, self._observers(name, place))
         delimiters = {name: prompting.delimiter for name, prompting in promptings.items()}
         within = self._service.rules.cancel_within
         words = self._context.planner.words
@@ -339,7 +339,9 @@ class Work:
         timers = () if self._place is None else (self._place.timer(policy),)
         return (*timers, *self._trace.samples(policy, place))
 
-    def _structured(self, policy: str, meter: Meter) -> StructuredEngine:
+    def _structured(
+        self, policy: str, meter: Meter, observers: tuple[SampleObserver, ...]
+    ) -> StructuredEngine:
         """A policy's own server, as an engine that answers with JSON or with a call of a tool."""
         service, ask = self._service, self._context.ask
         return StructuredEngine(
@@ -349,4 +351,5 @@ class Work:
             prompt_tokens=prompt_tokens(replace(ask, conversation=None), service.models, policy),
             domain=self._context.domain,
             meter=meter,
+            observers=observers,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -27,11 +27,14 @@ class Events(AsyncIterator[Any]):
     ``data:`` lines only: other fields, comments (pings) and empty lines mean nothing here. After ``[DONE]``
     the answer is read to its end, so that its connection can be used again.
 
+    ``read``: what reads the JSON of an event, raising ValueError for what is none.
+
     Raises GarbledError for what is no stream, BrokenError when it ends before ``[DONE]``.
     """
 
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+    def __init__(self, answer: aiohttp.ClientResponse, read: Callable[[bytes], Any] = json.loads) -> None:
         self._url = answer.url
+        self._reader = read
         kind = answer.headers.get("Content-Type", "")
         if not kind.startswith("text/event-stream"):
             raise GarbledError(f"a stream must be text/event-stream, got {kind!r} from {self._url}")
@@ -85,6 +88,6 @@ class Events(AsyncIterator[Any]):
 
     def _object(self, data: bytes) -> Any:
         try:
-            return json.loads(data)
-        except ValueError as error:
+            return self._reader(data)
+        except (ValueError, RecursionError) as error:
             raise GarbledError(f"an event must be JSON, got {data[:80]!r} from {self._url}") from error

@@ -35,7 +35,7 @@ class OutputConfig(Body):
     """What is written, and with how much effort."""
 
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = Field(
-        None, description="How much may be spent, where no budget says; max is xhigh."
+        None, description="How much may be spent, where no budget says; max spends as xhigh."
     )
     format: dict[str, Any] | None = Field(None, description="A JSON schema, which is the policy's business.")
 

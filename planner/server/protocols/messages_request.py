@@ -70,7 +70,7 @@ def effort_of(body: CountBody) -> str | None:
     """
     said = body.reasoning_effort or (body.output_config and body.output_config.effort)
     if said:
-        return "xhigh" if said == "max" else said
+        return said
     thinking = body.thinking
     if thinking is None or thinking.type in ("adaptive", "between_tools"):
         return None

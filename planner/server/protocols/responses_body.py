@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from planner.server.schema import MODEL, Body, Wishes
+from planner.server.schema import MODEL, Body, Effort, Wishes
 
 __all__ = ["Reasoning", "ResponsesBody", "TextConfig"]
 
@@ -20,9 +20,7 @@ _INT64 = 2**63 - 1
 class Reasoning(Body):
     """How much the model is to think."""
 
-    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = Field(
-        None, description="As reasoning_effort of a chat; max is xhigh."
-    )
+    effort: Effort | None = Field(None, description="As reasoning_effort of a chat.")
 
 
 class TextConfig(Body):

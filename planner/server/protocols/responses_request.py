@@ -58,7 +58,7 @@ def chat_of(body: ResponsesBody) -> ChatBody:
         "user": body.user,
     }
     if reasoning is not None and reasoning.effort is not None:
-        fields["reasoning_effort"] = "xhigh" if reasoning.effort == "max" else reasoning.effort
+        fields["reasoning_effort"] = reasoning.effort
     if body.tools:
         fields["tools"] = [_tool(tool, f"tools.{at}") for at, tool in enumerate(body.tools)]
         fields["tool_choice"] = _tool_choice(body.tool_choice)

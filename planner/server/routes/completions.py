@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from planner.server.ask import Ask, of_chat, of_completion
 from planner.server.budget import HEADER, RequestBudget, grant
-from planner.server.choosing import SHADOW, is_shadowed
+from planner.server.choosing import SHADOW
 from planner.server.keys import Key
 from planner.server.passthrough import Passthrough, passthrough_reason
 from planner.server.receipt import Reason
@@ -21,7 +21,7 @@ from planner.server.routes.access import Here, Inferrer
 from planner.server.routes.direct import Direct
 from planner.server.schema import ChatBody, CompletionBody
 from planner.server.service import Service
-from planner.server.shadow import HEADERS, named
+from planner.server.shadow import named
 from planner.server.shapes import CHAT, COMPLETION, Shape
 from planner.server.work import Answers, Work
 from planner.server.writer import whole
@@ -53,21 +53,15 @@ async def completions(body: CompletionBody, request: Request, service: Here, key
 
 async def answer(service: Service, shape: Shape, ask: Ask, key: Key, request: Request) -> Response:
     """The response to a request that has been read: planned, or passed on. Raises Refusal."""
-    response = await _answered(service, shape, ask, key, request)
-    if is_shadowed(service.rules, shape.endpoint):
-        response.headers.update(HEADERS)
-    return response
-
-
-async def _answered(service: Service, shape: Shape, ask: Ask, key: Key, request: Request) -> Response:
     with service.rolling.refusing():
         service.rates.enter(key)
         granted = _granted(service, ask, request)
         if _is_voted_on(service, ask, granted):
             ask = ask.as_structured()
         reason = None if ask.passthrough is None else passthrough_reason(ask.passthrough)
-        if reason is None and service.upstreams and not ask.is_structured:
-            reason = _passed_on(service, ask, granted)
+        is_shadow = service.rules.shadow is not None
+        if service.upstreams and (is_shadow or (reason is None and not ask.is_structured)):
+            reason = _passed_on(service, ask, granted) or reason
     if reason is None:
         return await respond(service, shape, ask, granted, key, request)
     with service.rolling.refusing():
@@ -111,10 +105,7 @@ async def _several(
     }
     receipt = {"id": response_id, "choices": [answers.receipt for answers in done]}
     answers = [answers.answers[0] for answers in done]
-    response = whole(COMPLETION.body(response_id, created, body.model, answers, usage, receipt))
-    if is_shadowed(service.rules, "completions"):
-        response.headers.update(HEADERS)
-    return response
+    return whole(COMPLETION.body(response_id, created, body.model, answers, usage, receipt))
 
 
 def _granted(service: Service, ask: Ask, request: Request) -> RequestBudget:
@@ -133,8 +124,9 @@ def _granted(service: Service, ask: Ask, request: Request) -> RequestBudget:
 
 def _is_voted_on(service: Service, ask: Ask, granted: RequestBudget) -> bool:
     """Whether several samples of a structured answer are drawn: the operator has a plan for it, the request
-    forces no other, and a server of the policy's own writes it."""
-    has_plan = service.rules.structured_plan is not None and granted.plan is None
+    forces no other, and a server of the policy's own writes it. In shadow mode none are: it is passed on."""
+    rules = service.rules
+    has_plan = rules.structured_plan is not None and rules.shadow is None and granted.plan is None
     return has_plan and ask.structured is not None and service.passing(ask.policy) is not None
 
 

@@ -20,6 +20,7 @@ from planner.server.routes.access import Here, Inferrer
 from planner.server.routes.completions import answer
 from planner.server.routes.direct import Direct
 from planner.server.service import Service
+from planner.server.shadow import named
 
 __all__ = ["router"]
 
@@ -43,7 +44,11 @@ async def count_tokens(body: CountBody, request: Request, service: Here, key: In
     service.rates.enter(key)
     ask = _ask(service, body, request)
     granted = grant(
-        ask.model, header=None, body=None, default=service.rules.default, policies=service.models.policies
+        named(service, ask.model),
+        header=None,
+        body=None,
+        default=service.rules.default,
+        policies=service.models.policies,
     )
     policy = granted.policy or answering_policy(service.current.served, service.models, ask.policy)
     if policy not in service.models.policies:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from planner.server.questions import beside_of_all
 from planner.server.routes.access import Admin, Here
 from planner.server.savings import savings_of
 
@@ -23,13 +24,12 @@ async def savings(service: Here, key: Admin) -> dict[str, Any]:
     """Say what planning would have saved or gained, with intervals. Figures that say nothing are marked."""
     records = await service.recorder.compared(_NEWEST)
     found = await asyncio.to_thread(savings_of, records)
-    shadow, background = service.rules.shadow, service.background
+    shadow = service.rules.shadow
     return {
         "object": "savings",
         "shadow": shadow is not None,
         "share": 0.0 if shadow is None else shadow.share,
-        "ran": background.begun,
-        "dropped": background.dropped,
+        **await beside_of_all(service),
         "newest": _NEWEST,
         **found.to_dict(),
     }

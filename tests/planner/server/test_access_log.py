@@ -112,6 +112,46 @@ def test_requests_are_written_down_without_their_text(
     assert SECRET not in json.dumps(told)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_other_protocols_are_written_down_too(
+    service_of: Callable[..., Service],
+    serving: Callable[[Service], House],
+    caplog: pytest.LogCaptureFixture,
+    stream: bool,
+) -> None:
+    caplog.set_level(logging.INFO, "planner.access")
+    house = serving(service_of(keys=Keys([Key.of("boss", SECRET)]), access_log=log_access))
+    asked = [{"role": "user", "content": "What is 17*3, my secret?"}]
+    bodies: list[tuple[str, dict[str, object], dict[str, str]]] = [
+        ("/v1/messages", {"messages": asked, "max_tokens": 200, "stream": stream}, {"x-api-key": SECRET}),
+        ("/v1/messages", {"messages": asked}, {"x-api-key": SECRET}),
+        ("/v1/messages/count_tokens", {"messages": asked}, {"x-api-key": SECRET}),
+        ("/v1/responses", {"input": asked, "stream": stream}, {"authorization": f"Bearer {SECRET}"}),
+        ("/v1/responses", {"input": asked, "background": True}, {"authorization": f"Bearer {SECRET}"}),
+    ]
+    with httpx.Client(base_url=house.url, timeout=30.0) as ask:
+        found = [
+            ask.post(path, json={"model": "planner/cot()", **body}, headers=headers)
+            for path, body, headers in bodies
+        ]
+        figures = ask.get("/metrics", headers={"x-api-key": SECRET}).text
+    until(lambda: len(caplog.records) == len(bodies) + 1)
+    told = lines("\n".join(JsonLines().format(record) for record in caplog.records))
+    ids = [one.headers["x-request-id"] for one in found]
+    told = sorted(told[:-1], key=lambda one: ids.index(str(one["request_id"])))
+    assert [(one["route"], one["status"], one["code"], one["key"]) for one in told] == [
+        ("/v1/messages", 200, None, "boss"),
+        ("/v1/messages", 400, "missing_required_parameter", "boss"),
+        ("/v1/messages/count_tokens", 200, None, "boss"),
+        ("/v1/responses", 200, None, "boss"),
+        ("/v1/responses", 400, "invalid_value", "boss"),
+    ]
+    assert "secret" not in json.dumps(told)
+    for endpoint in ("messages", "responses"):
+        assert f'planner_requests_total{{endpoint="{endpoint}",outcome="answered"}} 1.0' in figures
+        assert f'route="/v1/{endpoint}"' in figures
+
+
 def test_no_line_unless_it_is_asked_for(
     service_of: Callable[..., Service], serving: Callable[[Service], House], caplog: pytest.LogCaptureFixture
 ) -> None:

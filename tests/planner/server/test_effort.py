@@ -22,7 +22,8 @@ from search.engines.scripted import ScriptedEngine
 from search.remote.fake_server import FakeServer
 
 DEFAULT = Budget(tokens=1000)
-ORDER = ("none", "minimal", "low", "medium", "high", "xhigh")
+ASKED = [{"role": "user", "content": QUESTION}]
+ORDER = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def granted(model: str, header: str | None = None, body: Any = None, **more: Any) -> tuple[Budget, Source]:
@@ -33,7 +34,8 @@ def granted(model: str, header: str | None = None, body: Any = None, **more: Any
 def test_efforts_are_budgets_that_grow() -> None:
     assert tuple(EFFORTS) == ORDER
     samples = [EFFORTS[effort].samples or 0 for effort in ORDER]
-    assert samples == sorted(set(samples))
+    assert samples[:-1] == sorted(set(samples))
+    assert samples[-1] == samples[-2]  # max is for the policy to tell from xhigh
     assert {name: EFFORTS[name] for name in PRESETS} == dict(PRESETS)
 
 
@@ -124,9 +126,16 @@ def test_the_policys_own_server_hears_of_it(
 ) -> None:
     with FakeServer(FakeOpenAI(ScriptedEngine(writes, name="served", context=4096))) as policy:
         house = serving(service_of(upstream=Upstream(policy.url, "served", "small")))
-        found = post(house, model="small", reasoning_effort="low", max_tokens=50)
-        assert found["planner"]["reason"] == "open_ended"
-        assert policy.asked[-1].body["reasoning_effort"] == "low"
+        for effort in ("low", "max"):
+            found = post(house, model="small", reasoning_effort=effort, max_tokens=50)
+            assert found["planner"]["reason"] == "open_ended"
+            assert policy.asked[-1].body["reasoning_effort"] == effort
+        for path, body in (
+            ("responses", {"input": QUESTION, "reasoning": {"effort": "max"}}),
+            ("messages", {"messages": ASKED, "max_tokens": 50, "output_config": {"effort": "max"}}),
+        ):
+            assert httpx.post(f"{house.v1}/{path}", json={"model": "small", **body}).status_code == 200
+            assert policy.asked[-1].body["reasoning_effort"] == "max"
 
 
 def test_a_policy_without_a_knob_is_itself(house: House) -> None:

@@ -170,6 +170,11 @@ ROUTES = [
     ("POST", "/v1/chat/completions"),
     ("POST", "/v1/feedback"),
     ("POST", "/v1/plan"),
+    ("POST", "/v1/responses"),
+    ("POST", "/v1/messages"),
+    ("POST", "/v1/messages/count_tokens"),
+    ("GET", "/v1/savings"),
+    ("GET", "/v1/strategies"),
     ("OPTIONS", "/v1/chat/completions"),
 ]
 
@@ -186,6 +191,20 @@ def test_every_route_is_closed_to_foreign_names_and_pages(house: House, method: 
         assert (found.status_code, found.json()["error"]["code"]) == (status, code)
         assert not any(name.startswith("access-control") for name in found.headers)
     assert house.service.current.reloads == 0
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+def test_messages_are_refused_in_their_own_words(house: House, path: str) -> None:
+    for headers, kind in [
+        ({"host": "evil.example"}, "invalid_request_error"),
+        ({"origin": "http://evil.example"}, "permission_error"),
+    ]:
+        found = httpx.post(f"{house.url}{path}", json={}, headers=headers)
+        body = found.json()
+        assert (body["type"], body["error"]["type"]) == ("error", kind)
+        assert body["request_id"] == found.headers["request-id"] == found.headers["x-request-id"]
+    wrong = httpx.get(f"{house.url}{path}")
+    assert (wrong.status_code, wrong.json()["request_id"]) == (405, wrong.headers["request-id"])
 
 
 def test_an_allowed_page_reads_answers_and_errors(

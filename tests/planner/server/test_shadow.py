@@ -13,6 +13,7 @@ from houses import QUESTION, House
 
 from planner.planner import Planner
 from planner.server.comparison import BESIDE, Comparison, Expected, beside_id
+from planner.server.peers import Peers
 from planner.server.recorder import Decision, DecisionQuery, MemoryRecorder
 from planner.server.rules import Rules, ShadowRules
 from planner.server.service import Service
@@ -23,7 +24,7 @@ from search.choice import Choice
 from search.engines.scripted import ScriptedEngine
 from search.errors import ServeError
 from search.plan import Plan
-from search.remote.fake_server import Asked, FakeServer, Json, Stream
+from search.remote.fake_server import Asked, FakeServer, Fault, Json, Stream
 
 USAGE = {"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 15}
 TEXT = "3 + 41 = 44\n# 51"
@@ -154,6 +155,107 @@ def test_a_stream_is_passed_on_and_told(house_of: Callable[..., House], policy: 
     assert response.text.endswith("data: [DONE]\n\n")
     assert policy.asked[0].body["stream_options"] == {"include_usage": True}
     assert recorder(house).beside.wait(60.0)
+
+
+def protocol(house: House, path: str, said: str = QUESTION, **fields: Any) -> httpx.Response:
+    """A request in the words of one of the protocols."""
+    body: dict[str, Any] = {"model": "planner", **fields}
+    if path == "responses":
+        body["input"] = said
+    else:
+        body |= {"messages": [{"role": "user", "content": said}], "max_tokens": 300}
+    return httpx.post(f"{house.v1}/{path}", json=body, timeout=60.0)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", ["responses", "messages"])
+def test_other_protocols_are_shadowed_as_chat_is(
+    house_of: Callable[..., House], policy: FakeServer, first: str, path: str, stream: bool
+) -> None:
+    house = house_of(share=1.0)
+    response = protocol(house, path, model="served", stream=stream, temperature=0.3)
+    assert response.status_code == 200, response.text
+    assert response.headers["x-planner-mode"] == "shadow"
+    (asked,) = policy.asked
+    assert (asked.body["model"], asked.body["temperature"]) == ("served", 0.3)
+    assert asked.body["messages"] == [{"role": "user", "content": QUESTION}]
+    assert not {"budget", "seed", "include"} & asked.body.keys()
+    assert TEXT.split("\n")[0] in response.text
+    assert '"reason":"shadow"' in response.text
+    assert recorder(house).beside.wait(60.0)
+    beside, plain = recorder(house).all()
+    assert (plain.endpoint, plain.reason, plain.policy) == (path, "shadow", first)
+    assert plain.comparison is not None
+    assert plain.comparison.planned is not None
+    assert beside.decision_id == beside_id(plain.decision_id)
+    assert beside.comparison is not None
+    assert beside.comparison.plain_answer == "51"
+
+
+SCHEMA = {"type": "object"}
+STRUCTURED: dict[str, tuple[dict[str, Any], str]] = {
+    "chat/completions": ({"response_format": {"type": "json_object"}}, "response_format"),
+    "responses": ({"text": {"format": {"type": "json_object"}}}, "response_format"),
+    "messages": ({"tools": [{"name": "go", "input_schema": SCHEMA}]}, "tools"),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", STRUCTURED)
+def test_structured_answers_are_passed_on_whatever_plan_is_for_them(
+    house_of: Callable[..., House], policy: FakeServer, path: str, stream: bool
+) -> None:
+    house = house_of(share=1.0, structured_plan=Plan.of("majority", n=8))
+    fields, reason = STRUCTURED[path]
+    response = protocol(house, path, stream=stream, budget={"samples": 8}, **fields)
+    assert response.status_code == 200, response.text
+    (asked,) = policy.asked
+    assert not {"seed", "temperature", "top_p"} & asked.body.keys()
+    (decision,) = recorder(house).all()
+    assert (decision.reason, decision.plan) == ("shadow", "cot()")
+    assert decision.comparison is not None
+    assert (decision.comparison.planned, decision.comparison.reason) == (None, reason)
+    assert house.service.background.begun == 0
+
+
+def test_errors_say_the_mode_too(house_of: Callable[..., House], policy: FakeServer) -> None:
+    house = house_of()
+    policy.fail("/v1/chat/completions", Fault.answer(400, b"no"), Fault.answer(400, b"no"))
+    found = [ask(house, model="another"), ask(house, stream=True), protocol(house, "messages")]
+    found += [httpx.get(f"{house.v1}/messages"), httpx.get(f"{house.v1}/models")]
+    assert [one.status_code for one in found] == [404, 400, 400, 405, 200]
+    assert {one.headers.get("x-planner-mode") for one in found} == {"shadow"}
+
+
+def test_tokens_are_counted_for_a_policy_that_is_named_as_its_own_server_does(
+    house_of: Callable[..., House],
+) -> None:
+    body = {"messages": [{"role": "user", "content": QUESTION}]}
+    house = house_of()
+    counts = [
+        httpx.post(f"{house.v1}/messages/count_tokens", json={"model": model, **body})
+        for model in ("planner", "served")
+    ]
+    assert [one.status_code for one in counts] == [200, 200]
+    assert counts[0].json() == counts[1].json()
+
+
+class _Three(Peers):
+    """This process and two others, which have run plans too."""
+
+    async def ask(self, what: str, given: Any = None, *, within: float | None = None) -> dict[int, Any]:
+        own = await super().ask(what, given, within=within)
+        return own if what != "beside" else {**own, 1: {"ran": 4, "dropped": 1}, 2: {"ran": 2, "dropped": 0}}
+
+
+def test_plans_beside_answers_are_counted_over_all_processes(
+    service_of: Callable[..., Service], serving: Callable[[Service], House]
+) -> None:
+    house = serving(service_of(rules=Rules(shadow=ShadowRules(1.0)), recorder=Heard(), peers=_Three()))
+    assert ask(house).status_code == 200
+    assert recorder(house).beside.wait(60.0)
+    savings = httpx.get(f"{house.v1}/savings").json()
+    assert (savings["ran"], savings["dropped"]) == (7, 1)
 
 
 def test_a_policy_may_be_named_as_its_own_server_does(house_of: Callable[..., House], first: str) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import anthropic
 import httpx
 import openai
 import pytest
-from houses import House
+from houses import House, until
 
+from planner.server.admission import Admission
+from planner.server.in_flight import InFlight
 from planner.server.rules import Rules
+from planner.server.sample_limit import SampleLimit
 from planner.server.service import Service
 from planner.server.upstream import Upstream
 from search.plan import Plan
@@ -212,3 +218,141 @@ def test_without_a_plan_for_them_they_pass_through(
     house = serving(service_of(upstream=Upstream(policy.url, "served", "small")))
     found = post(house, response_format=SCHEMA)
     assert (found["planner"]["reason"], len(drawn(policy))) == ("response_format", 1)
+
+
+class Gated(Writer):
+    """The same, which lets the first ``free`` samples through and holds the others until it is opened."""
+
+    def __init__(self, free: int) -> None:
+        super().__init__()
+        self.free, self.opened = free, threading.Event()
+
+    async def __call__(self, asked: Asked) -> Json | Stream:
+        self.free -= 1
+        if self.free < 0:
+            while not self.opened.is_set():
+                await asyncio.sleep(0.001)
+        return await super().__call__(asked)
+
+
+@pytest.fixture
+def flights() -> InFlight:
+    return InFlight({"small": SampleLimit(start=64)})
+
+
+@pytest.fixture
+def gated(flights: InFlight, service_of: Any, serving: Any) -> Iterator[Callable[..., tuple[House, Gated]]]:
+    """A planner's server before a gated one."""
+    gates: list[Gated] = []
+    with ExitStack() as stack:
+
+        def make(free: int, **rules: Any) -> tuple[House, Gated]:
+            gate = Gated(free)
+            gates.append(gate)
+            server = stack.enter_context(FakeServer(gate))
+            service = service_of(
+                upstream=Upstream(server.url, "served", "small"),
+                rules=Rules(structured_plan=PLAN, **rules),
+                admission=Admission(running=64, flights=flights),
+            )
+            return serving(service), gate
+
+        yield make
+        for gate in gates:
+            gate.opened.set()
+
+
+def test_their_samples_count_as_in_flight(
+    gated: Callable[..., tuple[House, Gated]], flights: InFlight
+) -> None:
+    house, gate = gated(free=0)
+    found: list[Any] = []
+    asking = threading.Thread(target=lambda: found.append(post(house, response_format=SCHEMA)))
+    asking.start()
+    until(lambda: flights.load("small") == PLAN.n)
+    gate.opened.set()
+    asking.join(60.0)
+    assert found[0]["planner"]["plan"] == str(PLAN)
+    until(lambda: flights.load("small") == 0)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_takes_no_more_is_asked_less(
+    policy: FakeServer, flights: InFlight, service_of: Any, serving: Any, status: int
+) -> None:
+    house = serving(
+        service_of(
+            upstream=Upstream(policy.url, "served", "small"),
+            rules=Rules(structured_plan=PLAN),
+            admission=Admission(running=64, flights=flights),
+        )
+    )
+    policy.fail(CHAT, *(Fault.busy(7, status) for _ in range(100)))
+    body = {"model": "planner", "messages": ASKED, "response_format": SCHEMA}
+    found = httpx.post(f"{house.v1}/chat/completions", json=body, timeout=60.0)
+    assert found.status_code in (429, 502, 503)
+    assert (flights.limit("small") or 0) < 64
+    assert flights.load("small") == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", ["chat/completions", "responses", "messages"])
+def test_at_a_deadline_those_that_have_come_answer(
+    gated: Callable[..., tuple[House, Gated]], flights: InFlight, path: str, stream: bool
+) -> None:
+    house, _ = gated(free=3)
+    body: dict[str, Any] = {
+        "model": "planner",
+        "draw_all": True,
+        "budget": {"seconds": 2.0},
+        "stream": stream,
+    }
+    if path == "responses":
+        body |= {"input": ASKED, "text": {"format": {"type": "json_object"}}}
+    elif path == "messages":
+        output = {"format": {"type": "json_schema", "schema": {"type": "object"}}}
+        body |= {"messages": ASKED, "max_tokens": 99, "output_config": output}
+    else:
+        body |= {"messages": ASKED, "response_format": SCHEMA}
+    found = httpx.post(f"{house.v1}/{path}", json=body, timeout=60.0)
+    assert found.status_code == 200, found.text
+    assert "train" in found.text
+    (kept,) = httpx.get(f"{house.v1}/decisions").json()["data"]
+    assert (kept["outcome"], kept["reason"]) == ("answered", "structured")
+    until(lambda: flights.load("small") == 0)
+
+
+def test_at_a_deadline_nothing_is_a_refusal(gated: Callable[..., tuple[House, Gated]]) -> None:
+    house, _ = gated(free=0)
+    body = {"model": "planner", "messages": ASKED, "response_format": SCHEMA, "budget": {"seconds": 1.0}}
+    found = httpx.post(f"{house.v1}/chat/completions", json=body, timeout=60.0)
+    assert (found.status_code, found.json()["error"]["code"]) == (504, "deadline")
+
+
+@pytest.mark.parametrize("tokens", [40, 100, 150, 400])
+def test_no_budget_of_tokens_is_overrun(behind: House, policy: FakeServer, tokens: int) -> None:
+    body = {"model": "planner", "messages": ASKED, "response_format": SCHEMA, "max_tokens": 20}
+    found = httpx.post(
+        f"{behind.v1}/chat/completions", json={**body, "budget": {"tokens": tokens}}, timeout=60.0
+    )
+    assert found.status_code in (200, 400), found.text
+    kept = httpx.get(f"{behind.v1}/decisions").json()["data"]
+    assert all(one["spend"]["tokens"] <= tokens for one in kept)
+    assert (found.status_code == 200) == bool(drawn(policy))
+
+
+def test_an_odd_number_in_a_sample_is_an_error(service_of: Any, serving: Any) -> None:
+    async def odd(asked: Asked) -> Json | Stream:
+        async def chunks() -> AsyncGenerator[Any]:
+            delta = {"content": "1"}
+            yield {"choices": [{"index": 0, "delta": delta, "finish_reason": None, "logprob": float("nan")}]}
+            yield {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+
+        return Stream(chunks())
+
+    with FakeServer(odd) as server:
+        upstream = Upstream(server.url, "served", "small")
+        house = serving(service_of(upstream=upstream, rules=Rules(structured_plan=PLAN)))
+        body = {"model": "planner", "messages": ASKED, "response_format": SCHEMA}
+        found = httpx.post(f"{house.v1}/chat/completions", json=body, timeout=60.0)
+        assert (found.status_code, found.json()["error"]["code"]) == (502, "policy_failed")

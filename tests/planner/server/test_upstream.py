@@ -138,6 +138,10 @@ def test_a_policy_server_that_fails_or_refuses(behind: House, policy: FakeServer
         with pytest.raises(openai.RateLimitError) as busy:
             ask.chat.completions.create(model="planner", messages=SEA)
         assert busy.value.response.headers["retry-after"] == "3"
+        policy.fail("/v1/chat/completions", Fault.busy(4, 503))
+        with pytest.raises(openai.InternalServerError) as full:
+            ask.chat.completions.create(model="planner", messages=SEA)
+        assert (full.value.status_code, full.value.response.headers["retry-after"]) == (503, "4")
         policy.stop()
         with pytest.raises(openai.InternalServerError, match="UnreachableError"):
             ask.chat.completions.create(model="planner", messages=SEA)

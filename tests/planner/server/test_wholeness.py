@@ -252,6 +252,48 @@ def test_a_plain_answer_that_is_none_is_an_error(
     assert [one for _, one in spent(behind)] == [tokens]
 
 
+#: numbers that Python's reader takes and that JSON has no word for
+ODD = [b"NaN", b"-Infinity", b"1e999"]
+BODIES: dict[str, dict[str, Any]] = {
+    "chat/completions": {"messages": SEA},
+    "responses": {"input": SEA},
+    "messages": {"messages": SEA, "max_tokens": 9},
+}
+
+
+@pytest.mark.parametrize("number", ODD)
+@pytest.mark.parametrize("path", BODIES)
+def test_a_number_that_is_none_is_an_error(
+    behind: House, server: FakeServer, path: str, number: bytes
+) -> None:
+    said = json.dumps(whole(logprobs=7)).encode().replace(b'"logprobs": 7', b'"logprobs": ' + number)
+    assert number in said
+    server.fail("/v1/chat/completions", Fault.answer(200, said, "application/json"))
+    body = {"model": "planner", **BODIES[path]}
+    found = httpx.post(f"{behind.v1}/{path}", json=body)
+    assert found.status_code == 502
+    assert "something other than a JSON object" in found.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_a_number_that_is_none_ends_a_stream(behind: House, policy: Policy, path: str) -> None:
+    policy.stream = [piece("Hel"), piece("lo", logprobs=float("nan")), piece("", "stop")]
+    body = {"model": "planner", "stream": True, **BODIES[path]}
+    found = httpx.post(f"{behind.v1}/{path}", json=body)
+    assert found.status_code == 200
+    assert "an event must be JSON" in found.text
+    assert "NaN" not in found.text.partition("an event must")[0]
+    policy.stream = [piece("Hel", logprobs=float("inf")), piece("lo", "stop")]
+    assert httpx.post(f"{behind.v1}/{path}", json=body).status_code == 502
+
+
+def test_what_lies_too_deep_is_an_error(behind: House, server: FakeServer) -> None:
+    deep = b'{"choices": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    server.fail("/v1/chat/completions", Fault.answer(200, deep, "application/json"))
+    found = httpx.post(f"{behind.v1}/chat/completions", json={"model": "planner", "messages": SEA})
+    assert found.status_code == 502
+
+
 def test_a_plain_answer_without_usage_gets_one(behind: House, policy: Policy) -> None:
     policy.answer = {**whole(), "usage": None}
     found = httpx.post(f"{behind.v1}/chat/completions", json={"model": "planner", "messages": SEA}).json()
