@@ -42,7 +42,7 @@ def test_a_key_may_have_limits_for_a_day(tmp_path: Path) -> None:
     assert (limited.usd_per_day, limited.tokens_per_day, limited.is_limited) == (5.0, 1e6, True)
     assert (other.usd_per_day, other.is_limited) == (math.inf, False)
     file.write_text(new_key("a")[1] + "usd_per_day = 0\n")
-    with pytest.raises(ServeError, match="usd_per_day must be above 0, got 0.0 in 'a'"):
+    with pytest.raises(ServeError, match=r"usd_per_day must be above 0, got 0\.0 in 'a'"):
         Keys.read(file)
 
 
