@@ -167,9 +167,11 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """The work was cancelled or failed: there will be no solution. This is what had been spent."""
+    """The work was cancelled or failed: there will be no solution. This is what had been spent, and
+    the money, None where a price is not known."""
 
     spend: Spend
+    usd: float | None = None
 
     def __str__(self) -> str:
         return f"left ({self.spend.tokens} tokens so far)"

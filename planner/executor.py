@@ -192,7 +192,7 @@ async def solve(
         try:
             found = await _Staged(run, planner, asked).solve()
         except BaseException:
-            run.tell(Left(run.spend))
+            run.tell(Left(run.spend, run.usd))
             raise
     if latency is not None:
         _observe(latency, found, load())
@@ -223,7 +223,7 @@ async def perform(
     try:
         result = await run.run(choice, Probe(choice.policy, 0))
     except BaseException:
-        run.tell(Left(run.spend))
+        run.tell(Left(run.spend, run.usd))
         raise
     unknown = float("nan")
     found = _solution(run, result, choice, (), (unknown, unknown, unknown), ())

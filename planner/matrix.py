@@ -198,8 +198,9 @@ class Matrices:
 
         ``thoughts``: whether there are features of thoughts, missing or not; None: where the log has some.
         """
-        pool = self.data.pools[probe.policy]
-        thinks = bool(probe.samples) and (pool.thinks if thoughts is None else thoughts)
+        pool = self.data.pools.get(probe.policy)  # None: refused below
+        has_thoughts = pool is not None and pool.thinks
+        thinks = bool(probe.samples) and (has_thoughts if thoughts is None else thoughts)
         wanted = open_choices(self.data, probe) if choices is None else tuple(choices)
         known = self._matrices.get((probe, thinks))
         if known is None or not set(wanted) <= set(known.choices):

@@ -1,7 +1,8 @@
 """Runs the planner's plan beside plain answers that have left, for the sample of shadow mode.
 
-It is charged to a key of its own, takes no place of a request, and is written down as a decision of the
-endpoint ``beside``: its id is the plain answer's with ``-beside``.
+It is charged to a key of its own, ``shadow``, whose limits the key file may name. It takes no place of a
+request, and is written down as a decision of the endpoint ``beside``: its id is the plain answer's with
+``-beside``.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ async def run_beside(service: Service, shadowed: Shadowed, comparison: Compariso
         service,
         replace(ask, stream=False, seed=secrets.randbits(63), include=frozenset()),
         granted,
-        _KEY,
+        service.keys.named(_KEY.name) or _KEY,
         BESIDE,
         beside_id(shadowed.response_id),
         beside=replace(comparison, plain_answer=said),

@@ -23,6 +23,10 @@ def set_gauges(service: Service) -> None:
     for name, value in service.recorder.state().items():
         if isinstance(value, int | float):
             figures.set(f"log_{name}", float(value), f"Decision log: {name}.")
+    for key in service.keys:
+        spent = service.spending.today(key.name)
+        figures.set("key_spend_usd", spent.usd, "Dollars that a key spent today (UTC).", key=key.name)
+        figures.set("key_spend_tokens", spent.tokens, "Tokens that a key spent today (UTC).", key=key.name)
     drift = service.watch.report
     if drift is not None:
         figures.set("drifted_features", len(drift.drifted), "Features and rewards that have drifted.")

@@ -7,6 +7,8 @@ A key file is TOML:
     scopes = ["infer", "feedback"]  # default; admin also reloads and reads decisions
     requests_per_minute = 60        # optional
     tokens_per_minute = 200000      # optional
+    usd_per_day = 5.0               # optional: hard limits for a day (UTC)
+    tokens_per_day = 2000000        # optional
 
 The file is read again on SIGHUP and by ``POST /admin/reload``: a key that is gone from it is worth nothing
 from then on.
@@ -22,7 +24,7 @@ import hmac
 import math
 import secrets
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -34,6 +36,9 @@ from search.errors import ServeError
 __all__ = ["ANYONE", "Key", "Keys", "Scope", "WrongKeyError", "new_key"]
 
 _SHORTEST = 16
+
+#: fields that limit what a key takes
+_LIMITS = ("requests_per_minute", "tokens_per_minute", "usd_per_day", "tokens_per_day")
 
 
 class Scope(StrEnum):
@@ -53,6 +58,8 @@ class Key:
     scopes: frozenset[Scope] = frozenset({Scope.INFER, Scope.FEEDBACK})
     requests_per_minute: float = math.inf
     tokens_per_minute: float = math.inf
+    usd_per_day: float = math.inf
+    tokens_per_day: float = math.inf
 
     def __post_init__(self) -> None:
         if not self.name.isprintable() or not self.name or len(self.name) > 64:
@@ -61,9 +68,14 @@ class Key:
             raise ServeError(
                 f"sha256 must be 64 hexadecimal digits in lower case, got another in {self.name!r}"
             )
-        for what in ("requests_per_minute", "tokens_per_minute"):
+        for what in _LIMITS:
             if not getattr(self, what) > 0:
                 raise ServeError(f"{what} must be above 0, got {getattr(self, what)} in {self.name!r}")
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it has a limit for a day."""
+        return min(self.usd_per_day, self.tokens_per_day) < math.inf
 
     @classmethod
     def of(cls, name: str, secret: str, scopes: Iterable[Scope] = tuple(Scope)) -> Key:
@@ -128,6 +140,13 @@ class Keys:
     def __len__(self) -> int:
         return len(self._keys)
 
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._keys)
+
+    def named(self, name: str) -> Key | None:
+        """The key of that name, if there is one."""
+        return next((key for key in self._keys if key.name == name), None)
+
     def who(self, authorization: str | None, scope: Scope) -> Key:
         """The key of an ``Authorization`` header.
 
@@ -176,7 +195,7 @@ def _parse(path: Path) -> list[Key]:
 
 
 def _key(name: str, fields: Mapping[str, Any]) -> Key:
-    known = {"sha256", "scopes", "requests_per_minute", "tokens_per_minute"}
+    known = {"sha256", "scopes", *_LIMITS}
     if fields.keys() - known:
         raise ServeError(
             f"a key has the fields {', '.join(sorted(known))}, got {sorted(fields.keys() - known)}"
@@ -190,7 +209,7 @@ def _key(name: str, fields: Mapping[str, Any]) -> Key:
             f"scopes are among {', '.join(Scope)}, got {fields['scopes']!r} in {name!r}"
         ) from None
     rates = {}
-    for what in ("requests_per_minute", "tokens_per_minute"):
+    for what in _LIMITS:
         value = fields.get(what, math.inf)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ServeError(f"{what} is a number, got {value!r} in {name!r}")

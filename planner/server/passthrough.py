@@ -13,7 +13,7 @@ from planner.server.admission import Ticket
 from planner.server.arrival import Arrival
 from planner.server.ask import Ask
 from planner.server.budget import RequestBudget, check_time, to_wire
-from planner.server.keys import Key
+from planner.server.keys import ANYONE, Key
 from planner.server.passthrough_cost import PassthroughCost, StreamUsage, usage_of
 from planner.server.receipt import Reason, Receipt
 from planner.server.recorder import Decision
@@ -22,6 +22,7 @@ from planner.server.rolling_metrics import Finished
 from planner.server.service import Service
 from planner.server.shadow import Shadowed
 from planner.server.shapes import Shape
+from planner.server.spending import Held
 from planner.server.wholeness import check_whole, says
 from search.budget import UNLIMITED
 from search.errors import UnreachableError
@@ -91,13 +92,14 @@ class Passthrough:
         # refused before it waits, where that can be known
         check_time(self._budget.seconds, self._arrival.seconds)
         self._cost = PassthroughCost(ask, self._budget, service, self._upstream.policy)
+        self._held: Held | None = None  # of the key's limits
 
     async def run(self) -> dict[str, Any]:
         """The whole response. Raises Refusal: 504 at the deadline."""
         outcome: str = "cancelled"
         error: Exception | None = None
-        self._begin()
         try:
+            self._begin()
             async with self._enter() as ticket:
                 self._share = ticket.share
                 body = self._cost.body(self._share)
@@ -136,8 +138,8 @@ class Passthrough:
         """
         outcome, error = "cancelled", None
         is_begun, write = False, self._writer.chunk
-        self._begin()
         try:
+            self._begin()
             async with self._enter() as ticket:
                 self._share = ticket.share
                 body = {**self._cost.body(self._share), "stream_options": {"include_usage": True}}
@@ -215,6 +217,9 @@ class Passthrough:
         ticket.place.asked(self._upstream.policy, self._ask.n)
 
     def _begin(self) -> None:
+        """Raises Refusal where the key's limits do not hold it."""
+        needs = self._cost.needs(self._key)
+        self._held = self._service.spending.hold(self._key, needs, needs)
         if self._shadowed is not None:
             self._shadowed.begin()
 
@@ -326,6 +331,8 @@ class Passthrough:
             self._usage = self._cost.estimate(self._pieces, self._share)  # it was cut off
         service, spend = self._service, self._spend
         service.rates.spent(self._key, spend.tokens)
+        if self._held is not None:
+            self._held.settle(spend.tokens, self._usd)
         if isinstance(error, Refusal) and error.status == 429 and not spend.tokens:
             service.rolling.refuse()
             return
@@ -335,7 +342,7 @@ class Passthrough:
             decision_id=self._id,
             created=self._arrived,
             endpoint=self._shape.endpoint,
-            key=None if self._key.name == "anyone" else self._key.name,
+            key=None if self._key is ANYONE else self._key.name,
             question=self._ask.question,
             domain="text",
             planner=None,

@@ -6,19 +6,24 @@ token for four characters of its texts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from planner.budgeting import tokens_for
 from planner.server.ask import Ask
+from planner.server.keys import Key
 from planner.server.models import Models
 from planner.server.refusal import Refusal
 from planner.server.service import Service
+from planner.server.spending import Amount
 from search.budget import Budget
 from search.errors import PlannerError
 
 __all__ = ["PassthroughCost", "StreamUsage", "prompt_tokens", "usage_of"]
 
+#: fields that limit an answer
+_LONGEST = ("max_completion_tokens", "max_tokens")
 #: characters of a token, where nobody counts
 _PER_TOKEN = 4
 #: what a policy reads of a body
@@ -38,6 +43,7 @@ class PassthroughCost:
         self._policy = policy
         prices = service.rules.prices
         self._prices = prices.get(policy) if isinstance(prices, Mapping) else prices
+        self._longest: int | None = None  # of an answer, where the key's limits ask for one
         if budget.usd is not None and self._prices is None:
             raise Refusal("a budget in money needs the server's prices, got none", param="budget")
         if ask.n > (budget.samples or ask.n):
@@ -59,11 +65,32 @@ class PassthroughCost:
         """The client's own words, within this share of the budget."""
         body = dict(self._ask.raw)
         cap = self._cap(self._budget.scaled(share))
-        if cap is not None:
-            name = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
-            each = max(1, self._each(cap))
-            body[name] = min(each, body.get(name) or each)
+        limits = [] if self._longest is None else [self._longest]
+        limits += [] if cap is None else [max(1, self._each(cap))]
+        if limits:
+            names = [name for name in _LONGEST if name in body] or ["max_tokens"]
+            for name in names:
+                body[name] = min([*limits, body.get(name) or limits[0]])
         return body
+
+    def needs(self, key: Key) -> Amount:
+        """What it may take at most, which is held before it is sent: the prompt, and every answer at its
+        longest, which is then limited: as it says, or as the policy's are. Nothing for a key without limits.
+
+        Raises Refusal for a limit in money where the policy's price is not known.
+        """
+        if not key.is_limited:
+            return Amount()
+        if not math.isinf(key.usd_per_day) and self._prices is None:
+            raise Refusal("a limit in money needs the server's prices, got none", code="spend_limit")
+        body = self.body(1.0)
+        said = [body[name] for name in _LONGEST if body.get(name)]
+        longest = min(said, default=self._models.drawing(self._policy).limits.max_tokens)
+        self._longest = longest
+        drawn = max(self._ask.n, body.get("best_of") or 1)
+        prompt, written = self._prompt(), drawn * longest
+        usd = self.usd({"prompt_tokens": prompt, "completion_tokens": written})
+        return Amount(prompt + written, usd or 0.0)
 
     def estimate(self, pieces: int, share: float) -> dict[str, int]:
         """What was spent, where the server does not say: the prompt, and a token for each piece that came.

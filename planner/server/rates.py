@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+from planner.server.day import DayAccount
 from planner.server.keys import Key
 from planner.server.refusal import busy
 
@@ -50,18 +52,25 @@ class Levels(Protocol):
     def take(self, name: str, rate: float, now: float, *, need: float, amount: float) -> float:
         """As ``Level.take``; a bucket that is not there yet, or had another rate, is full."""
 
+    def account(self, name: str) -> AbstractContextManager[DayAccount]:
+        """The account of that name, empty at first, for nobody else meanwhile; kept as it is left."""
+
 
 class OwnLevels:
     """Buckets of this process."""
 
     def __init__(self) -> None:
         self._levels: dict[str, Level] = {}
+        self._accounts: dict[str, DayAccount] = {}
 
     def take(self, name: str, rate: float, now: float, *, need: float, amount: float) -> float:
         level = self._levels.get(name)
         if level is None or level.rate != rate:
             level = self._levels[name] = Level.full(rate, now)
         return level.take(now, need, amount)
+
+    def account(self, name: str) -> AbstractContextManager[DayAccount]:
+        return nullcontext(self._accounts.setdefault(name, DayAccount()))
 
 
 class Rates:

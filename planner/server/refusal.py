@@ -80,6 +80,8 @@ class Refusal(ServeError):
         A stable word for programs (``context_length_exceeded``); of its status by default.
     retry_after:
         Seconds after which trying again makes sense.
+    is_final:
+        Whether clients must not try again by themselves.
     """
 
     def __init__(
@@ -90,12 +92,14 @@ class Refusal(ServeError):
         param: str | None = None,
         code: str | None = None,
         retry_after: float | None = None,
+        is_final: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.param = param
         self.code = code or _CODES.get(status, "invalid_value" if status < 500 else "internal")
         self.retry_after = retry_after
+        self.is_final = is_final or status == 504  # whoever has no time left has none for another try
 
     @property
     def body(self) -> dict[str, Any]:
@@ -111,7 +115,7 @@ class Refusal(ServeError):
             headers["Retry-After"] = str(max(1, math.ceil(self.retry_after)))
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
-        if self.status == 504:  # whoever has no time left has none for another try, which clients make alone
+        if self.is_final:  # clients try again by themselves
             headers["x-should-retry"] = "false"
         return headers
 

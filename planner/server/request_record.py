@@ -13,12 +13,14 @@ from planner.recommendation import Recommendation
 from planner.server.arrival import Arrival
 from planner.server.budget import to_wire
 from planner.server.comparison import BESIDE, Comparison
+from planner.server.keys import ANYONE
 from planner.server.latency_feedback import expected_seconds
 from planner.server.recorder import Decision, Step
 from planner.server.request_context import RequestContext
 from planner.server.rolling_metrics import Finished
 from planner.server.serialize import known
 from planner.server.service import Service
+from planner.server.spending import Held
 from search.choice import Choice
 from search.errors import EngineError
 from search.plan import Plan
@@ -51,6 +53,8 @@ class RequestRecord:
         comparison: Callable[[], Comparison | None] = lambda: None,
     ) -> None:
         self.spend = Spend()  # of answers that have ended
+        self.held: Held | None = None  # of the key's limits
+        self._money: list[float | None] = []  # of answers that have ended
         self._service = service
         self._context = context
         self._comparison = comparison
@@ -72,10 +76,12 @@ class RequestRecord:
             page.choice = event.choice
         elif isinstance(event, Left):
             self.spend = self.spend + event.spend
+            self._money.append(event.usd)
 
     def solved(self, solution: Solution, place: int) -> None:
         """An answer is there."""
         self.spend = self.spend + solution.spend
+        self._money.append(solution.usd)
         self._pages[place].solution = solution
 
     def write(self, outcome: str, error: Exception | None) -> Decision | None:
@@ -85,6 +91,8 @@ class RequestRecord:
         """
         service = self._service
         service.rates.spent(self._context.key, self.spend.tokens)
+        if self.held is not None:
+            self.held.settle(self.spend.tokens, None if None in self._money else self._usd)
         if outcome == "refused" and not self.spend.tokens:  # whatever time it took
             if not self._is_beside:
                 service.rolling.refuse()
@@ -108,9 +116,8 @@ class RequestRecord:
 
     @property
     def _usd(self) -> float | None:
-        """Money that the answers took that are there; None without prices or any of them."""
-        solutions = [page.solution for page in self._pages if page.solution is not None]
-        money = [solution.usd for solution in solutions if solution.usd is not None]
+        """Money that the answers took, those included that were cut off; None without prices or any."""
+        money = [usd for usd in self._money if usd is not None]
         return sum(money) if money else None
 
     def _decision(self, outcome: str, error: Exception | None) -> Decision:
@@ -127,7 +134,7 @@ class RequestRecord:
             decision_id=context.response_id,
             created=self._arrived,
             endpoint=context.endpoint,
-            key=None if context.key.name == "anyone" else context.key.name,
+            key=None if context.key is ANYONE else context.key.name,
             question=context.ask.question,
             domain=context.domain,
             planner=None if context.choice is not None else context.served.fingerprint,

@@ -33,6 +33,7 @@ from planner.server.rules import Rules, ShadowRules
 from planner.server.run import address_of, bound, check_bind, run
 from planner.server.service import Service
 from planner.server.settings import ServeSettings
+from planner.server.spending import check_limits
 from planner.server.tracing import traces_are_wanted, tracing_of
 from planner.solving import check_names
 from search.budget import Prices
@@ -122,6 +123,7 @@ def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Servi
         else:
             rules, backends, current = _by_planner(settings, told, environment)
         _check_names("--shadow-policy", backends.models.policies, [rules.plain_policy])
+        check_limits(keys, rules.prices)
     except BaseException:
         run_sync(recorder.close())
         raise

@@ -25,6 +25,7 @@ from planner.server.rates import Rates
 from planner.server.recorder import DecisionQuery, MemoryRecorder, Recorder
 from planner.server.rolling_metrics import RollingMetrics
 from planner.server.rules import Rules
+from planner.server.spending import Amount, Spending, check_limits
 from planner.server.trace import Tracing
 from planner.server.upstream import Upstream
 from planner.server.watch import Watch
@@ -76,6 +77,7 @@ class Service:
     upstream: Upstream | None = None
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
     rates: Rates = field(default_factory=Rates)
+    spending: Spending = field(default_factory=Spending)
     admission: Admission = field(default_factory=Admission)
     latency: Latency = field(default_factory=Latency)
     background: Background = field(default_factory=Background)
@@ -108,7 +110,9 @@ class Service:
         return self.upstreams[there[0]] if there else None
 
     async def start(self) -> None:
-        """Learn from the log how long things take, and begin what runs beside requests."""
+        """Learn from the log how long things take and what keys have spent today, and begin what runs beside
+        requests. Raises DecisionLogError where the log cannot say what keys with limits have spent."""
+        await self._seed()
         try:
             past = await self.recorder.search(DecisionQuery(limit=_PAST))
             self.latency.learn(seen for record in reversed(past) for seen in work_of(record.decision))
@@ -117,6 +121,19 @@ class Service:
         self.peers.start()
         self.watch.start()
         self.is_ready = True
+
+    async def _seed(self) -> None:
+        """Go on counting from what the log knows of today."""
+        if not isinstance(self.recorder, DecisionLog):
+            return
+        try:
+            spent = await self.recorder.spent(self.spending.since)
+        except DecisionLogError as error:
+            if any(key.is_limited for key in self.keys):
+                raise
+            _LOGGER.warning("what keys have spent today cannot be read: %s", error)
+            return
+        self.spending.seed({name: Amount(*each) for name, each in spent.items()})
 
     def ended(self, exchange: Exchange) -> None:
         """Count a request that has ended, and write it down where that is asked for."""
@@ -141,7 +158,9 @@ class Service:
         """
         broken: PlannerError | OSError | None = None
         try:
-            self.keys = await asyncio.to_thread(self.keys.reread)
+            keys = await asyncio.to_thread(self.keys.reread)
+            check_limits(keys, self.rules.prices)
+            self.keys = keys
             _LOGGER.info("%d API keys are in use", len(self.keys))
         except (PlannerError, OSError) as error:
             _LOGGER.error("the API keys are refused, the old ones stay: %s", error)

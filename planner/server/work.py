@@ -21,6 +21,7 @@ from planner.server.comparison import Comparison
 from planner.server.in_flight import Place
 from planner.server.keys import Key
 from planner.server.latency_feedback import expected_seconds, exploring, learn, load
+from planner.server.needs import planned_needs
 from planner.server.passthrough_cost import prompt_tokens
 from planner.server.receipt import Receipt, usage_to_dict
 from planner.server.refusal import Refusal
@@ -29,6 +30,7 @@ from planner.server.request_record import RequestRecord
 from planner.server.service import Service
 from planner.server.shadow import Shadowed
 from planner.server.shaping import Meter, SampleObserver, ShapedEngine
+from planner.server.spending import Amount
 from planner.server.structured import StructuredEngine, message_of
 from planner.stopping import EarlyStopping
 from search.budget import Budget
@@ -142,11 +144,12 @@ class Work:
     async def run(self) -> Answers:
         """Wait for a place, work, and write it down whatever comes."""
         self._began = time.monotonic()
-        if self._shadowed is not None:
-            self._shadowed.begin()
         outcome, text = "cancelled", ""
         error: Exception | None = None
         try:
+            self._hold()
+            if self._shadowed is not None:
+                self._shadowed.begin()
             first = self._context.first
             if self._on_queue is not None and self._admission.must_wait(first):
                 self._on_queue(self._admission.waiting)
@@ -171,6 +174,14 @@ class Work:
             self._trace.end(outcome, decision, (prompts, max(0, spent - prompts)))
             if self._shadowed is not None and error is None and outcome != "cancelled":
                 self._shadowed.answered(text)  # readable or not: the sample holds the hard ones too
+
+    def _hold(self) -> None:
+        """Hold what it may spend of the key's limits, and keep within it. Raises Refusal."""
+        service, context = self._service, self._context
+        key = context.key
+        least, most = planned_needs(service, context) if key.is_limited else (Amount(), Amount())
+        self._record.held = service.spending.hold(key, least, most)
+        self._budget = self._budget.within(self._record.held.cap)
 
     @property
     def _prompts(self) -> int:

@@ -117,9 +117,7 @@ def test_decides_live_exactly_as_in_evaluation(planner: Planner, data: TrainingD
     offline = replay(planner.stages, matrices, rules)
     first, second = planner.stages[0], planner.stages[1]
     pool = data.pools[second.probe.policy]
-    draws = matrices._orders(second.probe.policy, second.probe.samples, second.probe.samples).probe(
-        second.probe.samples
-    )
+    draws = matrices._orders(second.probe, second.probe.samples).probe(second.probe.samples)
     for at in range(0, len(data), 9):
         question = data.questions[at]
         alone = first.menu(planner.features(first, question, None), np.array([float(len(question))]))

@@ -133,6 +133,15 @@ class DecisionLog:
 
         return await _read(look)
 
+    async def spent(self, since: float) -> Mapping[str, tuple[int, float]]:
+        """Logical tokens and dollars by key, of decisions created since then (seconds since the epoch)."""
+
+        def add_up() -> Mapping[str, tuple[int, float]]:
+            self._writer.flush(_CATCH_UP)
+            return self.store.spent(since)
+
+        return await _read(add_up)
+
     async def flush(self, seconds: float) -> bool:
         """Write what waits; False where that takes longer."""
         return await asyncio.to_thread(self._writer.flush, seconds)

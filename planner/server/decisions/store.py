@@ -211,6 +211,21 @@ class Store:
                 return
             last = (records[-1].decision.created, records[-1].decision.decision_id)
 
+    def spent(self, since: float) -> dict[str, tuple[int, float]]:
+        """(logical tokens, dollars) by key, of the decisions of keys created since then."""
+        table = DECISIONS.c
+        query = (
+            sa.select(
+                table.key,
+                sa.func.sum(table.policy_tokens + table.prm_tokens),
+                sa.func.coalesce(sa.func.sum(table.spent_usd), 0.0),
+            )
+            .where(table.created >= since, table.key.is_not(None))
+            .group_by(table.key)
+        )
+        with self.engine.connect() as connection:
+            return {str(key): (int(tokens), float(usd)) for key, tokens, usd in connection.execute(query)}
+
     def count(self) -> int:
         """How many decisions there are."""
         return int(self._scalar(sa.select(sa.func.count()).select_from(DECISIONS)))

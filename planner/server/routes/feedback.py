@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from planner.server.keys import ANYONE
 from planner.server.recorder import Feedback, Record
 from planner.server.refusal import Refusal
 from planner.server.routes.access import Feedbacker, Here
@@ -33,7 +34,7 @@ async def feedback(body: FeedbackBody, service: Here, key: Feedbacker) -> dict[s
         correct=body.correct,
         score=body.score,
         candidate=body.candidate,
-        key=None if key.name == "anyone" else key.name,
+        key=None if key is ANYONE else key.name,
     )
     record = await service.recorder.find(body.id)
     if (

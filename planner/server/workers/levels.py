@@ -1,7 +1,8 @@
 """Buckets that all workers share: a piece of memory, and a lock that its owner's death frees.
 
 Each bucket has 40 bytes: a digest of its name, its rate, what is left in it, and since when. Times are those
-of the machine's monotonic clock, which is the same in all processes.
+of the machine's monotonic clock, which is the same in all processes. Accounts of a day lie in places of the
+same size: a digest, the day, what is spent, and what is held.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from multiprocessing.reduction import DupFd
 from typing import Any
 
+from planner.server.day import DayAccount
 from planner.server.rates import Level, OwnLevels
 
 __all__ = ["Descriptor", "SharedLevels"]
@@ -46,7 +48,8 @@ class SharedLevels:
     file:
         Descriptor of a file that ``size`` has made; each process has its own copy of the descriptor.
     most:
-        Buckets, two for each key that has both limits. Beyond them a process counts by itself.
+        Buckets and accounts: two accounts for each key that spends, and a bucket for each rate that it has.
+        Beyond them a process counts by itself.
     """
 
     def __init__(self, file: int, most: int = 8192) -> None:
@@ -60,7 +63,7 @@ class SharedLevels:
         os.ftruncate(file, most * _SLOT.size)
 
     def take(self, name: str, rate: float, now: float, *, need: float, amount: float) -> float:
-        digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        digest = _digest(name)
         with self._locked():
             place = self._find(digest)
             if place is None:
@@ -70,6 +73,20 @@ class SharedLevels:
             wait = level.take(now, need, amount)
             _SLOT.pack_into(self._memory, place, digest, rate, level.left, level.at)
             return wait
+
+    @contextmanager
+    def account(self, name: str) -> Iterator[DayAccount]:
+        digest = _digest(name)
+        with self._locked():
+            place = self._find(digest)
+            if place is None:
+                with self._beyond.account(name) as account:
+                    yield account
+                return
+            known, day, spent, held = _SLOT.unpack_from(self._memory, place)
+            account = DayAccount(int(day), spent, held) if known == digest else DayAccount()
+            yield account
+            _SLOT.pack_into(self._memory, place, digest, account.day, account.spent, account.held)
 
     def close(self) -> None:
         """Let go of the memory."""
@@ -91,3 +108,7 @@ class SharedLevels:
             yield
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+
+def _digest(name: str) -> bytes:
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -29,7 +29,7 @@ class Job:
     listening:
         The socket that all share.
     rates:
-        The file with the buckets of all keys.
+        The file with the buckets and accounts of all keys.
     """
 
     settings: ServeSettings
@@ -48,6 +48,7 @@ def work(number: int, end: socket.socket, given: Job) -> None:
     from planner.server.rates import Rates
     from planner.server.run import run
     from planner.server.serve import service_of
+    from planner.server.spending import Spending
     from planner.server.workers.levels import SharedLevels
     from planner.server.workers.linked import LinkedPeers
 
@@ -59,6 +60,7 @@ def work(number: int, end: socket.socket, given: Job) -> None:
         sys.exit(2)
     levels = SharedLevels(given.rates.number)
     service.rates = Rates(levels=levels)
+    service.spending = Spending(levels=levels)
     service.peers = LinkedPeers(number, given.count, end)
     run(
         create_app(service),

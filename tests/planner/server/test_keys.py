@@ -35,6 +35,17 @@ def test_a_new_key_opens_the_door_and_is_not_kept(tmp_path: Path) -> None:
     assert refused.value.status == 403
 
 
+def test_a_key_may_have_limits_for_a_day(tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    file.write_text(new_key("a")[1] + "usd_per_day = 5\ntokens_per_day = 1e6\n" + new_key("b")[1])
+    limited, other = Keys.read(file)
+    assert (limited.usd_per_day, limited.tokens_per_day, limited.is_limited) == (5.0, 1e6, True)
+    assert (other.usd_per_day, other.is_limited) == (math.inf, False)
+    file.write_text(new_key("a")[1] + "usd_per_day = 0\n")
+    with pytest.raises(ServeError, match=r"usd_per_day must be above 0, got 0\.0 in 'a'"):
+        Keys.read(file)
+
+
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Bearer ", "Basic abc", f"Basic {SECRET}", "Bearer x"]
 )

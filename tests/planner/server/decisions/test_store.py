@@ -213,3 +213,14 @@ def test_plans_are_found_by_strategy_and_decisions_by_policy(where: str) -> None
     assert ids(store.search(DecisionQuery(plan="major"))) == []
     assert ids(store.search(DecisionQuery(policy="large"))) == ["b"]
     store.close()
+
+
+def test_what_keys_have_spent_since(where: str) -> None:
+    store = Store.open(where)
+    early, late, other = decision("a", 1.0), decision("b", 2.0, spent_usd=0.25), decision("c", 3.0, key="bob")
+    store.write([early, late, other, decision("d", 4.0, key=None)])
+    assert store.spent(2.0) == {
+        str(late.key): (late.spend.tokens, 0.25),
+        "bob": (other.spend.tokens, 0.0),
+    }
+    store.close()

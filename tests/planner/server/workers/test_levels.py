@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import tempfile
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 from planner.server.keys import Key
 from planner.server.rates import OwnLevels, Rates
 from planner.server.refusal import Refusal
-from planner.server.workers.levels import SharedLevels
+from planner.server.spending import Amount, Spending
+from planner.server.workers.levels import Descriptor, SharedLevels
 
 HASH = "a" * 64
 
@@ -82,3 +85,52 @@ def test_shared_buckets_are_like_ones_own(moves: list[tuple[int, bool, float, fl
             taken = shared.take(f"k{name}", rate, now, need=need, amount=amount)
             assert taken == own.take(f"k{name}", rate, now, need=need, amount=amount)
         shared.close()
+
+
+def test_a_days_limit_is_shared(two: tuple[SharedLevels, SharedLevels]) -> None:
+    now = [86_400.0 * 10 + 60.0]
+    first, second = (Spending(lambda: now[0], levels) for levels in two)
+    key, one = Key("a", HASH, tokens_per_day=100, usd_per_day=1.0), Amount(30, 0.25)
+    held = [each.hold(key, one, one) for each in (first, second, first)]
+    with pytest.raises(Refusal, match="whose other requests") as refused:
+        second.hold(key, one, one)
+    assert (refused.value.headers["Retry-After"], refused.value.is_final) == ("1", False)
+    held[0].settle(10, 0.125)
+    held[1].settle(30, 0.25)
+    assert first.today("a") == second.today("a") == Amount(40, 0.375)
+    second.seed({"a": Amount(20, 0.5)})  # read from a log by a worker that has started again
+    assert first.today("a") == Amount(40, 0.5)
+    now[0] += 86_400.0
+    assert second.today("a") == Amount(0, 0.0)
+
+
+def _spend(file: Descriptor, told: Connection) -> None:
+    """Another process: as many tokens of a key as it gets, ten at a time."""
+    levels = SharedLevels(file.number, 64)
+    spending, got = Spending(lambda: 60.0, levels), 0
+    try:
+        while True:
+            spending.hold(Key("a", HASH, tokens_per_day=2003), Amount(10), Amount(10)).settle(10, None)
+            got += 10
+    except Refusal as refusal:
+        told.send((got, refusal.is_final))
+    levels.close()
+
+
+def test_processes_share_a_days_limit_exactly() -> None:
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryFile() as file:
+        SharedLevels.make(file.fileno(), 64)
+        ends = [context.Pipe(duplex=False) for _ in range(2)]
+        processes = [
+            context.Process(target=_spend, args=(Descriptor(file.fileno()), told)) for _, told in ends
+        ]
+        for process in processes:
+            process.start()
+        got = [heard.recv() for heard, _ in ends]
+        for process in processes:
+            process.join()
+        levels = SharedLevels(file.fileno(), 64)
+        assert Spending(lambda: 60.0, levels).today("a") == Amount(2000, 0.0)
+        levels.close()
+    assert sum(tokens for tokens, _ in got) == 2000
