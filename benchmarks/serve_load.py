@@ -156,7 +156,7 @@ class Client:
         content = b"" if body is None else json.dumps(body).encode()
         method = "GET" if body is None else "POST"
         writer.write(
-            f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(content)}\r\n\r\n".encode()
             + content
         )

@@ -139,18 +139,18 @@ def running(latency: float) -> Iterator[dict[str, int]]:
 
 
 def warm(ports: Mapping[str, int], latency: float, numbers: Numbers) -> None:
-    """Ask everything of every server, so that no first request is measured."""
+    """Ask everything of every server, so that no first request is measured.
+
+    Raises SystemExit where a server answers nothing: errors are quick, and would be measured as speed.
+    """
     for contestant in CONTESTANTS:
         for way in contestant.ways:
-            point(
-                contestant,
-                way,
-                8,
-                port=ports[contestant.name],
-                seconds=2 * latency,
-                latency=latency,
-                numbers=numbers,
-            )
+            port = ports[contestant.name]
+            row = point(contestant, way, 8, port=port, seconds=2 * latency, latency=latency, numbers=numbers)
+            if row["failed"] == row["requests"]:
+                raise SystemExit(
+                    f"a server must answer with status 200, got none of {contestant.name}, {way}"
+                )
 
 
 def kept(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
