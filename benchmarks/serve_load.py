@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import signal
 import socket
@@ -155,7 +156,7 @@ class Client:
         content = b"" if body is None else json.dumps(body).encode()
         method = "GET" if body is None else "POST"
         writer.write(
-            f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(content)}\r\n\r\n".encode()
             + content
         )
@@ -215,8 +216,9 @@ async def closed(
     count: int,
     first: int,
     ramp: float = 0.0,
+    until: float = math.inf,
 ) -> Load:
-    """``clients`` that ask one after another, ``count`` requests in all.
+    """``clients`` that ask one after another, ``count`` requests in all, none after ``until`` (seconds).
 
     They begin one after another within ``ramp`` seconds: clients that begin together stay together, and
     what is measured then is a herd.
@@ -227,9 +229,11 @@ async def closed(
         client = Client(port)
         await asyncio.sleep(ramp * place / clients)
         for number in numbers:
-            began = time.perf_counter()
+            asked = time.perf_counter()
+            if asked - began > until:
+                break
             status, _ = await client.ask(path, body(number))
-            load.took.append(time.perf_counter() - began)
+            load.took.append(time.perf_counter() - asked)
             load.statuses[status] += 1
         client.close()
 

@@ -1,9 +1,9 @@
-"""The servers of ``head_to_head.py``: two models, and what stands before them.
+"""The servers of ``head_to_head.py`` and ``serve_peers.py``: two models, and what stands before them.
 
 Two ``llama-server`` (``real_campaign.py`` says which files they need), started with the sampling of the
 campaign as their defaults, since its_hub's service passes neither a temperature nor a limit on; ``planner
-serve``; and its_hub and optillm from the package index, each in an environment of its own, made at the
-first use under ``PLANNER_RIVALS`` (default: ``~/.cache/planner-rivals``; optillm takes 3 GB).
+serve``; and its_hub, optillm and LiteLLM from the package index, each in an environment of its own, made
+at the first use under ``PLANNER_RIVALS`` (default: ``~/.cache/planner-rivals``; optillm takes 3 GB).
 ``PLANNER_RIVAL_PINS`` names further requirements, such as the torch of this machine: ``torch==2.13.0``.
 Everything ends with this process.
 """
@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ __all__ = [
     "SAMPLING",
     "its_hub",
     "its_hub_best",
+    "litellm",
     "model",
     "models_file",
     "optillm",
@@ -46,7 +48,11 @@ SAMPLING = {"temperature": 0.7, "top_p": 0.95, "top_k": 0, "min_p": 0.0}
 MAX_TOKENS = 512
 #: seconds that a server may take to start; importing optillm alone takes a minute of two cores
 _STARTING = 600.0
-_RIVALS = {"its_hub": "its_hub[iaas]==1.2.0", "optillm": "optillm==0.4.0"}
+_RIVALS = {
+    "its_hub": "its_hub[iaas]==1.2.0",
+    "optillm": "optillm==0.4.0",
+    "litellm": "litellm[proxy]==1.108.7",
+}
 #: an answer in a box, as its_hub's documentation reads it
 _BOXED = r"\\boxed{([^}]+)}"
 
@@ -80,13 +86,13 @@ def planner(models: Path, artefact: Path) -> contextlib.AbstractContextManager[s
 
 
 @contextmanager
-def its_hub(door: str, name: str) -> Iterator[str]:
-    """The root of its_hub's service, configured for a vote of boxed answers."""
+def its_hub(door: str, name: str, *, answer: str = _BOXED) -> Iterator[str]:
+    """The root of its_hub's service, configured for a vote of answers that a pattern finds: boxed ones."""
     with _running(
         [str(_installed("its_hub") / "its-iaas"), "--log-level", "WARNING"], "/v1/models", {}
     ) as url:
         settings = {"provider": "openai", "endpoint": f"{door}/v1", "api_key": "none", "model": name}
-        _post(f"{url}/configure", {**settings, "alg": "self-consistency", "regex_patterns": [_BOXED]})
+        _post(f"{url}/configure", {**settings, "alg": "self-consistency", "regex_patterns": [answer]})
         yield url
 
 
@@ -102,6 +108,23 @@ def optillm(door: str, name: str, *, best_of: int = 8) -> contextlib.AbstractCon
     words = [program, "--base-url", f"{door}/v1", "--model", name, "--log", "warning"]
     words += ["--best-of-n", str(best_of)]
     return _running(words, "/health", {"OPENAI_API_KEY": "none"})
+
+
+@contextmanager
+def litellm(door: str, name: str) -> Iterator[str]:
+    """The root of LiteLLM's proxy with one model, without a key or a database."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.yaml"
+        entry = {"model": f"openai/{name}", "api_base": f"{door}/v1", "api_key": "none"}
+        # JSON is YAML
+        config.write_text(json.dumps({"model_list": [{"model_name": name, "litellm_params": entry}]}))
+        words = [str(_installed("litellm") / "litellm"), "--config", str(config), "--host", "127.0.0.1"]
+        # prices come with the package, and are else looked for on the net at every start; a proxy without
+        # a key, which asks none of its clients, starts only where it is told to
+        more = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+        more |= {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
+        with _running(words, "/health/liveliness", more) as url:
+            yield url
 
 
 def version(rival: str) -> str:

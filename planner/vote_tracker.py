@@ -60,18 +60,21 @@ class VoteTracker(Observer):
         self._end_reason: EndReason | None = None  # to end, whether or not there is anything left to be saved
         self._problem = problem
         self._domain = domain(problem.domain)
-        self._plan = plan
+        self._strategy = plan.described
         self._vote = plan.vote
         self._spend = spend
         self._listener = listener
         self._early_stopping = early_stopping
         if early_stopping is not None:
-            heaviest = plan.described.heaviest
+            heaviest = self._strategy.heaviest
             self._early_stopping = None if plan.must_run else replace(early_stopping, heaviest=heaviest)
         self._policy = policy
         self._seconds_left = seconds_left
         self._waiting_left = _MOST_WAITING
-        self._candidates: dict[int, Candidate] = dict(enumerate(prior))
+        self._candidates: dict[int, Candidate] = {}
+        self._weights: dict[int, float] = {}  # by draw: every vote asks for those of all candidates
+        for draw, candidate in enumerate(prior):
+            self._take(draw, candidate)
         self._places: dict[str, int] = {}  # answer -> group
         self._answers: list[str] = []  # the earliest answer of each group stands for it
         self._beams: dict[int, tuple[str, tuple[float, ...]]] = {}
@@ -85,7 +88,8 @@ class VoteTracker(Observer):
 
     async def _drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
         is_news = self._candidates.get(draw) != candidate
-        self._candidates[draw] = candidate
+        if is_news:
+            self._take(draw, candidate)
         votes = await self._votes()
         if self._listener is not None and is_news:
             self._listener(
@@ -127,7 +131,7 @@ class VoteTracker(Observer):
                 step_tokens=(event.tokens,),
                 finish_reason=event.finish_reason,
             )
-            self._candidates[len(self._candidates)] = finished
+            self._take(len(self._candidates), finished)
         votes = await self._votes()
         return Grown(
             node=_name(event.node),
@@ -146,6 +150,11 @@ class VoteTracker(Observer):
         if self._listener is not None:
             self._listener(Pruned(tuple(map(_name, kept)), tuple(map(_name, dropped)), self._spend()))
 
+    def _take(self, draw: int, candidate: Candidate) -> None:
+        self._candidates[draw] = candidate
+        if candidate.answer is not None:
+            self._weights[draw] = self._strategy.weigh(candidate)
+
     async def _votes(self) -> tuple[Vote, ...]:
         await self._compare()
         counts: dict[int, int] = {}
@@ -156,7 +165,7 @@ class VoteTracker(Observer):
                 continue
             place = self._places[candidate.answer]
             counts[place] = counts.get(place, 0) + 1
-            weights[place] = weights.get(place, 0.0) + self._plan.described.weigh(candidate)
+            weights[place] = weights.get(place, 0.0) + self._weights[draw]
         found = [Vote(self._answers[place], counts[place], weights[place]) for place in counts]
         heavy = self._vote != "majority"
         return tuple(sorted(found, key=lambda v: (-v.weight, -v.count) if heavy else (-v.count, -v.weight)))

@@ -186,8 +186,10 @@ class Strategy(ABC):
     def weigh(self, candidate: Candidate) -> float:
         """How much a candidate counts where ``vote`` is ``weighted`` or ``max``: its score under the plan's
         PRM; 0.0 without one."""
+        if not candidate.step_rewards:
+            return 0.0
         name = self.plan.score
-        return 0.0 if name is None or not candidate.step_rewards else score(candidate.step_rewards, name)
+        return 0.0 if name is None else score(candidate.step_rewards, name)
 
     def say(self, setting: Setting, template: str, **values: str) -> str:
         """A template of it with its places filled, in the setting's own words where it has some."""
