@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -23,13 +26,17 @@ from planner.server.schema import ChatBody, CompletionBody
 from planner.server.service import Service
 from planner.server.shadow import named
 from planner.server.shapes import CHAT, COMPLETION, Shape
-from planner.server.work import Answers, Work
+from planner.server.work import Work
 from planner.server.writer import whole
 from search.scoring import together
 
 __all__ = ["answer", "router"]
 
 router = APIRouter(route_class=Direct)
+
+_USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+T = TypeVar("T")
 
 
 @router.post("/v1/chat/completions")
@@ -84,28 +91,62 @@ async def _several(
             raise Refusal("several prompts come whole and with n=1, got stream or n", param="prompt")
         service.rates.enter(key)
         asks = [of_completion(body, prompt, service.rules.sizes) for prompt in prompts]
-        if asks[0].passthrough is not None:
-            raise Refusal(f"{asks[0].passthrough} comes with one prompt, got {len(prompts)}", param="prompt")
         grants = [_granted(service, ask, request) for ask in asks]
+        passing: list[Passthrough] = []
+        if service.rules.shadow is not None and _passed_on(service, asks[0], grants[0]) is not None:
+            passing = [
+                Passthrough(
+                    service,
+                    COMPLETION,
+                    replace(ask, raw={**ask.raw, "prompt": prompt}),
+                    granted,
+                    key,
+                    f"{response_id}-{place}",
+                    SHADOW,
+                )
+                for place, (ask, prompt, granted) in enumerate(zip(asks, prompts, grants, strict=True))
+            ]
+        elif asks[0].passthrough is not None:
+            raise Refusal(f"{asks[0].passthrough} comes with one prompt, got {len(prompts)}", param="prompt")
+    if passing:
+        bodies = await while_connected(_in_turns(service, [each.run for each in passing]), request)
+        return whole(_joined(response_id, created, body.model, bodies))
     works = [
         Work(service, ask, granted, key, "completions", f"{response_id}-{place}")
         for place, (ask, granted) in enumerate(zip(asks, grants, strict=True))
     ]
-    # they take turns here: all at once they would fill the queue, before others and before each other
-    turns = asyncio.Semaphore(service.admission.turns)
-
-    async def in_turn(work: Work) -> Answers:
-        async with turns:
-            return await work.run()
-
-    done = await while_connected(together([in_turn(work) for work in works]), request)
-    usage = {
-        name: sum(answers.usage[name] for answers in done)
-        for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-    }
+    done = await while_connected(_in_turns(service, [work.run for work in works]), request)
+    usage = {name: sum(answers.usage[name] for answers in done) for name in _USAGE}
     receipt = {"id": response_id, "choices": [answers.receipt for answers in done]}
     answers = [answers.answers[0] for answers in done]
     return whole(COMPLETION.body(response_id, created, body.model, answers, usage, receipt))
+
+
+async def _in_turns(service: Service, works: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
+    """What works return. They take turns: all at once they would fill the queue, before others and before
+    each other."""
+    turns = asyncio.Semaphore(service.admission.turns)
+
+    async def in_turn(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        async with turns:
+            return await work()
+
+    return await together([in_turn(work) for work in works])
+
+
+def _joined(response_id: str, created: int, model: str, bodies: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One body of those that the policy's server has answered single prompts with."""
+    usages = [each.get("usage") or {} for each in bodies]
+    return {
+        "id": response_id,
+        "object": COMPLETION.whole,
+        "created": created,
+        "model": model,
+        "choices": [{**each["choices"][0], "index": place} for place, each in enumerate(bodies)],
+        "usage": {name: sum(usage.get(name) or 0 for usage in usages) for name in _USAGE},
+        "system_fingerprint": None,
+        "planner": {"id": response_id, "choices": [each["planner"] for each in bodies]},
+    }
 
 
 def _granted(service: Service, ask: Ask, request: Request) -> RequestBudget:

@@ -16,8 +16,6 @@ from planner.server.workers.worker import Job, work
 
 __all__ = ["serve_together"]
 
-__all__ = ["serve_together"]
-
 
 def serve_together(
     settings: ServeSettings,

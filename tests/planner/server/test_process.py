@@ -61,7 +61,8 @@ def lab(folder: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], s
 def snippet() -> str:
     """The client of ``docs/server.md``, as it stands there."""
     text = (Path(__file__).parents[3] / "docs" / "server.md").read_text(encoding="utf-8")
-    found = re.search(r"<!-- snippet: serve -->\n<!-- not run: [^\n]+ -->\n```python\n(.*?)```", text, re.DOTALL)
+    marks = r"<!-- snippet: serve -->\n<!-- not run: [^\n]+ -->\n"
+    found = re.search(marks + r"```python\n(.*?)```", text, re.DOTALL)
     assert found, "docs/server.md shows a client"
     return found.group(1)
 

@@ -62,7 +62,9 @@ def policy() -> Iterator[FakeServer]:
 
             return Stream(events())
         message = {"role": "assistant", "content": TEXT}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": "stop"}
+        if "prompt" in asked.body:
+            choice = {"index": 0, "text": TEXT, "finish_reason": "stop"}
         return Json({"id": "theirs", "choices": [choice], "usage": USAGE})
 
     with FakeServer(answer) as server:
@@ -190,6 +192,21 @@ def test_other_protocols_are_shadowed_as_chat_is(
     assert beside.decision_id == beside_id(plain.decision_id)
     assert beside.comparison is not None
     assert beside.comparison.plain_answer == "51"
+
+
+def test_several_prompts_are_passed_on_one_by_one(house_of: Callable[..., House], policy: FakeServer) -> None:
+    house = house_of()
+    prompts = [QUESTION, SEA]
+    body = {"model": "planner", "prompt": prompts, "budget": {"samples": 8}, "logprobs": 1}
+    found = httpx.post(f"{house.v1}/completions", json=body, timeout=60.0)
+    assert found.status_code == 200, found.text
+    told = found.json()
+    assert [(one["index"], one["text"]) for one in told["choices"]] == [(0, TEXT), (1, TEXT)]
+    assert told["usage"] == {name: 2 * tokens for name, tokens in USAGE.items()}
+    assert [one["reason"] for one in told["planner"]["choices"]] == ["shadow", "shadow"]
+    sent = sorted((one.body for one in policy.asked), key=lambda one: prompts.index(one["prompt"]))
+    assert sent == [{"model": "served", "prompt": prompt, "logprobs": 1} for prompt in prompts]
+    assert len(recorder(house).all()) == 2
 
 
 SCHEMA = {"type": "object"}

@@ -19,7 +19,7 @@ def other(planner: Planner) -> Planner:
     """Another planner of the same models: it thinks better of some choices and worse of others."""
     rng = np.random.default_rng(3)
     stages = tuple(
-        replace(stage, centre=stage.centre + 0.06 * rng.normal(size=len(stage.centre)))
+        replace(stage, centre=stage.centre + 0.03 * rng.normal(size=len(stage.centre)))
         for stage in planner.stages
     )
     return replace(planner, stages=stages)
