@@ -45,7 +45,7 @@ def test_one_page_and_its_figures(folders: tuple[Path, Path], tmp_path: Path) ->
     done = CliRunner().invoke(app, [*arguments, "--budgets", "1,4"])
     assert done.exit_code == 0, done.output
     assert "the planner is right on" in done.stdout
-    assert f"Look: {output} and 14 figures" in done.stdout.replace("\n", " ")
+    assert f"Look: {output} and 14 figures" in " ".join(done.stdout.split())
     names = ("accuracy", "best-plans", "cost", "endings", "influence", "reliability", "rivals")
     assert sorted(path.stem for path in figures.glob("*.svg")) == sorted(names)
     text = output.read_text()

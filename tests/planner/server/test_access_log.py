@@ -25,6 +25,7 @@ def logging_as_it_was() -> Iterator[None]:
     """What a server changes of the process's logging is put back."""
     root, ours = logging.getLogger(), logging.getLogger("planner")
     handlers, level, own = list(root.handlers), root.level, ours.level
+    logging.captureWarnings(False)  # a server of an earlier test may have left it on, with warnings of then
     yield
     logging.captureWarnings(False)
     root.handlers[:] = handlers
