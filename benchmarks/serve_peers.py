@@ -9,6 +9,7 @@ and 64 clients; passed on, a vote of 8, and our planned ``cot``), one right afte
 begins with another server. The upstream itself is measured in the same way, and what a server adds is its
 latency less the upstream's of the same round. Figures are medians over the rounds. Each round is kept in
 ``serve_peers.json`` as it ends; a later call goes on where that one stopped, if latency and seconds agree.
+What is written into its list ``notes`` stands on the page.
 
 ``serve_peers_servers.py`` starts the servers (``versus_servers.py`` says where the peers' environments are),
 ``serve_peers_page.py`` has the arithmetic and the page.

@@ -133,6 +133,7 @@ def page(found: Mapping[str, Any]) -> str:
         "load. All servers are as they come, one process each, and all of them run while one is asked.",
         "LiteLLM's proxy only passes on: it offers no vote. its_hub asks for eight samples by eight",
         "requests, the others by one request with `n=8`.",
+        *(f"\n{note}" for note in found.get("notes", ())),
     ]
     for way, heading in (
         (PASSED, "One answer, passed on, and planned by us as `cot`"),

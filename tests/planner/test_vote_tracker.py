@@ -154,3 +154,27 @@ async def test_without_time_events_do_not_wait_for_comparisons(waiting: Waiting)
     ]
     assert told == [[("51", 1)], [("51", 1), ("52", 1)], [("51", 2), ("52", 1)]]
     assert waiting.wanted == 0
+
+
+def test_a_candidate_is_weighed_once_however_many_votes_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, weighed, told = Plan.parse("majority(n=4)"), list[str](), list[Event]()
+
+    def weigh(_: object, candidate: Candidate) -> float:
+        weighed.append(candidate.text)
+        return 2.0
+
+    monkeypatch.setattr(type(plan.described), "weigh", weigh)
+    drawn = [Candidate(str(n), "51", (), (1,), "stop") for n in range(4)]
+
+    async def draw() -> None:
+        tracker = vote_tracker.VoteTracker(
+            PROBLEM, plan, drawn[:1], Spend, listener=told.append, policy=ModelCard("p", 10**6, "f", 512)
+        )
+        for place, candidate in enumerate(drawn[1:], start=1):
+            await tracker.drawn(place, candidate, 3 - place)
+
+    asyncio.run(draw())
+    assert weighed == ["0", "1", "2", "3"]
+    last = told[-1]
+    assert isinstance(last, Drawn)
+    assert last.votes[0].weight == 8.0
