@@ -1,10 +1,11 @@
 """How good the planner's decisions are: the table of targets, each figure with its interval.
 
-    python benchmarks/decision_quality.py [--learn LOG] [--test LOG] [--planner MODEL] [--seeds 5]
-                                          [--live 200] [--only PART ...] [--refit]
+    python benchmarks/decision_quality.py [--set locked|spent] [--learn LOG] [--test LOG] [--planner MODEL]
+                                          [--seeds 5] [--live 200] [--only PART ...] [--refit]
 
 Reads the log that the planner was fitted on (baselines pick on it) and the log of the test problems; a log
-that is not there is made first, by the lab's campaigns on the locked problems, which takes hours. Then:
+that is not there is made first, by the lab's campaigns on the problems of ``--set``
+(``training.lab.held_out``), which takes an hour for the locked ones and several for the spent. Then:
 
 - ``endpoint``: ``above_best_rule``, the primary endpoint: points above the rule that the learning log chose,
   averaged over the budgets that can be spent, with the rule that is best on the test beside it as a bound;
@@ -75,11 +76,14 @@ from search.log.manifest import MANIFEST_NAME
 from search.log.store import SearchLog
 from search.problem import Problem
 from search.sync import run_sync
-from training.lab.held_out import LOCKED
+from training.lab.held_out import LOCKED, SPENT
 from training.study import fit_training_data
 
 HERE = Path(__file__).resolve().parent
 PARTS = ("endpoint", "evaluation", "alone", "cells", "parity", "live", "safety", "transfer")
+
+#: the test problems by name
+SETS = {"locked": LOCKED, "spent": SPENT}
 
 #: the lab's campaigns: the main policy, and those that it may hand over to
 GRIDS = ("main", "hand-over")
@@ -269,9 +273,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--learn", type=Path, default=Path("runs/learn"), help="what the planner learned from"
     )
-    parser.add_argument(
-        "--test", type=Path, default=Path("runs/test"), help="log of the locked test problems"
-    )
+    parser.add_argument("--set", choices=sorted(SETS), default="locked", help="the test problems")
+    parser.add_argument("--test", type=Path, help="log of the test problems; default: runs/SET")
     parser.add_argument("--planner", default="models/planner", help="folder of a planner")
     parser.add_argument("--budgets", type=float, nargs="+", default=[4.0, 16.0, 64.0, 256.0])
     parser.add_argument("--seeds", type=int, default=5)
@@ -294,7 +297,7 @@ def main() -> None:
     planner = Planner.load(find_model(asked.planner))
     learned_log = log_of(asked.learn, lambda: learning_problems(asked.learn.parent))
     learned = read(learned_log, planner)
-    log = log_of(asked.test, lambda: shipped("lab") / LOCKED.file)
+    log = log_of(asked.test or Path("runs", asked.set), lambda: shipped("lab") / SETS[asked.set].file)
     test = read(log, planner)
     say(f"{len(test)} test problems, {len(learned)} to pick on, {len(test.choices)} choices")
     spec = ComparisonSpec(tuple(asked.budgets))
