@@ -24,7 +24,7 @@ from search.loader import FolderLoader
 from search.log.store import SearchLog
 from search.sync import run_sync
 
-__all__ = ["Pace", "pace", "run"]
+__all__ = ["StageSeconds", "pace", "run"]
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 
@@ -73,7 +73,7 @@ class _Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class StageSeconds:
     """Seconds of the machine per question: by the stage of a campaign's unit (``search.unit``)."""
 
     seconds: Mapping[str, float]
@@ -97,7 +97,7 @@ class Pace:
         return self.seconds.get(f"{policy}: {plan} under {prm}, run 0")
 
 
-def pace(path: Path) -> Pace:
+def pace(path: Path) -> StageSeconds:
     """What ``seconds.jsonl`` in a log's folder holds; nothing where it is not there."""
     took: defaultdict[str, float] = defaultdict(float)
     asked: defaultdict[str, int] = defaultdict(int)
@@ -106,4 +106,4 @@ def pace(path: Path) -> Pace:
         one = json.loads(line)
         took[one["stage"]] += one["seconds"]
         asked[one["stage"]] += one["questions"]
-    return Pace({stage: took[stage] / asked[stage] for stage in took})
+    return StageSeconds({stage: took[stage] / asked[stage] for stage in took})

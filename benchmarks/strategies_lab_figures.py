@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from strategies_lab import Pace
+from strategies_lab import StageSeconds
 from strategies_lab_plans import (
     BUDGETS,
     JUDGED,
@@ -40,7 +40,7 @@ from search.log.store import SearchLog
 from search.plan import Plan
 from search.problem import Problem
 
-__all__ = ["Met", "compared", "figures", "nearest", "points", "verdict"]
+__all__ = ["Measured", "compared", "figures", "nearest", "points", "verdict"]
 
 Floats = NDArray[np.float64]
 Found = dict[str, Any]
@@ -52,7 +52,7 @@ _LARGER_VOTES = (1, 4, LARGER_DRAWS)
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
+class Measured:
     """What a plan met on each question (P,). ``seconds``: of the machine, per question."""
 
     strategy: str
@@ -64,7 +64,7 @@ class Met:
     seconds: float | None = None
 
 
-def figures(log: SearchLog, problems: Sequence[Problem], pace: Pace) -> Found:
+def figures(log: SearchLog, problems: Sequence[Problem], pace: StageSeconds) -> Found:
     """Everything, for ``strategies.json``. Only questions that all plans have answered count."""
     pools = {name: read_pools(log, name) for name in log.manifest.policies}
     own = {one: pool.take(np.arange(VOTED)) for one, pool in pools[POLICY].items()}
@@ -119,12 +119,12 @@ def _outcomes(log: SearchLog, own: Mapping[str, Pool], larger: Mapping[str, Pool
     )
 
 
-def _met(rows: pl.DataFrame, strategy: str, policy: str, plan: Plan, pace: Pace) -> Met:
+def _met(rows: pl.DataFrame, strategy: str, policy: str, plan: Plan, pace: StageSeconds) -> Measured:
     accuracy, tokens, flops = (rows[name].to_numpy() for name in ("accuracy", "tokens", "flops"))
-    return Met(strategy, policy, plan, accuracy, tokens, flops, _seconds(policy, plan, pace))
+    return Measured(strategy, policy, plan, accuracy, tokens, flops, _seconds(policy, plan, pace))
 
 
-def _seconds(policy: str, plan: Plan, pace: Pace) -> float | None:
+def _seconds(policy: str, plan: Plan, pace: StageSeconds) -> float | None:
     """Of the machine, per question, in batches; None where a plan was replayed and never ran as such."""
     if plan.is_greedy:
         return pace.greedy(policy)
@@ -138,7 +138,7 @@ def _seconds(policy: str, plan: Plan, pace: Pace) -> float | None:
     return None if None in each else plan.n * math.fsum(one for one in each if one is not None)
 
 
-def compared(met: Sequence[Met], families: Sequence[str], bins: NDArray[np.int64]) -> list[Found]:
+def compared(met: Sequence[Measured], families: Sequence[str], bins: NDArray[np.int64]) -> list[Found]:
     """A record per plan. ``bins`` (P,): the third of each question, 0 for the easiest."""
     vote = [one for one in met if (one.strategy, one.policy) == ("majority", POLICY)]
     track = Track(

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from search.engines.protocol import ChildFinished, Engine, Event, Request, RequestFinished, Tokens
 from search.errors import EngineError, RewardError
-from search.rewards.protocol import Handle, Need, Reward, Scored
+from search.rewards.borrowed import BorrowedReward
+from search.rewards.protocol import Handle, Reward, Scored
 from search.spending import Meter, Usage
 from search.thinking_budget import ThinkingBudget
 
@@ -139,37 +140,20 @@ class _Flight:
         self._usage.generated += tokens
 
 
-class MeteredReward(Reward):
+class MeteredReward(BorrowedReward):
     """Wraps a PRM. Closing it closes nothing. A prompt counts once per question, as in a log.
 
     What does not fit into the limit is not sent: RewardError, and the meter is exhausted.
     """
 
     def __init__(self, reward: Reward, meter: Meter) -> None:
-        self._reward = reward
+        super().__init__(reward)
         self._meter = meter
         self._asked: set[str] = set()
-        self.card = reward.card
-        self.equal_bits = reward.equal_bits
-
-    def open(self, question: str) -> Handle:
-        return self._reward.open(question)
-
-    def count(self, question: str, steps: Sequence[str]) -> tuple[int, int]:
-        return self._reward.count(question, steps)
-
-    def need(self, handle: Handle, steps: Sequence[str]) -> Need:
-        return self._reward.need(handle, steps)
-
-    def worst(self, question: str, tokens: int, before: int = 0) -> Need:
-        return self._reward.worst(question, tokens, before)
-
-    def fits(self, question: str, steps: Sequence[str]) -> bool:
-        return self._reward.fits(question, steps)
 
     async def extend(self, handle: Handle, steps: Sequence[str]) -> Scored:
-        need = self._reward.need(handle, steps)
-        prompt = 0 if handle.question in self._asked else self._reward.count(handle.question, ())[0]
+        need = self.reward.need(handle, steps)
+        prompt = 0 if handle.question in self._asked else self.reward.count(handle.question, ())[0]
         read = prompt + need.tokens - need.written
         if not self._meter.fits((self.card.name, read, need.written)):
             self._meter.exhausted.set()
@@ -179,13 +163,10 @@ class MeteredReward(Reward):
         usage.prompt += read
         usage.first_prompt += read
         usage.generated += need.written
-        scored = await self._reward.extend(handle, steps)
+        scored = await self.reward.extend(handle, steps)
         rest = need.tokens - scored.usage.logical_tokens  # held, and not used
         unwritten = need.written - scored.usage.written_tokens
         usage.prompt -= rest - unwritten
         usage.first_prompt -= rest - unwritten
         usage.generated -= unwritten
         return scored
-
-    async def close(self) -> None:
-        """Nothing."""

@@ -31,6 +31,9 @@ collect_ignore = ["plugin_package"]
 # as the pytest plug-in of an installed distribution does it: tests run without one, too
 pytest.register_assert_rewrite("search.testing")
 
+# tables are cut to the terminal; tests of what is printed must not depend on whose it is
+os.environ["COLUMNS"] = "100"
+
 # a busy machine is no failure: nothing here asserts wall-clock times
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

@@ -39,7 +39,8 @@ from planner.server.shaping import SampleObserver
 from planner.server.trace import Tracing, WorkTrace
 from planner.version import __version__
 from search.engines.protocol import ChildFinished, Request
-from search.rewards.protocol import Handle, Need, Reward, Scored
+from search.rewards.borrowed import BorrowedReward
+from search.rewards.protocol import Handle, Reward, Scored
 
 __all__ = ["OtelTracing"]
 
@@ -261,28 +262,13 @@ class _Samples:
         _close(call, error)
 
 
-class _Traced(Reward):
+class _Traced(BorrowedReward):
     """A PRM whose work is heard of. Closing it closes nothing."""
 
     def __init__(self, reward: Reward, name: str, tracing: OtelTracing, work: _Work, place: int) -> None:
-        self.card, self.equal_bits = reward.card, reward.equal_bits
-        self._reward, self._name, self._place = reward, name, place
+        super().__init__(reward)
+        self._name, self._place = name, place
         self._tracing, self._work = tracing, work
-
-    def open(self, question: str) -> Handle:
-        return self._reward.open(question)
-
-    def count(self, question: str, steps: Sequence[str]) -> tuple[int, int]:
-        return self._reward.count(question, steps)
-
-    def need(self, handle: Handle, steps: Sequence[str]) -> Need:
-        return self._reward.need(handle, steps)
-
-    def worst(self, question: str, tokens: int, before: int = 0) -> Need:
-        return self._reward.worst(question, tokens, before)
-
-    def fits(self, question: str, steps: Sequence[str]) -> bool:
-        return self._reward.fits(question, steps)
 
     async def extend(self, handle: Handle, steps: Sequence[str]) -> Scored:
         span = self._tracing.span(
@@ -298,7 +284,7 @@ class _Traced(Reward):
         )
         error: BaseException | None = None
         try:
-            scored = await self._reward.extend(handle, steps)
+            scored = await self.reward.extend(handle, steps)
         except BaseException as failure:
             error = failure
             raise
@@ -316,9 +302,6 @@ class _Traced(Reward):
             return scored
         finally:
             _close(span, error)
-
-    async def close(self) -> None:
-        """Nothing: the PRM belongs to the server."""
 
 
 def _tell(span: Span, decision: Decision, tokens: tuple[int, int]) -> None:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from search.errors import PlanError
 from search.strategies.fields import Parameter
 
-__all__ = ["Term", "Terms", "summed", "terms_of"]
+__all__ = ["SignalTerms", "Term", "summed", "terms_of"]
 
 
 class Term(NamedTuple):
@@ -30,7 +30,7 @@ class Term(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms(Parameter):
+class SignalTerms(Parameter):
     """Terms of some signals, written ``signal*slope@centre`` and parted by slashes."""
 
     signals: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Terms(Parameter):
 
 def summed(signals: Collection[str]) -> Any:
     """A field that holds terms of these signals, none as a rule."""
-    parameter = Terms((), is_quiet=True, signals=tuple(signals))
+    parameter = SignalTerms((), is_quiet=True, signals=tuple(signals))
     return dataclasses.field(default=(), metadata={"parameter": parameter}, kw_only=True)
 
 

@@ -18,8 +18,8 @@ pytest.importorskip("torch")
 from head_to_head import Limit
 from real_campaign import LARGE, SMALL
 from strategies_contestants import OURS, PAIRS, RIVALS, VOTE, Ours, captions
-from strategies_lab import Pace, pace
-from strategies_lab_figures import Met, compared, nearest, verdict
+from strategies_lab import StageSeconds, pace
+from strategies_lab_figures import Measured, compared, nearest, verdict
 from strategies_lab_plans import NOT_RUN, POLICY, grids, plans, questions
 from strategies_page import page
 from strategies_real import DELIMITER, Team, served
@@ -76,9 +76,9 @@ def test_questions_take_the_domains_in_turn() -> None:
     assert some[:3] == questions(3)
 
 
-def met(strategy: str, plan: str, accuracy: list[float], flops: float) -> Met:
+def met(strategy: str, plan: str, accuracy: list[float], flops: float) -> Measured:
     values = np.array(accuracy)
-    return Met(
+    return Measured(
         strategy, POLICY, Plan.parse(plan), values, np.full(len(values), 10.0), np.full(len(values), flops)
     )
 
@@ -109,7 +109,7 @@ def test_a_difference_is_sure_where_its_interval_leaves_0_out() -> None:
 
 
 def test_seconds_are_those_of_all_blocks(tmp_path: Path) -> None:
-    assert pace(tmp_path) == Pace({})
+    assert pace(tmp_path) == StageSeconds({})
     lines = [
         ("m: samples 0-15", 40, 32.0),
         ("m: samples 0-15", 10, 8.0),

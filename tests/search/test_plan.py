@@ -14,7 +14,7 @@ from search.errors import PlanError
 from search.plan import Plan
 from search.strategies.fields import Nested, OneOf, Parameter, Real, Whole, grammar_of
 from search.strategies.registry import STRATEGIES
-from search.strategies.terms import Term, Terms
+from search.strategies.terms import SignalTerms, Term
 
 NAMES = list(STRATEGIES)
 
@@ -49,7 +49,7 @@ def value_of(parameter: Parameter) -> st.SearchStrategy[Any]:
         least = max(parameter.least, -1e6)
         numbers = st.floats(least, min(parameter.most, 1e6), allow_subnormal=False)
         return st.one_of(numbers, st.sampled_from(parameter.words)) if parameter.words else numbers
-    if isinstance(parameter, Terms):
+    if isinstance(parameter, SignalTerms):
         number = st.floats(-1e6, 1e6, allow_subnormal=False)
         term = st.builds(
             Term, st.sampled_from([name for name in parameter.signals if name != "prm"]), number, number
