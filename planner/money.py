@@ -1,8 +1,8 @@
 """Money of choices before they are made: what requests send again is paid for again.
 
 Logical cost, by which choices are compared, knows each prompt once. Who bills a request counts its prompt
-every time: an adaptive vote sends the question with each sample, a tree search all that stands with each step,
-and what follows a probe the question once more. How often, each strategy says (``Strategy.sends``).
+every time: an adaptive vote sends the question with each sample, a tree search all that stands with each
+step, and what follows a probe the question once more. How often, each strategy says (``Strategy.sends``).
 """
 
 from __future__ import annotations
@@ -42,9 +42,7 @@ def within_money(menu: Menu, stage: Stage, prompts: Mapping[str, float], bought:
     dear = (again > 0.0) & (menu.costs.tokens_p90[0] + again > bought)
     if not dear.any():
         return menu
-    return replace(
-        menu, costs=replace(menu.costs, tokens_p90=np.where(dear, np.nan, menu.costs.tokens_p90))
-    )
+    return replace(menu, costs=replace(menu.costs, tokens_p90=np.where(dear, np.nan, menu.costs.tokens_p90)))
 
 
 def sent_again(menu: Menu, stage: Stage, prompts: Mapping[str, float]) -> Floats:
@@ -70,9 +68,7 @@ def _again(choice: Choice, probe: Probe, prompt: float, tokens: float) -> float:
 
 def prompts_of(costs: Mapping[str, ChoiceCost], characters: int) -> dict[str, float]:
     """Tokens of a question's prompt by policy, from a cost of each before anything was sent."""
-    return {
-        name: cost.policy_prompt + cost.policy_prompt_slope * characters for name, cost in costs.items()
-    }
+    return {name: cost.policy_prompt + cost.policy_prompt_slope * characters for name, cost in costs.items()}
 
 
 def expected_usd(

@@ -300,8 +300,8 @@ class Planner(Fitted, Decider):
     def _prompts(self, question: str) -> dict[str, float]:
         """Tokens of the question's prompt by policy, as they were learned."""
         first = self.stages[0]
-        known = dict(zip(map(lambda one: one.policy, first.choices), first.actions.choice_costs, strict=True))
-        return prompts_of(known, len(question))
+        policies = [choice.policy for choice in first.choices]
+        return prompts_of(dict(zip(policies, first.actions.choice_costs, strict=True)), len(question))
 
     def _warn(self, stage: Stage, features: Floats, domain: str | None) -> tuple[str, ...]:
         warnings = []

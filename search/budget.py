@@ -13,9 +13,10 @@
     search.errors.BudgetError: a budget cannot be negative, got tokens=-1
 
 Caps on tokens and FLOPs are on *logical* cost: the prompt once per model, every generated token, every
-scored step once. Money counts what is paid for: a prompt for every request that sends it. Seconds are a deadline that strategies keep as well as a backend can cancel. A ledger belongs
-to one request and one event loop: between two awaits nothing interleaves, so a reservation that
-``affordable`` promised is granted. It knows nothing of engines, rewards or plans.
+scored step once. Money counts what is paid for: a prompt for every request that sends it. Seconds are a
+deadline that strategies keep as well as a backend can cancel. A ledger belongs to one request and one event
+loop: between two awaits nothing interleaves, so a reservation that ``affordable`` promised is granted. It
+knows nothing of engines, rewards or plans.
 """
 
 from __future__ import annotations
@@ -428,9 +429,10 @@ class Reservation:
     ) -> None:
         """The work was sent and took this much; the rest is given back.
 
-        A prompt that was reserved along counts as spent, since it was sent. ``policy_sent`` (``policy_cached``
-        of it) and ``prm_sent``: what was sent by the count of who bills it; None: what was held, of a PRM's
-        without the tokens that were not scored. A server that counts more than was held is paid for that.
+        A prompt that was reserved along counts as spent, since it was sent. ``policy_sent``, of which
+        ``policy_cached`` had been kept, and ``prm_sent``: what was sent by the count of who bills it; None:
+        what was held, of a PRM's without the tokens that were not scored. A server that counts more than was
+        held is paid for that.
 
         Raises BudgetError when settled before, and when more was spent than held (what was held is then
         charged in full: a backend has broken its word).
@@ -622,9 +624,9 @@ class Ledger:
         apart where a strategy asks more than the problem's question (None). ``prm_written`` of the
         ``prm_tokens`` are written by the PRM itself: money tells them apart.
 
-        ``policy_sent``: tokens that the work sends to the policy, for which money is paid whether or not they
-        were sent before; None: ``policy_prompt``. ``prm_sent``: those that the PRM reads; None: its prompt and
-        what is scored.
+        ``policy_sent``: tokens that the work sends to the policy, for which money is paid whether or not
+        they were sent before; None: ``policy_prompt``. ``prm_sent``: those that the PRM reads; None: its
+        prompt and what is scored.
         """
         sent = policy_prompt if policy_sent is None else policy_sent
         read = prm_prompt + prm_tokens - prm_written if prm_sent is None else prm_sent

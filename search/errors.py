@@ -159,8 +159,8 @@ class BrokenError(RemoteError):
     """A server failed, fell silent or broke off in its answer; work may be lost.
 
     ``partial``: from an engine, the children that had not ended, as far as they came (reason ``lost``).
-    What they were worth is paid; going on after their tokens draws from the same distribution. ``usage``: what
-    the whole request took, as far as it is known; None where nobody knows.
+    What they were worth is paid; going on after their tokens draws from the same distribution. ``usage``:
+    what the whole request took, as far as it is known; None where nobody knows.
     """
 
     def __init__(

@@ -259,7 +259,8 @@ class Engine(ABC):
         """
 
     def most_sent(self, prompt: int, n: int, max_tokens: int) -> int:
-        """The most prompt tokens that a request may send (``Usage.prompt_tokens``): money is reserved for them.
+        """The most prompt tokens that a request may send, for which money is reserved
+        (``Usage.prompt_tokens``).
 
         ``prompt``: of the request; ``n``, ``max_tokens``: as in it. By default the prompt once for all
         children.

@@ -12,7 +12,15 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 from search.budget import Reservation
-from search.engines.protocol import ChildFinished, Engine, Event, FinishReason, Request, RequestFinished, Usage
+from search.engines.protocol import (
+    ChildFinished,
+    Engine,
+    Event,
+    FinishReason,
+    Request,
+    RequestFinished,
+    Usage,
+)
 from search.errors import BrokenError, ContextError, EngineError, RefusedError, UnreachableError
 from search.strategies.reservations import Reservations
 

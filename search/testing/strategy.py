@@ -124,9 +124,7 @@ class StrategyContract:
 
     @pytest.mark.parametrize("takes_n", [True, False])
     @pytest.mark.asyncio
-    async def test_money_is_what_the_backends_bill(
-        self, plan: Plan, bench: MakeBench, takes_n: bool
-    ) -> None:
+    async def test_money_is_what_the_backends_bill(self, plan: Plan, bench: MakeBench, takes_n: bool) -> None:
         b, prices = bench(takes_n=takes_n), Prices(prompt=1.0, generated=3.0, prm=0.5)
         ledger = Ledger(Budget.unlimited(), b.engine.card, b.reward.card, prices)
         await run_plan(b.problem, plan, b.setting, seed=4, ledger=ledger)
