@@ -24,7 +24,7 @@ from search.budget import Budget, Prices
 from search.errors import BudgetError
 from search.result import Spend
 
-__all__ = ["check_money", "resolve", "rule", "sample_flops", "target", "tokens_for"]
+__all__ = ["bought", "check_money", "resolve", "rule", "sample_flops", "target", "tokens_for"]
 
 #: no cap that a rule sees is larger
 _MOST = 10**18
@@ -131,8 +131,20 @@ def check_money(
 def tokens_for(usd: float, prices: Mapping[str, Prices] | Prices) -> int | None:
     """Tokens that the money surely buys, whichever model takes them; None where all are free."""
     each = prices.values() if isinstance(prices, Mapping) else (prices,)
-    dearest = max((max(one.prompt, one.generated, one.prm) for one in each), default=0.0)
+    dearest = max(
+        (max(one.prompt, one.generated, one.prm, one.prm_written or 0.0) for one in each), default=0.0
+    )
     return None if dearest == 0.0 else int(min(usd * 1e6 / dearest, _MOST))
+
+
+def bought(
+    budget: Budget, prices: Mapping[str, Prices] | Prices | None, spent: Spend | None = None
+) -> float | None:
+    """Tokens that the money left surely buys; None without a budget in money, or where all are free."""
+    if budget.usd is None or prices is None:
+        return None
+    tokens = tokens_for(budget.usd, prices)
+    return None if tokens is None else float(tokens - (spent or Spend()).tokens)
 
 
 def _tokens(budget: Budget, prices: Mapping[str, Prices] | Prices | None) -> int | None:

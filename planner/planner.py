@@ -28,6 +28,7 @@ from planner.features.probe import ProbeSamples
 from planner.fitted import Fitted
 from planner.labels import Probe
 from planner.matrix import probe_features, question_features
+from planner.money import prompts_of, within_money
 from planner.recommendation import Recommendation
 from planner.stages import Stage
 from search.budget import Budget, BudgetWords, Prices
@@ -144,6 +145,9 @@ class Planner(Fitted, Decider):
         if decision_filter is not None:
             menu = decision_filter.menu(stage, menu)
         rule = budgeting.rule(self, budget, question, spent=spent, prices=prices)
+        bought = budgeting.bought(budget, prices, spent)
+        if bought is not None:
+            menu = within_money(menu, stage, self._prompts(question), bought)
         option = int(decide(menu, rule)[0])
         if option < 0:
             raise unaffordable(stage, menu, rule)
@@ -292,6 +296,12 @@ class Planner(Fitted, Decider):
 
     def _seen(self, stage: Stage, samples: ProbeSamples) -> Floats:
         return probe_features(samples, stage.probe.prm is not None, stage.thoughts)
+
+    def _prompts(self, question: str) -> dict[str, float]:
+        """Tokens of the question's prompt by policy, as they were learned."""
+        first = self.stages[0]
+        policies = [choice.policy for choice in first.choices]
+        return prompts_of(dict(zip(policies, first.actions.choice_costs, strict=True)), len(question))
 
     def _warn(self, stage: Stage, features: Floats, domain: str | None) -> tuple[str, ...]:
         warnings = []

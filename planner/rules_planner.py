@@ -351,6 +351,10 @@ class RulesPlanner(RuledModels, Decider):
             each = [prices[name] if isinstance(prices, Mapping) else prices for name in names]
             reads, writes = [one.prompt / 1e6 for one in each], [one.generated / 1e6 for one in each]
             cap(budget.usd, "US dollars", reads, writes)
+            # each sample of an adaptive vote is a request, which is billed for its prompt
+            paid = caps.pop()
+            sampled = tuple(read + write for read, write in zip(paid.prompt, paid.sample, strict=True))
+            caps.append(Cap(paid.limit, (0.0,) * len(names), sampled))
         if budget.samples is not None:
             counted = tuple(max(1.0, one / flops[0]) for one in flops)
             caps.append(Cap(float(budget.samples), (0.0,) * len(names), counted))

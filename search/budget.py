@@ -12,10 +12,11 @@
     Traceback (most recent call last):
     search.errors.BudgetError: a budget cannot be negative, got tokens=-1
 
-All caps are on *logical* cost: the prompt once per model, every generated token, every scored step
-once. Seconds are a deadline that strategies keep as well as a backend can cancel. A ledger belongs
-to one request and one event loop: between two awaits nothing interleaves, so a reservation that
-``affordable`` promised is granted. It knows nothing of engines, rewards or plans.
+Caps on tokens and FLOPs are on *logical* cost: the prompt once per model, every generated token, every
+scored step once. Money counts what is paid for: a prompt for every request that sends it. Seconds are a
+deadline that strategies keep as well as a backend can cancel. A ledger belongs to one request and one event
+loop: between two awaits nothing interleaves, so a reservation that ``affordable`` promised is granted. It
+knows nothing of engines, rewards or plans.
 """
 
 from __future__ import annotations
@@ -255,10 +256,10 @@ UNLIMITED = Budget.unlimited()
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """US dollars per million logical tokens. Raises BudgetError for negative or non-finite prices.
+    """US dollars per million tokens. Raises BudgetError for negative or non-finite prices.
 
-    ``generated`` covers thoughts. ``cached_prompt``: of prompt tokens that a server has kept; as ``prompt``
-    where it is None. Logical cost knows each prompt once, so only ``usd`` makes use of it. ``prm_written``:
+    ``prompt`` is paid for every request that sends it. ``generated`` covers thoughts. ``cached_prompt``: of
+    prompt tokens that a server has kept, as its usage says; as ``prompt`` where it is None. ``prm_written``:
     of tokens that a PRM writes itself, as a judge does; as ``prm`` where it is None.
 
         >>> Prices(prompt=1.0, generated=4.0, cached_prompt=0.5).usd(prompt=3000, cached=2000, generated=1000)
@@ -295,12 +296,19 @@ class _Prompt:
 
 @dataclass(slots=True)
 class _Account:
-    """Tokens of one model: what is spent, what is held, and its prompts, each of which counts once."""
+    """Tokens of one model: what is spent, what is held, and its prompts, each of which counts once.
+
+    Money counts what all requests sent instead (``sent``, ``cached`` of it): each prompt as often as it was
+    sent, a solution that is gone on with, and what a PRM reads.
+    """
 
     spent: int = 0  # without prompts
     held: int = 0  # without prompts
     written: int = 0  # of those spent, what a PRM wrote itself
     held_written: int = 0
+    sent: int = 0
+    cached: int = 0
+    held_sent: int = 0
     prompts: dict[Hashable, _Prompt] = field(default_factory=dict)
 
     def committed(self, key: Hashable) -> int:
@@ -342,6 +350,25 @@ class _Book:
         return prices
 
 
+@dataclass(frozen=True, slots=True)
+class _Amounts:
+    """What one piece of work takes, or has taken, of its ledger's models. The first two and the prompts are
+    logical tokens; money counts the policy's without ``policy_prompt`` as generated, what was sent, and what
+    the PRM wrote."""
+
+    policy_tokens: int = 0
+    prm_tokens: int = 0
+    prm_written: int = 0
+    policy_sent: int = 0
+    prm_sent: int = 0
+    policy_cached: int = 0
+    policy_prompt: int = 0
+    prm_prompt: int = 0
+
+
+_NOTHING = _Amounts()
+
+
 class Reservation:
     """The worst case of one piece of work, held until it is settled or released, once.
 
@@ -352,8 +379,10 @@ class Reservation:
         "_ledger",
         "_open",
         "policy_prompt",
+        "policy_sent",
         "policy_tokens",
         "prm_prompt",
+        "prm_sent",
         "prm_tokens",
         "prm_written",
         "prompt",
@@ -369,6 +398,8 @@ class Reservation:
         prm_prompt: bool,
         prompt: Hashable,
         prm_written: int,
+        policy_sent: int,
+        prm_sent: int,
     ) -> None:
         self._ledger = ledger
         self._open = True
@@ -378,18 +409,33 @@ class Reservation:
         self.prm_prompt = prm_prompt
         self.prm_written = prm_written
         self.prompt = prompt
+        self.policy_sent = policy_sent
+        self.prm_sent = prm_sent
 
     @property
     def is_open(self) -> bool:
         """Whether it still holds something."""
         return self._open
 
-    def settle(self, *, policy_tokens: int = 0, prm_tokens: int = 0, prm_written: int = 0) -> None:
+    def settle(
+        self,
+        *,
+        policy_tokens: int = 0,
+        prm_tokens: int = 0,
+        prm_written: int = 0,
+        policy_sent: int | None = None,
+        policy_cached: int = 0,
+        prm_sent: int | None = None,
+    ) -> None:
         """The work was sent and took this much; the rest is given back.
 
-        A prompt that was reserved along counts as spent, since it was sent. Raises BudgetError when
-        settled before, and when more was spent than held (what was held is then charged in full:
-        a backend has broken its word).
+        A prompt that was reserved along counts as spent, since it was sent. ``policy_sent``, of which
+        ``policy_cached`` had been kept, and ``prm_sent``: what was sent by the count of who bills it; None:
+        what was held, of a PRM's without the tokens that were not scored. A server that counts more than was
+        held is paid for that.
+
+        Raises BudgetError when settled before, and when more was spent than held (what was held is then
+        charged in full: a backend has broken its word).
         """
         self._close()
         over = (
@@ -397,13 +443,24 @@ class Reservation:
             or prm_tokens > self.prm_tokens
             or prm_written > self.prm_written
         )
-        if min(policy_tokens, prm_tokens, prm_written) < 0:
+        if min(policy_tokens, prm_tokens, prm_written, policy_sent or 0, policy_cached, prm_sent or 0) < 0:
             raise BudgetError(f"a spend cannot be negative, got policy={policy_tokens}, prm={prm_tokens}")
+        prm_tokens_paid = min(prm_tokens, self.prm_tokens)
+        prm_written_paid = min(prm_written, self.prm_written)
+        if prm_sent is None:
+            unscored = self.prm_tokens - prm_tokens_paid - (self.prm_written - prm_written_paid)
+            prm_sent = max(0, self.prm_sent - unscored)
+        sent = self.policy_sent if policy_sent is None else policy_sent
         self._ledger._settle(
             self,
-            min(policy_tokens, self.policy_tokens),
-            min(prm_tokens, self.prm_tokens),
-            min(prm_written, self.prm_written),
+            _Amounts(
+                min(policy_tokens, self.policy_tokens),
+                prm_tokens_paid,
+                prm_written_paid,
+                sent,
+                prm_sent,
+                min(policy_cached, sent),
+            ),
             sent=True,
         )
         if over:
@@ -421,7 +478,7 @@ class Reservation:
     def release(self) -> None:
         """The work was never sent: everything is given back. Raises BudgetError when settled before."""
         self._close()
-        self._ledger._settle(self, 0, 0, 0, sent=False)
+        self._ledger._settle(self, _NOTHING, sent=False)
 
     def _close(self) -> None:
         if not self._open:
@@ -512,20 +569,30 @@ class Ledger:
         prm_prompt: int = 0,
         prompt: Hashable = None,
         prm_written: int = 0,
+        policy_sent: Callable[[int], int] | None = None,
+        prm_sent: int | None = None,
     ) -> int:
         """How many pieces of work, ``most`` at most, of this worst case each fit beside what is held.
 
-        The prompts are needed once for all of them, and not at all when they count already.
+        The prompts are needed once for all of them, and not at all when they count already. Money knows what
+        is sent: ``policy_sent`` tells it for so many pieces together, ``prm_sent`` for each; without them
+        each piece sends its prompts itself (``reserve``).
         """
         low, high = 0, max(0, most)
-        prompts = self._new_prompts(policy_prompt, prm_prompt, prompt)
+        new_policy, new_prm = self._new_prompts(policy_prompt, prm_prompt, prompt)
+        read = prm_prompt + prm_tokens - prm_written if prm_sent is None else prm_sent
 
         def fits(count: int) -> bool:
             return self._fits(
-                count * policy_tokens + prompts[0],
-                count * prm_tokens + prompts[1],
-                prompts[0],
-                count * prm_written,
+                _Amounts(
+                    policy_tokens=count * policy_tokens,
+                    prm_tokens=count * prm_tokens,
+                    prm_written=count * prm_written,
+                    policy_sent=count * policy_prompt if policy_sent is None else policy_sent(count),
+                    prm_sent=count * read,
+                    policy_prompt=new_policy,
+                    prm_prompt=new_prm,
+                )
             )
 
         if fits(high):
@@ -547,6 +614,8 @@ class Ledger:
         prm_prompt: int = 0,
         prompt: Hashable = None,
         prm_written: int = 0,
+        policy_sent: int | None = None,
+        prm_sent: int | None = None,
     ) -> Reservation:
         """Hold a worst case. Raises BudgetError when it does not fit: ask ``affordable`` first.
 
@@ -554,8 +623,14 @@ class Ledger:
         not). Whoever sends it first pays; for the others it is free. ``prompt`` tells the policy's prompts
         apart where a strategy asks more than the problem's question (None). ``prm_written`` of the
         ``prm_tokens`` are written by the PRM itself: money tells them apart.
+
+        ``policy_sent``: tokens that the work sends to the policy, for which money is paid whether or not
+        they were sent before; None: ``policy_prompt``. ``prm_sent``: those that the PRM reads; None: its
+        prompt and what is scored.
         """
-        if min(policy_tokens, prm_tokens, policy_prompt, prm_prompt, prm_written) < 0:
+        sent = policy_prompt if policy_sent is None else policy_sent
+        read = prm_prompt + prm_tokens - prm_written if prm_sent is None else prm_sent
+        if min(policy_tokens, prm_tokens, policy_prompt, prm_prompt, prm_written, sent, read) < 0:
             raise BudgetError(
                 f"a reservation cannot be negative, got policy={policy_tokens}+{policy_prompt}, "
                 f"prm={prm_tokens}+{prm_prompt}"
@@ -563,7 +638,16 @@ class Ledger:
         if self.prm is None and (prm_tokens or prm_prompt):
             raise BudgetError(f"a ledger without a PRM reserves no PRM tokens, got {prm_tokens + prm_prompt}")
         new_policy, new_prm = self._new_prompts(policy_prompt, prm_prompt, prompt)
-        if not self._fits(policy_tokens + new_policy, prm_tokens + new_prm, new_policy, prm_written):
+        needed = _Amounts(
+            policy_tokens=policy_tokens,
+            prm_tokens=prm_tokens,
+            prm_written=prm_written,
+            policy_sent=sent,
+            prm_sent=read,
+            policy_prompt=new_policy,
+            prm_prompt=new_prm,
+        )
+        if not self._fits(needed):
             raise BudgetError(
                 f"a reservation must fit the budget, got policy={policy_tokens}+{policy_prompt}, "
                 f"prm={prm_tokens}+{prm_prompt} beside {self.committed_tokens} tokens under {self.budget}"
@@ -584,6 +668,8 @@ class Ledger:
                 held.tokens = length
                 held.holders += 1
         self._prm.held_written += prm_written
+        self._policy.held_sent += sent
+        self._prm.held_sent += read
         return Reservation(
             self,
             policy_tokens=policy_tokens,
@@ -592,6 +678,8 @@ class Ledger:
             prm_prompt=prm_prompt > 0,
             prompt=prompt,
             prm_written=prm_written,
+            policy_sent=sent,
+            prm_sent=read,
         )
 
     def record_work(self, *, policy_tokens: int = 0, prm_tokens: int = 0) -> None:
@@ -633,7 +721,8 @@ class Ledger:
 
     @property
     def usd(self) -> float:
-        """Money spent by the price table. Raises BudgetError without one."""
+        """Money spent by the price table: every prompt as often as it was sent. Raises BudgetError without
+        one."""
         if self.prices is None:
             raise BudgetError("money needs prices, got a ledger without")
         return self._usd(held=False)
@@ -645,7 +734,9 @@ class Ledger:
         if not isinstance(prices, Mapping):
             return prices is not None
         return all(
-            card.name in prices for card, account in self._book.policies.items() if account.total_spent
+            card.name in prices
+            for card, account in self._book.policies.items()
+            if account.total_spent or account.sent
         )
 
     @property
@@ -667,19 +758,17 @@ class Ledger:
             0 if self._prm.committed(None) else prm_prompt,
         )
 
-    def _fits(self, policy_tokens: int, prm_tokens: int, prompt_tokens: int, prm_written: int = 0) -> bool:
-        """Whether so much more fits; ``prompt_tokens`` of the policy's are its prompt, and the PRM writes
-        ``prm_written`` of its own (money tells them apart)."""
+    def _fits(self, more: _Amounts) -> bool:
+        """Whether so much more fits."""
         budget = self.budget
+        policy_tokens = more.policy_tokens + more.policy_prompt
+        prm_tokens = more.prm_tokens + more.prm_prompt
         if budget.tokens is not None and self.committed_tokens + policy_tokens + prm_tokens > budget.tokens:
             return False
         if budget.flops is not None and self._flops(policy_tokens, prm_tokens) > budget.flops:
             return False
-        if budget.usd is None:
-            return True
         # of whole tokens, so that what fits at once also fits piece by piece, however floats are rounded
-        more = policy_tokens, prm_tokens, prompt_tokens, prm_written
-        return self._usd(held=True, more=more) <= budget.usd
+        return budget.usd is None or self._usd(held=True, more=more) <= budget.usd
 
     def _flops(self, policy_tokens: int, prm_tokens: int) -> float:
         """FLOPs of all that counts, with so much more of this ledger's models."""
@@ -693,27 +782,25 @@ class Ledger:
                 total += card.flops(tokens + more if account is own else tokens)
         return total
 
-    def _usd(self, *, held: bool, more: tuple[int, int, int, int] = (0, 0, 0, 0)) -> float:
-        """Money for all that counts, with so much more of this ledger's models: tokens of the policy and of
-        the PRM, those of the policy's that are its prompt, and those that the PRM writes."""
-        policy_tokens, prm_tokens, prompt_tokens, prm_written = more
+    def _usd(self, *, held: bool, more: _Amounts = _NOTHING) -> float:
+        """Money for all that counts, with so much more of this ledger's models. What is held is reserved at
+        the full price: nobody promises that a server has kept a prompt."""
         total = 0.0
         for card, account in self._book.policies.items():
             own = account is self._policy
-            prompts = account.prompts_committed if held else account.prompts_spent
-            tokens = account.spent + (account.held if held else 0) + prompts + (policy_tokens if own else 0)
-            prompts += prompt_tokens if own else 0
-            if tokens:
-                total += self._book.price(card).usd(prompt=prompts, generated=tokens - prompts)
+            generated = account.spent + (account.held if held else 0) + (more.policy_tokens if own else 0)
+            sent = account.sent + (account.held_sent if held else 0) + (more.policy_sent if own else 0)
+            if generated or sent:
+                prices = self._book.price(card)
+                total += prices.usd(prompt=sent, cached=account.cached, generated=generated)
         for card, account in self._book.prms.items():
             own = account is self._prm
-            prompts = account.prompts_committed if held else account.prompts_spent
-            tokens = account.spent + (account.held if held else 0) + prompts + (prm_tokens if own else 0)
-            if tokens:
-                written = account.written + (account.held_written if held else 0)
-                written += prm_written if own else 0
-                read, wrote = self._prm_prices(card)
-                total += (read * (tokens - written) + wrote * written) / 1e6
+            read = account.sent + (account.held_sent if held else 0) + (more.prm_sent if own else 0)
+            written = account.written + (account.held_written if held else 0)
+            written += more.prm_written if own else 0
+            if read or written:
+                to_read, to_write = self._prm_prices(card)
+                total += (to_read * read + to_write * written) / 1e6
         return total
 
     def _prm_prices(self, card: ModelCard) -> tuple[float, float]:
@@ -723,19 +810,20 @@ class Ledger:
         found = self._book.price(card if is_told else self.policy)
         return found.prm, found.prm if found.prm_written is None else found.prm_written
 
-    def _settle(
-        self, reservation: Reservation, policy_tokens: int, prm_tokens: int, prm_written: int, *, sent: bool
-    ) -> None:
+    def _settle(self, reservation: Reservation, paid: _Amounts, *, sent: bool) -> None:
         self._prm.held_written -= reservation.prm_written
-        self._prm.written += prm_written
-        own = reservation.policy_tokens, policy_tokens, reservation.policy_prompt
-        judged = reservation.prm_tokens, prm_tokens, reservation.prm_prompt
-        for account, key, (held, spent, has_prompt) in (
-            (self._policy, reservation.prompt, own),
-            (self._prm, None, judged),
+        self._prm.written += paid.prm_written
+        self._policy.cached += paid.policy_cached
+        own = reservation.policy_tokens, paid.policy_tokens, reservation.policy_prompt
+        judged = reservation.prm_tokens, paid.prm_tokens, reservation.prm_prompt
+        for account, key, (held, spent, has_prompt), (held_sent, paid_sent) in (
+            (self._policy, reservation.prompt, own, (reservation.policy_sent, paid.policy_sent)),
+            (self._prm, None, judged, (reservation.prm_sent, paid.prm_sent)),
         ):
             account.held -= held
             account.spent += spent
+            account.held_sent -= held_sent
+            account.sent += paid_sent
             if has_prompt:
                 prompt = account.prompts[key]
                 prompt.holders -= 1

@@ -41,7 +41,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from search.engines.protocol import ChildFinished
+    from search.engines.protocol import ChildFinished, Usage
 
 __all__ = [
     "ArtefactError",
@@ -159,12 +159,16 @@ class BrokenError(RemoteError):
     """A server failed, fell silent or broke off in its answer; work may be lost.
 
     ``partial``: from an engine, the children that had not ended, as far as they came (reason ``lost``).
-    What they were worth is paid; going on after their tokens draws from the same distribution.
+    What they were worth is paid; going on after their tokens draws from the same distribution. ``usage``:
+    what the whole request took, as far as it is known; None where nobody knows.
     """
 
-    def __init__(self, message: str, partial: tuple[ChildFinished, ...] = ()) -> None:
+    def __init__(
+        self, message: str, partial: tuple[ChildFinished, ...] = (), usage: Usage | None = None
+    ) -> None:
         super().__init__(message)
         self.partial = partial
+        self.usage = usage
 
 
 class RefusedError(RemoteError):

@@ -149,7 +149,9 @@ def estimate(
             )
             name = f"{policy}: {grid.runs} x {plan}{f' under {prm}' if prm else ''}"
             prompts = runs * min(sent, generated)
-            stages.append(pricing.stage(name, prompts, runs * generated - prompts, prm, runs * scored))
+            again = runs * max(0.0, plan.described.sends(rate.prompt, rate.generated) - sent)
+            written = runs * generated - prompts
+            stages.append(pricing.stage(name, prompts, written, prm, runs * scored, again))
     if running:
         assumptions.append("a tree search that was never run takes the tokens of n samples")
     if any(plan.thinking is not None and plan.thinking.think for _, _, plan in running):
@@ -167,7 +169,16 @@ class _Pricing:
     prices: Mapping[str, Prices]
     flops_per_second: float
 
-    def stage(self, name: str, prompt: float, generated: float, prm: str = "", scored: float = 0.0) -> Stage:
+    def stage(
+        self,
+        name: str,
+        prompt: float,
+        generated: float,
+        prm: str = "",
+        scored: float = 0.0,
+        again: float = 0.0,
+    ) -> Stage:
+        """``again``: prompt tokens that are sent beyond ``prompt``, which costs money only."""
         policy_flops = self.loader.policy_card(self.policy).flops(prompt + generated)
         prm_flops = self.loader.prm_card(prm).flops(scored) if prm else 0.0
         flops = policy_flops + prm_flops
@@ -178,7 +189,7 @@ class _Pricing:
                 seconds += scored / self.trial.scorings[prm].speed
         costs = [
             self.prices[model].usd(prompt=math.ceil(sent), generated=math.ceil(written))
-            for model, sent, written in ((self.policy, prompt, generated), (prm, scored, 0.0))
+            for model, sent, written in ((self.policy, prompt + again, generated), (prm, scored, 0.0))
             if model in self.prices
         ]
         usd = math.fsum(costs) if costs else None

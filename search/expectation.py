@@ -95,7 +95,8 @@ class Expectation:
         for one in (unit, *running):
             sizes = self._sizes(one.policy) or _Sizes(_guess(one), _UNKNOWN * self._max_tokens)
             prompt, generated, scored = (
-                len(one.problems) * t for t in _take(_table(one), one.plan, sizes, one.prm)
+                len(one.problems) * t
+                for t in _take(_table(one), one.plan, sizes, one.prm, sent=self._meter.is_in_money)
             )
             works += [(one.policy, prompt, _SLACK * generated), (one.prm, _SLACK * scored, 0.0)]
         return self._meter.fits(*works)
@@ -132,8 +133,11 @@ def _kind(unit: Unit) -> _Kind:
     return _table(unit), unit.policy, unit.prm, unit.plan
 
 
-def _take(table: str, plan: Plan, sizes: _Sizes, prm: str) -> tuple[float, float, float]:
-    """(prompt, generated, scored) tokens of one problem of a unit."""
+def _take(
+    table: str, plan: Plan, sizes: _Sizes, prm: str, *, sent: bool = False
+) -> tuple[float, float, float]:
+    """(prompt, generated, scored) tokens of one problem of a unit. ``sent``: prompts as often as they are
+    sent, else each once."""
     if not table:
         return 0.0, 0.0, 0.0
     solutions = plan.n * sizes.solution
@@ -142,4 +146,6 @@ def _take(table: str, plan: Plan, sizes: _Sizes, prm: str) -> tuple[float, float
     if table == "scores":
         return 0.0, 0.0, sizes.prompt + solutions
     prompt, generated = plan.described.takes(sizes.prompt, sizes.solution)
+    if sent:
+        prompt = plan.described.sends(sizes.prompt, sizes.solution)
     return prompt, generated, sizes.prompt + solutions if prm else 0.0

@@ -64,6 +64,9 @@ class MeteredEngine(Engine):
         usage.prompt += len(request.prompt)
         return self._events(events, request)
 
+    def most_sent(self, prompt: int, n: int, max_tokens: int) -> int:
+        return self._engine.most_sent(prompt, n, max_tokens)
+
     def refuses_thinking(self, wanted: ThinkingBudget) -> str | None:
         return self._engine.refuses_thinking(wanted)
 

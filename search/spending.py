@@ -116,6 +116,11 @@ class Meter:
         return self.limit is not None
 
     @property
+    def is_in_money(self) -> bool:
+        """Whether the limit is in money."""
+        return self.limit is not None and self.limit.usd is not None
+
+    @property
     def tokens(self) -> int:
         """Tokens of all models: prompts, generated, scored."""
         return sum(usage.tokens for usage in self._usage.values())

@@ -14,7 +14,7 @@ from planner.server.arrival import Arrival
 from planner.server.ask import Ask
 from planner.server.budget import RequestBudget, check_time, to_wire
 from planner.server.keys import ANYONE, Key
-from planner.server.passthrough_cost import PassthroughCost, StreamUsage, usage_of
+from planner.server.passthrough_cost import PassthroughCost, StreamUsage, cached_of, usage_of
 from planner.server.receipt import Reason, Receipt
 from planner.server.recorder import Decision
 from planner.server.refusal import Refusal, refusal_of
@@ -83,6 +83,7 @@ class Passthrough:
         self._budget = allowed.within(service.rules.ceiling)
         self._text = ""
         self._usage: dict[str, int] | None = None
+        self._cached = 0  # of the prompt's tokens
         self._pieces = 0
         self._open = set(range(ask.n))  # choices that have not ended
         self._is_late = False
@@ -108,7 +109,7 @@ class Passthrough:
                 async with asyncio.timeout(self._left):
                     found = await self._upstream.ask(self._shape.path, body)
                 self._waited = time.monotonic() - began
-            self._usage = usage_of(found)  # charged, whole or not
+            self._usage, self._cached = usage_of(found), cached_of(found)  # charged, whole or not
             if self._usage is None and found.get("choices"):
                 self._usage = self._cost.estimate_of(found, self._share)
                 found["usage"] = _total(self._usage)
@@ -152,7 +153,7 @@ class Passthrough:
                     while (chunk := await self._next(chunks)) is not None:
                         chunk = {**chunk, "id": self._id, "model": self._ask.model}
                         told.hear(chunk)
-                        self._usage = told.tokens
+                        self._usage, self._cached = told.tokens, told.cached
                         choices = chunk.get("choices")
                         if not choices:
                             last = chunk
@@ -306,7 +307,7 @@ class Passthrough:
     @property
     def _usd(self) -> float | None:
         """Money that it took; None where the policy's price is not known."""
-        return self._cost.usd(self._usage)
+        return self._cost.usd(self._usage, self._cached)
 
     def _mark(self, outcome: str, error: Exception | None) -> None:
         """Whether the policy's server could be reached, and how it took it."""

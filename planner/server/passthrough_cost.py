@@ -20,7 +20,7 @@ from planner.server.spending import Amount
 from search.budget import Budget
 from search.errors import PlannerError
 
-__all__ = ["PassthroughCost", "StreamUsage", "prompt_tokens", "usage_of"]
+__all__ = ["PassthroughCost", "StreamUsage", "cached_of", "prompt_tokens", "usage_of"]
 
 #: fields that limit an answer
 _LONGEST = ("max_completion_tokens", "max_tokens")
@@ -110,13 +110,14 @@ class PassthroughCost:
             guessed["completion_tokens"] = -(-_characters(found.get("choices")) // _PER_TOKEN)
         return guessed
 
-    def usd(self, usage: Mapping[str, int] | None) -> float | None:
-        """Money for these tokens; None where the policy's price is not known."""
+    def usd(self, usage: Mapping[str, int] | None, cached: int = 0) -> float | None:
+        """Money for these tokens, ``cached`` of the prompt's; None where the policy's price is not known."""
         if self._prices is None:
             return None
         told = usage or {}
+        prompt = told.get("prompt_tokens", 0)
         return self._prices.usd(
-            prompt=told.get("prompt_tokens", 0), generated=told.get("completion_tokens", 0)
+            prompt=prompt, cached=min(cached, prompt), generated=told.get("completion_tokens", 0)
         )
 
     def _cap(self, budget: Budget) -> int | None:
@@ -165,6 +166,22 @@ def usage_of(found: Mapping[str, Any]) -> dict[str, int] | None:
     return usage if all(type(value) is int and value >= 0 for value in usage.values()) else None
 
 
+def cached_of(found: Mapping[str, Any]) -> int:
+    """Tokens of the prompt that the server had kept; 0 where it does not say.
+
+    >>> cached_of({"usage": {"prompt_tokens": 7, "prompt_tokens_details": {"cached_tokens": 4}}})
+    4
+    """
+    reported = found.get("usage")
+    if not isinstance(reported, Mapping):
+        return 0
+    details = reported.get("prompt_tokens_details")
+    told = details.get("cached_tokens") if isinstance(details, Mapping) else None
+    if told is None:
+        told = reported.get("prompt_cache_hit_tokens")  # DeepSeek's
+    return told if type(told) is int and told >= 0 else 0
+
+
 class StreamUsage:
     """Tokens of a stream as its chunks tell them.
 
@@ -183,6 +200,8 @@ class StreamUsage:
         self._ended = 0  # choices since the last usage
         self._each: list[dict[str, int]] = []
         self._running: dict[str, int] | None = None
+        #: tokens of the prompt that the server had kept, by the last usage
+        self.cached = 0
 
     def hear(self, chunk: Mapping[str, Any]) -> None:
         """The next chunk."""
@@ -192,6 +211,7 @@ class StreamUsage:
         told = usage_of(chunk)
         if told is None:
             return
+        self.cached = cached_of(chunk)
         if not self._ended or self._running is not None:
             self._running = told
         else:

@@ -12,6 +12,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from planner import money
 from planner.decider import Decider
 from planner.options import Option, options, voting
 from planner.recommendation import Recommendation
@@ -166,24 +167,26 @@ def expected_usd(
     """Money for so many tokens of a policy and its PRM together; None where a price is not known.
 
     How many of them are the PRM's follows from the FLOPs, since those of a token differ; where they do not
-    differ, all count as the policy's. ``prompt`` tokens are priced as the policy's prompt.
+    differ, all count as the policy's. ``prompt``: tokens of the policy's prompt, which is paid for as often
+    as the plan sends it.
     """
     policy = prices.get(choice.policy) if isinstance(prices, Mapping) else prices
     if policy is None:
         return None
     scored = 0.0
-    usd = 0.0
+    price = 0.0
     if choice.prm is not None:
         prm = prices.get(choice.prm) if isinstance(prices, Mapping) else prices
         if prm is None:
             return None
         own = planner.policies[choice.policy].flops(1.0)
         other = planner.prms[choice.prm].flops(1.0)
+        price = prm.prm
         if own != other:
             scored = min(tokens, max(0.0, (flops - own * tokens) / (other - own)))
-        usd = scored * prm.prm / 1e6
-    written = max(0.0, tokens - scored - prompt)
-    return usd + (min(prompt, tokens) * policy.prompt + written * policy.generated) / 1e6
+    return money.expected_usd(
+        policy, choice, prompt=prompt, tokens=max(0.0, tokens - scored), scored=scored, prm=price
+    )
 
 
 def _prompt(service: Service, policy: str, question: str) -> int:

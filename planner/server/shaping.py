@@ -142,6 +142,9 @@ class ShapedEngine(Engine):
         )
         return self._events(self._engine.submit(shaped), request, shaped)
 
+    def most_sent(self, prompt: int, n: int, max_tokens: int) -> int:
+        return self._engine.most_sent(prompt, n, max_tokens)
+
     def refuses_thinking(self, wanted: ThinkingBudget) -> str | None:
         return self._engine.refuses_thinking(wanted)
 

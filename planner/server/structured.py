@@ -115,6 +115,9 @@ class StructuredEngine(Engine):
     def submit(self, request: Request) -> AsyncIterator[Event]:
         return self._events(request)
 
+    def most_sent(self, prompt: int, n: int, max_tokens: int) -> int:
+        return n * prompt
+
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         tasks = self._samples.get(request_id, {})
         for number, task in tasks.items():
@@ -148,7 +151,8 @@ class StructuredEngine(Engine):
                         del tasks[child]
             if broken:
                 lost = [each for child, each in samples.items() if child not in tasks]
-                raise _failure(broken[0], tuple(self._finished(each, is_lost=True) for each in lost))
+                used = self._ended(list(samples.values())).usage
+                raise _failure(broken[0], tuple(self._finished(each, is_lost=True) for each in lost), used)
             yield self._ended(list(samples.values()))
         except BaseException as caught:
             failure = caught
@@ -226,10 +230,10 @@ def _message(blocks: list[Block]) -> dict[str, Any]:
     return {"role": "assistant", "content": text or None, **({"tool_calls": calls} if calls else {})}
 
 
-def _failure(error: BaseException, lost: tuple[ChildFinished, ...]) -> BaseException:
+def _failure(error: BaseException, lost: tuple[ChildFinished, ...], used: Usage) -> BaseException:
     """What broke a request: a server that fails is the policy's failure, a refusal is the client's own."""
     if not isinstance(error, Refusal) or error.status < 500:
         return error
     if error.status == 503 or isinstance(error.__cause__, UnreachableError):
         return UnreachableError(str(error))
-    return BrokenError(str(error), partial=lost)
+    return BrokenError(str(error), partial=lost, usage=used)

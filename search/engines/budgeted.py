@@ -47,6 +47,8 @@ __all__ = ["MOST_WAITS", "WAIT", "BudgetedEngine", "budgeted", "fault_of"]
 WAIT = "\nWait,"
 #: most ends that are taken away from one thought
 MOST_WAITS = 8
+#: further pieces of a solution, each a request: the thought, the answer, and the rest of either
+_PIECES = 3
 #: part of a child's tokens that is kept for the answer
 _ANSWER = 8
 #: tokens in which a model that opens its thought itself has done so, and in which a prompt's tag stands
@@ -126,6 +128,12 @@ class BudgetedEngine(Engine):
         flight.start()  # what cannot be asked is refused now
         self._flights[request.request_id] = flight
         return self._events(flight)
+
+    def most_sent(self, prompt: int, n: int, max_tokens: int) -> int:
+        """All children share the first piece; each then goes on in requests of its own."""
+        pieces = _PIECES + (MOST_WAITS if self._least else 0)
+        own = self._engine.most_sent(prompt + max_tokens, 1, max_tokens)
+        return self._engine.most_sent(prompt, n, max_tokens) + n * pieces * own
 
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         flight = self._flights.get(request_id)
@@ -330,20 +338,25 @@ class _Flight:
                 elif isinstance(event, ChildFinished):
                     self._take(numbers[event.child], event, request)
                 elif isinstance(event, RequestFinished):
-                    told, usage = event.usage, self.usage
-                    self.usage = Usage(
-                        usage.prompt_tokens + told.prompt_tokens,
-                        usage.cached_prompt_tokens + told.cached_prompt_tokens,
-                        usage.generated_tokens + told.generated_tokens,
-                        usage.is_estimated or told.is_estimated,
-                    )
+                    self._used(event.usage)
         except EngineError as error:
+            if isinstance(error, BrokenError):
+                self._used(error.usage or Usage(len(request.prompt), 0, 0))
             await self._fail(numbers, error)
         finally:
             self._sent.pop(request.request_id, None)
             if isinstance(events, AsyncGenerator):
                 await events.aclose()
             self._conclude()
+
+    def _used(self, told: Usage) -> None:
+        usage = self.usage
+        self.usage = Usage(
+            usage.prompt_tokens + told.prompt_tokens,
+            usage.cached_prompt_tokens + told.cached_prompt_tokens,
+            usage.generated_tokens + told.generated_tokens,
+            usage.is_estimated or told.is_estimated,
+        )
 
     def _take(self, number: int, piece: ChildFinished, request: Request) -> None:
         """A piece has ended: what follows it."""
@@ -512,7 +525,8 @@ class _Flight:
         elif not any(draft.spent for draft in self.drafts.values()) and len(self.drafts) == self.request.n:
             self.arrived.put_nowait(self._error)
         else:
-            self.arrived.put_nowait(BrokenError(str(self._error), tuple(map(self._lost, list(self.drafts)))))
+            lost = tuple(map(self._lost, list(self.drafts)))
+            self.arrived.put_nowait(BrokenError(str(self._error), lost, self.usage))
 
     def _lost(self, number: int) -> ChildFinished:
         draft = self.drafts[number]

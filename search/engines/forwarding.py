@@ -48,6 +48,9 @@ class ForwardingEngine(Engine):
     def submit(self, request: Request) -> AsyncIterator[Event]:
         return self.engine.submit(request)
 
+    def most_sent(self, prompt: int, n: int, max_tokens: int) -> int:
+        return self.engine.most_sent(prompt, n, max_tokens)
+
     def at_effort(self, effort: str) -> Engine:
         thinking = self.engine.at_effort(effort)
         return self if thinking is self.engine else self.around(thinking)

@@ -119,7 +119,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Physical work of a request, in tokens. ``prompt`` counts the prompt once, cached part included.
+    """Physical work of a request, in tokens. ``prompt_tokens``: all that was sent, cached part included. A
+    backend that draws n children in one go counts the prompt once; one that sends a request for each of them
+    counts it n times.
 
     ``is_estimated``: the backend told no counts, so these are estimates by the length of the texts.
     """
@@ -255,6 +257,15 @@ class Engine(ABC):
         Leaving the iterator early cancels the request. Raises ContextError when the prompt leaves
         no room for one token, EngineError when the backend fails; BrokenError tells how far it came.
         """
+
+    def most_sent(self, prompt: int, n: int, max_tokens: int) -> int:
+        """The most prompt tokens that a request may send, for which money is reserved
+        (``Usage.prompt_tokens``).
+
+        ``prompt``: of the request; ``n``, ``max_tokens``: as in it. By default the prompt once for all
+        children.
+        """
+        return prompt
 
     def at_effort(self, effort: str) -> Engine:
         """The same policy, asked to think that much (``none`` to ``max``); itself without such a knob.

@@ -26,6 +26,9 @@ class BorrowedReward(Reward):
     def need(self, handle: Handle, steps: Sequence[str]) -> Need:
         return self.reward.need(handle, steps)
 
+    def most_read(self, handle: Handle, steps: Sequence[str]) -> int:
+        return self.reward.most_read(handle, steps)
+
     def worst(self, question: str, tokens: int, before: int = 0) -> Need:
         return self.reward.worst(question, tokens, before)
 

@@ -121,6 +121,10 @@ class Judge(Reward):
         verdicts = 1 if before else self._usual
         return Need(verdicts * one.tokens, verdicts * one.written)
 
+    def most_read(self, handle: Handle, steps: Sequence[str]) -> int:
+        need = self.need(handle, steps)
+        return need.tokens - need.written
+
     def fits(self, question: str, steps: Sequence[str]) -> bool:
         length = self._length(self.spec.ask(question, steps))
         return length + (1 if self._read == "logprobs" else self.spec.tokens) <= self.card.context

@@ -53,6 +53,11 @@ class RewardUsage:
     physical_tokens: int
     written_tokens: int = 0
 
+    @property
+    def read_tokens(self) -> int:
+        """What the backend was sent for this call, for which money is paid."""
+        return max(0, max(self.physical_tokens, self.logical_tokens) - self.written_tokens)
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
@@ -91,6 +96,11 @@ class Reward(ABC):
     def need(self, handle: Handle, steps: Sequence[str]) -> Need:
         """The most that ``extend`` is charged for, prompt left out; costs nothing. By default ``count``."""
         return Need(self.count(handle.question, steps)[1])
+
+    def most_read(self, handle: Handle, steps: Sequence[str]) -> int:
+        """The most tokens that ``extend`` may send to the backend (``RewardUsage.read_tokens``): by default
+        the prompt and all steps again."""
+        return sum(self.count(handle.question, (*handle.steps, *steps)))
 
     def worst(self, question: str, tokens: int, before: int = 0) -> Need:
         """About what scoring at most ``tokens`` more tokens of a policy takes, before they are written.

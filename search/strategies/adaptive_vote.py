@@ -137,6 +137,9 @@ class AdaptiveVote(SamplingStrategy):
     def vote(self) -> str:
         return "majority" if self.weight == "none" else "weighted"
 
+    def sends(self, prompt: float, solution: float) -> float:
+        return self.n * prompt  # each sample is a request
+
     @property
     def needs_reward(self) -> bool:
         return self._weights.asks_prm

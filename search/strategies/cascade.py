@@ -69,6 +69,9 @@ class Cascade(Strategy):
         own = first[0] if self.first.policy == self.then.policy else first[0] + then[0]
         return own, first[1] + then[1]
 
+    def sends(self, prompt: float, solution: float) -> float:
+        return sum(part.plan.described.sends(prompt, solution) for part in (self.first, self.then))
+
     @property
     def needs_reward(self) -> bool:
         return self.first.plan.needs_prm

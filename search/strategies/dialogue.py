@@ -88,7 +88,9 @@ class Dialogue:
         except ContextError:
             return False
         return prompts[1] + after <= engine.card.context and bool(
-            self.ledger.affordable(1, policy_tokens=least + after + sum(prompts))
+            self.ledger.affordable(
+                1, policy_tokens=least + after, policy_prompt=sum(prompts), prompt=("both", first, then)
+            )
         )
 
     async def _ask(

@@ -1,6 +1,7 @@
 """An engine call: one request to the engine, with reservations for drawing and scoring its children.
 
-Each child is paid for as it ends. A call that is halted, or whose owner is cancelled, is cancelled at the
+Each child is paid for as it ends, and what was sent as the request ends: by the usage that the engine tells.
+A call that is halted, or whose owner is cancelled, is cancelled at the
 engine and charged for the tokens that the engine confirms; without a confirmation in time it is charged in
 full.
 """
@@ -11,7 +12,15 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 from search.budget import Reservation
-from search.engines.protocol import ChildFinished, Engine, Event, FinishReason, Request, RequestFinished
+from search.engines.protocol import (
+    ChildFinished,
+    Engine,
+    Event,
+    FinishReason,
+    Request,
+    RequestFinished,
+    Usage,
+)
 from search.errors import BrokenError, ContextError, EngineError, RefusedError, UnreachableError
 from search.strategies.reservations import Reservations
 
@@ -28,6 +37,8 @@ class EngineCall:
     ----------
     drawing, scoring:
         What is held per child.
+    sending:
+        What is held for the prompt, however many children share it.
     on_child:
         Hears of each child that ends by itself, and of what is held for scoring it.
     halted:
@@ -45,6 +56,7 @@ class EngineCall:
         reservations: Reservations,
         drawing: Sequence[Reservation],
         scoring: Sequence[Reservation],
+        sending: Reservation,
         on_child: Callable[[ChildFinished, Reservation], None],
         halted: asyncio.Future[None],
         cancel_within: float,
@@ -53,7 +65,7 @@ class EngineCall:
         self.cut = 0
         self._engine = engine
         self._reservations = reservations
-        self._drawing, self._scoring = drawing, scoring
+        self._drawing, self._scoring, self._sending = drawing, scoring, sending
         self._on_child = on_child
         self._halted = halted
         self._cancel_within = cancel_within
@@ -93,6 +105,8 @@ class EngineCall:
         for child in self.open:
             self._reservations.give_back(self._drawing[child])
             self._reservations.give_back(self._scoring[child])
+        if self._sending.is_open:
+            self._reservations.give_back(self._sending)
 
     async def _read(self, events: AsyncIterator[Event]) -> None:
         try:
@@ -114,6 +128,7 @@ class EngineCall:
                         + usage.generated_tokens
                     )
                     self._is_finished = True
+                    self._pay(usage)
         finally:
             if not self._is_finished and isinstance(events, AsyncGenerator):
                 await events.aclose()
@@ -133,6 +148,7 @@ class EngineCall:
         error = reading.exception() if reading.done() and not reading.cancelled() else None
         if isinstance(error, _UNSENT) and not self._arrived:
             return error
+        self._pay(error.usage if isinstance(error, BrokenError) else None)
         unheard = len(self.open)
         if isinstance(error, BrokenError) and error.partial:
             self._charge_partial(error.partial)
@@ -150,6 +166,17 @@ class EngineCall:
         if error is None and not self._is_finished:
             return EngineError(f"a request must finish, got its {count} children and no end")
         return error
+
+    def _pay(self, usage: Usage | None) -> None:
+        """Pay for what was sent; None: nobody knows how much that is."""
+        if not self._sending.is_open:
+            return
+        if usage is None:
+            self._reservations.forfeit(self._sending)
+            return
+        self._reservations.settle(
+            self._sending, policy_sent=usage.prompt_tokens, policy_cached=usage.cached_prompt_tokens
+        )
 
     def _charge_partial(self, partial: Sequence[ChildFinished]) -> None:
         work = len(self.request.prompt) + self._arrived

@@ -48,6 +48,11 @@ class Lookahead(TreeSearch):
         if self.n % self.width:
             raise PlanError(f"n must be divisible by width, got n={self.n}, width={self.width}")
 
+    @property
+    def going(self) -> int:
+        """The survivors, and every beam as it looks ahead."""
+        return self.n // self.width + self.n * self.depth
+
     @classmethod
     def variants(cls, axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """As ``beam_search``, at the usual depth."""

@@ -161,6 +161,11 @@ class Strategy(ABC):
         and a solution have so many. For what is not measured yet."""
         return prompt, self.samples * solution
 
+    def sends(self, prompt: float, solution: float) -> float:
+        """About how many prompt tokens its requests send, each as often as it is sent: what money counts. By
+        default each prompt once, all samples of a question being drawn by one request."""
+        return self.takes(prompt, solution)[0]
+
     @property
     def picks(self) -> bool:
         """Whether the answer follows from its candidates by ``vote``. Otherwise a model picks it, or their

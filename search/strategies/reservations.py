@@ -30,14 +30,9 @@ class Reservations:
         self._held.add(held)
         return held
 
-    def settle(
-        self, held: Reservation, *, policy_tokens: int = 0, prm_tokens: int = 0, prm_written: int = 0
-    ) -> None:
-        """The work took this much."""
-        self._close(
-            held,
-            lambda: held.settle(policy_tokens=policy_tokens, prm_tokens=prm_tokens, prm_written=prm_written),
-        )
+    def settle(self, held: Reservation, **spent: int) -> None:
+        """The work took this much, as ``Reservation.settle`` takes it."""
+        self._close(held, lambda: held.settle(**spent))
 
     def forfeit(self, held: Reservation) -> None:
         """Nobody knows what the work took: all of it is charged."""

@@ -219,7 +219,13 @@ class Session:
             prm_prompt=self._prm_prompt,
             prompt=self._prompt_key,
             prm_written=scoring.written,
+            policy_sent=lambda count: self._most_sent(before, count, tokens),
+            prm_sent=self._read_at_worst(scoring, before),
         )
+
+    def _most_sent(self, before: int, count: int, tokens: int) -> int:
+        """Prompt tokens that a request for so many children sends at most, after ``before`` of a solution."""
+        return self.setting.engine.most_sent(len(self.prompt) + before, count, tokens) if count else 0
 
     def _longest(self, count: int, room: int, before: int) -> int:
         """Most tokens, up to ``room``, that ``count`` children can have each."""
@@ -239,6 +245,10 @@ class Session:
         """
         return Need(0) if self._reward is None else self._reward.worst(self.question, tokens, before)
 
+    def _read_at_worst(self, scoring: Need, before: int) -> int:
+        """Tokens that the PRM reads to score a child, should it read all that stands before it again."""
+        return self._prm_prompt + before + scoring.tokens - scoring.written if scoring.tokens else 0
+
     async def _send(self, request: Request, first: int, on_child: OnChild, breaks: int = 0) -> None:
         """Draw the children of a request, asking again where that charges nothing twice."""
 
@@ -247,16 +257,24 @@ class Session:
             on_child(first + child.child, child, held)
 
         drawing, hold = request.max_tokens, self._reservations.hold
-        scoring = self._worst_scoring(drawing, len(request.prompt) - len(self.prompt))
+        before = len(request.prompt) - len(self.prompt)
+        scoring = self._worst_scoring(drawing, before)
+        read = self._read_at_worst(scoring, before)
         call = EngineCall(
             request,
             self.setting.engine,
             self._reservations,
             [
-                hold(policy_tokens=drawing, policy_prompt=len(self.prompt), prompt=self._prompt_key)
+                hold(
+                    policy_tokens=drawing,
+                    policy_prompt=len(self.prompt),
+                    prompt=self._prompt_key,
+                    policy_sent=0,  # by all of them together
+                )
                 for _ in range(request.n)
             ],
-            [self._hold(scoring) for _ in range(request.n)],
+            [self._hold(scoring, read) for _ in range(request.n)],
+            hold(policy_sent=self._most_sent(before, request.n, drawing)),
             hear,
             self._halted,
             self.setting.cancel_within,
@@ -321,22 +339,27 @@ class Session:
         """What scoring these steps after a prefix takes, held; nothing is held when it does not fit."""
         if self._reward is None:
             return self._reservations.hold()
-        need = self._reward.need(self._reward.open(self.question) if handle is None else handle, steps)
+        opened = self._reward.open(self.question) if handle is None else handle
+        need, read = self._reward.need(opened, steps), self._reward.most_read(opened, steps)
         if self.ledger.affordable(
-            1, prm_tokens=need.tokens, prm_prompt=self._prm_prompt, prm_written=need.written
+            1, prm_tokens=need.tokens, prm_prompt=self._prm_prompt, prm_written=need.written, prm_sent=read
         ):
-            return self._hold(need)
+            return self._hold(need, read)
         return self._reservations.hold()
 
-    def _hold(self, scoring: Need) -> Reservation:
+    def _hold(self, scoring: Need, read: int) -> Reservation:
         return self._reservations.hold(
-            prm_tokens=scoring.tokens, prm_prompt=self._prm_prompt, prm_written=scoring.written
+            prm_tokens=scoring.tokens,
+            prm_prompt=self._prm_prompt,
+            prm_written=scoring.written,
+            prm_sent=read,
         )
 
     async def share_scoring(
         self, steps: Sequence[str], held: Reservation, first: asyncio.Task[Scored]
     ) -> Scored:
-        """The scoring of an equal solution, charged once more; no rewards when that does not fit."""
+        """The scoring of an equal solution, charged once more; no rewards when that does not fit. It is sent
+        once, and so costs no money again."""
         self.give_back(held)
         exact = self.hold_scoring(steps)
         found = await first
@@ -344,7 +367,7 @@ class Session:
         self._reservations.settle(
             exact,
             prm_tokens=min(exact.prm_tokens, used.logical_tokens),
-            prm_written=min(exact.prm_written, used.written_tokens),
+            prm_sent=0,
         )
         return found if exact.prm_tokens else replace(found, rewards=())
 
@@ -379,7 +402,12 @@ class Session:
                 raise
             self.ledger.record_work(prm_tokens=scored.usage.physical_tokens)
             used = scored.usage
-            self._reservations.settle(exact, prm_tokens=used.logical_tokens, prm_written=used.written_tokens)
+            self._reservations.settle(
+                exact,
+                prm_tokens=used.logical_tokens,
+                prm_written=used.written_tokens,
+                prm_sent=used.read_tokens,
+            )
             return scored
         finally:
             work.cancel()

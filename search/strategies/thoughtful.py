@@ -115,6 +115,9 @@ class Thoughtful(Strategy):
         think = self.thinking.think
         return sent, written if think is None else written + self.samples * float(think)
 
+    def sends(self, prompt: float, solution: float) -> float:
+        return self.strategy.sends(prompt, solution)
+
     @property
     def _counts_prior(self) -> bool:
         """Whether earlier samples stand for some of its n, which were thought out otherwise."""

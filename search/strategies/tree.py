@@ -25,6 +25,10 @@ from search.votes import VOTES
 __all__ = ["TreeSearch", "TreeStrategy", "wide_variants"]
 
 
+#: steps that a solution is taken to have
+_STEPS = 8
+
+
 class TreeSearch(Strategy):
     """Searches over steps with a PRM, then votes over the finished beams, prior candidates first.
 
@@ -45,6 +49,15 @@ class TreeSearch(Strategy):
     def fresh(self, prior: int) -> int:
         """Prior solutions join the final vote and take no place in the tree."""
         return self.n
+
+    @property
+    def going(self) -> int:
+        """Partial solutions that are gone on with after a step, each by a request of its own."""
+        return self.n
+
+    def sends(self, prompt: float, solution: float) -> float:
+        """All that stands is sent with every further step."""
+        return prompt + self.going * (_STEPS - 1) * (prompt + solution / 2.0)
 
     @classmethod
     def variants(cls, axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -95,6 +108,10 @@ class TreeStrategy(TreeSearch):
     def __post_init__(self) -> None:
         if self.n % self.width:
             raise PlanError(f"n must be divisible by width, got n={self.n}, width={self.width}")
+
+    @property
+    def going(self) -> int:
+        return self.n // self.width
 
     @classmethod
     def variants(cls, axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

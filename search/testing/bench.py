@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from search.engines.protocol import ChildFinished, Event, Request
+from search.budget import Prices
+from search.engines.protocol import ChildFinished, Event, Request, RequestFinished
 from search.engines.scripted import Script, ScriptedEngine
 from search.problem import Problem
 from search.rewards.protocol import Handle, Scored
@@ -29,10 +31,15 @@ SOLUTIONS = {"2+3=6\nso\n# 6": 0.5, "2+3=5\nthat is\n# 5": 0.3, "hm\n# ": 0.2}
 
 
 class CountingEngine(ScriptedEngine):
-    """Keeps every request and every finished child."""
+    """Keeps every request and every finished child.
 
-    def __init__(self, script: Script, *, context: int = 65536) -> None:
+    ``takes_n``: whether all children of a request are drawn by one request to the backend; where not, each
+    child is a request of its own, which bills its prompt.
+    """
+
+    def __init__(self, script: Script, *, context: int = 65536, takes_n: bool = True) -> None:
         super().__init__(script, context=context)
+        self.takes_n = takes_n
         self.requests: list[Request] = []
         self.children: list[ChildFinished] = []
         self._made: dict[tuple[int, ...], None] = {}
@@ -42,15 +49,26 @@ class CountingEngine(ScriptedEngine):
         self._made.setdefault(made)
         return made
 
+    def most_sent(self, prompt: int, n: int, max_tokens: int) -> int:
+        return prompt if self.takes_n else n * prompt
+
     def submit(self, request: Request) -> AsyncIterator[Event]:
         self.requests.append(request)
-        return self._kept(super().submit(request))
+        return self._kept(super().submit(request), 1 if self.takes_n else request.n)
 
-    async def _kept(self, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    async def _kept(self, events: AsyncIterator[Event], prompts: int) -> AsyncIterator[Event]:
         async for event in events:
             if isinstance(event, ChildFinished):
                 self.children.append(event)
+            elif isinstance(event, RequestFinished):
+                sent = prompts * event.usage.prompt_tokens
+                event = replace(event, usage=replace(event.usage, prompt_tokens=sent))
             yield event
+
+    @property
+    def billed(self) -> int:
+        """Prompt tokens that the backend bills: every prompt as often as it was sent."""
+        return sum(len(one.prompt) * (1 if self.takes_n else one.n) for one in self.requests)
 
     @property
     def generated(self) -> int:
@@ -73,10 +91,13 @@ class CountingReward(ScriptedReward):
     def __init__(self, script: Callable[[str, tuple[str, ...]], float], *, context: int = 65536) -> None:
         super().__init__(script, context=context)
         self.calls: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+        self.billed = 0
 
     async def extend(self, handle: Handle, steps: Sequence[str]) -> Scored:
         self.calls.append((handle.steps, tuple(steps)))
-        return await super().extend(handle, steps)
+        scored = await super().extend(handle, steps)
+        self.billed += scored.usage.physical_tokens
+        return scored
 
     @property
     def scored(self) -> int:
@@ -110,13 +131,20 @@ class Bench:
         limits: Limits,
         context: int,
         prm_context: int,
+        takes_n: bool = True,
     ) -> None:
         self.problem = Problem("p", "f", "text", QUESTION, "5")
-        self.engine = CountingEngine(script, context=context)
+        self.engine = CountingEngine(script, context=context, takes_n=takes_n)
         self.reward = CountingReward(judge, context=prm_context)
         self.setting = Setting(self.engine, self.reward, limits=limits)
         self.prompt = len(QUESTION) + 1  # and the turn
         self.prm_prompt = self.reward.count(QUESTION, ())[0]
+
+    def bill(self, prices: Prices) -> float:
+        """US dollars that the backends ask for what they were sent and have written."""
+        return prices.usd(
+            prompt=self.engine.billed, generated=self.engine.generated, scored=self.reward.billed
+        )
 
 
 def judge(question: str, steps: tuple[str, ...]) -> float:
@@ -136,7 +164,8 @@ def make_bench(
     max_steps: int = 12,
     context: int = 65536,
     prm_context: int = 65536,
+    takes_n: bool = True,
 ) -> Bench:
     """A bench over a script, by default ``SOLUTIONS`` of any question, and a judge."""
     solutions: Script = _AnyQuestion(SOLUTIONS) if script is None else script
-    return Bench(solutions, judge, Limits(max_tokens, max_steps), context, prm_context)
+    return Bench(solutions, judge, Limits(max_tokens, max_steps), context, prm_context, takes_n)

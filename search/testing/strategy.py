@@ -122,6 +122,14 @@ class StrategyContract:
         assert spend.flops == b.engine.card.flops(spend.policy_tokens) + b.reward.card.flops(spend.prm_tokens)
         assert spend.seconds > 0
 
+    @pytest.mark.parametrize("takes_n", [True, False])
+    @pytest.mark.asyncio
+    async def test_money_is_what_the_backends_bill(self, plan: Plan, bench: MakeBench, takes_n: bool) -> None:
+        b, prices = bench(takes_n=takes_n), Prices(prompt=1.0, generated=3.0, prm=0.5)
+        ledger = Ledger(Budget.unlimited(), b.engine.card, b.reward.card, prices)
+        await run_plan(b.problem, plan, b.setting, seed=4, ledger=ledger)
+        assert ledger.usd == pytest.approx(b.bill(prices), rel=1e-9)
+
     @pytest.mark.asyncio
     async def test_candidates_tokens_are_what_was_written(self, plan: Plan, bench: MakeBench) -> None:
         b = bench()
@@ -144,11 +152,11 @@ class StrategyContract:
 
     @pytest.mark.parametrize("kind", ["tokens", "flops", "usd"])
     @_any_budget
-    @given(share=st.floats(0, 1.3), seed=st.integers(0, 50))
+    @given(share=st.floats(0, 1.3), seed=st.integers(0, 50), takes_n=st.booleans())
     def test_no_budget_is_ever_exceeded(
-        self, plan: Plan, bench: MakeBench, kind: str, share: float, seed: int
+        self, plan: Plan, bench: MakeBench, kind: str, share: float, seed: int, takes_n: bool
     ) -> None:
-        b = bench()
+        b = bench(takes_n=takes_n)
         prices = Prices(prompt=1.0, generated=3.0, prm=0.5)
         caps = {
             "tokens": Budget(tokens=int(700 * share)),
@@ -160,6 +168,8 @@ class StrategyContract:
         result = asyncio.run(run_plan(b.problem, plan, b.setting, seed=seed, ledger=ledger))
         assert {"tokens": ledger.spend.tokens, "flops": ledger.spend.flops, "usd": ledger.usd}[kind] <= cap
         assert ledger.spend.policy_tokens == b.engine.prompted + b.engine.generated
+        # every prompt is paid for as often as it was sent
+        assert ledger.usd == pytest.approx(b.bill(prices), rel=1e-9)
         assert ledger.committed_tokens == ledger.spend.tokens  # nothing is held for ever
         if not result.candidates:
             assert result.outcome is Outcome.BUDGET

@@ -83,6 +83,15 @@ class Concessions:
         self._renames: dict[str, str] = {}
         self._needless: set[str] = set()
         self._kept: frozenset[str] = frozenset()
+        self._proven: set[str] = set()
+
+    def prove(self, field: str) -> None:
+        """A request with this field was answered as asked for."""
+        self._proven.add(field)
+
+    def is_proven(self, field: str) -> bool:
+        """Whether the server is known to take a field."""
+        return field in self._proven and field not in self._dropped
 
     def keeping(self, fields: Iterable[str]) -> Concessions:
         """The same, shared, for requests that are not made without these fields: what refuses one of them

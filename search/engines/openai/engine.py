@@ -287,6 +287,15 @@ class OpenAIEngine(Engine):
         self._flights[request.request_id] = flight
         return _Stream(flight)
 
+    def most_sent(self, prompt: int, n: int, max_tokens: int) -> int:
+        """Every request of its own sends the prompt: one for each child where the server is not known to take
+        ``n``."""
+        conceded = self._line.concessions
+        most = conceded.most("n")
+        if most is None:
+            return prompt if n == 1 or conceded.is_proven("n") else n * prompt
+        return prompt * -(-n // max(1, most))
+
     def at_effort(self, effort: str) -> OpenAIEngine:
         found = self._efforts.get(effort)
         if found is None:

@@ -64,6 +64,7 @@ class _Leg:
     late: list[tuple[Draft, str]] = field(default_factory=list)
     written: int = 0  # tokens, where no usage tells
     is_left: bool = False  # whether nobody waits for it any more
+    is_sent: bool = False  # whether its request is with the server
     task: asyncio.Task[None] | None = None
 
 
@@ -157,7 +158,9 @@ class Flight:
         lag = 1 if self.request.stream else self._line.dialect.lag
         lost = tuple(draft.lost(lag, self._line.dialect.goes_on) for draft in self._live.values())
         kind = CutOffError if isinstance(first, CutOffError) else BrokenError
-        self._fail(kind(str(first), lost))
+        for leg in self._legs:
+            self._settle(leg)
+        self._fail(kind(str(first), lost, self._usage()))
 
     async def _fly(self, legs: Sequence[_Leg]) -> None:
         """Fly legs side by side; whatever is no broken connection ends them all."""
@@ -225,6 +228,8 @@ class Flight:
         """The stream has ended, and all its children must have, or the server has passed over ``n``."""
         missing = [number for number in leg.numbers if number in self._live]
         if not missing:
+            if len(leg.numbers) > 1:
+                self._line.concessions.prove("n")
             return
         if len(missing) == len(leg.numbers) - 1 and all(self._live[n].is_empty for n in missing):
             self._line.concessions.drop("n", "passed over by")
@@ -237,6 +242,7 @@ class Flight:
         )
 
     def _sent(self, leg: _Leg, *, is_sent: bool) -> None:
+        leg.is_sent = is_sent
         for number in leg.numbers:
             if number in self._live:
                 self._live[number].is_sent = is_sent
@@ -331,8 +337,15 @@ class Flight:
     def _finish(self) -> None:
         for leg in self._legs:
             self._settle(leg)
+        self._put(RequestFinished(self._usage()))
+        self._over()
+
+    def _usage(self) -> Usage:
+        """What all connections took: as the server tells it, else the prompt and what was written."""
         usage = Usage(0, 0, 0)
         for leg in self._legs:
+            if not leg.is_sent and leg.reported is None:
+                continue  # refused, or never sent
             reported = leg.reported or ReportedUsage(len(self.request.prompt), 0, leg.written)
             usage = replace(
                 usage,
@@ -341,8 +354,7 @@ class Flight:
                 generated_tokens=usage.generated_tokens + reported.generated_tokens,
                 is_estimated=usage.is_estimated or (leg.reported is None and self._sheet.counts_late),
             )
-        self._put(RequestFinished(usage))
-        self._over()
+        return usage
 
     def _fail(self, error: EngineError) -> None:
         for leg in self._legs:
