@@ -52,7 +52,7 @@ def advise(
     order = _ranked(menu if means is None else menu.by_rule(means), rule, allowed)
     best = order[0] if probes else option
     others = [c for c in order if c != best]
-    uncapped = bool(np.isinf(rule.tokens_left) and np.isinf(rule.flops_left))
+    uncapped = rule.is_uncapped
     promises = stage.promises if uncapped else None  # decisions under caps were not measured
     price = rule.price_per_flop
     commits = Correction() if promises is None else promises.of(price, probes=False, domain=domain)
@@ -106,12 +106,22 @@ def _by_probing(stage: Stage, menu: Menu, rule: Rule) -> tuple[Floats, float]:
 
 def unaffordable(stage: Stage, menu: Menu, rule: Rule) -> BudgetError:
     """The error that names the cheapest choice where a cap allows none."""
-    cheapest = int(menu.costs.tokens_p90[0].argmin())
+    costs = menu.costs
+    caps = [
+        (costs.tokens_p90[0], rule.tokens_left, "{:.0f} tokens"),
+        (costs.flops_p90[0], rule.flops_left, "{:.3g} FLOPs"),
+    ]
+    if costs.usd_p90 is not None:
+        caps.append((costs.usd_p90[0], rule.usd_left, "{:.3g} US dollars"))
+    capped = [cap for cap in caps if np.isfinite(cap[1])] or caps[:1]
+    # the choice that comes nearest to what is left
+    shares = np.max([cost / max(left, 1e-300) for cost, left, _ in capped], axis=0)
+    cheapest = int(np.where(np.isfinite(shares), shares, np.inf).argmin())
+    needs = " and ".join(words.format(cost[cheapest]) for cost, _, words in capped)
+    got = " and ".join(words.format(left) for _, left, words in capped)
     return BudgetError(
         f"a cap must allow the cheapest choice, {stage.choices[cheapest]} "
-        f"with {menu.costs.tokens_p90[0, cheapest]:.0f} tokens "
-        f"and {menu.costs.flops_p90[0, cheapest]:.3g} FLOPs at the 90% quantile, "
-        f"got {rule.tokens_left:.0f} tokens and {rule.flops_left:.3g} FLOPs"
+        f"with {needs} at the 90% quantile, got {got}"
     )
 
 
@@ -147,8 +157,7 @@ def _why(stage: Stage, features: Floats, best: int, other: int) -> tuple[Reason,
 
 def _fits(menu: Menu, rule: Rule) -> NDArray[np.bool_]:
     """(C,) choices whose 90% quantile of cost stays within the caps."""
-    tokens, flops = menu.costs.tokens_p90[0], menu.costs.flops_p90[0]
-    return np.asarray((tokens <= rule.tokens_left) & (flops <= rule.flops_left))
+    return np.asarray(rule.fits(menu.costs)[0])
 
 
 def _ranked(menu: Menu, rule: Rule, allowed: NDArray[np.bool_]) -> list[int]:

@@ -24,7 +24,7 @@ from search.budget import Budget, Prices
 from search.errors import BudgetError
 from search.result import Spend
 
-__all__ = ["bought", "check_money", "resolve", "rule", "sample_flops", "target", "tokens_for"]
+__all__ = ["check_money", "resolve", "rule", "sample_flops", "target", "tokens_for"]
 
 #: no cap that a rule sees is larger
 _MOST = 10**18
@@ -39,14 +39,19 @@ def rule(
     question: str,
     *,
     spent: Spend | None = None,
+    spent_usd: float = 0.0,
     prices: Mapping[str, Prices] | Prices | None = None,
 ) -> Rule:
-    """A budget in the terms of the decision rule, after ``spent`` was paid out of it.
+    """A budget in the terms of the decision rule, after ``spent`` was paid out of it, ``spent_usd`` in money.
+
+    A cap in money stays one: ``planner.money`` says what each option costs at its models' own prices.
 
     Raises BudgetError for money without ``prices``, and for a confidence that the planner cannot tell.
     """
     paid = spent or Spend()
-    tokens, flops = _tokens(budget, prices), _flops(planner, budget, question)
+    if budget.usd is not None and prices is None:
+        raise BudgetError(f"a budget in money needs prices, got usd={budget.usd:g} without")
+    tokens, flops = budget.tokens, _flops(planner, budget, question)
     per_flop = float(planner.frontier.tokens.sum() / max(planner.frontier.flops.sum(), 1e-300))
     # a hair of a price, so that nothing is spent on gains too small to be measured
     price = float(planner.frontier.prices[0])
@@ -65,6 +70,7 @@ def rule(
         per_flop,
         math.inf if tokens is None else float(min(tokens, _MOST) - paid.tokens),
         math.inf if flops is None else flops - paid.flops,
+        math.inf if budget.usd is None else budget.usd - spent_usd,
     )
 
 
@@ -135,26 +141,6 @@ def tokens_for(usd: float, prices: Mapping[str, Prices] | Prices) -> int | None:
         (max(one.prompt, one.generated, one.prm, one.prm_written or 0.0) for one in each), default=0.0
     )
     return None if dearest == 0.0 else int(min(usd * 1e6 / dearest, _MOST))
-
-
-def bought(
-    budget: Budget, prices: Mapping[str, Prices] | Prices | None, spent: Spend | None = None
-) -> float | None:
-    """Tokens that the money left surely buys; None without a budget in money, or where all are free."""
-    if budget.usd is None or prices is None:
-        return None
-    tokens = tokens_for(budget.usd, prices)
-    return None if tokens is None else float(tokens - (spent or Spend()).tokens)
-
-
-def _tokens(budget: Budget, prices: Mapping[str, Prices] | Prices | None) -> int | None:
-    """The cap in tokens, money counted at the dearest price."""
-    if budget.usd is None:
-        return budget.tokens
-    if prices is None:
-        raise BudgetError(f"a budget in money needs prices, got usd={budget.usd:g} without")
-    caps = [cap for cap in (budget.tokens, tokens_for(budget.usd, prices)) if cap is not None]
-    return min(caps, default=None)
 
 
 def _flops(planner: Fitted, budget: Budget, question: str) -> float | None:

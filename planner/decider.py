@@ -167,6 +167,7 @@ class Decider(ABC):
         budget: Budget,
         prices: Mapping[str, Prices] | Prices | None = None,
         spent: Spend | None = None,
+        spent_usd: float = 0.0,
         groups: Sequence[int] | None = None,
         domain: str | None = None,
         abstain_below: float = 0.0,

@@ -22,12 +22,16 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """What options cost beyond what has been paid, (rows, options): means and 90% quantiles."""
+    """What options cost beyond what has been paid, (rows, options): means and 90% quantiles.
+
+    ``usd_p90``: in US dollars, each model's tokens at its own price; None where no money is counted.
+    """
 
     tokens: Floats
     flops: Floats
     tokens_p90: Floats
     flops_p90: Floats
+    usd_p90: Floats | None = None
 
     def parted(self, at: int) -> tuple[Costs, Costs]:
         """Those of the options before column ``at``, and of the others."""
@@ -39,6 +43,31 @@ class Costs:
             flops=self.flops[:, options],
             tokens_p90=self.tokens_p90[:, options],
             flops_p90=self.flops_p90[:, options],
+            usd_p90=None if self.usd_p90 is None else self.usd_p90[:, options],
+        )
+
+    def __add__(self, other: Costs) -> Costs:
+        """The sums; quantiles are added too, which is on the safe side."""
+        usd = None
+        if self.usd_p90 is not None and other.usd_p90 is not None:
+            usd = self.usd_p90 + other.usd_p90
+        return Costs(
+            tokens=self.tokens + other.tokens,
+            flops=self.flops + other.flops,
+            tokens_p90=self.tokens_p90 + other.tokens_p90,
+            flops_p90=self.flops_p90 + other.flops_p90,
+            usd_p90=usd,
+        )
+
+    def where(self, counted: NDArray[np.bool_]) -> Costs:
+        """Costs of one option (rows, 1) for those (options,) that it counts for, 0 for others."""
+        times = np.where(counted, 1.0, 0.0)
+        return Costs(
+            tokens=self.tokens * times,
+            flops=self.flops * times,
+            tokens_p90=self.tokens_p90 * times,
+            flops_p90=self.flops_p90 * times,
+            usd_p90=None if self.usd_p90 is None else self.usd_p90 * times,
         )
 
 
@@ -134,6 +163,17 @@ class Rule:
     tokens_per_flop: float = 0.0
     tokens_left: float = math.inf
     flops_left: float = math.inf
+    usd_left: float = math.inf
+
+    @property
+    def is_uncapped(self) -> bool:
+        """Whether no cap is left to keep."""
+        return math.isinf(self.tokens_left) and math.isinf(self.flops_left) and math.isinf(self.usd_left)
+
+    def fits(self, costs: Costs) -> NDArray[np.bool_]:
+        """(rows, options) whose 90% quantile of cost stays within every cap."""
+        within = (costs.tokens_p90 <= self.tokens_left) & (costs.flops_p90 <= self.flops_left)
+        return within if costs.usd_p90 is None else within & (costs.usd_p90 <= self.usd_left)
 
     @property
     def price_per_flop(self) -> float:
@@ -152,7 +192,7 @@ def decide(menu: Menu, rule: Rule) -> Ints:
     means = menu.rule_means(rule)
     if means is not None:
         menu = menu.by_rule(means)
-    fits = (menu.costs.tokens_p90 <= rule.tokens_left) & (menu.costs.flops_p90 <= rule.flops_left)
+    fits = rule.fits(menu.costs)
     paid = menu.costs.flops if rule.unit == "flops" else menu.costs.tokens
     further = _further(menu, rule)
     net = np.where(fits, menu.advantage - rule.price * paid, -np.inf)
@@ -168,19 +208,15 @@ def _further(menu: Menu, rule: Rule) -> Floats:
     none = np.full(len(menu.advantage), -np.inf)
     if menu.probe is None or menu.keeps is None or menu.allows is None:
         return none
-    fits = (menu.probe.tokens_p90[:, 0] <= rule.tokens_left) & (menu.probe.flops_p90[:, 0] <= rule.flops_left)
-    if math.isinf(rule.tokens_left) and math.isinf(rule.flops_left):
+    fits = rule.fits(menu.probe)[:, 0]
+    if rule.is_uncapped:
         return np.where(fits, _interpolate(menu.prices, menu.advance_net, rule.price_per_flop), none)
     # Under a cap what looking was worth in training, without one, says little. Whatever stays open
     # afterwards bounds it from below: a vote that keeps the samples costs what it costs now, and a
     # plan that starts anew costs the probe on top.
-    anew = np.where(menu.keeps, 0.0, 1.0)
-    tokens = menu.costs.tokens_p90 + anew * menu.probe.tokens_p90
-    flops = menu.costs.flops_p90 + anew * menu.probe.flops_p90
-    open_still = menu.allows & (tokens <= rule.tokens_left) & (flops <= rule.flops_left)
-    paid = menu.costs.flops + anew * menu.probe.flops
-    if rule.unit == "tokens":
-        paid = menu.costs.tokens + anew * menu.probe.tokens
+    in_all = menu.costs + menu.probe.where(~menu.keeps)
+    open_still = menu.allows & rule.fits(in_all)
+    paid = in_all.flops if rule.unit == "flops" else in_all.tokens
     net = np.where(open_still, menu.advantage - rule.price * paid, -np.inf)
     return np.where(fits, net.max(axis=1), none)
 

@@ -369,6 +369,7 @@ class _Staged:
             budget=asked.budget,
             prices=asked.prices,
             spent=self._run.spend if candidates else self._before,
+            spent_usd=(self._run.usd or 0.0) if candidates else 0.0,
             groups=groups,
             domain=asked.problem.domain,
             abstain_below=asked.abstain_below,

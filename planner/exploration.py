@@ -8,6 +8,7 @@ unbiased.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -44,18 +45,17 @@ class Exploration(DecisionFilter):
     def _options(menu: Menu, rule: Rule, option: int) -> list[int]:
         count = menu.advantage.shape[1]
         tokens, flops = menu.costs.tokens_p90[0], menu.costs.flops_p90[0]
-        most_tokens, most_flops = rule.tokens_left, rule.flops_left
-        if np.isinf(most_tokens) and np.isinf(most_flops):
+        if rule.is_uncapped:
             # an option to probe further has no cost of its own: what the cheapest plan costs bounds it
-            most_flops = float(flops[option]) if option < count else float(flops.min())
-        fits = np.isfinite(tokens) & (tokens <= most_tokens) & (flops <= most_flops)
+            most = float(flops[option]) if option < count else float(flops.min())
+            rule = replace(rule, flops_left=most)
+        fits = np.isfinite(tokens) & rule.fits(menu.costs)[0]
         options = {int(i) for i in np.flatnonzero(fits)} | {option}
         probe = menu.probe
         if (
             probe is not None
             and np.isfinite(probe.tokens_p90[0, 0])
-            and probe.tokens_p90[0, 0] <= most_tokens
-            and probe.flops_p90[0, 0] <= most_flops
+            and bool(rule.fits(probe)[0, 0])
             and menu.allows is not None
             and bool((fits & menu.allows).any())
         ):

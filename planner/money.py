@@ -7,8 +7,9 @@ step, and what follows a probe the question once more. How often, each strategy 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,39 +21,96 @@ from planner.stages import Stage
 from search.budget import Prices
 from search.choice import Choice
 
-__all__ = ["expected_usd", "prompts_of", "sent_again", "within_money"]
+__all__ = ["expected_usd", "with_money"]
 
 Floats = NDArray[np.float64]
 
 
-def within_money(menu: Menu, stage: Stage, prompts: Mapping[str, float], bought: float) -> Menu:
-    """The menu (one row) without choices that are within ``bought`` tokens only if prompts count once.
+def with_money(
+    menu: Menu,
+    stage: Stage,
+    prices: Mapping[str, Prices] | Prices,
+    *,
+    characters: int,
+    prompts: Mapping[str, float],
+) -> Menu:
+    """The menu (one row) of a question of so many characters, with what each option costs in US dollars.
 
-    Parameters
-    ----------
-    prompts:
-        Tokens of the question's prompt, by policy.
-    bought:
-        Tokens that the money left buys at the dearest price.
+    ``prompts``: tokens of the question's prompt, by policy.
 
-    What is excluded has a cost that fits no cap (NaN). Choices that send each prompt once are left to the
-    decision's own caps.
+    Each model's tokens count at its own price, at the 90% quantile of their number, and a prompt as often as
+    it is sent. What models beside the leading one take, such as later members of a cascade, counts at the
+    dearest of their prices. An option of a model without a price costs NaN, which fits no cap.
     """
-    again = sent_again(menu, stage, prompts)
-    dear = (again > 0.0) & (menu.costs.tokens_p90[0] + again > bought)
-    if not dear.any():
-        return menu
-    return replace(menu, costs=replace(menu.costs, tokens_p90=np.where(dear, np.nan, menu.costs.tokens_p90)))
+    actions = stage.actions
+    paid = []
+    for place, (choice, cost) in enumerate(zip(stage.choices, actions.choice_costs, strict=True)):
+        prompt, tokens = prompts.get(choice.policy, 0.0), float(menu.costs.tokens[0, place])
+        again = _again(choice, stage.probe, prompt, tokens)
+        parts = _parted(cost, characters, float(menu.costs.tokens_p90[0, place]))
+        paid.append(_usd(choice, parts, again, prices))
+    probe, following, cost = menu.probe, actions.next_probe, actions.probe_costs
+    if probe is not None and following is not None and cost is not None:
+        of = _price(prices, following.policy)
+        scores = 0.0 if following.prm is None else _prm_price(prices, following.prm, of)
+        look = _parted(cost, characters, float(probe.tokens_p90[0, 0]))
+        usd = (look.prompt * of.prompt + look.generated * of.generated + look.others * scores) / 1e6
+        probe = replace(probe, usd_p90=np.array([[usd]]))
+    return replace(menu, costs=replace(menu.costs, usd_p90=np.array([paid])), probe=probe)
 
 
-def sent_again(menu: Menu, stage: Stage, prompts: Mapping[str, float]) -> Floats:
-    """(C,) prompt tokens that each choice sends beyond those that its logical cost counts."""
-    return np.array(
-        [
-            _again(choice, stage.probe, prompts.get(choice.policy, 0.0), float(menu.costs.tokens[0, place]))
-            for place, choice in enumerate(stage.choices)
-        ]
-    )
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Tokens of one option: the policy's prompt, what it writes, and what all other models take."""
+
+    prompt: float
+    generated: float
+    others: float
+
+
+def _parted(cost: ChoiceCost, characters: int, tokens: float) -> _Parts:
+    prompt = cost.policy_prompt + cost.policy_prompt_slope * characters
+    scored = cost.prm_prompt + cost.prm_prompt_slope * characters
+    varying = max(0.0, tokens - prompt - scored) if math.isfinite(tokens) else tokens
+    rates = cost.policy_rate + cost.prm_rate
+    own = cost.policy_rate / rates if rates > 0.0 else 0.0
+    return _Parts(prompt, varying * own, scored + varying * (1.0 - own))
+
+
+def _usd(choice: Choice, parts: _Parts, again: float, prices: Mapping[str, Prices] | Prices) -> float:
+    """``again``: prompt tokens that are sent beyond those that the logical cost counts."""
+    own = _price(prices, choice.policy)
+    others = 0.0
+    if choice.prm is not None:
+        others = _prm_price(prices, choice.prm, own)
+    for part in choice.plan.walk():
+        member = _price(prices, part.policy)
+        others = max(others, member.prompt, member.generated)
+    sent = parts.prompt + again
+    return (sent * own.prompt + parts.generated * own.generated + parts.others * others) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class _Each:
+    """Prices of one policy per million tokens; NaN where they are not known."""
+
+    prompt: float
+    generated: float
+    prm: float
+
+
+def _price(prices: Mapping[str, Prices] | Prices, name: str) -> _Each:
+    found = prices.get(name) if isinstance(prices, Mapping) else prices
+    if found is None:
+        return _Each(math.nan, math.nan, math.nan)
+    return _Each(found.prompt, found.generated, max(found.prm, found.prm_written or 0.0))
+
+
+def _prm_price(prices: Mapping[str, Prices] | Prices, prm: str, policy: _Each) -> float:
+    """A PRM's own price, or what the policy's table says of PRMs."""
+    if isinstance(prices, Mapping) and prm in prices:
+        return _price(prices, prm).prm
+    return policy.prm
 
 
 def _again(choice: Choice, probe: Probe, prompt: float, tokens: float) -> float:
@@ -64,11 +122,6 @@ def _again(choice: Choice, probe: Probe, prompt: float, tokens: float) -> float:
     sent, _ = described.takes(prompt, solution)
     counted = prompt if probe.samples and probe.policy == choice.policy else 0.0  # paid with the probe
     return max(0.0, described.sends(prompt, solution) - sent + counted)
-
-
-def prompts_of(costs: Mapping[str, ChoiceCost], characters: int) -> dict[str, float]:
-    """Tokens of a question's prompt by policy, from a cost of each before anything was sent."""
-    return {name: cost.policy_prompt + cost.policy_prompt_slope * characters for name, cost in costs.items()}
 
 
 def expected_usd(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from planner.decider import Decider
+from planner.money import with_money
 from planner.recommendation import Recommendation
+from search.budget import Prices
 from search.choice import Choice
 
 __all__ = ["Option", "Voting", "appraised", "options", "voting"]
@@ -24,6 +26,7 @@ class Option:
     flops: float
     tokens_p90: float
     flops_p90: float
+    usd_p90: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,19 @@ class Voting:
     never: bool
 
 
-def options(planner: Decider, question: str) -> tuple[Option, ...]:
-    """All choices before any token is spent, most accurate first; () where nothing was learned of them."""
+def options(
+    planner: Decider, question: str, prices: Mapping[str, Prices] | Prices | None = None
+) -> tuple[Option, ...]:
+    """All choices before any token is spent, most accurate first; () where nothing was learned of them. With
+    ``prices`` their money too."""
     fitted = planner.fitted
     if fitted is None:
         return ()
     stage = fitted.stages[0]
     menu = stage.menu(fitted.features(stage, question, None), np.array([float(len(question))]))
+    if prices is not None:
+        prompts = fitted.prompts(question)
+        menu = with_money(menu, stage, prices, characters=len(question), prompts=prompts)
     accuracy, costs = stage.accuracy(menu)[0], menu.costs
     found = [
         Option(
@@ -51,6 +60,7 @@ def options(planner: Decider, question: str) -> tuple[Option, ...]:
             flops=float(costs.flops[0, i]),
             tokens_p90=float(costs.tokens_p90[0, i]),
             flops_p90=float(costs.flops_p90[0, i]),
+            usd_p90=None if costs.usd_p90 is None else float(costs.usd_p90[0, i]),
         )
         for i, choice in enumerate(stage.choices)
     ]

@@ -28,7 +28,7 @@ from planner.features.probe import ProbeSamples
 from planner.fitted import Fitted
 from planner.labels import Probe
 from planner.matrix import probe_features, question_features
-from planner.money import prompts_of, within_money
+from planner.money import with_money
 from planner.recommendation import Recommendation
 from planner.stages import Stage
 from search.budget import Budget, BudgetWords, Prices
@@ -110,6 +110,7 @@ class Planner(Fitted, Decider):
         budget: Budget,
         prices: Mapping[str, Prices] | Prices | None = None,
         spent: Spend | None = None,
+        spent_usd: float = 0.0,
         groups: Sequence[int] | None = None,
         domain: str | None = None,
         abstain_below: float = 0.0,
@@ -123,6 +124,8 @@ class Planner(Fitted, Decider):
             What the probe showed.
         spent:
             What has been paid, out of the budget too.
+        spent_usd:
+            The same in money.
         groups:
             Which answers are equal (``search.votes.group``); None: equal texts are.
         domain:
@@ -144,10 +147,10 @@ class Planner(Fitted, Decider):
         menu = stage.menu(features, _size(question))
         if decision_filter is not None:
             menu = decision_filter.menu(stage, menu)
-        rule = budgeting.rule(self, budget, question, spent=spent, prices=prices)
-        bought = budgeting.bought(budget, prices, spent)
-        if bought is not None:
-            menu = within_money(menu, stage, self._prompts(question), bought)
+        rule = budgeting.rule(self, budget, question, spent=spent, spent_usd=spent_usd, prices=prices)
+        if budget.usd is not None and prices is not None:
+            size, prompts = len(question), self.prompts(question)
+            menu = with_money(menu, stage, prices, characters=size, prompts=prompts)
         option = int(decide(menu, rule)[0])
         if option < 0:
             raise unaffordable(stage, menu, rule)
@@ -297,11 +300,13 @@ class Planner(Fitted, Decider):
     def _seen(self, stage: Stage, samples: ProbeSamples) -> Floats:
         return probe_features(samples, stage.probe.prm is not None, stage.thoughts)
 
-    def _prompts(self, question: str) -> dict[str, float]:
+    def prompts(self, question: str) -> dict[str, float]:
         """Tokens of the question's prompt by policy, as they were learned."""
         first = self.stages[0]
-        policies = [choice.policy for choice in first.choices]
-        return prompts_of(dict(zip(policies, first.actions.choice_costs, strict=True)), len(question))
+        return {
+            choice.policy: cost.policy_prompt + cost.policy_prompt_slope * len(question)
+            for choice, cost in zip(first.choices, first.actions.choice_costs, strict=True)
+        }
 
     def _warn(self, stage: Stage, features: Floats, domain: str | None) -> tuple[str, ...]:
         warnings = []

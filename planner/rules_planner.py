@@ -264,6 +264,7 @@ class RulesPlanner(RuledModels, Decider):
         budget: Budget,
         prices: Mapping[str, Prices] | Prices | None = None,
         spent: Spend | None = None,
+        spent_usd: float = 0.0,
         groups: Sequence[int] | None = None,
         domain: str | None = None,
         abstain_below: float = 0.0,
@@ -279,7 +280,7 @@ class RulesPlanner(RuledModels, Decider):
         names = chain(kept)
         budget = self.resolve(budget, question)
         check_money(budget, prices, names)
-        caps = self._caps(names, question, budget, spent or Spend(), prices)
+        caps = self._caps(names, question, budget, spent or Spend(), spent_usd, prices)
         relative = relative_costs(names, self.policies, self.prices)
         costs = tuple(self._accuracy_cost(name, budget) for name in names)
         choice = cascaded(names, worth_it(most_samples(relative, caps), costs), costs)
@@ -321,6 +322,7 @@ class RulesPlanner(RuledModels, Decider):
         question: str,
         budget: Budget,
         spent: Spend,
+        spent_usd: float,
         prices: Mapping[str, Prices] | Prices | None,
     ) -> list[Cap]:
         """What the budget caps, for so many samples of each of these policies. Raises BudgetError for a cap
@@ -350,7 +352,7 @@ class RulesPlanner(RuledModels, Decider):
         if budget.usd is not None and prices is not None:
             each = [prices[name] if isinstance(prices, Mapping) else prices for name in names]
             reads, writes = [one.prompt / 1e6 for one in each], [one.generated / 1e6 for one in each]
-            cap(budget.usd, "US dollars", reads, writes)
+            cap(budget.usd - spent_usd, "US dollars", reads, writes)
             # each sample of an adaptive vote is a request, which is billed for its prompt
             paid = caps.pop()
             sampled = tuple(read + write for read, write in zip(paid.prompt, paid.sample, strict=True))

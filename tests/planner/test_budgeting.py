@@ -49,13 +49,18 @@ def test_samples_are_counted_in_greedy_answers(planner: Planner) -> None:
     assert advice.flops_p90 <= (one.flops or 0.0) * (1 + 1e-9)
 
 
-def test_money_buys_tokens_at_the_dearest_price(planner: Planner) -> None:
-    assert rule(planner, Budget(usd=0.004), QUESTION, prices=PRICES).tokens_left == 1000.0
-    assert rule(planner, Budget(usd=0.004, tokens=10), QUESTION, prices=PRICES).tokens_left == 10.0
-    assert rule(planner, Budget(usd=0.004), QUESTION, prices={"a": PRICES}).tokens_left == 1000.0
-    assert tokens_for(1.0, Prices(0.0, 0.0)) is None
+def test_money_is_a_cap_of_its_own(planner: Planner) -> None:
+    found = rule(planner, Budget(usd=0.004, tokens=10), QUESTION, spent_usd=0.001, prices=PRICES)
+    assert (found.tokens_left, found.flops_left, found.usd_left) == (10.0, math.inf, 0.003)
+    assert not found.is_uncapped
+    assert rule(planner, Budget(tokens=10), QUESTION, prices=PRICES).usd_left == math.inf
     with pytest.raises(BudgetError, match="a budget in money needs prices, got usd"):
         rule(planner, Budget(usd=0.004), QUESTION)
+
+
+def test_money_buys_tokens_at_the_dearest_price() -> None:
+    assert tokens_for(0.004, PRICES) == tokens_for(0.004, {"a": PRICES}) == 1000
+    assert tokens_for(1.0, Prices(0.0, 0.0)) is None
 
 
 @given(st.integers(1, 10**9), st.floats(1.0, 1e15), st.integers(1, 9))

@@ -147,10 +147,12 @@ def _alternatives(
             "tokens_p90": known(option.tokens_p90),
             "flops_p90": known(option.flops_p90),
             "seconds": _seconds(service, option),
-            "fits": option.tokens_p90 <= limits.tokens_left and option.flops_p90 <= limits.flops_left,
+            "fits": option.tokens_p90 <= limits.tokens_left
+            and option.flops_p90 <= limits.flops_left
+            and (option.usd_p90 is None or not option.usd_p90 > limits.usd_left),
             "over": option.tokens > limits.tokens_left or option.flops > limits.flops_left,
         }
-        for option in options(planner, question)
+        for option in options(planner, question, service.rules.prices)
         if not availability.excludes(option.choice)
     ]
 
