@@ -65,7 +65,7 @@ class Solution:
 
     >>> import planner
     >>> lab = planner.load("lab")
-    >>> found = lab.solve("What is (13+64)+80?", tokens=800)
+    >>> found = lab.solve("What is (13+64)+80?", accuracy=0.8)
     >>> found.answer, found.spend.tokens <= 800
     ('157', True)
     >>> print(found)

@@ -67,8 +67,8 @@ class Recommendation:
         What is promised of a stream of requests where the budget names an accuracy; None where it does not.
 
     >>> import planner
-    >>> print(planner.load("lab").recommend("What is (13+64)+80?", tokens=800))
-    lab-policy-l x - x cot(): right 1.00, 40 tokens
+    >>> print(planner.load("lab").recommend("What is (13+64)+80?", accuracy=0.8))
+    lab-policy-l x - x cot(): right 0.99, 43 tokens
     """
 
     choice: Choice
