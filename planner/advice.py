@@ -115,7 +115,7 @@ def unaffordable(stage: Stage, menu: Menu, rule: Rule) -> BudgetError:
         caps.append((costs.usd_p90[0], rule.usd_left, "{:.3g} US dollars"))
     capped = [cap for cap in caps if np.isfinite(cap[1])] or caps[:1]
     # the choice that comes nearest to what is left
-    shares = np.max([cost / max(left, 1e-300) for cost, left, _ in capped], axis=0)
+    shares = np.max([cost / max(left, 1e-12) for cost, left, _ in capped], axis=0)
     cheapest = int(np.where(np.isfinite(shares), shares, np.inf).argmin())
     needs = " and ".join(words.format(cost[cheapest]) for cost, _, words in capped)
     got = " and ".join(words.format(left) for _, left, words in capped)

@@ -2,7 +2,7 @@
 
     >>> import planner
     >>> lab = planner.load("lab")
-    >>> print(lab.recommend("What is (13+64)+80?", tokens=800).choice)
+    >>> print(lab.recommend("What is (13+64)+80?", accuracy=0.8).choice)
     lab-policy-l x - x cot()
 
 It decides by itself and knows no engine; ``planner.solving`` answers with the models it is given.
