@@ -107,8 +107,18 @@ class PassthroughCost:
         """What a whole answer took, where the server does not say: its limit, or by its texts without one."""
         guessed = self.estimate(0, share)
         if not guessed["completion_tokens"]:
-            guessed["completion_tokens"] = -(-_characters(found.get("choices")) // _PER_TOKEN)
+            guessed["completion_tokens"] = self._written(found.get("choices"))
         return guessed
+
+    def _written(self, choices: Any) -> int:
+        """Tokens of what was written: its texts by the policy's own tokenizer, all else by its length."""
+        texts = [text for choice in choices or () if (text := _plain_text(choice))]
+        try:
+            tokens = sum(len(self._models.engines[self._policy].written(text)) for text in texts)
+        except PlannerError:  # nobody spells it
+            return -(-_characters(choices) // _PER_TOKEN)
+        others = _characters(choices) - sum(map(len, texts))
+        return tokens + -(-others // _PER_TOKEN)
 
     def usd(self, usage: Mapping[str, int] | None, cached: int = 0) -> float | None:
         """Money for these tokens, ``cached`` of the prompt's; None where the policy's price is not known."""
@@ -227,6 +237,13 @@ class StreamUsage:
             "prompt_tokens": max(one["prompt_tokens"] for one in self._each),
             "completion_tokens": sum(one["completion_tokens"] for one in self._each),
         }
+
+
+def _plain_text(choice: Any) -> str:
+    """The text of a choice of a whole answer; "" for one of another shape."""
+    message = choice.get("message", choice) if isinstance(choice, Mapping) else None
+    text = message.get("content", message.get("text")) if isinstance(message, Mapping) else None
+    return text if isinstance(text, str) else ""
 
 
 def _characters(said: Any) -> int:
