@@ -9,9 +9,13 @@ with forced plans and passed on, plain and as streams, with and without deadline
 
 What is counted: requests *lost* (a connection that ends without an answer or an error, an answer that is not
 in the decision log, an answer passed on as whole that is not), *stuck* (no end within a minute), *wrong
-receipts* (beside the upstreams' own bill of that question, in tokens and in money), and errors of the server's
-own (status 500 and more although the upstreams did what was asked). The figures go to ``serve_soak.json``, the
-page to ``serve_soak.md``; the exit code is 1 where any of them is not 0.
+receipts* (beside the upstreams' own bill of that question), and errors of the server's own (status 500 and
+more although the upstreams did what was asked). The figures go to ``serve_soak.json``, the page to
+``serve_soak.md``; the exit code is 1 where any of them is not 0.
+
+A receipt must be the bill to the last token where all requests for its question ended as they should. Of one
+that broke, was cut off or got no answer nobody but its server knows what it cost: there the receipt may be
+above the bill by its prompt and sixteen tokens of each child, and below it by what was on its way unread.
 """
 
 from __future__ import annotations
@@ -394,7 +398,9 @@ def _rules_broken(answer: Answer, bill: Bill, *, exact: bool, killed: bool) -> I
     most = bill.doubtful * PRICES.prompt + bill.children * _LAG * PRICES.generated
     if not killed and not exact and answer.receipt["ended"] is None and off > most + slack + 1e-6:
         yield f"no more is paid than may have been used, got {spend['usd']:.7f} for {usd:.7f}"
-    if not killed and off < -slack * PRICES.prompt - 1e-6:
+    # what was on its way when a request was cut off was never read
+    unread = bill.children * _LAG * PRICES.generated
+    if not killed and off < -slack * PRICES.prompt - unread - 1e-6:
         yield f"nothing is used and not paid for, got {spend['usd']:.7f} for {usd:.7f}"
 
 
@@ -431,8 +437,8 @@ def written(found: dict[str, Any]) -> str:
         f"| errors of the server's own | {found['own_errors']} |",
         f"| still running at the end | {found['still_running']} |",
         f"| longest request | {found['longest_s']:.1f} s |",
-        f"| resident MiB, at the start, after a minute and at the end | {mib[0]}, {mib[min(2, len(mib) - 1)]},"
-        f" {mib[-1]} |",
+        "| resident MiB, at the start, after a minute and at the end |"
+        f" {mib[0]}, {mib[min(2, len(mib) - 1)]}, {mib[-1]} |",
         "",
         "| in detail | times |",
         "|---|---|",

@@ -3,9 +3,9 @@
     python benchmarks/soak_upstream.py --port 8000 --model lab-policy-m
 
 It answers as ``benchmarks/upstream.py`` does, a token at a time. The last number of a question says what goes
-wrong (``fault_of``): every fault of ``ONCE`` happens to the first request for its question, those of ``ALWAYS``
-to each. ``GET /ledger`` is the bill by that number: prompt tokens of every request that was taken, tokens that
-were written, tokens that a PRM read, requests, and those that broke off, whichever side did it.
+wrong (``fault_of``): every fault of ``ONCE`` happens to the first request for its question, those of
+``ALWAYS`` to each. ``GET /ledger`` is the bill by that number: prompt tokens of every request that was taken,
+tokens that were written, tokens that a PRM read, requests, and those that broke off, whichever side did it.
 """
 
 from __future__ import annotations

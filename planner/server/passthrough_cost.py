@@ -28,6 +28,8 @@ _LONGEST = ("max_completion_tokens", "max_tokens")
 _PER_TOKEN = 4
 #: what a policy reads of a body
 _READ = ("messages", "prompt", "tools", "functions")
+#: what a policy writes of a message or a choice
+_WRITTEN = ("content", "text", "reasoning_content", "reasoning", "tool_calls", "function_call")
 #: fields of a message that hold no text
 _DATA = frozenset({"image_url", "input_audio", "file"})
 
@@ -112,12 +114,13 @@ class PassthroughCost:
 
     def _written(self, choices: Any) -> int:
         """Tokens of what was written: its texts by the policy's own tokenizer, all else by its length."""
-        texts = [text for choice in choices or () if (text := _plain_text(choice))]
+        said = [_said(choice) for choice in choices or ()]
+        texts = ["".join(one for one in each if isinstance(one, str)) for each in said]
+        others = sum(_characters([one for one in each if not isinstance(one, str)]) for each in said)
         try:
-            tokens = sum(len(self._models.engines[self._policy].written(text)) for text in texts)
+            tokens = sum(len(self._models.engines[self._policy].written(text)) for text in texts if text)
         except PlannerError:  # nobody spells it
-            return -(-_characters(choices) // _PER_TOKEN)
-        others = _characters(choices) - sum(map(len, texts))
+            tokens = -(-sum(map(len, texts)) // _PER_TOKEN)
         return tokens + -(-others // _PER_TOKEN)
 
     def usd(self, usage: Mapping[str, int] | None, cached: int = 0) -> float | None:
@@ -239,11 +242,12 @@ class StreamUsage:
         }
 
 
-def _plain_text(choice: Any) -> str:
-    """The text of a choice of a whole answer; "" for one of another shape."""
+def _said(choice: Any) -> list[Any]:
+    """What a choice of a whole answer holds that a model wrote: texts, and calls of tools."""
     message = choice.get("message", choice) if isinstance(choice, Mapping) else None
-    text = message.get("content", message.get("text")) if isinstance(message, Mapping) else None
-    return text if isinstance(text, str) else ""
+    if not isinstance(message, Mapping):
+        return []
+    return [message[name] for name in _WRITTEN if message.get(name)]
 
 
 def _characters(said: Any) -> int:

@@ -100,7 +100,8 @@ class Pool:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer to a GET, or to a POST of ``body``, of whatever status, its content unread.
 
-        The trace of the work at hand is sent along. A POST is sent once; a GET whose connection breaks is sent again, once.
+        The trace of the work at hand is sent along. A POST is sent once; a GET whose connection breaks is
+        sent again, once.
         Leaving the context before all is read closes the connection, which is how a server hears that
         nobody listens. Raises UnreachableError (nothing was sent), BrokenError, RefusedError.
         """

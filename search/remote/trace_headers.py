@@ -1,7 +1,7 @@
 """Which trace the work at hand belongs to: W3C's headers, sent along with every request to another server.
 
-Whoever takes a request in sets ``TRACE`` for its task, and so for all tasks that this begins; connections read
-it. What is not a trace context is not passed on (https://www.w3.org/TR/trace-context/).
+Whoever takes a request in sets ``TRACE`` for its task, and so for all tasks that this begins; connections
+read it. What is not a trace context is not passed on (https://www.w3.org/TR/trace-context/).
 
     >>> given = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "cookie": "x"}
     >>> trace_of(given)
