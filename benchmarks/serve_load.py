@@ -4,7 +4,6 @@
     python benchmarks/serve_load.py plan      # /v1/plan at a fixed rate, and as fast as it goes
     python benchmarks/serve_load.py memory    # resident memory over 50,000 requests
     python benchmarks/serve_load.py deadlines # budgets in seconds at 8, 32 and 64 clients
-    python benchmarks/serve_load.py soak --minutes 30
 
 The server is the real command in a process of its own, before ``benchmarks/upstream.py`` (an answer after a
 fixed time) and this process, which is the clients. The three share the machine's cores. ``cpu`` is the
@@ -15,9 +14,7 @@ Deadlines are judged as a client sees them, before an upstream that slows down w
 answer counts as kept where it came whole, with status 200, within the seconds that were asked for. The right
 answers are counted too, beside those of the same requests with a minute.
 
-The soak kills and restarts the PRM's and the policy's server, locks the database, and has clients leave. Then
-every answered request must be in the decision log, none may have hung, and every receipt must agree with the
-upstream's own ledger.
+What it does under faults is ``serve_soak.py``'s.
 """
 
 from __future__ import annotations
@@ -29,7 +26,6 @@ import math
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -115,15 +111,19 @@ class House:
     prm: Process
     server: Process
     policy_port: int
+    prm_port: int
     port: int
     decisions: Path
 
 
 @contextmanager
-def house(latency: float, *options: str, pace: Sequence[str] = ()) -> Iterator[House]:
-    """Everything, running. ``pace``: more options of the policy's server, about its time."""
+def house(
+    latency: float, *options: str, pace: Sequence[str] = (), program: str = "upstream.py"
+) -> Iterator[House]:
+    """Everything, running. ``pace``: more options of the policy's server, about its time; ``program``: what
+    stands for the servers of models."""
     policy_port, prm_port = free_port(), free_port()
-    upstream = [sys.executable, str(HERE / "upstream.py"), "--latency", str(latency)]
+    upstream = [sys.executable, str(HERE / program), "--latency", str(latency)]
     policy = Process([*upstream, "--port", str(policy_port), "--model", POLICY, *pace], "READY")
     prm = Process([*upstream, "--port", str(prm_port), "--model", PRM], "READY")
     with tempfile.TemporaryDirectory() as folder:
@@ -135,7 +135,7 @@ def house(latency: float, *options: str, pace: Sequence[str] = ()) -> Iterator[H
             policy.start()
             prm.start()
             port = int(server.start().split("/v1")[0].rpartition(":")[2])
-            yield House(policy, prm, server, policy_port, port, decisions)
+            yield House(policy, prm, server, policy_port, prm_port, port, decisions)
         finally:
             for each in (server, prm, policy):
                 each.kill()
@@ -455,193 +455,12 @@ async def _timed(
     return list(found.values())
 
 
-@dataclass
-class Soak:
-    """What the clients of a soak have seen."""
-
-    random: Random
-    ends: float
-    answered: dict[str, dict[str, Any]] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
-    wrong: list[dict[str, Any]] = field(default_factory=list)
-    faults: list[tuple[str, float, float]] = field(default_factory=list)  # what, from, to
-    ledgers: list[dict[str, list[int]]] = field(default_factory=list)  # of policy servers that were killed
-    longest: float = 0.0
-    number: int = 0
-
-    def next(self) -> int:
-        """A number no other request has."""
-        self.number += 1
-        return self.number
-
-
-_MODELS = (
-    "planner/cot()",
-    "planner/majority(n=4)",
-    "planner",
-    "planner/best_of_n(n=4, score=last)",
-    "planner-low",
-)
-
-
-async def soak(minutes: float, clients: int, pause: float, seed: int) -> dict[str, Any]:
-    """Mixed load under faults."""
-    with house(0.2, "--floor", "0.5") as there:
-        seen = Soak(Random(seed), time.monotonic() + minutes * 60)
-        memory = [there.server.memory]
-        workers = [asyncio.ensure_future(_client(there, seen, pause)) for _ in range(clients)]
-        faults = asyncio.ensure_future(_faults(there, seen))
-        while time.monotonic() < seen.ends:
-            await asyncio.sleep(min(30.0, max(0.1, seen.ends - time.monotonic())))
-            memory.append(there.server.memory)
-            print(f"{dict(seen.counts)} {memory[-1]:.0f} MiB, {len(seen.wrong)} wrong", flush=True)
-        await asyncio.gather(*workers, faults)
-        await asyncio.sleep(2.0)  # the window in which a decision becomes durable, and another
-        _, now = await Client(there.port).ask("/v1/now")
-        await _check_receipts(there, seen)
-        with sqlite3.connect(f"file:{there.decisions}?mode=ro", uri=True) as log:
-            kept = {row[0] for row in log.execute("SELECT decision_id FROM decisions")}
-        log.close()
-        return {
-            "minutes": minutes,
-            "clients": clients,
-            "seed": seed,
-            "counts": dict(seen.counts),
-            "answered": len(seen.answered),
-            "decisions_kept": len(kept),
-            "decisions_lost": len(seen.answered.keys() - kept),
-            "still_running": now["requests"]["running"] + now["requests"]["waiting"],
-            "log": now["log"],
-            "longest_s": seen.longest,
-            "wrong_receipts": len(seen.wrong),
-            "wrong_examples": seen.wrong[:5],
-            "mib": [round(value) for value in memory],
-        }
-
-
-async def _client(there: House, seen: Soak, pause: float) -> None:
-    client, random = Client(there.port), Random(seen.random.random())
-    while time.monotonic() < seen.ends:
-        await asyncio.sleep(random.expovariate(1 / pause))
-        number, kind = seen.next(), random.random()
-        began = time.monotonic()
-        try:
-            async with asyncio.timeout(90.0):
-                if kind < 0.1:
-                    await client.ask(
-                        "/v1/chat/completions",
-                        chat(number, "planner/majority(n=8)"),
-                        leave=random.random() * 0.3,
-                    )
-                    seen.counts["left"] += 1
-                elif kind < 0.2:
-                    status, _ = await client.ask("/v1/plan", {"question": f"What is (1+2)+{number}?"})
-                    seen.counts[f"plan {status}"] += 1
-                elif kind < 0.25 and seen.answered:
-                    known = random.choice(list(seen.answered))
-                    status, _ = await client.ask(
-                        "/v1/feedback", {"id": known, "correct": random.random() < 0.7}
-                    )
-                    seen.counts[f"feedback {status}"] += 1
-                else:
-                    more: dict[str, Any] = {"include": ["candidates"]}
-                    if random.random() < 0.2:
-                        more["budget"] = {"samples": 8, "seconds": 3.0}
-                    status, body = await client.ask(
-                        "/v1/chat/completions", chat(number, random.choice(_MODELS), **more)
-                    )
-                    seen.counts[f"chat {status}"] += 1
-                    if status == 200:
-                        seen.answered[body["id"]] = {
-                            **body["planner"],
-                            "usage": body["usage"],
-                            "number": number,
-                            "asked": (began, time.monotonic()),
-                        }
-        except TimeoutError:
-            seen.counts["stuck"] += 1
-        except (OSError, EOFError) as error:
-            seen.counts[f"broken {type(error).__name__}"] += 1
-        seen.longest = max(seen.longest, time.monotonic() - began)
-    client.close()
-
-
-async def _faults(there: House, seen: Soak) -> None:
-    """One after another, all along."""
-
-    async def prm() -> None:
-        await asyncio.to_thread(there.prm.kill)
-        await asyncio.sleep(8.0)
-        await asyncio.to_thread(there.prm.start)
-
-    async def policy() -> None:
-        seen.ledgers.append(json.loads(await asyncio.to_thread(there.policy.die)))
-        await asyncio.sleep(3.0)
-        await asyncio.to_thread(there.policy.start)
-
-    async def lock() -> None:
-        base = sqlite3.connect(there.decisions, isolation_level=None, timeout=30.0)
-        try:
-            base.execute("BEGIN EXCLUSIVE")
-            await asyncio.sleep(6.0)
-            base.execute("ROLLBACK")
-        finally:
-            base.close()
-
-    faults: list[Callable[[], Awaitable[None]]] = [prm, lock, policy]
-    turn = 0
-    while time.monotonic() + 30.0 < seen.ends:
-        await asyncio.sleep(12.0)
-        fault, began = faults[turn % len(faults)], time.monotonic()
-        await fault()
-        seen.faults.append((fault.__name__, began, time.monotonic()))
-        seen.counts[f"fault {fault.__name__}"] += 1
-        turn += 1
-
-
-async def _check_receipts(there: House, seen: Soak) -> None:
-    """Each receipt against what the upstream counted for its question."""
-    _, last = await Client(there.policy_port).ask("/ledger")
-    lives = [*seen.ledgers, last["rows"]]
-    for receipt in seen.answered.values():
-        key = str(receipt["number"])
-        rows = [life.get(key, [0] * 5) for life in lives]
-        asked, prompt, sent, left, cut = map(sum, zip(*rows, strict=True))
-        began, ended = receipt["asked"]
-        # a dying server may take a request that it never reads: what it might have written is charged
-        broken = any(what == "policy" and start <= ended and end >= began for what, start, end in seen.faults)
-        exact = asked == 1 and not (left or cut or broken) and receipt["ended"] is None  # undisturbed
-        seen.counts[f"receipts checked {'to the token' if exact else 'by bounds'}"] += 1
-        for rule in _rules_broken(receipt, prompt, sent, exact=exact, left=bool(left)):
-            beside = [fault for fault in seen.faults if fault[2] >= began - 5.0 and fault[1] <= ended + 5.0]
-            seen.wrong.append({"rule": rule, "ledgers": rows, "faults": beside, "receipt": receipt})
-            print(json.dumps(seen.wrong[-1]), flush=True)
-
-
-def _rules_broken(
-    receipt: dict[str, Any], prompt: int, sent: int, *, exact: bool, left: bool
-) -> Iterator[str]:
-    """The rules that a receipt breaks, beside what the upstream read and sent."""
-    spend, usage = receipt["spend"], receipt["usage"]
-    shown = sum(candidate["tokens"] for candidate in receipt["candidates"])
-    if usage["total_tokens"] != spend["tokens"]:
-        yield f"usage is the spend, got {usage['total_tokens']} for {spend['tokens']}"
-    if spend["tokens"] != spend["policy_tokens"] + spend["prm_tokens"]:
-        yield f"tokens are the policy's and the PRM's, got {spend}"
-    if spend["policy_tokens"] < shown:
-        yield f"what is shown was spent, got {spend['policy_tokens']} for {shown} shown"
-    if exact and spend["policy_tokens"] != prompt + sent:
-        yield f"the policy's tokens are the upstream's, got {spend['policy_tokens']} for {prompt}+{sent}"
-    if not left and usage["planner"]["physical_policy_tokens"] < sent:
-        yield f"what was sent was worked, got {usage['planner']} for {sent} sent"
-
-
 def written(figures: dict[str, Any]) -> str:
     """The page."""
     lines = [
         "# Speed and load of the server",
         "",
-        "`python benchmarks/serve_load.py overhead` (`plan`, `memory`, `deadlines`, `soak`), which says what",
+        "`python benchmarks/serve_load.py overhead` (`plan`, `memory`, `deadlines`), which says what",
         "is measured; the figures are in `serve_load.json`. Two cores for server, upstream and clients.",
     ]
     if "overhead" in figures:
@@ -709,36 +528,18 @@ def written(figures: dict[str, Any]) -> str:
             f" {row['used']:.0%} | {row['right']:.1%} | {row['busy']:.0%} |"
             for row in part["rows"]
         ]
-    if "soak" in figures:
-        part = figures["soak"]
-        lines += [
-            "",
-            f"## Faults ({part['at']})",
-            "",
-            f"{part['minutes']:g} minutes, {part['clients']} clients: {part['answered']:,} answered, "
-            f"{part['decisions_lost']} of them not in the log, {part['counts'].get('stuck', 0)} stuck,",
-            f"{part['still_running']} still running at the end, {part['wrong_receipts']} wrong receipts; the "
-            f"longest request took {part['longest_s']:.1f} s.",
-            "",
-            *([part["note"], ""] if "note" in part else []),
-            "| what | times |",
-            "|---|---|",
-            *(f"| {name} | {count:,} |" for name, count in sorted(part["counts"].items())),
-        ]
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     """Measure one part, write, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("part", choices=("overhead", "plan", "memory", "deadlines", "soak"))
+    parser.add_argument("part", choices=("overhead", "plan", "memory", "deadlines"))
     parser.add_argument("--latency", type=float, default=0.25, help="seconds, for overhead")
-    parser.add_argument("--each", type=float, default=10.0, help="seconds per figure, for all but soak")
+    parser.add_argument("--each", type=float, default=10.0, help="seconds per figure")
     parser.add_argument("--requests", type=int, default=50_000, help="for memory")
-    parser.add_argument("--minutes", type=float, default=30.0, help="for soak")
-    parser.add_argument("--clients", type=int, default=16, help="for soak")
     parser.add_argument("--pause", type=float, default=1.0, help="mean seconds between a client's requests")
-    parser.add_argument("--seed", type=int, default=1, help="of the clients, for soak")
+    parser.add_argument("--seed", type=int, default=1, help="of the clients, for deadlines")
     parser.add_argument("--stretch", type=float, default=1.0, help="of all times, for deadlines")
     parser.add_argument("--output", type=Path, default=HERE, help="folder of the figures and the page")
     parser.add_argument("--at", default="two cores, shared with other work", help="said beside the figures")
@@ -749,7 +550,6 @@ def main() -> None:
         "plan": lambda: plan(asked.each),
         "memory": lambda: memory(asked.requests),
         "deadlines": lambda: deadlines(asked.each, asked.pause, asked.seed, asked.stretch),
-        "soak": lambda: soak(asked.minutes, asked.clients, asked.pause, asked.seed),
     }
 
     async def measure() -> dict[str, Any]:

@@ -110,6 +110,11 @@ class Writer:
             return prompt, len(self._tokenizer.encode(prompt).ids)
         return self._tokenizer.decode(prompt, skip_special_tokens=False), len(prompt)
 
+    def piece(self, text: str, ids: list[int], place: int) -> str:
+        """What one token adds to a text, so that all pieces make the text."""
+        before, after = (len(self._tokenizer.decode(ids[:upto])) for upto in (place, place + 1))
+        return text[before:] if place == len(ids) - 1 else text[before:after]
+
     def write(self, prompt: str, body: Mapping[str, Any]) -> tuple[str, list[list[Any]]]:
         """The question's last number, and of each child: text, token ids, stop reason."""
         found = _QUESTION.findall(prompt.replace(" ", ""))

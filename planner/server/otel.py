@@ -36,9 +36,10 @@ from planner.server.exchange import Exchange
 from planner.server.recorder import Decision
 from planner.server.request_context import RequestContext
 from planner.server.shaping import SampleObserver
-from planner.server.trace import Tracing, WorkTrace
+from planner.server.trace import Tracing, WorkTrace, trace_headers
 from planner.version import __version__
 from search.engines.protocol import ChildFinished, Request
+from search.remote.trace_headers import TRACE
 from search.rewards.borrowed import BorrowedReward
 from search.rewards.protocol import Handle, Reward, Scored
 
@@ -71,13 +72,12 @@ class OtelTracing(Tracing):
         self._text = text
 
     def begin(self, scope: Scope) -> None:
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1")
-            for name, value in scope["headers"]
-            if name in (b"traceparent", b"tracestate")
-        }
-        span = self.span(scope["method"], _PROPAGATOR.extract(headers), SpanKind.SERVER)
+        context = _PROPAGATOR.extract(trace_headers(scope))
+        span = self.span(scope["method"], context, SpanKind.SERVER)
         _PRESENT.set(span)
+        told: dict[str, str] = {}
+        _PROPAGATOR.inject(told, _under(span))
+        TRACE.set(told)
 
     def end(self, exchange: Exchange) -> None:
         span = _PRESENT.get()

@@ -28,6 +28,8 @@ _LONGEST = ("max_completion_tokens", "max_tokens")
 _PER_TOKEN = 4
 #: what a policy reads of a body
 _READ = ("messages", "prompt", "tools", "functions")
+#: what a policy writes of a message or a choice
+_WRITTEN = ("content", "text", "reasoning_content", "reasoning", "tool_calls", "function_call")
 #: fields of a message that hold no text
 _DATA = frozenset({"image_url", "input_audio", "file"})
 
@@ -107,8 +109,19 @@ class PassthroughCost:
         """What a whole answer took, where the server does not say: its limit, or by its texts without one."""
         guessed = self.estimate(0, share)
         if not guessed["completion_tokens"]:
-            guessed["completion_tokens"] = -(-_characters(found.get("choices")) // _PER_TOKEN)
+            guessed["completion_tokens"] = self._written(found.get("choices"))
         return guessed
+
+    def _written(self, choices: Any) -> int:
+        """Tokens of what was written: its texts by the policy's own tokenizer, all else by its length."""
+        said = [_said(choice) for choice in choices or ()]
+        texts = ["".join(one for one in each if isinstance(one, str)) for each in said]
+        others = sum(_characters([one for one in each if not isinstance(one, str)]) for each in said)
+        try:
+            tokens = sum(len(self._models.engines[self._policy].written(text)) for text in texts if text)
+        except PlannerError:  # nobody spells it
+            tokens = -(-sum(map(len, texts)) // _PER_TOKEN)
+        return tokens + -(-others // _PER_TOKEN)
 
     def usd(self, usage: Mapping[str, int] | None, cached: int = 0) -> float | None:
         """Money for these tokens, ``cached`` of the prompt's; None where the policy's price is not known."""
@@ -227,6 +240,14 @@ class StreamUsage:
             "prompt_tokens": max(one["prompt_tokens"] for one in self._each),
             "completion_tokens": sum(one["completion_tokens"] for one in self._each),
         }
+
+
+def _said(choice: Any) -> list[Any]:
+    """What a choice of a whole answer holds that a model wrote: texts, and calls of tools."""
+    message = choice.get("message", choice) if isinstance(choice, Mapping) else None
+    if not isinstance(message, Mapping):
+        return []
+    return [message[name] for name in _WRITTEN if message.get(name)]
 
 
 def _characters(said: Any) -> int:

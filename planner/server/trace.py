@@ -1,6 +1,7 @@
 """Traces: who hears what a request does, for OpenTelemetry. This file traces nothing.
 
-``planner.server.otel`` does, where the standard variables switch it on; nothing of it is imported else.
+``planner.server.otel`` does, where the standard variables switch it on; nothing of it is imported else. A
+trace that a client begins is passed on to the servers of the models in either case.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from planner.events import Event
 from planner.server.exchange import Exchange
 from planner.server.recorder import Decision
 from planner.server.shaping import SampleObserver
+from search.remote.trace_headers import NO_TRACE, TRACE, trace_of
 from search.rewards.protocol import Reward
 
 if TYPE_CHECKING:
     from planner.server.request_context import RequestContext
 
-__all__ = ["Tracing", "WorkTrace"]
+__all__ = ["Tracing", "WorkTrace", "trace_headers"]
 
 
 class WorkTrace:
@@ -41,11 +43,22 @@ class WorkTrace:
         generated."""
 
 
+def trace_headers(scope: Scope) -> dict[str, str]:
+    """The headers of a request that say its trace."""
+    return {
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in scope["headers"]
+        if name in (b"traceparent", b"tracestate")
+    }
+
+
 class Tracing:
     """Of one server. It begins and ends with each request, on the request's own task."""
 
     def begin(self, scope: Scope) -> None:
-        """A request for an answer or a plan has come."""
+        """A request for an answer or a plan has come. Its trace, where it says one, is told to the servers
+        that are asked for it."""
+        TRACE.set(trace_of(trace_headers(scope)) or NO_TRACE)
 
     def end(self, exchange: Exchange) -> None:
         """It has ended."""

@@ -18,6 +18,7 @@ import aiohttp
 from yarl import URL
 
 from search.errors import BrokenError, RefusedError, UnreachableError
+from search.remote.trace_headers import TRACE
 
 __all__ = ["Pool"]
 
@@ -99,7 +100,8 @@ class Pool:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer to a GET, or to a POST of ``body``, of whatever status, its content unread.
 
-        A POST is sent once; a GET whose connection breaks is sent again, once.
+        The trace of the work at hand is sent along. A POST is sent once; a GET whose connection breaks is
+        sent again, once.
         Leaving the context before all is read closes the connection, which is how a server hears that
         nobody listens. Raises UnreachableError (nothing was sent), BrokenError, RefusedError.
         """
@@ -110,12 +112,12 @@ class Pool:
         with _named(url):
             session = await self._open()
             if body is None:
-                asked = session.get(url, allow_redirects=False)
+                asked = session.get(url, headers=TRACE.get(), allow_redirects=False)
             else:
                 asked = session.post(
                     url,
                     data=json.dumps(body, separators=(",", ":")).encode(),
-                    headers={"Content-Type": "application/json"},
+                    headers={"Content-Type": "application/json", **TRACE.get()},
                     allow_redirects=False,
                 )
             async with asked as answer:

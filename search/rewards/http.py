@@ -16,8 +16,8 @@ or the beginning of a longer one that is sent with it, is asked for once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -30,6 +30,7 @@ from search.remembered import Remembered
 from search.remote.circuit import Circuit
 from search.remote.client import Client
 from search.remote.retry import Retry
+from search.remote.trace_headers import NO_TRACE, TRACE
 from search.rewards.convention import Convention
 from search.rewards.families import family_of, read_prm
 from search.rewards.head_spec import stateless
@@ -56,6 +57,7 @@ class _Ask:
     asking: Asking
     done: asyncio.Future[_State]
     paid: int = 0  # PRM tokens that were sent for it
+    trace: Mapping[str, str] = field(default_factory=TRACE.get)
 
 
 class HttpReward(Reward):
@@ -213,6 +215,9 @@ class HttpReward(Reward):
 
     async def _send(self, batch: list[tuple[_Ask, list[_Ask]]]) -> None:
         asks = [ask for ask, _ in batch]
+        first = asks[0].trace
+        # what is of several traces is of none
+        TRACE.set(first if all(ask.trace == first for ask in asks) else NO_TRACE)
         everyone = [ask for ask, shorter in batch for ask in (ask, *shorter)]
         try:
             found = await self._prm_client.score(self._client, self._model, [ask.asking for ask in asks])

@@ -185,6 +185,7 @@ class Judge(Reward):
             sum(cost.charged for cost in costs),
             sum(cost.physical for cost in costs),
             sum(cost.written for cost in costs),
+            sum(cost.charged - cost.written for cost in costs),
         )
         return Scored(rewards, longer, usage)
 

@@ -46,17 +46,22 @@ class RewardUsage:
     separators are. ``prompt_tokens``: length of the prompt in this PRM's tokens.
     ``physical_tokens``: what the backend really processed for this call, rescoring included.
     ``written_tokens``: those of the logical tokens that the PRM wrote itself, as a judge does.
+    ``sent_tokens``: what was sent to the backend, whether or not it had kept some of it, where that is not
+    what it processed without what it wrote (None).
     """
 
     prompt_tokens: int
     logical_tokens: int
     physical_tokens: int
     written_tokens: int = 0
+    sent_tokens: int | None = None
 
     @property
     def read_tokens(self) -> int:
         """What the backend was sent for this call, for which money is paid."""
-        return max(0, max(self.physical_tokens, self.logical_tokens) - self.written_tokens)
+        if self.sent_tokens is not None:
+            return self.sent_tokens
+        return max(0, self.physical_tokens - self.written_tokens)
 
 
 @dataclass(frozen=True, slots=True)

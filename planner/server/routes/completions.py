@@ -65,10 +65,7 @@ async def answer(service: Service, shape: Shape, ask: Ask, key: Key, request: Re
         granted = _granted(service, ask, request)
         if _is_voted_on(service, ask, granted):
             ask = ask.as_structured()
-        reason = None if ask.passthrough is None else passthrough_reason(ask.passthrough)
-        is_shadow = service.rules.shadow is not None
-        if service.upstreams and (is_shadow or (reason is None and not ask.is_structured)):
-            reason = _passed_on(service, ask, granted) or reason
+        reason = _reason(service, ask, granted)
     if reason is None:
         return await respond(service, shape, ask, granted, key, request)
     with service.rolling.refusing():
@@ -81,7 +78,10 @@ async def answer(service: Service, shape: Shape, ask: Ask, key: Key, request: Re
 async def _several(
     service: Service, body: CompletionBody, prompts: list[str], key: Key, request: Request
 ) -> Response:
-    """One response over several prompts: a choice for each, in order. Not as a stream."""
+    """One response over several prompts: a choice for each, in order. Not as a stream.
+
+    Each is answered as it would be alone: planned, or passed on as the plain model answers.
+    """
     response_id, created = COMPLETION.new_id(), int(time.time())
     with service.rolling.refusing():
         service.rules.sizes.check(batch=len(prompts))
@@ -90,36 +90,37 @@ async def _several(
         if body.stream or (body.n or 1) > 1:
             raise Refusal("several prompts come whole and with n=1, got stream or n", param="prompt")
         service.rates.enter(key)
-        asks = [of_completion(body, prompt, service.rules.sizes) for prompt in prompts]
+        asks = [_one_of(body, prompt, service) for prompt in prompts]
         grants = [_granted(service, ask, request) for ask in asks]
-        passing: list[Passthrough] = []
-        if service.rules.shadow is not None and _passed_on(service, asks[0], grants[0]) is not None:
-            passing = [
-                Passthrough(
-                    service,
-                    COMPLETION,
-                    replace(ask, raw={**ask.raw, "prompt": prompt}),
-                    granted,
-                    key,
-                    f"{response_id}-{place}",
-                    SHADOW,
-                )
-                for place, (ask, prompt, granted) in enumerate(zip(asks, prompts, grants, strict=True))
-            ]
-        elif asks[0].passthrough is not None:
-            raise Refusal(f"{asks[0].passthrough} comes with one prompt, got {len(prompts)}", param="prompt")
-    if passing:
-        bodies = await while_connected(_in_turns(service, [each.run for each in passing]), request)
-        return whole(_joined(response_id, created, body.model, bodies))
-    works = [
-        Work(service, ask, granted, key, "completions", f"{response_id}-{place}")
-        for place, (ask, granted) in enumerate(zip(asks, grants, strict=True))
-    ]
-    done = await while_connected(_in_turns(service, [work.run for work in works]), request)
-    usage = {name: sum(answers.usage[name] for answers in done) for name in _USAGE}
-    receipt = {"id": response_id, "choices": [answers.receipt for answers in done]}
-    answers = [answers.answers[0] for answers in done]
-    return whole(COMPLETION.body(response_id, created, body.model, answers, usage, receipt))
+        # each goes where it would go alone
+        runs = [
+            _alone(service, ask, granted, key, f"{response_id}-{place}")
+            for place, (ask, granted) in enumerate(zip(asks, grants, strict=True))
+        ]
+    bodies = await while_connected(_in_turns(service, runs), request)
+    return whole(_joined(response_id, created, body.model, bodies))
+
+
+def _one_of(body: CompletionBody, prompt: str, service: Service) -> Ask:
+    """One of several prompts, as if it had come alone. Raises Refusal."""
+    ask = of_completion(body, prompt, service.rules.sizes)
+    return replace(ask, raw={**ask.raw, "prompt": prompt})
+
+
+def _alone(
+    service: Service, ask: Ask, granted: RequestBudget, key: Key, response_id: str
+) -> Callable[[], Coroutine[Any, Any, dict[str, Any]]]:
+    """What answers one of several prompts: the policy's own server, or work. Raises Refusal."""
+    reason = _reason(service, ask, granted)
+    if reason is not None:
+        return Passthrough(service, COMPLETION, ask, granted, key, response_id, reason).run
+    work = Work(service, ask, granted, key, "completions", response_id)
+
+    async def run() -> dict[str, Any]:
+        done = await work.run()
+        return COMPLETION.body(response_id, 0, ask.model, done.answers, done.usage, done.receipt)
+
+    return run
 
 
 async def _in_turns(service: Service, works: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
@@ -135,7 +136,7 @@ async def _in_turns(service: Service, works: Sequence[Callable[[], Coroutine[Any
 
 
 def _joined(response_id: str, created: int, model: str, bodies: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One body of those that the policy's server has answered single prompts with."""
+    """One body of those that answer single prompts."""
     usages = [each.get("usage") or {} for each in bodies]
     return {
         "id": response_id,
@@ -169,6 +170,15 @@ def _is_voted_on(service: Service, ask: Ask, granted: RequestBudget) -> bool:
     rules = service.rules
     has_plan = rules.structured_plan is not None and rules.shadow is None and granted.plan is None
     return has_plan and ask.structured is not None and service.passing(ask.policy) is not None
+
+
+def _reason(service: Service, ask: Ask, granted: RequestBudget) -> Reason | None:
+    """Why a request is passed on; None where it is planned."""
+    reason = None if ask.passthrough is None else passthrough_reason(ask.passthrough)
+    is_shadow = service.rules.shadow is not None
+    if service.upstreams and (is_shadow or (reason is None and not ask.is_structured)):
+        return _passed_on(service, ask, granted) or reason
+    return reason
 
 
 def _passed_on(service: Service, ask: Ask, granted: RequestBudget) -> Reason | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from houses import QUESTION, House, until
+from houses import QUESTION, House, until, writes
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -23,6 +23,9 @@ from planner.server.service import Service
 from planner.server.trace import Tracing
 from planner.server.tracing import traces_are_wanted, tracing_of
 from planner.server.upstream import Upstream
+from search.engines.openai.engine import OpenAIEngine
+from search.engines.openai.fake import FakeOpenAI
+from search.engines.scripted import ScriptedEngine
 from search.errors import ServeError
 from search.remote.fake_server import Asked, FakeServer, Json
 
@@ -215,6 +218,53 @@ def test_what_is_passed_on_is_a_call_of_the_policys_server(
     told = values(call.attributes)
     assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (7, 5)
     assert call.start_time_unix_nano >= request.start_time_unix_nano
+
+
+def behind_its_server(server: FakeServer, service_of: Make, **parts: Any) -> Service:
+    """The policy ``small`` behind a server, for planned requests and for those that are passed on."""
+    engine = OpenAIEngine.connect(server.url, "small", parameters=1000)
+    return service_of({"small": engine}, upstream=Upstream(server.url, "small", "small"), **parts)
+
+
+def sent_traces(server: FakeServer) -> list[tuple[str | None, str | None]]:
+    """What the server was told of traces by requests for tokens."""
+    asked = [one for one in server.asked if "completions" in one.path]
+    return [(one.headers.get("traceparent"), one.headers.get("tracestate")) for one in asked]
+
+
+@pytest.mark.parametrize("model", ["small", "planner/majority(n=2)", "planner/adaptive_vote(n=2, ahead=1)"])
+def test_the_policys_server_hears_of_our_span(
+    model: str, service_of: Make, serving: Serve, collector: Collector, traced: Any
+) -> None:
+    with FakeServer(FakeOpenAI(ScriptedEngine(writes, name="small", context=4096))) as server:
+        house = serving(behind_its_server(server, service_of, tracing=traced()))
+        before = len(server.asked)
+        assert chat(house, model, policy="small").status_code == 200
+        until(lambda: bool(collector.named("POST /v1/chat/completions")))
+        del server.asked[:before]
+        told = sent_traces(server)
+    [request] = collector.named("POST /v1/chat/completions")
+    assert told
+    assert set(told) == {(f"00-{TRACE}-{request.span_id.hex()}-01", None)}
+
+
+@pytest.mark.parametrize("model", ["small", "planner/majority(n=2)"])
+def test_a_clients_trace_is_passed_on_where_nothing_is_traced(
+    model: str, service_of: Make, serving: Serve
+) -> None:
+    own = f"00-{TRACE}-{PARENT}-01"
+    with FakeServer(FakeOpenAI(ScriptedEngine(writes, name="small", context=4096))) as server:
+        house = serving(behind_its_server(server, service_of))
+        body = {"model": model, "messages": [{"role": "user", "content": QUESTION}], "policy": "small"}
+        for headers, expected in (
+            ({"traceparent": own, "tracestate": "vendor=1"}, (own, "vendor=1")),
+            ({"traceparent": "mine", "tracestate": "vendor=1"}, (None, None)),
+            ({}, (None, None)),
+        ):
+            server.asked.clear()
+            found = httpx.post(f"{house.v1}/chat/completions", json=body, headers=headers, timeout=60.0)
+            assert found.status_code == 200, found.text
+            assert set(sent_traces(server)) == {expected}
 
 
 def test_texts_are_sent_where_the_standard_variable_says_so(
