@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from search.engines.openai.concessions import Concessions
@@ -331,17 +331,14 @@ class Flight:
     def _finish(self) -> None:
         for leg in self._legs:
             self._settle(leg)
-        usage = Usage(0, 0, 0)
+        prompt, cached, generated, is_estimated = 0, 0, 0, False
         for leg in self._legs:
             reported = leg.reported or ReportedUsage(len(self.request.prompt), 0, leg.written)
-            usage = replace(
-                usage,
-                prompt_tokens=usage.prompt_tokens + reported.prompt_tokens,
-                cached_prompt_tokens=usage.cached_prompt_tokens + reported.cached_prompt_tokens,
-                generated_tokens=usage.generated_tokens + reported.generated_tokens,
-                is_estimated=usage.is_estimated or (leg.reported is None and self._sheet.counts_late),
-            )
-        self._put(RequestFinished(usage))
+            prompt += reported.prompt_tokens
+            cached += reported.cached_prompt_tokens
+            generated += reported.generated_tokens
+            is_estimated = is_estimated or (leg.reported is None and self._sheet.counts_late)
+        self._put(RequestFinished(Usage(prompt, cached, generated, is_estimated)))
         self._over()
 
     def _fail(self, error: EngineError) -> None:
