@@ -159,7 +159,8 @@ async def solve(
     ArtefactError for models that the planner was not learned from or a pair that is missing, BudgetError when
     not even the cheapest choice fits a cap, EngineError when the policy fails before any answer can be read.
     """
-    planner.check(_cards(settings), allow_foreign=allow_foreign)
+    if not allow_foreign:
+        planner.check(_cards(settings))
     assigned, problem = _assigned(planner, question, domain, choice)
     if not assigned.planned and choice is None:
         plan = Plan.of("cot") if open_plan is None else open_plan
