@@ -36,12 +36,12 @@ class AvailabilityFilter(DecisionFilter):
 
     def excludes(self, what: Choice | Probe) -> bool:
         """Whether a choice, any part of it included, or a probe needs an excluded model."""
-        parts = what.plan.walk() if isinstance(what, Choice) else ()
-        own = any(
-            one.policy in self._policies or (one.prm is not None and one.prm in self._prms)
-            for one in (what, *parts)
-        )
+        own = self._needs(what) or (isinstance(what, Choice) and any(map(self._needs, what.plan.walk())))
         return own or self._then.excludes(what)
+
+    def _needs(self, what: Choice | Probe) -> bool:
+        """Whether it names an excluded model itself."""
+        return what.policy in self._policies or (what.prm is not None and what.prm in self._prms)
 
     def leaves_out(self, policy: str) -> bool:
         """Whether a policy is excluded."""
@@ -49,7 +49,7 @@ class AvailabilityFilter(DecisionFilter):
 
     def leaves(self, planner: Decider) -> bool:
         """Whether a planner has a choice left before anything is seen."""
-        return not all(self.excludes(choice) for choice in planner.opening)
+        return not all(map(self.excludes, planner.opening))
 
     def menu(self, stage: Stage, menu: Menu) -> Menu:
         """The menu with costs of what is excluded that fit no cap (NaN)."""

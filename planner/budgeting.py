@@ -115,6 +115,9 @@ def resolve(
     seconds = None if budget.seconds is None else max(0.0, budget.seconds - waited)
     if least_price > 0.0 and budget.price_unit == "flops" and (price is not None or not budget.has_aim):
         price = max(least_price, price or 0.0, float(planner.frontier.prices[0]))
+    same = budget.tokens, budget.flops, budget.seconds, budget.usd, budget.samples, budget.price
+    if (tokens, flops, seconds, usd, None, price) == same:
+        return budget
     return replace(budget, tokens=tokens, flops=flops, seconds=seconds, usd=usd, samples=None, price=price)
 
 

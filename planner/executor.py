@@ -159,14 +159,17 @@ async def solve(
     ArtefactError for models that the planner was not learned from or a pair that is missing, BudgetError when
     not even the cheapest choice fits a cap, EngineError when the policy fails before any answer can be read.
     """
-    planner.check(_cards(settings), allow_foreign=allow_foreign)
+    if not allow_foreign:
+        planner.check(_cards(settings))
     assigned, problem = _assigned(planner, question, domain, choice)
     if not assigned.planned and choice is None:
         plan = Plan.of("cot") if open_plan is None else open_plan
         check_open_plan(plan)
         choice, settings = _plain_answer(planner, settings, availability, plan), plainly(settings)
     budget = planner.resolve(budget, problem.question)
-    caps = replace(budget, samples=None)  # samples are for the decision, a ledger keeps the rest
+    caps = budget  # samples are for the decision, a ledger keeps the rest
+    if budget.samples is not None:
+        caps = replace(budget, samples=None)
     if choice is not None:
         found = await perform(
             problem,
@@ -178,6 +181,8 @@ async def solve(
             early_stopping=early_stopping,
             listener=listener,
         )
+        if assigned.reason:
+            found = replace(found, reason=assigned.reason)
     else:
         run = RequestRun(
             problem, settings, caps, seed, prices=prices, listener=listener, early_stopping=early_stopping
@@ -196,7 +201,7 @@ async def solve(
             raise
     if latency is not None:
         _observe(latency, found, load())
-    return replace(found, domain=problem.domain, reason=assigned.reason)
+    return found
 
 
 async def perform(
@@ -226,8 +231,7 @@ async def perform(
         run.tell(Left(run.spend, run.usd))
         raise
     unknown = float("nan")
-    found = _solution(run, result, choice, (), (unknown, unknown, unknown), ())
-    return replace(found, domain=problem.domain)
+    return _solution(run, result, choice, (), (unknown, unknown, unknown), ())
 
 
 def _assigned(
@@ -449,6 +453,7 @@ class _Staged:
             run.usd,
             run.ended,
             _gone(run, self._lost),
+            run.problem.domain,
         )
 
 
@@ -473,6 +478,7 @@ def _solution(
         run.usd,
         run.ended,
         _gone(run, lost),
+        run.problem.domain,
         calls=result.calls,
         jail_seconds=result.jail_seconds,
     )

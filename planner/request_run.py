@@ -68,7 +68,7 @@ class RequestRun:
         self.last: Result | None = None
         self.ended: EndReason | None = None
         self.failed: str | None = None
-        self._problem = problem
+        self.problem = problem
         self._settings = settings
         self._budget = budget
         self._seed = seed
@@ -83,8 +83,9 @@ class RequestRun:
     @property
     def spend(self) -> Spend:
         """Everything spent on this request; ``seconds`` since it began."""
-        spent = Spend() if self._ledger is None else self._ledger.spend
-        return replace(spent, seconds=self._clock() - self._began)
+        if self._ledger is None:
+            return Spend(seconds=self._clock() - self._began)
+        return self._ledger.spend  # whose clock began with this run
 
     @property
     def usd(self) -> float | None:
@@ -155,9 +156,9 @@ class RequestRun:
         if choice.prm is not None and prior and self.last is not None and self._scored_by != choice.prm:
             # rewards of another PRM say nothing here: they are scored anew, and charged
             known = [replace(candidate, step_rewards=()) for candidate in prior]
-        seed = seed_of(self._seed, str(choice), self._problem.problem_id, len(prior))
+        seed = seed_of(self._seed, str(choice), self.problem.problem_id, len(prior))
         tracker = VoteTracker(
-            self._problem,
+            self.problem,
             choice.plan,
             known,
             lambda: self.spend,
@@ -166,9 +167,11 @@ class RequestRun:
             policy=setting.engine.card,
             seconds_left=lambda: self.seconds_left,
         )
-        pairs = {names: self._priced(one) for names, one in self._settings.items()}
+        pairs = self._settings
+        if self._budget.price is not None:
+            pairs = {names: self._priced(one) for names, one in pairs.items()}
         setting = replace(self._priced(setting), observer=tracker, pairs=pairs)
-        result = await run_plan(self._problem, choice.plan, setting, seed=seed, prior=known, ledger=ledger)
+        result = await run_plan(self.problem, choice.plan, setting, seed=seed, prior=known, ledger=ledger)
         if choice.prm is not None:
             self._scored_by = choice.prm
         missing = choice.plan.n - len(result.candidates)

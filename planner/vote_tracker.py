@@ -65,9 +65,10 @@ class VoteTracker(Observer):
         self._spend = spend
         self._listener = listener
         self._early_stopping = early_stopping
-        if early_stopping is not None:
-            heaviest = self._strategy.heaviest
-            self._early_stopping = None if plan.must_run else replace(early_stopping, heaviest=heaviest)
+        if early_stopping is not None and plan.must_run:
+            self._early_stopping = None
+        elif early_stopping is not None and early_stopping.heaviest != self._strategy.heaviest:
+            self._early_stopping = replace(early_stopping, heaviest=self._strategy.heaviest)
         self._policy = policy
         self._seconds_left = seconds_left
         self._waiting_left = _MOST_WAITING

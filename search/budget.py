@@ -41,6 +41,7 @@ Unit = Literal["flops", "tokens"]
 CAPS = ("tokens", "flops", "seconds", "usd", "samples")
 #: fields that say what it spends for, of which a budget has one at most
 AIMS = ("mean_flops", "mean_tokens", "accuracy", "price")
+_FIGURES = (*CAPS, *AIMS)
 
 
 class BudgetWords(TypedDict, total=False):
@@ -114,11 +115,10 @@ got accuracy=0.9 and price=1e-12
     price_unit: Unit = "flops"
 
     def __post_init__(self) -> None:
-        said = {name: getattr(self, name) for name in (*CAPS, *AIMS) if getattr(self, name) is not None}
+        said = {name: value for name in _FIGURES if (value := getattr(self, name)) is not None}
         if not said:
             raise BudgetError(
-                f"a budget needs one of {', '.join((*CAPS, *AIMS))}, got none "
-                "(Budget.unlimited() caps nothing)"
+                f"a budget needs one of {', '.join(_FIGURES)}, got none (Budget.unlimited() caps nothing)"
             )
         for name, value in said.items():
             object.__setattr__(self, name, _checked(name, value))
@@ -172,8 +172,11 @@ got budget=Budget(tokens=800) and seconds=2
     @property
     def given(self) -> dict[str, Any]:
         """What was given, by field. What never binds (infinity) is left out."""
-        found = {name: getattr(self, name) for name in (*CAPS, *AIMS)}
-        found = {name: value for name, value in found.items() if value is not None and value != math.inf}
+        found = {
+            name: value
+            for name in _FIGURES
+            if (value := getattr(self, name)) is not None and value != math.inf
+        }
         if self.confidence is not None:
             found["confidence"] = self.confidence
         return found | ({} if self.price_unit == "flops" else {"price_unit": self.price_unit})
@@ -191,11 +194,12 @@ got budget=Budget(tokens=800) and seconds=2
         """
         if ceiling is None:
             return self
-        caps = {name: (getattr(self, name), getattr(ceiling, name)) for name in CAPS}
-        lower: dict[str, Any] = {
-            name: min((cap for cap in both if cap is not None), default=None) for name, both in caps.items()
-        }
-        return replace(self, **lower)
+        lower: dict[str, Any] = {}
+        for name in CAPS:
+            own, cap = getattr(self, name), getattr(ceiling, name)
+            if cap is not None and (own is None or cap < own):
+                lower[name] = cap
+        return replace(self, **lower) if lower else self
 
     def scaled(self, share: float) -> Budget:
         """A share in (0, 1] of every cap but time, which a request waits for as before.
@@ -217,7 +221,7 @@ got budget=Budget(tokens=800) and seconds=2
         return replace(self, **less)
 
     def __repr__(self) -> str:
-        said = {name: getattr(self, name) for name in (*CAPS, *AIMS)}
+        said = {name: getattr(self, name) for name in _FIGURES}
         words = [f"{name}={value!r}" for name, value in said.items() if value is not None]
         if self.confidence is not None:
             words.append(f"confidence={self.confidence!r}")
@@ -228,9 +232,13 @@ got budget=Budget(tokens=800) and seconds=2
 
 def _checked(name: str, value: Any) -> int | float:
     """A figure of a budget as a Python number. Raises BudgetError where it breaks a rule."""
-    if isinstance(value, bool) or not isinstance(value, Real) or value != value:
+    number = value
+    if type(value) not in (int, float):  # numpy's, say
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise BudgetError(f"a budget is a number, got {name}={value!r}")
+        number = int(value) if isinstance(value, Integral) else float(value)
+    if number != number:
         raise BudgetError(f"a budget is a number, got {name}={value!r}")
-    number = int(value) if isinstance(value, Integral) else float(value)
     if name in CAPS:
         if number < 0:
             raise BudgetError(f"a budget cannot be negative, got {name}={value}")
@@ -693,18 +701,13 @@ class Ledger:
     def spend(self) -> Spend:
         """What the request has spent so far, as a snapshot. What is only held is not in it."""
         book = self._book
-        return Spend(
-            policy_tokens=sum(account.total_spent for account in book.policies.values()),
-            prm_tokens=sum(account.total_spent for account in book.prms.values()),
-            physical_policy_tokens=book.physical_policy,
-            physical_prm_tokens=book.physical_prm,
-            flops=sum(
-                card.flops(account.total_spent)
-                for accounts in (book.policies, book.prms)
-                for card, account in accounts.items()
-            ),
-            seconds=self.seconds,
-        )
+        tokens, flops = [0, 0], 0.0
+        for role, accounts in enumerate((book.policies, book.prms)):
+            for card, account in accounts.items():
+                spent = account.total_spent
+                tokens[role] += spent
+                flops += card.flops(spent)
+        return Spend(*tokens, book.physical_policy, book.physical_prm, flops, self.seconds)
 
     def since(self, before: Spend) -> Spend:
         """What was spent after the snapshot ``before`` of this request."""

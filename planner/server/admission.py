@@ -144,15 +144,19 @@ class Admission:
 
         Raises Refusal: 429 when the queue is full, 504 when no place is free ``within`` so many seconds.
         """
-        arrived = self._clock()
-        try:
-            async with asyncio.timeout(within):
-                place = await self._wait(key, within, policy)
-        except TimeoutError as error:
-            raise Refusal(
-                f"a place must be free within {within:g} s, got none", 504, code="deadline"
-            ) from error
-        began = self._clock()
+        arrived = began = self._clock()
+        if within is not None and within <= 0.0:
+            raise _late(within)
+        if not self.must_wait(policy):  # then nobody waits who could be let in
+            place = self._let_in(policy)
+        else:
+            try:
+                async with asyncio.timeout(within):
+                    place = await self._wait(key, within, policy)
+            except TimeoutError as error:
+                assert within is not None
+                raise _late(within) from error
+            began = self._clock()
         try:
             yield Ticket(self.share, began - arrived, place)
         finally:
@@ -160,8 +164,6 @@ class Admission:
             self._leave(place)
 
     async def _wait(self, key: str, within: float | None, policy: str | None) -> Place:
-        if not self.must_wait(policy):  # then nobody waits who could be let in
-            return self._let_in(policy)
         if self.waiting >= self._room:
             raise busy(
                 f"{self._running} requests run and at most {self._room} wait, got one more",
@@ -227,3 +229,8 @@ class Admission:
             queue.remove(turn)
             if not queue:
                 del self._queues[key]
+
+
+def _late(within: float) -> Refusal:
+    """No place was free in time."""
+    return Refusal(f"a place must be free within {within:g} s, got none", 504, code="deadline")

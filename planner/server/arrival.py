@@ -40,6 +40,15 @@ class Arrival:
         """That of the present request; one that arrives now where none was begun."""
         return _PRESENT.get() or cls()
 
+    @classmethod
+    def after(cls, do: Callable[[], None]) -> None:
+        """Do something once the present answer has left; at once where no request was begun."""
+        present = _PRESENT.get()
+        if present is None:
+            do()
+        else:
+            present.then(lambda _: do())
+
     @property
     def seconds(self) -> float:
         """Since it arrived."""

@@ -197,8 +197,9 @@ def _check(
 
 
 def _foreign(body: ChatBody | CompletionBody) -> str | None:
+    said = body.model_fields_set  # those that no schema knows too
     for name, asks in _FOREIGN.items():
-        if asks(getattr(body, name, None)):
+        if name in said and asks(getattr(body, name)):
             return name
     return None
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from planner.server.refusal import Refusal
@@ -32,20 +32,20 @@ class Conversation:
     """Turns in order. Raises Refusal (400) when no user says anything."""
 
     turns: tuple[Turn, ...]
+    #: the last thing that the user said, stripped: what answers are to
+    question: str = field(init=False)
 
     def __post_init__(self) -> None:
-        if not any(turn.role == "user" and turn.text.strip() for turn in self.turns):
-            raise Refusal("a conversation needs a user's message with some text, got none", param="messages")
+        for turn in reversed(self.turns):
+            if turn.role == "user" and (said := turn.text.strip()):
+                object.__setattr__(self, "question", said)
+                return
+        raise Refusal("a conversation needs a user's message with some text, got none", param="messages")
 
     @classmethod
     def of(cls, question: str) -> Conversation:
         """A question alone."""
         return cls((Turn("user", question),))
-
-    @property
-    def question(self) -> str:
-        """The last thing that the user said, stripped: what answers are to."""
-        return next(t.text for t in reversed(self.turns) if t.role == "user" and t.text.strip()).strip()
 
     @property
     def is_plain(self) -> bool:

@@ -131,7 +131,7 @@ class Models:
         """How a policy's solutions are drawn; ``drawn``: as they were for the planner's log."""
         chosen = self.chosen.get(policy, {})
         if drawn is not None:
-            return Drawing.of(chosen, drawn=drawn)
+            return Drawing.of(chosen, drawn=drawn) if chosen else drawn
         return Drawing.of(chosen, self.defaults.get(policy, {}), drawn=Drawing(limits=self.limits))
 
     def settings(

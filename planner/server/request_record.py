@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from planner.events import Decided, EndReason, Event, Left, Started
 from planner.executor import Solution
@@ -99,10 +100,13 @@ class RequestRecord:
             return None
         decision = self._decision(outcome, error)
         service.recorder.record(decision)
-        service.metrics.finish(decision)
-        if not self._is_beside:
-            service.rolling.finish(self._finished(decision))
+        Arrival.after(partial(self._count, decision))  # no answer waits for figures
         return decision
+
+    def _count(self, decision: Decision) -> None:
+        self._service.metrics.finish(decision)
+        if not self._is_beside:
+            self._service.rolling.finish(self._finished(decision))
 
     @property
     def _is_beside(self) -> bool:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
@@ -155,6 +155,17 @@ class _Ring:
         return piece
 
 
+class _Refusing(AbstractContextManager[None]):
+    """Counts the errors of ours that pass through it. It keeps nothing of a request, so one serves all."""
+
+    def __init__(self, rolling: RollingMetrics) -> None:
+        self._rolling = rolling
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, PlannerError):
+            self._rolling.refuse()
+
+
 class RollingMetrics:
     """The last day. ``clock`` in seconds since the epoch."""
 
@@ -164,6 +175,7 @@ class RollingMetrics:
         self.counts: Counter[str] = Counter()
         self._rings = {window: _Ring(window) for window in WINDOWS}
         self._feedback: deque[tuple[float, float]] = deque(maxlen=_FEEDBACKS)  # expected accuracy, kept
+        self._refusing = _Refusing(self)
 
     def finish(self, done: Finished) -> None:
         """Count a request."""
@@ -188,14 +200,9 @@ class RollingMetrics:
         """Count a request that was turned away, mostly before any work."""
         self.counts["refused"] += 1
 
-    @contextmanager
-    def refusing(self) -> Iterator[None]:
+    def refusing(self) -> AbstractContextManager[None]:
         """Count a request that an error of ours turns away inside: a key, a rate, a wrong field."""
-        try:
-            yield
-        except PlannerError:
-            self.refuse()
-            raise
+        return self._refusing
 
     def hear(self, expected_accuracy: float, kept: float) -> None:
         """Count feedback on an answer with a expected accuracy; ``kept`` in [0, 1]."""

@@ -134,12 +134,11 @@ class ShapedEngine(Engine):
         sampling = request.sampling
         if sampling.temperature == 0 and self._greedy is not None:
             sampling = self._greedy
-        shaped = replace(
-            request,
-            stop=(*request.stop, *(text for text in self._stop if text not in request.stop)),
-            sampling=sampling,
-            stream=request.stream or (self._on_text is not None and request.n == 1),
-        )
+        stream = request.stream or (self._on_text is not None and request.n == 1)
+        shaped = request
+        if self._stop or sampling is not request.sampling or stream is not request.stream:
+            stop = (*request.stop, *(text for text in self._stop if text not in request.stop))
+            shaped = replace(request, stop=stop, sampling=sampling, stream=stream)
         return self._events(self._engine.submit(shaped), request, shaped)
 
     def most_sent(self, prompt: int, n: int, max_tokens: int) -> int:

@@ -12,6 +12,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -221,7 +222,7 @@ class Strategy(ABC):
         for values in product(*(axes[name] for name in named)):
             yield dict(zip(named, values, strict=True))
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
         """The plan that spells it."""
         return Plan(self.name, tuple((name, getattr(self, name)) for name in grammar_of(type(self))))

@@ -69,3 +69,12 @@ def test_what_is_resolved_stays_so(planner: Planner, tokens: int, flops: float, 
     assert resolve(planner, once, QUESTION) == once
     assert once.tokens == tokens
     assert (once.flops or math.inf) <= flops
+
+
+def test_a_budget_that_changes_nothing_is_not_made_anew(planner: Planner) -> None:
+    budget = Budget(tokens=900, seconds=2.0)
+    assert resolve(planner, budget, QUESTION) is budget
+    assert resolve(planner, budget, QUESTION, waited=0.5) == Budget(tokens=900, seconds=1.5)
+    assert resolve(planner, budget, QUESTION, shares=3) == Budget(tokens=300, seconds=2.0)
+    assert budget.within(Budget(tokens=900, flops=None, seconds=3.0)) is budget
+    assert budget.within(Budget(usd=1.0)) == Budget(tokens=900, seconds=2.0, usd=1.0)

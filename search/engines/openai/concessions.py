@@ -129,6 +129,8 @@ class Concessions:
 
     def applied(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """A request without what was given up. ``n`` without its field is 1."""
+        if not (self._dropped or self._most or self._renames or self._needless) and body.get("logprobs"):
+            return dict(body)
         found = {}
         for field, value in body.items():
             if (field in self._dropped and field not in self._kept) or (

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from search.engines.openai.concessions import Concessions
@@ -342,19 +342,16 @@ class Flight:
 
     def _usage(self) -> Usage:
         """What all connections took: as the server tells it, else the prompt and what was written."""
-        usage = Usage(0, 0, 0)
+        prompt, cached, generated, is_estimated = 0, 0, 0, False
         for leg in self._legs:
             if not leg.is_sent and leg.reported is None:
                 continue  # refused, or never sent
             reported = leg.reported or ReportedUsage(len(self.request.prompt), 0, leg.written)
-            usage = replace(
-                usage,
-                prompt_tokens=usage.prompt_tokens + reported.prompt_tokens,
-                cached_prompt_tokens=usage.cached_prompt_tokens + reported.cached_prompt_tokens,
-                generated_tokens=usage.generated_tokens + reported.generated_tokens,
-                is_estimated=usage.is_estimated or (leg.reported is None and self._sheet.counts_late),
-            )
-        return usage
+            prompt += reported.prompt_tokens
+            cached += reported.cached_prompt_tokens
+            generated += reported.generated_tokens
+            is_estimated = is_estimated or (leg.reported is None and self._sheet.counts_late)
+        return Usage(prompt, cached, generated, is_estimated)
 
     def _fail(self, error: EngineError) -> None:
         for leg in self._legs:

@@ -48,6 +48,16 @@ async def test_a_task_finds_its_own() -> None:
     assert pairs[0][0] is not pairs[1][0]
 
 
+async def test_what_comes_after_waits_for_the_present_answer_or_for_none() -> None:
+    done: list[str] = []
+    Arrival.after(lambda: done.append("at once"))
+    arrival = Arrival.begin()
+    Arrival.after(lambda: done.append("later"))
+    before = list(done)
+    arrival.left()
+    assert (before, done) == (["at once"], ["at once", "later"])
+
+
 @pytest.mark.parametrize("fails", [False, True])
 async def test_the_gate_begins_it_and_ends_it_after_the_answer(fails: bool) -> None:
     actual: list[str] = []
