@@ -300,6 +300,7 @@ SCHEMAS: dict[str, _Schema] = {
         propensity=_SHARE,
         error=_null(_TEXT),
         comparison=_null(_the("Comparison")),
+        assignment=_null(_of(champion=_TEXT, challenger=_TEXT, arm=_word("champion", "challenger"), chance=_SHARE)),
         chosen=_null(_COUNT),
         steps=_list(
             _of(
@@ -376,6 +377,16 @@ SCHEMAS: dict[str, _Schema] = {
         share=_SHARE,
         explore=_SHARE,
         drift=_null(_of(drifted=_COUNT, shifts=_list(_ANY))),
+        challenge=_null(
+            _of(
+                champion=_TEXT,
+                challenger=_TEXT,
+                share=_SHARE,
+                promotes=_TRUTH,
+                promoted=_ANY,
+                state=_ANY,
+            )
+        ),
         log=_ANY,
         models=_list(_of(name=_TEXT, kind=_word("policy", "prm"), up=_TRUTH)),
         planner=_TEXT,

@@ -50,6 +50,7 @@ async def now(
                 for shift in drift.shifts[:10]
             ],
         },
+        "challenge": None if service.challenge is None else service.challenge.to_json(),
         "planner": service.current.served.fingerprint,
         "version": __version__,
     }

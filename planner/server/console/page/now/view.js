@@ -9,6 +9,7 @@ import { hint } from "../term.js";
 import { now as read } from "../wire/now.js";
 import { savings as readSavings } from "../wire/savings.js";
 import { causes } from "./causes.js";
+import { challenge } from "./challenge.js";
 import { drift } from "./drift.js";
 import { health } from "./health.js";
 import { savings } from "./savings.js";
@@ -103,6 +104,7 @@ export class NowView {
       panel("Plans chosen", plans(now.plans.slice(0, MOST_PLANS))),
       panel("Health", health(now)),
       panel("Drift", drift(now.drift), hint("psi")),
+      now.challenge && panel("Challenger", challenge(now.challenge)),
     );
   }
 

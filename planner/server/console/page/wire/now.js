@@ -55,7 +55,8 @@ export function now(said) {
     },
     share: number(said.share),
     explore: number(said.explore),
-    drift: said.drift ? { shifts: list(said.drift.shifts) } : null,
+    drift: said.drift ? { shifts: list(said.drift.shifts), monitor: said.drift.monitor ?? null } : null,
+    challenge: said.challenge ?? null,
     models: list(said.models).map((one) => ({
       name: text(one.name),
       kind: one.kind === "prm" ? "PRM" : text(one.kind),
