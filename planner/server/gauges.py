@@ -33,6 +33,16 @@ def set_gauges(service: Service) -> None:
         figures.set("drifted_features", len(drift.drifted), "Features and rewards that have drifted.")
         worst = max((s.psi for s in drift.shifts if s.psi is not None), default=0.0)
         figures.set("drift_worst_psi", worst, "The largest population stability index.")
+    live = service.watch.drift
+    if live is not None:
+        for signal in live.signals:
+            raised = float(signal.raised is not None)
+            figures.set("drift_signal", raised, "Whether a signal of drift is raised.", signal=signal.name)
+            figures.set(
+                "drift_since_seconds", signal.since or 0.0, "Since when (seconds since the epoch), 0: not.",
+                signal=signal.name,
+            )  # fmt: skip
+        figures.set("drift_new_problems", live.problems, "New problems that a refit needs; 0: no signal.")
     if service.challenge is not None:
         _set_challenge(service, service.challenge)
 

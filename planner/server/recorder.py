@@ -16,7 +16,16 @@ from typing import Any, Literal, Protocol
 from planner.server.comparison import Comparison
 from search.result import Candidate, Spend
 
-__all__ = ["Assignment", "Decision", "DecisionQuery", "Feedback", "MemoryRecorder", "Record", "Recorder", "Step"]
+__all__ = [
+    "Assignment",
+    "Decision",
+    "DecisionQuery",
+    "Feedback",
+    "MemoryRecorder",
+    "Record",
+    "Recorder",
+    "Step",
+]
 
 #: about what a row of a decision takes beside its texts and vectors, in bytes
 _ROW = 200

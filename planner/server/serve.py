@@ -169,7 +169,7 @@ def _challenge(
         current,
         recorder,
         price=rules.price,
-        sources=Sources(dict(Source.parse(one) for one in settings.source)),
+        sources=rules.sources,
     )
 
 
@@ -246,6 +246,8 @@ def rules_of(settings: ServeSettings, prices: Mapping[str, Prices] | None = None
         open_plan=Plan.parse(settings.open_plan),
         structured_plan=None if settings.plan_structured is None else Plan.parse(settings.plan_structured),
         explore=settings.explore,
+        explore_by="thompson" if settings.explore_by == "thompson" else "epsilon",
+        sources=Sources(dict(Source.parse(one) for one in settings.source)),
         shadow=ShadowRules(settings.shadow_share, settings.shadow_policy) if settings.shadow else None,
         cancel_within=settings.cancel_within,
     )

@@ -98,7 +98,7 @@ class Service:
         if self.upstream is not None:
             self.upstreams = {self.upstream.policy: self.upstream, **self.upstreams}
         log = self.recorder if isinstance(self.recorder, DecisionLog) else None
-        self.watch = Watch(self.current, log)
+        self.watch = Watch(self.current, log, sources=self.rules.sources)
 
     def drawn(self, response_id: str) -> tuple[Served, Assignment | None]:
         """Which planner decides about a request, and how that was drawn where there is a challenger."""

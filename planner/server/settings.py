@@ -149,6 +149,12 @@ def _sources(given: tuple[str, ...]) -> tuple[str, ...]:
     return given
 
 
+def _rule_of_exploring(text: str) -> str:
+    if text not in ("epsilon", "thompson"):
+        raise ValueError(f"is epsilon or thompson, got {text[:80]!r}")
+    return text
+
+
 _Names = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 _Variable = Annotated[str, AfterValidator(_variable)]
 
@@ -336,6 +342,12 @@ class ServeSettings(BaseModel):
             description="Share of requests that may try another plan, within their budget.",
         ),
     ] = 0.0
+    explore_by: Annotated[
+        str,
+        AfterValidator(_rule_of_exploring),
+        Flag(_LOG, "RULE"),
+        Field(description="epsilon: all plans alike; thompson: by how likely each is the best."),
+    ] = "epsilon"
     shadow: Annotated[
         bool,
         Flag(_LOG),
@@ -441,6 +453,8 @@ def contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...],
             ("workers", "decisions"),
             "--workers needs --decisions, since a log in memory is one process's, got none",
         )
+    if values["explore_by"] != "epsilon" and not values["explore"]:
+        yield ("explore_by", "explore"), "--explore-by needs --explore, got none"
     if not values["shadow"]:
         given = [name for name in ("shadow_share", "shadow_policy") if values[name]]
         if given:
@@ -455,7 +469,10 @@ def contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...],
             "--challenger needs --decisions, since the test reads the log, got none",
         )
     elif values["shadow"]:
-        yield ("challenger", "shadow"), "--challenger decides about requests, got --shadow, where no planner does"
+        yield (
+            ("challenger", "shadow"),
+            "--challenger decides about requests, got --shadow, where no planner does",
+        )
     if values["decisions"] is None:
         given = [name for name in ("hash_questions", "keep_days", "keep_bytes") if values[name]]
         if given:

@@ -1,8 +1,8 @@
 """Tests of a mean that may be looked at after every observation: by betting, always valid.
 
-A gambler begins with 1 and bets at each observation that the mean lies above m. Where it does not, the capital
-is a supermartingale, so it ever reaches 1 / a with a chance of at most a, however often one looks and whenever
-one stops (Ville). The values of m against which no bet has won so much are a confidence sequence.
+A gambler begins with 1 and bets at each observation that the mean lies above m. Where it does not, the
+capital is a supermartingale, so it ever reaches 1 / a with a chance of at most a, however often one looks and
+whenever one stops (Ville). The values of m against which no bet has won so much are a confidence sequence.
 
 The bets are constant shares of the capital, a dozen of them, each with its own part of the capital at the
 beginning (a mixture). Betting (Waudby-Smith and Ramdas 2024, arXiv 2010.09686) was taken over the empirical

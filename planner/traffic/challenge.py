@@ -1,8 +1,8 @@
 """Champion and challenger: what a decision log says of two planners between which requests were drawn.
 
-Every request that a planner may decide about was given to the challenger with a chance that the log holds. What
-is compared is utility: what feedback says (1 is right), less the price of compute times what was spent. The
-test (``planner.traffic.betting``) may be looked at after every word of feedback.
+Every request that a planner may decide about was given to the challenger with a chance that the log holds.
+What is compared is utility: what feedback says (1 is right), less the price of compute times what was spent.
+The test (``planner.traffic.betting``) may be looked at after every word of feedback.
 
 - Words count in the order in which they came, whenever the decision was made: a delayed one counts when it is
   there. The first word on a decision stands, since what was bet on once must not change.
@@ -235,9 +235,7 @@ def _signed(apart: Floats, mine: NDArray[np.bool_], chance: Floats) -> tuple[Flo
     return np.where(scales > 0.0, apart * each, 0.0), scales
 
 
-def _bet_on_share(
-    met: NDArray[np.bool_], mine: NDArray[np.bool_], chance: Floats, alpha: float
-) -> Verdict:
+def _bet_on_share(met: NDArray[np.bool_], mine: NDArray[np.bool_], chance: Floats, alpha: float) -> Verdict:
     """The share of decisions that met something, in the challenger's arm less that in the champion's."""
     values = met.astype(np.float64)
     before = np.concatenate([[0.0], np.cumsum(values)[:-1]]) if len(values) else values
@@ -338,7 +336,9 @@ def _read_words(store: Store, champion: str, challenger: str, sources: Sources) 
     )
 
 
-def _said(store: Store, champion: str, challenger: str) -> Iterator[tuple[Mapping[str, Any], Any, bool, float]]:
+def _said(
+    store: Store, champion: str, challenger: str
+) -> Iterator[tuple[Mapping[str, Any], Any, bool, float]]:
     names = ("decision_id", "domain", "question", "answer", "chosen", "spent_flops")
     said = ("created", "correct", "score", "candidate", "key")
     last = -1

@@ -60,7 +60,9 @@ class Challenge:
         try:
             await self.challenger.reload()
         except (PlannerError, OSError) as error:
-            _LOGGER.error("the challenger at %s is refused, the old one stays: %s", self.challenger.place, error)
+            _LOGGER.error(
+                "the challenger at %s is refused, the old one stays: %s", self.challenger.place, error
+            )
 
 
 def place_of(seed: bytes, response_id: str) -> float:

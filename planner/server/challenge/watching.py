@@ -1,4 +1,4 @@
-"""Watches a challenge: tests now and then what the log says of both planners, and promotes where that is asked for.
+"""Watches a challenge: tests now and then what the log says of both planners, and promotes where asked to.
 
 The test may be looked at as often as one likes (``planner.traffic.challenge``). A promotion is kept in the
 decision log, once for a pair of planners, so that every process and every restart knows of it.
@@ -94,7 +94,10 @@ class ChallengeWatch:
         """Plain values, for the console."""
         champion, challenger = self.challenge.pair(self._current.served)
         state = self.state
-        mine = state is not None and (state.champion.planner, state.challenger.planner) == (champion, challenger)
+        mine = state is not None and (state.champion.planner, state.challenger.planner) == (
+            champion,
+            challenger,
+        )
         return {
             "champion": champion,
             "challenger": challenger,

@@ -17,7 +17,16 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-__all__ = ["ASSIGNMENTS", "CANDIDATES", "COMPARISONS", "DECISIONS", "FEEDBACK", "METADATA", "SETTINGS", "STEPS"]
+__all__ = [
+    "ASSIGNMENTS",
+    "CANDIDATES",
+    "COMPARISONS",
+    "DECISIONS",
+    "FEEDBACK",
+    "METADATA",
+    "SETTINGS",
+    "STEPS",
+]
 
 METADATA = sa.MetaData()
 

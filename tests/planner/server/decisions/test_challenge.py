@@ -41,7 +41,7 @@ def made(
     seed: int = 0,
     key: str | None = None,
 ) -> tuple[list[Decision], list[Feedback]]:
-    """Decisions of both arms, the first of each pair of numbers the champion's, and feedback an hour later."""
+    """Decisions of both arms, the champion's number first in each pair, and feedback an hour later."""
     random = Random(seed)
     decisions, said = [], []
     for i in range(count):
