@@ -510,7 +510,6 @@ def main() -> None:
     if given.only == "coverage" and given.log is None:
         parser.error("coverage is measured on a complete search log, got no --log")
     target = HERE / "traffic.json"
-    found: Found = json.loads(target.read_text()) if target.exists() else {}
     command = f"python benchmarks/traffic.py --only {given.only}"
     if given.only == "coverage":
         measured = coverage_of_log(given.log, problems=given.problems, runs=given.runs)
@@ -521,6 +520,8 @@ def main() -> None:
     else:
         measured = size(given.rows)
         command += f" --rows {given.rows}"
+    # read last: another part may have been measured meanwhile
+    found: Found = json.loads(target.read_text()) if target.exists() else {}
     found[given.only] = {"command": command, **measured}
     target.write_text(json_text(found) + "\n")
     (HERE / "traffic.md").write_text(page(found))

@@ -13,6 +13,7 @@ from planner.decision import Menu, Rule
 from planner.decision_filter import DecisionFilter
 from planner.labels import Probe
 from planner.latency import Latency, Seconds, Work
+from planner.recommendation import Recommendation
 from planner.stages import Stage
 from search.choice import Choice
 
@@ -72,6 +73,10 @@ class DeadlineFilter(DecisionFilter):
     def pick(self, stage: Stage, menu: Menu, rule: Rule, option: int) -> tuple[int, float]:
         """As the wrapped one picks."""
         return self._then.pick(stage, menu, rule, option)
+
+    def advice(self, advice: Recommendation) -> Recommendation:
+        """As the wrapped one tells it."""
+        return self._then.advice(advice)
 
 
 def _excluded(p90: NDArray[np.float64], slow: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from planner.decision import Menu, Rule
 from planner.labels import Probe
+from planner.recommendation import Recommendation
 from planner.stages import Stage
 from search.choice import Choice
 
@@ -30,3 +31,7 @@ class DecisionFilter:
         Options are numbered as ``planner.decision.decide`` has them.
         """
         return option, 1.0
+
+    def advice(self, advice: Recommendation) -> Recommendation:
+        """What is told of the option that was taken."""
+        return advice

@@ -4,6 +4,14 @@ Each decision explores with a small chance, then takes any option within the req
 per decision is such that at most ``share`` of requests have explored after all stages. What was taken has
 the propensity with which it was taken, the planner's own option included, so that off-policy estimates are
 unbiased.
+
+What a decision explores among is drawn either alike (epsilon), or by Thompson's rule (``Resampled``): as
+often as an option is the best under resampled values. A fitted planner holds one model of each stage and no
+members of an ensemble, so the values are resampled from what it does hold: as many of the problems that it
+remembers as its neighbours are (at least 20), with weights drawn at random (Bayesian bootstrap, Rubin 1981),
+move the predicted advantages by as much as their mean moves, all choices together. A planner that remembers
+no problems resamples each accuracy within its calibrated interval. The propensity is exact: the members vote
+first, then the option is drawn from their votes.
 """
 
 from __future__ import annotations
@@ -12,13 +20,19 @@ from dataclasses import replace
 from random import Random
 
 import numpy as np
+from numpy.typing import NDArray
 
-from planner.decision import Menu, Rule
+from planner.decision import Costs, Menu, Rule, decide
 from planner.decision_filter import DecisionFilter
 from planner.stages import Stage
 from search.errors import ServeError
 
-__all__ = ["Exploration"]
+__all__ = ["Exploration", "Resampled"]
+
+Floats = NDArray[np.float64]
+
+#: members that vote, and the share of a draw that goes to all options alike, so that each has a chance
+_MEMBERS, _ALIKE = 64, 0.1
 
 
 class Exploration(DecisionFilter):
@@ -37,9 +51,17 @@ class Exploration(DecisionFilter):
         options = self._options(menu, rule, option)
         taken = option
         if self._rng.random() < self._chance:
-            taken = options[self._rng.randrange(len(options))]
-        propensity = self._chance / len(options) + (1.0 - self._chance if taken == option else 0.0)
-        return taken, propensity
+            taken = self._drawn(stage, menu, rule, options)
+        share = self._share(stage, menu, rule, options, taken)
+        return taken, self._chance * share + (1.0 - self._chance if taken == option else 0.0)
+
+    def _drawn(self, stage: Stage, menu: Menu, rule: Rule, options: list[int]) -> int:
+        """One of the options to try."""
+        return options[self._rng.randrange(len(options))]
+
+    def _share(self, stage: Stage, menu: Menu, rule: Rule, options: list[int], taken: int) -> float:
+        """With which chance that one is drawn."""
+        return 1.0 / len(options)
 
     @staticmethod
     def _options(menu: Menu, rule: Rule, option: int) -> list[int]:
@@ -61,3 +83,81 @@ class Exploration(DecisionFilter):
         ):
             options.add(count)
         return sorted(options)
+
+
+class Resampled(Exploration):
+    """Thompson's rule: tries an option as often as it is the best under resampled values.
+
+    Members vote for the best of the options within the caps; the option is drawn from nine tenths of their
+    votes and one tenth that goes to all options alike.
+    """
+
+    def __init__(self, share: float, stages: int, rng: Random, members: int = _MEMBERS) -> None:
+        super().__init__(share, stages, rng)
+        if members < 1:
+            raise ServeError(f"at least 1 member votes, got {members}")
+        self._members = members
+        self._votes: tuple[tuple[int, ...], Floats] | None = None
+
+    def pick(self, stage: Stage, menu: Menu, rule: Rule, option: int) -> tuple[int, float]:
+        """One of the options that the members vote for; its propensity is that of this vote."""
+        self._votes = None
+        return super().pick(stage, menu, rule, option)
+
+    def _drawn(self, stage: Stage, menu: Menu, rule: Rule, options: list[int]) -> int:
+        shares = self._shares(stage, menu, rule, options)
+        return self._rng.choices(options, shares.tolist())[0]
+
+    def _share(self, stage: Stage, menu: Menu, rule: Rule, options: list[int], taken: int) -> float:
+        return float(self._shares(stage, menu, rule, options)[options.index(taken)])
+
+    def _shares(self, stage: Stage, menu: Menu, rule: Rule, options: list[int]) -> Floats:
+        """(O,) the chance of each option."""
+        if self._votes is None or self._votes[0] != tuple(options):
+            rng = np.random.default_rng(self._rng.getrandbits(64))
+            chosen = decide(_resampled(stage, menu, self._members, rng), rule)
+            votes = np.array([float((chosen == option).sum()) for option in options])
+            cast = votes.sum()
+            alike = np.full(len(options), 1.0 / len(options))
+            shares = alike if cast == 0.0 else (1.0 - _ALIKE) * votes / cast + _ALIKE * alike
+            self._votes = tuple(options), shares
+        return self._votes[1]
+
+
+def _resampled(stage: Stage, menu: Menu, members: int, rng: np.random.Generator) -> Menu:
+    """The menu (one row) as each member has it: a row of each."""
+    count = menu.advantage.shape[1]
+    near = stage.neighbours
+    moved = np.zeros((members, count))
+    if near is not None:
+        values = near.values
+        size = min(len(values), max(near.count, 20))
+        rows = values[rng.choice(len(values), size, replace=False)]
+        weights = rng.dirichlet(np.ones(size), members)
+        known = weights @ rows - rows.mean(axis=0)
+        moved[:, : known.shape[1]] = known - known[:, [stage.actions.reference]]
+    else:
+        said = stage.accuracy(menu)[0]
+        half = [0.5 * (high - low) for low, high in map(stage.reliability.interval, said.tolist())]
+        moved = rng.normal(size=(members, count)) * np.array(half) / 1.96
+    return replace(
+        menu,
+        advantage=menu.advantage + moved,
+        level=np.repeat(menu.level, members),
+        costs=_repeated(menu.costs, members),
+        advance_net=np.repeat(menu.advance_net, members, axis=0),
+        advance_cost=np.repeat(menu.advance_cost, members, axis=0),
+        probe=None if menu.probe is None else _repeated(menu.probe, members),
+        average=None,
+        near=None,
+        trust=None,
+    )
+
+
+def _repeated(costs: Costs, times: int) -> Costs:
+    return Costs(
+        tokens=np.repeat(costs.tokens, times, axis=0),
+        flops=np.repeat(costs.flops, times, axis=0),
+        tokens_p90=np.repeat(costs.tokens_p90, times, axis=0),
+        flops_p90=np.repeat(costs.flops_p90, times, axis=0),
+    )

@@ -29,7 +29,7 @@ from planner.fitted import Fitted
 from planner.labels import Probe
 from planner.matrix import probe_features, question_features
 from planner.money import with_money
-from planner.recommendation import Recommendation
+from planner.recommendation import Explored, Recommendation
 from planner.stages import Stage
 from search.budget import Budget, BudgetWords, Prices
 from search.cards import ModelCard
@@ -154,26 +154,31 @@ class Planner(Fitted, Decider):
         option = int(decide(menu, rule)[0])
         if option < 0:
             raise unaffordable(stage, menu, rule)
-        propensity = 1.0
+        taken, propensity = option, 1.0
         if decision_filter is not None:
-            option, propensity = decision_filter.pick(stage, menu, rule, option)
+            taken, propensity = decision_filter.pick(stage, menu, rule, option)
         target = budgeting.target(self, budget)
         warnings = self._warn(stage, features, domain)
         if target is not None and not target.reached:
             warnings = (*warnings, target.warning)
-        advice = advise(
-            stage,
-            menu,
-            rule,
-            option,
-            features,
-            domain=domain,
-            warnings=warnings,
-            abstain_below=abstain_below,
-        )
-        if target is None and propensity == 1.0:
-            return advice
-        return replace(advice, propensity=propensity, target=target)
+
+        def told(one: int) -> Recommendation:
+            return advise(
+                stage,
+                menu,
+                rule,
+                one,
+                features,
+                domain=domain,
+                warnings=warnings,
+                abstain_below=abstain_below,
+            )
+
+        advice = told(taken)
+        if target is not None or propensity != 1.0:
+            explored = None if taken == option else _price(advice, told(option))
+            advice = replace(advice, propensity=propensity, target=target, explored=explored)
+        return advice if decision_filter is None else decision_filter.advice(advice)
 
     def resolve(
         self,
@@ -318,6 +323,15 @@ class Planner(Fitted, Decider):
         if domain is not None and domain not in self.domains:
             warnings.append(f"the planner was learned from {', '.join(self.domains)}, not from {domain!r}")
         return tuple(warnings)
+
+
+def _price(taken: Recommendation, best: Recommendation) -> Explored:
+    """What a decision is expected to cost against the best one."""
+    return Explored(
+        accuracy=best.accuracy - taken.accuracy,
+        tokens=taken.tokens - best.tokens,
+        flops=taken.flops - best.flops,
+    )
 
 
 def _size(question: str) -> Floats:

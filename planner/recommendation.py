@@ -13,7 +13,7 @@ from planner.labels import Probe
 from planner.targets import Target
 from search.choice import Choice
 
-__all__ = ["Reason", "Recommendation", "RunnerUp"]
+__all__ = ["Explored", "Reason", "Recommendation", "RunnerUp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,16 @@ class RunnerUp:
     """The next best choice under the same budget."""
 
     choice: Choice
+    accuracy: float
+    tokens: float
+    flops: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explored:
+    """The price of a decision that was taken to learn from: ``accuracy`` that is expected to be lost against
+    the best one, ``tokens`` and ``flops`` that are expected to be spent beyond it; any may be below 0."""
+
     accuracy: float
     tokens: float
     flops: float
@@ -65,6 +75,8 @@ class Recommendation:
         Over how many training problems, those most like the question, the rule's averages go; 0: over all.
     target:
         What is promised of a stream of requests where the budget names an accuracy; None where it does not.
+    explored:
+        The price of exploration, where another decision than the best was taken; None elsewhere.
 
     >>> import planner
     >>> print(planner.load("lab").recommend("What is (13+64)+80?", accuracy=0.8))
@@ -88,6 +100,7 @@ class Recommendation:
     by_rule: bool = False
     neighbours: int = 0
     target: Target | None = None
+    explored: Explored | None = None
 
     def __str__(self) -> str:
         accuracy = "accuracy unknown" if math.isnan(self.accuracy) else f"right {self.accuracy:.2f}"

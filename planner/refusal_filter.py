@@ -15,6 +15,7 @@ import numpy as np
 from planner.decision import Menu, Rule
 from planner.decision_filter import DecisionFilter
 from planner.labels import Probe
+from planner.recommendation import Recommendation
 from planner.stages import Stage
 from search.choice import Choice
 from search.problem import Problem
@@ -45,6 +46,10 @@ class RefusalFilter(DecisionFilter):
     def pick(self, stage: Stage, menu: Menu, rule: Rule, option: int) -> tuple[int, float]:
         """As the wrapped one picks."""
         return self._then.pick(stage, menu, rule, option)
+
+    def advice(self, advice: Recommendation) -> Recommendation:
+        """As the wrapped one tells it."""
+        return self._then.advice(advice)
 
 
 async def refused(

@@ -35,6 +35,7 @@ from planner.cli import (
     train,
 )
 from planner.cli.group import Commands
+from planner.cli.traffic import challenge
 from planner.version import __version__
 
 __all__ = ["app", "main"]
@@ -87,6 +88,7 @@ for command in (
     split.split,
     export.export,
     ope.ope,
+    challenge.challenge,
     grade.grade,
     bins.bins,
     fit.fit,

@@ -171,6 +171,7 @@ SCHEMAS: dict[str, _Schema] = {
         **_CHOICE,
         stages=_list(
             _of(
+                {"explored": _of(accuracy=_NUMBER, tokens=_NUMBER, flops=_NUMBER)},
                 **_CHOICE,
                 **_EXPECTED,
                 look=_null(_the("Look")),
@@ -291,6 +292,11 @@ SCHEMAS: dict[str, _Schema] = {
     "Recorded": _of(object=_word("feedback"), id=_TEXT, recorded=_TRUTH),
     "Decisions": _of(object=_word("list"), data=_list(_of(**_SUMMARY)), next=_null(_TEXT)),
     "Decision": _of(
+        {
+            "assignment": _of(
+                champion=_TEXT, challenger=_TEXT, arm=_word("champion", "challenger"), chance=_SHARE
+            )
+        },
         **_SUMMARY,
         key=_null(_TEXT),
         planner=_null(_TEXT),
@@ -332,6 +338,24 @@ SCHEMAS: dict[str, _Schema] = {
         **dict.fromkeys(_FIGURES, _FIGURE),
     ),
     "Now": _of(
+        {
+            "challenge": _of(
+                champion=_TEXT,
+                challenger=_TEXT,
+                share=_SHARE,
+                promotes=_TRUTH,
+                promoted=_ANY,
+                state=_ANY,
+            ),
+            "signals": _of(
+                planner=_TEXT,
+                raised=_list(_TEXT),
+                signals=_list(_ANY),
+                widening=_list(_NUMBER),
+                problems=_COUNT,
+                words=_COUNT,
+            ),
+        },
         time=_NUMBER,
         uptime=_COST,
         window=_COST,

@@ -8,7 +8,7 @@ from random import Random
 from planner.decision_filter import DecisionFilter
 from planner.events import EndReason
 from planner.executor import Solution
-from planner.exploration import Exploration
+from planner.exploration import Exploration, Resampled
 from planner.latency import Work
 from planner.server.arrival import Arrival
 from planner.server.request_context import RequestContext
@@ -24,10 +24,12 @@ def load(service: Service, context: RequestContext) -> int:
 
 
 def exploring(service: Service, context: RequestContext) -> DecisionFilter | None:
-    """What explores, where that is switched on."""
-    if not service.rules.explore:
-        return None
-    return Exploration(service.rules.explore, context.planner.most_decisions, Random())
+    """What explores, where that is switched on, and what leans on rules, where questions have drifted."""
+    rules, found = service.rules, None
+    if rules.explore:
+        kind = Resampled if rules.explore_by == "thompson" else Exploration
+        found = kind(rules.explore, context.planner.most_decisions, Random())
+    return service.watch.leaning(context.served.fingerprint, found)
 
 
 def expected_seconds(service: Service, context: RequestContext, solution: Solution) -> float | None:

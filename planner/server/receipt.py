@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from planner.executor import Solution
+from planner.recommendation import Recommendation
 from planner.server.budget import RequestBudget, to_wire
 from planner.server.serialize import candidate_to_dict, known, probe_to_dict, spend_to_dict
 from planner.server.shaping import Meter
@@ -76,6 +77,7 @@ class Receipt:
                     "flops": known(record.advice.flops),
                     "propensity": record.advice.propensity,
                     "spend": spend_to_dict(record.spend),
+                    **_explored(record.advice),
                 }
                 for record in solution.stages
             ],
@@ -183,6 +185,11 @@ def usage_to_dict(spend: Spend, meters: Iterable[Meter], prompt_tokens: int, sho
             "flops": spend.flops,
         },
     }
+
+
+def _explored(advice: Recommendation) -> _Json:
+    """The price of exploration, where there was some."""
+    return {} if advice.explored is None else {"explored": asdict(advice.explored)}
 
 
 def _candidate(draw: int, candidate: Candidate, solution: Solution, steps: bool) -> _Json:

@@ -11,12 +11,21 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from planner.server.comparison import Comparison
 from search.result import Candidate, Spend
 
-__all__ = ["Decision", "DecisionQuery", "Feedback", "MemoryRecorder", "Record", "Recorder", "Step"]
+__all__ = [
+    "Assignment",
+    "Decision",
+    "DecisionQuery",
+    "Feedback",
+    "MemoryRecorder",
+    "Record",
+    "Recorder",
+    "Step",
+]
 
 #: about what a row of a decision takes beside its texts and vectors, in bytes
 _ROW = 200
@@ -55,6 +64,20 @@ class Step:
     propensity: float = 1.0
     features: tuple[float, ...] = ()
     spend: Spend = field(default_factory=Spend)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """Which of two planners a request was given to.
+
+    ``champion`` and ``challenger`` are fingerprints, ``arm`` is one of these words, and ``chance`` is the
+    probability with which it was drawn, in (0, 1].
+    """
+
+    champion: str
+    challenger: str
+    arm: Literal["champion", "challenger"]
+    chance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +156,7 @@ class Decision:
     spent_usd: float | None
     error: str | None = None
     comparison: Comparison | None = None
+    assignment: Assignment | None = None
 
     @property
     def size(self) -> int:

@@ -23,6 +23,7 @@ from planner.server.choosing import (
 from planner.server.current import Served
 from planner.server.keys import Key
 from planner.server.receipt import Reason
+from planner.server.recorder import Assignment
 from planner.server.refusal import Refusal
 from planner.server.service import Service
 from search.budget import UNLIMITED, Budget
@@ -53,6 +54,8 @@ class RequestContext:
         The policy that answers where nothing is planned.
     choice, reason:
         The choice that the request's words force, and why the planner does not choose; None where it does.
+    assignment:
+        Whether the champion or the challenger was drawn; None without a challenger.
     """
 
     response_id: str
@@ -68,13 +71,16 @@ class RequestContext:
     first: str
     choice: Choice | None
     reason: Reason | None
+    assignment: Assignment | None = None
 
     @classmethod
     def of(
         cls, service: Service, ask: Ask, granted: RequestBudget, key: Key, endpoint: str, response_id: str
     ) -> RequestContext:
         """Settle all that can be. Raises Refusal."""
-        served, models, rules = service.current.served, service.models, service.rules
+        models, rules = service.models, service.rules
+        may_plan = granted.plan is None and not ask.is_structured and not is_shadowed(rules, endpoint)
+        served, assignment = service.drawn(response_id) if may_plan else (service.current.served, None)
         assigned = assigned_to(served, ask.question, ask.domain or rules.domain)
         first = first_policy(served, models, ask.policy)
         availability = availability_filter(served, models, ask.policy, ask.prm)
@@ -108,6 +114,7 @@ class RequestContext:
             first=first,
             choice=choice,
             reason=reason,
+            assignment=assignment,
         )
 
     @property

@@ -163,6 +163,7 @@ class RequestRecord:
             spent_usd=self._usd,
             error=_failure(error, solution),
             comparison=self._comparison(),
+            assignment=context.assignment,
         )
 
     def _finished(self, decision: Decision) -> Finished:

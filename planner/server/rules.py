@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from planner.forced import check_open_plan, check_structured_plan
 from planner.server.budget import PRESETS
 from planner.server.limits import Sizes
+from planner.traffic.sources import Sources
 from search.budget import Budget, Prices
 from search.errors import ServeError
 from search.grading.registry import DOMAINS
@@ -63,6 +65,10 @@ class Rules:
         passed through.
     explore:
         Share of requests in which a decision may be another than the best, in [0, 1).
+    explore_by:
+        ``epsilon``: all options alike; ``thompson``: as often as each is the best under resampled values.
+    sources:
+        Who gives feedback, and how often they are mistaken.
     shadow:
         Answer as the plain model would, and only say what the planner would have done; None: plan.
     sizes:
@@ -86,6 +92,8 @@ class Rules:
     open_plan: Plan = field(default_factory=lambda: Plan.of("cot"))
     structured_plan: Plan | None = None
     explore: float = 0.0
+    explore_by: Literal["epsilon", "thompson"] = "epsilon"
+    sources: Sources = field(default_factory=Sources)
     shadow: ShadowRules | None = None
     sizes: Sizes = field(default_factory=Sizes)
     grace: float = 5.0

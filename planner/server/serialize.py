@@ -144,6 +144,7 @@ def decision_to_dict(record: Record) -> _Json:
         "error": decision.error,
         "chosen": decision.chosen,
         "comparison": None if decision.comparison is None else decision.comparison.to_dict(),
+        **({} if decision.assignment is None else {"assignment": asdict(decision.assignment)}),
         "steps": _steps(decision),
         "candidates": [candidate_to_dict(i, c, decision.chosen) for i, c in enumerate(decision.candidates)],
     }

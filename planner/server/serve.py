@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -23,7 +24,9 @@ from planner.server.backends import (
     opened,
     remote,
 )
-from planner.server.current import Current, Ruling
+from planner.server.challenge.drawing import Challenge
+from planner.server.challenge.watching import ChallengeWatch
+from planner.server.current import Current, InUse, Ruling
 from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.retention import Retention
 from planner.server.keys import Keys
@@ -36,6 +39,7 @@ from planner.server.settings import ServeSettings
 from planner.server.spending import check_limits
 from planner.server.tracing import traces_are_wanted, tracing_of
 from planner.solving import check_names
+from planner.traffic.sources import Source, Sources
 from search.budget import Prices
 from search.errors import ServeError
 from search.loader import PrmPlace
@@ -122,6 +126,7 @@ def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Servi
             rules, backends, current = _by_rules(settings, told, environment)
         else:
             rules, backends, current = _by_planner(settings, told, environment)
+        challenge = _challenge(settings, backends, current, recorder, rules)
         _check_names("--shadow-policy", backends.models.policies, [rules.plain_policy])
         check_limits(keys, rules.prices)
     except BaseException:
@@ -143,6 +148,28 @@ def service_of(settings: ServeSettings, environment: Mapping[str, str]) -> Servi
         ),
         access_log=None if settings.access_log is None else log_access,
         tracing=tracing,
+        challenge=challenge,
+    )
+
+
+def _challenge(
+    settings: ServeSettings, backends: Backends, current: InUse, recorder: Recorder, rules: Rules
+) -> ChallengeWatch | None:
+    """The challenger, checked against the models that are there. Raises PlannerError."""
+    if settings.challenger is None or not isinstance(recorder, DecisionLog):
+        return None
+    folder = find_model(settings.challenger)
+    challenger = Current(folder, backends.models.cards, allow_foreign=settings.allow_foreign)
+    if challenger.served.fingerprint == current.served.fingerprint:
+        raise ServeError(f"a challenger is another planner than the one in use, got {str(folder)!r} for both")
+    _check_budgets(rules, challenger.served.planner.policies)
+    seed = recorder.store.setting("challenge/seed", secrets.token_hex(16))
+    return ChallengeWatch(
+        Challenge(challenger, settings.share, seed, promotes=settings.promote),
+        current,
+        recorder,
+        price=rules.price,
+        sources=rules.sources,
     )
 
 
@@ -219,6 +246,8 @@ def rules_of(settings: ServeSettings, prices: Mapping[str, Prices] | None = None
         open_plan=Plan.parse(settings.open_plan),
         structured_plan=None if settings.plan_structured is None else Plan.parse(settings.plan_structured),
         explore=settings.explore,
+        explore_by="thompson" if settings.explore_by == "thompson" else "epsilon",
+        sources=Sources(dict(Source.parse(one) for one in settings.source)),
         shadow=ShadowRules(settings.shadow_share, settings.shadow_policy) if settings.shadow else None,
         cancel_within=settings.cancel_within,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from planner.latency import Latency
 from planner.server.admission import Admission
 from planner.server.background import Background
+from planner.server.challenge.watching import ChallengeWatch
 from planner.server.choosing import first_policy
 from planner.server.current import InUse, Served
 from planner.server.decisions.log import DecisionLog
@@ -22,7 +23,7 @@ from planner.server.models import Models
 from planner.server.origins import Origins
 from planner.server.peers import Peers
 from planner.server.rates import Rates
-from planner.server.recorder import DecisionQuery, MemoryRecorder, Recorder
+from planner.server.recorder import Assignment, DecisionQuery, MemoryRecorder, Recorder
 from planner.server.rolling_metrics import RollingMetrics
 from planner.server.rules import Rules
 from planner.server.spending import Amount, Spending, check_limits
@@ -65,6 +66,8 @@ class Service:
         Hears what requests do.
     background, beside:
         What runs after answers have left, and how a plan is run beside one (shadow mode); None: none is.
+    challenge:
+        A challenger beside the planner in use; None: there is none.
     """
 
     current: InUse
@@ -87,6 +90,7 @@ class Service:
     access_log: Callable[[Exchange], None] | None = None
     peers: Peers = field(default_factory=Peers)
     tracing: Tracing = field(default_factory=Tracing)
+    challenge: ChallengeWatch | None = None
     watch: Watch = field(init=False)
     is_ready: bool = False
 
@@ -94,7 +98,13 @@ class Service:
         if self.upstream is not None:
             self.upstreams = {self.upstream.policy: self.upstream, **self.upstreams}
         log = self.recorder if isinstance(self.recorder, DecisionLog) else None
-        self.watch = Watch(self.current, log)
+        self.watch = Watch(self.current, log, sources=self.rules.sources)
+
+    def drawn(self, response_id: str) -> tuple[Served, Assignment | None]:
+        """Which planner decides about a request, and how that was drawn where there is a challenger."""
+        if self.challenge is None:
+            return self.current.served, None
+        return self.challenge.challenge.draw(self.current.served, response_id)
 
     def passing(self, asked: str | None = None) -> Upstream | None:
         """Where a request goes that nothing is planned for; None where the policy is in this process.
@@ -120,6 +130,8 @@ class Service:
             _LOGGER.warning("the log's latencies cannot be read: %s", error)
         self.peers.start()
         self.watch.start()
+        if self.challenge is not None:
+            await self.challenge.start()
         self.is_ready = True
 
     async def _seed(self) -> None:
@@ -165,6 +177,8 @@ class Service:
         except (PlannerError, OSError) as error:
             _LOGGER.error("the API keys are refused, the old ones stay: %s", error)
             broken = error
+        if self.challenge is not None:
+            await self.challenge.challenge.reload()
         try:
             served = await self.current.reload()
         except (PlannerError, OSError) as error:
@@ -184,6 +198,8 @@ class Service:
         await self.peers.close()
         await self.background.close()
         await self.watch.close()
+        if self.challenge is not None:
+            await self.challenge.close()
         await self.recorder.close()
         for upstream in self.upstreams.values():
             await upstream.close()

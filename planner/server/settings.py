@@ -29,13 +29,15 @@ from pydantic import (
 
 from planner.forced import check_open_plan, check_structured_plan
 from planner.server.budget import parse
+from planner.traffic.sources import Source
 from search.budget import Budget, Prices
-from search.errors import PlannerError
+from search.errors import PlannerError, RecordError
 from search.plan import Plan
 
 __all__ = ["Flag", "ServeSettings", "contradictions"]
 
 _MODELS, _SERVER, _BUDGETS, _LOG = "Models", "Server", "Budgets", "Decision log"
+_TRAFFIC = "Learning from traffic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,22 @@ def _open_plan(text: str) -> str:
 def _format(text: str | None) -> str | None:
     if text not in (None, "json"):
         raise ValueError(f"is json, got {text[:80]!r}")
+    return text
+
+
+def _sources(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Sources of feedback that can be read."""
+    for text in given:
+        try:
+            Source.parse(text)
+        except RecordError as error:
+            raise ValueError(str(error)) from error
+    return given
+
+
+def _rule_of_exploring(text: str) -> str:
+    if text not in ("epsilon", "thompson"):
+        raise ValueError(f"is epsilon or thompson, got {text[:80]!r}")
     return text
 
 
@@ -324,6 +342,12 @@ class ServeSettings(BaseModel):
             description="Share of requests that may try another plan, within their budget.",
         ),
     ] = 0.0
+    explore_by: Annotated[
+        str,
+        AfterValidator(_rule_of_exploring),
+        Flag(_LOG, "RULE"),
+        Field(description="epsilon: all plans alike; thompson: by how likely each is the best."),
+    ] = "epsilon"
     shadow: Annotated[
         bool,
         Flag(_LOG),
@@ -366,6 +390,28 @@ class ServeSettings(BaseModel):
         int | None, Flag(_LOG, "N"), Field(ge=1, description="Keep so many bytes of them.")
     ] = None
 
+    challenger: Annotated[
+        str | None,
+        Flag(_TRAFFIC, "NEW"),
+        Field(description="Another fitted planner, which a share of the requests is given to."),
+    ] = None
+    share: Annotated[
+        float,
+        Flag(_TRAFFIC),
+        Field(gt=0.0, lt=1.0, allow_inf_nan=False, description="With --challenger: its share of requests."),
+    ] = 0.05
+    promote: Annotated[
+        bool,
+        Flag(_TRAFFIC),
+        Field(description="With --challenger: let it answer everything once it is surely better."),
+    ] = False
+    source: Annotated[
+        _Names,
+        AfterValidator(_sources),
+        Flag(_TRAFFIC, "KEY=KIND"),
+        Field(description="Who sends feedback: user, program or judge, as in planner ope; may be repeated."),
+    ] = ()
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         found = [
@@ -407,10 +453,26 @@ def contradictions(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...],
             ("workers", "decisions"),
             "--workers needs --decisions, since a log in memory is one process's, got none",
         )
+    if values["explore_by"] != "epsilon" and not values["explore"]:
+        yield ("explore_by", "explore"), "--explore-by needs --explore, got none"
     if not values["shadow"]:
         given = [name for name in ("shadow_share", "shadow_policy") if values[name]]
         if given:
             yield tuple(given), f"{' and '.join(map(_flag, given))} need --shadow, got none"
+    if values["challenger"] is None:
+        given = [name for name, unset in (("share", 0.05), ("promote", False)) if values[name] != unset]
+        if given:
+            yield tuple(given), f"{' and '.join(map(_flag, given))} need --challenger, got none"
+    elif values["decisions"] is None:
+        yield (
+            ("challenger", "decisions"),
+            "--challenger needs --decisions, since the test reads the log, got none",
+        )
+    elif values["shadow"]:
+        yield (
+            ("challenger", "shadow"),
+            "--challenger decides about requests, got --shadow, where no planner does",
+        )
     if values["decisions"] is None:
         given = [name for name in ("hash_questions", "keep_days", "keep_bytes") if values[name]]
         if given:

@@ -22,7 +22,7 @@ from search.errors import DecisionLogError, GradingError
 from search.grading.registry import domain
 from search.problem import Problem
 
-__all__ = ["Row", "RowStep", "blocks", "check_feedback", "features_of"]
+__all__ = ["Row", "RowStep", "blocks", "check_feedback", "features_of", "named_answers", "word_of"]
 
 _BLOCK = 20_000
 
@@ -171,6 +171,14 @@ def _names_candidates(said: Mapping[str, Sequence[Any]]) -> bool:
     return any(one.candidate is not None for some in said.values() for one in some)
 
 
+def named_answers(connection: sa.Connection, ids: Sequence[str]) -> dict[tuple[str, int], str]:
+    """Answers of the candidates that feedback on these decisions names."""
+    found: dict[tuple[str, int], str] = {}
+    for begin in range(0, len(ids), 500):
+        found |= _candidates(connection, DECISIONS.c.decision_id.in_(ids[begin : begin + 500]))
+    return found
+
+
 def _candidates(connection: sa.Connection, within: sa.ColumnElement[bool]) -> dict[tuple[str, int], str]:
     """Answers of the candidates that feedback names."""
     query = (
@@ -224,7 +232,7 @@ def _row(
     if made[0].look != "question":
         return "its first stage saw the question only"
     name = str(row["decision_id"])
-    words = tuple(word for one in said if (word := _word(row, one, answers)) is not None)
+    words = tuple(word for one in said if (word := word_of(row, one._mapping, answers)) is not None)
     return Row(
         decision_id=name,
         created=float(row["created"]),
@@ -238,22 +246,28 @@ def _row(
     )
 
 
-def _word(row: Mapping[str, Any], said: Any, answers: Mapping[tuple[str, int], str]) -> Word | None:
-    """What feedback says of the answer that was given; None where it says nothing of it."""
+def word_of(
+    row: Mapping[str, Any], said: Mapping[str, Any], answers: Mapping[tuple[str, int], str]
+) -> Word | None:
+    """What feedback says of the answer that was given; None where it says nothing of it.
+
+    ``row`` and ``said`` are rows of decisions and of feedback, ``answers`` those of the candidates that
+    feedback names.
+    """
     value: float | None = None
-    if said.correct is not None:
-        value = 1.0 if said.correct else 0.0
-    elif said.score is not None:
-        value = float(said.score)
-    elif said.candidate is not None:
-        if said.candidate == row["chosen"]:
+    if said["correct"] is not None:
+        value = 1.0 if said["correct"] else 0.0
+    elif said["score"] is not None:
+        value = float(said["score"])
+    elif said["candidate"] is not None:
+        if said["candidate"] == row["chosen"]:
             value = 1.0
         else:
-            right = answers.get((str(row["decision_id"]), int(said.candidate)))
+            right = answers.get((str(row["decision_id"]), int(said["candidate"])))
             value = None if right is None else float(_equal(row, right))
     if value is None:
         return None
-    return Word(said.key or ANYONE, value, float(said.created))
+    return Word(said["key"] or ANYONE, value, float(said["created"]))
 
 
 def _equal(row: Mapping[str, Any], right: str) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from planner.server.comparison import Comparison
-from planner.server.recorder import Decision, Feedback, Step
+from planner.server.recorder import Assignment, Decision, Feedback, Step
 from search.result import Candidate, Spend
 
 __all__ = ["Rows", "decision_of", "feedback_of", "feedback_row", "rows_of", "size_of"]
@@ -37,6 +37,7 @@ class Rows:
     steps: list[dict[str, Any]] = field(default_factory=list)
     candidates: list[dict[str, Any]] = field(default_factory=list)
     comparisons: list[dict[str, Any]] = field(default_factory=list)
+    assignments: list[dict[str, Any]] = field(default_factory=list)
 
 
 def rows_of(decisions: Sequence[Decision]) -> Rows:
@@ -63,6 +64,10 @@ def rows_of(decisions: Sequence[Decision]) -> Rows:
                     "decision_id": _text(decision.decision_id),
                     "said": _text(json.dumps(decision.comparison.to_dict(), sort_keys=True)),
                 }
+            )
+        if decision.assignment is not None:
+            rows.assignments.append(
+                {"decision_id": _text(decision.decision_id), **asdict(decision.assignment)}
             )
     return rows
 
@@ -97,9 +102,15 @@ def feedback_of(row: _Row) -> Feedback:
 
 
 def decision_of(
-    row: _Row, steps: Sequence[_Row], candidates: Sequence[_Row], comparisons: Sequence[_Row] = ()
+    row: _Row,
+    steps: Sequence[_Row],
+    candidates: Sequence[_Row],
+    *,
+    comparisons: Sequence[_Row] = (),
+    assignments: Sequence[_Row] = (),
 ) -> Decision:
-    """A decision from its row, its steps and its candidates, both in order, and its comparison, if any."""
+    """A decision from its row, its steps and its candidates, both in order, its comparison and its
+    assignment, if any."""
     return Decision(
         **{name: row[name] for name in (*_TEXTS, *_PLAIN, "chosen") if name != "propensity"},
         propensity=_known(row["propensity"]),
@@ -108,6 +119,13 @@ def decision_of(
         candidates=tuple(_candidate_of(candidate) for candidate in candidates),
         spend=_spend_of(row),
         comparison=next((Comparison.from_dict(json.loads(one["said"])) for one in comparisons), None),
+        assignment=next(
+            (
+                Assignment(**{name: one[name] for name in ("champion", "challenger", "arm", "chance")})
+                for one in assignments
+            ),
+            None,
+        ),
     )
 
 

@@ -17,6 +17,7 @@ from planner.server.decisions.connect import connect
 from planner.server.decisions.migrate import head, migrate, revision
 from planner.server.decisions.rows import decision_of, feedback_of, feedback_row, rows_of
 from planner.server.decisions.tables import (
+    ASSIGNMENTS,
     CANDIDATES,
     COMPARISONS,
     DECISIONS,
@@ -94,6 +95,7 @@ class Store:
                 (STEPS, rows.steps),
                 (CANDIDATES, rows.candidates),
                 (COMPARISONS, rows.comparisons),
+                (ASSIGNMENTS, rows.assignments),
             ):
                 if added:
                     connection.execute(sa.insert(table), added)
@@ -294,9 +296,16 @@ class Store:
             candidates = _belonging(connection, CANDIDATES, CANDIDATES.c.place, ids)
             said = _belonging(connection, FEEDBACK, FEEDBACK.c.feedback_id, ids)
             compared = _belonging(connection, COMPARISONS, COMPARISONS.c.decision_id, ids)
+            assigned = _belonging(connection, ASSIGNMENTS, ASSIGNMENTS.c.decision_id, ids)
         return [
             Record(
-                decision_of(row, steps.get(name, []), candidates.get(name, []), compared.get(name, [])),
+                decision_of(
+                    row,
+                    steps.get(name, []),
+                    candidates.get(name, []),
+                    comparisons=compared.get(name, []),
+                    assignments=assigned.get(name, []),
+                ),
                 tuple(feedback_of(one) for one in said.get(name, [])),
             )
             for name, row in zip(ids, rows, strict=True)

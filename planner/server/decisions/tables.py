@@ -5,6 +5,7 @@
     candidates  one row per candidate of a decision, in draw order
     feedback    what came of a decision; any number per decision
     comparisons  of answers in shadow mode: what the planner would have done, as JSON
+    assignments  which of two planners a request was given to, champion or challenger, and with what chance
     settings    what the log knows of itself: the salt of its hashes, references for drift
 
 A schema of another version is brought here by ``planner.server.decisions.migrations``; a test holds the
@@ -16,7 +17,16 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-__all__ = ["CANDIDATES", "COMPARISONS", "DECISIONS", "FEEDBACK", "METADATA", "SETTINGS", "STEPS"]
+__all__ = [
+    "ASSIGNMENTS",
+    "CANDIDATES",
+    "COMPARISONS",
+    "DECISIONS",
+    "FEEDBACK",
+    "METADATA",
+    "SETTINGS",
+    "STEPS",
+]
 
 METADATA = sa.MetaData()
 
@@ -132,6 +142,19 @@ COMPARISONS = sa.Table(
         "decision_id", sa.Text, sa.ForeignKey("decisions.decision_id", ondelete="CASCADE"), primary_key=True
     ),
     sa.Column("said", sa.Text, nullable=False),
+)
+
+ASSIGNMENTS = sa.Table(
+    "assignments",
+    METADATA,
+    sa.Column(
+        "decision_id", sa.Text, sa.ForeignKey("decisions.decision_id", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("champion", sa.Text, nullable=False),  # fingerprints
+    sa.Column("challenger", sa.Text, nullable=False),
+    sa.Column("arm", sa.Text, nullable=False),
+    sa.Column("chance", sa.Double, nullable=False),  # of this arm
+    sa.Index("assignments_by_pair", "champion", "challenger"),
 )
 
 SETTINGS = sa.Table(

@@ -50,6 +50,8 @@ async def now(
                 for shift in drift.shifts[:10]
             ],
         },
+        **({} if service.challenge is None else {"challenge": service.challenge.to_json()}),
+        **({} if service.watch.drift is None else {"signals": service.watch.drift.to_json()}),
         "planner": service.current.served.fingerprint,
         "version": __version__,
     }

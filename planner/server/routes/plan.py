@@ -11,6 +11,7 @@ from fastapi import APIRouter
 
 from planner.availability_filter import AvailabilityFilter
 from planner.budgeting import rule
+from planner.decision_filter import DecisionFilter
 from planner.latency import Work
 from planner.options import Option, appraised, options
 from planner.recommendation import Recommendation
@@ -100,7 +101,9 @@ def _plan(service: Service, body: PlanBody, granted: RequestBudget, question: st
             prices=rules.prices,
             domain=domain,
             abstain_below=body.abstain_below or 0.0,
-            decision_filter=availability,
+            decision_filter=availability.wrapping(
+                service.watch.leaning(served.fingerprint, None) or DecisionFilter()
+            ),
         )
     wanted = body.include or ()
     out: dict[str, Any] = {

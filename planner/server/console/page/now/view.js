@@ -9,9 +9,11 @@ import { hint } from "../term.js";
 import { now as read } from "../wire/now.js";
 import { savings as readSavings } from "../wire/savings.js";
 import { causes } from "./causes.js";
+import { challenge } from "./challenge.js";
 import { drift } from "./drift.js";
 import { health } from "./health.js";
 import { savings } from "./savings.js";
+import { signals } from "./signals.js";
 import { errors, expected, kept, latency, majority, requests, spend } from "./tiles.js";
 
 const EVERY = 2000;
@@ -102,7 +104,8 @@ export class NowView {
       this._savings,
       panel("Plans chosen", plans(now.plans.slice(0, MOST_PLANS))),
       panel("Health", health(now)),
-      panel("Drift", drift(now.drift), hint("psi")),
+      panel("Drift", [signals(now.signals), drift(now.drift)], hint("psi")),
+      now.challenge && panel("Challenger", challenge(now.challenge)),
     );
   }
 

@@ -56,12 +56,26 @@ export function now(said) {
     share: number(said.share),
     explore: number(said.explore),
     drift: said.drift ? { shifts: list(said.drift.shifts) } : null,
+    signals: signals(said.signals),
+    challenge: said.challenge ?? null,
     models: list(said.models).map((one) => ({
       name: text(one.name),
       kind: one.kind === "prm" ? "PRM" : text(one.kind),
       isUp: one.up === true,
     })),
     log: said.log ?? {},
+  };
+}
+
+/** Signals of drift that are raised, or null where none are watched. */
+function signals(said) {
+  if (!said) return null;
+  return {
+    raised: list(said.signals)
+      .filter((one) => number(one.raised) !== null)
+      .map((one) => ({ name: text(one.name), since: number(one.since), detail: text(one.detail) })),
+    problems: number(said.problems) ?? 0,
+    words: number(said.words) ?? 0,
   };
 }
 
