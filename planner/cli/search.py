@@ -105,6 +105,10 @@ def search(
         str | None,
         typer.Option(metavar="usd=X|tokens=N", help="Stop before this run has spent more."),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="i/n", help="Only this part of the problems; planner merge joins the logs."),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Try a few problems; tell tokens, money and hours; log nothing."),
@@ -113,6 +117,7 @@ def search(
 ) -> None:
     """Run a grid of choices on a problem set into a search log. Continues by itself."""
     from search.campaign import Campaign, check_problems
+    from search.cluster.shard import Shard
     from search.estimate import estimate
     from search.log.cut import cut_share
     from search.log.manifest import MANIFEST_NAME
@@ -139,6 +144,7 @@ def search(
         patience=patience,
         key_variable=api_key_env,
     )
+    part = None if shard is None else Shard.parse(shard)
     named = None if models is None else ModelsFile.read(models)
     chosen = _preset(grid)
     file = grid if chosen is None else None
@@ -161,15 +167,18 @@ def search(
             loader.prm_card(name)
     known = asked_problems(problems, mapping)
     check_problems(known)
-    if chosen is not None:
-        replaced = {} if seed is None else {"seed": seed}
-        try:
+    left_out: list[str] = []
+    try:
+        if chosen is not None:
+            replaced = {} if seed is None else {"seed": seed}
             asked, left_out = preset(chosen, asked.pair, known, loader, replaced=replaced)
-        except BaseException:
-            run_sync(loader.close())
-            raise
-        for line in left_out:
-            error_console().print(line, markup=False)
+        if part is not None:  # after the preset: what is left out of it depends on all problems
+            known = part.of(known, asked.group)
+    except BaseException:
+        run_sync(loader.close())
+        raise
+    for line in left_out:
+        error_console().print(line, markup=False)
     # whatever can be wrong with the arguments has been read by now; only then a folder is made
     rates = {} if named is None else named.rates([*judges])
     prices = {
