@@ -363,6 +363,9 @@ class _Running:
     # -- doing it
 
     async def _do(self, unit: Unit) -> None:
+        if self._campaign.log.has(unit.table, unit.name):  # another process writes the same log
+            self._count(unit)
+            return
         if unit.table == "samples":
             frame = await self._work.draw(unit)
         elif unit.table == "scores":
@@ -374,6 +377,9 @@ class _Running:
         rows = self._finished.without_present(unit, frame)
         log = self._campaign.log
         log.append(unit.table, rows, unit=unit.name, backend=self._backend(unit))
+        self._count(unit)
+
+    def _count(self, unit: Unit) -> None:
         self._expectation.done(unit)
         self._done, self._stage = self._done + 1, unit.stage
         self._report()

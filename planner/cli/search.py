@@ -120,7 +120,6 @@ def search(
     from search.cluster.shard import Shard
     from search.estimate import estimate
     from search.log.cut import cut_share
-    from search.log.manifest import MANIFEST_NAME
     from search.log.outcomes import add_outcomes
     from search.log.store import SearchLog
     from search.models_file import ModelsFile
@@ -190,7 +189,7 @@ def search(
     if limit is not None and limit.usd is not None and not prices:
         raise BudgetError(f"a spend in usd needs prices in a models file, got --spend {spend} without any")
     if dry_run:
-        logged = SearchLog.open(output) if (output / MANIFEST_NAME).exists() else None
+        logged = SearchLog.open(output) if SearchLog.exists(output) else None
         try:
             with interruptible("Nothing was logged."), error_console().status("trying a few problems"):
                 tried = run_sync(measure(known, asked, loader))
@@ -213,10 +212,10 @@ def search(
     rows = {name: log.rows(name) for name in ("problems", "samples", "scores", "runs", "outcomes")}
     cut = {name: share for name in asked.policies if (share := cut_share(log, name)) > 0.0}
     if as_json:
-        told = {"log": str(output), "rows": rows, "tokens": state.tokens, "seconds": state.seconds}
+        told = {"log": log.where, "rows": rows, "tokens": state.tokens, "seconds": state.seconds}
         print_json({**told, "usd": state.usd, "is_stopped": state.is_stopped, "cut": cut})
         return
-    notes = [f"{state.tokens:,} tokens in {state.seconds:.0f} s. Next: planner bins {output}"]
+    notes = [f"{state.tokens:,} tokens in {state.seconds:.0f} s. Next: planner bins {log.where}"]
     if state.is_stopped:
         units = f"{state.done} of {state.total} units"
         notes.insert(0, f"Stopped before {limit} were passed, with {units} done. {_GO_ON}")
@@ -227,7 +226,7 @@ def search(
         if share > _MUCH
     ]
     print_table(
-        f"Search log {output}",
+        f"Search log {log.where}",
         ["table", "rows"],
         [(name, f"{count:,}") for name, count in rows.items()],
         notes=notes,
