@@ -9,7 +9,7 @@ a unit.
 
 Units are named by what they are (problems, stage, fingerprints), so the same command finds what is
 done, and another grid adds to it. Groups are the parts of the ``problems`` table: new problems form
-new groups, old ones stay as they are. A problem that is asked for brings its whole group along.
+new groups in the order of their ids, old ones stay as they are. A problem that is asked for brings its whole group along.
 
 Seeds. A block of draws is one request: ``seed_of(campaign seed, policy fingerprint, sampling,
 problem id, first draw)``, and draw d is its child d - first. Growing a pool adds blocks; one that was cut
@@ -50,7 +50,7 @@ from search.spending import Meter, SpendLimit
 from search.strategies.protocol import Limits, Setting, Strategy
 from search.strategies.words import words_of
 from search.sync import run_sync
-from search.unit import Finished, Unit
+from search.unit import Finished, Unit, groups_of
 from search.unit_work import UnitWork
 
 __all__ = ["Campaign", "Progress", "Unit", "check_problems"]
@@ -254,8 +254,7 @@ class Campaign:
                     f"a problem must be the same as in the log, got another {problem.problem_id!r}"
                 )
         new = [problem for problem in self.problems if problem.problem_id not in known]
-        for start in range(0, len(new), self.grid.group):
-            group = new[start : start + self.grid.group]
+        for group in groups_of(new, self.grid.group):
             frame = table_frame("problems", problem_rows(group))
             self.log.append("problems", frame, unit=problems_fingerprint(group)[:32])
 
@@ -364,6 +363,9 @@ class _Running:
     # -- doing it
 
     async def _do(self, unit: Unit) -> None:
+        if self._campaign.log.has(unit.table, unit.name):  # another process writes the same log
+            self._count(unit)
+            return
         if unit.table == "samples":
             frame = await self._work.draw(unit)
         elif unit.table == "scores":
@@ -375,6 +377,9 @@ class _Running:
         rows = self._finished.without_present(unit, frame)
         log = self._campaign.log
         log.append(unit.table, rows, unit=unit.name, backend=self._backend(unit))
+        self._count(unit)
+
+    def _count(self, unit: Unit) -> None:
         self._expectation.done(unit)
         self._done, self._stage = self._done + 1, unit.stage
         self._report()

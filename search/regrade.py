@@ -29,6 +29,7 @@ from search.log.store import SearchLog
 from search.log.tables import TABLES
 from search.plan import Plan
 from search.problem import Problem
+from search.storage.place import folder_of
 
 __all__ = ["Change", "Regrading", "regrade"]
 
@@ -115,7 +116,7 @@ def regrade(
     Raises LogError (damaged; another writer; ``target`` is not new), GradingError (a problem whose domain
     or reference the present graders do not know).
     """
-    goal = log.path if target is None else Path(target)
+    goal = log.path if target is None else folder_of(target)
     if target is not None and goal.exists() and (not goal.is_dir() or any(goal.iterdir())):
         raise LogError(f"a graded log needs a target that is new or empty, got {str(goal)!r}")
     if dry:

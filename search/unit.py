@@ -11,7 +11,7 @@ from search.log.store import SearchLog
 from search.plan import Plan
 from search.problem import Problem
 
-__all__ = ["Finished", "Unit"]
+__all__ = ["Finished", "Unit", "groups_of"]
 
 #: what tells rows of one log apart, sampling aside: a log has one
 _KEYS = {
@@ -72,6 +72,18 @@ class Finished:
             return frame
         rows = frame.select(_KEYS[unit.table]).iter_rows()
         return frame.filter(pl.Series([row not in present for row in rows]))
+
+
+def groups_of(problems: Sequence[Problem], size: int) -> list[tuple[Problem, ...]]:
+    """Groups of ``size`` problems, the last one of what is left, in the order of their ids: which problems
+    share a batch does not depend on their order in a file.
+
+    >>> some = [Problem(name, "f", "text", "?", "1") for name in ("b", "c", "a")]
+    >>> [[problem.problem_id for problem in group] for group in groups_of(some, 2)]
+    [['a', 'b'], ['c']]
+    """
+    ordered = sorted(problems, key=lambda problem: problem.problem_id)
+    return [tuple(ordered[start : start + size]) for start in range(0, len(ordered), size)]
 
 
 def _keys_of(unit: Unit) -> set[tuple[object, ...]]:

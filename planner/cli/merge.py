@@ -29,10 +29,10 @@ def merge(
     counts = {name: int(merged.scan(name).select(pl.len()).collect().item()) for name in TABLES}
     if as_json:
         models = {"policies": sorted(manifest.policies), "prms": sorted(manifest.prms)}
-        print_json({"log": str(output), "rows": counts, **models})
+        print_json({"log": merged.where, "rows": counts, **models})
         return
     print_table(
-        str(output),
+        merged.where,
         ["table", "rows"],
         [(name, f"{count:,}") for name, count in counts.items() if count],
         left=1,

@@ -105,6 +105,10 @@ def search(
         str | None,
         typer.Option(metavar="usd=X|tokens=N", help="Stop before this run has spent more."),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="i/n", help="Only this part of the problems; planner merge joins the logs."),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Try a few problems; tell tokens, money and hours; log nothing."),
@@ -113,9 +117,9 @@ def search(
 ) -> None:
     """Run a grid of choices on a problem set into a search log. Continues by itself."""
     from search.campaign import Campaign, check_problems
+    from search.cluster.shard import Shard
     from search.estimate import estimate
     from search.log.cut import cut_share
-    from search.log.manifest import MANIFEST_NAME
     from search.log.outcomes import add_outcomes
     from search.log.store import SearchLog
     from search.models_file import ModelsFile
@@ -139,6 +143,7 @@ def search(
         patience=patience,
         key_variable=api_key_env,
     )
+    part = None if shard is None else Shard.parse(shard)
     named = None if models is None else ModelsFile.read(models)
     chosen = _preset(grid)
     file = grid if chosen is None else None
@@ -161,15 +166,18 @@ def search(
             loader.prm_card(name)
     known = asked_problems(problems, mapping)
     check_problems(known)
-    if chosen is not None:
-        replaced = {} if seed is None else {"seed": seed}
-        try:
+    left_out: list[str] = []
+    try:
+        if chosen is not None:
+            replaced = {} if seed is None else {"seed": seed}
             asked, left_out = preset(chosen, asked.pair, known, loader, replaced=replaced)
-        except BaseException:
-            run_sync(loader.close())
-            raise
-        for line in left_out:
-            error_console().print(line, markup=False)
+        if part is not None:  # after the preset: what is left out of it depends on all problems
+            known = part.of(known, asked.group)
+    except BaseException:
+        run_sync(loader.close())
+        raise
+    for line in left_out:
+        error_console().print(line, markup=False)
     # whatever can be wrong with the arguments has been read by now; only then a folder is made
     rates = {} if named is None else named.rates([*judges])
     prices = {
@@ -181,7 +189,7 @@ def search(
     if limit is not None and limit.usd is not None and not prices:
         raise BudgetError(f"a spend in usd needs prices in a models file, got --spend {spend} without any")
     if dry_run:
-        logged = SearchLog.open(output) if (output / MANIFEST_NAME).exists() else None
+        logged = SearchLog.open(output) if SearchLog.exists(output) else None
         try:
             with interruptible("Nothing was logged."), error_console().status("trying a few problems"):
                 tried = run_sync(measure(known, asked, loader))
@@ -204,10 +212,10 @@ def search(
     rows = {name: log.rows(name) for name in ("problems", "samples", "scores", "runs", "outcomes")}
     cut = {name: share for name in asked.policies if (share := cut_share(log, name)) > 0.0}
     if as_json:
-        told = {"log": str(output), "rows": rows, "tokens": state.tokens, "seconds": state.seconds}
+        told = {"log": log.where, "rows": rows, "tokens": state.tokens, "seconds": state.seconds}
         print_json({**told, "usd": state.usd, "is_stopped": state.is_stopped, "cut": cut})
         return
-    notes = [f"{state.tokens:,} tokens in {state.seconds:.0f} s. Next: planner bins {output}"]
+    notes = [f"{state.tokens:,} tokens in {state.seconds:.0f} s. Next: planner bins {log.where}"]
     if state.is_stopped:
         units = f"{state.done} of {state.total} units"
         notes.insert(0, f"Stopped before {limit} were passed, with {units} done. {_GO_ON}")
@@ -218,7 +226,7 @@ def search(
         if share > _MUCH
     ]
     print_table(
-        f"Search log {output}",
+        f"Search log {log.where}",
         ["table", "rows"],
         [(name, f"{count:,}") for name, count in rows.items()],
         notes=notes,

@@ -37,6 +37,7 @@ from search.plan import Plan
 from search.problem import Problem
 from search.problem_set import canonical_json
 from search.result import Outcome
+from search.storage.place import folder_of
 
 __all__ = ["import_records", "replayable"]
 
@@ -84,6 +85,7 @@ def import_records(
         raise RecordError("an import needs at least one file, got none")
     if block < 1:
         raise ValueError(f"a block holds at least 1 record, got {block}")
+    output = folder_of(output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise RecordError(f"an import writes into a folder that is new or empty, got {str(output)!r}")
     report = Report(importer.name)

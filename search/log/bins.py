@@ -156,7 +156,7 @@ def bins(
         for policy, (parts, single) in halves.items()
     ]
     if not tables:
-        raise LogError(f"bins need a log with samples, got none in {str(log.path)!r}")
+        raise LogError(f"bins need a log with samples, got none in {log.where!r}")
     return pl.concat(tables)
 
 

@@ -12,17 +12,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from search.atomic import write_atomic
 from search.cards import ModelCard
 from search.drawing import Drawing
 from search.errors import FingerprintError, GridError, LogError, SchemaError
 from search.log.tables import SCHEMA_VERSION
 from search.problem_set import canonical_json
 from search.prompts import Prompting
+from search.storage.protocol import Storage
 
 __all__ = ["MANIFEST_NAME", "Manifest", "prompt_settings", "sampling_settings", "words_settings"]
 
@@ -188,8 +187,8 @@ class Manifest:
                     f"{name} must be that of the log, {ours[name]!r}, got {value!r} in {where}"
                 )
 
-    def write(self, folder: Path) -> None:
-        """Replace the manifest of ``folder`` atomically."""
+    def serialize(self) -> bytes:
+        """The text of the file, JSON."""
         content = {
             "kind": _KIND,
             "schema_version": SCHEMA_VERSION,
@@ -197,16 +196,24 @@ class Manifest:
             "policies": {name: asdict(card) for name, card in self.policies.items()},
             "prms": {name: asdict(card) for name, card in self.prms.items()},
         }
-        write_atomic(folder / MANIFEST_NAME, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
+        return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
 
     @classmethod
-    def read(cls, folder: Path) -> Manifest:
-        """The manifest of ``folder``. Raises LogError or SchemaError."""
-        path = folder / MANIFEST_NAME
-        if not path.is_file():
-            raise LogError(f"a search log is a folder with a {MANIFEST_NAME}, got {str(folder)!r}")
+    def stored(cls, storage: Storage) -> tuple[Manifest, object]:
+        """The manifest of a log, and the stamp of this version. Raises LogError or SchemaError."""
         try:
-            content = json.loads(path.read_text())
+            found = storage.read(MANIFEST_NAME)
+        except OSError as error:
+            raise LogError(f"a manifest must be readable, got {storage.where!r}: {error!r}") from error
+        if found is None:
+            raise LogError(f"a search log is a folder with a {MANIFEST_NAME}, got {storage.where!r}")
+        return cls.parse(found.data, f"{storage.where}/{MANIFEST_NAME}"), found.stamp
+
+    @classmethod
+    def parse(cls, text: bytes, path: str) -> Manifest:
+        """What ``serialize`` wrote; ``path``: where, for people. Raises LogError or SchemaError."""
+        try:
+            content = json.loads(text)
             if content["kind"] != _KIND:
                 raise LogError(
                     f"the kind of a search log's manifest is {_KIND!r}, got {content['kind']!r} in {path}"
@@ -214,14 +221,14 @@ class Manifest:
             if content["schema_version"] != SCHEMA_VERSION:
                 raise SchemaError(
                     f"a search log must have schema version {SCHEMA_VERSION}, "
-                    f"got version {content['schema_version']} in {str(folder)!r}"
+                    f"got version {content['schema_version']} in {path!r}"
                 )
             return cls(
                 {str(name): str(value) for name, value in content["settings"].items()},
                 {name: ModelCard(**card) for name, card in content["policies"].items()},
                 {name: ModelCard(**card) for name, card in content["prms"].items()},
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, LogError):
                 raise
             raise LogError(f"a manifest must be whole JSON of a search log, got {path}: {error!r}") from error

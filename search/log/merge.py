@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from functools import partial
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
 from search.errors import LogError
 from search.log.comparison import first_conflict
-from search.log.manifest import Manifest
+from search.log.manifest import MANIFEST_NAME, Manifest
 from search.log.outcomes import build_outcomes
 from search.log.store import SearchLog
 from search.log.tables import TABLES, Table
 from search.plan import Plan
+from search.storage.place import is_remote, storage_of
+from search.storage.protocol import Storage
 
 __all__ = ["merge_logs"]
 
@@ -32,10 +37,17 @@ def merge_logs(sources: Sequence[SearchLog], target: str | Path) -> SearchLog:
     """A new log at ``target`` with the rows of all ``sources``.
 
     Raises FingerprintError (settings or models disagree, by name), LogError (one key, two
-    contents; or ``target`` is not new). The target appears whole or not at all.
+    contents; or ``target`` is not new). The target appears whole or not at all: on an object store by its
+    manifest, which is put last.
     """
     if not sources:
         raise LogError("a merge needs at least one log, got none")
+    if is_remote(target):
+        storage = storage_of(target)
+        if not storage.is_new():
+            raise LogError(f"a merge needs a target that is new or empty, got {storage.where!r}")
+        with TemporaryDirectory() as folder:
+            return _put(merge_logs(sources, Path(folder) / "merged"), storage)
     target = Path(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise LogError(f"a merge needs a target that is new or empty, got {str(target)!r}")
@@ -59,6 +71,22 @@ def merge_logs(sources: Sequence[SearchLog], target: str | Path) -> SearchLog:
     return SearchLog.open(target)
 
 
+def _put(merged: SearchLog, storage: Storage) -> SearchLog:
+    for table in TABLES:
+        for unit in sorted(merged.units(table)):
+            file = merged.part(table, unit)
+            storage.create(str(file.relative_to(merged.path)), partial(_copy, file))
+    storage.create(MANIFEST_NAME, partial(_copy, merged.path / MANIFEST_NAME))
+    return SearchLog.open(storage)
+
+
+def _copy(file: Path, into: Path | BytesIO) -> None:
+    if isinstance(into, Path):
+        shutil.copyfile(file, into)
+    else:
+        into.write(file.read_bytes())
+
+
 def _merge_table(table: Table, sources: Sequence[SearchLog], merged: SearchLog) -> None:
     key = list(table.key)
     for source in sources:
@@ -72,7 +100,7 @@ def _merge_table(table: Table, sources: Sequence[SearchLog], merged: SearchLog) 
             if conflict is not None:
                 raise LogError(
                     f"rows of {table.name} with one key must be equal in merged logs, "
-                    f"got another {conflict} in {str(source.path)!r}"
+                    f"got another {conflict} in {source.where!r}"
                 )
         for unit in sorted(source.units(table.name)):
             rows = source.read_unit(table.name, unit)

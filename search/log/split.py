@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from search.errors import LogError
 from search.log.store import SearchLog
 from search.log.tables import TABLES
+from search.storage.place import folder_of
 
 __all__ = ["TEST", "TRAIN", "families_split", "split_log"]
 
@@ -46,7 +47,7 @@ def split_log(
     Raises LogError where ``share`` is outside (0, 1), the log has fewer than two families, or ``target`` is
     not new. The target appears whole or not at all.
     """
-    target = Path(target)
+    target = folder_of(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise LogError(f"a split needs a target that is new or empty, got {str(target)!r}")
     problems = source.read("problems")
