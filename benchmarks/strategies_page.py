@@ -56,20 +56,21 @@ _THOUGHT = """## Long chains against search, at equal FLOPs
 
 `python benchmarks/strategies.py --only thought`
 
-No weights of a thinking model are at hand. What can be measured is budget forcing (s1, arXiv 2501.19393) on the
-lab's {policy}, which was trained on solutions of one length: its steps stand for the thought, which `think=` cuts,
-and whose end `wait=` takes away and puts "Wait," in its place until it has so many tokens. {questions} of {asked}
-questions of the two domains whose solutions have an end to be taken away, of {families} families; forced plans and
-beams are run {runs} times and the first run counts, votes and best-of-n are replayed from logged samples."""
+No weights of a thinking model are at hand. What can be measured is budget forcing (s1, arXiv 2501.19393) on
+the lab's {policy}, which was trained on solutions of one length. Its steps stand for the thought: `think=` cuts
+it, and `wait=` takes its end away and puts "Wait," in its place until it has so many tokens. {questions} of
+{asked} questions of the two domains whose solutions have such an end, of {families} families; forced plans and
+beams are run for themselves, votes and best-of-n are replayed from logged samples."""
 
 _PLANNER = """## The planner with the wider choice
 
 `python benchmarks/strategies.py --only planner`
 
-One log of {questions} lab questions of {families} families ({policy} under {prm}, and {larger}), and two planners per
-fold of families, each fitted on the other {folds_less} folds with the default settings: one with all {choices} choices,
-one without {new} ({old_choices} choices). Both choose for the questions left out, at mean budgets in samples
-of {policy}. "Above" is the wider planner's accuracy over the narrower one's on the same questions, in points."""
+One log of {questions} lab questions of {families} families ({policy} under {prm}, and {larger}), and two
+planners per fold of families, each fitted on the other {folds_less} folds with the default settings: one with
+all {choices} choices, one without {new} ({old_choices} choices). Both choose for the questions left out, at mean
+budgets in samples of {policy}. "Above": the wider one's accuracy over the narrower one's on the same
+questions, in points."""
 
 
 def page(found: Found) -> str:

@@ -1,4 +1,4 @@
-"""The part ``planner`` of ``strategies.py``: a planner with the wider choice of strategies against the narrower.
+"""The part ``planner`` of ``strategies.py``: the wider choice of strategies against the narrower.
 
 A campaign of its own on lab questions, in a search log that goes on where it was. Planners are fitted on it
 twice, fold by fold, whole families left out: once with all strategies, once without those that came last

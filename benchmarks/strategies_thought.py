@@ -1,10 +1,10 @@
 """The part ``thought`` of ``strategies.py``: long chains against search, on the lab.
 
-No weights of a thinking model are at hand. What can be done is s1's way (arXiv 2501.19393): the thought of an
-ordinary policy is cut at a budget (``think=``), or its end is taken away and "Wait" put in its place until the
-thought is long (``wait=``). The lab's policies write their steps and then ``#`` before the answer, so that the
-steps stand for the thought; two domains of four end so, and only their questions are asked. A thought that is
-forced to go on is held against votes, best-of-n and beam search at equal FLOPs.
+No weights of a thinking model are at hand. What can be done is s1's way (arXiv 2501.19393): the thought of
+an ordinary policy is cut at a budget (``think=``), or its end is taken away and "Wait" put in its place until
+the thought is long (``wait=``). The lab's policies write their steps and then ``#`` before the answer, so
+that the steps stand for the thought; two domains of four end so, and only their questions are asked. A
+thought that is forced to go on is held against votes, best-of-n and beam search at equal FLOPs.
 """
 
 from __future__ import annotations
