@@ -57,10 +57,10 @@ _THOUGHT = """## Long chains against search, at equal FLOPs
 `python benchmarks/strategies.py --only thought`
 
 No weights of a thinking model are at hand. What can be measured is budget forcing (s1, arXiv 2501.19393) on
-the lab's {policy}, which was trained on solutions of one length. Its steps stand for the thought: `think=` cuts
-it, and `wait=` takes its end away and puts "Wait," in its place until it has so many tokens. {questions} of
-{asked} questions of the two domains whose solutions have such an end, of {families} families; forced plans and
-beams are run for themselves, votes and best-of-n are replayed from logged samples."""
+the lab's {policy}, which was trained on solutions of one length. Its steps stand for the thought: `think=`
+cuts it, and `wait=` takes its end away and puts "Wait," in its place until it has so many tokens. {questions}
+of {asked} questions of the two domains whose solutions have such an end, of {families} families; forced plans
+and beams are run for themselves, votes and best-of-n are replayed from logged samples."""
 
 _PLANNER = """## The planner with the wider choice
 
@@ -68,8 +68,8 @@ _PLANNER = """## The planner with the wider choice
 
 One log of {questions} lab questions of {families} families ({policy} under {prm}, and {larger}), and two
 planners per fold of families, each fitted on the other {folds_less} folds with the default settings: one with
-all {choices} choices, one without {new} ({old_choices} choices). Both choose for the questions left out, at mean
-budgets in samples of {policy}. "Above": the wider one's accuracy over the narrower one's on the same
+all {choices} choices, one without {new} ({old_choices} choices). Both choose for the questions left out, at
+mean budgets in samples of {policy}. "Above": the wider one's accuracy over the narrower one's on the same
 questions, in points."""
 
 
