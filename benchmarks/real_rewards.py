@@ -4,9 +4,10 @@
 
 The log of ``real_campaign.py`` holds the samples: draws and greedy answers of Qwen2.5-Coder-0.5B-Instruct,
 greedy answers of the 1.5B. The head is what ``planner train head --inner 0 --dtype bfloat16`` makes: linear,
-on the last hidden states at step ends. Every reward comes from a head that has not seen the problem. On-policy: the 0.5B's draws, four to a problem, so that right ones can be told from wrong ones of the
-same problem. Weak to strong: the 1.5B's greedy answers, one to a problem, told from each other over all
-problems; the 0.5B's own greedy answers stand beside them.
+on the last hidden states at step ends. Every reward comes from a head that has not seen the problem.
+On-policy: the 0.5B's draws, four to a problem, so that right ones can be told from wrong ones of the same
+problem. Weak to strong: the 1.5B's greedy answers, one to a problem, told from each other over all problems;
+the 0.5B's own greedy answers stand beside them.
 
 States are kept in WORK and not computed again: 1,200 solutions are 343,000 tokens. ``--first``: of so many
 problems of the log alone, from the first on; ``--greedy``: greedy answers of so many of these. It writes
@@ -224,9 +225,9 @@ _OPENING = """# Rewards on a real model
     python benchmarks/real_rewards.py
 
 says what is measured and writes this page and `real_rewards.json`. A linear head on the hidden states of
-{policy}, learned from its own draws in the log of `real_campaign.py`: {problems} of {logged} problems of GSM8K,
-{samples:,} solutions, {tokens:,} tokens. Every figure is of heads that had not seen the problem. Intervals are
-95%, over problems.
+{policy}, learned from its own draws in the log of `real_campaign.py`: {problems} of {logged} problems of
+GSM8K, {samples:,} solutions, {tokens:,} tokens. Every figure is of heads that had not seen the problem.
+Intervals are 95%, over problems.
 
 ## On its own samples
 
