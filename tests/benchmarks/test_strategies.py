@@ -22,9 +22,13 @@ from strategies_lab import StageSeconds, pace
 from strategies_lab_figures import Measured, compared, nearest, verdict
 from strategies_lab_plans import NOT_RUN, POLICY, grids, plans, questions
 from strategies_page import page
+from strategies_planner import NEW
+from strategies_planner import choices as planner_choices
 from strategies_real import DELIMITER, Team, served
 from strategies_real_figures import calculations
 from strategies_real_figures import compared as compared_answers
+from strategies_thought import asked, thoughtful
+from strategies_thought import compared as compared_thoughts
 from versus_door import Meter, door
 from versus_rows import Block, Row, Rows
 
@@ -96,6 +100,21 @@ def test_plans_are_held_against_a_vote_at_equal_flops() -> None:
     assert rows[3]["above"][0] == pytest.approx(16.7)
     assert [third["accuracy"] for third in rows[0]["thirds"]] == [100.0, 50.0, 0.0]
     assert [third["above"][0] for third in rows[3]["thirds"]] == [0.0, 0.0, 50.0]
+
+
+def test_forced_thoughts_are_held_against_votes_without_them() -> None:
+    flops = {"majority(n=1)": 110.0, "majority(n=4)": 410.0, "majority(n=4, think=200, wait=60)": 260.0}
+    some = [met("majority", plan, [0.5] * 4, spent) for plan, spent in flops.items()]
+    rows = compared_thoughts(some, list("abcd"))
+    assert [row["above"] for row in rows] == [None, None, [0.0, 0.0, 0.0]]
+    assert all(plan.thinking is not None for plan in thoughtful())
+    assert {one.domain for one in asked(10)} == {"arithmetic", "chemistry"}
+
+
+def test_the_wider_planner_has_what_the_narrower_lacks() -> None:
+    known = {choice.plan.strategy for choice in planner_choices()}
+    assert set(NEW) < known
+    assert {"majority", "cascade", "beam_search"} <= known - set(NEW)
 
 
 def test_a_cost_belongs_to_the_budget_that_is_nearest_by_ratio() -> None:
@@ -189,6 +208,14 @@ def test_contestants_begin_with_the_samples_of_the_vote(team: Team) -> None:
     assert [block.questions for block in team.rows.blocks()] == [2] * 5
 
 
+def test_a_thought_is_made_to_go_on(team: Team) -> None:
+    team.answer(by_name("greedy"), [problem(1)])
+    team.answer(by_name("wait"), [problem(1)])
+    plain, longer = team.rows.of("greedy")["q1"], team.rows.of("wait")["q1"]
+    assert longer.error is None
+    assert longer.generated > plain.generated
+
+
 def test_programs_and_trees_draw_for_themselves(team: Team) -> None:
     for name in ("program", "judge-beam"):
         team.answer(by_name(name), [problem(1)])
@@ -256,5 +283,5 @@ def test_the_page_is_the_one_of_its_figures() -> None:
     assert (BENCHMARKS / "strategies.md").read_text(encoding="utf-8") == page(found)
 
 
-def test_a_page_of_nothing_names_both_parts() -> None:
-    assert page({}).count("was not run yet") == 2
+def test_a_page_of_nothing_names_all_parts() -> None:
+    assert page({}).count("was not run yet") == 4
