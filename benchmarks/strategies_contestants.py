@@ -29,6 +29,7 @@ __all__ = [
     "STEP_JUDGE",
     "THOUGHT_END",
     "VOTE",
+    "WAIT",
     "Ours",
     "captions",
 ]
@@ -38,7 +39,7 @@ SLOTS = 32
 #: the policy judging itself, P(yes) by the logprobs: of whole solutions, and of each step
 JUDGE = JudgeSpec(SMALL, "solution", "logprobs").name
 STEP_JUDGE = JudgeSpec(SMALL, "steps", "logprobs").name
-VOTE = "vote"
+VOTE, WAIT = "vote", "wait"
 #: what ends a thought of a model without tags: all before the boxed answer is thought
 THOUGHT_END = "\\boxed"
 
@@ -77,7 +78,7 @@ def _plan(text: str) -> Plan:
 OURS = (
     Ours("greedy", "greedy answer", _plan("cot()"), together=SLOTS),
     Ours(
-        "wait",
+        WAIT,
         "greedy answer, made to think on (s1)",
         _plan("cot(think=448, wait=320)"),
         together=SLOTS,

@@ -240,6 +240,16 @@ def _real(real: Found) -> list[str]:
             "{auroc:.2f}, the mean over {questions} questions with both; mean score of right samples "
             "{right:.2f}, of wrong ones {wrong:.2f}.".format(**real["judge"])
         )
+    if real.get("wait") is not None:
+        blocks.append(
+            "A greedy answer that is made to think on ({samples:.1f} samples' worth of FLOPs) is right in "
+            "{mine}%, a vote at equal FLOPs in {same}%: {gap} points.".format(
+                samples=real["wait"]["samples"],
+                mine=_between(real["wait"]["accuracy"]),
+                same=_between(real["wait"]["vote"]),
+                gap=_above(real["wait"]["above"]),
+            )
+        )
     if real["pairs"]:
         blocks += [
             "### Beside the same strategy elsewhere",

@@ -274,6 +274,22 @@ def test_lent_samples_are_counted_where_they_were_used() -> None:
     assert [one["questions"] for one in found["thirds"]] == [2, 1, 1]
 
 
+def test_a_longer_thought_is_held_against_votes_that_cost_as_much() -> None:
+    sample = {"text": f"4{DELIMITER}8", "tokens": 50, "finish": "stop"}
+    samples = [{**sample, "answer": "8" if place < 6 else "9", "right": place < 6} for place in range(8)]
+    answers = {
+        VOTE: {f"q{n}": row(n, right=True, samples=samples) for n in range(4)},
+        "wait": {f"q{n}": row(n, right=n < 2) for n in range(4)},
+    }
+    steps = {problem(n).question: n for n in range(4)}
+    waited = compared_answers([problem(n) for n in range(4)], answers, [], steps)["wait"]
+    # 100 of the prompt and 200 written are the prompt and four samples of 50
+    assert waited["samples"] == pytest.approx(4.0)
+    assert waited["accuracy"][0] == 50.0
+    assert 75.0 < waited["vote"][0] < 100.0
+    assert waited["above"][0] == pytest.approx(50.0 - waited["vote"][0], abs=0.11)
+
+
 def test_without_answers_there_is_nothing_to_compare() -> None:
     assert compared_answers([problem(1)], {}, [], {})["questions"] == 0
 
