@@ -6,11 +6,10 @@ The log of ``real_campaign.py`` holds the samples: draws and greedy answers of Q
 greedy answers of the 1.5B. The head is what ``planner train head --inner 0 --dtype bfloat16`` makes: linear,
 on the last hidden states at step ends. Every reward comes from a head that has not seen the problem.
 On-policy: the 0.5B's draws, four to a problem, so that right ones can be told from wrong ones of the same
-problem. Weak to strong: the 1.5B's greedy answers, one to a problem, told from each other over all problems;
-the 0.5B's own greedy answers stand beside them.
+problem. Weak to strong: the 1.5B's greedy answers, one to a problem, told from each other over all problems.
 
 States are kept in WORK and not computed again: 1,200 solutions are 343,000 tokens. ``--first``: of so many
-problems of the log alone, from the first on; ``--greedy``: greedy answers of so many of these. It writes
+problems of the log alone, from the first on; ``--greedy``: the 1.5B's answers to so many of these. It writes
 ``real_rewards.json`` and ``real_rewards.md``, which ``real_models.md`` names. It asserts nothing.
 """
 
@@ -62,7 +61,7 @@ def main() -> None:
     parser.add_argument("--policy", type=Path, default=models / SMALL, help="the folder of the 0.5B")
     parser.add_argument("--work", type=Path, default=Path("runs/real-head"), help="keeps states")
     parser.add_argument("--first", type=int, help="problems of the log, from the first on")
-    parser.add_argument("--greedy", type=int, default=0, help="of these, problems with greedy answers")
+    parser.add_argument("--greedy", type=int, default=0, help="of these, the 1.5B's answers")
     parser.add_argument("--page", action="store_true", help="write the page alone, from the JSON")
     parser.add_argument("--output", type=Path, default=HERE / "real_rewards", help="without its suffix")
     asked = parser.parse_args()
@@ -86,7 +85,7 @@ def measured(asked: argparse.Namespace) -> Found:
     states = _states(every, checkpoint, asked.work / "draws", len(tried))
     others: list[Tried] = []
     further: list[torch.Tensor] = []
-    for policy in (SMALL, LARGE) if asked.greedy else ():
+    for policy in (LARGE,) if asked.greedy else ():
         some = _greedy(log, policy, checkpoint, tried[: asked.greedy])
         further += _states(some, checkpoint, asked.work / f"greedy-{policy}", len(some))
         others += some

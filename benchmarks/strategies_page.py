@@ -47,9 +47,9 @@ insists on temperature 1. Contestants that begin with whole solutions begin with
 differences are what was done with these.
 
 Tokens are per question, as the door before the model counted them: prompts as often as they were sent, and
-what was generated, lent samples included. FLOPs are two per weight and token, as if no prompt were kept.
-Seconds are the machine's per question, each contestant alone; lent samples count by their number. Thirds go
-by the calculations in the worked solution: {thirds}."""
+what was generated, lent samples and verdicts included. FLOPs are two per weight and token, as if no prompt
+were kept. Seconds are the machine's per question, each contestant alone; lent samples count by their number.
+Thirds go by the calculations in the worked solution: {thirds}."""
 
 
 _THOUGHT = """## Long chains against search, at equal FLOPs

@@ -168,7 +168,9 @@ class Team:
         text = "" if result is None or result.chosen is None else result.candidates[result.chosen].text
         return Row(
             *(problem.problem_id, text, read, right, both.prompt, both.generated),
-            *(dollars(taken, self.prices), round(seconds, 2), error, {**told, "begun": len(begun)}),
+            *(dollars(taken, self.prices), round(seconds, 2), error),
+            # samples that were lent, and whether their verdicts were too
+            {**told, "begun": len(begun), "scored": any(each.step_rewards for each in begun)},
         )
 
 

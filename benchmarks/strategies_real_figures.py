@@ -43,6 +43,8 @@ Answers = Mapping[str, Mapping[str, Row]]
 RESAMPLES, SEED = 4000, 0
 THIRDS = 3
 _BEGINS = {one.name: one.begins for one in OURS}
+#: contestants whose samples were scored by another one, and that one
+_SCORED_BY = {one.name: one.scored_by for one in OURS if one.scored_by}
 
 
 def calculations(data: Path) -> dict[str, int]:
@@ -116,7 +118,7 @@ def compared(
 
 
 def _cost(name: str, ids: Sequence[str], answers: Answers) -> Found:
-    """Per question, lent samples included: the prompt once, and their tokens."""
+    """Per question, with what was lent: samples' prompt once and their tokens, and verdicts on them."""
     prompt = generated = 0
     for one in ids:
         row = answers[name][one]
@@ -126,18 +128,23 @@ def _cost(name: str, ids: Sequence[str], answers: Answers) -> Found:
             lent = answers[VOTE][one]
             prompt += lent.prompt
             generated += sum(each["tokens"] for each in lent.told["samples"][:begun])
+        if row.told.get("scored"):
+            judged = answers[_SCORED_BY[name]][one]
+            prompt, generated = prompt + judged.prompt, generated + judged.generated
     count = len(ids)
     flops = 2.0 * PARAMETERS[SMALL] * (prompt + generated) / count
     return {"prompt": prompt / count, "generated": generated / count, "flops": flops}
 
 
 def _time(name: str, blocks: Sequence[Block]) -> Found:
-    """Seconds of the machine per question, lent samples included by their number."""
+    """Seconds of the machine per question; lent samples by their number, and verdicts on them."""
     own = _seconds(name, blocks)
     lent = _BEGINS.get(name, 0) / VOTES
     vote = _seconds(VOTE, blocks) if lent else 0.0
+    judged = _seconds(_SCORED_BY[name], blocks) if name in _SCORED_BY else 0.0
     load = max((one.load for one in blocks if one.contestant == name), default=None)
-    return {"seconds": None if own is None or vote is None else own + lent * vote, "load": load}
+    known = None if own is None or vote is None or judged is None else own + lent * vote + judged
+    return {"seconds": known, "load": load}
 
 
 def _seconds(name: str, blocks: Sequence[Block]) -> float | None:

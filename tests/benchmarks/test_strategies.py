@@ -259,15 +259,18 @@ def test_lent_samples_are_counted_where_they_were_used() -> None:
             f"q{n}": row(n, right=True, begun=8, rewards=[[float(place % 2 == 0)] for place in range(8)])
             for n in range(4)
         },
+        "judge-weighted": {f"q{n}": row(n, right=True, begun=8, scored=True) for n in range(4)},
         "refine": {f"q{n}": row(n, right=False, begun=1) for n in range(4)},
     }
     blocks = [Block(name, 4, 40.0, {}, 4, 1.0, "2026-11-30") for name in answers]
     steps = {problem(n).question: n for n in range(6)}
     found = compared_answers([problem(n) for n in range(6)], answers, blocks, steps)
     assert found["questions"] == 4
-    vote, best, refine = found["rows"]
+    vote, best, weighted, refine = found["rows"]
     assert (vote["prompt"], vote["generated"], vote["seconds"]) == (100.0, 200.0, 10.0)
     assert (best["prompt"], best["generated"], best["seconds"]) == (200.0, 400.0, 20.0)
+    # its own row, the samples, and the verdicts on them
+    assert (weighted["prompt"], weighted["generated"], weighted["seconds"]) == (300.0, 600.0, 30.0)
     assert (refine["prompt"], refine["generated"], refine["seconds"]) == (200.0, 225.0, 11.25)
     assert (vote["above"], best["above"][0], refine["above"][0]) == (None, 50.0, -50.0)
     assert found["judge"] == {"questions": 4, "auroc": 1.0, "right": 1.0, "wrong": 0.0}
