@@ -22,6 +22,7 @@ cancelled draws what had been written. They are told in samples of the smallest 
 Within a budget a method takes the plan that is most accurate on the other folds ({folds} folds, families
 whole) among those whose mean cost fits. Intervals are 95%, from {resamples:,} resamples of problems with all
 their samples, seed {seed}. A cell that the log cannot fill is empty, and the reason stands below its table.
+Rewards on the same samples are in [Rewards on a real model](real_rewards.md).
 """
 _LOGGED = ("log", "policy", "problem set", "kind", "questions", "samples", "tokens", "tokens a sample")
 

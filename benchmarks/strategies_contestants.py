@@ -20,14 +20,28 @@ from search.plan import Plan
 from search.problem import Problem
 from search.rewards.judge_spec import JudgeSpec
 
-__all__ = ["JUDGE", "OURS", "PAIRS", "RIVALS", "SLOTS", "STEP_JUDGE", "VOTE", "Ours", "captions"]
+__all__ = [
+    "JUDGE",
+    "OURS",
+    "PAIRS",
+    "RIVALS",
+    "SLOTS",
+    "STEP_JUDGE",
+    "THOUGHT_END",
+    "VOTE",
+    "WAIT",
+    "Ours",
+    "captions",
+]
 
 #: sequences that the server decodes at a time: longer ones than the campaign's, since prompts hold answers
 SLOTS = 32
 #: the policy judging itself, P(yes) by the logprobs: of whole solutions, and of each step
 JUDGE = JudgeSpec(SMALL, "solution", "logprobs").name
 STEP_JUDGE = JudgeSpec(SMALL, "steps", "logprobs").name
-VOTE = "vote"
+VOTE, WAIT = "vote", "wait"
+#: what ends a thought of a model without tags: all before the boxed answer is thought
+THOUGHT_END = "\\boxed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,8 @@ class Ours:
         The contestant whose verdicts on these samples are its own too; "" where it asks for all it needs.
     together:
         Questions at a time.
+    waits:
+        Whether its thoughts end at ``THOUGHT_END``, so that they can be made to go on.
     """
 
     name: str
@@ -51,6 +67,7 @@ class Ours:
     begins: int = 0
     scored_by: str = ""
     together: int = SLOTS // VOTES
+    waits: bool = False
 
 
 def _plan(text: str) -> Plan:
@@ -60,6 +77,13 @@ def _plan(text: str) -> Plan:
 #: in the order in which they answer: those that lend samples and verdicts first
 OURS = (
     Ours("greedy", "greedy answer", _plan("cot()"), together=SLOTS),
+    Ours(
+        WAIT,
+        "greedy answer, made to think on (s1)",
+        _plan("cot(think=448, wait=320)"),
+        together=SLOTS,
+        waits=True,
+    ),
     Ours(VOTE, "vote of 8", _plan("majority(n=8)")),
     Ours("judge-best", "best of 8 by its own judge", _plan("best_of_n(n=8)"), JUDGE, VOTES),
     Ours(

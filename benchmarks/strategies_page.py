@@ -47,16 +47,38 @@ insists on temperature 1. Contestants that begin with whole solutions begin with
 differences are what was done with these.
 
 Tokens are per question, as the door before the model counted them: prompts as often as they were sent, and
-what was generated, lent samples included. FLOPs are two per weight and token, as if no prompt were kept.
-Seconds are the machine's per question, each contestant alone; lent samples count by their number. Thirds go
-by the calculations in the worked solution: {thirds}."""
+what was generated, lent samples and verdicts included. FLOPs are two per weight and token, as if no prompt
+were kept. Seconds are the machine's per question, each contestant alone; lent samples count by their number.
+Thirds go by the calculations in the worked solution: {thirds}."""
+
+
+_THOUGHT = """## Long chains against search, at equal FLOPs
+
+`python benchmarks/strategies.py --only thought`
+
+No weights of a thinking model are at hand. What can be measured is budget forcing (s1, arXiv 2501.19393) on
+the lab's {policy}, which was trained on solutions of one length. Its steps stand for the thought: `think=`
+cuts it, and `wait=` takes its end away and puts "Wait," in its place until it has so many tokens. {questions}
+of {asked} questions of the two domains whose solutions have such an end, of {families} families; forced plans
+and beams are run for themselves, votes and best-of-n are replayed from logged samples."""
+
+_PLANNER = """## The planner with the wider choice
+
+`python benchmarks/strategies.py --only planner`
+
+One log of {questions} lab questions of {families} families ({policy} under {prm}, and {larger}), and two
+planners per fold of families, each fitted on the other {folds_less} folds with the default settings: one with
+all {choices} choices, one without {new} ({old_choices} choices). Both choose for the questions left out, at
+mean budgets in samples of {policy}. "Above": the wider one's accuracy over the narrower one's on the same
+questions, in points."""
 
 
 def page(found: Found) -> str:
     """The whole page."""
     resamples = next((found[part]["resamples"] for part in ("lab", "real") if found.get(part)), 0)
     blocks = [_OPENING.format(resamples=resamples)]
-    for part, write in (("lab", _lab), ("real", _real)):
+    parts = (("lab", _lab), ("thought", _thought), ("planner", _planner), ("real", _real))
+    for part, write in parts:
         blocks += write(found[part]) if found.get(part) else [f"The part `{part}` was not run yet."]
     return "\n\n".join(block.strip() for block in blocks) + "\n"
 
@@ -134,6 +156,63 @@ def _name(row: Found) -> str:
     return f"`{plan.brief[:-1]}{vote})`{of}"
 
 
+# ---- long chains
+
+
+def _thought(thought: Found) -> list[str]:
+    blocks = [_THOUGHT.format(**thought)]
+    if not thought["rows"]:
+        return [*blocks, "No question has been answered by all plans yet."]
+    told = {"won": [], "lost": [], "level": []}  # type: dict[str, list[str]]
+    for row in thought["rows"]:
+        if row["above"] is not None and Plan.parse(row["plan"]).thinking is not None:
+            told[verdict(row["above"])].append(f"`{Plan.parse(row['plan']).brief}` ({row['above'][0]:+.1f})")
+    lines = [
+        f"- Forced thoughts {caption} a plain vote at equal FLOPs: {', '.join(told[kind]) or 'none'}."
+        for kind, caption in (("won", "surely above"), ("lost", "surely below"), ("level", "level with"))
+    ]
+    rows = (
+        [
+            *(f"`{Plan.parse(row['plan']).brief}`", _between(row["accuracy"]), _above(row["above"])),
+            *(f"{row['tokens']:,.0f}", f"{row['flops'] / 1e6:,.0f}"),
+        ]
+        for row in thought["rows"]
+    )
+    return [
+        *blocks,
+        "\n".join(lines),
+        _table(["plan", "right %", "above a vote", "tokens", "MFLOPs"], rows),
+    ]
+
+
+# ---- the planner
+
+
+def _planner(planner: Found) -> list[str]:
+    new = ", ".join(f"`{name}`" for name in planner["new"])
+    text = _PLANNER.format(**{**planner, "new": new, "folds_less": planner["folds"] - 1})
+    rows = (
+        [
+            *(f"{row['samples']:g}", _between(row["wide"]), _between(row["narrow"]), _above(row["above"])),
+            *(f"{one:.1f}" for one in row["spent"]),
+            "" if row["kept"] else "no",
+        ]
+        for row in planner["rows"]
+    )
+    heads = [
+        "budget",
+        "wider, right %",
+        "narrower, right %",
+        "above",
+        "wider spent",
+        "narrower spent",
+        "kept",
+    ]
+    mean = planner["mean"]
+    told = "No budget was kept by both." if mean is None else f"Over the budgets kept: {_above(mean)} points."
+    return [text, told, _table(heads, rows)]
+
+
 # ---- the real model
 
 
@@ -160,6 +239,16 @@ def _real(real: Found) -> list[str]:
             "The judge scores a right sample above a wrong one of the same question with probability "
             "{auroc:.2f}, the mean over {questions} questions with both; mean score of right samples "
             "{right:.2f}, of wrong ones {wrong:.2f}.".format(**real["judge"])
+        )
+    if real.get("wait") is not None:
+        blocks.append(
+            "A greedy answer that is made to think on ({samples:.1f} samples' worth of FLOPs) is right in "
+            "{mine}%, a vote at equal FLOPs in {same}%: {gap} points.".format(
+                samples=real["wait"]["samples"],
+                mine=_between(real["wait"]["accuracy"]),
+                same=_between(real["wait"]["vote"]),
+                gap=_above(real["wait"]["above"]),
+            )
         )
     if real["pairs"]:
         blocks += [

@@ -22,7 +22,7 @@ from typing import Any
 import versus_servers
 from head_to_head import GRID, PRICES, Limit, Prices, Stage, answer_block, dollars
 from real_campaign import LOG, PARAMETERS, SMALL
-from strategies_contestants import JUDGE, OURS, RIVALS, SLOTS, STEP_JUDGE, VOTE, Ours
+from strategies_contestants import JUDGE, OURS, RIVALS, SLOTS, STEP_JUDGE, THOUGHT_END, VOTE, Ours
 from versus_door import Tokens
 from versus_questions import COUNT as LEFT_TO_HEAD_TO_HEAD
 from versus_questions import held_out
@@ -33,6 +33,7 @@ from search.engines.protocol import Sampling
 from search.errors import EngineError, RewardError
 from search.grading.registry import domain
 from search.loader import Loader, SourceLoader
+from search.models_loader import ConfiguredPolicy
 from search.problem import Problem
 from search.prompted import PromptedLoader
 from search.result import Candidate, Result
@@ -50,6 +51,8 @@ COUNT, BLOCK, SEED = 100, 8, 29
 #: tokens of a sequence: eight answers stand in one prompt
 CONTEXT = 2048
 DELIMITER = "\n"
+#: the same model, whose thoughts have an end
+WAITING = "waiting"
 #: characters of what came of a further request that a row keeps
 _KEPT = 200
 
@@ -97,8 +100,10 @@ class _Stage(Stage):
 def served(url: str, template: str) -> Loader:
     """The model behind a URL, as a policy and as its own judge."""
     policy = ServedPolicy(url, SMALL, {"name": SMALL, "parameters": PARAMETERS[SMALL], "context": CONTEXT})
+    waiting = ConfiguredPolicy(SMALL, policy, thought_end=THOUGHT_END)
     judges = {name: JudgePrm(JudgeSpec.parse(name), policy) for name in (JUDGE, STEP_JUDGE)}
-    return PromptedLoader(SourceLoader({SMALL: policy}, judges), template=template, delimiter=DELIMITER)
+    models = SourceLoader({SMALL: policy, WAITING: waiting}, judges)
+    return PromptedLoader(models, template=template, delimiter=DELIMITER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +151,8 @@ class Team:
         began, error, result = time.monotonic(), None, None
         reward = None if one.prm is None else self.loader.reward(one.prm)
         sampling = Sampling(SAMPLING["temperature"], SAMPLING["top_p"], int(SAMPLING["top_k"]))
-        setting = Setting(self.loader.engine(SMALL), reward, sampling, Limits(MAX_TOKENS), DELIMITER)
+        engine = self.loader.engine(WAITING if one.waits else SMALL)
+        setting = Setting(engine, reward, sampling, Limits(MAX_TOKENS), DELIMITER)
         try:
             seed = seed_of(SEED, one.name, problem.problem_id)
             result = await run_plan(problem, one.plan, setting, seed=seed, prior=begun)
@@ -162,7 +168,9 @@ class Team:
         text = "" if result is None or result.chosen is None else result.candidates[result.chosen].text
         return Row(
             *(problem.problem_id, text, read, right, both.prompt, both.generated),
-            *(dollars(taken, self.prices), round(seconds, 2), error, {**told, "begun": len(begun)}),
+            *(dollars(taken, self.prices), round(seconds, 2), error),
+            # samples that were lent, and whether their verdicts were too
+            {**told, "begun": len(begun), "scored": any(each.step_rewards for each in begun)},
         )
 
 

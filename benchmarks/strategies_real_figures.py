@@ -18,15 +18,21 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from real_campaign import PARAMETERS, SMALL
-from strategies_contestants import OURS, PAIRS, RIVALS, VOTE, captions
+from strategies_contestants import OURS, PAIRS, RIVALS, VOTE, WAIT, captions
 from strategies_lab_figures import points, verdict
 from versus_contestants import VOTES
 from versus_rows import Block, Row, Rows
 
+from planner.evaluation.frontier import Track
 from planner.evaluation.intervals import Resampler
+from search.grading.registry import domain
 from search.log.bins import difficulty_bins
+from search.log.pool import Pool
+from search.log.subsets import derive_all
+from search.plan import Plan
 from search.prm_benchmarks.auroc import auroc
 from search.problem import Problem
+from search.votes import group as grouped
 
 __all__ = ["calculations", "compared", "figures"]
 
@@ -37,6 +43,8 @@ Answers = Mapping[str, Mapping[str, Row]]
 RESAMPLES, SEED = 4000, 0
 THIRDS = 3
 _BEGINS = {one.name: one.begins for one in OURS}
+#: contestants whose samples were scored by another one, and that one
+_SCORED_BY = {one.name: one.scored_by for one in OURS if one.scored_by}
 
 
 def calculations(data: Path) -> dict[str, int]:
@@ -62,7 +70,7 @@ def compared(
     """Contestants on the questions that all have answered, and their differences."""
     kept = [one for one in problems if answers and all(one.problem_id in mine for mine in answers.values())]
     if not kept:
-        return {"questions": 0, "rows": [], "pairs": [], "thirds": [], "judge": None}
+        return {"questions": 0, "rows": [], "pairs": [], "thirds": [], "judge": None, "wait": None}
     ids = [one.problem_id for one in kept]
     families = [one.family for one in kept]
     resampler = Resampler(len(kept), clusters=families, resamples=RESAMPLES, seed=SEED)
@@ -105,11 +113,12 @@ def compared(
     return {
         **{"questions": len(kept), "rows": found, "pairs": pairs, "thirds": thirds},
         "judge": _judge([answers.get(VOTE, {}).get(one) for one in ids], answers.get("judge-best", {})),
+        "wait": _waited(kept, answers, resampler) if {VOTE, WAIT} <= set(answers) else None,
     }
 
 
 def _cost(name: str, ids: Sequence[str], answers: Answers) -> Found:
-    """Per question, lent samples included: the prompt once, and their tokens."""
+    """Per question, with what was lent: samples' prompt once and their tokens, and verdicts on them."""
     prompt = generated = 0
     for one in ids:
         row = answers[name][one]
@@ -119,23 +128,73 @@ def _cost(name: str, ids: Sequence[str], answers: Answers) -> Found:
             lent = answers[VOTE][one]
             prompt += lent.prompt
             generated += sum(each["tokens"] for each in lent.told["samples"][:begun])
+        if row.told.get("scored"):
+            judged = answers[_SCORED_BY[name]][one]
+            prompt, generated = prompt + judged.prompt, generated + judged.generated
     count = len(ids)
     flops = 2.0 * PARAMETERS[SMALL] * (prompt + generated) / count
     return {"prompt": prompt / count, "generated": generated / count, "flops": flops}
 
 
 def _time(name: str, blocks: Sequence[Block]) -> Found:
-    """Seconds of the machine per question, lent samples included by their number."""
+    """Seconds of the machine per question; lent samples by their number, and verdicts on them."""
     own = _seconds(name, blocks)
     lent = _BEGINS.get(name, 0) / VOTES
     vote = _seconds(VOTE, blocks) if lent else 0.0
+    judged = _seconds(_SCORED_BY[name], blocks) if name in _SCORED_BY else 0.0
     load = max((one.load for one in blocks if one.contestant == name), default=None)
-    return {"seconds": None if own is None or vote is None else own + lent * vote, "load": load}
+    known = None if own is None or vote is None or judged is None else own + lent * vote + judged
+    return {"seconds": known, "load": load}
 
 
 def _seconds(name: str, blocks: Sequence[Block]) -> float | None:
     mine = [one for one in blocks if one.contestant == name]
     return sum(one.seconds for one in mine) / sum(one.questions for one in mine) if mine else None
+
+
+def _waited(kept: Sequence[Problem], answers: Answers, resampler: Resampler) -> Found:
+    """A thought that is made to go on, beside a vote over as many of the vote's samples as cost the same."""
+    mine = [answers[WAIT][one.problem_id] for one in kept]
+    votes = [answers[VOTE][one.problem_id] for one in kept]
+    rate = 2.0 * PARAMETERS[SMALL]
+    pools = [_pool(problem, row) for problem, row in zip(kept, votes, strict=True)]
+    plans = [Plan.of("majority", n=n) for n in range(1, VOTES + 1)]
+    accuracy = np.array([[one.accuracy for one in derive_all(pool, plans, None)] for pool in pools])
+    tokens = np.array(
+        [
+            [row.prompt + n * float(pool.tokens.mean()) for n in range(1, VOTES + 1)]
+            for row, pool in zip(votes, pools, strict=True)
+        ]
+    )
+    spent = rate * float(np.mean([row.prompt + row.generated for row in mine]))
+    same = Track("majority", accuracy, tokens, rate * tokens).at(spent)[0]
+    right = np.array([float(row.right) for row in mine])
+    return {
+        "flops": spent,
+        "samples": float(np.interp(spent, (rate * tokens).mean(axis=0), range(1, VOTES + 1))),
+        "accuracy": points(resampler.interval(right)),
+        "vote": points(resampler.interval(same)),
+        "above": points(resampler.interval(right - same)),
+    }
+
+
+def _pool(problem: Problem, row: Row) -> Pool:
+    """A vote's samples."""
+    samples, grader = row.told["samples"], domain(problem.domain)
+    group = grouped(problem, grader, [one["answer"] for one in samples])
+    unknown = np.full(len(samples), np.nan)
+    return Pool(
+        problem_id=problem.problem_id,
+        policy=SMALL,
+        draws=np.arange(len(samples)),
+        group=np.asarray(group, np.int64),
+        correct=np.array([bool(one["right"]) for one in samples]),
+        tokens=np.array([one["tokens"] for one in samples], np.int64),
+        prompt_tokens=row.prompt,
+        mean_logprob=unknown,
+        min_logprob=unknown,
+        scores={},
+    )
 
 
 def _judge(votes: Sequence[Row | None], judged: Mapping[str, Row]) -> Found | None:

@@ -115,6 +115,7 @@ async def solve(
     decision_filter: DecisionFilter | None = None,
     early_stopping: EarlyStopping | None = _SETTLED,
     listener: Listener | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Solution:
     """Answer a question: the one path of the Python API, the command line and the server.
 
@@ -151,6 +152,8 @@ async def solve(
         draws all.
     listener:
         Hears of everything as it happens, and of ``Left`` where this raises.
+    clock:
+        Seconds, monotonic: the time of the running loop's timers.
 
     A PRM that fails on the way ends the drawing for it, and is left out of what follows; so is a plan whose
     programs cannot be run any more. Plans that cannot run on this question here are left out from the start.
@@ -180,14 +183,28 @@ async def solve(
             seed=seed,
             early_stopping=early_stopping,
             listener=listener,
+            clock=clock,
         )
         if assigned.reason:
             found = replace(found, reason=assigned.reason)
     else:
         run = RequestRun(
-            problem, settings, caps, seed, prices=prices, listener=listener, early_stopping=early_stopping
+            problem,
+            settings,
+            caps,
+            seed,
+            prices=prices,
+            listener=listener,
+            early_stopping=early_stopping,
+            clock=clock,
         )
-        filtered = _filter(budget, latency, load, availability, decision_filter)
+        if latency is not None and budget.seconds is not None and math.isfinite(budget.seconds):
+            decision_filter = DeadlineFilter(
+                latency, lambda: run.seconds_left, load, decision_filter or DecisionFilter()
+            )
+        filtered = decision_filter
+        if availability is not None:
+            filtered = availability.wrapping(decision_filter or DecisionFilter())
         # rules choose among plans that run anywhere
         learned = () if planner.fitted is None else planner.choices
         unfit = await refused(learned, problem, [*settings.values()])
@@ -215,6 +232,7 @@ async def perform(
     seed: int = 0,
     early_stopping: EarlyStopping | None = None,
     listener: Listener | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Solution:
     """Answer a question by a choice that is given, with no planner: nothing is expected (NaN).
 
@@ -223,7 +241,14 @@ async def perform(
     """
     problem = question if isinstance(question, Problem) else Problem("request", "", domain, question)
     run = RequestRun(
-        problem, settings, budget, seed, prices=prices, listener=listener, early_stopping=early_stopping
+        problem,
+        settings,
+        budget,
+        seed,
+        prices=prices,
+        listener=listener,
+        early_stopping=early_stopping,
+        clock=clock,
     )
     try:
         result = await run.run(choice, Probe(choice.policy, 0))
@@ -258,25 +283,6 @@ def _plain_answer(
     if not left:
         raise ArtefactError(f"a plain answer needs a policy that is there, got none of {', '.join(there)}")
     return left[0]
-
-
-def _filter(
-    budget: Budget,
-    latency: Latency | None,
-    load: Callable[[], int],
-    availability: AvailabilityFilter | None,
-    decision_filter: DecisionFilter | None,
-) -> DecisionFilter | None:
-    """Without what is excluded, within the deadline, and as the caller wants it further."""
-    filtered = decision_filter
-    if latency is not None and budget.seconds is not None and math.isfinite(budget.seconds):
-        ends = time.monotonic() + budget.seconds
-        filtered = DeadlineFilter(
-            latency, lambda: max(0.0, ends - time.monotonic()), load, filtered or DecisionFilter()
-        )
-    if availability is None:
-        return filtered
-    return availability.wrapping(filtered or DecisionFilter())
 
 
 def _observe(latency: Latency, found: Solution, load: int) -> None:

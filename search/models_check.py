@@ -9,6 +9,7 @@
 | continuing a solution | four tokens after the first sample |
 | cancellation | a longer sample, left after its first tokens |
 | context, weights, the thinking knob | what the server told, and what it gave up |
+| ``effort=``, ``think=``, ``wait=`` of plans | a short answer at each effort, and one at each budget |
 
 A model in this process is told from its folder and not loaded.
 """
@@ -194,6 +195,8 @@ class Checker:
 
 def _local(kind: str, entry: PolicyEntry, card: ModelCard, has_prm: bool) -> Checked:
     """A policy in this process: what its engine can do is known."""
+    from search.engines.openai.thinking_check import in_process
+
     can = {
         "spoken to by": "token ids",
         "context": f"{card.context:,} tokens",
@@ -204,12 +207,14 @@ def _local(kind: str, entry: PolicyEntry, card: ModelCard, has_prm: bool) -> Che
         "continuing": "yes",
         "usage": "yes",
         "cancelling": "yes",
+        **in_process(entry.thought_end),
     }
     return Checked(kind, entry.name, entry.place, can, _strategies(kind, has_prm))
 
 
 async def _served(kind: str, entry: PolicyEntry, engine: Engine, *, has_prm: bool) -> Checked:
     from search.engines.openai.engine import OpenAIEngine
+    from search.engines.openai.thinking_check import thinking_support
 
     asked = engine.engine if isinstance(engine, NamedEngine) else engine
     if not isinstance(asked, OpenAIEngine):
@@ -245,6 +250,7 @@ async def _served(kind: str, entry: PolicyEntry, engine: Engine, *, has_prm: boo
         "usage": "no: estimated" if usage.is_estimated else "yes",
         "cancelling": "yes" if cancelled else "no",
         "thinking": _thinking(asked, entry, thinks, first),
+        **(await thinking_support(asked, prompt)),
     }
     strategies = _strategies(kind, has_prm)
     return Checked(kind, entry.name, entry.place, can, strategies, tuple(notes))

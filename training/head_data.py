@@ -27,7 +27,7 @@ from search.problem import Problem
 from search.rewards.convention import Convention, Piece
 from search.strategies.steps import split
 
-__all__ = ["Targets", "Tried", "digest_of", "mixed", "read_tried", "targets_of"]
+__all__ = ["Targets", "Tried", "digest_of", "mixed", "read_tried", "targets_of", "tried_of"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -126,7 +126,7 @@ def read_tried(
     )
     by_problem = {key[0]: part["text"].to_list() for key, part in texts.group_by("problem_id")}
     found = [
-        _tried(problems[name], pool, by_problem[name], convention, context, delimiter)
+        tried_of(problems[name], pool, by_problem[name], convention, context, delimiter)
         for name, pool in pools.items()
     ]
     mixed = sum(one.is_mixed for one in found)
@@ -137,7 +137,7 @@ def read_tried(
     return found
 
 
-def _tried(
+def tried_of(
     problem: Problem,
     pool: Pool,
     texts: Sequence[str],
@@ -145,6 +145,7 @@ def _tried(
     context: int,
     delimiter: str,
 ) -> Tried:
+    """A problem and its samples, whose ``texts`` stand in the order of the pool; else as ``read_tried``."""
     prompt = convention.prompt(problem.question)
     numbers: dict[tuple[str, ...], int] = {}
     pieces: list[tuple[Piece, ...]] = []

@@ -35,6 +35,7 @@ def read_states(
     *,
     fingerprint: str,
     hidden: int,
+    first: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Tensor]:
     """Per problem the states [step ends, hidden], float32.
@@ -47,6 +48,8 @@ def read_states(
         Of the policy that computes.
     hidden:
         Size of its states.
+    first:
+        Of so many of the problems alone, from the first on; the rest can be computed later.
     progress:
         Told (problems done, problems in all).
 
@@ -54,8 +57,9 @@ def read_states(
     """
     _claim(work, digest_of(tried, policy=fingerprint))
     found: list[Tensor] = []
-    for number, first in enumerate(range(0, len(tried), _PART)):
-        part = list(tried[first : first + _PART])
+    wanted = len(tried) if first is None else min(first, len(tried))
+    for number, begin in enumerate(range(0, wanted, _PART)):
+        part = list(tried[begin : begin + _PART])
         file = work / f"states-{number:05d}.safetensors"
         if file.exists():
             rows = load_file(file)["states"]
@@ -66,8 +70,8 @@ def read_states(
                 )
             write_weights(file, {"states": rows})
         found += torch.split(rows, [one.size for one in part])
-        progress(len(found), len(tried))
-    return found
+        progress(min(len(found), wanted), wanted)
+    return found[:wanted]
 
 
 def _claim(work: Path, digest: str) -> None:

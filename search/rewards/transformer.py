@@ -25,6 +25,8 @@ __all__ = ["TransformerBackbone"]
 
 #: most columns of keys, padding included, in one batch
 _COLUMNS = 1 << 17
+#: new tokens with which a batch is large enough, and the share of padding above which it then takes no more
+_ENOUGH, _PADDING = 1024, 0.125
 
 
 class TransformerBackbone(Backbone):
@@ -146,12 +148,19 @@ def _cache(prefixes: Sequence[Prefix | None], columns: int) -> DynamicCache:
 
 
 def _like(order: Sequence[int], before: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[int]:
-    """As many of the last in ``order`` as one batch holds, the longest first."""
-    old = new = 0
+    """As many of the last in ``order`` as one batch holds, the longest first.
+
+    A batch that is large enough takes no sequences much shorter than its longest: padding is computed too.
+    """
+    old = new = fed = 0
     chosen: list[int] = []
     for i in reversed(order):
         old, new = max(old, before[i]), max(new, len(tokens[i]))
-        if chosen and (len(chosen) + 1) * (old + new) > _COLUMNS:
+        rows, held = len(chosen) + 1, fed + len(tokens[i])
+        if chosen and rows * (old + new) > _COLUMNS:
+            break
+        if fed >= _ENOUGH and rows * new > (1.0 + _PADDING) * held:
             break
         chosen.append(i)
+        fed = held
     return chosen

@@ -11,6 +11,7 @@ from search.testing.engine import EngineCase, EngineContract
 from search.testing.grader import GraderContract
 from search.testing.importer import ImporterContract
 from search.testing.reward import RewardContract
+from search.testing.stepped_loop import SteppedLoop, stepped, stepped_ledger
 from search.testing.strategy import StrategyContract
 
 __all__ = [
@@ -22,6 +23,9 @@ __all__ = [
     "GraderContract",
     "ImporterContract",
     "RewardContract",
+    "SteppedLoop",
     "StrategyContract",
     "make_bench",
+    "stepped",
+    "stepped_ledger",
 ]

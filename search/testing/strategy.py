@@ -21,12 +21,13 @@ from search.engines.protocol import Event, FinishReason, Request, RequestFinishe
 from search.engines.scripted import ScriptedEngine
 from search.errors import ContextError, EngineError, PlanError, RewardError
 from search.plan import Plan
-from search.result import Candidate, Outcome
+from search.result import Candidate, Outcome, Result
 from search.rewards.protocol import Handle, Scored
 from search.rewards.scripted import ScriptedReward
 from search.run import run_plan
 from search.strategies.protocol import Limits, Setting
-from search.testing.bench import MakeBench, make_bench
+from search.testing.bench import Bench, MakeBench, make_bench
+from search.testing.stepped_loop import STEP, stepped, stepped_ledger
 
 __all__ = ["StrategyContract"]
 
@@ -197,19 +198,21 @@ class StrategyContract:
         result = await run_plan(b.problem, plan, b.setting, seed=1, budget=Budget(seconds=0))
         assert (result.outcome, result.candidates, result.spend.tokens) == (Outcome.DEADLINE, (), 0)
 
-    @pytest.mark.asyncio
-    async def test_when_time_is_up_what_is_finished_answers(self, plan: Plan, bench: MakeBench) -> None:
+    def test_when_time_is_up_what_is_finished_answers(self, plan: Plan, bench: MakeBench) -> None:
         """The engine never ends on its own; the prior candidate is what is finished."""
+
+        async def run(b: Bench, prior: Sequence[Candidate]) -> Result:
+            ledger = stepped_ledger(b.setting, Budget(seconds=20 * STEP))
+            return await run_plan(b.problem, plan, b.setting, seed=1, ledger=ledger, prior=prior)
+
         b = bench(lambda text, rng: "x" * 10**6, max_tokens=10**6)
-        result = await run_plan(b.problem, plan, b.setting, seed=1, budget=Budget(seconds=0.02))
+        result = stepped(run(b, []))
         assert (result.outcome, result.candidates) == (Outcome.DEADLINE, ())
         assert all(child.finish_reason == FinishReason.CANCELLED for child in b.engine.children)
         assert result.spend.policy_tokens == b.engine.prompted + b.engine.generated
         if plan.n > 1:
             b = bench(lambda text, rng: "x" * 10**6, max_tokens=10**6)
-            result = await run_plan(
-                b.problem, plan, b.setting, seed=1, budget=Budget(seconds=0.02), prior=[_FIVE]
-            )
+            result = stepped(run(b, [_FIVE]))
             assert (result.outcome, result.answer, len(result.candidates)) == (Outcome.ANSWERED, "5", 1)
 
     @pytest.mark.asyncio
@@ -336,11 +339,18 @@ class StrategyContract:
         assert b.engine.in_flight == ()
         assert asyncio.all_tasks() == before
 
-    @pytest.mark.asyncio
-    async def test_a_prm_that_hangs_is_left_at_the_deadline(self, plan: Plan, bench: MakeBench) -> None:
+    def test_a_prm_that_hangs_is_left_at_the_deadline(self, plan: Plan, bench: MakeBench) -> None:
+        """Everything else is done long before it."""
         b = bench()
         setting = Setting(b.engine, _Hanging(lambda q, s: 0.0), limits=Limits(60, 12))
-        result = await run_plan(b.problem, plan, setting, seed=1, budget=Budget(seconds=0.03))
+        budget = Budget(seconds=60) if plan.needs_prm else Budget.unlimited()
+
+        async def run() -> Result:
+            ledger = stepped_ledger(setting, budget)
+            return await run_plan(b.problem, plan, setting, seed=1, ledger=ledger)
+
+        result = stepped(run())
+        assert (result.spend.seconds >= 60) == plan.needs_prm
         if plan.prune is not None:
             assert (result.outcome, result.candidates) == (Outcome.DEADLINE, ())
         else:  # the samples are finished, though unscored

@@ -22,9 +22,13 @@ from strategies_lab import StageSeconds, pace
 from strategies_lab_figures import Measured, compared, nearest, verdict
 from strategies_lab_plans import NOT_RUN, POLICY, grids, plans, questions
 from strategies_page import page
+from strategies_planner import NEW
+from strategies_planner import choices as planner_choices
 from strategies_real import DELIMITER, Team, served
 from strategies_real_figures import calculations
 from strategies_real_figures import compared as compared_answers
+from strategies_thought import asked, thoughtful
+from strategies_thought import compared as compared_thoughts
 from versus_door import Meter, door
 from versus_rows import Block, Row, Rows
 
@@ -96,6 +100,21 @@ def test_plans_are_held_against_a_vote_at_equal_flops() -> None:
     assert rows[3]["above"][0] == pytest.approx(16.7)
     assert [third["accuracy"] for third in rows[0]["thirds"]] == [100.0, 50.0, 0.0]
     assert [third["above"][0] for third in rows[3]["thirds"]] == [0.0, 0.0, 50.0]
+
+
+def test_forced_thoughts_are_held_against_votes_without_them() -> None:
+    flops = {"majority(n=1)": 110.0, "majority(n=4)": 410.0, "majority(n=4, think=200, wait=60)": 260.0}
+    some = [met("majority", plan, [0.5] * 4, spent) for plan, spent in flops.items()]
+    rows = compared_thoughts(some, list("abcd"))
+    assert [row["above"] for row in rows] == [None, None, [0.0, 0.0, 0.0]]
+    assert all(plan.thinking is not None for plan in thoughtful())
+    assert {one.domain for one in asked(10)} == {"arithmetic", "chemistry"}
+
+
+def test_the_wider_planner_has_what_the_narrower_lacks() -> None:
+    known = {choice.plan.strategy for choice in planner_choices()}
+    assert set(NEW) < known
+    assert {"majority", "cascade", "beam_search"} <= known - set(NEW)
 
 
 def test_a_cost_belongs_to_the_budget_that_is_nearest_by_ratio() -> None:
@@ -189,6 +208,14 @@ def test_contestants_begin_with_the_samples_of_the_vote(team: Team) -> None:
     assert [block.questions for block in team.rows.blocks()] == [2] * 5
 
 
+def test_a_thought_is_made_to_go_on(team: Team) -> None:
+    team.answer(by_name("greedy"), [problem(1)])
+    team.answer(by_name("wait"), [problem(1)])
+    plain, longer = team.rows.of("greedy")["q1"], team.rows.of("wait")["q1"]
+    assert longer.error is None
+    assert longer.generated > plain.generated
+
+
 def test_programs_and_trees_draw_for_themselves(team: Team) -> None:
     for name in ("program", "judge-beam"):
         team.answer(by_name(name), [problem(1)])
@@ -232,19 +259,38 @@ def test_lent_samples_are_counted_where_they_were_used() -> None:
             f"q{n}": row(n, right=True, begun=8, rewards=[[float(place % 2 == 0)] for place in range(8)])
             for n in range(4)
         },
+        "judge-weighted": {f"q{n}": row(n, right=True, begun=8, scored=True) for n in range(4)},
         "refine": {f"q{n}": row(n, right=False, begun=1) for n in range(4)},
     }
     blocks = [Block(name, 4, 40.0, {}, 4, 1.0, "2026-11-30") for name in answers]
     steps = {problem(n).question: n for n in range(6)}
     found = compared_answers([problem(n) for n in range(6)], answers, blocks, steps)
     assert found["questions"] == 4
-    vote, best, refine = found["rows"]
+    vote, best, weighted, refine = found["rows"]
     assert (vote["prompt"], vote["generated"], vote["seconds"]) == (100.0, 200.0, 10.0)
     assert (best["prompt"], best["generated"], best["seconds"]) == (200.0, 400.0, 20.0)
+    # its own row, the samples, and the verdicts on them
+    assert (weighted["prompt"], weighted["generated"], weighted["seconds"]) == (300.0, 600.0, 30.0)
     assert (refine["prompt"], refine["generated"], refine["seconds"]) == (200.0, 225.0, 11.25)
     assert (vote["above"], best["above"][0], refine["above"][0]) == (None, 50.0, -50.0)
     assert found["judge"] == {"questions": 4, "auroc": 1.0, "right": 1.0, "wrong": 0.0}
     assert [one["questions"] for one in found["thirds"]] == [2, 1, 1]
+
+
+def test_a_longer_thought_is_held_against_votes_that_cost_as_much() -> None:
+    sample = {"text": f"4{DELIMITER}8", "tokens": 50, "finish": "stop"}
+    samples = [{**sample, "answer": "8" if place < 6 else "9", "right": place < 6} for place in range(8)]
+    answers = {
+        VOTE: {f"q{n}": row(n, right=True, samples=samples) for n in range(4)},
+        "wait": {f"q{n}": row(n, right=n < 2) for n in range(4)},
+    }
+    steps = {problem(n).question: n for n in range(4)}
+    waited = compared_answers([problem(n) for n in range(4)], answers, [], steps)["wait"]
+    # 100 of the prompt and 200 written are the prompt and four samples of 50
+    assert waited["samples"] == pytest.approx(4.0)
+    assert waited["accuracy"][0] == 50.0
+    assert 75.0 < waited["vote"][0] < 100.0
+    assert waited["above"][0] == pytest.approx(50.0 - waited["vote"][0], abs=0.11)
 
 
 def test_without_answers_there_is_nothing_to_compare() -> None:
@@ -256,5 +302,5 @@ def test_the_page_is_the_one_of_its_figures() -> None:
     assert (BENCHMARKS / "strategies.md").read_text(encoding="utf-8") == page(found)
 
 
-def test_a_page_of_nothing_names_both_parts() -> None:
-    assert page({}).count("was not run yet") == 2
+def test_a_page_of_nothing_names_all_parts() -> None:
+    assert page({}).count("was not run yet") == 4

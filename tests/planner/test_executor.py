@@ -13,7 +13,7 @@ import pytest
 
 from planner.availability_filter import AvailabilityFilter
 from planner.events import Decided, Drawn, Ended, EndReason, Event, Grown, Left, Lost, Probed
-from planner.executor import perform, solve
+from planner.executor import Solution, perform, solve
 from planner.labels import Probe
 from planner.planner import Planner
 from planner.stopping import EarlyStopping
@@ -30,6 +30,7 @@ from search.rewards.protocol import Handle, Scored
 from search.rewards.scripted import ScriptedReward
 from search.strategies.protocol import Limits, Setting
 from search.sync import run_sync
+from search.testing.stepped_loop import stepped
 
 PROBLEM = Problem("p1", "f", "text", "work out the sum of 3 + 41 + 7", "51")
 
@@ -218,7 +219,7 @@ async def test_a_drawing_that_is_done_was_not_ended(samples: int) -> None:
     assert not [event for event in events if isinstance(event, Ended)]
 
 
-async def test_at_the_deadline_the_best_answer_so_far_is_given(planner: Planner) -> None:
+def test_at_the_deadline_the_best_answer_so_far_is_given(planner: Planner) -> None:
     class Stuck(ScriptedEngine):
         """Hangs after its first child until it is cancelled."""
 
@@ -226,13 +227,19 @@ async def test_at_the_deadline_the_best_answer_so_far_is_given(planner: Planner)
             async for event in super()._events(request, flight):
                 yield event
                 while flight.active and not flight.cancelled:
-                    await asyncio.sleep(0.001)
+                    await asyncio.sleep(1.0)
 
     engine = Stuck(slow, name="small", parameters=1_000_000)
     choice = Choice("small", None, Plan.of("majority", n=8))
     pairs = {("small", None): Setting(engine)}
     events: list[Event] = []
-    found = await perform(PROBLEM, choice, pairs, budget=Budget(seconds=0.05), seed=5, listener=events.append)
+
+    async def answered() -> Solution:
+        clock, budget = asyncio.get_running_loop().time, Budget(seconds=60)
+        listener = events.append
+        return await perform(PROBLEM, choice, pairs, budget=budget, seed=5, listener=listener, clock=clock)
+
+    found = stepped(answered())
     assert (found.ended, found.outcome, found.answer) == (EndReason.DEADLINE, Outcome.ANSWERED, "51")
     assert [e.missing for e in events if isinstance(e, Ended)] == [7]
     assert not engine._flights
@@ -240,15 +247,20 @@ async def test_at_the_deadline_the_best_answer_so_far_is_given(planner: Planner)
     both = {
         (name, None): Setting(Stuck(slow, name=name, parameters=1_000_000)) for name in ("small", "large")
     }
-    half = await solve(
-        PROBLEM,
-        looking(planner),
-        both,
-        availability=AvailabilityFilter(prms={"good", "bad"}),
-        budget=Budget(seconds=0.05, price=0.0),
-        allow_foreign=True,
-        seed=5,
-    )
+
+    async def probed() -> Solution:
+        return await solve(
+            PROBLEM,
+            looking(planner),
+            both,
+            availability=AvailabilityFilter(prms={"good", "bad"}),
+            budget=Budget(seconds=60, price=0.0),
+            allow_foreign=True,
+            seed=5,
+            clock=asyncio.get_running_loop().time,
+        )
+
+    half = stepped(probed())
     assert half.ended == EndReason.DEADLINE
     assert half.answer is not None
 

@@ -13,6 +13,7 @@ from search.grading.math import MathDomain
 from search.grading.text import TextDomain
 from search.grouping import comparing_within, grouped, read_answer
 from search.problem import Problem
+from search.testing.stepped_loop import stepped
 
 PROBLEM = Problem("p", "f", "text", "?")
 
@@ -42,19 +43,21 @@ async def test_what_waits_leaves_the_loop_to_others() -> None:
     assert await work == [0, 0, -1, 1]
 
 
-async def test_a_deadline_ends_with_what_is_known_and_stops_the_rest() -> None:
+def test_a_deadline_ends_with_what_is_known_and_stops_the_rest() -> None:
     domain = Waiting()
-    assert await grouped(PROBLEM, domain, ["a", "A", "a", None, "b", "c"], seconds=0.05) == [
-        0,
-        1,
-        0,
-        -1,
-        2,
-        3,
-    ]
-    assert domain.asked == [1]
-    domain.released.set()
-    await asyncio.get_running_loop().shutdown_default_executor()
+
+    async def run() -> list[int]:
+        work = asyncio.ensure_future(grouped(PROBLEM, domain, ["a", "A", "a", None, "b", "c"], seconds=3600))
+        while not domain.begun.is_set():
+            await asyncio.sleep(0)
+        found = await work
+        assert asyncio.get_running_loop().time() >= 3600
+        assert domain.asked == [1]
+        domain.released.set()
+        await asyncio.get_running_loop().shutdown_default_executor()
+        return found
+
+    assert stepped(run()) == [0, 1, 0, -1, 2, 3]
     assert domain.asked == [1]  # the pairs that followed were not compared
 
 
@@ -131,12 +134,16 @@ class Foreign(TextDomain):
         return super().equal(problem, first, second)
 
 
-async def test_a_plug_in_that_hangs_has_a_thread_too() -> None:
+def test_a_plug_in_that_hangs_has_a_thread_too() -> None:
     domain = Foreign()
-    assert await grouped(PROBLEM, domain, ["a", "A"], seconds=0.0) == [0, 1]
-    assert await grouped(PROBLEM, domain, ["a", "A"], seconds=0.05) == [0, 1]
-    assert await read_answer(PROBLEM, domain, "a", seconds=0.05) is None
-    domain.released.set()
-    assert await grouped(PROBLEM, domain, ["a", "A"]) == [0, 0]
-    assert await read_answer(PROBLEM, domain, "a") == "a"
-    assert await read_answer(PROBLEM, TextDomain(), "# Paris", seconds=0.0) == "paris"
+
+    async def run() -> None:
+        assert await grouped(PROBLEM, domain, ["a", "A"], seconds=0.0) == [0, 1]
+        assert await grouped(PROBLEM, domain, ["a", "A"], seconds=3600) == [0, 1]
+        assert await read_answer(PROBLEM, domain, "a", seconds=3600) is None
+        domain.released.set()
+        assert await grouped(PROBLEM, domain, ["a", "A"]) == [0, 0]
+        assert await read_answer(PROBLEM, domain, "a") == "a"
+        assert await read_answer(PROBLEM, TextDomain(), "# Paris", seconds=0.0) == "paris"
+
+    stepped(run())

@@ -115,6 +115,9 @@ def test_states_are_those_of_each_solution_alone_and_are_computed_once(
     again = read_states(known, backbone, tmp_path / "w", fingerprint="f", hidden=_hidden())
     assert 0 < backbone.sequences < sent
     assert all(torch.equal(one, two) for one, two in zip(states, again, strict=True))
+    part = read_states(known, backbone, tmp_path / "p", fingerprint="f", hidden=_hidden(), first=3)
+    assert len(part) == 3
+    assert all(torch.equal(one, two) for one, two in zip(part, states, strict=False))
     with pytest.raises(CheckpointError, match="kept states are those of one log and policy"):
         read_states(known, backbone, tmp_path / "w", fingerprint="g", hidden=_hidden())
 

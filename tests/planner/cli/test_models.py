@@ -63,6 +63,8 @@ def test_what_each_server_can_is_told(serve: Any, tmp_path: Path) -> None:
     assert found["v"]["strategies"]["beam_search"] == "no: needs a [[prm]] or a [[judge]]"
     assert found["v"]["missing"] == []
     assert found["l"]["can"]["n"] == "no: a request per sample"
+    needs = "think needs a server that takes a budget of thought"
+    whom = "a server of OpenAI's protocol ('c')"
     assert found["c"]["can"] == {
         "spoken to by": "chat",
         "context": "8,192 tokens (assumed)",
@@ -74,11 +76,17 @@ def test_what_each_server_can_is_told(serve: Any, tmp_path: Path) -> None:
         "usage": "yes",
         "cancelling": "yes",
         "thinking": "no thought seen",
+        "effort": "takes none, minimal, low, medium, high, xhigh, max",
+        "think": f"no: {needs}, got think=16 for {whom}",
+        "wait": f"no: {needs}, got think=16, wait=8 for {whom}",
     }
     assert found["c"]["strategies"]["majority"] == "yes"
     assert found["c"]["strategies"]["dvts"] == "no: needs a [[prm]] or a [[judge]]"
     assert any(line.startswith("context: not told") for line in found["c"]["missing"])
-    assert found["here"]["can"]["seeds"] == "yes"
+    here = found["here"]["can"]
+    assert here["seeds"] == "yes"
+    assert here["effort"] == "no: needs a served policy"
+    assert here["think"] == here["wait"] == "ended by us, where it thinks between tags"
 
 
 def test_a_table_for_people(serve: Any, tmp_path: Path) -> None:
@@ -99,6 +107,31 @@ def test_a_model_that_thinks_on_although_it_is_told_not_to(serve: Any, tmp_path:
     assert code == 0
     assert one["can"]["thinking"] == "thinks for more than 16 tokens; 'off' sent"
     assert "thinking: it thinks although thinking = 'off'" in one["missing"]
+
+
+def test_what_a_server_takes_of_a_plans_thinking_is_asked(serve: Any, tmp_path: Path) -> None:
+    """Completions end thoughts by us, a chat is told; a field that is refused is said to be."""
+    text = serve(think)
+    chat = serve(think, takes=("tokens", "chat"), reasoning="reasoning")
+    strict = serve(takes=("chat", "tokens"), refuses=("reasoning_effort", "thinking_token_budget"))
+    content = policy("t", text.url)
+    content += policy("c", chat.url, dialect="chat") + policy("s", strict.url, dialect="chat")
+    code, printed, faults = run(tmp_path / "models.toml", content, "--json")
+    assert (code, faults) == (0, [])
+    can = {one["name"]: one["can"] for one in json.loads(printed)["models"]}
+    assert can["t"]["think"].startswith("ended by us; at think=16 a thought took ")
+    assert can["t"]["wait"].startswith("ended by us; at think=16, wait=8 a thought took ")
+    assert can["t"]["think"].endswith(" tokens, cut")
+    # the fake passes budgets over, and so it shows
+    assert can["c"]["think"].startswith(
+        "taken as thinking_token_budget; at think=16 a thought took more than "
+    )
+    assert can["c"]["effort"] == "takes on, off, none, minimal, low, medium, high, xhigh, max"
+    assert can["c"]["wait"].startswith("no: wait needs a policy that goes on after a text of ours")
+    assert can["s"]["think"].startswith("refused: ")
+    assert can["s"]["effort"].startswith(
+        "takes on, off; refuses none, minimal, low, medium, high, xhigh, max ("
+    )
 
 
 def test_each_fault_is_one_line_and_others_are_checked(serve: Any, tmp_path: Path) -> None:

@@ -16,11 +16,13 @@ from search.engines.scripted import ScriptedEngine
 from search.errors import RewardError
 from search.plan import Plan
 from search.problem import Problem
+from search.result import Result
 from search.rewards.protocol import Handle, Scored
 from search.rewards.scripted import ScriptedReward
 from search.run import run_plan
 from search.strategies.observer import Observer
 from search.strategies.protocol import Limits, Setting
+from search.testing.stepped_loop import STEP, stepped, stepped_ledger
 
 BEST = Plan.parse("best_of_n(n=8)")
 
@@ -92,11 +94,14 @@ async def test_a_solution_beyond_the_prms_context_stays_unscored(bench: Any) -> 
     assert len(set(scored.values())) == 2
 
 
-async def test_deadline_keeps_what_was_finished(bench: Any) -> None:
+def test_deadline_keeps_what_was_finished(bench: Any) -> None:
     b = bench(lambda text, rng: "# 5" if rng.random() < 0.5 else "x" * 10**6, max_tokens=10**6)
-    result = await run_plan(
-        b.problem, Plan.parse("majority(n=8)"), b.setting, seed=1, budget=Budget(seconds=0.02)
-    )
+
+    async def run() -> Result:
+        ledger = stepped_ledger(b.setting, Budget(seconds=20 * STEP))
+        return await run_plan(b.problem, Plan.parse("majority(n=8)"), b.setting, seed=1, ledger=ledger)
+
+    result = stepped(run())
     assert result.answer == "5"
     assert 1 <= len(result.candidates) < 8
     assert result.spend.policy_tokens == b.prompt + b.engine.generated

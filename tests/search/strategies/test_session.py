@@ -17,6 +17,7 @@ from search.engines.scripted import ScriptedEngine
 from search.errors import BrokenError
 from search.plan import Plan
 from search.strategies.session import Session
+from search.testing.stepped_loop import stepped, stepped_ledger
 
 MAJORITY, BEST = Plan.parse("majority"), Plan.parse("best_of_n")
 
@@ -180,13 +181,18 @@ async def test_an_engine_that_hears_no_cancellation_is_left_alone(bench: Any) ->
     assert engine.cancelled == 1
 
 
-async def test_it_is_left_alone_at_the_deadline_too(bench: Any) -> None:
+def test_it_is_left_alone_at_the_deadline_too(bench: Any) -> None:
     b = bench(max_tokens=20)
-    b.setting = replace(b.setting, engine=Deaf(), cancel_within=0.01)
-    async with session(b, MAJORITY, Budget(seconds=0.05)) as s:
-        assert await s.draw((), 3, 1, lambda i, child, held: s.give_back(held), sampling=Sampling()) == 3
-        assert s.is_over
-        assert s.ledger.committed_tokens == s.ledger.spend.tokens == b.prompt + 4 + 2 * 20
+    b.setting = replace(b.setting, engine=Deaf(), cancel_within=1.0)
+
+    async def run() -> None:
+        ledger = stepped_ledger(b.setting, Budget(seconds=60))
+        async with Session(b.problem, MAJORITY, b.setting, ledger) as s:
+            assert await s.draw((), 3, 1, lambda i, child, held: s.give_back(held), sampling=Sampling()) == 3
+            assert s.is_over
+            assert s.ledger.committed_tokens == s.ledger.spend.tokens == b.prompt + 4 + 2 * 20
+
+    stepped(run())
 
 
 @pytest.mark.parametrize("known", [0, 1, 2])
