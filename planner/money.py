@@ -44,10 +44,10 @@ def with_money(
     """
     actions = stage.actions
     paid = []
-    for place, (choice, cost) in enumerate(zip(stage.choices, actions.choice_costs, strict=True)):
+    for place, (choice, each) in enumerate(zip(stage.choices, actions.choice_costs, strict=True)):
         prompt, tokens = prompts.get(choice.policy, 0.0), float(menu.costs.tokens[0, place])
         again = _again(choice, stage.probe, prompt, tokens)
-        parts = _parted(cost, characters, float(menu.costs.tokens_p90[0, place]))
+        parts = _parted(each, characters, float(menu.costs.tokens_p90[0, place]))
         paid.append(_usd(choice, parts, again, prices))
     probe, following, cost = menu.probe, actions.next_probe, actions.probe_costs
     if probe is not None and following is not None and cost is not None:
