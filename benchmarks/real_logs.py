@@ -132,11 +132,17 @@ def judged(name: str, runs: Sequence[CrossValidation], total: int) -> dict[str, 
         "budgets": [
             {
                 "samples": round(one.budget / first.unit, 4),
+                "flops": float(f"{one.budget:.6g}"),
                 "of": first.unit_policy,
                 "planner": round(100.0 * float(one.accuracy[PLANNER].mean()), 3),
                 "chosen_rule": round(100.0 * float(one.accuracy[CHOSEN].mean()), 3),
                 "best_fixed": round(100.0 * float(one.accuracy[BEST_FIXED].mean()), 3),
                 "counted": one.spendable,
+                "accuracy": {
+                    method: round(100.0 * float(one.accuracy[method].mean()), 3)
+                    for method in first.methods
+                    if one.within(method)
+                },
             }
             for one in first.budgets
         ],
