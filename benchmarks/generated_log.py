@@ -271,6 +271,10 @@ def _ragged(padded: NDArray[np.generic], lengths: Ints) -> pl.Series:
 
 
 def _frame(table: str, **columns: object) -> pl.DataFrame:
-    """A frame with the table's columns and types."""
+    """A frame with the table's columns and types; a column that is not given holds nothing."""
     kinds = TABLES[table].columns
-    return pl.DataFrame(columns).select(pl.col(name).cast(kind) for name, kind in kinds.items())
+    known = pl.DataFrame(columns)
+    return known.select(
+        (pl.col(name) if name in columns else pl.lit(None)).cast(kind).alias(name)
+        for name, kind in kinds.items()
+    )
