@@ -236,7 +236,7 @@ PLAIN: dict[str, tuple[Any, str, int]] = {
     "no reason": (whole(None), "does not say why it ended: None", 12),
     "an empty reason": (whole(""), "does not say why it ended: ''", 12),
     "given up": (whole("abort"), "gave up: 'abort'", 12),
-    "no message": ({"choices": [{"finish_reason": "stop"}]}, "a choice that is none", PROMPT + 1),
+    "no message": ({"choices": [{"finish_reason": "stop"}]}, "a choice that is none", PROMPT),
     "no object": (["Hello"], "something other than a JSON object", 0),
 }
 
