@@ -148,8 +148,8 @@ class _Flight:
 
 
 class MeteredReward(BorrowedReward):
-    """Wraps a PRM. Closing it closes nothing. A prompt counts once per question, as in a log; money counts all
-    that is sent.
+    """Wraps a PRM. Closing it closes nothing. A prompt counts once per question, as in a log; money counts
+    all that is sent.
 
     What does not fit into the limit is not sent: RewardError, and the meter is exhausted.
     """

@@ -14,40 +14,23 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from houses import House
+from test_process import PLANNER, begun
 
 from planner.models import shipped
-from planner.server.serve import service_of as service_of_settings
-from planner.server.service import Service
-from planner.server.settings import ServeSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from upstreams import Before, Upstream
 
 LAB, REAL = "lab-policy-m", "Qwen2.5-Coder-0.5B-Instruct"
 #: seconds that a model server has to come up
 _LOADING = 300.0
-
-
-@dataclass(frozen=True)
-class Upstream:
-    """What writes behind the planner's server: a line of a models file, and what it can do."""
-
-    name: str
-    policy: str
-    where: str
-    has_tools: bool = False
-
-    @property
-    def is_served(self) -> bool:
-        """Whether it has a server of its own."""
-        return self.where.startswith("base_url")
 
 
 @pytest.fixture(
@@ -105,9 +88,11 @@ def _answers(url: str) -> bool:
     return False
 
 
-@pytest.fixture
-def before(upstream: Upstream, tmp_path: Path, serving: Callable[[Service], House]) -> House:
-    """The planner's server before an upstream: rules decide, since there is no log."""
-    models = tmp_path / "models.toml"
+@pytest.fixture(scope="session")
+def before(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Before]:
+    """``planner serve`` before an upstream: rules decide, since there is no log."""
+    folder = tmp_path_factory.mktemp("before")
+    models = folder / "models.toml"
     models.write_text(f'[[policy]]\nname = "{upstream.policy}"\n{upstream.where}\n')
-    return serving(service_of_settings(ServeSettings(models=models), {}))
+    with begun([*PLANNER, "--models", str(models), "--port", "0"], folder) as (_, url):
+        yield Before(url)

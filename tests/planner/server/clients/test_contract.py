@@ -8,9 +8,8 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-from conftest import Upstream
-from houses import House
 from talk import PROTOCOLS, TOOL, Reply, Talk
+from upstreams import Before, Upstream
 
 SUM = "What is (13+64)+80?"
 WAYS = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
@@ -35,7 +34,7 @@ def check(reply: Reply, *, stream: bool) -> None:
 
 
 @WAYS
-def test_a_question_is_planned(before: House, talk: Talk, stream: bool) -> None:
+def test_a_question_is_planned(before: Before, talk: Talk, stream: bool) -> None:
     reply = talk.ask(before.v1, [SUM], model="planner", stream=stream, extra_body={"budget": {"samples": 3}})
     check(reply, stream=stream)
     assert reply.text
@@ -45,7 +44,7 @@ def test_a_question_is_planned(before: House, talk: Talk, stream: bool) -> None:
 
 
 @WAYS
-def test_a_forced_plan_runs(before: House, talk: Talk, stream: bool) -> None:
+def test_a_forced_plan_runs(before: Before, talk: Talk, stream: bool) -> None:
     reply = talk.ask(before.v1, [SUM], model="planner/majority(n=3)", stream=stream, most=100)
     check(reply, stream=stream)
     assert reply.text
@@ -53,7 +52,7 @@ def test_a_forced_plan_runs(before: House, talk: Talk, stream: bool) -> None:
 
 
 @WAYS
-def test_the_policy_answers_by_its_name(before: House, upstream: Upstream, talk: Talk, stream: bool) -> None:
+def test_the_policy_answers_by_its_name(before: Before, upstream: Upstream, talk: Talk, stream: bool) -> None:
     reply = talk.ask(before.v1, [SUM], model=upstream.policy, stream=stream, most=100)
     check(reply, stream=stream)
     assert reply.text
@@ -61,7 +60,7 @@ def test_the_policy_answers_by_its_name(before: House, upstream: Upstream, talk:
 
 
 @WAYS
-def test_a_conversation_goes_on(before: House, upstream: Upstream, talk: Talk, stream: bool) -> None:
+def test_a_conversation_goes_on(before: Before, upstream: Upstream, talk: Talk, stream: bool) -> None:
     turns = ["What is 1+2?", "1+2=3\n#3", SUM]
     reply = talk.ask(
         before.v1, turns, model=upstream.policy, stream=stream, most=100, system="Work in steps."
@@ -72,7 +71,7 @@ def test_a_conversation_goes_on(before: House, upstream: Upstream, talk: Talk, s
 
 @WAYS
 @pytest.mark.parametrize("model", ["policy", "planner/cot()"])
-def test_a_limit_is_told(before: House, upstream: Upstream, talk: Talk, stream: bool, model: str) -> None:
+def test_a_limit_is_told(before: Before, upstream: Upstream, talk: Talk, stream: bool, model: str) -> None:
     named = upstream.policy if model == "policy" else model
     reply = talk.ask(before.v1, [SUM], model=named, stream=stream, most=3)
     check(reply, stream=stream)
@@ -80,7 +79,7 @@ def test_a_limit_is_told(before: House, upstream: Upstream, talk: Talk, stream: 
 
 
 @WAYS
-def test_a_stop_ends_an_answer(before: House, upstream: Upstream, stream: bool) -> None:
+def test_a_stop_ends_an_answer(before: Before, upstream: Upstream, stream: bool) -> None:
     for talk in (talk for talk in PROTOCOLS if talk.name != "responses"):  # which have none
         free = talk.ask(before.v1, [SUM], model=upstream.policy, most=60, temperature=0.0)
         stop = free.text[2]
@@ -93,7 +92,7 @@ def test_a_stop_ends_an_answer(before: House, upstream: Upstream, stream: bool) 
         assert reply.text == free.text[: free.text.index(stop)]
 
 
-def test_several_answers(before: House, upstream: Upstream) -> None:
+def test_several_answers(before: Before, upstream: Upstream) -> None:
     with openai.OpenAI(base_url=before.v1, api_key="none", max_retries=0) as client:
         for model in (upstream.policy, "planner/cot()"):
             found: Any = client.chat.completions.create(
@@ -105,7 +104,7 @@ def test_several_answers(before: House, upstream: Upstream) -> None:
 
 
 @WAYS
-def test_tools_are_called_or_refused(before: House, upstream: Upstream, talk: Talk, stream: bool) -> None:
+def test_tools_are_called_or_refused(before: Before, upstream: Upstream, talk: Talk, stream: bool) -> None:
     turns = ["What is the weather in Paris? Answer with the tool."]
     for model in ("planner", upstream.policy):
         if not upstream.is_served:
@@ -124,7 +123,7 @@ def test_tools_are_called_or_refused(before: House, upstream: Upstream, talk: Ta
 
 
 @WAYS
-def test_the_result_of_a_tool_is_read(before: House, upstream: Upstream, talk: Talk, stream: bool) -> None:
+def test_the_result_of_a_tool_is_read(before: Before, upstream: Upstream, talk: Talk, stream: bool) -> None:
     if not upstream.has_tools:
         pytest.skip("the policy knows no tools")
     turns = ["What is the weather in Paris?"]
@@ -136,7 +135,7 @@ def test_the_result_of_a_tool_is_read(before: House, upstream: Upstream, talk: T
     assert reply.receipt["reason"] == "tools"
 
 
-def test_errors_are_those_of_the_client(before: House, upstream: Upstream, talk: Talk) -> None:
+def test_errors_are_those_of_the_client(before: Before, upstream: Upstream, talk: Talk) -> None:
     with pytest.raises(talk.missing, match="nobody"):
         talk.ask(before.v1, [SUM], model="nobody")
     for stream in (False, True):
@@ -146,7 +145,7 @@ def test_errors_are_those_of_the_client(before: House, upstream: Upstream, talk:
             talk.ask(before.v1, ["1+2 " * 20000], model="planner/majority(n=2)", stream=stream)
 
 
-async def test_many_at_once(before: House, upstream: Upstream) -> None:
+async def test_many_at_once(before: Before, upstream: Upstream) -> None:
     async with (
         openai.AsyncOpenAI(base_url=before.v1, api_key="none", max_retries=0) as chats,
         anthropic.AsyncAnthropic(base_url=before.url, api_key="none", max_retries=0) as messages,
@@ -167,7 +166,7 @@ async def test_many_at_once(before: House, upstream: Upstream) -> None:
     assert len({one["id"] for one in receipts}) == 6
 
 
-def test_tokens_are_counted(before: House, upstream: Upstream) -> None:
+def test_tokens_are_counted(before: Before, upstream: Upstream) -> None:
     turns: Any = [{"role": "user", "content": SUM}]
     with anthropic.Anthropic(base_url=before.url, api_key="none", max_retries=0) as client:
         counted = client.messages.count_tokens(model=upstream.policy, messages=turns)
