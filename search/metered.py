@@ -53,7 +53,9 @@ class MeteredEngine(Engine):
         return self._engine.worded(question)
 
     def submit(self, request: Request) -> AsyncIterator[Event]:
-        if not self._meter.check(self.card.name, len(request.prompt), request.n):
+        sent = self._engine.most_sent(len(request.prompt), request.n, request.max_tokens)
+        prompt = sent if self._meter.is_in_money else len(request.prompt)
+        if not self._meter.check(self.card.name, prompt, request.n):
             raise EngineError(f"what is sent must fit into the limit, got {self._meter.limit}")
         asked = replace(request, stream=True) if self._meter.is_live else request
         events = self._engine.submit(asked)
@@ -61,8 +63,8 @@ class MeteredEngine(Engine):
         usage, new = self._meter.usage(self.card.name), self._new(request.prompt)
         usage.runs += new > 0
         usage.first_prompt += new
-        usage.prompt += len(request.prompt)
-        return self._events(events, request)
+        usage.prompt += sent
+        return self._events(events, request, sent)
 
     def most_sent(self, prompt: int, n: int, max_tokens: int) -> int:
         return self._engine.most_sent(prompt, n, max_tokens)
@@ -79,9 +81,11 @@ class MeteredEngine(Engine):
     async def close(self) -> None:
         """Nothing."""
 
-    async def _events(self, events: AsyncIterator[Event], request: Request) -> AsyncIterator[Event]:
+    async def _events(
+        self, events: AsyncIterator[Event], request: Request, sent: int
+    ) -> AsyncIterator[Event]:
         usage = self._meter.usage(self.card.name)
-        flight = _Flight(usage, request)
+        flight = _Flight(usage, request, sent)
         try:
             async for event in events:
                 flight.hear(event)
@@ -110,10 +114,10 @@ class MeteredEngine(Engine):
 class _Flight:
     """The tokens of one request on their way into a usage, its prompt left out."""
 
-    def __init__(self, usage: Usage, request: Request) -> None:
+    def __init__(self, usage: Usage, request: Request, sent: int) -> None:
         self._usage = usage
         self._open = dict.fromkeys(range(request.n), 0)  # child -> tokens counted as they came
-        self._prompt = len(request.prompt)
+        self._prompt = sent
         self._generated = 0
         usage.open += request.n
 
@@ -144,7 +148,8 @@ class _Flight:
 
 
 class MeteredReward(BorrowedReward):
-    """Wraps a PRM. Closing it closes nothing. A prompt counts once per question, as in a log.
+    """Wraps a PRM. Closing it closes nothing. A prompt counts once per question, as in a log; money counts
+    all that is sent.
 
     What does not fit into the limit is not sent: RewardError, and the meter is exhausted.
     """
@@ -158,18 +163,20 @@ class MeteredReward(BorrowedReward):
         need = self.reward.need(handle, steps)
         prompt = 0 if handle.question in self._asked else self.reward.count(handle.question, ())[0]
         read = prompt + need.tokens - need.written
-        if not self._meter.fits((self.card.name, read, need.written)):
+        sent = self.reward.most_read(handle, steps)
+        paid = sent if self._meter.is_in_money else read
+        if not self._meter.fits((self.card.name, paid, need.written)):
             self._meter.exhausted.set()
             raise RewardError(f"what is scored must fit into the limit, got {self._meter.limit}")
         self._asked.add(handle.question)
         usage = self._meter.usage(self.card.name)
-        usage.prompt += read
+        usage.prompt += sent
         usage.first_prompt += read
         usage.generated += need.written
         scored = await self.reward.extend(handle, steps)
         rest = need.tokens - scored.usage.logical_tokens  # held, and not used
         unwritten = need.written - scored.usage.written_tokens
-        usage.prompt -= rest - unwritten
+        usage.prompt -= sent - scored.usage.read_tokens
         usage.first_prompt -= rest - unwritten
         usage.generated -= unwritten
         return scored

@@ -47,7 +47,13 @@ def planned_needs(service: Service, context: RequestContext) -> tuple[Amount, Am
         tokens = min(tokens, prompt + longest + _AROUND)
     usd = math.inf if each.usd is None else each.usd
     if in_money and not math.isinf(tokens):
-        usd = min(usd, tokens * _dearest(prices) / 1e6)
+        # a forced plan may send its prompt again; what a planner chooses keeps within what is held
+        again = 0.0
+        if choice is not None:
+            described = choice.plan.described
+            sent, _ = described.takes(float(prompt), float(longest))
+            again = max(0.0, described.sends(float(prompt), float(longest)) - sent)
+        usd = min(usd, (tokens + again) * _dearest(prices) / 1e6)
     return least, Amount(ask.n * tokens, ask.n * usd)
 
 

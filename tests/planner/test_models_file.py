@@ -35,7 +35,7 @@ def learned(two: TwoServers) -> Path:
 
 
 def money(policy: str, spend: Spend, prompt: int, requests: int) -> float:
-    """Of a run on one policy, whose prompt is paid for with each request."""
+    """Of a run on one policy, which was sent its prompt by so many requests."""
     rates = RATES[policy]
     return (requests * prompt * rates[0] + (spend.tokens - prompt) * rates[1]) / 1e6
 
@@ -45,10 +45,10 @@ def test_a_planner_solves_behind_two_servers_and_tells_money(two: TwoServers, le
     found = loaded.solve(QUESTION, usd=0.02, domain="arithmetic")
     assert found.usd is not None
     assert 0.0 < found.usd <= 0.02
-    two.apps["small"].bodies.clear()
+    asked = two.apps["small"].bodies
+    asked.clear()
     alone = loaded.solve(QUESTION, usd=0.02, domain="arithmetic", without=["large"])
-    requests = len(two.apps["small"].bodies)
-    assert alone.usd == pytest.approx(money("small", alone.spend, len(QUESTION) + 1, requests))
+    assert alone.usd == pytest.approx(money("small", alone.spend, len(QUESTION) + 1, len(asked)))
     cheap = loaded.solve(QUESTION, usd=0.003, domain="arithmetic")
     assert cheap.usd is not None
     assert cheap.usd <= 0.003

@@ -91,6 +91,8 @@ class FakeOpenAI:
         self._encode, self._decode, self._pool = encode, decode, pool
         #: tokens that were sent in streams
         self.streamed = 0
+        #: tokens of the prompts of all requests that were taken, and of what was written for them
+        self.prompted, self.generated = 0, 0
 
     async def __call__(self, asked: Asked) -> Json | Stream:
         if self._api_key is not None and asked.headers.get("authorization") != f"Bearer {self._api_key}":
@@ -210,6 +212,8 @@ class FakeOpenAI:
             "prompt_tokens": len(prompt),
             "completion_tokens": sum(len(child.end.token_ids) for child in written.values()),
         }
+        self.prompted += usage["prompt_tokens"]
+        self.generated += usage["completion_tokens"]
         if self._reasoning is not None:
             thought = sum(child.end.thought_tokens for child in written.values())
             usage["completion_tokens_details"] = {"reasoning_tokens": thought}
