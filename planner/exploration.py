@@ -52,16 +52,16 @@ class Exploration(DecisionFilter):
         taken = option
         if self._rng.random() < self._chance:
             taken = self._drawn(stage, menu, rule, options)
-        share = self._share(stage, menu, rule, options, taken)
-        return taken, self._chance * share + (1.0 - self._chance if taken == option else 0.0)
+        tried = self._tried(stage, menu, rule, options, taken)
+        return taken, tried + (1.0 - self._chance if taken == option else 0.0)
 
     def _drawn(self, stage: Stage, menu: Menu, rule: Rule, options: list[int]) -> int:
         """One of the options to try."""
         return options[self._rng.randrange(len(options))]
 
-    def _share(self, stage: Stage, menu: Menu, rule: Rule, options: list[int], taken: int) -> float:
-        """With which chance that one is drawn."""
-        return 1.0 / len(options)
+    def _tried(self, stage: Stage, menu: Menu, rule: Rule, options: list[int], taken: int) -> float:
+        """With which chance that one is tried."""
+        return self._chance / len(options)
 
     @staticmethod
     def _options(menu: Menu, rule: Rule, option: int) -> list[int]:
@@ -108,8 +108,8 @@ class Resampled(Exploration):
         shares = self._shares(stage, menu, rule, options)
         return self._rng.choices(options, shares.tolist())[0]
 
-    def _share(self, stage: Stage, menu: Menu, rule: Rule, options: list[int], taken: int) -> float:
-        return float(self._shares(stage, menu, rule, options)[options.index(taken)])
+    def _tried(self, stage: Stage, menu: Menu, rule: Rule, options: list[int], taken: int) -> float:
+        return self._chance * float(self._shares(stage, menu, rule, options)[options.index(taken)])
 
     def _shares(self, stage: Stage, menu: Menu, rule: Rule, options: list[int]) -> Floats:
         """(O,) the chance of each option."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ from planner.cli.ope import FeedbackFile, LeastPrice, SourceOptions
 from planner.cli.printing import percent, print_json, print_table
 from planner.cli.progress import bar
 from planner.cli.recommend import planner_folder
-from search.errors import ArtefactError
+from search.errors import ArtefactError, RecordError
 
 if TYPE_CHECKING:
     from planner.planner import Planner
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from planner.traffic.gather import Gathered
     from training.traffic import Refit
 
-__all__ = ["refit"]
+__all__ = ["moment", "refit"]
 
 #: exit code where the planner that serves is better
 _BETTER = 1
@@ -40,6 +40,12 @@ def refit(
     source: SourceOptions = None,
     feedback: FeedbackFile = None,
     price: LeastPrice = 0.0,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Learn from decisions since then: 2026-11-30 or 2026-11-30T12:00 (UTC)."
+        ),
+    ] = None,
     trials: Annotated[int, typer.Option(min=0, help="Optuna trials; 0 takes the default settings.")] = 0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     folds: Annotated[
@@ -59,14 +65,14 @@ def refit(
     from training.traffic import Traffic
     from training.traffic import refit as learn
 
-    sources = sources_of(source or [])
+    sources, begin = sources_of(source or []), None if since is None else moment(since)
     logged = SearchLog.open(log)
     manifest = logged.manifest
     folder = None if planner is None else planner_folder(planner)
     old = None if folder is None else (Planner.load(folder), fingerprint_of(folder))
 
     def follow(one: Planner, fingerprint: str) -> Gathered:
-        return follow_log(decisions, one, fingerprint, feedback=feedback, least_price=price)
+        return follow_log(decisions, one, fingerprint, feedback=feedback, least_price=price, since=begin)
 
     with bar("refit") as tell:
 
@@ -100,6 +106,15 @@ def refit(
     if refusal:
         typer.echo(f"planner: {refusal}", err=True)
         raise typer.Exit(_BETTER)
+
+
+def moment(text: str) -> float:
+    """Seconds since the epoch of a time in ISO 8601, of UTC where it names no zone. Raises RecordError."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise RecordError(f"a time is a date such as 2026-11-30 or 2026-11-30T12:00, got {text!r}") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 def _print(made: Refit, output: Path, refusal: str) -> None:

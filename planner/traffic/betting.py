@@ -133,7 +133,7 @@ def _end(gains: Floats, scales: Floats, size: Floats, goal: float, inside: float
         return bool(_mixed(total) >= goal)
 
     # a step of about three standard errors, doubled until it goes beyond the end
-    step = 3.0 * float(np.sqrt((gains**2).sum())) / float(scales.sum())
+    step = max(3.0 * float(np.sqrt((gains**2).sum())) / float(scales.sum()), 1e-3)
     low, high = inside - step, inside
     while low > outside and not refused(low):
         step, high = 2.0 * step, low

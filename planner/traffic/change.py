@@ -28,8 +28,8 @@ Floats = NDArray[np.float64]
 
 #: bets on ranks: densities of Beta distributions, on either end, on both and on the middle
 _SHAPES = ((0.5, 1.0), (1.0, 0.5), (2.0, 1.0), (1.0, 2.0), (0.6, 0.6), (2.0, 2.0))
-#: bets begin at so many places at most
-_BEGINNINGS = 40
+#: observations from one beginning of bets to the next
+_EVERY = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,7 @@ def ranks(reference: Floats, values: Floats, random: Random) -> Floats:
 def _won(logs: Floats, alpha: float) -> Change:
     """Of bets whose capital is multiplied by exp(``logs``), (F, N, K), for each of F things K ways."""
     things, count, ways = logs.shape
-    step = max(1, math.ceil(count / _BEGINNINGS), 25)
-    begins = np.arange(0, count, step)
+    begins = np.arange(0, count, _EVERY)
     # a beginning's part of the capital must be known before: it depends on its number alone
     parts = -np.log((np.arange(len(begins)) + 1.0) * (np.arange(len(begins)) + 2.0))
     paths = np.concatenate([np.zeros((things, 1, ways)), np.cumsum(logs, axis=1)], axis=1)

@@ -139,11 +139,16 @@ class Gathered:
 
 
 def gather(
-    store: Store, follower: Follower, *, extra: Mapping[str, Sequence[Word]] | None = None
+    store: Store,
+    follower: Follower,
+    *,
+    extra: Mapping[str, Sequence[Word]] | None = None,
+    since: float | None = None,
 ) -> Gathered:
     """Read a decision log and follow a planner through it.
 
-    ``extra``: feedback that the log does not hold, by decision. Raises DecisionLogError where no decision can
+    ``extra``: feedback that the log does not hold, by decision. ``since``: older decisions are left aside
+    (seconds since the epoch). Raises DecisionLogError where no decision can
     be used, naming the reason that most were left out for, and for feedback on decisions that the log lacks.
     """
     check_feedback(store)
@@ -154,7 +159,7 @@ def gather(
     choices: dict[Ran, int] = {}
     policies: set[str] = set()
     seen = 0
-    for block in blocks(store, left_out, extra=extra):
+    for block in blocks(store, left_out, extra=extra, since=since):
         seen += len(block)
         fit = []
         for row in block:

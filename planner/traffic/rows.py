@@ -89,6 +89,7 @@ def blocks(
     left_out: Counter[str],
     *,
     extra: Mapping[str, Sequence[Word]] | None = None,
+    since: float | None = None,
     size: int = _BLOCK,
 ) -> Iterator[list[Row]]:
     """The decisions of a log that a planner made, oldest first, a block in memory at a time.
@@ -99,11 +100,13 @@ def blocks(
         Counts what cannot be used, by reason.
     extra:
         Feedback that the log does not hold, by decision.
+    since:
+        Seconds since the epoch: older decisions are left aside.
     size:
         Decisions of a block.
     """
     table = DECISIONS.c
-    begin: tuple[float, str] | None = None
+    begin: tuple[float, str] | None = None if since is None else (since, "")
     while True:
         query = sa.select(*(table[name] for name in _DECISION))
         if begin is not None:

@@ -50,12 +50,17 @@ def follow_log(
     *,
     feedback: Path | None = None,
     least_price: float = 0.0,
+    since: float | None = None,
 ) -> Gathered:
-    """A planner followed through a decision log. Raises ArtefactError for a planner of other models."""
+    """A planner followed through a decision log, from ``since`` on (seconds since the epoch).
+
+    Raises ArtefactError for a planner of other models.
+    """
     extra = None if feedback is None else read_feedback(feedback)
     store = Store.read(decisions)
     try:
-        gathered = gather(store, Follower(planner, fingerprint, least_price=least_price), extra=extra)
+        follower = Follower(planner, fingerprint, least_price=least_price)
+        gathered = gather(store, follower, extra=extra, since=since)
     finally:
         store.close()
     if not gathered.policies & set(planner.policies):
