@@ -9,7 +9,8 @@ a unit.
 
 Units are named by what they are (problems, stage, fingerprints), so the same command finds what is
 done, and another grid adds to it. Groups are the parts of the ``problems`` table: new problems form
-new groups in the order of their ids, old ones stay as they are. A problem that is asked for brings its whole group along.
+new groups in the order of their ids, old ones stay as they are. A problem that is asked for brings its whole
+group along.
 
 Seeds. A block of draws is one request: ``seed_of(campaign seed, policy fingerprint, sampling,
 problem id, first draw)``, and draw d is its child d - first. Growing a pool adds blocks; one that was cut
@@ -51,9 +52,9 @@ from search.strategies.protocol import Limits, Setting, Strategy
 from search.strategies.words import words_of
 from search.sync import run_sync
 from search.unit import Finished, Unit, groups_of
-from search.unit_work import UnitWork
+from search.unit_work import UnitWork, Work
 
-__all__ = ["Campaign", "Progress", "Unit", "check_problems"]
+__all__ = ["Campaign", "Progress", "Unit", "check_problems", "refusal"]
 
 #: seconds between two reports while units are at work
 _TICK = 1.0
@@ -140,13 +141,17 @@ class Campaign:
             units = self.units()
             finished = Finished(self.log, units)
             missing = with_sources([unit for unit in units if not finished.holds(unit)], self.log)
-            await asyncio.to_thread(self._check_plans, missing)
+            await self._check(missing)
             meter = Meter(self._prices, self._limit)
             limits = self.limits
-            work = UnitWork(self.grid, self.loader, self._samplings(), limits, meter, self._in_flight)
             expected = Expectation(meter, self.log, limits.max_tokens, missing)
+            work = self._work(meter, expected)
             running = _Running(self, work, finished, missing, len(units), meter, expected, progress)
             return await running.run()
+
+    def _work(self, meter: Meter, expected: Expectation) -> Work:
+        """What does the units of one run."""
+        return UnitWork(self.grid, self.loader, self._samplings(), self.limits, meter, self._in_flight)
 
     def units(self) -> list[Unit]:
         """All units of work in the order they are done, finished ones included.
@@ -222,17 +227,9 @@ class Campaign:
             "block": str(self.grid.block),
         }
 
-    def _check_plans(self, missing: Sequence[Unit]) -> None:
+    async def _check(self, missing: Sequence[Unit]) -> None:
         """Whatever plans have to say against running here is said before anything is drawn (PlanError)."""
-        for unit in (one for one in missing if one.table == "runs"):
-            for plan in (unit.plan, *(part.plan for part in unit.plan.walk())):
-                if type(plan.described).refuses is Strategy.refuses:
-                    continue
-                setting = Setting(self.loader.engine(unit.policy), words=self.grid.words)
-                for problem in unit.problems:
-                    fault = plan.described.refuses(problem, setting)
-                    if fault is not None:
-                        raise PlanError(f"problem {problem.problem_id!r}: {fault}")
+        await asyncio.to_thread(refusal, missing, self.loader, self.grid.words)
 
     def _declare(self) -> None:
         policies = [self.loader.policy_card(name) for name in self.grid.policies]
@@ -301,13 +298,26 @@ class Campaign:
         return query.select(columns).sort(TABLES["samples"].key).collect()
 
 
+def refusal(units: Sequence[Unit], loader: Loader, words: Mapping[str, str]) -> None:
+    """Raises PlanError with what the plan of a run has to say against running with these models."""
+    for unit in (one for one in units if one.table == "runs"):
+        for plan in (unit.plan, *(part.plan for part in unit.plan.walk())):
+            if type(plan.described).refuses is Strategy.refuses:
+                continue
+            setting = Setting(loader.engine(unit.policy), words=words)
+            for problem in unit.problems:
+                fault = plan.described.refuses(problem, setting)
+                if fault is not None:
+                    raise PlanError(f"problem {problem.problem_id!r}: {fault}")
+
+
 class _Running:
     """One run of a campaign: counts, reports and logs what units bring."""
 
     def __init__(
         self,
         campaign: Campaign,
-        work: UnitWork,
+        work: Work,
         finished: Finished,
         missing: Sequence[Unit],
         total: int,
@@ -326,6 +336,7 @@ class _Running:
         self._stage = "resumed" if self._done else "started"
         self._expectation = expectation
         self._started = time.monotonic()
+        self._needs: dict[str, str | None] = {}
 
     async def run(self) -> Progress:
         self._report()
@@ -352,10 +363,12 @@ class _Running:
         return self._work.has_room(unit)
 
     def needs(self, unit: Unit) -> str | None:
-        source = self._campaign.source_unit(unit)
-        if source is not None:
-            return source.name
-        return None if unit.table != "scores" else self._campaign.samples_unit(unit).name
+        if unit.name not in self._needs:
+            source = self._campaign.source_unit(unit)
+            if source is None and unit.table == "scores":
+                source = self._campaign.samples_unit(unit)
+            self._needs[unit.name] = None if source is None else source.name
+        return self._needs[unit.name]
 
     def may_start(self, unit: Unit, running: Sequence[Unit]) -> bool:
         return self._expectation.fits(unit, running)

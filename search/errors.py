@@ -22,6 +22,7 @@
     |   `-- FingerprintError rows of another policy, PRM, template or sampling
     |-- RecordError          records by others that cannot be read
     |-- GridError            a grid file that breaks a rule
+    |-- ClusterError         a cluster that does not answer, or whose actors cannot do their work
     |-- ModelsError          a models file that breaks a rule
     |-- CheckpointError      a model folder that is missing, damaged or of an unknown family
     |-- ArtefactError        a planner artefact that is damaged, foreign or of another version
@@ -48,6 +49,7 @@ __all__ = [
     "BrokenError",
     "BudgetError",
     "CheckpointError",
+    "ClusterError",
     "ContextError",
     "CutOffError",
     "DecisionLogError",
@@ -273,6 +275,10 @@ class SettingsError(ServeError):
     def __init__(self, faults: Iterable[str]) -> None:
         self.faults = tuple(faults)
         super().__init__("\n".join(self.faults))
+
+
+class ClusterError(PlannerError):
+    """A cluster does not answer, or its actors cannot do their work."""
 
 
 class MissingExtraError(PlannerError, ImportError):

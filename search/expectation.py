@@ -91,15 +91,19 @@ class Expectation:
         """Whether a unit, beside those that run, is expected to stay within the limit."""
         if not self._meter.is_limited:
             return True
-        works: list[tuple[str, float, float]] = []
-        for one in (unit, *running):
-            sizes = self._sizes(one.policy) or _Sizes(_guess(one), _UNKNOWN * self._max_tokens)
-            prompt, generated, scored = (
-                len(one.problems) * t
-                for t in _take(_table(one), one.plan, sizes, one.prm, sent=self._meter.is_in_money)
-            )
-            works += [(one.policy, prompt, _SLACK * generated), (one.prm, _SLACK * scored, 0.0)]
-        return self._meter.fits(*works)
+        return self._meter.fits(*(work for one in (unit, *running) for work in self._works(one)))
+
+    def cost(self, unit: Unit) -> float:
+        """What a unit is expected to take of the limit, at most."""
+        return self._meter.cost(*self._works(unit))
+
+    def _works(self, unit: Unit) -> list[tuple[str, float, float]]:
+        sizes = self._sizes(unit.policy) or _Sizes(_guess(unit), _UNKNOWN * self._max_tokens)
+        prompt, generated, scored = (
+            len(unit.problems) * tokens
+            for tokens in _take(_table(unit), unit.plan, sizes, unit.prm, sent=self._meter.is_in_money)
+        )
+        return [(unit.policy, prompt, _SLACK * generated), (unit.prm, _SLACK * scored, 0.0)]
 
     def _sizes(self, policy: str) -> _Sizes | None:
         usage = self._meter.usage(policy)

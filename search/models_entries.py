@@ -13,11 +13,21 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from search.cluster.placement import Placement
 from search.engines.openai.knob import Knob
 from search.errors import CheckpointError
 from search.rewards.judge_spec import JudgeSpec
 
-__all__ = ["Entry", "JudgeEntry", "Placed", "PolicyEntry", "Price", "PrmEntry", "SamplingDefaults"]
+__all__ = [
+    "Entry",
+    "JudgeEntry",
+    "Placed",
+    "PolicyEntry",
+    "Price",
+    "PrmEntry",
+    "RayEntry",
+    "SamplingDefaults",
+]
 
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 _Amount = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -66,6 +76,30 @@ class SamplingDefaults(Entry):
     max_tokens: Annotated[int, Field(ge=1)] | None = None
 
 
+class RayEntry(Entry):
+    """On a cluster (``planner search --ray``): how many actors, and what each asks of its node."""
+
+    replicas: Annotated[int, Field(ge=1, le=65536)] = 1
+    cpus: _Amount = 1.0
+    gpus: _Amount = 0.0
+    resources: dict[str, _Amount] = {}
+
+    @field_validator("cpus", "gpus", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("resources", mode="before")
+    @classmethod
+    def _numbers(cls, value: object) -> object:
+        return {key: cls._number(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+    @property
+    def placement(self) -> Placement:
+        """The same, as a campaign takes it."""
+        return Placement(self.replicas, self.cpus, self.gpus, self.resources)
+
+
 class Placed(Entry):
     """A model and where it is."""
 
@@ -79,6 +113,7 @@ class Placed(Entry):
     timeout: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
     options: dict[str, Any] = {}
     price: Price | None = None
+    ray: RayEntry | None = None
 
     @field_validator("timeout", mode="before")
     @classmethod

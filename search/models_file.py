@@ -45,6 +45,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from search.budget import Prices
 from search.cards import ModelCard
+from search.cluster.placement import Placement
 from search.errors import ModelsError
 from search.models_entries import Entry, JudgeEntry, Placed, PolicyEntry, Price, PrmEntry, SamplingDefaults
 from search.models_faults import faults_of
@@ -281,6 +282,18 @@ class ModelsFile(Entry):
             else:
                 read, kept = _read(entries), rates.get("cached_input", 0.0)
                 found[name] = Prices(read, rates.get("output", 0.0), read, kept, _written(entries))
+        return found
+
+    def placements(self, prms: Sequence[str] = ()) -> dict[str, Placement]:
+        """Name -> how it is placed on a cluster, of those that say so; ``prms``: by the names that grids use.
+
+        Raises ModelsError for an unknown one.
+        """
+        found = {entry.name: entry.ray.placement for entry in self.policy if entry.ray is not None}
+        for name in prms:
+            placed = [entry.ray.placement for entry in self._prms(name) if entry.ray is not None]
+            if placed:
+                found[name] = placed[0]
         return found
 
     def known(self, cards: Mapping[str, ModelCard]) -> dict[str, ModelCard]:

@@ -6,6 +6,7 @@ that holds the runs of such a plan already serves as well, so another vote costs
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -21,7 +22,7 @@ from search.plan import Plan
 from search.problem import Problem
 from search.unit import Unit
 
-__all__ = ["shared_frame", "with_sources"]
+__all__ = ["shared_frame", "shared_rows", "with_sources"]
 
 #: policy, PRM and plan -> (problem, run) of the rows that a log holds
 _Held = dict[tuple[str, str, Plan], set[tuple[str, int]]]
@@ -69,6 +70,13 @@ def _parsed(text: str) -> Plan | None:
         return None
 
 
+async def shared_rows(unit: Unit, log: SearchLog) -> pl.DataFrame:
+    """``shared_frame``, beside the loop where grading waits for other processes."""
+    if any(domain(problem.domain).waits for problem in unit.problems):
+        return await asyncio.to_thread(shared_frame, unit, log)
+    return shared_frame(unit, log)
+
+
 def shared_frame(unit: Unit, log: SearchLog) -> pl.DataFrame:
     """Rows of ``runs`` for a unit with a source: the candidates and costs of the source's runs, and the
     answer that the unit's own plan picks. Nothing was sent for them, so their physical tokens are 0."""
@@ -83,7 +91,8 @@ def shared_frame(unit: Unit, log: SearchLog) -> pl.DataFrame:
     found: dict[object, Row] = {
         row["problem_id"]: row for row in query.sort(TABLES["runs"].key).collect().iter_rows(named=True)
     }
-    rows = [_shared(found[problem.problem_id], unit.plan, problem) for problem in unit.problems]
+    there = [problem for problem in unit.problems if problem.problem_id in found]  # others have failed
+    rows = [_shared(found[problem.problem_id], unit.plan, problem) for problem in there]
     return table_frame("runs", rows)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from search.budget import Prices
@@ -136,9 +136,29 @@ class Meter:
             if name in self._prices
         )
 
+    def usages(self) -> dict[str, Usage]:
+        """Of every model so far."""
+        return {name: replace(usage) for name, usage in self._usage.items()}
+
+    def add(self, usages: Mapping[str, Usage]) -> None:
+        """Count what another meter has counted."""
+        for name, other in usages.items():
+            usage = self.usage(name)
+            for field in ("prompt", "cached", "first_prompt", "generated", "runs", "ended"):
+                setattr(usage, field, getattr(usage, field) + getattr(other, field))
+
     def usage(self, model: str) -> Usage:
         """The tokens of a model, to be counted up."""
         return self._usage.setdefault(model, Usage())
+
+    @property
+    def left(self) -> float:
+        """Tokens or US dollars until the limit is reached; infinite without one."""
+        return self._most() - self._spent()
+
+    def cost(self, *works: tuple[str, float, float]) -> float:
+        """What work takes of the limit: (model, prompt tokens, generated tokens) of each."""
+        return math.fsum(self._cost(*work) for work in works)
 
     def fits(self, *works: tuple[str, float, float]) -> bool:
         """Whether more work stays within the limit: (model, prompt tokens, generated tokens) of each."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 import polars as pl
 
@@ -28,13 +29,13 @@ from search.rewards.protocol import Reward
 from search.run import run_plan
 from search.scoring import score_solution, together
 from search.seeds import seed_of
-from search.shared_runs import shared_frame
+from search.shared_runs import shared_rows
 from search.spending import Meter
 from search.strategies.protocol import Limits, Setting
 from search.unit import Unit
 from search.weighted_limit import WeightedLimit
 
-__all__ = ["GREEDY", "UnitWork"]
+__all__ = ["GREEDY", "UnitWork", "Work"]
 
 Row = dict[str, object]
 
@@ -42,6 +43,33 @@ Row = dict[str, object]
 GREEDY = Sampling(temperature=0.0)
 #: solutions that a PRM elsewhere is asked about at a time
 _SCORED = 256
+
+
+class Work(Protocol):
+    """Who does the units of a campaign. ``changed`` is set when ``has_room`` may answer otherwise."""
+
+    changed: asyncio.Event
+
+    def is_alone(self, unit: Unit) -> bool:
+        """Whether nothing may run beside a unit."""
+
+    def has_room(self, unit: Unit) -> bool:
+        """Whether a unit could be begun now."""
+
+    def backend(self, unit: Unit) -> str:
+        """What computes a unit of draws or runs."""
+
+    async def draw(self, unit: Unit) -> pl.DataFrame:
+        """Rows of ``samples``."""
+
+    async def search(self, unit: Unit) -> pl.DataFrame:
+        """Rows of ``runs``."""
+
+    async def share(self, unit: Unit, log: SearchLog) -> pl.DataFrame:
+        """Rows of ``runs`` that another plan's logged runs hold."""
+
+    async def score(self, unit: Unit, samples: pl.DataFrame) -> pl.DataFrame:
+        """Rows of ``scores`` of the samples that a unit is about."""
 
 
 class UnitWork:
@@ -154,9 +182,7 @@ class UnitWork:
 
     async def share(self, unit: Unit, log: SearchLog) -> pl.DataFrame:
         """Rows of ``runs`` that another plan's logged runs hold."""
-        if any(domain(problem.domain).waits for problem in unit.problems):
-            return await asyncio.to_thread(shared_frame, unit, log)
-        return shared_frame(unit, log)
+        return await shared_rows(unit, log)
 
     async def score(self, unit: Unit, samples: pl.DataFrame) -> pl.DataFrame:
         """Rows of ``scores`` of the samples that a unit is about."""

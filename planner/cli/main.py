@@ -36,6 +36,7 @@ from planner.cli import (
 )
 from planner.cli.group import Commands
 from planner.cli.traffic import challenge
+from planner.cluster.option import RayCommand
 from planner.version import __version__
 
 __all__ = ["app", "main"]
@@ -102,7 +103,7 @@ for command in (
     savings.savings,
     plugins.plugins,
 ):
-    app.command()(command)
+    app.command(cls=RayCommand)(command)
 app.command("prm-eval")(prm_eval.prm_eval)
 app.command("import")(import_.import_)
 app.add_typer(train.app, name="train")

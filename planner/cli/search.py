@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,6 +34,7 @@ _MUCH = 0.05
 
 
 def search(
+    context: typer.Context,
     problems: Annotated[Path, typer.Argument(help="Problems with answers: JSON lines, plain or .gz.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="LOG", help="The search log: a folder.")],
     policy: Annotated[
@@ -109,6 +112,13 @@ def search(
         str | None,
         typer.Option(metavar="i/n", help="Only this part of the problems; planner merge joins the logs."),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="[ADDRESS]", help="Have actors of a Ray cluster do it: HOST:PORT, auto, local."),
+    ] = None,
+    actors: Annotated[
+        int, typer.Option(min=1, help="--ray: actors of each policy that the models file does not place.")
+    ] = 1,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Try a few problems; tell tokens, money and hours; log nothing."),
@@ -116,6 +126,7 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run a grid of choices on a problem set into a search log. Continues by itself."""
+    from planner.cluster.campaign import cluster_campaign
     from search.campaign import Campaign, check_problems
     from search.cluster.shard import Shard
     from search.estimate import estimate
@@ -155,11 +166,13 @@ def search(
         asked = _grid(file, policy or everyone, prm or judged, seed)
     asked = asked.renamed(whole_name if named is None else named.prm_name)
     judges = dict.fromkeys(pair.prm for pair in asked.pair if pair.prm is not None)
-    loader: SourceLoader
+    make_loader: Callable[[], SourceLoader]
     if named is None:
-        loader = sourcing.loader(asked.policies, list(judges))
+        make_loader = partial(sourcing.loader, asked.policies, list(judges))
+        loader = make_loader()
     else:
-        loader = named.loader(asked.policies, list(judges), find=find_model, threads=threads)
+        make_loader = partial(named.loader, asked.policies, list(judges), find=find_model, threads=threads)
+        loader = make_loader()
         for name in asked.policies:
             loader.policy_card(name)
         for name in judges:
@@ -188,21 +201,44 @@ def search(
     limit = None if spend is None else SpendLimit.parse(spend)
     if limit is not None and limit.usd is not None and not prices:
         raise BudgetError(f"a spend in usd needs prices in a models file, got --spend {spend} without any")
+    placements = {} if named is None else named.placements([*judges])
+    on_cluster = partial(
+        cluster_campaign,
+        make_loader=make_loader,
+        placements=placements,
+        actors=actors,
+        in_flight=in_flight,
+        prices=prices,
+        limit=limit,
+        plugins=context.find_root().params.get("plugin") or (),
+    )
     if dry_run:
         logged = SearchLog.open(output) if SearchLog.exists(output) else None
         try:
             with interruptible("Nothing was logged."), error_console().status("trying a few problems"):
-                tried = run_sync(measure(known, asked, loader))
+                if ray is None:
+                    tried = run_sync(measure(known, asked, loader))
+                else:
+                    with TemporaryDirectory() as folder:
+                        nowhere = SearchLog.at(Path(folder) / "log")
+                        with on_cluster(ray, known, asked, nowhere, loader) as campaign:
+                            tried = run_sync(campaign.measure())
         finally:
             run_sync(loader.close())
         found = estimate(known, asked, loader, logged, measured=tried, prices=prices)
         _print_estimate(found, as_json)
         return
     log = SearchLog.at(output)
-    campaign = Campaign(known, asked, log, loader, in_flight=in_flight, prices=prices, limit=limit)
+    most = Campaign(known, asked, log, loader, in_flight=in_flight).limits.max_tokens
     try:
         with interruptible(_GO_ON), campaign_bar() as tell:
-            state = campaign.run(tell)
+            if ray is None:
+                state = Campaign(
+                    known, asked, log, loader, in_flight=in_flight, prices=prices, limit=limit
+                ).run(tell)
+            else:
+                with on_cluster(ray, known, asked, log, loader) as campaign:
+                    state = campaign.run(tell)
     except (RemoteError, RewardError) as error:  # within a run a PRM's server fails as a RewardError
         kind = RemoteError if isinstance(error, RemoteError) else RewardError
         raise kind(f"{error}. What was logged stays; the same command goes on from there") from error
@@ -210,21 +246,25 @@ def search(
         run_sync(loader.close())
     add_outcomes(log, asked.plans())
     rows = {name: log.rows(name) for name in ("problems", "samples", "scores", "runs", "outcomes")}
+    failures = log.rows("failures")
     cut = {name: share for name in asked.policies if (share := cut_share(log, name)) > 0.0}
     if as_json:
         told = {"log": log.where, "rows": rows, "tokens": state.tokens, "seconds": state.seconds}
-        print_json({**told, "usd": state.usd, "is_stopped": state.is_stopped, "cut": cut})
+        print_json(
+            {**told, "usd": state.usd, "is_stopped": state.is_stopped, "cut": cut, "failures": failures}
+        )
         return
     notes = [f"{state.tokens:,} tokens in {state.seconds:.0f} s. Next: planner bins {log.where}"]
     if state.is_stopped:
         units = f"{state.done} of {state.total} units"
         notes.insert(0, f"Stopped before {limit} were passed, with {units} done. {_GO_ON}")
-    most = campaign.limits.max_tokens
     notes += [
         f"{name}: {percent(share)}% of the samples reached max_tokens={most} and were cut off"
         for name, share in cut.items()
         if share > _MUCH
     ]
+    if failures:
+        notes.append(f"{failures} pieces of work failed and were left out: the log's table failures says why")
     print_table(
         f"Search log {log.where}",
         ["table", "rows"],

@@ -151,6 +151,19 @@ TABLES: Mapping[str, Table] = {
             timings=("physical_policy_tokens", "physical_prm_tokens", "seconds", "jail_seconds"),
             optional=frozenset({"calls", "jail_seconds", "thought_tokens", "thought_cut"}),
         ),
+        Table(  # one row per problem that a unit of work was given up for; the other tables lack its rows
+            "failures",
+            ("problem_id", "policy", "prm", "plan", "stage", "first"),
+            {
+                "problem_id": pl.String(),
+                "policy": pl.String(),
+                "prm": pl.String(),
+                "plan": pl.String(),
+                "stage": pl.String(),  # samples, scores or runs
+                "first": pl.Int32(),  # the first draw, or the run
+                "error": pl.String(),
+            },
+        ),
         Table(  # one row per problem x choice; derived, can be rebuilt
             "outcomes",
             ("problem_id", "policy", "prm", "plan"),

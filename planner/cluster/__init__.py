@@ -1,0 +1,1 @@
+"""What the commands know of clusters. Ray is imported when it is asked for and not before."""

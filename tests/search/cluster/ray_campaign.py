@@ -1,0 +1,118 @@
+"""A campaign of scripted models on a cluster, for the tests that kill it.
+
+``python ray_campaign.py ADDRESS LOG [OPTION=VALUE ...]``: ``replicas``, ``problems``, ``pause`` (seconds per
+line), ``poison`` (a problem at which the actor's process ends), ``wrong`` (one at which the engine raises),
+``apart`` (the PRM has actors of its own), ``kill`` (seconds between two kills of a random actor).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from functools import partial
+from random import Random
+from typing import Any
+
+from search.campaign import Campaign
+from search.cluster.campaign import ClusterCampaign
+from search.cluster.placement import Placement
+from search.cluster.ray_session import ray_session
+from search.engines.scripted import TURN, ScriptedEngine
+from search.grid import Grid
+from search.loader import Loader, ReadyLoader
+from search.log.store import SearchLog
+from search.problem import Problem
+from search.rewards.scripted import ScriptedReward
+
+GRID = {
+    "pair": [{"policy": "m", "prm": "r"}],
+    "n": [1, 4],
+    "samples": 8,
+    "block": 4,
+    "group": 2,
+    "runs": 2,
+    "strategies": ["cot", "majority", "best_of_n", "beam_search"],
+    "seed": 5,
+}
+
+
+def problems(count: int) -> list[Problem]:
+    return [Problem(f"p{i:03}", f"f{i % 3}", "text", f"which is {i}?", str(i)) for i in range(count)]
+
+
+def engine(pause: float = 0.0, poison: int = -1, wrong: int = -1) -> ScriptedEngine:
+    def write(text: str, rng: Random) -> str:
+        time.sleep(pause)
+        question, _, written = text.partition(TURN)
+        answer = question.removeprefix("which is ").removesuffix("?")
+        if answer == str(poison):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if answer == str(wrong):
+            raise ValueError(f"nobody writes about {answer}")
+        said = answer if rng.random() < 0.5 else str(rng.randrange(3))
+        lines = [f"think {rng.randrange(10)}", f"hence {rng.randrange(10)}", f"# {said}"]
+        return "\n".join(lines[written.count("\n") :])
+
+    return ScriptedEngine(write, name="m")
+
+
+def reward() -> ScriptedReward:
+    def judge(question: str, steps: tuple[str, ...]) -> float:
+        return hashlib.sha256(f"{question}{steps}".encode()).digest()[0] / 255
+
+    return ScriptedReward(judge, name="r")
+
+
+def loader(pause: float = 0.0, poison: int = -1, wrong: int = -1) -> Loader:
+    return ReadyLoader([engine(pause, poison, wrong)], [reward()])
+
+
+def unbroken(log: SearchLog, count: int) -> None:
+    Campaign(problems(count), Grid.of(GRID), log, loader()).run()
+
+
+def killer(every: float, ended: threading.Event) -> None:
+    """Kills a random actor of this driver, again and again."""
+    chance = random.Random(7)
+    while not ended.wait(every * (0.5 + chance.random())):
+        from ray.util.state import list_actors
+
+        found = [actor.pid for actor in list_actors(filters=[("state", "=", "ALIVE")]) if actor.pid]
+        if found:
+            os.kill(chance.choice(found), signal.SIGKILL)
+
+
+def main(address: str, place: str, **asked: str) -> dict[str, Any]:
+    count = int(asked.get("problems", 8))
+    pause, poison, wrong = (
+        float(asked.get("pause", 0)),
+        int(asked.get("poison", -1)),
+        int(asked.get("wrong", -1)),
+    )
+    placements = {"m": Placement(replicas=int(asked.get("replicas", 2)), cpus=0.1)}
+    if "apart" in asked:
+        placements["r"] = Placement(cpus=0.1, resources={"scoring": 0.1})
+    with ray_session(address) as ray:
+        campaign = ClusterCampaign(
+            problems(count),
+            Grid.of(GRID),
+            SearchLog.at(place),
+            loader(),
+            ray=ray,
+            make_loader=partial(loader, pause, poison, wrong),
+            placements=placements,
+            deaths=int(asked.get("deaths", 5)),
+        )
+        print("started", flush=True)
+        state = campaign.run()
+        return {"done": state.done, "total": state.total, "tokens": state.tokens, "seconds": state.seconds}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:3], **dict(one.split("=") for one in sys.argv[3:]))))

@@ -1,0 +1,130 @@
+"""Campaigns on a real Ray cluster of two nodes: equal logs, whatever dies. ``python -m pytest -m cluster``."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from search.log.comparison import difference
+from search.log.store import SearchLog
+
+pytestmark = pytest.mark.cluster
+
+ROOT = Path(__file__).parents[3]
+SCRIPT = Path(__file__).with_name("ray_campaign.py")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "1"}
+
+
+def scripted() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("ray_campaign", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def start(cluster: Any, log: Path, **options: object) -> subprocess.Popen[str]:
+    words = [f"{name}={value}" for name, value in options.items()]
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), cluster.address, str(log), *words],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0
+    found: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return found
+
+
+def unbroken(folder: Path, count: int) -> SearchLog:
+    log = SearchLog.at(folder / "unbroken")
+    scripted().unbroken(log, count)
+    return log
+
+
+def parts(log: Path) -> dict[Path, tuple[int, int]]:
+    return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in log.rglob("part-*.parquet")}
+
+
+def actors(cluster: Any) -> list[int]:
+    """Processes of actors that belong to running drivers."""
+    out = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [int(line.split()[0]) for line in out.splitlines() if "ray::Worker" in line]
+
+
+def test_a_prm_on_another_node_and_the_log_of_one_process(cluster: Any, tmp_path: Path) -> None:
+    told = finished(start(cluster, tmp_path / "log", problems=6, apart=1))
+    assert told["done"] == told["total"]
+    assert difference(SearchLog.open(tmp_path / "log"), unbroken(tmp_path, 6)) is None
+
+
+def test_drivers_and_actors_die_and_nothing_is_lost_or_repeated(cluster: Any, tmp_path: Path) -> None:
+    chance, path = random.Random(5), tmp_path / "log"
+    before: dict[Path, tuple[int, int]] = {}
+    struck = 0
+    for round_ in range(2):
+        driver = start(cluster, path, problems=24, pause=0.004, replicas=2)
+        wanted = len(before) + 8 + 6 * round_
+        while driver.poll() is None and len(parts(path)) < wanted:
+            time.sleep(0.01)
+        for process in chance.sample(actors(cluster), k=1) if driver.poll() is None else []:
+            os.kill(process, signal.SIGKILL)
+            struck += 1
+        wanted = len(parts(path)) + 4
+        while driver.poll() is None and len(parts(path)) < wanted:
+            time.sleep(0.01)
+        driver.send_signal(signal.SIGKILL)
+        driver.communicate()
+        now = parts(path)
+        assert {part: now[part] for part in before} == before
+        before = now
+    assert struck >= 1
+    told = finished(start(cluster, path, problems=24, replicas=2))
+    now = parts(path)
+    assert {part: now[part] for part in before} == before
+    assert told["done"] == told["total"]
+    assert difference(SearchLog.open(path), unbroken(tmp_path, 24)) is None
+
+
+def test_a_node_dies_and_its_actors_go_on_elsewhere(cluster: Any, tmp_path: Path) -> None:
+    added = cluster.add_node(num_cpus=1, object_store_memory=100 * 1024 * 1024)
+    driver = start(cluster, tmp_path / "log", problems=16, pause=0.004, replicas=3)
+    while driver.poll() is None and len(parts(tmp_path / "log")) < 14:
+        time.sleep(0.01)
+    cluster.remove_node(added, allow_graceful=False)
+    told = finished(driver)
+    assert told["done"] == told["total"]
+    assert difference(SearchLog.open(tmp_path / "log"), unbroken(tmp_path, 16)) is None
+
+
+@pytest.mark.parametrize("how", ["poison", "wrong"])
+def test_one_problem_that_cannot_be_done_stops_no_other(cluster: Any, tmp_path: Path, how: str) -> None:
+    told = finished(start(cluster, tmp_path / "log", problems=6, replicas=2, deaths=2, **{how: 3}))
+    assert told["done"] == told["total"]
+    log, whole = SearchLog.open(tmp_path / "log"), unbroken(tmp_path, 6)
+    failures = log.read("failures")
+    assert failures["problem_id"].unique().to_list() == ["p003"]
+    assert set(failures["stage"]) == {"samples", "runs"}
+    for table in ("samples", "scores", "runs"):
+        others = whole.read(table, ["problem_id"])["problem_id"].to_list()
+        assert sorted(log.read(table, ["problem_id"])["problem_id"]) == sorted(
+            name for name in others if name != "p003"
+        )
+    again = finished(start(cluster, tmp_path / "log", problems=6))
+    assert (again["done"], again["tokens"]) == (again["total"], 0)
