@@ -20,6 +20,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -41,14 +42,17 @@ from search.prm_benchmarks.auroc import auroc
 from search.rewards.embedded import open_backbone
 from search.rewards.head import Written
 from search.rewards.pieces import Pieces
+from training.head import write_head
 from training.head_card import measure_head
 from training.head_data import Targets, Tried, read_tried, targets_of, tried_of
-from training.head_fit import HeadRecipe, fit_head
+from training.head_fit import FittedHead, HeadRecipe, fit_head
 from training.head_states import read_states
 
 HERE = Path(__file__).parent
 RESAMPLES, SEED = 2000, 0
 DTYPE = "bfloat16"
+#: a linear head
+RECIPE = HeadRecipe(inner=0)
 
 Floats = NDArray[np.float64]
 Found = dict[str, Any]
@@ -62,6 +66,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/real-head"), help="keeps states")
     parser.add_argument("--first", type=int, help="problems of the log, from the first on")
     parser.add_argument("--greedy", type=int, default=0, help="of these, the 1.5B's answers")
+    parser.add_argument("--head", type=Path, help="a new folder, for the head")
     parser.add_argument("--page", action="store_true", help="write the page alone, from the JSON")
     parser.add_argument("--output", type=Path, default=HERE / "real_rewards", help="without its suffix")
     asked = parser.parse_args()
@@ -89,7 +94,6 @@ def measured(asked: argparse.Namespace) -> Found:
         some = _greedy(log, policy, checkpoint, tried[: asked.greedy])
         further += _states(some, checkpoint, asked.work / f"greedy-{policy}", len(some))
         others += some
-    recipe = HeadRecipe(inner=0)
     # what has no weight is not learned from, and is told by a head that has not seen its family
     weightless = [Targets(np.zeros(one.size), np.zeros(one.size)) for one in others]
     fitted = fit_head(
@@ -97,18 +101,42 @@ def measured(asked: argparse.Namespace) -> Found:
         [*(targets_of(one, balanced=True) for one in tried), *weightless],
         [*(targets_of(one, balanced=False) for one in tried), *weightless],
         [one.problem.family for one in (*tried, *others)],
-        recipe,
+        RECIPE,
     )
     left_out = fitted.left_out
+    card = measure_head(tried, left_out[: len(tried)], seed=RECIPE.seed)
+    if asked.head is not None:
+        _write(asked, log, checkpoint, fitted, card)
     return {
         "policy": SMALL,
         "logged": len(every),
         "tokens": sum(int(one.pool.tokens.sum()) for one in tried),
         "epochs": fitted.epochs,
         "resamples": RESAMPLES,
-        "card": measure_head(tried, left_out[: len(tried)], seed=recipe.seed),
+        "card": card,
         "greedy": _over_problems(others, left_out[len(tried) :]),
     }
+
+
+def _write(
+    asked: argparse.Namespace, log: SearchLog, checkpoint: Checkpoint, fitted: FittedHead, card: Found
+) -> None:
+    """The head's folder. Its policy is looked for beside it."""
+    about = {
+        "command": f"python benchmarks/real_rewards.py --first {card['problems']}",
+        **{"policy": SMALL, "samples_of": SMALL, "same_weights": True, "epochs": fitted.epochs},
+        **{"folds_of": "families", "recipe": asdict(RECIPE)},
+        "calibration": {"kind": "platt", **asdict(fitted.platt)},
+    }
+    write_head(
+        asked.head,
+        checkpoint,
+        log.manifest.promptings[SMALL],
+        RECIPE,
+        fitted,
+        {**about, **card},
+        place=f"../{SMALL}",
+    )
 
 
 def _draws(log: SearchLog, checkpoint: Checkpoint) -> list[Tried]:
@@ -260,12 +288,20 @@ def page(found: Found) -> str:
         )
     )
     rows = [
-        [str(row["n"]), title, _percent(row[name]), _percent(row.get(f"{name}_over_majority"), "+")]
+        [
+            *(str(row["n"]), title, _percent(row[name])),
+            *(_percent(row.get(f"{name}_over_{other}"), "+") for other in ("majority", "twice")),
+        ]
         for row in card["plans"]
         for name, title in _PLANS.items()
         if name in row
     ]
-    blocks += ["Accuracy on the same samples:", _table(["n", "plan", "right %", "above the vote"], rows)]
+    heads = ["n", "plan", "right %", "above the vote of n", "above the vote of 2n"]
+    blocks += [
+        "Accuracy on the same samples. A head's pass over a solution costs about what the solution did, so "
+        "that at equal FLOPs n samples with a head stand against a vote of 2n:",
+        _table(heads, rows),
+    ]
     if found["greedy"]:
         blocks += [
             "## On a stronger model's answers",

@@ -58,9 +58,10 @@ _THOUGHT = """## Long chains against search, at equal FLOPs
 
 No weights of a thinking model are at hand. What can be measured is budget forcing (s1, arXiv 2501.19393) on
 the lab's {policy}, which was trained on solutions of one length. Its steps stand for the thought: `think=`
-cuts it, and `wait=` takes its end away and puts "Wait," in its place until it has so many tokens. {questions}
-of {asked} questions of the two domains whose solutions have such an end, of {families} families; forced plans
-and beams are run for themselves, votes and best-of-n are replayed from logged samples."""
+cuts it, and `wait=` takes its end away and puts "Wait," (no word of the lab's vocabulary) in its place until
+it has so many tokens. {questions} of {asked} questions of the two domains whose solutions have such an end,
+of {families} families; forced plans and beams are run for themselves, votes and best-of-n are replayed from
+logged samples."""
 
 _PLANNER = """## The planner with the wider choice
 
