@@ -122,16 +122,18 @@ def _write(
     asked: argparse.Namespace, log: SearchLog, checkpoint: Checkpoint, fitted: FittedHead, card: Found
 ) -> None:
     """The head's folder. Its policy is looked for beside it."""
+    prompting = log.manifest.promptings[SMALL]
+    own = prompting.card(checkpoint.card).fingerprint == log.manifest.policy(SMALL).fingerprint
     about = {
         "command": f"python benchmarks/real_rewards.py --first {card['problems']}",
-        **{"policy": SMALL, "samples_of": SMALL, "same_weights": True, "epochs": fitted.epochs},
+        **{"policy": SMALL, "samples_of": SMALL, "same_weights": own, "epochs": fitted.epochs},
         **{"folds_of": "families", "recipe": asdict(RECIPE)},
         "calibration": {"kind": "platt", **asdict(fitted.platt)},
     }
     write_head(
         asked.head,
         checkpoint,
-        log.manifest.promptings[SMALL],
+        prompting,
         RECIPE,
         fitted,
         {**about, **card},
