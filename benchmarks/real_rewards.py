@@ -20,7 +20,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -51,8 +51,9 @@ from training.head_states import read_states
 HERE = Path(__file__).parent
 RESAMPLES, SEED = 2000, 0
 DTYPE = "bfloat16"
-#: a linear head
+#: a linear head. Its figures are those of the first seed; the others say how much is luck
 RECIPE = HeadRecipe(inner=0)
+SEEDS = (1, 2, 3, 4, 5)
 
 Floats = NDArray[np.float64]
 Found = dict[str, Any]
@@ -94,6 +95,10 @@ def measured(asked: argparse.Namespace) -> Found:
         some = _greedy(log, policy, checkpoint, tried[: asked.greedy])
         further += _states(some, checkpoint, asked.work / f"greedy-{policy}", len(some))
         others += some
+    own = [_fitted(tried, states, seed) for seed in SEEDS]
+    cards = [measure_head(tried, one.left_out, seed=RECIPE.seed) for one in own]
+    if asked.head is not None:
+        _write(asked, log, checkpoint, own[0], cards[0])
     # what has no weight is not learned from, and is told by a head that has not seen its family
     weightless = [Targets(np.zeros(one.size), np.zeros(one.size)) for one in others]
     fitted = fit_head(
@@ -103,18 +108,35 @@ def measured(asked: argparse.Namespace) -> Found:
         [one.problem.family for one in (*tried, *others)],
         RECIPE,
     )
-    left_out = fitted.left_out
-    card = measure_head(tried, left_out[: len(tried)], seed=RECIPE.seed)
-    if asked.head is not None:
-        _write(asked, log, checkpoint, fitted, card)
     return {
         "policy": SMALL,
         "logged": len(every),
         "tokens": sum(int(one.pool.tokens.sum()) for one in tried),
-        "epochs": fitted.epochs,
+        "epochs": own[0].epochs,
         "resamples": RESAMPLES,
-        "card": card,
-        "greedy": _over_problems(others, left_out[len(tried) :]),
+        "card": cards[0],
+        "seeds": [_seed(seed, card) for seed, card in zip(SEEDS, cards, strict=True)],
+        "greedy": _over_problems(others, fitted.left_out[len(tried) :]),
+    }
+
+
+def _fitted(tried: Sequence[Tried], states: Sequence[torch.Tensor], seed: int) -> FittedHead:
+    """A head as ``planner train head`` fits it. ``seed``: of the folds and of the fit."""
+    return fit_head(
+        states,
+        [targets_of(one, balanced=True) for one in tried],
+        [targets_of(one, balanced=False) for one in tried],
+        [one.problem.family for one in tried],
+        replace(RECIPE, seed=seed),
+    )
+
+
+def _seed(seed: int, card: Found) -> Found:
+    """What depends on the luck of a fit."""
+    most = card["plans"][-1]
+    return {
+        **{"seed": seed, "last": card["within"]["last"][0], "n": most["n"]},
+        **{name: most[f"{name}_over_majority"][0] for name in ("best_of_n", "weighted_vote")},
     }
 
 
@@ -303,6 +325,7 @@ def page(found: Found) -> str:
         "Accuracy on the same samples. A head's pass over a solution costs about what the solution did, so "
         "that at equal FLOPs n samples with a head stand against a vote of 2n:",
         _table(heads, rows),
+        _luck(found["seeds"]),
     ]
     if found["greedy"]:
         blocks += [
@@ -327,6 +350,20 @@ def page(found: Found) -> str:
         "them."
     )
     return "\n\n".join(block.strip() for block in blocks) + "\n"
+
+
+def _luck(seeds: Sequence[Found]) -> str:
+    """What other folds and fits give."""
+
+    def ends(name: str, sign: str = "") -> str:
+        values = [100 * one[name] for one in seeds]
+        return f"{min(values):{sign}.1f} to {max(values):{sign}.1f}"
+
+    return (
+        f"The head above has the first of {len(seeds)} seeds of folds and fit. Over all of them the last "
+        f"step's AUROC is {ends('last')}; at n = {seeds[0]['n']} best of n is {ends('best_of_n', '+')} points "
+        f"above the vote, and the weighted vote {ends('weighted_vote', '+')}."
+    )
 
 
 def _percent(told: Sequence[float] | None, sign: str = "") -> str:

@@ -191,27 +191,32 @@ def _thought(thought: Found) -> list[str]:
 
 def _planner(planner: Found) -> list[str]:
     new = ", ".join(f"`{name}`" for name in planner["new"])
-    text = _PLANNER.format(**{**planner, "new": new, "folds_less": planner["folds"] - 1})
-    rows = (
-        [
-            *(f"{row['samples']:g}", _between(row["wide"]), _between(row["narrow"]), _above(row["above"])),
-            *(f"{one:.1f}" for one in row["spent"]),
-            "" if row["kept"] else "no",
-        ]
-        for row in planner["rows"]
-    )
-    heads = [
-        "budget",
-        "wider, right %",
-        "narrower, right %",
-        "above",
-        "wider spent",
-        "narrower spent",
-        "kept",
+    blocks = [_PLANNER.format(**{**planner, "new": new, "folds_less": planner["folds"] - 1})]
+    for name, caption in (
+        (
+            "guarded",
+            "As planners are, with a portfolio that leaves prices to rules where nothing surely better ",
+        ),
+        ("alone", "Where what was learned decides at every price"),
+    ):
+        part = planner[name]
+        end = "was learned" if name == "guarded" else ""
+        mean = part["mean"]
+        told = (
+            "no budget was kept by both" if mean is None else f"over the budgets kept {_above(mean)} points"
+        )
+        heads = ["budget", "wider, right %", "narrower, right %", "above"]
+        heads += ["wider spent", "narrower spent", "kept"]
+        blocks += [f"{caption}: {told}.", _table(heads, map(_budget_row, part["rows"]))]
+    return blocks
+
+
+def _budget_row(row: Found) -> list[str]:
+    return [
+        *(f"{row['samples']:g}", _between(row["wide"]), _between(row["narrow"]), _above(row["above"])),
+        *(f"{one:.1f}" for one in row["spent"]),
+        "yes" if row["kept"] else "no",
     ]
-    mean = planner["mean"]
-    told = "No budget was kept by both." if mean is None else f"Over the budgets kept: {_above(mean)} points."
-    return [text, told, _table(heads, rows)]
 
 
 # ---- the real model
