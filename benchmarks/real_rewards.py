@@ -20,6 +20,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -41,14 +42,18 @@ from search.prm_benchmarks.auroc import auroc
 from search.rewards.embedded import open_backbone
 from search.rewards.head import Written
 from search.rewards.pieces import Pieces
+from training.head import write_head
 from training.head_card import measure_head
 from training.head_data import Targets, Tried, read_tried, targets_of, tried_of
-from training.head_fit import HeadRecipe, fit_head
+from training.head_fit import FittedHead, HeadRecipe, fit_head
 from training.head_states import read_states
 
 HERE = Path(__file__).parent
 RESAMPLES, SEED = 2000, 0
 DTYPE = "bfloat16"
+#: a linear head. Its figures are those of the first seed; the others say how much is luck
+RECIPE = HeadRecipe(inner=0)
+SEEDS = (1, 2, 3, 4, 5)
 
 Floats = NDArray[np.float64]
 Found = dict[str, Any]
@@ -62,6 +67,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/real-head"), help="keeps states")
     parser.add_argument("--first", type=int, help="problems of the log, from the first on")
     parser.add_argument("--greedy", type=int, default=0, help="of these, the 1.5B's answers")
+    parser.add_argument("--head", type=Path, help="a new folder, for the head")
     parser.add_argument("--page", action="store_true", help="write the page alone, from the JSON")
     parser.add_argument("--output", type=Path, default=HERE / "real_rewards", help="without its suffix")
     asked = parser.parse_args()
@@ -89,7 +95,10 @@ def measured(asked: argparse.Namespace) -> Found:
         some = _greedy(log, policy, checkpoint, tried[: asked.greedy])
         further += _states(some, checkpoint, asked.work / f"greedy-{policy}", len(some))
         others += some
-    recipe = HeadRecipe(inner=0)
+    own = [_fitted(tried, states, seed) for seed in SEEDS]
+    cards = [measure_head(tried, one.left_out, seed=RECIPE.seed) for one in own]
+    if asked.head is not None:
+        _write(asked, log, checkpoint, own[0], cards[0])
     # what has no weight is not learned from, and is told by a head that has not seen its family
     weightless = [Targets(np.zeros(one.size), np.zeros(one.size)) for one in others]
     fitted = fit_head(
@@ -97,18 +106,61 @@ def measured(asked: argparse.Namespace) -> Found:
         [*(targets_of(one, balanced=True) for one in tried), *weightless],
         [*(targets_of(one, balanced=False) for one in tried), *weightless],
         [one.problem.family for one in (*tried, *others)],
-        recipe,
+        RECIPE,
     )
-    left_out = fitted.left_out
     return {
         "policy": SMALL,
         "logged": len(every),
         "tokens": sum(int(one.pool.tokens.sum()) for one in tried),
-        "epochs": fitted.epochs,
+        "epochs": own[0].epochs,
         "resamples": RESAMPLES,
-        "card": measure_head(tried, left_out[: len(tried)], seed=recipe.seed),
-        "greedy": _over_problems(others, left_out[len(tried) :]),
+        "card": cards[0],
+        "seeds": [_seed(seed, card) for seed, card in zip(SEEDS, cards, strict=True)],
+        "greedy": _over_problems(others, fitted.left_out[len(tried) :]),
     }
+
+
+def _fitted(tried: Sequence[Tried], states: Sequence[torch.Tensor], seed: int) -> FittedHead:
+    """A head as ``planner train head`` fits it. ``seed``: of the folds and of the fit."""
+    return fit_head(
+        states,
+        [targets_of(one, balanced=True) for one in tried],
+        [targets_of(one, balanced=False) for one in tried],
+        [one.problem.family for one in tried],
+        replace(RECIPE, seed=seed),
+    )
+
+
+def _seed(seed: int, card: Found) -> Found:
+    """What depends on the luck of a fit."""
+    most = card["plans"][-1]
+    return {
+        **{"seed": seed, "last": card["within"]["last"][0], "n": most["n"]},
+        **{name: most[f"{name}_over_majority"][0] for name in ("best_of_n", "weighted_vote")},
+    }
+
+
+def _write(
+    asked: argparse.Namespace, log: SearchLog, checkpoint: Checkpoint, fitted: FittedHead, card: Found
+) -> None:
+    """The head's folder. Its policy is looked for beside it."""
+    prompting = log.manifest.promptings[SMALL]
+    own = prompting.card(checkpoint.card).fingerprint == log.manifest.policy(SMALL).fingerprint
+    about = {
+        "command": f"python benchmarks/real_rewards.py --first {card['problems']}",
+        **{"policy": SMALL, "samples_of": SMALL, "same_weights": own, "epochs": fitted.epochs},
+        **{"folds_of": "families", "recipe": asdict(RECIPE)},
+        "calibration": {"kind": "platt", **asdict(fitted.platt)},
+    }
+    write_head(
+        asked.head,
+        checkpoint,
+        prompting,
+        RECIPE,
+        fitted,
+        {**about, **card},
+        place=f"../{SMALL}",
+    )
 
 
 def _draws(log: SearchLog, checkpoint: Checkpoint) -> list[Tried]:
@@ -260,12 +312,21 @@ def page(found: Found) -> str:
         )
     )
     rows = [
-        [str(row["n"]), title, _percent(row[name]), _percent(row.get(f"{name}_over_majority"), "+")]
+        [
+            *(str(row["n"]), title, _percent(row[name])),
+            *(_percent(row.get(f"{name}_over_{other}"), "+") for other in ("majority", "twice")),
+        ]
         for row in card["plans"]
         for name, title in _PLANS.items()
         if name in row
     ]
-    blocks += ["Accuracy on the same samples:", _table(["n", "plan", "right %", "above the vote"], rows)]
+    heads = ["n", "plan", "right %", "above the vote of n", "above the vote of 2n"]
+    blocks += [
+        "Accuracy on the same samples. A head's pass over a solution costs about what the solution did, so "
+        "that at equal FLOPs n samples with a head stand against a vote of 2n:",
+        _table(heads, rows),
+        _luck(found["seeds"]),
+    ]
     if found["greedy"]:
         blocks += [
             "## On a stronger model's answers",
@@ -289,6 +350,20 @@ def page(found: Found) -> str:
         "them."
     )
     return "\n\n".join(block.strip() for block in blocks) + "\n"
+
+
+def _luck(seeds: Sequence[Found]) -> str:
+    """What other folds and fits give."""
+
+    def ends(name: str, sign: str = "") -> str:
+        values = [100 * one[name] for one in seeds]
+        return f"{min(values):{sign}.1f} to {max(values):{sign}.1f}"
+
+    return (
+        f"The head above has the first of {len(seeds)} seeds of folds and fit. Over all of them the last "
+        f"step's AUROC is {ends('last')}; at n = {seeds[0]['n']} best of n is {ends('best_of_n', '+')} points "
+        f"above the vote, and the weighted vote {ends('weighted_vote', '+')}."
+    )
 
 
 def _percent(told: Sequence[float] | None, sign: str = "") -> str:

@@ -58,9 +58,10 @@ _THOUGHT = """## Long chains against search, at equal FLOPs
 
 No weights of a thinking model are at hand. What can be measured is budget forcing (s1, arXiv 2501.19393) on
 the lab's {policy}, which was trained on solutions of one length. Its steps stand for the thought: `think=`
-cuts it, and `wait=` takes its end away and puts "Wait," in its place until it has so many tokens. {questions}
-of {asked} questions of the two domains whose solutions have such an end, of {families} families; forced plans
-and beams are run for themselves, votes and best-of-n are replayed from logged samples."""
+cuts it, and `wait=` takes its end away and puts "Wait," (no word of the lab's vocabulary) in its place until
+it has so many tokens. {questions} of {asked} questions of the two domains whose solutions have such an end,
+of {families} families; forced plans and beams are run for themselves, votes and best-of-n are replayed from
+logged samples."""
 
 _PLANNER = """## The planner with the wider choice
 
@@ -190,27 +191,32 @@ def _thought(thought: Found) -> list[str]:
 
 def _planner(planner: Found) -> list[str]:
     new = ", ".join(f"`{name}`" for name in planner["new"])
-    text = _PLANNER.format(**{**planner, "new": new, "folds_less": planner["folds"] - 1})
-    rows = (
-        [
-            *(f"{row['samples']:g}", _between(row["wide"]), _between(row["narrow"]), _above(row["above"])),
-            *(f"{one:.1f}" for one in row["spent"]),
-            "" if row["kept"] else "no",
-        ]
-        for row in planner["rows"]
-    )
-    heads = [
-        "budget",
-        "wider, right %",
-        "narrower, right %",
-        "above",
-        "wider spent",
-        "narrower spent",
-        "kept",
+    blocks = [_PLANNER.format(**{**planner, "new": new, "folds_less": planner["folds"] - 1})]
+    for name, caption in (
+        (
+            "guarded",
+            "As planners are, with a portfolio that leaves prices to rules where nothing surely better ",
+        ),
+        ("alone", "Where what was learned decides at every price"),
+    ):
+        part = planner[name]
+        end = "was learned" if name == "guarded" else ""
+        mean = part["mean"]
+        told = (
+            "no budget was kept by both" if mean is None else f"over the budgets kept {_above(mean)} points"
+        )
+        heads = ["budget", "wider, right %", "narrower, right %", "above"]
+        heads += ["wider spent", "narrower spent", "kept"]
+        blocks += [f"{caption}: {told}.", _table(heads, map(_budget_row, part["rows"]))]
+    return blocks
+
+
+def _budget_row(row: Found) -> list[str]:
+    return [
+        *(f"{row['samples']:g}", _between(row["wide"]), _between(row["narrow"]), _above(row["above"])),
+        *(f"{one:.1f}" for one in row["spent"]),
+        "yes" if row["kept"] else "no",
     ]
-    mean = planner["mean"]
-    told = "No budget was kept by both." if mean is None else f"Over the budgets kept: {_above(mean)} points."
-    return [text, told, _table(heads, rows)]
 
 
 # ---- the real model

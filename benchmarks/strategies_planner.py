@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from strategies_lab_plans import LARGER, POLICY, PRM
 from planner.evaluation.cross_validation import PLANNER, BudgetMet, CrossValidation
 from planner.evaluation.intervals import Resampler
 from planner.evaluation.slices import only
+from planner.planner import Planner
 from planner.training_data import TrainingData, read_training_data
 from search.campaign import Campaign
 from search.choice import Choice
@@ -31,8 +33,9 @@ from search.log.store import SearchLog
 from search.plan import Plan
 from search.problem import Problem
 from search.sync import run_sync
-from training.cross_validation import cross_validate
+from training.cross_validation import Fit, cross_validate
 from training.lab.problems import problem_set
+from training.study import fit_training_data
 
 __all__ = ["BUDGETS", "COUNT", "NEW", "compared", "figures", "run"]
 
@@ -113,17 +116,41 @@ def figures(path: Path) -> Found:
     cards = log.manifest
     data = read_training_data(log, cards.policies, cards.prms, choices=choices())
     old = [choice for choice in data.choices if choice.plan.strategy not in NEW]
-    return compared(_met(data), _met(only(data, choices=old)), len(data.choices), len(old))
+    (wide, wide_alone), (narrow, narrow_alone) = _met(data), _met(only(data, choices=old))
+    return {
+        **{"questions": len(data), "families": len(set(data.families)), "resamples": RESAMPLES},
+        **{"policy": POLICY, "larger": LARGER, "prm": PRM, "new": list(NEW), "folds": _FOLDS},
+        **{"choices": len(data.choices), "old_choices": len(old)},
+        "guarded": compared(wide, narrow),
+        "alone": compared(wide_alone, narrow_alone),
+    }
 
 
-def _met(data: TrainingData) -> CrossValidation:
-    """Default settings, so that neither planner has more luck in a search for them."""
-    return cross_validate(
-        data, folds=_FOLDS, trials=0, seed=0, budgets=BUDGETS, unit=POLICY, rules=("majority",)
-    )
+def _met(data: TrainingData) -> tuple[CrossValidation, CrossValidation]:
+    """What planners meet, and what the same ones meet where what was learned always decides: without the
+    portfolio's rules and neighbours. Default settings, so that neither has more luck in a search for them."""
+    made: dict[tuple[str, ...], Planner] = {}
+
+    def fit(training: TrainingData) -> Planner:
+        found = made.get(training.problem_ids)
+        if found is None:
+            found = made[training.problem_ids] = fit_training_data(training, trials=0, seed=0)
+        return found
+
+    def alone(training: TrainingData) -> Planner:
+        found = fit(training)
+        first = replace(found.stages[0], trust=None, neighbours=None)
+        return replace(found, stages=(first, *found.stages[1:]))
+
+    def met(fit: Fit) -> CrossValidation:
+        return cross_validate(
+            data, folds=_FOLDS, fit=fit, seed=0, budgets=BUDGETS, unit=POLICY, rules=("majority",)
+        )
+
+    return met(fit), met(alone)
 
 
-def compared(wide: CrossValidation, narrow: CrossValidation, choices: int, old: int) -> Found:
+def compared(wide: CrossValidation, narrow: CrossValidation) -> Found:
     """The two on the same questions left out, at each budget that both keep to, and over all of these."""
     draw = Resampler(len(wide.problems), clusters=wide.families, resamples=RESAMPLES, seed=0)
     rows, gaps = [], []
@@ -142,12 +169,7 @@ def compared(wide: CrossValidation, narrow: CrossValidation, choices: int, old: 
                 "spent": _spent((one, other), wide.unit),
             }
         )
-    return {
-        **{"questions": len(wide.problems), "families": len(set(wide.families)), "resamples": RESAMPLES},
-        **{"policy": POLICY, "larger": LARGER, "prm": PRM, "new": list(NEW), "folds": _FOLDS},
-        **{"choices": choices, "old_choices": old, "rows": rows},
-        "mean": points(draw.interval(np.mean(gaps, axis=0))) if gaps else None,
-    }
+    return {"rows": rows, "mean": points(draw.interval(np.mean(gaps, axis=0))) if gaps else None}
 
 
 def _spent(met: Sequence[BudgetMet], unit: float) -> list[float]:

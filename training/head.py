@@ -31,7 +31,7 @@ from training.head_data import Tried, read_tried, targets_of
 from training.head_fit import FittedHead, HeadRecipe, fit_head
 from training.head_states import read_states
 
-__all__ = ["HeadWork", "Tell", "train_head"]
+__all__ = ["HeadWork", "Tell", "train_head", "write_head"]
 
 
 class Tell(Protocol):
@@ -124,7 +124,7 @@ def train_head(work: HeadWork, target: Path, *, tell: Tell = _quiet) -> dict[str
     }
     made = {**about, **measure_head(tried, fitted.left_out, seed=work.recipe.seed)}
     tell("card", 1, 1)
-    _write(target, checkpoint, prompting, work.recipe, fitted, made)
+    write_head(target, checkpoint, prompting, work.recipe, fitted, made)
     shutil.rmtree(kept)
     return made
 
@@ -152,21 +152,26 @@ def _states(
         torch.set_num_threads(before)
 
 
-def _write(
+def write_head(
     target: Path,
     checkpoint: Checkpoint,
     prompting: Prompting,
     recipe: HeadRecipe,
     fitted: FittedHead,
     card: Mapping[str, Any],
+    *,
+    place: str | None = None,
 ) -> None:
-    """The folder, under its name only when it is whole."""
+    """The folder, under its name only when it is whole.
+
+    ``place``: where the policy lies, relative to the folder; by default where it lies now.
+    """
     part = target.with_name(f"{target.name}.partial")
     shutil.rmtree(part, ignore_errors=True)
     spec = HeadSpec(
         policy=checkpoint.card.name,
         fingerprint=checkpoint.fingerprint,
-        place=os.path.relpath(checkpoint.path.resolve(), target.resolve()),
+        place=place or os.path.relpath(checkpoint.path.resolve(), target.resolve()),
         prompting=prompting,
         hidden=int(checkpoint.config["hidden_size"]),
         inner=recipe.inner,

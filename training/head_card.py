@@ -110,14 +110,17 @@ def _calibration(pools: Sequence[Pool]) -> dict[str, float]:
 
 
 def _plans(pools: Sequence[Pool], draw: Resampler) -> list[dict[str, Any]]:
-    """Accuracy of each plan at n = 2, 4, 8, ..., all samples, and its difference from the vote."""
+    """Accuracy of each plan at n = 2, 4, 8, ..., all samples, and its difference from the vote.
+
+    ``_over_twice``: from the vote over 2n, which costs about as much as n samples and a head's pass.
+    """
     size = min(len(pool) for pool in pools)
     if size < 2:
         return []
     numbers = sorted({2**power for power in range(1, size.bit_length()) if 2**power <= size} | {size})
     rows = []
-    for n in numbers:
-        vote = _accuracy(pools, Plan.of("majority", n=n), None)
+    votes = {n: _accuracy(pools, Plan.of("majority", n=n), None) for n in numbers}
+    for n, vote in votes.items():
         row: dict[str, Any] = {"n": n, "majority": _told(draw.interval(vote))}
         others: Mapping[str, tuple[Plan, str]] = {
             "best_of_n": (Plan.of("best_of_n", n=n, score="last"), _HEAD),
@@ -129,6 +132,8 @@ def _plans(pools: Sequence[Pool], draw: Resampler) -> list[dict[str, Any]]:
                 found = _accuracy(pools, plan, prm)
                 row[name] = _told(draw.interval(found))
                 row[f"{name}_over_majority"] = _told(draw.interval(found - vote))
+                if prm == _HEAD and 2 * n in votes:
+                    row[f"{name}_over_twice"] = _told(draw.interval(found - votes[2 * n]))
         rows.append(row)
     return rows
 

@@ -442,10 +442,26 @@ class _Flight:
 
     def _place_of_end(self, draft: _Draft, piece: ChildFinished) -> int | None:
         """At which token of a piece the end of the thought begins; None where it cannot be told."""
-        end = self.owner.ids(self.owner.end_of(self.request.prompt, draft.ids + piece.token_ids))
-        ids = piece.token_ids
+        text = self.owner.end_of(self.request.prompt, draft.ids + piece.token_ids)
+        end, ids = self.owner.ids(text), piece.token_ids
         places = range(len(ids) - len(end) + 1) if end else ()
-        return next((place for place in places if ids[place : place + len(end)] == end), None)
+        found = next((place for place in places if ids[place : place + len(end)] == end), None)
+        return self._place_of_text(text, ids) if found is None else found
+
+    def _place_of_text(self, end: str, ids: tuple[int, ...]) -> int | None:
+        """The same where the end's tokens are not those of the text alone: a space before it may be part of
+        them. That token goes with the end."""
+        at = self.owner.spelled(ids).find(end)
+        if at < 0:
+            return None
+        first, last = 0, len(ids)
+        while first < last:  # the most tokens whose text is no longer than what stands before the end
+            middle = (first + last + 1) // 2
+            if len(self.owner.spelled(ids[:middle])) <= at:
+                first = middle
+            else:
+                last = middle - 1
+        return first
 
     def _closing(self, draft: _Draft) -> tuple[int, ...]:
         """What a thought is closed with."""

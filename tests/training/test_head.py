@@ -139,6 +139,10 @@ async def test_a_head_is_made_and_loaded_as_a_prm(log: SearchLog, tmp_path: Path
         assert low <= value <= high
     assert [row["n"] for row in card["plans"]] == [2, 4, 6]
     assert card["plans"][-1]["best_of_n"][0] > 0.85
+    two, four = card["plans"][:2]
+    gap = two["best_of_n"][0] - four["majority"][0]
+    assert two["best_of_n_over_twice"][0] == pytest.approx(gap, abs=2e-4)
+    assert "best_of_n_over_twice" not in four
     assert card["process_bench"]["f1"] > 0.3
     assert 0.0 <= card["calibration"]["brier"] <= 0.5
     assert not (tmp_path / "head.states").exists()

@@ -148,6 +148,20 @@ async def test_the_end_of_a_thought_may_be_a_text_of_the_policys_own() -> None:
     assert (child.text, child.thought_cut, child.thought_tokens) == ("3+4=7\n7*1=7\n7-0=7\n#7", False, 18)
 
 
+async def test_the_end_of_a_thought_may_have_other_tokens_in_its_place_than_alone() -> None:
+    """A space before it is part of its first token, say."""
+
+    class Merging(ScriptedEngine):
+        def continuation(self, text: str) -> tuple[int, ...]:
+            return (9999,) if text == "#" else tuple(map(ord, text))
+
+    inner = Merging(lambda text, rng: "3+4=7\n#7"[len(text.partition(TURN)[2]) % 8 :])
+    inner.thought_end = "#"
+    child = await child_of(BudgetedEngine(inner, ThinkingBudget(think=100, wait=10)))
+    assert child.text.startswith(f"3+4=7\n{WAIT}")
+    assert child.text.endswith("#7")
+
+
 @given(st.integers(0, 200), st.integers(0, 200), st.integers(1, 300), st.integers(0, 150), st.integers(1, 3))
 def test_no_child_takes_more_than_its_request_allows(
     think: int, wait: int, most: int, length: int, n: int
