@@ -198,8 +198,8 @@ def page(found: Mapping[str, Any]) -> str:
             "",
             "Alone, in a process that has loaded the server's code and a planner, the trees of one decision",
             f"take {own['bits_us']:.0f} us of CPU scored by bits and {own['walk_us']:.0f} us walked.",
-            f"A collection of all {own['objects']:,.0f} objects takes {own['collection_ms']:.0f} ms, during which",
-            f"no request is answered, and {own['frozen_ms']:.3f} ms once they are set apart.",
+            f"A collection of all {own['objects']:,.0f} objects takes {own['collection_ms']:.0f} ms,",
+            f"during which no request is answered, and {own['frozen_ms']:.3f} ms once they are set apart.",
         ]
     for place in POINTS:
         if not all(place in each["cells"] for each in rounds):
