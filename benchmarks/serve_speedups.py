@@ -10,6 +10,9 @@ asks every server at every point, one right after the other, and every round beg
 ratio is a server's figure over that of the whole one in the same round; the page has the medians over the
 rounds, with 95% intervals by bootstrap over the rounds. The same server again shows what chance does.
 
+Two are measured alone too, in this process: the trees of one decision, scored both ways, and a collection of
+everything, before and after it was set apart.
+
 CPU is the server process's own time for a request, which other work on the machine disturbs least. Each round
 is kept in ``serve_speedups.json`` as it ends; a later call goes on where that one stopped if the settings
 agree. What is written into its ``notes`` stands on the page.
@@ -19,11 +22,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import signal
 import statistics
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -31,9 +36,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 from serve_load import HERE, POLICY, Load, Process, chat, closed, free_port
 from serve_peers_servers import Usage, upstream
 from serve_without import SPEEDUPS
+
+from planner.models import shipped
+from planner.planner import Planner
+from planner.server.freeze import freeze_gc
 
 #: the server that lacks nothing
 WHOLE = "whole"
@@ -117,6 +127,36 @@ def measure(found: dict[str, Any], path: Path, rounds: int) -> None:
             print(f"round {len(found['rounds'])} of {rounds}, load {load:.1f}", flush=True)
 
 
+def alone() -> dict[str, float]:
+    """CPU in this process: ``bits_us`` and ``walk_us``, the trees of one decision scored both ways;
+    ``collection_ms`` and ``frozen_ms``, a collection of everything before and after it was set apart."""
+
+    def timed(work: Callable[[], object], times: int) -> float:
+        took = []
+        for _ in range(5):
+            began = time.process_time()
+            for _ in range(times):
+                work()
+            took.append((time.process_time() - began) / times)
+        return min(took)
+
+    def scored() -> float:
+        forest = Planner.load(shipped("planner")).stages[0].forest
+        row = np.zeros((1, forest.features))
+        forest.predict(row)
+        return timed(lambda: forest.predict(row), 200) * 1e6
+
+    found = {"bits_us": scored()}
+    SPEEDUPS["bits"].leave_out()
+    found["walk_us"] = scored()
+    found["objects"] = len(gc.get_objects())
+    found["collection_ms"] = timed(gc.collect, 1) * 1e3
+    freeze_gc()
+    found["frozen_ms"] = timed(gc.collect, 1) * 1e3
+    gc.unfreeze()
+    return found
+
+
 def ratio(rounds: Sequence[Mapping[str, Any]], place: str, server: str, figure: str) -> tuple[float, ...]:
     """A server's figure over the whole one's, and its 95% interval: medians over the rounds.
 
@@ -152,6 +192,15 @@ def page(found: Mapping[str, Any]) -> str:
     ]
     for note in found.get("notes", ()):
         lines += ["", note]
+    if "alone" in found:
+        own = found["alone"]
+        lines += [
+            "",
+            "Alone, in a process that has loaded the server's code and a planner, the trees of one decision",
+            f"take {own['bits_us']:.0f} us of CPU scored by bits and {own['walk_us']:.0f} us walked.",
+            f"A collection of all {own['objects']:,.0f} objects takes {own['collection_ms']:.0f} ms,",
+            f"during which no request is answered, and {own['frozen_ms']:.3f} ms once they are set apart.",
+        ]
     for place in POINTS:
         if not all(place in each["cells"] for each in rounds):
             continue
@@ -195,7 +244,10 @@ def main() -> None:
         found = kept if asked.page or kept["settings"] == settings else found
     if not asked.page:
         found["captions"] |= {name: one.caption for name, one in SPEEDUPS.items()}
-        measure(found, path, asked.rounds)
+        if len(found["rounds"]) < asked.rounds:
+            measure(found, path, asked.rounds)
+        found["alone"] = alone()
+        path.write_text(json.dumps(found, indent=1) + "\n")
     text = page(found)
     (asked.output / "serve_speedups.md").write_text(text)
     print(text)

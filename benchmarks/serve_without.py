@@ -1,6 +1,6 @@
 """``planner serve`` without one of its hand-made speed-ups, for ``serve_speedups.py``.
 
-    python benchmarks/serve_without.py joined --base-url http://127.0.0.1:8000 --policy lab-policy-m
+    python benchmarks/serve_without.py direct --base-url http://127.0.0.1:8000 --policy lab-policy-m
 
 The first word names what is left out, ``nothing`` leaves out none. One function of the server is replaced by
 one that does it the plain way; the rest is the real command.
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import planner.server.app
-import planner.server.connection
 import planner.server.run
 from planner.bitscore import BitTrees
 from planner.cli.main import main
@@ -29,11 +28,6 @@ def _walk() -> None:
         return None
 
     BitTrees.of = classmethod(of)  # type: ignore[method-assign, assignment]
-
-
-def _write_apart() -> None:
-    """A head and a body leave by a call each."""
-    planner.server.connection._Joined = lambda transport, loop: transport  # type: ignore[attr-defined]
 
 
 def _ask_the_framework() -> None:
@@ -58,7 +52,6 @@ class Speedup:
 SPEEDUPS: Mapping[str, Speedup] = {
     "nothing": Speedup("nothing: the same server again", lambda: None),
     "bits": Speedup("bit-scored trees", _walk),
-    "joined": Speedup("joined TCP writes", _write_apart),
     "direct": Speedup("direct routes", _ask_the_framework),
     "collector": Speedup("settings of the garbage collector", _collect_as_usual),
 }

@@ -1,12 +1,11 @@
-"""A connection that must say what it wants in time and in few words, and is answered in one piece: uvicorn's
-own waits for ever, takes headers of any length, and writes a head and its body one after the other.
+"""A connection that must say what it wants in time and in few words: uvicorn's own waits for ever and takes
+headers of any length.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -14,37 +13,6 @@ from planner.server.refusal import Refusal
 from planner.server.response_headers import REQUEST_ID, request_id, with_defaults
 
 __all__ = ["patient"]
-
-
-class _Joined:
-    """A transport whose writes leave in pairs, as a head and a body come; one that stays alone leaves next.
-
-    Every write is a call into the system, and wakes whoever reads.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop = transport, loop
-        self._held: bytes | None = None
-
-    def write(self, data: bytes) -> None:
-        if self._held is None:
-            self._held = data
-            self._loop.call_soon(self._leave)
-        else:
-            held, self._held = self._held, None
-            self._transport.write(held + data)
-
-    def close(self) -> None:
-        self._leave()
-        self._transport.close()
-
-    def _leave(self) -> None:
-        held, self._held = self._held, None
-        if held is not None and not self._transport.is_closing():
-            self._transport.write(held)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
 
 
 def patient(seconds: float, header: int) -> type[asyncio.Protocol]:
@@ -59,7 +27,7 @@ def patient(seconds: float, header: int) -> type[asyncio.Protocol]:
         _head_bytes = 0
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(cast(asyncio.Transport, _Joined(transport, self.loop)))
+            super().connection_made(transport)
             self._begin()
 
         def data_received(self, data: bytes) -> None:

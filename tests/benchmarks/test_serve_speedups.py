@@ -12,7 +12,6 @@ from serve_speedups import POINTS, WHOLE, page, ratio
 from serve_without import SPEEDUPS
 
 import planner.server.app
-import planner.server.connection
 import planner.server.run
 from planner.bitscore import BitTrees
 
@@ -20,7 +19,6 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 #: speed-up -> where the function stands that it replaces
 PLACES: dict[str, tuple[Any, str]] = {
-    "joined": (planner.server.connection, "_Joined"),
     "direct": (planner.server.app, "handlers"),
     "collector": (planner.server.run, "freeze_gc"),
     "bits": (BitTrees, "of"),
@@ -31,7 +29,7 @@ def one(whole: float, other: float) -> dict[str, Any]:
     cells = {
         place: {
             WHOLE: {"added_ms": whole, "cpu_ms": whole, "per_s": 10.0},
-            "joined": {"added_ms": other, "cpu_ms": other, "per_s": 8.0},
+            "direct": {"added_ms": other, "cpu_ms": other, "per_s": 8.0},
         }
         for place in POINTS
     }
@@ -40,16 +38,16 @@ def one(whole: float, other: float) -> dict[str, Any]:
 
 def test_a_ratio_is_over_the_whole_server_of_the_same_round() -> None:
     rounds = [one(2.0, 3.0), one(20.0, 30.0), one(4.0, 4.0)]
-    middle, low, high = ratio(rounds, "passed on, 8 clients", "joined", "cpu_ms")
+    middle, low, high = ratio(rounds, "passed on, 8 clients", "direct", "cpu_ms")
     assert (middle, low, high) == (1.5, 1.0, 1.5)
 
 
 def test_the_page_tells_each_point() -> None:
     settings = {"latency": 0.05, "requests": 16}
-    told = {"settings": settings, "captions": {"joined": "joined TCP writes"}, "notes": ["A note."]}
+    told = {"settings": settings, "captions": {"direct": "direct routes"}, "notes": ["A note."]}
     text = page({**told, "rounds": [one(2.0, 3.0)]})
     assert "A note." in text
-    assert text.count("| joined TCP writes | 1.50 (1.50 to 1.50) |") == len(POINTS)
+    assert text.count("| direct routes | 1.50 (1.50 to 1.50) |") == len(POINTS)
     assert "The whole server: 2.00 ms added, 2.00 ms of CPU, 10 answers a second." in text
 
 
