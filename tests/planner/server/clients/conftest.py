@@ -51,7 +51,11 @@ def upstream(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         tools = () if models is None else ("--enable-auto-tool-choice", "--tool-call-parser", "hermes")
         context = () if models is None else ("--max-model-len", "2048", "--max-num-seqs", "8")
         server = request.getfixturevalue("vllm_server")(folder, *tools, *context)
-        yield Upstream("vllm", folder.name, f'base_url = "{server.url}"', has_tools=models is not None)
+        where = f'base_url = "{server.url}"'
+        if models is None:
+            yield Upstream("vllm", LAB, where)
+        else:
+            yield Upstream("vllm", REAL, where, has_tools=True, domain="math")
     else:
         program = os.environ.get("PLANNER_LLAMA_SERVER")
         if program is None or models is None:
@@ -76,7 +80,7 @@ def _llama(program: Path, weights: Path, told: Any) -> Iterator[Upstream]:
             assert process.poll() is None, "llama-server has ended"
             assert time.monotonic() < end, "llama-server does not come up"
             time.sleep(0.2)
-        yield Upstream("llama.cpp", REAL, f'base_url = "{url}"', has_tools=True)
+        yield Upstream("llama.cpp", REAL, f'base_url = "{url}"', has_tools=True, domain="math")
     finally:
         process.kill()
         process.wait()

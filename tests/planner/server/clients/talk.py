@@ -212,19 +212,22 @@ class Messages(Talk):
         given = more.pop("extra_body", {}) | extra
         with anthropic.Anthropic(base_url=v1.removesuffix("/v1"), api_key="none", max_retries=0) as client:
             if not stream:
-                return self._reply(client.messages.create(**asked, **more, extra_body=given), None)
+                found = client.messages.create(**asked, **more, extra_body=given)
+                return self._reply(found, found.model_extra["planner"], None)
             with client.messages.stream(**asked, **more, extra_body=given) as events:
-                text, calls = "", dict[int, str]()
+                text, calls, receipt = "", dict[int, str](), {}
                 for event in events:
-                    if event.type == "content_block_delta":
+                    if event.type == "message_delta":  # the client's own final message leaves it out
+                        receipt = (event.model_extra or {}).get("planner", receipt)
+                    elif event.type == "content_block_delta":
                         if event.delta.type == "text_delta":
                             text += event.delta.text
                         elif event.delta.type == "input_json_delta":
                             calls[event.index] = calls.get(event.index, "") + event.delta.partial_json
                 streamed = text, tuple(calls[index] for index in sorted(calls))
-                return self._reply(events.get_final_message(), streamed)
+                return self._reply(events.get_final_message(), receipt, streamed)
 
-    def _reply(self, found: Any, streamed: tuple[str, tuple[str, ...]] | None) -> Reply:
+    def _reply(self, found: Any, receipt: Any, streamed: tuple[str, tuple[str, ...]] | None) -> Reply:
         ends = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "calls"}
         calls = tuple(
             Call(block.id, block.name, json.dumps(block.input))
@@ -236,7 +239,7 @@ class Messages(Talk):
         return Reply(
             "".join(block.text for block in found.content if block.type == "text"),
             ends[found.stop_reason],
-            found.model_extra["planner"],
+            receipt,
             tokens,
             calls,
             streamed,

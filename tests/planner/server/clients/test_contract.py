@@ -34,13 +34,14 @@ def check(reply: Reply, *, stream: bool) -> None:
 
 
 @WAYS
-def test_a_question_is_planned(before: Before, talk: Talk, stream: bool) -> None:
-    reply = talk.ask(before.v1, [SUM], model="planner", stream=stream, extra_body={"budget": {"samples": 3}})
+def test_a_question_is_planned(before: Before, upstream: Upstream, talk: Talk, stream: bool) -> None:
+    more = {"budget": {"samples": 3}, "domain": upstream.domain}
+    reply = talk.ask(before.v1, [SUM], model="planner", stream=stream, extra_body=more)
     check(reply, stream=stream)
     assert reply.text
     assert reply.receipt["reason"] is None
     assert reply.receipt["plan"].startswith("adaptive_vote")
-    assert reply.receipt["outcome"] == "answered"
+    assert reply.receipt["outcome"] in ("answered", "unreadable")
 
 
 @WAYS

@@ -27,6 +27,7 @@ class Upstream:
     policy: str
     where: str
     has_tools: bool = False
+    domain: str = "arithmetic"
 
     @property
     def is_served(self) -> bool:
