@@ -100,9 +100,17 @@ class RequestRecord:
         decision = self._decision(outcome, error)
         service.recorder.record(decision)
         service.metrics.finish(decision)
+        if service.rules.explore:
+            self._tell_explored()
         if not self._is_beside:
             service.rolling.finish(self._finished(decision))
         return decision
+
+    def _tell_explored(self) -> None:
+        for page in self._pages:
+            for event, _ in page.advice:
+                if event.advice.explored is not None:
+                    self._service.metrics.explore(event.advice.explored)
 
     @property
     def _is_beside(self) -> bool:
