@@ -3,6 +3,8 @@
     python benchmarks/traffic.py --log LOG [--only coverage] [--runs 1000] [--problems 600]
     python benchmarks/traffic.py --only drawn [--runs 1000]
     python benchmarks/traffic.py --only size [--rows 1000000]
+    python benchmarks/traffic.py --only challenge [--runs 1000]
+    python benchmarks/traffic.py --only recovery --log LOG [--seeds 5]
 
 Two planners are fitted on different parts of the log. Traffic is drawn from the problems that neither saw:
 the first planner serves it and explores, an outcome is right with the chance that the log has for it, and
@@ -34,7 +36,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from traffic_challenge import simulate
 from traffic_log import multiply, serve
+from traffic_recovery import Setting, recover, simplified, summary
 
 import planner
 from planner.cli.printing import json_text
@@ -54,6 +58,9 @@ from search.log.store import SearchLog
 from training.study import fit_training_data
 
 HERE = Path(__file__).resolve().parent
+
+#: what is measured
+_PARTS = ("coverage", "drawn", "size", "challenge", "recovery")
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -422,7 +429,88 @@ def page(found: Found) -> str:
         lines += _drawn_page(found["drawn"])
     if "size" in found:
         lines += _size_page(found["size"])
+    if "challenge" in found:
+        lines += _challenge_page(found["challenge"])
+    if "recovery" in found:
+        lines += _recovery_page(found["recovery"])
     return "\n".join(lines) + "\n"
+
+
+def recovery(path: Path, *, problems: int, seeds: int) -> Found:
+    """Curves of traffic that changes, over several seeds."""
+    log = SearchLog.open(path)
+    read = read_training_data(log, log.manifest.policies, log.manifest.prms)
+    data = simplified(read, [*read.policies][-2:], next(iter(read.prms)))
+    setting = Setting(tokens=16.0 * float(data.pools[data.main].tokens.mean()))
+    found = [
+        recover(data, next(iter(data.prms)), campaign=problems, asked=problems, setting=setting, seed=seed)
+        for seed in range(seeds)
+    ]
+    return {
+        "log": path.name,
+        "problems": problems,
+        "seeds": seeds,
+        "tokens": setting.tokens,
+        "size": setting.size,
+        "window": setting.window,
+        "feedback": setting.feedback,
+        "explore": setting.explore,
+        "batches": list(setting.batches),
+        **summary(found, setting),
+        "refits": [one["refits"] for one in found],
+    }
+
+
+def _challenge_page(found: Found) -> list[str]:
+    lines = [
+        "## Champion and challenger",
+        "",
+        f"`{found['command']}`",
+        "",
+        f"The champion is right in {found['right']:.0%} of requests, the test looks after every word of "
+        f"feedback at {found['alpha']:.0%} (half of it on each side). Words are those on both arms together.",
+        "",
+        "| share | points better | runs | words | called better | called worse | median words |",
+        "|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in found["rows"]:
+        median = "-" if row["median_words"] is None else f"{row['median_words']:,.0f}"
+        lines.append(
+            f"| {row['share']:.0%} | {100 * row['better']:.0f} | {row['runs']:,} | {row['words']:,} | "
+            f"{row['called_better']:.1%} | {row['called_worse']:.1%} | {median} |"
+        )
+    return [*lines, ""]
+
+
+def _recovery_page(found: Found) -> list[str]:
+    names = ("served", "fixed", "oracle", "rules")
+    lines = [
+        "## Recovery",
+        "",
+        f"`{found['command']}`",
+        "",
+        f"{found['seeds']} seeds; {found['problems']} problems of a campaign and as many that are asked, under a "
+        f"cap of {found['tokens']:.0f} tokens; {found['size']:,} requests a batch, {found['feedback']:.0%} of "
+        f"the answers get feedback, {found['explore']:.0%} explore; a refit after each batch from the newest "
+        f"{found['window']:,} decisions. Share right, in %, by the truth of the log.",
+        "",
+        "| batch | " + " | ".join(names) + " |",
+        "|---:|" + "---:|" * len(names),
+    ]
+    for batch, values in enumerate(zip(*(found["curves"][name] for name in names), strict=True)):
+        lines.append(f"| {batch + 1} | " + " | ".join(f"{100 * value:.1f}" for value in values) + " |")
+    lines += [
+        "",
+        "| time | served over fixed, points | oracle over fixed | rules over fixed |",
+        "|---|---:|---:|---:|",
+    ]
+    for time_ in found["times"]:
+        told = []
+        for name in ("served", "oracle", "rules"):
+            value, low, high = time_[f"{name} over fixed"]
+            told.append(f"{100 * value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})")
+        lines.append(f"| {time_['time']} | " + " | ".join(told) + " |")
+    return [*lines, ""]
 
 
 def _coverage_page(found: Found) -> list[str]:
@@ -502,13 +590,14 @@ def main() -> None:
     """Measure, and write what was measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--log", type=Path)
-    parser.add_argument("--only", choices=("coverage", "drawn", "size"), default="coverage")
+    parser.add_argument("--only", choices=_PARTS, default="coverage")
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--problems", type=int, default=600)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--seeds", type=int, default=5)
     given = parser.parse_args()
-    if given.only == "coverage" and given.log is None:
-        parser.error("coverage is measured on a complete search log, got no --log")
+    if given.only in ("coverage", "recovery") and given.log is None:
+        parser.error(f"{given.only} is measured on a complete search log, got no --log")
     target = HERE / "traffic.json"
     command = f"python benchmarks/traffic.py --only {given.only}"
     if given.only == "coverage":
@@ -517,6 +606,12 @@ def main() -> None:
     elif given.only == "drawn":
         measured = coverage_of_drawn(given.runs)
         command += f" --runs {given.runs}"
+    elif given.only == "challenge":
+        measured = simulate(given.runs)
+        command += f" --runs {given.runs}"
+    elif given.only == "recovery":
+        measured = recovery(given.log, problems=given.problems, seeds=given.seeds)
+        command += f" --log LOG --problems {given.problems} --seeds {given.seeds}"
     else:
         measured = size(given.rows)
         command += f" --rows {given.rows}"

@@ -347,6 +347,7 @@ SCHEMAS: dict[str, _Schema] = {
                 promoted=_ANY,
                 state=_ANY,
             ),
+            "exploration": _of(decisions=_COUNT, accuracy=_NUMBER, flops=_NUMBER),
             "signals": _of(
                 planner=_TEXT,
                 raised=_list(_TEXT),

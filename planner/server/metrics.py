@@ -17,6 +17,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from planner.recommendation import Explored
 from planner.server.exchange import Exchange
 from planner.server.recorder import Decision
 
@@ -50,6 +51,15 @@ class Metrics:
         self._expected = counter("promised_accuracy", "Sum of promised accuracies.")
         self._kept = counter("feedback", "Feedback by what it says.", "said")
         self._reloads = counter("reloads", "Artefacts taken or refused.", "taken")
+        self._tries = counter("explored_decisions", "Decisions that were not the best, to learn from.")
+        self._price = Gauge(
+            "planner_exploration_price",
+            "Accuracy that they are expected to have lost.",
+            registry=self.registry,
+        )
+        #: decisions that explored since the start, and what they are expected to have lost, in accuracy, and
+        #: to have spent beyond the best, in FLOPs
+        self.explored: tuple[int, float, float] = (0, 0.0, 0.0)
         self._gauges: dict[str, Gauge] = {}
         ProcessCollector(registry=self.registry)
 
@@ -66,6 +76,13 @@ class Metrics:
             self._plans.labels(decision.policy, decision.prm or "", decision.plan.partition("(")[0]).inc()
             if decision.accuracy is not None:
                 self._expected.inc(decision.accuracy)
+
+    def explore(self, price: Explored) -> None:
+        """Count a decision that explored, and its price."""
+        count, accuracy, flops = self.explored
+        self.explored = count + 1, accuracy + price.accuracy, flops + price.flops
+        self._tries.inc()
+        self._price.set(self.explored[1])
 
     def exchanged(self, exchange: Exchange) -> None:
         """Count a request and its response."""

@@ -34,6 +34,7 @@ def answer_peers(service: Service) -> None:
             "share": admission.share,
             "in_flight": [list(each) for each in admission.flights.limits()],
             "log": dict(service.recorder.state()),
+            "explored": list(service.metrics.explored),
             "down": [name for name in service.models.known if not service.models.is_up(name)],
         }
 
@@ -86,7 +87,16 @@ async def now_of_all(service: Service, window: int) -> dict[str, Any]:
             for name, model in service.models.known.items()
         ],
         "workers": len(found),
+        **_explored(service, found),
     }
+
+
+def _explored(service: Service, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What exploration costs, where it is switched on."""
+    if not service.rules.explore:
+        return {}
+    decisions, accuracy, flops = (sum(each["explored"][place] for each in found) for place in range(3))
+    return {"exploration": {"decisions": decisions, "accuracy": accuracy, "flops": flops}}
 
 
 async def beside_of_all(service: Service) -> dict[str, int]:

@@ -105,8 +105,16 @@ class RequestRecord:
 
     def _count(self, decision: Decision) -> None:
         self._service.metrics.finish(decision)
+        if self._service.rules.explore:
+            self._tell_explored()
         if not self._is_beside:
             self._service.rolling.finish(self._finished(decision))
+
+    def _tell_explored(self) -> None:
+        for page in self._pages:
+            for event, _ in page.advice:
+                if event.advice.explored is not None:
+                    self._service.metrics.explore(event.advice.explored)
 
     @property
     def _is_beside(self) -> bool:

@@ -4,7 +4,7 @@ import { element } from "../element.js";
 import { count, percent } from "../figure.js";
 
 /** `now` as wire/ makes it. */
-export function health({ models, log, share, explore, planner }) {
+export function health({ models, log, share, explore, exploration, planner }) {
   const lost = Number(log.lost) || 0;
   return element(
     "div",
@@ -28,6 +28,7 @@ export function health({ models, log, share, explore, planner }) {
       [
         planner ? `planner ${planner.slice(0, 12)}` : null,
         explore ? `${percent(explore)} of requests explore` : null,
+        exploration?.decisions ? price(exploration) : null,
       ]
         .filter(Boolean)
         .join(" · "),
@@ -42,4 +43,9 @@ function line(isWell, name, words) {
     element("span", { class: `tag ${isWell ? "good" : "bad"}` }, isWell ? "✓ well" : "✕ not well"),
     element("span", {}, element("b", {}, name), " ", element("span", { class: "soft small" }, words)),
   );
+}
+
+/** What exploration is expected to have cost, in answers that would have been right. */
+function price({ decisions, accuracy }) {
+  return `${decisions} decisions explored, for about ${Math.max(0, accuracy).toFixed(1)} right answers`;
 }

@@ -55,6 +55,10 @@ export function now(said) {
     },
     share: number(said.share),
     explore: number(said.explore),
+    exploration: {
+      decisions: number(said.exploration?.decisions) ?? 0,
+      accuracy: number(said.exploration?.accuracy) ?? 0,
+    },
     drift: said.drift ? { shifts: list(said.drift.shifts) } : null,
     signals: signals(said.signals),
     challenge: said.challenge ?? null,
