@@ -1,4 +1,5 @@
-"""Campaigns on a real Ray cluster of two nodes: equal logs, whatever dies. ``python -m pytest -m cluster``."""
+"""Campaigns on a real Ray cluster of two nodes: equal logs, whatever dies. ``python -m pytest -m
+cluster``."""
 
 from __future__ import annotations
 
