@@ -37,9 +37,8 @@ def cluster_campaign(
 ) -> Iterator[ClusterCampaign]:
     """Connected as long as the block runs.
 
-    ``placements``: of models that say how they are placed; the others get ``actors`` each. ``plugins``: paths of
-    classes that actors load too. Raises ClusterError,
-    MissingExtraError.
+    ``placements``: of models that say how they are placed; the others get ``actors`` each. ``plugins``: paths
+    of classes that actors load too. Raises ClusterError, MissingExtraError.
     """
     placed = {name: Placement(replicas=actors) for name in grid.policies} | dict(placements)
     with ray_session(address) as ray:

@@ -1,12 +1,12 @@
 """A campaign whose units are done by actors of a Ray cluster; log, seeds and resume are those of one process.
 
-The driver, which is this process, alone writes the log: whatever dies elsewhere, a unit is logged once and whole
-or not at all, and what was logged is not done again. A driver that dies takes its actors with it, and the same
-command goes on from the log.
+The driver, which is this process, alone writes the log: whatever dies elsewhere, a unit is logged once and
+whole or not at all, and what was logged is not done again. A driver that dies takes its actors with it, and
+the same command goes on from the log.
 
-A unit whose actor died is given to another one, alone. A unit that fails twice by an error of its own, or at which
-actors have died ``deaths`` times, is done problem by problem: those that fail then are recorded in the table
-``failures`` and left out, and the campaign goes on.
+A unit whose actor died is given to another one, alone. A unit that fails twice by an error of its own, or at
+which actors have died ``deaths`` times, is done problem by problem: those that fail then are recorded in the
+table ``failures`` and left out, and the campaign goes on.
 """
 
 from __future__ import annotations

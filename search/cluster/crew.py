@@ -1,9 +1,9 @@
 """The actors of a campaign: started, given units, and replaced by Ray where they die.
 
 Each policy has its replicas, and so has each PRM that is placed apart. A unit goes to the replica with the
-least to do; of an engine that promises equal bits each holds two units, one at work and one waiting, of others
-as many as keep it busy: nothing piles up anywhere. Ray restarts an actor that died, on another node where its
-own is gone; until it answers again it is given nothing.
+least to do; of an engine that promises equal bits each holds two units, one at work and one waiting, of
+others as many as keep it busy: nothing piles up anywhere. Ray restarts an actor that died, on another node
+where its own is gone; until it answers again it is given nothing.
 """
 
 from __future__ import annotations
@@ -98,11 +98,15 @@ class Crew:
         self._apart = {name: placement for name, placement in prms.items() if placement.is_apart}
         self._policies = dict(policies)
         self._seats: dict[tuple[str, str], list[Seat]] = {}
+        self._shared: list[Any] = []
         self._freed: asyncio.Event | None = None
         self.deaths = 0
 
     async def start(self) -> None:
-        """Start all actors, and wait until one of each model answers. Raises what keeps a model from loading."""
+        """Start all actors, and wait until one of each model answers.
+
+        Raises ClusterError with what keeps a model from loading.
+        """
         self._freed = asyncio.Event()
         asks: dict[str, _Ask] = {}
         for name, placement in self._apart.items():
@@ -206,7 +210,10 @@ class Crew:
             max_concurrency=_MOST + 8,
             scheduling_strategy="SPREAD",
         )
-        return made.remote(self._job, policy, prm, around)
+        # kept in the store as long as the crew lives: an actor that is restarted is made of it again
+        shared = self._ray.put((self._job, around))
+        self._shared.append(shared)
+        return made.remote(shared, policy, prm)
 
     def _home(self, unit: Unit) -> list[Seat]:
         if unit.table == "scores" and unit.prm in self._apart:

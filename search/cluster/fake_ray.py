@@ -1,8 +1,8 @@
 """As much of Ray as ``search.cluster`` uses, in this process: actors are objects, their calls run in threads.
 
-Arguments and answers are pickled, as on their way between machines. ``die`` ends an actor as a kill does: what
-it does is lost, and after ``restarts`` calls it is there again, made anew. Used by the tests of what happens
-when actors die, and by anybody who writes such tests.
+Arguments and answers are pickled, as on their way between machines. ``die`` ends an actor as a kill does:
+what it does is lost, and after ``restarts`` calls it is there again, made anew. Used by the tests of what
+happens when actors die, and by anybody who writes such tests.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
@@ -32,6 +32,13 @@ class RayTaskError(RayError):
 
 class ActorDiedError(RayError):
     """The actor died while it worked, or is not there."""
+
+
+class _Answer(Future[Any]):
+    """As an ObjectRef: it can be awaited, and got."""
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return asyncio.wrap_future(self).__await__()
 
 
 class FakeActor:
@@ -59,8 +66,8 @@ class FakeActor:
         for future in open_:
             future.set_exception(ActorDiedError("the actor's process was killed"))
 
-    def _call(self, name: str, values: tuple[Any, ...]) -> Awaitable[Any]:
-        future: Future[Any] = Future()
+    def _call(self, name: str, values: tuple[Any, ...]) -> Future[Any]:
+        future = _Answer()
         future.set_running_or_notify_cancel()
         with self._lock:
             if self.is_killed or self._away:
@@ -69,7 +76,7 @@ class FakeActor:
             else:
                 self._open[future] = self._life
                 threading.Thread(target=self._work, args=(future, name, pickle.dumps(values))).start()
-        return asyncio.wrap_future(future)
+        return future
 
     def _work(self, future: Future[Any], name: str, packed: bytes) -> None:
         try:
@@ -94,7 +101,8 @@ class FakeActor:
 
 
 class FakeRay:
-    """The package. ``actors``: all that were made, in order. ``restarts``: calls that find a dead one away."""
+    """The package. ``actors``: all that were made, in order. ``restarts``: calls that find a dead one
+    away."""
 
     exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError, ActorDiedError=ActorDiedError)
 
@@ -117,6 +125,14 @@ class FakeRay:
             return SimpleNamespace(remote=make)
 
         return SimpleNamespace(options=options)
+
+    def put(self, value: Any) -> Any:
+        """As ``ray.put``: what is passed on is the value itself."""
+        return value
+
+    def get(self, answers: list[Future[Any]]) -> list[Any]:
+        """As ``ray.get``."""
+        return [answer.result() for answer in answers]
 
     def kill(self, actor: FakeActor) -> None:
         """End an actor for good."""

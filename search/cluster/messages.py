@@ -37,8 +37,8 @@ _GENERAL = (
 class Job:
     """One campaign, as every actor of it knows it.
 
-    ``loader`` makes the models' loader on the actor's node: folders and keys are looked up there. ``setup`` is
-    called before (plug-ins). ``in_flight`` is that of ``UnitWork``.
+    ``loader`` makes the models' loader on the actor's node: folders and keys are looked up there. ``setup``
+    is called before (plug-ins). ``in_flight`` is that of ``UnitWork``.
     """
 
     grid: Grid

@@ -36,9 +36,9 @@ def ray_module() -> Any:
 def ray_session(address: str = AUTO, *, cpus: int | None = None) -> Iterator[Any]:
     """Connect, give the package, and disconnect; a cluster that was started here ends with it.
 
-    ``address``: ``HOST:PORT`` of a head node, ``ray://HOST:PORT``, ``auto`` or ``local``. ``cpus``: how many a
-    cluster that is started here says it has; by default those of the machine. Where the process is connected
-    already, that connection is used and stays. Raises ClusterError where nobody answers.
+    ``address``: ``HOST:PORT`` of a head node, ``ray://HOST:PORT``, ``auto`` or ``local``. ``cpus``: how many
+    a cluster that is started here says it has; by default those of the machine. Where the process is
+    connected already, that connection is used and stays. Raises ClusterError where nobody answers.
     """
     ray = ray_module()
     if ray.is_initialized():

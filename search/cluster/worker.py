@@ -33,17 +33,17 @@ class Worker:
 
     Parameters
     ----------
-    job:
-        The campaign.
+    shared:
+        The campaign; and what puts the PRMs that have actors of their own in place of loaded ones (None:
+        there are none).
     policy, prm:
         The one it is there for; the other is "".
-    around:
-        Puts the PRMs that have actors of their own in place of loaded ones; None: there are none.
     """
 
     def __init__(
-        self, job: Job, policy: str, prm: str = "", around: Callable[[Loader], Loader] | None = None
+        self, shared: tuple[Job, Callable[[Loader], Loader] | None], policy: str, prm: str = ""
     ) -> None:
+        job, around = shared
         if job.setup is not None:
             job.setup()
         self._job = job

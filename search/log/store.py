@@ -4,10 +4,10 @@
     LOG/table=samples/part-<unit>.parquet   the rows of one unit of work, zstd, never changed again
     LOG/table=outcomes/part-derived.parquet derived tables are one part, replaced whole
 
-A part appears whole (``search.storage``: by a rename after a sync, or by one conditional put), so a log can be
-read while it is written and a kill at any moment costs the unit in work. Files that a killed writer left behind
-are passed over by readers and removed by the next writer. The log knows rows and units; what a unit is, is the
-campaign's business.
+A part appears whole (``search.storage``: by a rename after a sync, or by one conditional put), so a log can
+be read while it is written and a kill at any moment costs the unit in work. Files that a killed writer left
+behind are passed over by readers and removed by the next writer. The log knows rows and units; what a unit
+is, is the campaign's business.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """A log on an object store, by obstore: S3 and what speaks its protocol, Google's and Azure's.
 
 A content is put by one request, so it is there whole or not at all. Parts are created by a conditional put
-(``If-None-Match: *`` in S3's words): of all who write one unit one succeeds, so several processes may write one
-log at the same time and nothing needs a lock. The manifest is swapped by its entity tag (``If-Match``).
+(``If-None-Match: *`` in S3's words): of all who write one unit one succeeds, so several processes may write
+one log at the same time and nothing needs a lock. The manifest is swapped by its entity tag (``If-Match``).
 
-Addresses and keys come from the environment: ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_REGION``,
-``AWS_ENDPOINT_URL`` and ``AWS_ALLOW_HTTP`` of S3, and what obstore's documentation names for the others. Polars
-reads the same ones, so parts are scanned where they lie.
+Addresses and keys come from the environment: ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``,
+``AWS_REGION``, ``AWS_ENDPOINT_URL`` and ``AWS_ALLOW_HTTP`` of S3, and what obstore's documentation names for
+the others. Polars reads the same ones, so parts are scanned where they lie.
 """
 
 from __future__ import annotations
@@ -161,8 +161,11 @@ class ObjectStorage(Storage):
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
-        """What a store says, in our words: FileNotFoundError, FileExistsError (there is something else by now),
-        LogError for all that keeps it from answering."""
+        """What a store says, in our words.
+
+        FileNotFoundError, FileExistsError (there is something else by now), and LogError for all that keeps
+        it from answering.
+        """
         known = self._obstore.exceptions
         try:
             yield

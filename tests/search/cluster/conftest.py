@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,6 +25,21 @@ def _started(start: Callable[[], Any]) -> Any:
     raise AssertionError("the last try returns or raises")
 
 
+def node_ports() -> dict[str, int]:
+    """Free ports for a node's helpers: told beforehand, the node does not wait until they have chosen."""
+    names = (
+        "metrics_agent_port",
+        "metrics_export_port",
+        "runtime_env_agent_port",
+        "dashboard_agent_listen_port",
+    )
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in names]
+    found = {name: int(one.getsockname()[1]) for name, one in zip(names, held, strict=True)}
+    for one in held:
+        one.close()
+    return found
+
+
 def two_nodes() -> Any:
     """A head node, and one that has the resource ``scoring``."""
     from ray.cluster_utils import Cluster
@@ -31,9 +47,11 @@ def two_nodes() -> Any:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     options = {"num_cpus": 2, "object_store_memory": _STORE}
     cluster = _started(
-        lambda: Cluster(initialize_head=True, head_node_args={**options, "include_dashboard": False})
+        lambda: Cluster(
+            initialize_head=True, head_node_args={**options, **node_ports(), "include_dashboard": False}
+        )
     )
-    _started(lambda: cluster.add_node(**options, resources={"scoring": 1}))
+    _started(lambda: cluster.add_node(**options, **node_ports(), resources={"scoring": 1}))
     return cluster
 
 
