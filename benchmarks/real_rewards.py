@@ -278,8 +278,8 @@ _OPENING = """# Rewards on a real model
 says what is measured and writes this page and `real_rewards.json`. A linear head on the hidden states of
 {policy}, learned from its own draws in the log of `real_campaign.py`: {problems} of {logged} problems of
 GSM8K, {samples:,} solutions, {tokens:,} tokens. Every figure is of heads that had not seen the problem.
-Intervals are 95%, over problems. The head itself, learned from all of these, is in [`real_head`](real_head); it
-looks for its policy's folder beside itself (`--prm-option policy=FOLDER` names another).
+Intervals are 95%, over problems. The head itself, learned from all of these, is in [`real_head`](real_head);
+it looks for its policy's folder beside itself (`--prm-option policy=FOLDER` names another).
 
 ## On its own samples
 
