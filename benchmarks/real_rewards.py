@@ -273,12 +273,13 @@ def _area(scores: Floats, right: NDArray[np.bool_]) -> float:
 
 _OPENING = """# Rewards on a real model
 
-    python benchmarks/real_rewards.py
+    {command}
 
 says what is measured and writes this page and `real_rewards.json`. A linear head on the hidden states of
 {policy}, learned from its own draws in the log of `real_campaign.py`: {problems} of {logged} problems of
 GSM8K, {samples:,} solutions, {tokens:,} tokens. Every figure is of heads that had not seen the problem.
-Intervals are 95%, over problems.
+Intervals are 95%, over problems. The head itself, learned from all of these, is in [`real_head`](real_head);
+it looks for its policy's folder beside itself (`--prm-option policy=FOLDER` names another).
 
 ## On its own samples
 
@@ -304,7 +305,10 @@ def page(found: Found) -> str:
     """The page, from the JSON."""
     card = found["card"]
     about = {**found, "problems": card["problems"], "samples": card["samples"]}
-    blocks = [_OPENING.format(**about, mixed=card["within"]["problems"])]
+    command = "python benchmarks/real_rewards.py"
+    command += f" --first {card['problems']}" if card["problems"] < found["logged"] else ""
+    command += f" --greedy {found['greedy'][0]['problems']}" if found["greedy"] else ""
+    blocks = [_OPENING.format(**about, mixed=card["within"]["problems"], command=command)]
     blocks.append(
         _table(
             ["score", "AUROC"],
@@ -361,8 +365,8 @@ def _luck(seeds: Sequence[Found]) -> str:
 
     return (
         f"The head above has the first of {len(seeds)} seeds of folds and fit. Over all of them the last "
-        f"step's AUROC is {ends('last')}; at n = {seeds[0]['n']} best of n is {ends('best_of_n', '+')} points "
-        f"above the vote, and the weighted vote {ends('weighted_vote', '+')}."
+        f"step's AUROC is {ends('last')}; at n = {seeds[0]['n']} best of n is {ends('best_of_n', '+')} "
+        f"points above the vote, and the weighted vote {ends('weighted_vote', '+')}."
     )
 
 

@@ -193,14 +193,10 @@ def _planner(planner: Found) -> list[str]:
     new = ", ".join(f"`{name}`" for name in planner["new"])
     blocks = [_PLANNER.format(**{**planner, "new": new, "folds_less": planner["folds"] - 1})]
     for name, caption in (
-        (
-            "guarded",
-            "As planners are, with a portfolio that leaves prices to rules where nothing surely better ",
-        ),
+        ("guarded", "As planners are, rules deciding at prices where nothing surely better was learned"),
         ("alone", "Where what was learned decides at every price"),
     ):
         part = planner[name]
-        end = "was learned" if name == "guarded" else ""
         mean = part["mean"]
         told = (
             "no budget was kept by both" if mean is None else f"over the budgets kept {_above(mean)} points"
