@@ -43,7 +43,14 @@ class OrderedValues:
 
 
 def ordered_values(
-    data: TrainingData, choice: Choice, *, probe: Ints | None, paid: bool, probes: int, runs: int
+    data: TrainingData,
+    choice: Choice,
+    *,
+    probe: Ints | None,
+    paid: bool,
+    probes: int,
+    runs: int,
+    problems: Ints | None = None,
 ) -> OrderedValues:
     """Replay a choice in random orders of the log's draws.
 
@@ -55,19 +62,22 @@ def ordered_values(
         Whether the leading policy's prompt has been paid for.
     runs:
         Random orders per problem and probe.
+    problems:
+        The problems (P,) that are replayed; None: all.
     """
     needs = needs_of(choice)
     longest = max([*needs.draws.values(), 1])
     pools = {policy: data.pools[policy] for policy in {*needs.draws, *needs.greedy}}
-    out = np.empty((4, len(data), probes))
+    wanted = np.arange(len(data)) if problems is None else problems
+    out = np.empty((4, len(wanted), probes))
     step = max(1, _CHUNK // (probes * runs * max(longest, max(pool.draws for pool in pools.values()))))
-    for begin in range(0, len(data), step):
-        at = np.arange(begin, min(begin + step, len(data)))
+    for begin in range(0, len(wanted), step):
+        at = wanted[begin : begin + step]
         record = _record(data, choice, at, probe=probe, probes=probes, runs=runs)
         met = replay_plan(choice.plan, record)
         charged = _charged(data, choice, met, at, paid=paid, each=probes * runs)
         for target, values in zip(out, (met.right.astype(np.float64), *charged), strict=True):
-            target[at] = values.reshape(len(at), probes, runs).mean(axis=2)
+            target[begin : begin + step] = values.reshape(len(at), probes, runs).mean(axis=2)
     return OrderedValues(*out)
 
 

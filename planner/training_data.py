@@ -9,7 +9,7 @@ in ``left_out``. It knows nothing of features, values or decisions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -207,6 +207,8 @@ class TrainingData:
     prms: Mapping[str, ModelCard]
     left_out: int = 0
     effects: Effects | None = None  # what traffic shows beyond the log
+    #: what was measured of these arrays and is asked for again, by what it is of (``planner.cost``)
+    memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.problem_ids)
