@@ -613,13 +613,15 @@ class Ledger:
     def spend(self) -> Spend:
         """What the request has spent so far, as a snapshot. What is only held is not in it."""
         book = self._book
-        tokens, flops = [0, 0], 0.0
-        for role, accounts in enumerate((book.policies, book.prms)):
-            for card, account in accounts.items():
-                spent = account.total_spent
-                tokens[role] += spent
-                flops += card.flops(spent)
-        return Spend(*tokens, book.physical_policy, book.physical_prm, flops, self.seconds)
+        policy = prm = 0
+        flops = 0.0
+        for card, account in book.policies.items():
+            policy += account.total_spent
+            flops += card.flops(account.total_spent)
+        for card, account in book.prms.items():
+            prm += account.total_spent
+            flops += card.flops(account.total_spent)
+        return Spend(policy, prm, book.physical_policy, book.physical_prm, flops, self.seconds)
 
     def since(self, before: Spend) -> Spend:
         """What was spent after the snapshot ``before`` of this request."""
