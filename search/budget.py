@@ -231,7 +231,7 @@ got budget=Budget(tokens=800) and seconds=2
 
 def _checked(name: str, value: Any) -> int | float:
     """A figure of a budget as a Python number. Raises BudgetError where it breaks a rule."""
-    number = value
+    number: int | float = value
     if type(value) not in (int, float):  # numpy's, say
         if isinstance(value, bool) or not isinstance(value, Real):
             raise BudgetError(f"a budget is a number, got {name}={value!r}")
