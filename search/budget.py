@@ -701,7 +701,8 @@ class Ledger:
     def spend(self) -> Spend:
         """What the request has spent so far, as a snapshot. What is only held is not in it."""
         book = self._book
-        policy, prm, flops = 0, 0, 0.0
+        policy = prm = 0
+        flops = 0.0
         for card, account in book.policies.items():
             policy += account.total_spent
             flops += card.flops(account.total_spent)
