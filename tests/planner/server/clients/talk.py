@@ -210,7 +210,7 @@ class Messages(Talk):
                 }
             ]
             asked["tool_choice"] = {"type": "tool", "name": TOOL["name"]}
-        extra = {name: more.pop(name) for name in ("seed", "budget") if name in more}
+        extra = {name: more.pop(name) for name in ("seed", "temperature") if name in more}
         given = more.pop("extra_body", {}) | extra
         with anthropic.Anthropic(base_url=v1.removesuffix("/v1"), api_key="none", max_retries=0) as client:
             if not stream:
