@@ -50,6 +50,10 @@ _STUCK = 60.0
 _SECONDS = 2.0
 #: tokens of each child that a server may have written and not sent
 _LAG = 16
+#: seconds after which a PRM that was killed is surely asked again
+_REST = 60.0
+#: tokens that may lie between a server and who has stopped listening: an answer's
+_UNREAD = 32
 #: tokens by which a prompt may be miscounted that its server does not tell
 _TEMPLATE = 8
 PLANS = (
@@ -283,7 +287,8 @@ async def _one(client: httpx.AsyncClient, seen: Seen, random: Random, *, leaves:
     seen.counts[f"asked {asked.kind}, {way}"] += 1
     seen.counts[f"status {status}"] += 1
     seen.counts[f"fault {fault or 'none'}: {asked.kind} {status}"] += 1
-    disturbed = seen.beside(began, ended, 5.0)
+    # a PRM that did not answer is left in peace for a while, and plans that need it are refused
+    disturbed = seen.beside(began, ended, 5.0) or "prm" in seen.beside(began, ended, _REST)
     if status != 200:
         if (fault is None or fault in ALWAYS) and not disturbed and not in_time:
             seen.own.append({**what, "status": status, "body": body})
@@ -398,8 +403,9 @@ def _rules_broken(answer: Answer, bill: Bill, *, exact: bool, killed: bool) -> I
     most = bill.doubtful * PRICES.prompt + bill.children * _LAG * PRICES.generated
     if not killed and not exact and answer.receipt["ended"] is None and off > most + slack + 1e-6:
         yield f"no more is paid than may have been used, got {spend['usd']:.7f} for {usd:.7f}"
-    # what was on its way when a request was cut off was never read
-    unread = bill.children * _LAG * PRICES.generated
+    # what was on its way when a request was cut off was never read, though its server has sent it
+    cut = bill.children if answer.receipt["ended"] is None else bill.requests
+    unread = cut * _UNREAD * PRICES.generated
     if not killed and off < -slack * PRICES.prompt - unread - 1e-6:
         yield f"nothing is used and not paid for, got {spend['usd']:.7f} for {usd:.7f}"
 

@@ -111,7 +111,7 @@ class Passthrough:
                 self._waited = time.monotonic() - began
             self._usage, self._cached = usage_of(found), cached_of(found)  # charged, whole or not
             if self._usage is None and found.get("choices"):
-                self._usage = self._cost.estimate_of(found, self._share)
+                self._usage = self._cost.estimate_of(found)
                 found["usage"] = _total(self._usage)
             check_whole(found, "message" if self._shape.is_chat else "text")
             own = {"id": self._id, "model": self._ask.model, "planner": self._receipt()}

@@ -105,12 +105,9 @@ class PassthroughCost:
             completion = self._ask.n * (body.get("max_completion_tokens") or body.get("max_tokens") or 0)
         return {"prompt_tokens": self._prompt(), "completion_tokens": completion}
 
-    def estimate_of(self, found: Mapping[str, Any], share: float) -> dict[str, int]:
-        """What a whole answer took, where the server does not say: its limit, or by its texts without one."""
-        guessed = self.estimate(0, share)
-        if not guessed["completion_tokens"]:
-            guessed["completion_tokens"] = self._written(found.get("choices"))
-        return guessed
+    def estimate_of(self, found: Mapping[str, Any]) -> dict[str, int]:
+        """What a whole answer took, where the server does not say: by its texts."""
+        return {"prompt_tokens": self._prompt(), "completion_tokens": self._written(found.get("choices"))}
 
     def _written(self, choices: Any) -> int:
         """Tokens of what was written: its texts by the policy's own tokenizer, all else by its length."""

@@ -138,13 +138,14 @@ async def _in_turns(service: Service, works: Sequence[Callable[[], Coroutine[Any
 def _joined(response_id: str, created: int, model: str, bodies: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One body of those that answer single prompts."""
     usages = [each.get("usage") or {} for each in bodies]
+    tokens = {name: sum(usage.get(name) or 0 for usage in usages) for name in _USAGE[:2]}
     return {
         "id": response_id,
         "object": COMPLETION.whole,
         "created": created,
         "model": model,
         "choices": [{**each["choices"][0], "index": place} for place, each in enumerate(bodies)],
-        "usage": {name: sum(usage.get(name) or 0 for usage in usages) for name in _USAGE},
+        "usage": {**tokens, _USAGE[2]: sum(tokens.values())},
         "system_fingerprint": None,
         "planner": {"id": response_id, "choices": [each["planner"] for each in bodies]},
     }

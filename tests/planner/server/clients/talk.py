@@ -164,14 +164,16 @@ class Responses(Talk):
             if not stream:
                 return self._reply(client.responses.create(**asked, **more), None)
             with client.responses.stream(**asked, **more) as events:
-                text, calls = "", dict[int, str]()
+                text, calls, whole = "", dict[int, str](), None
                 for event in events:
-                    if event.type == "response.output_text.delta":
+                    if event.type in ("response.completed", "response.incomplete"):
+                        whole = event.response  # the client's own final one is of completed ones only
+                    elif event.type == "response.output_text.delta":
                         text += event.delta
                     elif event.type == "response.function_call_arguments.delta":
                         calls[event.output_index] = calls.get(event.output_index, "") + event.delta
                 streamed = text, tuple(calls[index] for index in sorted(calls))
-                return self._reply(events.get_final_response(), streamed)
+                return self._reply(whole, streamed)
 
     def _reply(self, found: Any, streamed: tuple[str, tuple[str, ...]] | None) -> Reply:
         calls = tuple(
@@ -208,7 +210,7 @@ class Messages(Talk):
                 }
             ]
             asked["tool_choice"] = {"type": "tool", "name": TOOL["name"]}
-        extra = {name: more.pop(name) for name in ("seed", "budget") if name in more}
+        extra = {name: more.pop(name) for name in ("seed", "temperature") if name in more}
         given = more.pop("extra_body", {}) | extra
         with anthropic.Anthropic(base_url=v1.removesuffix("/v1"), api_key="none", max_retries=0) as client:
             if not stream:
