@@ -32,5 +32,5 @@ def test_older_decisions_are_left_aside(where: str) -> None:
 def test_times_are_read_as_utc() -> None:
     assert moment("1970-01-02") == 86_400.0
     assert moment("1970-01-01T01:00+01:00") == 0.0
-    with pytest.raises(RecordError, match="a time is a date such as 2026-11-30 or .*, got 'yesterday'"):
+    with pytest.raises(RecordError, match=r"a time is a date such as 2026-11-30 or .*, got 'yesterday'"):
         moment("yesterday")
