@@ -489,10 +489,10 @@ def _recovery_page(found: Found) -> list[str]:
         "",
         f"`{found['command']}`",
         "",
-        f"{found['seeds']} seeds; {found['problems']} problems of a campaign and as many that are asked, under a "
-        f"cap of {found['tokens']:.0f} tokens; {found['size']:,} requests a batch, {found['feedback']:.0%} of "
-        f"the answers get feedback, {found['explore']:.0%} explore; a refit after each batch from the newest "
-        f"{found['window']:,} decisions. Share right, in %, by the truth of the log.",
+        f"{found['seeds']} seeds; {found['problems']} problems of a campaign and as many that are asked, "
+        f"under a cap of {found['tokens']:.0f} tokens; {found['size']:,} requests a batch, "
+        f"{found['feedback']:.0%} of the answers get feedback, {found['explore']:.0%} explore; a refit after "
+        f"each batch from the newest {found['window']:,} decisions. Share right in %, by the log's truth.",
         "",
         "| batch | " + " | ".join(names) + " |",
         "|---:|" + "---:|" * len(names),

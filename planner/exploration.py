@@ -41,7 +41,7 @@ class Exploration(DecisionFilter):
     def __init__(self, share: float, stages: int, rng: Random) -> None:
         if not 0.0 <= share < 1.0:
             raise ServeError(f"a share of requests that explore is in [0, 1), got {share}")
-        self._chance = 1.0 - (1.0 - share) ** (1.0 / max(1, stages))
+        self._chance: float = 1.0 - (1.0 - share) ** (1.0 / max(1, stages))
         self._rng = rng
 
     def pick(self, stage: Stage, menu: Menu, rule: Rule, option: int) -> tuple[int, float]:
