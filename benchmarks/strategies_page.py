@@ -13,6 +13,9 @@ __all__ = ["page"]
 
 Found = Mapping[str, Any]
 
+#: questions below which accuracies of the real part say nothing
+ENOUGH = 20
+
 _OPENING = """# Strategies side by side
 
     python benchmarks/strategies.py
@@ -229,6 +232,10 @@ def _real(real: Found) -> list[str]:
         blocks.append(f"Not asked yet: {'; '.join(real['missing'])}.")
     if not real["rows"]:
         return blocks
+    if real["questions"] < ENOUGH:
+        blocks.append(
+            "So few questions decide nothing yet: what can be read here is what each contestant takes."
+        )
     loads = [row["load"] for row in real["rows"] if row["load"] is not None]
     if loads and max(loads) > 2.0:
         blocks.append(
