@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.storages.journal import JournalFileBackend
 
 from search.errors import StudyError
 
@@ -30,7 +31,7 @@ def storage_of(text: str) -> Any:
         path = text.removeprefix(_JOURNAL)
         if not path or not Path(path).parent.is_dir():
             raise StudyError(f"a journal must be in a folder that exists, got {text!r}")
-        return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
+        return optuna.storages.JournalStorage(JournalFileBackend(path))
     found = _URL.fullmatch(text)
     if found is None:
         return f"sqlite:///{Path(text).resolve()}"
