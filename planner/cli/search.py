@@ -182,7 +182,7 @@ def search(
             loader.prm_card(name)
     known = asked_problems(problems, mapping)
     check_problems(known)
-    left_out: list[str] = []
+    left_out: Sequence[str] = ()
     try:
         if chosen is not None:
             replaced = {} if seed is None else {"seed": seed}
