@@ -12,12 +12,12 @@ the way of an unbroken one: the trial that was running is taken up, with the fid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-import lightgbm
 import optuna
 from optuna.trial import TrialState
 
@@ -30,6 +30,8 @@ from search.drawing import Drawing
 from search.errors import LogError, StudyError, TooLittleDataError
 from search.prompts import Prompting
 from search.strategies.words import words_of
+from training.cluster.judges import Judge, judged_here
+from training.cluster.rounds import run_rounds
 from training.design import Design, plain, starts
 from training.domains import fit_domains
 from training.fidelities import REDUCTION, Fidelity, fidelities_of
@@ -41,8 +43,8 @@ __all__ = ["ENOUGH_FAMILIES", "ENOUGH_PROBLEMS", "fit", "fit_training_data"]
 ENOUGH_PROBLEMS = 60
 ENOUGH_FAMILIES = 3
 
-#: what a design may make of the arithmetic; anything else is an error of ours and ends the study
-_FAILURES = (ArithmeticError, ValueError, lightgbm.basic.LightGBMError)
+#: makes a judge of what makes the fidelities of a study
+MakeJudge = Callable[[Callable[[], Sequence[Fidelity]]], Judge]
 
 
 def fit(
@@ -62,6 +64,8 @@ def fit(
     drawings: Mapping[str, Drawing] = MappingProxyType({}),
     words: Mapping[str, str] = MappingProxyType({}),
     effects: Effects | None = None,
+    width: int = 1,
+    judges: MakeJudge | None = None,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Planner:
     """Learn a planner from a search log.
@@ -91,6 +95,10 @@ def fit(
         How strategies asked about earlier answers (``log.manifest.words``).
     effects:
         What traffic shows of choices beyond the log (``training.traffic``).
+    width:
+        Trials at a time (``training.cluster.rounds``); the planner depends on it.
+    judges:
+        Makes who judges trials, of what makes the fidelities; None: this process. The planner is the same.
     date:
         For the card; nothing reads the clock.
     progress:
@@ -111,6 +119,8 @@ def fit(
         date=date,
         folds=folds,
         reliability=reliability,
+        width=width,
+        judges=judges,
         progress=progress,
     )
     asked = {name: prompting for name, prompting in promptings.items() if name in planner.policies}
@@ -131,6 +141,8 @@ def fit_training_data(
     date: str = "",
     folds: FoldsBy = "family",
     reliability: Mapping[str, float] = MappingProxyType({}),
+    width: int = 1,
+    judges: MakeJudge | None = None,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Planner:
     """``fit`` on a log that has been read already."""
@@ -152,15 +164,25 @@ def fit_training_data(
             "planner import --tokens N tells what an answer takes"
         )
     data = with_rules(data, seed=seed)
-    fidelities = fidelities_of(data, seed=seed, threads=threads, folds=folds, reliability=reliability)
+    if width < 1:
+        raise StudyError(f"a study runs at least 1 trial at a time, got {width}")
+    make = partial(
+        fidelities_of, data, seed=seed, threads=threads, folds=folds, reliability=dict(reliability)
+    )
+    fidelities = make()
     last = fidelities[-1].cache
     found, told = (
         plain(last.main, last.largest[last.main], len(last.data)),
         {"trials": 0, "pruned": 0, "failed": 0},
     )
     if trials:
-        study = _study(fidelities, data, storage, name)
-        _run(study, fidelities, trials, progress)
+        study = _study(fidelities, data, storage, name, width)
+        judge = judged_here(fidelities) if judges is None else judges(make)
+        failure = run_rounds(study, fidelities, trials, width=width, judge=judge, progress=progress)
+        if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            raise StudyError(
+                f"a study needs one trial that comes to an end, got none of {trials}, the last: {failure}"
+            )
         found, told = study.best_params, _counts(study)
     cache = last
     if len(last.data) < len(data):
@@ -168,7 +190,9 @@ def fit_training_data(
     return cache.finished(_design(optuna.trial.FixedTrial(found), last), told, date)
 
 
-def _study(fidelities: tuple[Fidelity, ...], data: TrainingData, storage: Any, name: str) -> optuna.Study:
+def _study(
+    fidelities: tuple[Fidelity, ...], data: TrainingData, storage: Any, name: str, width: int
+) -> optuna.Study:
     """A new study, or the one in ``storage`` where it began with the same."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
@@ -186,6 +210,7 @@ def _study(fidelities: tuple[Fidelity, ...], data: TrainingData, storage: Any, n
         "folds": last.folds_by,
         "reliability": dict(sorted(last.reliability.items())),
         "rungs": [len(fidelity.cache.data) for fidelity in fidelities],
+        "width": width,
     }
     for what, value in began.items():
         known = study.user_attrs.get(what, value)
@@ -202,60 +227,6 @@ def _study(fidelities: tuple[Fidelity, ...], data: TrainingData, storage: Any, n
         ):
             study.enqueue_trial(start)
     return study
-
-
-def _run(
-    study: optuna.Study,
-    fidelities: tuple[Fidelity, ...],
-    trials: int,
-    progress: Callable[[int, int, float], None] | None,
-) -> None:
-    """Trials until there are so many, one after the other."""
-    failure: BaseException | None = None
-    while (done := _counts(study)["trials"]) < trials:
-        # a sampler of its own for each trial: a continued study goes the way of an unbroken one
-        seed = fidelities[-1].cache.seed + 7919 * done
-        study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=8)
-        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        trial = optuna.Trial(study, running[0]._trial_id) if running else study.ask()
-        try:
-            study.tell(trial, _climb(trial, fidelities))
-        except optuna.TrialPruned:
-            study.tell(trial, state=TrialState.PRUNED)
-        except _FAILURES as error:
-            failure = error
-            trial.set_user_attr("failure", f"{type(error).__name__}: {error}"[:500])
-            study.tell(trial, state=TrialState.FAIL)
-        if progress is not None and _complete(study):
-            progress(done + 1, trials, study.best_value)
-    if not _complete(study):
-        raise StudyError(f"a study needs one trial that comes to an end, got none of {trials}") from failure
-
-
-def _climb(trial: optuna.Trial, fidelities: tuple[Fidelity, ...]) -> float:
-    """The utility on the last fidelity. Raises TrialPruned on the way there."""
-    design = _design(trial, fidelities[-1].cache)
-    climbed = _reported(trial)
-    for fidelity in fidelities[:-1]:
-        if fidelity.step not in climbed:
-            trial.report(_utility(fidelity.cache, design), fidelity.step)
-        if trial.should_prune():
-            raise optuna.TrialPruned
-    return _utility(fidelities[-1].cache, design)
-
-
-def _utility(cache: StudyCache, design: Design) -> float:
-    return cache.utility(cache.chain(design, tuning=True))
-
-
-def _reported(trial: optuna.Trial) -> Mapping[int, float]:
-    """What a trial reported before it was interrupted, by step."""
-    held = trial.study.get_trials(deepcopy=False)[trial.number]
-    return dict(held.intermediate_values)
-
-
-def _complete(study: optuna.Study) -> bool:
-    return bool(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
 
 
 def _counts(study: optuna.Study) -> dict[str, int]:

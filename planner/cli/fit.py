@@ -20,6 +20,10 @@ from search.errors import ArtefactError, RecordError
 __all__ = ["Folds", "fit", "print_verdict"]
 
 
+#: trials at a time on a cluster
+_PARALLEL = 4
+
+
 class Folds(StrEnum):
     """What is left out together when a fit judges itself."""
 
@@ -39,9 +43,22 @@ def fit(
         ),
     ] = Folds.FAMILY,
     study: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FILE", help="Keep the Optuna study in this SQLite file; continue it if it exists."
+            metavar="FILE|URL",
+            help="Keep the Optuna study in this SQLite file, journal:FILE or postgresql://...; continue it.",
+        ),
+    ] = None,
+    parallel: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Trials at a time; the planner depends on it. Default: 1, and 4 with --ray."
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[ADDRESS]", help="Have actors of a Ray cluster judge trials: the same planner."
         ),
     ] = None,
     reliability: Annotated[
@@ -73,12 +90,15 @@ def fit(
     logged = SearchLog.open(log)
     policies = logged.manifest.policies if told is None else told.known(logged.manifest.policies)
     known = _reliability(reliability or [], logged.manifest.prms)
+    from training.cluster.judging import judging
+    from training.cluster.storages import storage_of
     from training.study import fit as learn
 
     # a fit by problems says of itself that requests will be of the logged kinds
     warnings = warnings_of(logged) if folds is Folds.FAMILY else []
-    storage = None if study is None else f"sqlite:///{study.resolve()}"
-    with bar("fit") as tell:
+    storage = None if study is None else storage_of(study)
+    width = parallel or (1 if ray is None else _PARALLEL)
+    with bar("fit") as tell, judging(ray, width, threads) as judges:
         planner = learn(
             logged,
             policies,
@@ -92,6 +112,8 @@ def fit(
             promptings=logged.manifest.promptings,
             drawings=logged.manifest.drawings,
             words=logged.manifest.words,
+            width=width,
+            judges=judges,
             date=date.today().isoformat(),
             progress=lambda done, total, best: tell(done, total, f"best utility {best:.4f}"),
         )

@@ -128,6 +128,7 @@ def search(
     """Run a grid of choices on a problem set into a search log. Continues by itself."""
     from planner.cluster.campaign import cluster_campaign
     from search.campaign import Campaign, check_problems
+    from search.cluster.ray_session import ray_module
     from search.cluster.shard import Shard
     from search.estimate import estimate
     from search.log.cut import cut_share
@@ -155,6 +156,8 @@ def search(
         key_variable=api_key_env,
     )
     part = None if shard is None else Shard.parse(shard)
+    if ray is not None:
+        ray_module()
     named = None if models is None else ModelsFile.read(models)
     chosen = _preset(grid)
     file = grid if chosen is None else None

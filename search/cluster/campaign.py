@@ -240,7 +240,7 @@ class _ClusterWork:
     async def _one_by_one(self, unit: Unit, samples: pl.DataFrame | None, whole: Failed) -> pl.DataFrame:
         """The rows of the problems that can be done; the others are recorded."""
         rows: list[pl.DataFrame] = [table_frame(unit.table, [])]
-        failures = []
+        failures: list[dict[str, object]] = []
         for problem in unit.problems:
             single = replace(unit, problems=(problem,), name=f"{unit.name}.{len(rows) + len(failures)}")
             found: pl.DataFrame | Failed = whole

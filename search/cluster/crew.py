@@ -336,7 +336,7 @@ class _Around:
     def __call__(self, loader: Loader) -> Loader:
         return SharedLoader(
             loader,
-            {name: lambda card, ask=ask: RewardElsewhere(card, ask) for name, ask in self._asks.items()},
+            {name: partial(RewardElsewhere, ask=ask) for name, ask in self._asks.items()},
         )
 
 

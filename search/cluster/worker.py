@@ -74,7 +74,7 @@ class Worker:
             return Failed.of(error)
         return None
 
-    def measure(self, problems: Sequence[Problem], grid: Grid) -> Measured:
+    def measure(self, problems: Sequence[Problem], grid: Grid) -> dict[str, Measured]:
         """The trial of a dry run."""
         return run_sync(measure(problems, grid, self._models))
 

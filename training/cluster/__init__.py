@@ -1,0 +1,1 @@
+"""A planner study on more than one machine."""
