@@ -7,7 +7,8 @@
 
 Each round, alternating which comes first:
 
-- ``campaign``: ``search.campaign`` draws pools of ``--block`` samples per problem into a new log, problem by
+- ``campaign``: ``search.campaigns.campaign`` draws pools of ``--block`` samples per problem into a new log,
+problem by
   problem until about ``--tokens`` tokens: graded, summed up and written.
 - ``raw``: the same prompts, the same number of samples and the same sampling, all submitted to the engine at
   once under other seeds; nothing is read, graded or kept.
@@ -31,16 +32,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from planner.cli.sourcing import Sourcing
-from search.campaign import Campaign
+from planner.solving.sourcing import Sourcing
+from search.campaigns.campaign import Campaign
+from search.campaigns.grid import Grid
+from search.campaigns.prompted import PromptedLoader
 from search.engines.confidence import TOP
 from search.engines.protocol import ChildFinished, Engine, Request
-from search.grid import Grid
 from search.loader import SourceLoader
 from search.log.store import SearchLog
 from search.problem import Problem
-from search.problem_set import read_problems
-from search.prompted import PromptedLoader
+from search.problem_sets.problem_set import read_problems
 from search.seeds import seed_of
 from search.sync import run_sync
 

@@ -44,32 +44,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from planner.cli.printing import json_text
-from planner.evaluation.budget_adherence import budget_adherence
-from planner.evaluation.evaluate import context_of, evaluate
-from planner.evaluation.intervals import Interval
-from planner.evaluation.live import live
-from planner.evaluation.meeting import held_out
-from planner.evaluation.page import page
-from planner.evaluation.paired_comparison import ComparisonSpec
-from planner.evaluation.parity import parity
-from planner.evaluation.refits import refits_of
-from planner.evaluation.safety import safety
-from planner.evaluation.slices import only
-from planner.evaluation.specialists import specialists
-from planner.evaluation.targets import targets
-from planner.evaluation.transfer import (
+from studies.live import live
+from studies.page import page
+from studies.paired_comparison import ComparisonSpec
+from studies.parity import parity
+from studies.safety import safety
+from studies.specialists import specialists
+from studies.targets import targets
+from studies.transfer import (
     Move,
     left_out_domain,
     left_out_families,
     left_out_policy,
     left_out_prm,
 )
+
+from planner.cli.printing import json_text
+from planner.evaluation.budget_adherence import budget_adherence
+from planner.evaluation.evaluate import context_of, evaluate
+from planner.evaluation.folds.meeting import held_out
+from planner.evaluation.folds.refits import refits_of
+from planner.evaluation.intervals import Interval
+from planner.evaluation.slices import only
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.models import find_model, shipped
 from planner.planner import Planner
-from planner.settings import settings_of
-from planner.training_data import TrainingData, read_training_data
+from planner.solving.settings import settings_of
 from search.errors import TooLittleDataError
 from search.loader import FolderLoader
 from search.log.manifest import MANIFEST_NAME

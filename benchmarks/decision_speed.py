@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.fitted import Fitted
+from planner.deciding.fitted import Fitted
+from planner.deciding.recommendation import Recommendation
 from planner.models import shipped
 from planner.planner import Planner
-from planner.recommendation import Recommendation
 from search.budget import Budget
 from search.plan import Plan
 

@@ -11,7 +11,7 @@ On a lab log (of ``planner demo``) and on one real log (16 samples of a 0.5B mod
 - controls: the same where questions, logprobs or PRM scores are shuffled. A safe planner loses nothing there;
 - seeds: the endpoint of several fits, and its standard deviation, the luck of fitting;
 - a learning curve: the endpoint where folds learn from 60, 100, 300 or 1,000 problems at most;
-- AIQ and quality-neutral costs (``planner.evaluation.deferral``).
+- AIQ and quality-neutral costs (``planner.evaluation.folds.deferral``).
 
 Planners have default settings (no trials). It prints tables; ``--write`` puts ``evaluation_controls.json``
 and ``.md`` there. Logs that ``--only`` does not name, and parts that ``--parts`` does not, stay as they were.
@@ -30,12 +30,12 @@ from pathlib import Path
 from typing import Any
 
 from planner.cli.printing import json_text
-from planner.evaluation.cross_validation import CrossValidation
-from planner.evaluation.deferral import deferral_of
-from planner.evaluation.refits import refits_of
+from planner.evaluation.folds.cross_validation import CrossValidation
+from planner.evaluation.folds.deferral import deferral_of
+from planner.evaluation.folds.refits import refits_of
+from planner.evaluation.folds.verdict import verdict_of
 from planner.evaluation.slices import calibration_rows, rows_of
-from planner.evaluation.verdict import verdict_of
-from planner.training_data import TrainingData, read_training_data
+from planner.evidence.training_data import TrainingData, read_training_data
 from search.log.store import SearchLog
 from training.controls import controls
 from training.cross_validation import cross_validate, room_of

@@ -28,19 +28,19 @@ from typing import Any
 import numpy as np
 from real_logs import DATA_SETS, read
 
-from planner.boosting import Shape, boost
-from planner.decision import Rule
-from planner.evaluation.cross_validation import log_budgets
+from planner.deciding.decision import Rule
+from planner.deciding.replay import replay
+from planner.evaluation.folds.cross_validation import log_budgets
 from planner.evaluation.frontier import Track
 from planner.evaluation.intervals import Resampler
 from planner.evaluation.slices import calibration_rows, only, rows_of
-from planner.matrix import Matrices, question_features
+from planner.evidence.matrix import Matrices, question_features
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.replay import replay
-from planner.training_data import TrainingData
-from planner.trees import Forest, parse
-from training.extend import extend_training_data
-from training.pooling import logits
+from planner.predicting.boosting import Shape, boost
+from planner.predicting.trees import Forest, parse
+from training.extending.extend import extend_training_data
+from training.extending.pooling import logits
 from training.study import ENOUGH_PROBLEMS, fit_training_data
 
 _JSON = Path(__file__).with_suffix(".json")

@@ -7,7 +7,7 @@ An outcome row is a problem x choice: what one choice is worth on one problem. T
 outcomes stand for: 4.5 million samples, 9 million scores, 188,000 runs of tree searches. A fit reads
 those, not the outcomes' own numbers. For each size, each in a process of its own:
 
-- ``read``: ``planner.training_data.read_training_data``, the log as arrays;
+- ``read``: ``planner.evidence.training_data.read_training_data``, the log as arrays;
 - ``fit``: the command ``planner fit LOG --trials 30 --threads 2``, reading, study, final fit and artefact;
 - ``text``: ``read`` again on logs of the smallest size whose samples carry texts of 0, 400 and 4,000
   characters: a column that no fit uses.
@@ -36,7 +36,7 @@ HERE = Path(__file__).parent
 _TEXTS = (0, 400, 4000)
 _READ = """
 import sys
-from planner.training_data import read_training_data
+from planner.evidence.training_data import read_training_data
 from search.log.store import SearchLog
 log = SearchLog.open(sys.argv[1])
 print(len(read_training_data(log, log.manifest.policies, log.manifest.prms)))

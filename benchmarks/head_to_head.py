@@ -51,11 +51,11 @@ from versus_questions import COUNT, held_out
 from versus_rows import Block, Row, Rows
 
 from planner.cli.interrupt import interruptible
+from search.campaigns.spending import SpendLimit
 from search.errors import LogError, PlannerError
 from search.grading.registry import domain
 from search.log.store import SearchLog
 from search.problem import Problem
-from search.spending import SpendLimit
 
 HERE = Path(__file__).parent
 ROWS, PRICES = HERE / "logs" / "head_to_head", HERE / "head_to_head_prices.toml"

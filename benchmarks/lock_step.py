@@ -4,7 +4,7 @@ What compute-optimal-tts, search-and-learn, its_hub and thinkbooster have in com
 it (each does more work somewhere): every beam is a request of its own, a step waits for its slowest
 beam, whole prefixes are scored from the start in batches of 8, finished beams again at every step.
 Prompts stay token ids here, where they render and tokenise again, and equal prefixes of a batch are
-scored once. The numbers of beams are those of ``search.strategies.growing``.
+scored once. The numbers of beams are those of ``search.strategies.trees.growing``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from search.rewards.protocol import Reward
 from search.scores import score
 from search.seeds import seed_of
 from search.strategies.protocol import Limits
-from search.strategies.steps import split
+from search.strategies.running.steps import split
 
 __all__ = ["Work", "lock_step"]
 

@@ -19,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from search.grading import jail
-from search.grading.sandbox import DEFAULT, RUNNER, Ending, run
+from search.grading.programs import jail
+from search.grading.programs.sandbox import DEFAULT, RUNNER, Ending, run
 
 #: programs per turn
 _SLICE = 8

@@ -36,19 +36,19 @@ from pathlib import Path
 
 from planner.cli.interrupt import interruptible
 from planner.cli.progress import campaign_bar
-from search.campaign import Campaign
+from search.campaigns.campaign import Campaign
+from search.campaigns.grid import Grid
+from search.campaigns.spending import SpendLimit
 from search.engines.tether import Tether
 from search.errors import EngineError, PlannerError
-from search.grid import Grid
 from search.loader import SourceLoader
 from search.log.cut import cut_share
 from search.log.outcomes import rebuild_outcomes
 from search.log.store import SearchLog
 from search.plan import Plan
 from search.problem import Problem
-from search.problem_set import read_problems
+from search.problem_sets.problem_set import read_problems
 from search.sources import ServedPolicy
-from search.spending import SpendLimit
 from search.sync import run_sync
 
 HERE = Path(__file__).parent

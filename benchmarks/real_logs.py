@@ -27,12 +27,12 @@ from typing import Any
 
 import numpy as np
 
-from planner.evaluation.cross_validation import BEST_FIXED, CHOSEN, PLANNER, CrossValidation
+from planner.evaluation.folds.cross_validation import BEST_FIXED, CHOSEN, PLANNER, CrossValidation
+from planner.evaluation.folds.verdict import sentence_of, verdict_of
 from planner.evaluation.intervals import Interval, Resampler
 from planner.evaluation.rivals import BOUNDS
 from planner.evaluation.slices import calibration_rows, rows_of
-from planner.evaluation.verdict import sentence_of, verdict_of
-from planner.training_data import TrainingData, read_training_data
+from planner.evidence.training_data import TrainingData, read_training_data
 from search.importing.registry import importer
 from search.importing.write import import_records
 from search.log.store import SearchLog

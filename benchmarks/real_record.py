@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from planner.evaluation.fixed import sizes
+from planner.evaluation.baselines.fixed import sizes
 from search.choice import Choice
 from search.engines.protocol import FinishReason
 from search.log.orders import order_outcomes

@@ -39,14 +39,14 @@ from search.errors import PlannerError
 from search.log.pool import Pool, read_problem_table
 from search.log.store import SearchLog
 from search.prm_benchmarks.auroc import auroc
-from search.rewards.embedded import open_backbone
-from search.rewards.head import Written
-from search.rewards.pieces import Pieces
-from training.head import write_head
-from training.head_card import measure_head
-from training.head_data import Targets, Tried, read_tried, targets_of, tried_of
-from training.head_fit import FittedHead, HeadRecipe, fit_head
-from training.head_states import read_states
+from search.rewards.computed.embedded import open_backbone
+from search.rewards.computed.head import Written
+from search.rewards.computed.pieces import Pieces
+from training.heads.head import write_head
+from training.heads.head_card import measure_head
+from training.heads.head_data import Targets, Tried, read_tried, targets_of, tried_of
+from training.heads.head_fit import FittedHead, HeadRecipe, fit_head
+from training.heads.head_states import read_states
 
 HERE = Path(__file__).parent
 RESAMPLES, SEED = 2000, 0

@@ -17,17 +17,17 @@ import time
 from pathlib import Path
 
 import numpy as np
+from studies.imitation import imitate
 
-from planner.decision import Rule
+from planner.deciding.decision import Rule
+from planner.deciding.replay import replay
 from planner.evaluation.frontier import Track
 from planner.evaluation.intervals import Resampler
-from planner.matrix import Matrices
+from planner.evidence.matrix import Matrices
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.models import find_model
 from planner.planner import Planner
-from planner.replay import replay
-from planner.training_data import TrainingData, read_training_data
 from search.log.store import SearchLog
-from training.imitation import imitate
 
 BUDGETS = (2.0, 4.0, 8.0, 16.0, 64.0)
 

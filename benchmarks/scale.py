@@ -25,13 +25,13 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from search.campaign import Campaign
+from search.campaigns.campaign import Campaign
+from search.campaigns.grid import Grid
 from search.cluster.campaign import ClusterCampaign
 from search.cluster.fake_ray import FakeRay
 from search.cluster.placement import Placement
 from search.cluster.ray_session import ray_session
 from search.engines.scripted import ScriptedEngine
-from search.grid import Grid
 from search.loader import Loader, ReadyLoader
 from search.log.comparison import difference
 from search.log.store import SearchLog

@@ -15,8 +15,8 @@ from typing import Any
 
 import planner.server.app
 import planner.server.run
-from planner.bitscore import BitTrees
 from planner.cli.main import main
+from planner.predicting.bitscore import BitTrees
 
 __all__ = ["SPEEDUPS", "Speedup"]
 

@@ -48,9 +48,9 @@ from versus_rows import Rows
 
 from planner.cli.interrupt import interruptible
 from planner.cli.printing import json_text
+from search.campaigns.spending import SpendLimit
 from search.errors import PlannerError
 from search.log.store import SearchLog
-from search.spending import SpendLimit
 
 HERE = Path(__file__).parent
 LAB_LOG, ROWS = Path("runs/strategies"), HERE / "logs" / "strategies"

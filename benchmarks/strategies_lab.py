@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from strategies_lab_plans import BLOCK, LARGER, POLICY, PRM, grids, questions
 
-from search.campaign import Campaign, Progress
+from search.campaigns.campaign import Campaign, Progress
 from search.loader import FolderLoader
 from search.log.store import SearchLog
 from search.sync import run_sync
@@ -74,7 +74,7 @@ class _Clock:
 
 @dataclass(frozen=True, slots=True)
 class StageSeconds:
-    """Seconds of the machine per question: by the stage of a campaign's unit (``search.unit``)."""
+    """Seconds of the machine per question: by the stage of a campaign's unit (``search.campaigns.unit``)."""
 
     seconds: Mapping[str, float]
 

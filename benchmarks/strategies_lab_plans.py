@@ -7,7 +7,7 @@ budgets.
 
 from __future__ import annotations
 
-from search.grid import Grid
+from search.campaigns.grid import Grid
 from search.plan import Plan
 from search.problem import Problem
 from training.lab.problems import DOMAINS, problem_set

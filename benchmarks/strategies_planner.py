@@ -20,14 +20,14 @@ from strategies_lab import MODELS
 from strategies_lab_figures import points
 from strategies_lab_plans import LARGER, POLICY, PRM
 
-from planner.evaluation.cross_validation import PLANNER, BudgetMet, CrossValidation
+from planner.evaluation.folds.cross_validation import PLANNER, BudgetMet, CrossValidation
 from planner.evaluation.intervals import Resampler
 from planner.evaluation.slices import only
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
-from planner.training_data import TrainingData, read_training_data
-from search.campaign import Campaign
+from search.campaigns.campaign import Campaign
+from search.campaigns.grid import Grid
 from search.choice import Choice
-from search.grid import Grid
 from search.loader import FolderLoader
 from search.log.store import SearchLog
 from search.plan import Plan

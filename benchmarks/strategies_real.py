@@ -29,20 +29,20 @@ from versus_questions import held_out
 from versus_rows import Block, Row, Rows
 from versus_servers import MAX_TOKENS, SAMPLING
 
+from search.campaigns.prompted import PromptedLoader
 from search.engines.protocol import Sampling
 from search.errors import EngineError, RewardError
 from search.grading.registry import domain
 from search.loader import Loader, SourceLoader
-from search.models_loader import ConfiguredPolicy
+from search.models.models_loader import ConfiguredPolicy
 from search.problem import Problem
-from search.prompted import PromptedLoader
 from search.result import Candidate, Result
 from search.rewards.judge_spec import JudgeSpec
 from search.run import run_plan
 from search.seeds import seed_of
 from search.sources import JudgePrm, ServedPolicy
 from search.strategies.protocol import Limits, Setting
-from search.strategies.steps import apportion, split
+from search.strategies.running.steps import apportion, split
 from search.sync import run_sync
 
 __all__ = ["BLOCK", "CONTEXT", "COUNT", "Team", "questions", "run", "served"]

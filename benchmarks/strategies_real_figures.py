@@ -32,7 +32,7 @@ from search.log.subsets import derive_all
 from search.plan import Plan
 from search.prm_benchmarks.auroc import auroc
 from search.problem import Problem
-from search.votes import group as grouped
+from search.voting.votes import group as grouped
 
 __all__ = ["calculations", "compared", "figures"]
 

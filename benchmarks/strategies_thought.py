@@ -23,8 +23,8 @@ from strategies_lab_plans import POLICY, PRM, questions
 
 from planner.evaluation.frontier import Track
 from planner.evaluation.intervals import Resampler
-from search.campaign import Campaign
-from search.grid import Grid
+from search.campaigns.campaign import Campaign
+from search.campaigns.grid import Grid
 from search.loader import FolderLoader
 from search.log.outcomes import greedy_outcomes, pool_outcomes, run_outcomes
 from search.log.pool import read_pools

@@ -11,7 +11,7 @@ problem, for requests of the logged kinds, and by family, for requests of new ki
 - how often the price that is certified with a confidence of 95% reaches the target, on logs drawn again from
   the left-out decisions of one fit, families whole;
 - FLOPs and accuracies that advice promised before any token, and what was met, by domain and by what decided,
-  with the corrections of ``planner.promises`` and without.
+  with the corrections of ``planner.predicting.promises`` and without.
 
 Three splits hold out every problem once, so that no luck of the draw makes streams easy or hard. Every
 problem's figures are averaged over the splits that held it out; intervals draw problems, or families where
@@ -31,25 +31,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.bounds import Bounds
 from planner.cli.printing import json_text
-from planner.decision import Menu, Rule
+from planner.deciding.decision import Menu, Rule
+from planner.deciding.replay import ReplayOutcome, aligned, follow, replay
+from planner.deciding.stages import Stage
+from planner.evaluation.baselines.rules import with_rules
 from planner.evaluation.intervals import Resampler
 from planner.evaluation.overhead import PER_CHARACTER, PER_DECISION, with_overhead
 from planner.evaluation.slices import rows_of
 from planner.evaluation.target_accuracy import streams
-from planner.frontier import Frontier
-from planner.matrix import Matrices
+from planner.evidence.matrix import Matrices
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.models import shipped
 from planner.planner import Planner
-from planner.replay import ReplayOutcome, aligned, follow, replay
-from planner.rules import with_rules
-from planner.stages import Stage
-from planner.targets import target_of
-from planner.training_data import TrainingData, read_training_data
+from planner.predicting.bounds import Bounds
+from planner.predicting.frontier import Frontier
+from planner.predicting.targets import target_of
 from search.budget import Budget
-from search.campaign import Campaign
-from search.grid import Grid
+from search.campaigns.campaign import Campaign
+from search.campaigns.grid import Grid
 from search.loader import FolderLoader
 from search.log.manifest import MANIFEST_NAME
 from search.log.outcomes import rebuild_outcomes

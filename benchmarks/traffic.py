@@ -42,18 +42,18 @@ from traffic_recovery import Setting, recover, simplified, summary
 
 import planner
 from planner.cli.printing import json_text
-from planner.decision import Menu, Rule
+from planner.deciding.decision import Menu, Rule
+from planner.evaluation.baselines.rules import with_rules
 from planner.evaluation.slices import rows_of
-from planner.exploration import Exploration
-from planner.labels import Probe
-from planner.matrix import Matrices
+from planner.evidence.labels import Probe
+from planner.evidence.matrix import Matrices
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
-from planner.rules import with_rules
+from planner.solving.exploration import Exploration
 from planner.traffic.follow import decided, menu_rows
 from planner.traffic.gather import Gathered
 from planner.traffic.ope import OpeReport, evaluate_offline
 from planner.traffic.sources import ANYONE, Sources, Word
-from planner.training_data import TrainingData, read_training_data
 from search.log.store import SearchLog
 from training.study import fit_training_data
 

@@ -7,12 +7,12 @@ import sqlite3
 from collections.abc import Callable
 from random import Random
 
-from planner.exploration import Exploration
-from planner.labels import Probe
+from planner.evidence.labels import Probe
 from planner.planner import Planner
-from planner.server.budget import parse, to_wire
+from planner.server.decisions.recorder import Decision, Feedback, Step
 from planner.server.decisions.store import Store
-from planner.server.recorder import Decision, Feedback, Step
+from planner.server.request.budget import parse, to_wire
+from planner.solving.exploration import Exploration
 from search.result import Candidate, Spend
 
 #: policy, PRM and plan -> the chance to be right

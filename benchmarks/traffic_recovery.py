@@ -26,18 +26,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.decision import Menu, Rule
+from planner.deciding.decision import Menu, Rule
+from planner.evaluation.baselines.rules import with_rules
 from planner.evaluation.slices import only, rows_of
-from planner.exploration import Exploration
-from planner.labels import Probe
-from planner.matrix import Matrices
+from planner.evidence.effects import Effects
+from planner.evidence.labels import Probe
+from planner.evidence.matrix import Matrices
+from planner.evidence.training_data import PrmPool, TrainingData
 from planner.planner import Planner
-from planner.rules import with_rules
-from planner.traffic.effects import Effects
+from planner.solving.exploration import Exploration
 from planner.traffic.follow import decided, menu_rows
 from planner.traffic.gather import Gathered, Ran
 from planner.traffic.sources import ANYONE, Sources, Word
-from planner.training_data import PrmPool, TrainingData
 from search.choice import Choice
 from search.errors import TooLittleDataError
 from training.study import fit_training_data

@@ -4,10 +4,11 @@
 
 Runs ``particle_filter``, ``lookahead`` and ``rebase`` beside ``beam_search`` and ``dvts`` at n = 4, 8 and 16,
 and a pool of samples for ``best_of_n``, on N lab questions per domain that no model was trained on. A
-campaign does it (``search.campaign``), so the same command goes on where it was stopped; every tree is run
-once for both votes. A rival at equal mean FLOPs is a random split of the questions between two of its sizes
-(``planner.evaluation.frontier``); above its largest size it stays there. Differences are paired by question,
-with 95% intervals. ``--write`` keeps the tables in ``tree_searches.md`` and ``.json``. It asserts nothing.
+campaign does it (``search.campaigns.campaign``), so the same command goes on where it was stopped; every tree
+is run once for both votes. A rival at equal mean FLOPs is a random split of the questions between two of its
+sizes (``planner.evaluation.frontier``); above its largest size it stays there. Differences are paired by
+question, with 95% intervals. ``--write`` keeps the tables in ``tree_searches.md`` and ``.json``. It asserts
+nothing.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from numpy.typing import NDArray
 
 from planner.evaluation.frontier import Track
 from planner.evaluation.intervals import Interval, Resampler
-from search.campaign import Campaign, Progress
-from search.grid import Grid
+from search.campaigns.campaign import Campaign, Progress
+from search.campaigns.grid import Grid
 from search.loader import FolderLoader
 from search.log.outcomes import build_outcomes
 from search.log.store import SearchLog

@@ -21,7 +21,7 @@ from versus_deepconf import KEPT, elected
 from versus_router import Router, fit_router
 from versus_rows import Block, Row, Rows
 
-from planner.evaluation.fixed import sizes
+from planner.evaluation.baselines.fixed import sizes
 from planner.evaluation.intervals import Interval, Resampler
 from search.grading.registry import domain
 from search.log.outcomes import greedy_outcomes, pool_outcomes

@@ -20,11 +20,11 @@ from planner.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from planner.api import evaluate, extend, fit, load, search
+    from planner.deciding.recommendation import Recommendation
     from planner.evaluation.baseline import Baseline
-    from planner.executor import Solution
     from planner.planner import Planner
     from planner.plugins import register
-    from planner.recommendation import Recommendation
+    from planner.solving.executor import Solution
     from search.budget import Budget
     from search.choice import Choice
     from search.engines.protocol import Engine
@@ -78,8 +78,8 @@ _PLACES = {
     **dict.fromkeys(("evaluate", "extend", "fit", "load", "search"), "planner.api"),
     "register": "planner.plugins",
     "Planner": "planner.planner",
-    "Recommendation": "planner.recommendation",
-    "Solution": "planner.executor",
+    "Recommendation": "planner.deciding.recommendation",
+    "Solution": "planner.solving.executor",
     "Budget": "search.budget",
     "Choice": "search.choice",
     "Plan": "search.plan",

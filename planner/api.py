@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from planner.evaluation.evaluation import Evaluation
     from planner.planner import Planner
     from planner.rules_planner import RulesPlanner
-    from planner.solving import ModelsGiven
+    from planner.solving.solver import ModelsGiven
     from search.budget import Prices
+    from search.campaigns.grid import Grid
     from search.cards import ModelCard
-    from search.grid import Grid
     from search.loader import Loader
     from search.log.store import SearchLog
     from search.models_file import ModelsFile
@@ -96,7 +96,7 @@ def load(
     from planner.planner import Planner
 
     if path is None:
-        from planner.solving import rules_over
+        from planner.solving.solver import rules_over
 
         return rules_over(models, domain=domain, prices=prices, threads=threads)
     folder = shipped("planner") if path in _LAB else find_model(path)
@@ -132,7 +132,7 @@ def search(
     threads:
         Torch threads of models in this process; part of what a log depends on.
     progress:
-        Called after each unit of work (``search.campaign.Progress``).
+        Called after each unit of work (``search.campaigns.campaign.Progress``).
 
     Raises ProblemError, GridError, LogError, and what models raise; what was logged stays.
 
@@ -144,11 +144,11 @@ def search(
     >>> log.rows("samples")
     2
     """
-    from search.campaign import Campaign, check_problems
+    from search.campaigns.campaign import Campaign, check_problems
     from search.log.outcomes import add_outcomes
     from search.log.store import SearchLog
     from search.models_file import ModelsFile
-    from search.problem_set import read_problems
+    from search.problem_sets.problem_set import read_problems
     from search.rewards.prm_names import whole_name
     from search.sync import run_sync
 
@@ -256,7 +256,7 @@ def extend(
     (bad, good, large, small), got none
     """
     from planner.planner import Planner
-    from training.extend import extend as learn
+    from training.extending.extend import extend as learn
 
     logged = _log(log)
     manifest = logged.manifest
@@ -310,7 +310,7 @@ def evaluate(
     ...
     """
     from planner.evaluation.evaluate import evaluate as compare
-    from planner.training_data import TrainingData, read_training_data
+    from planner.evidence.training_data import TrainingData, read_training_data
 
     decider = load(planner) if isinstance(planner, str | Path) else planner
     told = _models_file(models) if isinstance(models, str | Path) else models
@@ -340,7 +340,7 @@ def _log(given: str | Path | SearchLog) -> SearchLog:
 
 
 def _grid(given: str | Path | Mapping[str, Any] | Grid, seed: int | None) -> Grid:
-    from search.grid import Grid
+    from search.campaigns.grid import Grid
 
     replaced: dict[str, object] = {} if seed is None else {"seed": seed}
     if isinstance(given, Grid):
@@ -353,7 +353,7 @@ def _grid(given: str | Path | Mapping[str, Any] | Grid, seed: int | None) -> Gri
 
 
 def _models_file(given: str | Path) -> ModelsFile:
-    from planner.solving import read_models
+    from planner.solving.solver import read_models
 
     return read_models(given)
 
@@ -373,6 +373,6 @@ def _prices(models: ModelsGiven, policies: Sequence[str], prms: Sequence[str]) -
 
 
 def _loader(models: ModelsGiven, policies: Sequence[str], prms: Sequence[str], threads: int) -> Loader:
-    from planner.solving import loader_for
+    from planner.solving.solver import loader_for
 
     return loader_for(policies, prms, models, threads=threads)

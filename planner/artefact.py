@@ -3,7 +3,7 @@
     MODEL/manifest.json        kind, version, and size and sha256 of every other file
     MODEL/planner.json         probes, choices, costs, calibration, cards
     MODEL/arrays.safetensors   n-gram reduction, factors, feature ranges, frontier, domain model
-    MODEL/stage0-model0.txt    boosted models, checked by planner.trees (LightGBM never reads them)
+    MODEL/stage0-model0.txt    boosted models, checked by planner.predicting.trees (LightGBM never reads them)
 
 Whatever is wrong with such a folder ends in one ArtefactError. The hashes find damage; they do not
 make a stranger trustworthy, so everything is checked for structure as well.
@@ -24,19 +24,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.added import Added
-from planner.bounds import Bounds
-from planner.calibration import Calibration, Reliability
-from planner.cost import ChoiceCost
-from planner.decision import Trust
+from planner.deciding.cost import ChoiceCost
+from planner.deciding.decision import Trust
+from planner.deciding.fitted import Fitted
+from planner.deciding.stages import ActionSpec, Stage
+from planner.evidence.labels import Probe
 from planner.features.familiarity import DomainModel
 from planner.features.question import NgramEncoder
-from planner.fitted import Fitted
-from planner.frontier import Frontier
-from planner.labels import Probe
-from planner.neighbours import Likeness, Neighbours
-from planner.promises import Promises
-from planner.stages import ActionSpec, Stage
+from planner.predicting.added import Added
+from planner.predicting.bounds import Bounds
+from planner.predicting.calibration import Calibration, Reliability
+from planner.predicting.frontier import Frontier
+from planner.predicting.neighbours import Likeness, Neighbours
+from planner.predicting.promises import Promises
 from search.cards import ModelCard
 from search.choice import Choice
 from search.drawing import Drawing

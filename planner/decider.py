@@ -10,10 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
-from planner.decision_filter import DecisionFilter
+from planner.deciding.decision_filter import DecisionFilter
+from planner.deciding.recommendation import Recommendation
+from planner.evidence.labels import Probe
 from planner.features.familiarity import DomainGuess
-from planner.labels import Probe
-from planner.recommendation import Recommendation
 from search.budget import UNLIMITED, Budget, BudgetWords, Prices
 from search.cards import ModelCard
 from search.choice import Choice
@@ -25,10 +25,10 @@ from search.result import Candidate, Spend
 from search.sync import on_this_loop, run_aside, run_sync
 
 if TYPE_CHECKING:
-    from planner.events import Listener
-    from planner.executor import Solution
     from planner.planner import Planner
-    from planner.solving import Solver
+    from planner.solving.events import Listener
+    from planner.solving.executor import Solution
+    from planner.solving.solver import Solver
 
 __all__ = ["Decider", "Guesser"]
 
@@ -65,8 +65,8 @@ class Decider(ABC):
     @property
     @abstractmethod
     def domain_model(self) -> Guesser | None:
-        """Tells domains from each other, and questions that are foreign; None: ``planner.domains`` asks the
-        graders."""
+        """Tells domains from each other, and questions that are foreign; None: ``planner.solving.domains``
+        asks the graders."""
 
     @property
     @abstractmethod
@@ -182,11 +182,11 @@ class Decider(ABC):
         spent:
             What has been paid, out of the budget too.
         groups:
-            Which answers are equal (``search.votes.group``); None: equal texts are.
+            Which answers are equal (``search.voting.votes.group``); None: equal texts are.
         domain:
             By which what is promised is corrected; checked against what was learned.
         decision_filter:
-            Bends the decision (``planner.decision_filter``).
+            Bends the decision (``planner.deciding.decision_filter``).
 
         Raises as ``recommend`` does, and ValueError for a probe that it never asks for.
         """
@@ -212,8 +212,8 @@ class Decider(ABC):
         budget, words:
             ``budget=Budget(tokens=800)``, or its fields as keywords: ``tokens=800``.
         domain:
-            What the question belongs to. None: the planner says it (``planner.domains``), and for a question
-            that is foreign to it the advice is one greedy answer, with the reason as a warning.
+            What the question belongs to. None: the planner says it (``planner.solving.domains``), and for a
+            question that is foreign to it the advice is one greedy answer, with the reason as a warning.
         prices:
             Needed for a budget in money; default: those that the planner was loaded with.
         abstain_below:
@@ -226,7 +226,7 @@ class Decider(ABC):
         >>> advice.tokens_p90 <= 800
         True
         """
-        from planner.domains import assign
+        from planner.solving.domains import assign
 
         asked, question = Budget.of(budget, words), checked_question(question)
         assigned = assign(self, question, domain or self.default_domain)
@@ -243,7 +243,7 @@ class Decider(ABC):
     @property
     def solver(self) -> Solver:
         """What ``solve`` runs on: the models, which are opened when first needed."""
-        from planner.solving import Solver
+        from planner.solving.solver import Solver
 
         found: Solver | None = getattr(self, "_solver", None)
         if found is None:
@@ -292,7 +292,7 @@ class Decider(ABC):
         budget, words:
             As ``recommend`` takes them.
         on_event:
-            Hears of everything as it happens (``planner.events``), in another thread.
+            Hears of everything as it happens (``planner.solving.events``), in another thread.
         domain:
             What the question belongs to; None: the planner says it. A question that is foreign to the
             planner gets one plain answer, and ``Solution.reason`` says why.

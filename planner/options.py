@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.decider import Decider
-from planner.money import with_money
-from planner.recommendation import Recommendation
+from planner.deciding.money import with_money
+from planner.deciding.recommendation import Recommendation
 from search.budget import Prices
 from search.choice import Choice
 

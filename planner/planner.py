@@ -5,7 +5,7 @@
     >>> print(lab.recommend("What is (13+64)+80?", accuracy=0.8).choice)
     lab-policy-l x - x cot()
 
-It decides by itself and knows no engine; ``planner.solving`` answers with the models it is given.
+It decides by itself and knows no engine; ``planner.solving.solver`` answers with the models it is given.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from planner import artefact, budgeting
-from planner.advice import advise, one_greedy_answer, unaffordable
-from planner.allocation import Allocation, allocate
+from planner import artefact
 from planner.decider import Decider
-from planner.decision import decide
-from planner.decision_filter import DecisionFilter
+from planner.deciding import budgeting
+from planner.deciding.advice import advise, one_greedy_answer, unaffordable
+from planner.deciding.allocation import Allocation, allocate
+from planner.deciding.decision import decide
+from planner.deciding.decision_filter import DecisionFilter
+from planner.deciding.fitted import Fitted
+from planner.deciding.money import with_money
+from planner.deciding.recommendation import Explored, Recommendation
+from planner.deciding.stages import Stage
+from planner.evidence.labels import Probe
+from planner.evidence.matrix import probe_features, question_features
 from planner.features.probe import ProbeSamples
-from planner.fitted import Fitted
-from planner.labels import Probe
-from planner.matrix import probe_features, question_features
-from planner.money import with_money
-from planner.recommendation import Explored, Recommendation
-from planner.stages import Stage
 from search.budget import Budget, BudgetWords, Prices
 from search.cards import ModelCard
 from search.choice import Choice
@@ -39,8 +40,8 @@ from search.problem import checked_question
 from search.result import Candidate, Spend
 
 if TYPE_CHECKING:
-    from planner.solving import ModelsGiven, Solver
-    from planner.stream import Stream
+    from planner.solving.solver import ModelsGiven, Solver
+    from planner.solving.stream import Stream
 
 __all__ = ["Planner"]
 
@@ -127,11 +128,11 @@ class Planner(Fitted, Decider):
         spent_usd:
             The same in money.
         groups:
-            Which answers are equal (``search.votes.group``); None: equal texts are.
+            Which answers are equal (``search.voting.votes.group``); None: equal texts are.
         domain:
             By which what is promised is corrected; checked against what the planner was learned from.
         decision_filter:
-            Bends the decision (``planner.decision_filter``).
+            Bends the decision (``planner.deciding.decision_filter``).
 
         Raises as ``recommend`` does, and ValueError for a probe that the planner was not fitted for.
         """
@@ -205,7 +206,8 @@ class Planner(Fitted, Decider):
     ) -> Allocation:
         """Spread one budget, in FLOPs or in tokens, over a batch by marginal gain.
 
-        See ``planner.allocation``. Raises BudgetError for any other budget, and for one that is too small.
+        See ``planner.deciding.allocation``. Raises BudgetError for any other budget, and for one that is too
+        small.
 
         >>> import planner
         >>> shared = planner.load("lab").allocate(["What is 3 + 4?", "With 12,9,20,5 reach 18"], flops=2e9)
@@ -225,14 +227,14 @@ class Planner(Fitted, Decider):
         """A stream of requests whose mean cost stays at a budget: ``mean_flops`` or ``mean_tokens``.
 
         What a request took beyond the mean is made up over the next ``horizon`` requests. See
-        ``planner.stream``.
+        ``planner.solving.stream``.
 
         >>> import planner
         >>> stream = planner.load("lab").stream(mean_flops=4e8)
         >>> stream.solve("What is (13+64)+80?").answer, stream.requests
         ('157', 1)
         """
-        from planner.stream import Stream
+        from planner.solving.stream import Stream
 
         return Stream(self, Budget.of(budget, words), horizon=horizon)
 
@@ -248,7 +250,7 @@ class Planner(Fitted, Decider):
         allow_foreign: bool = False,
     ) -> Planner:
         """The same planner, which solves with these models; see ``planner.load``."""
-        from planner.solving import Solver
+        from planner.solving.solver import Solver
 
         bound = Planner(*(getattr(self, field.name) for field in fields(Fitted)))
         solver = Solver(

@@ -1,8 +1,8 @@
 """A planner before there is a log: decides by rules, and promises nothing.
 
 The cheapest policy votes until the vote is sure; with several policies, a vote that stays unsure goes to a
-dearer one (``planner.analytic_rules``). Accuracy and cost are unknown until a log is there, and every
-advice says so. Hard caps are kept by the ledger, whatever solutions turn out to take.
+dearer one (``planner.deciding.analytic_rules``). Accuracy and cost are unknown until a log is there, and
+every advice says so. Hard caps are kept by the ledger, whatever solutions turn out to take.
 
     >>> from search.cards import ModelCard
     >>> rules = RulesPlanner({"mine": ModelCard("mine", 10**9, "f", 4096)})
@@ -21,7 +21,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from planner.analytic_rules import (
+from planner.decider import Decider
+from planner.deciding.analytic_rules import (
     Cap,
     by_price,
     cascaded,
@@ -31,12 +32,11 @@ from planner.analytic_rules import (
     steps,
     worth_it,
 )
-from planner.budgeting import check_money
-from planner.decider import Decider
-from planner.decision_filter import DecisionFilter
-from planner.labels import Probe
-from planner.question_kinds import QuestionKinds
-from planner.recommendation import Recommendation
+from planner.deciding.budgeting import check_money
+from planner.deciding.decision_filter import DecisionFilter
+from planner.deciding.recommendation import Recommendation
+from planner.evidence.labels import Probe
+from planner.features.question_kinds import QuestionKinds
 from search.budget import Budget, Prices
 from search.cards import ModelCard
 from search.choice import Choice

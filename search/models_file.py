@@ -47,9 +47,17 @@ from search.budget import Prices
 from search.cards import ModelCard
 from search.cluster.placement import Placement
 from search.errors import ModelsError
-from search.models_entries import Entry, JudgeEntry, Placed, PolicyEntry, Price, PrmEntry, SamplingDefaults
-from search.models_faults import faults_of
-from search.models_loader import ConfiguredPolicy, ModelsLoader
+from search.models.models_entries import (
+    Entry,
+    JudgeEntry,
+    Placed,
+    PolicyEntry,
+    Price,
+    PrmEntry,
+    SamplingDefaults,
+)
+from search.models.models_faults import faults_of
+from search.models.models_loader import ConfiguredPolicy, ModelsLoader
 from search.rewards.implicit_spec import ImplicitSpec, is_implicit
 from search.rewards.judge_spec import JudgeSpec, is_judge
 from search.sources import (

@@ -167,7 +167,7 @@ class Plan:
 
     @property
     def vote(self) -> str:
-        """How it picks its answer, one of ``search.votes.VOTES``."""
+        """How it picks its answer, one of ``search.voting.votes.VOTES``."""
         return _described(self).vote
 
     @property

@@ -21,15 +21,15 @@ from search.engines.protocol import Engine
 from search.engines.registry import ENGINES, AskedPolicy
 from search.errors import EngineError, MissingExtraError
 from search.prompts import chat_template
+from search.rewards.computed.head_spec import HeadSpec, is_head, stateless
 from search.rewards.families import open_reward, read_prm
-from search.rewards.head_spec import HeadSpec, is_head, stateless
 from search.rewards.implicit_spec import ImplicitSpec, is_implicit
 from search.rewards.judge_spec import JudgeSpec
 from search.rewards.protocol import Reward
 
 if TYPE_CHECKING:
     from search.engines.openai.engine import OpenAIEngine
-    from search.rewards.http import HttpReward
+    from search.rewards.served.http import HttpReward
 
 __all__ = [
     "ENGINES",
@@ -318,7 +318,7 @@ class VllmPrm(PrmSource):
         return read_prm(self.folder).card
 
     def open(self) -> Reward:
-        from search.rewards.vllm import VllmReward
+        from search.rewards.served.vllm import VllmReward
 
         return VllmReward.load(self.folder, **self.options)
 
@@ -343,7 +343,7 @@ class ServedPrm(PrmSource):
 
     def _connect(self) -> HttpReward:
         try:
-            from search.rewards.http import HttpReward
+            from search.rewards.served.http import HttpReward
         except ModuleNotFoundError as error:
             raise _missing("openai", error.name, "openai,lab") from error
         _check_options("openai", HttpReward.connect, self.options)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from planner.training_data import read_training_data
+from planner.evidence.training_data import read_training_data
 from search.log.store import SearchLog
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"

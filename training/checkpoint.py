@@ -1,7 +1,7 @@
 """Half-done training on disk: written to a temporary name, synced, renamed; and finished folders.
 
 A run that is killed at any moment goes on from its last checkpoint and ends with the same weights as
-an unbroken one (batches are functions of the step; see ``training.policy``).
+an unbroken one (batches are functions of the step; see ``training.lab.making.policy``).
 """
 
 from __future__ import annotations

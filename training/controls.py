@@ -10,18 +10,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from planner.evaluation.cross_validation import CrossValidation
-from planner.evaluation.shuffled import CONTROLS, controls_of, shuffled
-from planner.evaluation.verdict import Verdict, verdict_of
-from planner.training_data import TrainingData
+from planner.evaluation.folds.cross_validation import CrossValidation
+from planner.evaluation.folds.shuffled import CONTROLS, controls_of, shuffled
+from planner.evaluation.folds.verdict import Verdict, verdict_of
+from planner.evidence.training_data import TrainingData
 
 __all__ = ["Control", "controls"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """What came of one control (a name of ``planner.evaluation.shuffled.CONTROLS``): a verdict, or None and
-    ``why``."""
+    """What came of one control (a name of ``planner.evaluation.folds.shuffled.CONTROLS``): a verdict, or None
+    and ``why``."""
 
     control: str
     verdict: Verdict | None

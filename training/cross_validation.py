@@ -2,8 +2,8 @@
 beside every rival, which picks on the same rest.
 
 The primary endpoint, fixed before any run (``docs/evaluation.md``): points of the planner above the rule that
-the training folds chose, averaged over the budgets that can be spent. ``planner.evaluation.verdict`` reads it
-off what is returned here.
+the training folds chose, averaged over the budgets that can be spent. ``planner.evaluation.folds.verdict``
+reads it off what is returned here.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evaluation.config_table import ConfigTable
-from planner.evaluation.cross_validation import BudgetMet, CrossValidation, checked_budgets, log_budgets
+from planner.evaluation.baselines.config_table import ConfigTable
+from planner.evaluation.baselines.split_half import doubts
+from planner.evaluation.baselines.static_ceiling import static_ceiling
+from planner.evaluation.folds.cross_validation import BudgetMet, CrossValidation, checked_budgets, log_budgets
+from planner.evaluation.folds.meeting import Meeting, MeetingSpec, price_grid, with_ceiling
 from planner.evaluation.intervals import ENOUGH_FAMILIES
-from planner.evaluation.meeting import Meeting, MeetingSpec, price_grid, with_ceiling
 from planner.evaluation.rivals import RULES, rules_of
 from planner.evaluation.slices import calibration_rows, only, rows_of, sample_flops
-from planner.evaluation.split_half import doubts
-from planner.evaluation.static_ceiling import static_ceiling
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.training_data import TrainingData
 from search.errors import LogError, TooLittleDataError
 from training.crossfit import folds_of
 from training.study import fit_training_data
@@ -77,7 +77,8 @@ def cross_validate(
     most:
         Learn, and pick, from so many problems at most in each fold, drawn over families in turn. None: all.
     curves:
-        Also meet at budgets close to each other over the log's own range (``planner.evaluation.deferral``).
+        Also meet at budgets close to each other over the log's own range
+        (``planner.evaluation.folds.deferral``).
     progress:
         Called with (folds done, folds).
 

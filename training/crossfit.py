@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.boosting import Shape
-from planner.calibration import Calibration, Reliability
-from planner.cost import fit_costs, probe_cost
-from planner.decision import Menu, Rule, decide
-from planner.labels import Probe
-from planner.matrix import Matrix
-from planner.replay import ReplayOutcome, aligned, follow_prices
-from planner.stages import ActionSpec, Stage
-from planner.training_data import TrainingData
-from planner.trees import Forest, parse
+from planner.deciding.cost import fit_costs, probe_cost
+from planner.deciding.decision import Menu, Rule, decide
+from planner.deciding.replay import ReplayOutcome, aligned, follow_prices
+from planner.deciding.stages import ActionSpec, Stage
+from planner.evidence.labels import Probe
+from planner.evidence.matrix import Matrix
+from planner.evidence.training_data import TrainingData
+from planner.predicting.boosting import Shape
+from planner.predicting.calibration import Calibration, Reliability
+from planner.predicting.trees import Forest, parse
 from training.bins import Bins
 
 __all__ = [

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from planner.boosting import Shape
-from planner.labels import Probe
+from planner.evidence.labels import Probe
+from planner.predicting.boosting import Shape
 from training.crossfit import Settings
 
 __all__ = ["Design", "plain", "possible", "starts"]

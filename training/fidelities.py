@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from planner.evaluation.slices import calibration_rows, rows_of
-from planner.training_data import TrainingData
+from planner.evidence.training_data import TrainingData
 from training.study_cache import FoldsBy, StudyCache
 
 __all__ = ["LARGEST", "REDUCTION", "SMALLEST", "Fidelity", "fidelities_of", "sizes"]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from planner.evaluation.cross_validation import CrossValidation
-from planner.evaluation.verdict import BEST_RULE, Verdict, verdict_of
+from planner.evaluation.folds.cross_validation import CrossValidation
+from planner.evaluation.folds.verdict import BEST_RULE, Verdict, verdict_of
 from search.errors import LogError, TooLittleDataError
 
 __all__ = ["SIZES", "LearningPoint", "checked_sizes", "learning_curve"]

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.matrix import Matrix
-from planner.neighbours import COUNTS, Likeness
+from planner.evidence.matrix import Matrix
+from planner.predicting.neighbours import COUNTS, Likeness
 from search.choice import Choice
 from training.portfolio import errors_of, sure_prices
 

@@ -1,12 +1,13 @@
 """The safe portfolio: what was learned decides only at prices where it is surely better than a rule.
 
 A rule takes the choice that is best on average at a price, among all plans of the log and those that anybody
-could write (``planner.rules``). The average goes over all problems of the training folds, or, where that is
-surely better, over those whose questions are most like this one (``planner.neighbours``). Everything is
-followed on problems whose fold was left out. At a price the learned decisions are trusted where their
-utility, accuracy less the price of compute, exceeds the rule's by one standard error, families drawn whole; a
-study of few problems picks a lucky design more easily, so that it takes two there. Neighbouring prices are
-judged together, and a gain of less than a tenth of a point is none.
+could write (``planner.evaluation.baselines.rules``). The average goes over all problems of the training
+folds, or, where that is surely better, over those whose questions are most like this one
+(``planner.predicting.neighbours``). Everything is followed on problems whose fold was left out. At a price
+the learned decisions are trusted where their utility, accuracy less the price of compute, exceeds the rule's
+by one standard error, families drawn whole; a study of few problems picks a lucky design more easily, so that
+it takes two there. Neighbouring prices are judged together, and a gain of less than a tenth of a point is
+none.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.decision import Rule, Trust, decide
+from planner.deciding.decision import Rule, Trust, decide
+from planner.deciding.replay import ReplayOutcome, follow
 from planner.evaluation.intervals import clustered_error
-from planner.neighbours import COUNTS, MOST_KEPT, Likeness, Neighbours
-from planner.replay import ReplayOutcome, follow
+from planner.predicting.neighbours import COUNTS, MOST_KEPT, Likeness, Neighbours
 from training.bins import Bins
 from training.crossfit import Chain, StageFit
 

@@ -13,10 +13,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.decision import Menu, Rule, decide
-from planner.promises import Promises
-from planner.replay import ReplayOutcome, aligned, follow
-from planner.stages import Stage
+from planner.deciding.decision import Menu, Rule, decide
+from planner.deciding.replay import ReplayOutcome, aligned, follow
+from planner.deciding.stages import Stage
+from planner.predicting.promises import Promises
 from training.crossfit import Chain
 from training.portfolio import Portfolio
 
@@ -90,7 +90,8 @@ def _reached(chain: Chain, made: Sequence[Ints]) -> list[Floats]:
 
 
 def _promised(stage: Stage, menu: Menu, options: Ints, prices: Floats, per_flop: float) -> ReplayOutcome:
-    """(rows, J) what each decision is expected to give, as ``planner.advice`` says it without corrections."""
+    """(rows, J) what each decision is expected to give, as ``planner.deciding.advice`` says it without
+    corrections."""
     count = len(stage.choices)
     at = np.minimum(options, count - 1)
     accuracy, tokens, flops = (

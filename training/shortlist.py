@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.matrix import Matrix
+from planner.evidence.matrix import Matrix
 from search.choice import Choice
 
 __all__ = ["shortlist"]

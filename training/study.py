@@ -21,10 +21,10 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
+from planner.evaluation.baselines.rules import with_rules
+from planner.evidence.effects import Effects
+from planner.evidence.training_data import Tables, TrainingData, read_training_data
 from planner.planner import Planner
-from planner.rules import with_rules
-from planner.traffic.effects import Effects
-from planner.training_data import Tables, TrainingData, read_training_data
 from search.cards import ModelCard
 from search.drawing import Drawing
 from search.errors import LogError, StudyError, TooLittleDataError

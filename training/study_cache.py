@@ -13,15 +13,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.bounds import Bounds
-from planner.features.models import within_problem_auroc
+from planner.evidence.labels import Probe
+from planner.evidence.matrix import Matrices, Matrix, open_choices
+from planner.evidence.model_features import within_problem_auroc
+from planner.evidence.training_data import TrainingData
 from planner.features.probe import AGREEMENT
 from planner.features.question import SURFACE, NgramEncoder
-from planner.frontier import Frontier
-from planner.labels import Probe
-from planner.matrix import Matrices, Matrix, open_choices
 from planner.planner import Planner
-from planner.training_data import TrainingData
+from planner.predicting.bounds import Bounds
+from planner.predicting.frontier import Frontier
 from search.choice import Choice
 from search.plan import Plan
 from training.bins import Bins

@@ -4,7 +4,7 @@ The campaign says what every choice is worth on every problem. Traffic says only
 was right, on questions that are really asked. A planner is fitted on the campaign; what it expects of the
 choices that ran is compared with what came of them, each decision weighted by its inverse propensity
 (clipped) and by the inverse of its chance of feedback; the differences, by policy, PRM, strategy, choice and
-domain, move the campaign's values (``planner.traffic.effects``); then the planner is fitted again, folds,
+domain, move the campaign's values (``planner.evidence.effects``); then the planner is fitted again, folds,
 portfolio, promises and verdict with it. How much differences are shrunk is chosen on questions that were
 left out, and no difference at all is among what is tried.
 """
@@ -17,19 +17,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.decision import Rule
-from planner.matrix import Matrices
+from planner.deciding.decision import Rule
+from planner.deciding.replay import replay
+from planner.evaluation.baselines.rules import with_rules
+from planner.evidence.effects import Effects, labels_of
+from planner.evidence.matrix import Matrices
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.replay import replay
-from planner.rules import with_rules
 from planner.traffic.comparison import Comparison, compare_on_traffic
-from planner.traffic.effects import Effects, labels_of
 from planner.traffic.estimates import clip_of, effective_size
 from planner.traffic.gather import Gathered, Outcomes
 from planner.traffic.missing import chances
 from planner.traffic.ope import heard_outcomes
 from planner.traffic.sources import Sources
-from planner.training_data import TrainingData
 from search.errors import LogError, TooLittleDataError
 
 __all__ = ["ENOUGH", "Learned", "Refit", "Traffic", "learn_effects", "refit"]

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.deciding.replay import ReplayOutcome
+from planner.evaluation.folds.verdict import sentence_of
 from planner.evaluation.frontier import Track
 from planner.evaluation.intervals import Interval, Resampler
-from planner.evaluation.verdict import sentence_of
-from planner.matrix import Matrix
-from planner.replay import ReplayOutcome
+from planner.evidence.matrix import Matrix
 from training.portfolio import Followed
 
 __all__ = ["verdict"]

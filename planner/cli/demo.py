@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from planner.cli.comparison import print_comparison
+from planner.cli.learning.comparison import print_comparison
 from planner.cli.printing import (
     brief,
     error_console,
@@ -33,7 +33,7 @@ from search.plan import Plan
 if TYPE_CHECKING:
     import polars as pl
 
-    from training.demo import Demo, Solved
+    from training.lab.demo import Demo, Solved
 
 __all__ = ["demo", "next_steps"]
 
@@ -56,7 +56,7 @@ def demo(
     """Search, log, learn, evaluate, recommend and solve on the shipped models. Minutes on two cores."""
     folder = _folder(output)
     with error_console().status("loading"):
-        from training.demo import FULL, QUICK, Demo
+        from training.lab.demo import FULL, QUICK, Demo
     run = Demo(folder, QUICK if quick else FULL, seed, shipped)
     figures: dict[str, Any] = {"folder": str(folder), "seed": seed, "quick": quick, "seconds": {}}
     try:

@@ -9,33 +9,11 @@ from typing import Annotated
 
 import typer
 
-from planner.cli import (
-    bins,
-    demo,
-    evaluate,
-    export,
-    extend,
-    fit,
-    grade,
-    import_,
-    merge,
-    models,
-    ope,
-    plugins,
-    prm_eval,
-    problems,
-    recommend,
-    refit,
-    report,
-    savings,
-    search,
-    serve,
-    solve,
-    split,
-    train,
-)
+from planner.cli import demo, models, plugins, recommend, report, serve, solve
 from planner.cli.group import Commands
-from planner.cli.traffic import challenge
+from planner.cli.learning import evaluate, extend, fit, train
+from planner.cli.logs import bins, grade, import_, merge, prm_eval, problems, search, split
+from planner.cli.traffic import challenge, export, ope, refit, savings
 from planner.cluster.option import RayCommand
 from planner.version import __version__
 

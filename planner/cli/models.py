@@ -16,7 +16,7 @@ from planner.models import find_model
 from search.errors import ModelsError
 
 if TYPE_CHECKING:
-    from search.models_check import Checked
+    from search.models.models_check import Checked
 
 __all__ = ["app"]
 
@@ -43,7 +43,7 @@ def check(
 
     Spends a few dozen tokens per model. Each fault is one line on standard error; then the exit code is 2.
     """
-    from search.models_check import Checker
+    from search.models.models_check import Checker
     from search.models_file import ModelsFile
 
     try:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from planner.cli.printing import error_console
 
 if TYPE_CHECKING:
-    from search import campaign
+    from search.campaigns import campaign
 
 __all__ = [
     "Bar",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from search.errors import ProblemError
-from search.problem_set import LONGEST_QUESTION
+from search.problem_sets.problem_set import LONGEST_QUESTION
 
 __all__ = ["read_question"]
 

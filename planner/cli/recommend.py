@@ -31,7 +31,7 @@ from planner.models import find_model, shipped
 
 if TYPE_CHECKING:
     from planner.decider import Decider
-    from planner.recommendation import Recommendation, RunnerUp
+    from planner.deciding.recommendation import Recommendation, RunnerUp
 
 __all__ = [
     "DomainName",

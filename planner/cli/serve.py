@@ -37,8 +37,8 @@ def serve(
 ) -> None:
     """Serve an OpenAI-compatible API that spends the right compute on each request."""
     _check_extra()
-    from planner.server.access_log import log_to_stderr
-    from planner.server.keys import new_key as make
+    from planner.server.access.access_log import log_to_stderr
+    from planner.server.access.keys import new_key as make
     from planner.server.serve import serve as run
 
     if new_key is not None:

@@ -38,19 +38,19 @@ from planner.cli.recommend import (
     planner_folder,
     recommendation_to_dict,
 )
-from planner.cli.sourcing import Sourcing
 from planner.models import find_model
+from planner.solving.sourcing import Sourcing
 from search.budget import Budget
 from search.errors import ModelsError
 from search.rewards.prm_names import asks_policies
 
 if TYPE_CHECKING:
     from planner.decider import Decider
-    from planner.events import Event
-    from planner.executor import Solution
+    from planner.deciding.recommendation import Recommendation
     from planner.planner import Planner
-    from planner.recommendation import Recommendation
-    from planner.solving import ModelsGiven
+    from planner.solving.events import Event
+    from planner.solving.executor import Solution
+    from planner.solving.solver import ModelsGiven
     from search.budget import Prices
 
 __all__ = ["solution_to_dict", "solve"]
@@ -189,7 +189,7 @@ def _decider(
 ) -> Decider:
     """What solves: a fitted planner, or rules between the policies of a models file where none is named."""
     from planner.planner import Planner
-    from planner.solving import rules_over
+    from planner.solving.solver import rules_over
     from search.models_file import ModelsFile
 
     told = None if models is None else ModelsFile.read(models)

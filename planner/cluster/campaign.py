@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from functools import partial
 
 from search.budget import Prices
+from search.campaigns.grid import Grid
+from search.campaigns.spending import SpendLimit
 from search.cluster.campaign import ClusterCampaign
 from search.cluster.placement import Placement
 from search.cluster.ray_session import ray_session
-from search.grid import Grid
 from search.loader import Loader
 from search.log.store import SearchLog
 from search.problem import Problem
-from search.spending import SpendLimit
 
 __all__ = ["cluster_campaign"]
 

@@ -43,28 +43,28 @@ class Baseline(ABC):
 
 
 #: the baselines that every comparison holds. ``best_fixed`` is made per budget and stands in
-#: ``planner.evaluation.fixed``
+#: ``planner.evaluation.baselines.fixed``
 BASELINES: Registry[type[Baseline]] = Registry(
     "baseline",
     "planner.baselines",
     Baseline,
     {
-        "majority": "planner.evaluation.baselines:Majority",
-        "best_of_n": "planner.evaluation.baselines:BestOfN",
-        "mixture": "planner.evaluation.baselines:Mixture",
-        "bin_absolute": "planner.evaluation.baselines:KnownBins",
-        "bin_quantile": "planner.evaluation.baselines:KnownQuantiles",
-        "bin_absolute_predicted": "planner.evaluation.baselines:PredictedBins",
-        "bin_quantile_predicted": "planner.evaluation.baselines:PredictedQuantiles",
-        "adaptive_consistency": "planner.evaluation.baselines:AdaptiveConsistency",
-        "weighted_consistency": "planner.evaluation.baselines:WeightedConsistency",
-        "cascade": "planner.evaluation.baselines:Cascade",
-        "early_stopping": "planner.evaluation.baselines:EarlyStopping",
-        "probe_rule": "planner.evaluation.baselines:ProbeRule",
-        "knn": "planner.evaluation.baselines:Neighbours",
-        "random": "planner.evaluation.baselines:Uniform",
-        "oracle": "planner.evaluation.baselines:Oracle",
-        "oracle_steady": "planner.evaluation.baselines:SteadyOracle",
+        "majority": "planner.evaluation.baselines.shipped:Majority",
+        "best_of_n": "planner.evaluation.baselines.shipped:BestOfN",
+        "mixture": "planner.evaluation.baselines.shipped:Mixture",
+        "bin_absolute": "planner.evaluation.baselines.shipped:KnownBins",
+        "bin_quantile": "planner.evaluation.baselines.shipped:KnownQuantiles",
+        "bin_absolute_predicted": "planner.evaluation.baselines.shipped:PredictedBins",
+        "bin_quantile_predicted": "planner.evaluation.baselines.shipped:PredictedQuantiles",
+        "adaptive_consistency": "planner.evaluation.baselines.shipped:AdaptiveConsistency",
+        "weighted_consistency": "planner.evaluation.baselines.shipped:WeightedConsistency",
+        "cascade": "planner.evaluation.baselines.shipped:Cascade",
+        "early_stopping": "planner.evaluation.baselines.shipped:EarlyStopping",
+        "probe_rule": "planner.evaluation.baselines.shipped:ProbeRule",
+        "knn": "planner.evaluation.baselines.shipped:Neighbours",
+        "random": "planner.evaluation.baselines.shipped:Uniform",
+        "oracle": "planner.evaluation.baselines.shipped:Oracle",
+        "oracle_steady": "planner.evaluation.baselines.shipped:SteadyOracle",
     },
     PlannerError,
 )

@@ -14,17 +14,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evaluation.config_table import ConfigTable, selected
-from planner.evaluation.difficulty import predict_difficulty
+from planner.evaluation.baselines.config_table import ConfigTable, selected
+from planner.evaluation.baselines.difficulty import predict_difficulty
+from planner.evaluation.baselines.rules import rule_choices
+from planner.evaluation.baselines.running import Running, run_votes
+from planner.evaluation.baselines.selection import Selection, families_apart
+from planner.evaluation.baselines.split_half import SplitHalf, split_halves
 from planner.evaluation.frontier import Track
-from planner.evaluation.running import Running, run_votes
-from planner.evaluation.selection import Selection, families_apart
-from planner.evaluation.split_half import SplitHalf, split_halves
+from planner.evidence.labels import Probe
+from planner.evidence.matrix import Matrices, question_features
+from planner.evidence.training_data import TrainingData, replayable
 from planner.features.question import NgramEncoder
-from planner.labels import Probe
-from planner.matrix import Matrices, question_features
-from planner.rules import rule_choices
-from planner.training_data import TrainingData, replayable
 from search.choice import Choice
 from search.errors import TooLittleDataError
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.budgeting import rule
+from planner.deciding.budgeting import rule
+from planner.deciding.replay import replay
 from planner.evaluation.overhead import with_overhead
-from planner.matrix import Matrices
+from planner.evidence.matrix import Matrices
 from planner.planner import Planner
-from planner.replay import replay
 from search.budget import Budget
 
 __all__ = ["BudgetAdherence", "budget_adherence"]

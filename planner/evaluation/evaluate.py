@@ -14,15 +14,17 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.decision import Rule
+from planner.deciding.decision import Rule
+from planner.deciding.replay import replay
 from planner.evaluation.area import area
 from planner.evaluation.baseline_context import BaselineContext
+from planner.evaluation.baselines.fixed import best_fixed
+from planner.evaluation.baselines.static_ceiling import STATIC_CEILING, static_ceiling
 from planner.evaluation.budget_adherence import budget_adherence
 from planner.evaluation.compute_to_target import Multiple, multiple
-from planner.evaluation.cross_validation import budget_names, checked_budgets, fixed_budgets
 from planner.evaluation.evaluation import METHODS, BudgetRow, Curve, Evaluation, Point
 from planner.evaluation.expected_accuracy import calibration, reliability
-from planner.evaluation.fixed import best_fixed
+from planner.evaluation.folds.cross_validation import budget_names, checked_budgets, fixed_budgets
 from planner.evaluation.frontier import Track
 from planner.evaluation.headline import DEFINITIONS, geometric_mean, headlines
 from planner.evaluation.intervals import Resampler
@@ -30,13 +32,11 @@ from planner.evaluation.overhead import with_overhead
 from planner.evaluation.promises import promised_and_met
 from planner.evaluation.remarks import empty_figures, remarks
 from planner.evaluation.rivals import rivals
-from planner.evaluation.static_ceiling import STATIC_CEILING, static_ceiling
 from planner.evaluation.streaming import streamed
 from planner.evaluation.target_accuracy import target_accuracy
 from planner.evaluation.timing import decision_ms
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.replay import replay
-from planner.training_data import TrainingData
 
 __all__ = [
     "BudgetRow",

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.decision import Rule
+from planner.deciding.decision import Rule
+from planner.deciding.replay import replay
 from planner.evaluation.baseline_context import BaselineContext
+from planner.evaluation.baselines.fixed import sizes, votes
 from planner.evaluation.compute_to_target import least
-from planner.evaluation.fixed import sizes, votes
 from planner.evaluation.intervals import Interval, Resampler
 from planner.evaluation.overhead import with_overhead
 from planner.evaluation.restricted_planner import restricted
 from planner.planner import Planner
-from planner.replay import replay
 
 __all__ = ["DEFINITIONS", "Headline", "geometric_mean", "headlines"]
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.matrix import Matrices
-from planner.replay import Replay
+from planner.deciding.replay import Replay
+from planner.evidence.matrix import Matrices
 
 __all__ = ["PER_CHARACTER", "PER_DECISION", "with_overhead"]
 

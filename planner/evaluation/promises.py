@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.evaluation.budget_adherence import BudgetAdherence
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.training_data import TrainingData
 from search.budget import Budget
 
 __all__ = ["promised_and_met", "spread"]

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 from planner.evaluation.baseline_context import BaselineContext
+from planner.evaluation.baselines.split_half import doubts
 from planner.evaluation.compute_to_target import Multiple
 from planner.evaluation.evaluation import METHODS
 from planner.evaluation.headline import Headline
 from planner.evaluation.intervals import ENOUGH_FAMILIES
-from planner.evaluation.split_half import doubts
 
 __all__ = ["NO_GAP", "empty_figures", "remarks"]
 

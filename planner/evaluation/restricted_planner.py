@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.decision import Menu
-from planner.labels import Probe
-from planner.stages import Stage
+from planner.deciding.decision import Menu
+from planner.deciding.stages import Stage
+from planner.evidence.labels import Probe
 from search.choice import Choice
 
 __all__ = ["RestrictedStage", "restricted"]

@@ -14,8 +14,8 @@ import numpy as np
 
 from planner.evaluation.baseline import BASELINES, track_of
 from planner.evaluation.baseline_context import BaselineContext
+from planner.evaluation.baselines.static_ceiling import STATIC_CEILING
 from planner.evaluation.frontier import Track
-from planner.evaluation.static_ceiling import STATIC_CEILING
 from search.errors import PluginError, TooLittleDataError
 
 __all__ = ["BOUNDS", "RULES", "TOLERANCE", "UNDEPLOYABLE", "Rivals", "chosen_rule", "rivals", "rules_of"]

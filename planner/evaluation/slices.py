@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.training_data import TrainingData
+from planner.evidence.training_data import TrainingData
 from search.cards import ModelCard
 from search.choice import Choice
 from search.errors import LogError, TooLittleDataError

@@ -1,4 +1,4 @@
-"""A mean budget kept over a stream of requests, as ``planner.stream`` keeps it in service.
+"""A mean budget kept over a stream of requests, as ``planner.solving.stream`` keeps it in service.
 
 The price comes from the planner's own frontier and is corrected after every request by what has been spent so
 far. Requests come in random order; each spends what the replayed decisions met on it at its price, on average
@@ -12,13 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.budgeting import rule
-from planner.decision import Rule
+from planner.deciding.budgeting import rule
+from planner.deciding.decision import Rule
+from planner.deciding.replay import replay
 from planner.evaluation.overhead import with_overhead
-from planner.matrix import Matrices
+from planner.evidence.matrix import Matrices
 from planner.planner import Planner
-from planner.replay import replay
-from planner.stream import Stream
+from planner.solving.stream import Stream
 from search.budget import Budget
 from search.result import Spend
 

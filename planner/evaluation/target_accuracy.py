@@ -1,7 +1,7 @@
 """Whether a stream of requests under a target accuracy is right as often as was asked, and what it costs.
 
-A stream is split at random between two prices (``planner.targets``); here each problem counts with the shares
-of both, which is the mean over all splits.
+A stream is split at random between two prices (``planner.predicting.targets``); here each problem counts with
+the shares of both, which is the mean over all splits.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.budgeting import target
-from planner.decision import Rule
+from planner.deciding.budgeting import target
+from planner.deciding.decision import Rule
+from planner.deciding.replay import replay
 from planner.evaluation.intervals import Interval, Resampler
 from planner.evaluation.overhead import with_overhead
-from planner.matrix import Matrices
+from planner.evidence.matrix import Matrices
 from planner.planner import Planner
-from planner.replay import replay
-from planner.targets import Target
+from planner.predicting.targets import Target
 from search.budget import Budget
 
 __all__ = ["asked_of", "streams", "target_accuracy"]

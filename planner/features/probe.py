@@ -102,8 +102,8 @@ class ProbeSamples:
     ) -> ProbeSamples:
         """One probe (probes = 1) from live candidates, with ``summary`` if a PRM has ``scored`` them.
 
-        ``groups`` as ``search.votes.group`` makes them by the domain's equality; None: equal texts are equal
-        answers. Numbers go through float32 like those that a log holds.
+        ``groups`` as ``search.voting.votes.group`` makes them by the domain's equality; None: equal texts are
+        equal answers. Numbers go through float32 like those that a log holds.
         """
         seen: dict[str, int] = {}
         codes = [-1 if c.answer is None else seen.setdefault(c.answer, len(seen)) for c in candidates]

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from planner.decision import Rule
+from planner.deciding.decision import Rule
+from planner.deciding.replay import replay
 from planner.evaluation.budget_adherence import budget_adherence
 from planner.evaluation.evaluation import Curve, Evaluation
-from planner.matrix import Matrices
+from planner.evidence.matrix import Matrices
+from planner.evidence.training_data import Tables, TrainingData
 from planner.planner import Planner
-from planner.replay import replay
 from planner.report.decisions import budget_ladder, cost_bins, price_grid, promises, shares
 from planner.report.findings import Cell, Findings, Fixed, Header, Line, Row
 from planner.report.headline import headline, middle_budget
@@ -20,7 +21,6 @@ from planner.report.influence import influence
 from planner.report.measures import measures
 from planner.report.stories import stories
 from planner.report.words import ordered, plan_parts
-from planner.training_data import Tables, TrainingData
 
 __all__ = ["collect"]
 

@@ -1,6 +1,6 @@
 """What a planner's decisions expected and met on a log: accuracy, cost, mean budgets, where requests ended.
 
-Everything is replayed (``planner.replay``), with the decision rule that also decides live.
+Everything is replayed (``planner.deciding.replay``), with the decision rule that also decides live.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.budgeting import rule
-from planner.decision import Rule
+from planner.deciding.budgeting import rule
+from planner.deciding.decision import Rule
+from planner.deciding.replay import Replay, replay
 from planner.evaluation.budget_adherence import BudgetAdherence
 from planner.evaluation.intervals import Resampler
 from planner.evaluation.overhead import with_overhead
-from planner.labels import Probe
-from planner.matrix import Matrices
+from planner.evidence.labels import Probe
+from planner.evidence.matrix import Matrices
 from planner.planner import Planner
-from planner.replay import Replay, replay
 from planner.report.findings import CostBin, Expectation, MeanKept, Share
 from planner.report.words import ending
 from search.budget import Budget

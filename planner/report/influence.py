@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.decision import Rule
-from planner.labels import Probe
-from planner.matrix import Matrices, feature_names
+from planner.deciding.decision import Rule
+from planner.deciding.replay import Replay, replay
+from planner.evidence.labels import Probe
+from planner.evidence.matrix import Matrices, feature_names
 from planner.planner import Planner
-from planner.replay import Replay, replay
 from planner.report.findings import Effect, Panel
 from planner.report.paired_comparison import effects, paired_comparison
 from planner.report.words import feature

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.evaluation.evaluate import evaluate
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
 from planner.report.collect import collect
 from planner.report.findings import Findings
-from planner.training_data import TrainingData, read_training_data
 from search.errors import LogError
 from search.log.bins import bins
 from search.log.store import SearchLog

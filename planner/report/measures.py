@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from planner.evaluation.deferral import aiq
 from planner.evaluation.evaluation import Evaluation
+from planner.evaluation.folds.deferral import aiq
 from planner.report.findings import Measure
 from planner.report.words import method
 

@@ -1,8 +1,8 @@
 """The option that a decision took and the best of those that it left, and what each feature did to that.
 
 An option is a column of a stage: one of its C choices, or probing further at one of its J prices
-(``planner.decision``). Effects come from the path attribution of ``Stage.contributions``; they are about
-predicted accuracy, not about predicted cost.
+(``planner.deciding.decision``). Effects come from the path attribution of ``Stage.contributions``; they are
+about predicted accuracy, not about predicted cost.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.decision import Menu
-from planner.stages import Stage
+from planner.deciding.decision import Menu
+from planner.deciding.stages import Stage
 
 __all__ = ["PairedComparison", "effects", "paired_comparison"]
 

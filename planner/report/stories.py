@@ -15,17 +15,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from planner.decision import Menu, Rule
-from planner.labels import Probe, draw_probes
-from planner.matrix import Matrices, Matrix, feature_names
+from planner.deciding.decision import Menu, Rule
+from planner.deciding.replay import Replay, replay
+from planner.deciding.stages import Stage
+from planner.evidence.labels import Probe, draw_probes
+from planner.evidence.matrix import Matrices, Matrix, feature_names
+from planner.evidence.training_data import Tables
 from planner.planner import Planner
-from planner.replay import Replay, replay
 from planner.report.findings import Step, Story
 from planner.report.influence import probe_text
 from planner.report.paired_comparison import effects, paired_comparison
 from planner.report.words import ending, feature, plan_text
-from planner.stages import Stage
-from planner.training_data import Tables
 
 __all__ = ["probe_draws", "stories"]
 

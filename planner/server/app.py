@@ -13,14 +13,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from planner.server.beside import run_beside
+from planner.server.access.exchange import Notes
+from planner.server.access.middleware import Middleware
 from planner.server.console import mount
-from planner.server.exchange import Notes
-from planner.server.middleware import Middleware
 from planner.server.openapi import document
 from planner.server.protocols.messages_error import error_body
 from planner.server.questions import answer_peers
 from planner.server.refusal import Refusal, invalid, refusal_of
+from planner.server.request.beside import run_beside
+from planner.server.request.shadow import HEADERS
 from planner.server.route_names import RouteNames
 from planner.server.routes import (
     admin,
@@ -38,7 +39,6 @@ from planner.server.routes import (
 )
 from planner.server.routes.direct import handlers
 from planner.server.service import Service
-from planner.server.shadow import HEADERS
 from planner.version import __version__
 from search.errors import PlannerError
 

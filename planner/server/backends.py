@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 from planner.decider import Decider
 from planner.models import find_model
 from planner.planner import Planner
-from planner.server.conversation import Render, Turn, chat_template
-from planner.server.in_flight import InFlight
+from planner.server.access.in_flight import InFlight
+from planner.server.access.sample_limit import SampleLimit
+from planner.server.direct.upstream import Upstream
 from planner.server.models import Models
 from planner.server.refusal import Refusal
-from planner.server.sample_limit import SampleLimit
-from planner.server.upstream import Upstream
-from planner.solving import check_names
+from planner.server.request.conversation import Render, Turn, chat_template
+from planner.solving.solver import check_names
 from search.engines.named import NamedEngine
 from search.engines.protocol import Engine
 from search.errors import BrokenError, ContextError, GarbledError, ServeError, UnreachableError
 from search.loader import FolderLoader, Loader, PrmPlace
+from search.models.models_loader import ModelsLoader
 from search.models_file import ModelsFile, PolicyEntry
-from search.models_loader import ModelsLoader
 from search.rewards.protocol import Reward
 from search.strategies.protocol import Limits
 
@@ -247,6 +247,6 @@ def _render(entry: PolicyEntry, engine: Engine) -> Render:
 
 def _reward(address: str, folder: Path) -> Reward:
     """A PRM behind its own server."""
-    from search.rewards.http import HttpReward
+    from search.rewards.served.http import HttpReward
 
     return HttpReward.connect(address, folder, patience=_PATIENCE)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 
-from planner.server.admission import Admission
+from planner.server.access.admission import Admission
 from search.errors import PlannerError
 
 __all__ = ["Background"]

@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from planner.availability_filter import AvailabilityFilter
 from planner.decider import Decider
 from planner.planner import Planner
 from planner.rules_planner import RulesPlanner
+from planner.solving.availability_filter import AvailabilityFilter
 from search.cards import ModelCard
 from search.errors import ArtefactError
 

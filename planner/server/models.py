@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from planner.executor import Settings
-from planner.server.conversation import Render
+from planner.server.request.conversation import Render
+from planner.solving.executor import Settings
 from search.cards import ModelCard
 from search.drawing import Drawing
 from search.engines.protocol import Engine

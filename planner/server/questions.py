@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from planner.server.decisions.log import DecisionLog
-from planner.server.gauges import set_gauges
-from planner.server.rolling_metrics import summed
+from planner.server.observing.gauges import set_gauges
+from planner.server.observing.rolling_metrics import summed
 from planner.server.service import Service
 from planner.server.workers.figures import merged, to_wire
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from planner.forced import check_open_plan, check_structured_plan
-from planner.server.budget import PRESETS
-from planner.server.limits import Sizes
+from planner.server.access.limits import Sizes
+from planner.server.request.budget import PRESETS
+from planner.solving.forced import check_open_plan, check_structured_plan
 from planner.traffic.sources import Sources
 from search.budget import Budget, Prices
 from search.errors import ServeError

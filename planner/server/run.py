@@ -15,10 +15,10 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from planner.server.connection import patient
+from planner.server.access.connection import patient
+from planner.server.access.keys import Keys
+from planner.server.access.origins import is_loopback
 from planner.server.freeze import freeze_gc
-from planner.server.keys import Keys
-from planner.server.origins import is_loopback
 from planner.server.service import Service
 from search.errors import PlannerError, ServeError
 

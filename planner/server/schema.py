@@ -114,7 +114,7 @@ class StreamOptions(Body):
 class Wishes(Body):
     """What a request may say about the search, beside OpenAI's fields (``extra_body``)."""
 
-    # whatever it is: the header's reader reads it (planner.server.budget), and says the same of it
+    # whatever it is: the header's reader reads it (planner.server.request.budget), and says the same of it
     budget: Annotated[Any, WithJsonSchema(_BUDGET)] = Field(
         None,
         description="What may be spent: samples, or caps. Default: the model's name's, else the server's.",

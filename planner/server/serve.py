@@ -8,12 +8,15 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from planner.budgeting import check_money
+from planner.deciding.budgeting import check_money
 from planner.models import find_model, shipped
 from planner.planner import Planner
 from planner.rules_planner import RulesPlanner, check_aim
-from planner.server.access_log import log_access
-from planner.server.admission import Admission
+from planner.server.access.access_log import log_access
+from planner.server.access.admission import Admission
+from planner.server.access.keys import Keys
+from planner.server.access.origins import ANY, Origins, is_loopback
+from planner.server.access.spending import check_limits
 from planner.server.app import create_app
 from planner.server.backends import (
     Backends,
@@ -28,17 +31,14 @@ from planner.server.challenge.drawing import Challenge
 from planner.server.challenge.watching import ChallengeWatch
 from planner.server.current import Current, InUse, Ruling
 from planner.server.decisions.log import DecisionLog
+from planner.server.decisions.recorder import MemoryRecorder, Recorder
 from planner.server.decisions.retention import Retention
-from planner.server.keys import Keys
-from planner.server.origins import ANY, Origins, is_loopback
-from planner.server.recorder import MemoryRecorder, Recorder
+from planner.server.observing.tracing import traces_are_wanted, tracing_of
 from planner.server.rules import Rules, ShadowRules
 from planner.server.run import address_of, bound, check_bind, run
 from planner.server.service import Service
 from planner.server.settings import ServeSettings
-from planner.server.spending import check_limits
-from planner.server.tracing import traces_are_wanted, tracing_of
-from planner.solving import check_names
+from planner.solving.solver import check_names
 from planner.traffic.sources import Source, Sources
 from search.budget import Prices
 from search.errors import ServeError
@@ -255,7 +255,7 @@ def rules_of(settings: ServeSettings, prices: Mapping[str, Prices] | None = None
 
 def _backends(settings: ServeSettings, planner: Planner, upstream_key: str | None) -> Backends:
     if settings.engine is not None:
-        from planner.cli.sourcing import Sourcing
+        from planner.solving.sourcing import Sourcing
 
         sourcing = Sourcing(
             settings.engine,

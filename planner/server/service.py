@@ -7,30 +7,30 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from planner.latency import Latency
-from planner.server.admission import Admission
+from planner.server.access.admission import Admission
+from planner.server.access.exchange import Exchange
+from planner.server.access.keys import Key, Keys, Scope, WrongKeyError
+from planner.server.access.origins import Origins
+from planner.server.access.rates import Rates
+from planner.server.access.spending import Amount, Spending, check_limits
+from planner.server.access.wrong_keys import WrongKeys
 from planner.server.background import Background
 from planner.server.challenge.watching import ChallengeWatch
-from planner.server.choosing import first_policy
 from planner.server.current import InUse, Served
 from planner.server.decisions.log import DecisionLog
-from planner.server.exchange import Exchange
+from planner.server.decisions.recorder import Assignment, DecisionQuery, MemoryRecorder, Recorder
+from planner.server.direct.upstream import Upstream
 from planner.server.freeze import freeze_gc_again
-from planner.server.keys import Key, Keys, Scope, WrongKeyError
-from planner.server.latency_history import work_of
-from planner.server.metrics import Metrics
 from planner.server.models import Models
-from planner.server.origins import Origins
+from planner.server.observing.latency_history import work_of
+from planner.server.observing.metrics import Metrics
+from planner.server.observing.rolling_metrics import RollingMetrics
+from planner.server.observing.trace import Tracing
+from planner.server.observing.watch import Watch
 from planner.server.peers import Peers
-from planner.server.rates import Rates
-from planner.server.recorder import Assignment, DecisionQuery, MemoryRecorder, Recorder
-from planner.server.rolling_metrics import RollingMetrics
+from planner.server.request.choosing import first_policy
 from planner.server.rules import Rules
-from planner.server.spending import Amount, Spending, check_limits
-from planner.server.trace import Tracing
-from planner.server.upstream import Upstream
-from planner.server.watch import Watch
-from planner.server.wrong_keys import WrongKeys
+from planner.solving.latency import Latency
 from search.errors import DecisionLogError, PlannerError
 
 __all__ = ["Service"]

@@ -27,8 +27,8 @@ from pydantic import (
     model_validator,
 )
 
-from planner.forced import check_open_plan, check_structured_plan
-from planner.server.budget import parse
+from planner.server.request.budget import parse
+from planner.solving.forced import check_open_plan, check_structured_plan
 from planner.traffic.sources import Source
 from search.budget import Budget, Prices
 from search.errors import PlannerError, RecordError

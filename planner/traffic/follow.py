@@ -1,9 +1,9 @@
 """What a planner would have decided at every stage that was logged, and what it expects there.
 
-Whole blocks of decisions at once, by ``planner.decision.decide``, the rule that decides live. What cannot be
-repeated from a log is left aside: deadlines and models that were down bend no decision of the new planner.
-Features of samples are taken from the log; those of questions are made anew where the new planner's n-grams
-are not those of the planner that served.
+Whole blocks of decisions at once, by ``planner.deciding.decision.decide``, the rule that decides live. What
+cannot be repeated from a log is left aside: deadlines and models that were down bend no decision of the new
+planner. Features of samples are taken from the log; those of questions are made anew where the new planner's
+n-grams are not those of the planner that served.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from planner import budgeting
-from planner.decision import Costs, Menu, Rule, decide
+from planner.deciding import budgeting
+from planner.deciding.decision import Costs, Menu, Rule, decide
+from planner.deciding.fitted import Fitted
+from planner.deciding.stages import Stage
+from planner.evidence.matrix import feature_names, question_features
 from planner.features.question import SURFACE
-from planner.fitted import Fitted
-from planner.matrix import feature_names, question_features
-from planner.promises import Promises
+from planner.predicting.promises import Promises
 from planner.server.decisions.hashing import HASHED
-from planner.stages import Stage
 from planner.traffic.rows import Row, RowStep, features_of
 from search.budget import Budget
 from search.errors import BudgetError, DecisionLogError
@@ -310,7 +310,8 @@ def _scaled(menu: Menu, tokens: Floats, flops: Floats) -> Menu:
 def _expected(
     stage: Stage, menu: Menu, chosen: Ints, rule: Rule, domains: Sequence[str], capped: bool
 ) -> Floats:
-    """(3, rows) accuracy, tokens and FLOPs that are expected of options, as ``planner.advice`` tells them."""
+    """(3, rows) accuracy, tokens and FLOPs that are expected of options, as ``planner.deciding.advice`` tells
+    them."""
     rows, count = np.arange(len(chosen)), len(stage.choices)
     probes = chosen == count
     # under a cap a further probe is worth the best choice that stays open

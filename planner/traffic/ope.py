@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.calibration import Calibration
+from planner.predicting.calibration import Calibration
 from planner.traffic.estimates import (
     Estimate,
     Staged,

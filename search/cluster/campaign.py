@@ -21,23 +21,23 @@ from typing import Any
 import polars as pl
 
 from search.budget import Prices
-from search.campaign import Campaign, Progress
+from search.campaigns.campaign import Campaign, Progress
+from search.campaigns.expectation import Expectation
+from search.campaigns.grid import Grid
+from search.campaigns.shared_runs import shared_rows
+from search.campaigns.spending import Meter, SpendLimit
+from search.campaigns.trial import Measured
+from search.campaigns.unit import Unit
+from search.campaigns.unit_work import Work
 from search.cluster.crew import Crew, DiedError
 from search.cluster.messages import Assignment, Failed, GivenUp, Job, Made
 from search.cluster.placement import Placement
 from search.errors import ClusterError
-from search.expectation import Expectation
-from search.grid import Grid
 from search.loader import Loader
 from search.log.records import table_frame
 from search.log.store import SearchLog
 from search.plan import Plan
 from search.problem import Problem
-from search.shared_runs import shared_rows
-from search.spending import Meter, SpendLimit
-from search.trial import Measured
-from search.unit import Unit
-from search.unit_work import Work
 
 __all__ = ["ClusterCampaign"]
 
@@ -157,7 +157,7 @@ class ClusterCampaign(Campaign):
 
 
 class _ClusterWork:
-    """Does units by a crew (``search.unit_work.Work``)."""
+    """Does units by a crew (``search.campaigns.unit_work.Work``)."""
 
     def __init__(self, crew: Crew, log: SearchLog, meter: Meter, expected: Expectation, deaths: int) -> None:
         self._crew = crew

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from search.campaigns.unit import Unit
 from search.cluster.elsewhere import RewardElsewhere, SharedLoader
 from search.cluster.messages import Assignment, Job, Reply, Told
 from search.cluster.placement import Placement
 from search.cluster.worker import Worker
 from search.errors import ClusterError, RewardError
 from search.loader import Loader
-from search.unit import Unit
 
 __all__ = ["Crew", "DiedError", "Seat"]
 

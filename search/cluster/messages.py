@@ -9,13 +9,13 @@ import polars as pl
 
 from search import errors
 from search.budget import Prices
+from search.campaigns.grid import Grid
+from search.campaigns.spending import SpendLimit, Usage
+from search.campaigns.unit import Unit
 from search.engines.protocol import Sampling
 from search.errors import EngineError, PlannerError
-from search.grid import Grid
 from search.loader import Loader
-from search.spending import SpendLimit, Usage
 from search.strategies.protocol import Limits
-from search.unit import Unit
 
 __all__ = ["Assignment", "Failed", "GivenUp", "Job", "Made", "Reply", "Told"]
 

@@ -5,8 +5,8 @@
 
 A shard holds whole groups of problems, since a group is what shares a batch: so the merged logs are those of
 one machine bit for bit where its engine promises that. Groups are made of problems in the order of their ids,
-whatever their order in the file (``search.campaign``), and dealt out in turn, so shards differ by one group
-at most.
+whatever their order in the file (``search.campaigns.campaign``), and dealt out in turn, so shards differ by
+one group at most.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from search.campaigns.unit import groups_of
 from search.errors import GridError
 from search.problem import Problem
-from search.unit import groups_of
 
 __all__ = ["Shard"]
 

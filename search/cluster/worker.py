@@ -1,8 +1,8 @@
 """What runs in an actor: one model of a campaign, doing whole units. Logs nothing, knows nothing of Ray.
 
-A unit is done here as on one machine (``search.unit_work``), in the same composition, so an engine that
-promises equal bits keeps its promise. Such an engine does one unit after another; a second one waits here, so
-that no time is lost between them.
+A unit is done here as on one machine (``search.campaigns.unit_work``), in the same composition, so an engine
+that promises equal bits keeps its promise. Such an engine does one unit after another; a second one waits
+here, so that no time is lost between them.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from search.campaign import refusal
+from search.campaigns.campaign import refusal
+from search.campaigns.grid import Grid
+from search.campaigns.prompted import PromptedLoader
+from search.campaigns.spending import Meter
+from search.campaigns.trial import Measured, measure
+from search.campaigns.unit import Unit
+from search.campaigns.unit_work import UnitWork
 from search.cluster.messages import Assignment, Failed, GivenUp, Job, Made, Reply, Told
-from search.grid import Grid
 from search.loader import Loader
 from search.problem import Problem
-from search.prompted import PromptedLoader
 from search.rewards.protocol import Handle, Need, Reward, RewardUsage, Scored
-from search.spending import Meter
 from search.sync import run_sync
-from search.trial import Measured, measure
-from search.unit import Unit
-from search.unit_work import UnitWork
 
 __all__ = ["Worker"]
 

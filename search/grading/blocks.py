@@ -2,7 +2,8 @@ r"""The pieces of text in a solution that may be code: fenced blocks, tagged one
 
 Reads what models write: fences of backticks or tildes in any length and with any tag, indented, never closed,
 or closed without having been opened; ``[PYTHON]`` and ``\begin{verbatim}``; interpreter prompts; carriage
-returns and byte order marks. Knows nothing of what the code means: ``search.grading.program`` decides.
+returns and byte order marks. Knows nothing of what the code means: ``search.grading.programs.program``
+decides.
 
 >>> found = blocks("First:\n```python\nx = 1\n```\nUse it:\n~~~sh\nls\n~~~")
 >>> found.fenced, found.outside

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 from search.cards import ModelCard
 from search.errors import RecordError
-from search.grading.math import normal
+from search.grading.mathematics.math import normal
 from search.grading.registry import domain
 from search.importing.answers import size_in
 from search.importing.lengths import estimated_tokens, spread
@@ -36,7 +36,7 @@ from search.problem import Problem
 from search.result import Candidate
 from search.scores import score
 from search.seeds import seed_of
-from search.votes import group, pick
+from search.voting.votes import group, pick
 
 __all__ = ["ComputeOptimalTts"]
 

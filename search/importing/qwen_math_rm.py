@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from search.cards import ModelCard
 from search.errors import RecordError
-from search.grading.math import normal
+from search.grading.mathematics.math import normal
 from search.grading.registry import domain
 from search.importing.lengths import estimated_tokens
 from search.importing.protocol import UNNAMED, Draw, Importer, Record, Scored, declared, drawn

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from search.cards import ModelCard
 from search.errors import PlanError, RecordError
-from search.grading.math import normal
+from search.grading.mathematics.math import normal
 from search.grading.registry import domain
 from search.importing.lengths import estimated_tokens, spread
 from search.importing.protocol import UNNAMED, Draw, Importer, Record, Run, Scored, declared, drawn
@@ -31,7 +31,7 @@ from search.problem import Problem
 from search.result import Candidate
 from search.scores import score
 from search.seeds import seed_of
-from search.votes import group, pick
+from search.voting.votes import group, pick
 
 __all__ = ["SearchAndLearn"]
 

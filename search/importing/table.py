@@ -8,7 +8,8 @@ the entry ``b`` of a column ``a`` that holds objects):
 ``reference``  the reference answer, or ``solution``: a worked one, from which the domain reads it. Needed,
                but where the table has no such column and has verdicts
 ``problem_id`` names a problem; by default a hash of the question
-``family``     what folds keep together; by default near-duplicates share one (``search.families``)
+``family``     what folds keep together; by default near-duplicates share one
+               (``search.problem_sets.families``)
 ``policy``     by default the option ``policy`` for all rows; with ``effort`` beside it ``POLICY-EFFORT``
 ``plan``       what a row is the outcome of; without it every row is one sample
 ``answer``     the answer alone, or ``text``: the solution, from which the domain reads it
@@ -176,7 +177,7 @@ class Table(Importer):
             meta = {"options": self._offered.setdefault(name, [text_of(one) for one in options])}
         entry = text_of(cells.get("entry_point"))
         if entry:
-            from search.grading.python import examples
+            from search.grading.programs.python import examples
 
             meta |= {"entry_point": entry, "prompt": question, "public": list(examples(question))}
         family = text_of(cells.get("family")) or UNNAMED

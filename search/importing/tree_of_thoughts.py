@@ -29,7 +29,7 @@ from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate
 from search.scores import score
-from search.votes import group, pick
+from search.voting.votes import group, pick
 
 __all__ = ["TreeOfThoughts"]
 

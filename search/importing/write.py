@@ -6,7 +6,8 @@ Draws and runs are numbered in the order in which they come. Where a record brin
 domain grades. An answer that cannot be read has no vote but keeps the verdict of its record.
 
 When all records are read, problems without a family get one: near-duplicates share it
-(``search.families``). Then ``outcomes`` are derived, so that every reader of a log can go on from here.
+(``search.problem_sets.families``). Then ``outcomes`` are derived, so that every reader of a log can go on
+from here.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ import polars as pl
 
 from search.cards import ModelCard
 from search.errors import GradingError, RecordError
-from search.families import families_of
 from search.grading.registry import domain
 from search.importing.protocol import UNNAMED, Draw, Importer, Record, Run
 from search.importing.report import Report
@@ -35,7 +35,8 @@ from search.log.store import SearchLog
 from search.log.tables import TABLES
 from search.plan import Plan
 from search.problem import Problem
-from search.problem_set import canonical_json
+from search.problem_sets.families import families_of
+from search.problem_sets.problem_set import canonical_json
 from search.result import Outcome
 from search.storage.place import folder_of
 

@@ -1,6 +1,6 @@
 """Votes over many subsets of one pool at once: who wins, and is the winner right.
 
-The same rules as ``search.votes.pick`` (ties: higher single score, then earlier draw), on arrays.
+The same rules as ``search.voting.votes.pick`` (ties: higher single score, then earlier draw), on arrays.
 Samples of a pool are exchangeable, so a subset is taken in random order and the last tie-break,
 "the earlier draw", becomes an expectation: among tied groups the first drawn sample belongs to
 each with a probability in proportion to its count. Members of a group count as right with the

@@ -19,7 +19,7 @@ from search.cards import ModelCard
 from search.drawing import Drawing
 from search.errors import FingerprintError, GridError, LogError, SchemaError
 from search.log.tables import SCHEMA_VERSION
-from search.problem_set import canonical_json
+from search.problem_sets.problem_set import canonical_json
 from search.prompts import Prompting
 from search.storage.protocol import Storage
 

@@ -21,8 +21,8 @@ from search.log.credits import credit_rows
 from search.log.store import SearchLog
 from search.problem import Problem
 from search.scores import SCORES
-from search.strategies.weights import LOGGED
-from search.votes import group
+from search.strategies.adaptive.weights import LOGGED
+from search.voting.votes import group
 
 __all__ = ["Pool", "PoolScores", "aggregate", "read_pools", "read_problem_table"]
 
@@ -67,7 +67,8 @@ class Pool:
     mean_logprob, min_logprob:
         (N,) per token, NaN where they were not asked for.
     signals:
-        Name -> (N,), those of ``search.strategies.weights.SIGNALS`` that the log has; NaN: not known.
+        Name -> (N,), those of ``search.strategies.adaptive.weights.SIGNALS`` that the log has; NaN: not
+        known.
     scores:
         PRM name -> scores of every sample.
     """

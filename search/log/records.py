@@ -11,7 +11,7 @@ from search.engines.protocol import Sampling
 from search.grading.registry import domain
 from search.log.tables import TABLES
 from search.problem import Problem
-from search.problem_set import canonical_json
+from search.problem_sets.problem_set import canonical_json
 from search.result import Candidate, Result
 
 __all__ = ["problem_rows", "run_row", "sample_rows", "table_frame"]

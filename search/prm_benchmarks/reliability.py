@@ -35,7 +35,7 @@ class PrmReliability:
         How many solutions it was measured on.
     within:
         The chance that a right solution outscores a wrong one of the same problem (score ``last``); what
-        ``planner.features.models.within_problem_auroc`` is on a log. NaN where no problem has both.
+        ``planner.evidence.model_features.within_problem_auroc`` is on a log. NaN where no problem has both.
     step_auroc:
         The chance that a right step outscores a first wrong one, over all solutions.
     process_f1:

@@ -42,8 +42,8 @@ class ProblemMapping:
     problem_id:
         Columns; without one of them a problem is named by a hash of its question.
     family:
-        Columns; without one of them a set's near-duplicates share one (``search.families``), which
-        ``read_mapped`` finds: a problem alone has none, "".
+        Columns; without one of them a set's near-duplicates share one (``search.problem_sets.families``),
+        which ``read_mapped`` finds: a problem alone has none, "".
     meta:
         Columns that go into ``Problem.meta`` under their own name, where a record has them.
     hub:

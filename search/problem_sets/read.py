@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from search.errors import GradingError, ProblemError
-from search.families import families_of
 from search.grading.registry import domain
 from search.importing.report import Report
 from search.problem import Problem
+from search.problem_sets.families import families_of
 from search.problem_sets.mapping import ProblemMapping
 from search.problem_sets.source import records
 

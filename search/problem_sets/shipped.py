@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from search.errors import ProblemError
-from search.grading.python import examples
-from search.grading.quantity import plain_unit, quantity
+from search.grading.programs.python import examples
+from search.grading.science.quantity import plain_unit, quantity
 from search.problem_sets.mapping import ProblemMapping, text_of
 
 __all__ = ["MAPPINGS", "CodeMapping", "Gsm8kMapping", "SciBenchMapping", "mapping_of"]

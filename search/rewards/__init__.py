@@ -11,7 +11,7 @@ from search.rewards.scripted import ScriptedReward
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from search.rewards.classifier import ClassifierReward
+    from search.rewards.computed.classifier import ClassifierReward
 
 __all__ = ["Handle", "Reward", "RewardUsage", "Scored", "ScriptedReward", "load_classifier"]
 
@@ -19,7 +19,7 @@ __all__ = ["Handle", "Reward", "RewardUsage", "Scored", "ScriptedReward", "load_
 def load_classifier(path: str | Path, *, threads: int = 1) -> ClassifierReward:
     """``ClassifierReward.load``, importing torch only now. Raises MissingExtraError without it."""
     try:
-        from search.rewards.classifier import ClassifierReward
+        from search.rewards.computed.classifier import ClassifierReward
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"the classifier reward needs the lab extra, got no {error.name}: "

@@ -2,7 +2,7 @@
 
 | family | chosen when | read |
 |---|---|---|
-| ``head`` | a folder with ``head.json`` (``search.rewards.head_spec``) | at the end of each step |
+| ``head`` | a folder with ``head.json`` (``search.rewards.computed.head_spec``) | at the end of each step |
 | ``classifier`` | architecture ``Qwen2ForProcessRewardModel`` | at ``<extra_0>`` behind each step |
 | ``value_head`` | architecture ``Qwen2ForPrmModel``, or a causal one with a ``v_head`` | at each line break |
 | ``orm`` | a ``...ForSequenceClassification`` with one label | behind the closed chat |
@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 from search.checkpoint import Checkpoint, read_checkpoint, read_config, tensor_sizes
 from search.errors import CheckpointError, MissingExtraError
 from search.registry import is_path
+from search.rewards.computed.head_spec import HEAD_ARCHITECTURE, is_head, read_head
 from search.rewards.family import PRM_FAMILIES, Opening, PrmFamily
-from search.rewards.head_spec import HEAD_ARCHITECTURE, is_head, read_head
 
 if TYPE_CHECKING:
     from search.engines.protocol import Engine
@@ -71,7 +71,7 @@ class StatesHead(PrmFamily):
 
     @classmethod
     def open(cls, checkpoint: Checkpoint, opening: Opening) -> Reward:
-        from search.rewards.head import HeadReward
+        from search.rewards.computed.head import HeadReward
 
         return HeadReward.load(
             checkpoint.path,
@@ -92,7 +92,7 @@ class Classifier(PrmFamily):
 
     @classmethod
     def open(cls, checkpoint: Checkpoint, opening: Opening) -> Reward:
-        from search.rewards.classifier import ClassifierReward
+        from search.rewards.computed.classifier import ClassifierReward
 
         return ClassifierReward.load(
             checkpoint.path,
@@ -117,7 +117,7 @@ class ValueHead(PrmFamily):
 
     @classmethod
     def open(cls, checkpoint: Checkpoint, opening: Opening) -> Reward:
-        from search.rewards.value_head import ValueHeadReward
+        from search.rewards.computed.value_head import ValueHeadReward
 
         return ValueHeadReward.load(
             checkpoint, threads=opening.threads, prompt_bytes=opening.prompt_bytes, device=opening.device
@@ -133,7 +133,7 @@ class Outcome(PrmFamily):
 
     @classmethod
     def open(cls, checkpoint: Checkpoint, opening: Opening) -> Reward:
-        from search.rewards.orm import OutcomeReward
+        from search.rewards.computed.orm import OutcomeReward
 
         return OutcomeReward.load(
             checkpoint,
@@ -157,7 +157,7 @@ class Rlhflow(PrmFamily):
 
     @classmethod
     def open(cls, checkpoint: Checkpoint, opening: Opening) -> Reward:
-        from search.rewards.causal import RlhflowReward
+        from search.rewards.computed.causal import RlhflowReward
 
         return RlhflowReward.load(
             checkpoint, threads=opening.threads, prompt_bytes=opening.prompt_bytes, device=opening.device
@@ -173,7 +173,7 @@ class MathShepherd(PrmFamily):
 
     @classmethod
     def open(cls, checkpoint: Checkpoint, opening: Opening) -> Reward:
-        from search.rewards.causal import MathShepherdReward
+        from search.rewards.computed.causal import MathShepherdReward
 
         return MathShepherdReward.load(
             checkpoint, threads=opening.threads, prompt_bytes=opening.prompt_bytes, device=opening.device

@@ -19,7 +19,6 @@ from search.budget import Ledger
 from search.choice import Choice
 from search.errors import EngineError, PlanError, RewardError
 from search.grading.registry import domain
-from search.grouping import GRACE, grouped
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.seeds import seed_of
@@ -28,6 +27,7 @@ from search.strategies.kinds import Replay
 from search.strategies.nested import run_part
 from search.strategies.protocol import Setting, Strategy
 from search.strategies.replay import Record, Replayed, replay_plan
+from search.voting.grouping import GRACE, grouped
 
 __all__ = ["Cascade"]
 

@@ -130,7 +130,7 @@ class Strategy(ABC):
 
     @property
     def vote(self) -> str:
-        """How it picks its answer, one of ``search.votes.VOTES``."""
+        """How it picks its answer, one of ``search.voting.votes.VOTES``."""
         return "majority"
 
     @property
@@ -186,7 +186,7 @@ class Strategy(ABC):
 
     @property
     def signals(self) -> frozenset[str]:
-        """Which of ``search.strategies.weights.LOGGED`` a replay asks of the log's draws."""
+        """Which of ``search.strategies.adaptive.weights.LOGGED`` a replay asks of the log's draws."""
         return frozenset().union(*(part.plan.described.signals for part in self.plan.parts))
 
     def weigh(self, candidate: Candidate) -> float:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from search.errors import LogError
 from search.strategies.kinds import Replay
-from search.winners import winners
+from search.voting.winners import winners
 
 if TYPE_CHECKING:
     from search.choice import Choice
@@ -48,7 +48,8 @@ class Draws:
     prior:
         So many of the first draws are there already and paid for (a probe's).
     signals:
-        Name -> (R, D), those of ``search.strategies.weights.SIGNALS`` that the log has; NaN: not known.
+        Name -> (R, D), those of ``search.strategies.adaptive.weights.SIGNALS`` that the log has; NaN: not
+        known.
     """
 
     group: Ints

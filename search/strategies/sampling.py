@@ -17,18 +17,18 @@ from functools import partial
 from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished, FinishReason, Sampling
 from search.grading.registry import domain
-from search.grouping import GRACE, read_answer
-from search.logprobs import summarize
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.rewards.protocol import Scored
-from search.strategies.conclusion import concluded
 from search.strategies.kinds import Replay
 from search.strategies.observer import Observer
-from search.strategies.prior import score_prior
 from search.strategies.protocol import Setting, Strategy
-from search.strategies.session import Session
-from search.strategies.steps import apportion, split
+from search.strategies.running.conclusion import concluded
+from search.strategies.running.logprobs import summarize
+from search.strategies.running.prior import score_prior
+from search.strategies.running.session import Session
+from search.strategies.running.steps import apportion, split
+from search.voting.grouping import GRACE, read_answer
 
 __all__ = ["SamplingStrategy", "candidate_of", "finish"]
 

@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import synthetic
 
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
-from planner.training_data import TrainingData, read_training_data
 from training.study import fit_training_data
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from planner.artefact import FORMAT_VERSION, load
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.training_data import TrainingData
 from search.budget import Budget
 from search.cards import ModelCard
 from search.errors import ArtefactError

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from planner.budgeting import rule
-from planner.decision import Rule, decide
-from planner.labels import Probe
-from planner.matrix import Matrices
+from planner.deciding.budgeting import rule
+from planner.deciding.decision import Rule, decide
+from planner.deciding.replay import replay
+from planner.evidence.labels import Probe
+from planner.evidence.matrix import Matrices
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.replay import replay
-from planner.training_data import TrainingData
 from search.budget import Budget
 from search.cards import ModelCard
 from search.errors import ArtefactError, BudgetError

@@ -102,7 +102,7 @@ def test_importing_loads_nothing_heavy(tmp_path: Path) -> None:
 
 def test_functions_are_not_shadowed_by_packages(tmp_path: Path) -> None:
     code = (
-        "import planner, search, planner.evaluation, planner.cli.search, planner.planner\n"
+        "import planner, search, planner.evaluation, planner.cli.logs.search, planner.planner\n"
         "print(callable(planner.search), callable(planner.evaluate), search.__name__)"
     )
     assert python(code, tmp_path).stdout.split() == ["True", "True", "search"]

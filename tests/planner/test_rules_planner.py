@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from two_servers import QUESTION, RATES, SIZES, TwoServers
 
 import planner
-from planner.availability_filter import AvailabilityFilter
-from planner.events import Decided
 from planner.rules_planner import RulesPlanner
+from planner.solving.availability_filter import AvailabilityFilter
+from planner.solving.events import Decided
 from search.budget import Budget, Prices
 from search.cards import ModelCard
 from search.choice import Choice

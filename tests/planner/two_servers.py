@@ -9,8 +9,8 @@ from random import Random
 
 import synthetic
 
+from planner.evidence.training_data import read_training_data
 from planner.planner import Planner
-from planner.training_data import read_training_data
 from search.drawing import Drawing
 from search.engines.openai.fake import FakeOpenAI
 from search.engines.protocol import Sampling

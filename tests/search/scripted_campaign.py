@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from random import Random
 
-from search.campaign import Campaign
+from search.campaigns.campaign import Campaign
+from search.campaigns.grid import Grid
 from search.engines.scripted import TURN, ScriptedEngine
-from search.grid import Grid
 from search.loader import ReadyLoader
 from search.log.store import SearchLog
 from search.problem import Problem

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from search.campaign import Campaign, Progress
+from search.campaigns.campaign import Campaign, Progress
+from search.campaigns.grid import Grid
 from search.engines.scripted import ScriptedEngine
 from search.errors import CheckpointError
-from search.grid import Grid
 from search.loader import FolderLoader, ReadyLoader
 from search.log.comparison import difference
 from search.log.store import SearchLog

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from search.choice import Choice
 from search.errors import PlanError
 from search.plan import Plan
+from search.strategies.adaptive.terms import SignalTerms, Term
 from search.strategies.fields import Nested, OneOf, Parameter, Real, Whole, grammar_of
 from search.strategies.registry import STRATEGIES
-from search.strategies.terms import SignalTerms, Term
 
 NAMES = list(STRATEGIES)
 

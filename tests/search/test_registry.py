@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from search.campaigns.grid import Grid
 from search.errors import GridError, PlanError, PluginError
-from search.grid import Grid
 from search.plan import Plan
 from search.registry import Registry, is_path, load_path
 from search.strategies.protocol import Strategy

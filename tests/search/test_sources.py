@@ -17,8 +17,8 @@ from search.engines.scripted import TURN, ScriptedEngine
 from search.errors import CheckpointError, EngineError, MissingExtraError, UnreachableError
 from search.loader import SourceLoader
 from search.remote.fake_server import FakeServer, Fault
-from search.rewards.fake_server import FakePrmServer
-from search.rewards.http import HttpReward
+from search.rewards.served.fake_server import FakePrmServer
+from search.rewards.served.http import HttpReward
 from search.sources import EmbeddedPolicy, FolderPrm, ServedPolicy, ServedPrm, VllmPolicy, VllmPrm
 from search.sync import run_sync
 

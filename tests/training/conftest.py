@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from planner.evaluation.cross_validation import BudgetMet, CrossValidation
+from planner.evaluation.folds.cross_validation import BudgetMet, CrossValidation
 
 
 @pytest.fixture(scope="session")

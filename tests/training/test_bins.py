@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from planner.evidence.labels import Probe
+from planner.evidence.matrix import Matrices, Matrix, feature_groups
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.features.question import NgramEncoder
-from planner.labels import Probe
-from planner.matrix import Matrices, Matrix, feature_groups
-from planner.training_data import TrainingData, read_training_data
-from planner.trees import parse
+from planner.predicting.trees import parse
 from training.bins import Bins
 from training.crossfit import folds_of
 from training.study import fit_training_data
@@ -54,7 +54,7 @@ def test_rows_are_binned_once_per_look_fold_and_groups(small: TrainingData, matr
 
 
 def test_no_tree_splits_on_a_group_that_is_off(small: TrainingData, matrix: Matrix) -> None:
-    from planner.boosting import Shape
+    from planner.predicting.boosting import Shape
 
     text = (
         Bins(folds_of(small.families, 3, 0))

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from planner.evaluation.cross_validation import CrossValidation
-from planner.evaluation.shuffled import shuffled
-from planner.training_data import TrainingData, read_training_data
+from planner.evaluation.folds.cross_validation import CrossValidation
+from planner.evaluation.folds.shuffled import shuffled
+from planner.evidence.training_data import TrainingData, read_training_data
 from training.controls import controls
 
 

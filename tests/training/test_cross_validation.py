@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from planner.evaluation.cross_validation import CrossValidation
-from planner.evaluation.verdict import verdict_of
+from planner.evaluation.folds.cross_validation import CrossValidation
+from planner.evaluation.folds.verdict import verdict_of
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
-from planner.training_data import TrainingData, read_training_data
 from search.errors import BudgetError, LogError, TooLittleDataError
 from training.cross_validation import cross_validate, room_of
 from training.study import fit_training_data

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from planner.domains import assign
 from planner.features.familiarity import DomainModel
 from planner.models import shipped
 from planner.planner import Planner
+from planner.solving.domains import assign
 from search.errors import ArtefactError
-from search.families import families_of
 from search.problem import Problem
+from search.problem_sets.families import families_of
 from training.background import problems, prompts
 from training.domains import fit_domains, with_domains
 from training.lab.problems import problem_set

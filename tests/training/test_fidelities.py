@@ -13,8 +13,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
-from planner.training_data import TrainingData, read_training_data
 from search.errors import StudyError
 from training import fidelities, study
 from training.fidelities import fidelities_of, sizes
@@ -120,7 +120,7 @@ _KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 import synthetic
-from planner.training_data import read_training_data
+from planner.evidence.training_data import read_training_data
 from training import fidelities, study
 fidelities.SMALLEST, fidelities.LARGEST = 20, 66
 count, utility = 0, study._utility

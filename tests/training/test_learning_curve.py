@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from planner.evaluation.cross_validation import CrossValidation
+from planner.evaluation.folds.cross_validation import CrossValidation
 from search.errors import LogError, TooLittleDataError
 from training.learning_curve import SIZES, checked_sizes, learning_curve
 

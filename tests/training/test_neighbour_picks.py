@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from optuna.trial import FixedTrial
 
-from planner.labels import Probe
-from planner.matrix import Matrix
-from planner.training_data import TrainingData, read_training_data
+from planner.evidence.labels import Probe
+from planner.evidence.matrix import Matrix
+from planner.evidence.training_data import TrainingData, read_training_data
 from search.choice import Choice
 from search.plan import Plan
 from tests.planner import synthetic

@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 
 from planner.artefact import load, save
-from planner.decision import Rule, Trust, decide
-from planner.matrix import Matrices
+from planner.deciding.decision import Rule, Trust, decide
+from planner.deciding.replay import replay
+from planner.evaluation.baselines.rules import with_rules
+from planner.evidence.matrix import Matrices
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
-from planner.replay import replay
-from planner.rules import with_rules
-from planner.training_data import TrainingData, read_training_data
 from search.budget import Budget
 from search.errors import ArtefactError
 from tests.planner import synthetic

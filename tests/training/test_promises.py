@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from planner.decision import Rule
-from planner.matrix import Matrices
+from planner.deciding.decision import Rule
+from planner.deciding.replay import replay
+from planner.evaluation.baselines.rules import with_rules
+from planner.evidence.matrix import Matrices
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
-from planner.replay import replay
-from planner.rules import with_rules
-from planner.training_data import TrainingData, read_training_data
 from search.budget import Budget
 from tests.planner import synthetic
 from training.study import fit_training_data

@@ -16,11 +16,11 @@ from planner.models import models_folder
 from search.checkpoint import read_checkpoint
 from search.engines.embedded import EmbeddedEngine
 from search.engines.protocol import ChildFinished, Request, Sampling
-from search.rewards.classifier import ClassifierReward
-from training.card import describe_policy, describe_prm, read_card
+from search.rewards.computed.classifier import ClassifierReward
+from training.lab.making.card import describe_policy, describe_prm, read_card
+from training.lab.making.policy import POLICIES
+from training.lab.making.prm import PRMS
 from training.lab.problems import problem_set
-from training.policy import POLICIES
-from training.prm import PRMS
 
 MODELS = models_folder()
 RECIPES = {recipe.name: recipe for recipe in (*POLICIES.values(), *PRMS.values())}

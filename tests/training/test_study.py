@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
-from planner.training_data import TrainingData, read_training_data
 from search.errors import LogError, StudyError, TooLittleDataError
 from training.crossfit import folds_of
 from training.study import fit, fit_training_data

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from planner.executor import solve
+from planner.evidence.training_data import read_training_data
 from planner.planner import Planner
-from planner.settings import settings_of
-from planner.training_data import read_training_data
+from planner.solving.executor import solve
+from planner.solving.settings import settings_of
 from search.budget import Budget
-from search.campaign import Campaign
+from search.campaigns.campaign import Campaign
+from search.campaigns.grid import Grid
 from search.choice import Choice
-from search.grid import Grid
 from search.loader import ReadyLoader
 from search.log.outcomes import add_outcomes
 from search.log.store import SearchLog

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from search.errors import ProblemError
 from search.problem import Problem
-from search.problem_set import problems_fingerprint, read_problems, write_problems
+from search.problem_sets.problem_set import problems_fingerprint, read_problems, write_problems
 from training.lab.family import Family
 from training.lab.problems import FAMILIES, LOCKED_FAMILIES, problem_set
 

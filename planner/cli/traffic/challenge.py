@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from planner.cli.ope import DecisionsPath, SourceOptions
 from planner.cli.printing import number, percent, print_json, print_table
+from planner.cli.traffic.ope import DecisionsPath, SourceOptions
 from search.errors import DecisionLogError, MissingExtraError
 
 if TYPE_CHECKING:

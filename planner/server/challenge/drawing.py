@@ -10,7 +10,7 @@ import hashlib
 import logging
 
 from planner.server.current import InUse, Served
-from planner.server.recorder import Assignment
+from planner.server.decisions.recorder import Assignment
 from search.errors import PlannerError, ServeError
 
 __all__ = ["Challenge", "place_of"]

@@ -24,8 +24,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.fitted import Fitted
-from planner.matrix import feature_names
+from planner.deciding.fitted import Fitted
+from planner.evidence.matrix import feature_names
 from planner.server.decisions.store import Store
 
 __all__ = ["Distribution", "DriftReport", "Shift", "measure_drift"]

@@ -23,8 +23,8 @@ from types import MappingProxyType
 from typing import ClassVar, TypeAlias
 
 from planner.server.decisions.hashing import HASHED
+from planner.server.decisions.recorder import Decision, Feedback, Record
 from planner.server.decisions.store import Store
-from planner.server.recorder import Decision, Feedback, Record
 from search.cards import ModelCard
 from search.engines.protocol import Sampling
 from search.errors import GradingError, PlanError

@@ -14,8 +14,8 @@ import hashlib
 import hmac
 from dataclasses import dataclass, replace
 
-from planner.server.comparison import Comparison
-from planner.server.recorder import Decision
+from planner.server.decisions.comparison import Comparison
+from planner.server.decisions.recorder import Decision
 from search.errors import DecisionLogError
 
 __all__ = ["HASHED", "Hashing"]

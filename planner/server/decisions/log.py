@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from planner.server.decisions.hashing import Hashing
+from planner.server.decisions.recorder import Decision, DecisionQuery, Feedback, Record
 from planner.server.decisions.retention import Retention, prune
 from planner.server.decisions.store import Store
 from planner.server.decisions.writer import Writer
-from planner.server.recorder import Decision, DecisionQuery, Feedback, Record
 from search.errors import DecisionLogError
 
 __all__ = ["DecisionLog"]

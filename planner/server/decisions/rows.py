@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from planner.server.comparison import Comparison
-from planner.server.recorder import Assignment, Decision, Feedback, Step
+from planner.server.decisions.comparison import Comparison
+from planner.server.decisions.recorder import Assignment, Decision, Feedback, Step
 from search.result import Candidate, Spend
 
 __all__ = ["Rows", "decision_of", "feedback_of", "feedback_row", "rows_of", "size_of"]

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from planner.server.decisions.connect import connect
 from planner.server.decisions.migrate import head, migrate, revision
+from planner.server.decisions.recorder import Decision, DecisionQuery, Feedback, Record
 from planner.server.decisions.rows import decision_of, feedback_of, feedback_row, rows_of
 from planner.server.decisions.tables import (
     ASSIGNMENTS,
@@ -25,7 +26,6 @@ from planner.server.decisions.tables import (
     SETTINGS,
     STEPS,
 )
-from planner.server.recorder import Decision, DecisionQuery, Feedback, Record
 from search.errors import DecisionLogError
 
 __all__ = ["Store"]

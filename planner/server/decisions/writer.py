@@ -20,8 +20,8 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from planner.server.decisions.recorder import Decision, Feedback
 from planner.server.decisions.rows import size_of
-from planner.server.recorder import Decision, Feedback
 from search.errors import DecisionLogError
 
 __all__ = ["Sink", "Writer"]

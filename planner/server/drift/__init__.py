@@ -1,0 +1,1 @@
+"""Whether live questions lean away from those that the planner was fitted on."""

@@ -1,8 +1,8 @@
 """What a server does while signals of drift are raised: leans on rules, leaves bad PRMs aside, promises less.
 
 - Decisions go by means over the campaign's problems, the first and safest decider of the portfolio
-  (``planner.decision.Trust``): at every price the choice that was best on average; nothing is looked at
-  first.
+  (``planner.deciding.decision.Trust``): at every price the choice that was best on average; nothing is looked
+  at first.
 - Choices and looks that need a PRM that no longer tells right from wrong are left out, where others are left.
 - The ends of promised intervals move by as much as answers may have missed promises since the first signal
   was raised (``planner.traffic.signals.Drift.widening``): to [0, 1] at first, and closer with feedback.
@@ -14,12 +14,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from planner.availability_filter import AvailabilityFilter
-from planner.decision import Menu, Rule, Trust
-from planner.decision_filter import DecisionFilter
-from planner.labels import Probe
-from planner.recommendation import Recommendation
-from planner.stages import Stage
+from planner.deciding.decision import Menu, Rule, Trust
+from planner.deciding.decision_filter import DecisionFilter
+from planner.deciding.recommendation import Recommendation
+from planner.deciding.stages import Stage
+from planner.evidence.labels import Probe
+from planner.solving.availability_filter import AvailabilityFilter
 from planner.traffic.signals import Drift
 from search.choice import Choice
 

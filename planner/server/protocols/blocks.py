@@ -27,7 +27,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from planner.server.wholeness import failed
+from planner.server.direct.wholeness import failed
 from search.engines.thinking import REASONING
 
 __all__ = ["Block", "Blocks", "Change", "Closed", "Opened", "Written", "arguments_of", "blocks_of"]

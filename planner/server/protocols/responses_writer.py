@@ -16,8 +16,8 @@ from planner.server.protocols.blocks import Block, Blocks, Change, Closed, Opene
 from planner.server.protocols.responses_body import ResponsesBody
 from planner.server.protocols.usage import Used
 from planner.server.refusal import Refusal
-from planner.server.shapes import CHAT, Shape
-from planner.server.writer import Writer, event
+from planner.server.request.shapes import CHAT, Shape
+from planner.server.request.writer import Writer, event
 
 __all__ = ["ResponsesShape", "ResponsesWriter"]
 

@@ -8,9 +8,9 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from planner.server.exchange import Notes
-from planner.server.keys import ANYONE, Key, Scope
-from planner.server.middleware import ASKING
+from planner.server.access.exchange import Notes
+from planner.server.access.keys import ANYONE, Key, Scope
+from planner.server.access.middleware import ASKING
 from planner.server.service import Service
 
 __all__ = ["Admin", "Feedbacker", "Here", "Inferrer", "key_of", "service_of"]

@@ -11,23 +11,23 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from planner.server.ask import Ask, of_chat, of_completion
-from planner.server.budget import HEADER, RequestBudget, grant
-from planner.server.choosing import SHADOW
-from planner.server.keys import Key
-from planner.server.passthrough import Passthrough, passthrough_reason
-from planner.server.receipt import Reason
+from planner.server.access.keys import Key
+from planner.server.direct.passthrough import Passthrough, passthrough_reason
 from planner.server.refusal import Refusal
-from planner.server.request_context import assigned_to, open_ended
-from planner.server.respond import begun, respond, while_connected
+from planner.server.request.ask import Ask, of_chat, of_completion
+from planner.server.request.budget import HEADER, RequestBudget, grant
+from planner.server.request.choosing import SHADOW
+from planner.server.request.receipt import Reason
+from planner.server.request.request_context import assigned_to, open_ended
+from planner.server.request.respond import begun, respond, while_connected
+from planner.server.request.shadow import named
+from planner.server.request.shapes import CHAT, COMPLETION, Shape
+from planner.server.request.work import Work
+from planner.server.request.writer import whole
 from planner.server.routes.access import Here, Inferrer
 from planner.server.routes.direct import Direct
 from planner.server.schema import ChatBody, CompletionBody
 from planner.server.service import Service
-from planner.server.shadow import named
-from planner.server.shapes import CHAT, COMPLETION, Shape
-from planner.server.work import Work
-from planner.server.writer import whole
 from search.scoring import together
 
 __all__ = ["answer", "router"]

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import StreamingResponse
 
-from planner.server.recorder import DecisionQuery
+from planner.server.decisions.recorder import DecisionQuery
 from planner.server.refusal import Refusal
+from planner.server.request.serialize import decision_to_dict, record_to_dict
 from planner.server.routes.access import Admin, Here
-from planner.server.serialize import decision_to_dict, record_to_dict
 from planner.server.service import Service
 
 __all__ = ["router"]

@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from planner.server.middleware import ASKING, JSON, Handler
+from planner.server.access.middleware import ASKING, JSON, Handler
 from planner.server.refusal import Refusal, brief, invalid
 from planner.server.routes.access import service_of
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from planner.server.keys import ANYONE
-from planner.server.recorder import Feedback, Record
+from planner.server.access.keys import ANYONE
+from planner.server.decisions.recorder import Feedback, Record
 from planner.server.refusal import Refusal
 from planner.server.routes.access import Feedbacker, Here
 from planner.server.routes.direct import Direct

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
-from planner.server.keys import Scope
+from planner.server.access.keys import Scope
 from planner.server.questions import metrics_text
 from planner.server.routes.access import Here, key_of
 

@@ -8,19 +8,19 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from planner.server.ask import Ask, of_chat
-from planner.server.budget import grant
-from planner.server.choosing import answering_policy
-from planner.server.passthrough_cost import prompt_tokens
+from planner.server.direct.passthrough_cost import prompt_tokens
 from planner.server.protocols.messages_body import CountBody, MessagesBody
 from planner.server.protocols.messages_request import chat_of, effort_of
 from planner.server.protocols.messages_writer import MESSAGES
 from planner.server.refusal import Refusal, brief
+from planner.server.request.ask import Ask, of_chat
+from planner.server.request.budget import grant
+from planner.server.request.choosing import answering_policy
+from planner.server.request.shadow import named
 from planner.server.routes.access import Here, Inferrer
 from planner.server.routes.completions import answer
 from planner.server.routes.direct import Direct
 from planner.server.service import Service
-from planner.server.shadow import named
 
 __all__ = ["router"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from planner.budgeting import check_money
-from planner.server.budget import grant, to_wire
+from planner.deciding.budgeting import check_money
+from planner.server.request.budget import grant, to_wire
 from planner.server.routes.access import Here, Inferrer
 from planner.server.service import Service
 from search.budget import Budget

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from planner.server.observing.rolling_metrics import WINDOWS
 from planner.server.questions import now_of_all
 from planner.server.refusal import Refusal
-from planner.server.rolling_metrics import WINDOWS
 from planner.server.routes.access import Admin, Here
 from planner.version import __version__
 

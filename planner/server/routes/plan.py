@@ -9,21 +9,21 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from planner.availability_filter import AvailabilityFilter
-from planner.budgeting import rule
-from planner.decision_filter import DecisionFilter
-from planner.latency import Work
+from planner.deciding.budgeting import rule
+from planner.deciding.decision_filter import DecisionFilter
+from planner.deciding.recommendation import Recommendation
 from planner.options import Option, appraised, options
-from planner.recommendation import Recommendation
-from planner.server.budget import RequestBudget, grant, to_wire
-from planner.server.choosing import availability_filter, first_policy, forced
 from planner.server.refusal import Refusal, refusal_of
-from planner.server.request_context import assigned_to, open_ended, resolved
+from planner.server.request.budget import RequestBudget, grant, to_wire
+from planner.server.request.choosing import availability_filter, first_policy, forced
+from planner.server.request.request_context import assigned_to, open_ended, resolved
+from planner.server.request.serialize import advice_to_dict, known
 from planner.server.routes.access import Here, Inferrer
 from planner.server.routes.direct import Direct
 from planner.server.schema import PlanBody
-from planner.server.serialize import advice_to_dict, known
 from planner.server.service import Service
+from planner.solving.availability_filter import AvailabilityFilter
+from planner.solving.latency import Work
 from search.budget import Budget
 from search.choice import Choice
 from search.errors import PlannerError

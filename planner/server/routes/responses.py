@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from planner.server.ask import of_chat
 from planner.server.protocols.responses_body import ResponsesBody
 from planner.server.protocols.responses_request import chat_of
 from planner.server.protocols.responses_writer import ResponsesShape
+from planner.server.request.ask import of_chat
 from planner.server.routes.access import Here, Inferrer
 from planner.server.routes.completions import answer
 from planner.server.routes.direct import Direct

@@ -7,9 +7,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from planner.server.decisions.savings import savings_of
 from planner.server.questions import beside_of_all
 from planner.server.routes.access import Admin, Here
-from planner.server.savings import savings_of
 
 __all__ = ["router"]
 

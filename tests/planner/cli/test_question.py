@@ -6,7 +6,7 @@ import pytest
 
 from planner.cli.question import read_question
 from search.errors import ProblemError
-from search.problem_set import LONGEST_QUESTION
+from search.problem_sets.problem_set import LONGEST_QUESTION
 
 
 def test_an_argument_is_the_question() -> None:

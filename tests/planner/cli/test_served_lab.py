@@ -17,7 +17,7 @@ from search.engines.openai.fake import FakeOpenAI
 from search.engines.tokenizer import CheckpointTokenizer
 from search.log.store import SearchLog
 from search.remote.fake_server import FakeServer
-from search.rewards.fake_server import FakePrmServer
+from search.rewards.served.fake_server import FakePrmServer
 from search.sync import run_sync
 
 POLICY, PRM = "lab-policy-s", "lab-prm-weak"

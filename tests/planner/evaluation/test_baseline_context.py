@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.evaluation.baseline_context import BaselineContext
-from planner.evaluation.selection import families_apart
+from planner.evaluation.baselines.selection import families_apart
 from planner.evaluation.slices import only
 from search.errors import TooLittleDataError
 

@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.decision import Rule
+from planner.deciding.decision import Rule
+from planner.deciding.replay import replay
 from planner.evaluation.budget_adherence import budget_adherence
 from planner.evaluation.overhead import PER_CHARACTER, PER_DECISION, with_overhead
-from planner.matrix import Matrices
+from planner.evidence.matrix import Matrices
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.replay import replay
-from planner.training_data import TrainingData
 
 
 def test_every_problem_ends_once(planner: Planner, data: TrainingData) -> None:

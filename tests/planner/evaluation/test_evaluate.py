@@ -11,8 +11,8 @@ import worlds
 from planner.evaluation.evaluate import evaluate
 from planner.evaluation.evaluation import METHODS
 from planner.evaluation.slices import rows_of
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
-from planner.training_data import TrainingData, read_training_data
 from search.errors import BudgetError, LogError, TooLittleDataError
 from training.study import fit_training_data
 

@@ -6,8 +6,8 @@ import pytest
 from planner.evaluation.evaluate import context_of
 from planner.evaluation.headline import _compared, geometric_mean, headlines
 from planner.evaluation.intervals import Resampler
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.training_data import TrainingData
 
 
 def curve(*values: float) -> np.ndarray:

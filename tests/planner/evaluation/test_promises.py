@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from planner.evaluation.budget_adherence import budget_adherence
 from planner.evaluation.promises import promised_and_met, spread
-from planner.matrix import Matrices
+from planner.evidence.matrix import Matrices
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.training_data import TrainingData
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, max_size=80), st.integers(1, 40))

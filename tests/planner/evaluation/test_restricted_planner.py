@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.decision import Rule
+from planner.deciding.decision import Rule
+from planner.deciding.replay import replay
 from planner.evaluation.restricted_planner import restricted
-from planner.matrix import Matrices
+from planner.evidence.matrix import Matrices
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.replay import replay
-from planner.training_data import TrainingData
 
 
 @pytest.mark.parametrize("prm", ["good", "bad", None])

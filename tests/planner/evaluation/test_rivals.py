@@ -12,8 +12,8 @@ from planner.evaluation.baseline import BASELINES, Baseline
 from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.frontier import Track
 from planner.evaluation.rivals import RULES, UNDEPLOYABLE, chosen_rule, rivals, rules_of
+from planner.evidence.training_data import TrainingData
 from planner.features.question import NgramEncoder
-from planner.training_data import TrainingData
 from search.choice import Choice
 from search.errors import TooLittleDataError
 from search.plan import Plan

@@ -5,8 +5,8 @@ import pytest
 import worlds
 
 from planner.evaluation.slices import calibration_rows, known_as, only, rows_of, sample_flops
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.training_data import TrainingData
 from search.errors import LogError, TooLittleDataError
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from planner.evaluation.streaming import streamed
-from planner.matrix import Matrices
+from planner.evidence.matrix import Matrices
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.training_data import TrainingData
 
 
 def test_a_stream_keeps_its_mean(planner: Planner, data: TrainingData) -> None:

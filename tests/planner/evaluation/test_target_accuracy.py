@@ -6,9 +6,9 @@ import pytest
 
 from planner.evaluation.intervals import Resampler
 from planner.evaluation.target_accuracy import asked_of, streams, target_accuracy
-from planner.matrix import Matrices
+from planner.evidence.matrix import Matrices
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.training_data import TrainingData
 from search.budget import Budget
 
 

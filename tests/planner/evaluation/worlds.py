@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from planner.evaluation.baseline_context import BaselineContext
+from planner.evidence.training_data import PolicyPool, PrmPool, TrainingData, TreeRuns
 from planner.features.probe import summarise_padded
 from planner.features.question import NgramEncoder
 from planner.planner import Planner
-from planner.training_data import PolicyPool, PrmPool, TrainingData, TreeRuns
 from search.cards import ModelCard
 from search.choice import Choice
 from search.plan import Plan

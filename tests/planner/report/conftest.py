@@ -6,10 +6,10 @@ import pytest
 import synthetic
 
 from planner.evaluation.evaluate import Evaluation, evaluate
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
 from planner.report.collect import collect
 from planner.report.findings import Findings
-from planner.training_data import TrainingData
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,10 @@ import pytest
 import synthetic
 
 from planner.evaluation.evaluate import Evaluation, evaluate
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
 from planner.report.collect import collect
 from planner.report.findings import Cell, Findings
-from planner.training_data import TrainingData, read_training_data
 from search.errors import TooLittleDataError
 from training.study import fit_training_data
 

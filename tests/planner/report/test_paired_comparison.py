@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.decision import Rule, decide
-from planner.matrix import Matrices
+from planner.deciding.decision import Rule, decide
+from planner.evidence.matrix import Matrices
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
 from planner.report.influence import influence
 from planner.report.paired_comparison import PairedComparison, effects, paired_comparison
-from planner.training_data import TrainingData
 
 
 @pytest.mark.parametrize("samples", [1e-4, 1e-2, 0.3])

@@ -5,12 +5,12 @@ import polars as pl
 import pytest
 import synthetic
 
+from planner.evidence.matrix import Matrices, feature_names
+from planner.evidence.training_data import TrainingData
 from planner.features.probe import AGREEMENT, ProbeSamples, agreement
-from planner.matrix import Matrices, feature_names
 from planner.planner import Planner
 from planner.report.findings import Findings
 from planner.report.stories import probe_draws, stories
-from planner.training_data import TrainingData
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_a_story_tells_what_the_log_holds(findings: Findings, tables: synthetic.
 
 
 def test_a_log_of_few_problems_has_few_stories(planner: Planner) -> None:
-    from planner.training_data import read_training_data
+    from planner.evidence.training_data import read_training_data
 
     log = synthetic.make_log(4, policies=("small", "large"), trees=True)
     one = read_training_data(log, synthetic.POLICIES, synthetic.PRMS)

@@ -14,8 +14,8 @@ import pytest
 from houses import QUESTION, House, writes
 from stuck import Dead, Mute
 
-from planner.server.admission import Admission
-from planner.server.limits import Sizes
+from planner.server.access.admission import Admission
+from planner.server.access.limits import Sizes
 from planner.server.rules import Rules
 from planner.server.service import Service
 from search.engines.protocol import Event, Request

@@ -13,9 +13,9 @@ import pytest
 from houses import QUESTION, House, until
 from stuck import Broken, Dead, Deaf, Fading, Mute, Stuck
 
-from planner.server.admission import Admission
-from planner.server.keys import Key, Keys, Scope
-from planner.server.latency_history import work_of
+from planner.server.access.admission import Admission
+from planner.server.access.keys import Key, Keys, Scope
+from planner.server.observing.latency_history import work_of
 from planner.server.refusal import Refusal
 from planner.server.rules import Rules
 from planner.server.service import Service

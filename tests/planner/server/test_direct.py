@@ -10,9 +10,9 @@ import pytest
 from fastapi import APIRouter
 from houses import QUESTION, House
 
-from planner.server.budget import parse
-from planner.server.keys import Key, Keys, Scope, new_key
+from planner.server.access.keys import Key, Keys, Scope, new_key
 from planner.server.refusal import Refusal
+from planner.server.request.budget import parse
 from planner.server.routes.direct import Direct
 from planner.server.service import Service
 

@@ -10,10 +10,10 @@ import pytest
 from houses import QUESTION, House, writes
 
 from planner.planner import Planner
-from planner.server.budget import EFFORTS, PRESETS, Source, grant
+from planner.server.direct.upstream import Upstream
+from planner.server.request.budget import EFFORTS, PRESETS, Source, grant
 from planner.server.rules import Rules
 from planner.server.service import Service
-from planner.server.upstream import Upstream
 from search.budget import Budget
 from search.engines.openai.engine import OpenAIEngine
 from search.engines.openai.fake import FakeOpenAI

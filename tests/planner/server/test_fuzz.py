@@ -30,9 +30,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from planner.server.direct.upstream import Upstream
 from planner.server.rules import Rules
 from planner.server.service import Service
-from planner.server.upstream import Upstream
 from search.budget import Prices
 from search.remote.fake_server import Asked, FakeServer, Json, Stream
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typer.main import get_command
 
 from planner.cli.main import app
-from planner.server.budget import HEADER, grant, read, to_wire
+from planner.server.request.budget import HEADER, grant, read, to_wire
 from planner.server.schema import Wishes
 from planner.server.settings import ServeSettings
 from search.budget import Budget

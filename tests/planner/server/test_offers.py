@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from houses import QUESTION, House
 
-from planner.server.keys import Key, Keys, Scope
+from planner.server.access.keys import Key, Keys, Scope
 from planner.server.rules import Rules
 from planner.server.service import Service
 from search.budget import Prices

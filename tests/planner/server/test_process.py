@@ -148,7 +148,7 @@ def test_a_wrong_start_ends_with_one_line(
 
 def test_a_new_key_is_shown_once_with_its_lines(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     from planner.cli.main import app
-    from planner.server.keys import Keys, Scope
+    from planner.server.access.keys import Keys, Scope
 
     with pytest.raises(SystemExit) as ended:
         app(["serve", "--new-key", "alice"])

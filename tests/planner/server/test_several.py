@@ -13,7 +13,7 @@ import httpx
 import pytest
 from houses import QUESTION, House, writes
 
-from planner.server.admission import Admission
+from planner.server.access.admission import Admission
 from planner.server.rules import Rules
 from planner.server.service import Service
 from search.budget import Prices

@@ -11,8 +11,8 @@ import pytest
 from traffic_log import serve
 
 from planner.planner import Planner
+from planner.server.decisions.recorder import Decision, Step
 from planner.server.decisions.store import Store
-from planner.server.recorder import Decision, Step
 from planner.traffic.estimates import effective_size
 from planner.traffic.follow import Follower
 from planner.traffic.gather import Gathered, gather

@@ -19,12 +19,12 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from search.campaign import Campaign
+from search.campaigns.campaign import Campaign
+from search.campaigns.grid import Grid
 from search.cluster.campaign import ClusterCampaign
 from search.cluster.placement import Placement
 from search.cluster.ray_session import ray_session
 from search.engines.scripted import TURN, ScriptedEngine
-from search.grid import Grid
 from search.loader import Loader, ReadyLoader
 from search.log.store import SearchLog
 from search.problem import Problem

@@ -13,20 +13,20 @@ from typing import Any
 import polars as pl
 import pytest
 
-from search.campaign import Campaign
+from search.campaigns.campaign import Campaign
+from search.campaigns.grid import Grid
+from search.campaigns.spending import SpendLimit
 from search.cluster import campaign as cluster_campaign
 from search.cluster.campaign import ClusterCampaign
 from search.cluster.fake_ray import FakeRay
 from search.cluster.placement import Placement
 from search.engines.scripted import TURN, ScriptedEngine
 from search.errors import CheckpointError, ClusterError, GridError
-from search.grid import Grid
 from search.loader import Loader, ReadyLoader
 from search.log.comparison import difference
 from search.log.store import SearchLog
 from search.problem import Problem
 from search.rewards.scripted import ScriptedReward
-from search.spending import SpendLimit
 
 GRID = {
     "pair": [{"policy": "m", "prm": "r"}],

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search.campaigns.unit import groups_of
 from search.cluster.shard import Shard
 from search.errors import GridError
 from search.problem import Problem
-from search.unit import groups_of
 
 
 def problems(count: int) -> list[Problem]:

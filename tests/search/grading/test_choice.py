@@ -10,7 +10,7 @@ from search.errors import GradingError
 from search.grading.choice import ChoiceDomain, listed, shuffled
 from search.grading.registry import domain
 from search.problem import Problem
-from search.votes import group
+from search.voting.votes import group
 
 CHOICE = ChoiceDomain()
 TEXTS = ["10", "11", "12", "A dog", r"\frac{1}{2}"]

@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from planner.labels import Probe, draw_probes, values_of
-from planner.training_data import read_training_data
+from planner.evidence.labels import Probe, draw_probes, values_of
+from planner.evidence.training_data import read_training_data
 from search.choice import Choice
 from search.errors import RecordError
 from search.importing.pricing import FLOPS_PER_TOKEN, Price

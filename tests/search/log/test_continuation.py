@@ -13,7 +13,7 @@ from search.log.continuation import continuation_values
 from search.log.pool import Pool, PoolScores
 from search.plan import Plan
 from search.scores import SCORES
-from search.votes import pick
+from search.voting.votes import pick
 
 MakePool = Callable[..., Pool]
 

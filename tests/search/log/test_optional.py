@@ -9,16 +9,16 @@ from types import ModuleType
 import polars as pl
 import pytest
 
-from search.campaign import Campaign
+from search.campaigns.campaign import Campaign
+from search.campaigns.grid import Grid
 from search.errors import LogError
-from search.grid import Grid
 from search.loader import ReadyLoader
 from search.log.comparison import difference
 from search.log.merge import merge_logs
 from search.log.pool import read_pools
 from search.log.store import SearchLog
 from search.log.tables import TABLES
-from search.logprobs import summarize
+from search.strategies.running.logprobs import summarize
 
 NEW = TABLES["samples"].optional
 

@@ -13,7 +13,7 @@ from search.log.ballots import Ballots
 from search.log.pool import Pool
 from search.log.subsets import best_weights, derive, derive_all, pass_at_k, subset_members
 from search.plan import Plan
-from search.votes import pick
+from search.voting.votes import pick
 
 MakePool = Callable[..., Pool]
 
@@ -30,7 +30,8 @@ def every_subset(size: int, n: int) -> np.ndarray:
 def every_order(
     vote: str, group: list[int], right: list[bool], scores: list[float], n: int
 ) -> tuple[float, float]:
-    """Expected correctness and mean reward of the rule of ``search.votes`` over all ordered subsets."""
+    """Expected correctness and mean reward of the rule of ``search.voting.votes`` over all ordered
+    subsets."""
     correct, rewards, total = 0, [], 0
     for chosen in permutations(range(len(group)), n):
         winner = pick(vote, [group[i] for i in chosen], [scores[i] for i in chosen])

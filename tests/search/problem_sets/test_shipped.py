@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from search.campaign import check_problems
+from search.campaigns.campaign import check_problems
 from search.errors import ProblemError
 from search.grading.registry import domain
 from search.importing.report import Report
-from search.problem_set import read_problems, write_problems
+from search.problem_sets.problem_set import read_problems, write_problems
 from search.problem_sets.shipped import MAPPINGS, mapping_of
 
 DATA = os.environ.get("PLANNER_DATA")

@@ -45,16 +45,16 @@ from search.engines.protocol import Engine
 from search.engines.tokenizer import CheckpointTokenizer
 from search.prompts import Prompting
 from search.remote.fake_server import FakeServer
-from search.rewards.classifier import ClassifierReward
-from search.rewards.fake_server import FakePrmServer
+from search.rewards.computed.classifier import ClassifierReward
+from search.rewards.computed.head_spec import HeadSpec
 from search.rewards.families import open_reward, read_prm
-from search.rewards.head_spec import HeadSpec
-from search.rewards.http import HttpReward
 from search.rewards.implicit import ImplicitReward
 from search.rewards.implicit_spec import ImplicitSpec
 from search.rewards.protocol import Reward
 from search.rewards.scripted import ScriptedReward
-from search.rewards.vllm import VllmReward, spelling_of
+from search.rewards.served.fake_server import FakePrmServer
+from search.rewards.served.http import HttpReward
+from search.rewards.served.vllm import VllmReward, spelling_of
 
 QUESTION = "Janet has 3 ducks and buys 4 more. How many ducks does she have?"
 SOLUTIONS = [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from search.rewards.http import HttpReward
 from search.rewards.implicit import ImplicitReward
 from search.rewards.protocol import Reward
-from search.rewards.vllm import VllmReward
+from search.rewards.served.http import HttpReward
+from search.rewards.served.vllm import VllmReward
 from search.testing.reward import RewardContract
 
 

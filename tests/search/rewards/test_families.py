@@ -11,15 +11,15 @@ import pytest
 from search.checkpoint import Checkpoint
 from search.errors import CheckpointError
 from search.loader import FolderLoader
-from search.rewards.causal import MathShepherdReward, RlhflowReward
-from search.rewards.classifier import ClassifierReward
+from search.rewards.computed.causal import MathShepherdReward, RlhflowReward
+from search.rewards.computed.classifier import ClassifierReward
+from search.rewards.computed.head import HeadReward
+from search.rewards.computed.orm import OutcomeReward
+from search.rewards.computed.value_head import ValueHeadReward
 from search.rewards.families import FAMILIES, family_of, open_reward, read_prm
 from search.rewards.family import PRM_FAMILIES, Opening, PrmFamily
-from search.rewards.head import HeadReward
-from search.rewards.orm import OutcomeReward
 from search.rewards.protocol import Reward
 from search.rewards.scripted import ScriptedReward
-from search.rewards.value_head import ValueHeadReward
 
 MEMBERS = {
     "head": ("head", HeadReward),

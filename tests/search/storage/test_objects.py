@@ -18,10 +18,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from search.campaign import Campaign
+from search.campaigns.campaign import Campaign
+from search.campaigns.grid import Grid
 from search.cards import ModelCard
 from search.errors import FingerprintError, LogError
-from search.grid import Grid
 from search.loader import ReadyLoader
 from search.log.comparison import difference
 from search.log.merge import merge_logs

@@ -9,8 +9,8 @@ from typing import Any
 import optuna
 import pytest
 
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
-from planner.training_data import TrainingData, read_training_data
 from search.cluster.fake_ray import FakeRay
 from search.errors import StudyError
 from training.cluster.judges import Asked, Fault, Judge, RayJudge, judged_here

@@ -8,7 +8,7 @@ import pytest
 
 from planner.models import shipped
 from search.errors import ProblemError
-from search.problem_set import read_problems, write_problems
+from search.problem_sets.problem_set import read_problems, write_problems
 from training.lab.held_out import LOCKED, SPENT, LockedSet
 from training.lab.identity import split_of
 from training.lab.problems import FAMILIES

@@ -18,7 +18,7 @@ from planner.server.challenge.drawing import Challenge, place_of
 from planner.server.challenge.watching import ChallengeWatch, promotion_of
 from planner.server.current import Current
 from planner.server.decisions.log import DecisionLog
-from planner.server.recorder import DecisionQuery, Feedback
+from planner.server.decisions.recorder import DecisionQuery, Feedback
 from planner.server.service import Service
 from search.errors import ServeError
 
@@ -125,7 +125,7 @@ def test_a_better_challenger_is_promoted_once_and_for_every_process(
 
 
 def _decision(name: str, created: float, assignment: object) -> object:
-    from planner.server.recorder import Decision
+    from planner.server.decisions.recorder import Decision
     from search.result import Spend
 
     return Decision(

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from houses import QUESTION, House, writes
 
+from planner.server.direct.upstream import Upstream
 from planner.server.rules import Rules
 from planner.server.service import Service
-from planner.server.upstream import Upstream
 from search.budget import Prices
 from search.engines.openai.engine import OpenAIEngine
 from search.engines.openai.fake import FakeOpenAI

@@ -9,8 +9,8 @@ import openai
 import pytest
 from houses import QUESTION, House, writes
 
+from planner.server.direct.upstream import Upstream
 from planner.server.service import Service
-from planner.server.upstream import Upstream
 from search.engines.openai.engine import OpenAIEngine
 from search.engines.openai.fake import FakeOpenAI
 from search.engines.scripted import ScriptedEngine

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
-from planner.server.origins import Origins
+from planner.server.access.origins import Origins
 from planner.server.service import Service
 
 QUESTION = "work out the sum of 3 + 41 + 7"

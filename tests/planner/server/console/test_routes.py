@@ -9,11 +9,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from planner.domains import assign
 from planner.models import shipped
 from planner.planner import Planner
 from planner.server.console import CONTENT_POLICY, mount
 from planner.server.console.routes import HEADERS, pages
+from planner.solving.domains import assign
 
 PAGES = {page.path: page for page in pages()}
 SCRIPTS = [path for path in PAGES if path.endswith(".js")]

@@ -12,7 +12,7 @@ import time
 from made import decision
 
 from planner.server.decisions.log import DecisionLog
-from planner.server.recorder import Feedback
+from planner.server.decisions.recorder import Feedback
 
 
 async def main(where: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from planner.server.recorder import Decision, Step
+from planner.server.decisions.recorder import Decision, Step
 from search.result import Candidate, Spend
 
 SPEND = Spend(120, 40, 130, 45, 3.5e9, 0.25)

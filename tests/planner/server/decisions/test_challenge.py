@@ -14,8 +14,8 @@ from made import SPEND, decision
 from typer.testing import CliRunner
 
 from planner.cli.main import app
+from planner.server.decisions.recorder import Assignment, Decision, Feedback
 from planner.server.decisions.store import Store
-from planner.server.recorder import Assignment, Decision, Feedback
 from planner.traffic.challenge import FirstWords, pairs, read_challenge, utility_gains
 from planner.traffic.sources import Kind, Source
 from search.errors import DecisionLogError

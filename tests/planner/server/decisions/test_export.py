@@ -11,12 +11,12 @@ from made import candidate, decision
 from typer.testing import CliRunner
 
 from planner.cli.main import app
+from planner.evidence.training_data import read_training_data
 from planner.planner import Planner
 from planner.server.decisions.export import Decisions, Truth, export, truth_of
 from planner.server.decisions.hashing import Hashing
+from planner.server.decisions.recorder import Decision, Feedback
 from planner.server.decisions.store import Store
-from planner.server.recorder import Decision, Feedback
-from planner.training_data import read_training_data
 from search.cards import ModelCard
 from search.engines.protocol import Sampling
 from search.errors import DecisionLogError, RecordError, TooLittleDataError

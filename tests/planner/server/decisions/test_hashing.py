@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import candidate, decision
 
-from planner.server.comparison import Comparison, Expected
+from planner.server.decisions.comparison import Comparison, Expected
 from planner.server.decisions.hashing import HASHED, Hashing
 from planner.server.decisions.log import DecisionLog
-from planner.server.recorder import DecisionQuery
+from planner.server.decisions.recorder import DecisionQuery
 from search.errors import DecisionLogError
 
 KEY, SALT = b"k" * 32, b"s" * 32

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from planner.server.decisions.recorder import DecisionQuery
 from planner.server.decisions.store import Store
-from planner.server.recorder import DecisionQuery
 
 ROOT = Path(__file__).resolve().parents[4]
 

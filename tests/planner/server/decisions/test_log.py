@@ -10,7 +10,7 @@ import pytest
 from made import decision
 
 from planner.server.decisions.log import DecisionLog
-from planner.server.recorder import DecisionQuery, Feedback, MemoryRecorder, Recorder
+from planner.server.decisions.recorder import DecisionQuery, Feedback, MemoryRecorder, Recorder
 from search.errors import DecisionLogError
 
 

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from made import candidate, decision
 
 from planner.server.decisions.log import DecisionLog
+from planner.server.decisions.recorder import DecisionQuery, Feedback
 from planner.server.decisions.retention import Retention, prune
 from planner.server.decisions.store import Store
 from planner.server.decisions.tables import CANDIDATES, DECISIONS, FEEDBACK, STEPS
-from planner.server.recorder import DecisionQuery, Feedback
 from search.errors import DecisionLogError
 
 DAY = 86_400.0

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from made import candidate, decision, step
 
-from planner.matrix import feature_names
+from planner.evidence.matrix import feature_names
 from planner.planner import Planner
 from planner.server.current import InUse, Served
 from planner.server.decisions.log import DecisionLog
+from planner.server.decisions.recorder import Decision, Feedback
 from planner.server.decisions.store import Store
-from planner.server.recorder import Decision, Feedback
-from planner.server.watch import Watch, told
+from planner.server.observing.watch import Watch, told
 from planner.traffic.signals import REFERENCE, new_problems, read_drift
 
 NAME = "p" * 64

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from made import decision, step
 
-from planner.cli.refit import moment
+from planner.cli.traffic.refit import moment
 from planner.server.decisions.store import Store
 from planner.traffic.rows import blocks
 from search.errors import RecordError

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import decision, step
 
-from planner.server.comparison import Comparison, Expected
+from planner.server.decisions.comparison import Comparison, Expected
+from planner.server.decisions.recorder import DecisionQuery, Feedback, Record
 from planner.server.decisions.store import Store
-from planner.server.recorder import DecisionQuery, Feedback, Record
 from search.errors import DecisionLogError
 
 

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 from made import decision
 
+from planner.server.decisions.recorder import Decision, Feedback
 from planner.server.decisions.rows import size_of
 from planner.server.decisions.store import Store
 from planner.server.decisions.writer import Writer
-from planner.server.recorder import Decision, Feedback
 from search.errors import DecisionLogError
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from planner.availability_filter import AvailabilityFilter
-from planner.decision_filter import DecisionFilter
+from planner.deciding.decision_filter import DecisionFilter
 from planner.planner import Planner
 from planner.server.drift.leaning import Leaning
+from planner.solving.availability_filter import AvailabilityFilter
 from planner.traffic.betting import bet_on_mean
 from planner.traffic.signals import Drift, Signal
 from search.budget import Budget

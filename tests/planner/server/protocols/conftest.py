@@ -8,8 +8,8 @@ import pytest
 from houses import House
 from replay import Replay
 
+from planner.server.direct.upstream import Upstream
 from planner.server.service import Service
-from planner.server.upstream import Upstream
 from search.remote.fake_server import FakeServer
 
 

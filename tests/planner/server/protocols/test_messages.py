@@ -13,7 +13,7 @@ from houses import QUESTION, House
 from replay import CALLS, CHAT, MESSAGE, PARIS, ROME, Replay, call
 from stuck import Dead
 
-from planner.server.keys import Key, Keys
+from planner.server.access.keys import Key, Keys
 from planner.server.service import Service
 from search.remote.fake_server import FakeServer, Fault
 

@@ -6,8 +6,8 @@ import json
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from planner.server.exchange import Exchange
-from planner.server.metrics import Metrics
+from planner.server.access.exchange import Exchange
+from planner.server.observing.metrics import Metrics
 from planner.server.workers.figures import merged, to_wire
 
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.server.keys import Key
-from planner.server.rates import OwnLevels, Rates
+from planner.server.access.keys import Key
+from planner.server.access.rates import OwnLevels, Rates
+from planner.server.access.spending import Amount, Spending
 from planner.server.refusal import Refusal
-from planner.server.spending import Amount, Spending
 from planner.server.workers.levels import Descriptor, SharedLevels
 
 HASH = "a" * 64

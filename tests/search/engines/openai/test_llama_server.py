@@ -16,7 +16,7 @@ import pytest
 
 from search.engines.openai.engine import OpenAIEngine
 from search.engines.protocol import ChildFinished, FinishReason, Request, RequestFinished, Sampling
-from search.models_check import Checker
+from search.models.models_check import Checker
 from search.models_file import ModelsFile
 
 SERVER = os.environ.get("LLAMA_SERVER") or shutil.which("llama-server") or ""

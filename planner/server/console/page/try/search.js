@@ -148,7 +148,7 @@ const TAKES = {
     }
   },
   votes(search, { votes }) {
-    search.votes = votes;
+    search.voting.votes = votes;
   },
   ended(search, { why }) {
     search.ended = why;

@@ -1,0 +1,1 @@
+"""What only studies measure: safety, transfer, parity, live runs, the targets."""

@@ -1,0 +1,1 @@
+"""Commands that learn a planner, and those that judge one."""

@@ -1,0 +1,1 @@
+"""Commands that make search logs, and those that read them."""

@@ -1,0 +1,1 @@
+"""The evidence: a search log as arrays, and what every choice was worth and cost in it."""

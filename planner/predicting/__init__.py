@@ -1,0 +1,1 @@
+"""What was learned, as pure functions of arrays: trees, neighbours, calibration, bounds. Knows no plan."""

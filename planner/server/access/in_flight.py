@@ -1,0 +1,210 @@
+"""What is in flight: samples of each policy, and whether there is room for a request more.
+
+A policy behind a server has a limit of samples (``SampleLimit``); one in this process a limit of requests,
+since its samples share the CPU of the server itself. A request that has been let in counts as the samples
+that it has in flight, and as one while it has none. Until it has asked for the first it counts as many as
+requests before it asked for.
+
+    >>> flights = InFlight({"small": SampleLimit(start=2), "own": 1})
+    >>> place = flights.place("small")
+    >>> flights.has_room("small"), flights.load("small")
+    (True, 1)
+    >>> place.asked("small", 4)
+    >>> flights.has_room("small"), flights.load("small"), flights.has_room("own")
+    (False, 4, True)
+    >>> place.leave(), flights.load("small")
+    (None, 0)
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+
+from planner.server.access.sample_limit import SampleLimit
+from planner.server.refusal import Refusal
+from search.engines.protocol import ChildFinished, FinishReason, Request
+from search.errors import UnreachableError
+
+__all__ = ["InFlight", "Place", "SampleTimer"]
+
+#: weight of the newest request in the mean of samples that a request first asks for
+_NEWEST = 0.1
+
+
+class InFlight:
+    """Counts samples and requests by policy. Used on one event loop.
+
+    Parameters
+    ----------
+    limits:
+        By policy: of samples, or a number of requests. A policy that is not named has none.
+    clock:
+        Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        limits: Mapping[str, SampleLimit | int] = MappingProxyType({}),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._samples: Counter[str] = Counter()
+        self._requests: Counter[str] = Counter()
+        self._first = dict.fromkeys(limits, 1.0)  # samples that a request first asks for
+        self._hearers: list[Callable[[], None]] = []
+
+    def then(self, hear: Callable[[], None]) -> None:
+        """Have somebody told whenever there may be more room."""
+        self._hearers.append(hear)
+
+    def load(self, policy: str) -> int:
+        """What counts against the limit of a policy now."""
+        return (self._requests if isinstance(self._limits.get(policy), int) else self._samples)[policy]
+
+    def limit(self, policy: str) -> int | None:
+        """The limit of a policy; None without one."""
+        found = self._limits.get(policy)
+        return found.limit if isinstance(found, SampleLimit) else found
+
+    def limits(self) -> Iterator[tuple[str, int, int]]:
+        """Each policy that has a limit, with its load and the limit."""
+        for policy in self._limits:
+            limit = self.limit(policy)
+            if limit is not None:
+                yield policy, self.load(policy), limit
+
+    def has_room(self, policy: str | None) -> bool:
+        """Whether a request that begins with this policy may be let in."""
+        limit = None if policy is None else self.limit(policy)
+        return policy is None or limit is None or self.load(policy) < limit
+
+    def place(self, policy: str | None) -> Place:
+        """A request that begins with this policy is let in."""
+        return Place(self, policy, 1 if policy is None else math.ceil(self._first.get(policy, 1.0)))
+
+    def add(self, policy: str, samples: int = 0, requests: int = 0) -> None:
+        """Count more, or less."""
+        self._samples[policy] += samples
+        self._requests[policy] += requests
+        limit = self._limits.get(policy)
+        if isinstance(limit, SampleLimit) and samples > 0:
+            limit.seen(self._samples[policy])
+        if samples < 0 or requests < 0:
+            for hear in self._hearers:
+                hear()
+
+    def learn(self, policy: str, samples: int) -> None:
+        """A request has asked for its first samples."""
+        if policy in self._first:
+            self._first[policy] += _NEWEST * (samples - self._first[policy])
+
+    def done(self, policy: str, seconds: float, tokens: int) -> None:
+        """A sample has ended by itself."""
+        limit = self._limits.get(policy)
+        if isinstance(limit, SampleLimit):
+            limit.done(seconds, tokens)
+
+    def refused(self, policy: str) -> None:
+        """A policy's server takes no more."""
+        limit = self._limits.get(policy)
+        if isinstance(limit, SampleLimit):
+            limit.refused()
+
+    def timer(self, place: Place, policy: str) -> SampleTimer:
+        """Hears of a request's samples of one policy."""
+        return SampleTimer(self, place, policy, self._clock)
+
+
+class Place:
+    """A request that has been let in: what it counts for. ``leave`` ends it."""
+
+    def __init__(self, flights: InFlight, policy: str | None, expected: int) -> None:
+        self._flights, self.policy = flights, policy
+        self._flying: Counter[str] = Counter()
+        self._held = 0
+        self._has_asked = self._is_left = False
+        if policy is not None:
+            flights.add(policy, requests=1)
+        self._hold(expected)
+
+    def asked(self, policy: str, samples: int) -> None:
+        """It asks for so many samples."""
+        if not self._has_asked:
+            self._has_asked = True
+            self._flights.learn(policy, samples)
+        self._flying[policy] += samples
+        self._flights.add(policy, samples)
+        self._hold(0)
+
+    def ended(self, policy: str, samples: int) -> None:
+        """So many of them have ended."""
+        self._flying[policy] -= samples
+        if not self._is_left and not self._flying.total():
+            self._hold(1)
+        self._flights.add(policy, -samples)
+
+    def timer(self, policy: str) -> SampleTimer:
+        """Hears of its samples of one policy."""
+        return self._flights.timer(self, policy)
+
+    def leave(self) -> None:
+        """It has ended. Samples that nobody has ended yet (a policy that does not hear) count no more."""
+        if self._is_left:
+            return
+        self._is_left = True
+        for policy, samples in self._flying.items():
+            if samples:
+                self._flights.add(policy, -samples)
+        self._flying.clear()
+        if self.policy is not None:
+            self._flights.add(self.policy, requests=-1)
+        self._hold(0)
+
+    @property
+    def is_left(self) -> bool:
+        """Whether it has ended."""
+        return self._is_left
+
+    def _hold(self, samples: int) -> None:
+        """What it counts for beside what is in flight."""
+        held, self._held = self._held, samples
+        if self.policy is not None and samples != held:
+            self._flights.add(self.policy, samples - held)
+
+
+class SampleTimer:
+    """Hears of one request's samples of one policy: how many are in flight, and how long each takes."""
+
+    def __init__(
+        self, flights: InFlight, place: Place, policy: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._flights, self._place, self._policy, self._clock = flights, place, policy, clock
+        self._begun: dict[str, tuple[float, int]] = {}  # request -> when, and children that have not ended
+
+    def asked(self, request: Request) -> None:
+        """Samples are asked for."""
+        self._begun[request.request_id] = self._clock(), request.n
+        self._place.asked(self._policy, request.n)
+
+    def finished(self, request: Request, child: ChildFinished) -> None:
+        """One of them has ended."""
+        at, left = self._begun[request.request_id]
+        self._begun[request.request_id] = at, left - 1
+        if child.finish_reason != FinishReason.CANCELLED:
+            self._flights.done(self._policy, self._clock() - at, len(child.token_ids))
+        if not self._place.is_left:
+            self._place.ended(self._policy, 1)
+
+    def ended(self, request: Request, error: BaseException | None) -> None:
+        """All of them have, or nobody waits for them any more."""
+        _, left = self._begun.pop(request.request_id)
+        is_refused = isinstance(error, Refusal) and error.status == 429
+        if is_refused or isinstance(error, UnreachableError):
+            self._flights.refused(self._policy)
+        if left > 0 and not self._place.is_left:
+            self._place.ended(self._policy, left)

@@ -1,0 +1,244 @@
+"""Middleware before all routes: names, origins, sizes, time and sanity of a request, as plain ASGI.
+
+Who calls the server by a foreign name, or from a foreign page, is turned away before anything is read.
+A body is read whole here, within its limits of bytes and seconds, and must be JSON that any JSON reader
+takes: valid UTF-8, no NaN, not too deep. Behind it nothing about reading can fail. Routes that know how
+to read for themselves (``planner.server.routes.direct``) are asked from here, past the layers of a framework.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
+from types import MappingProxyType
+from typing import Any
+
+from pydantic_core import from_json
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from planner.server.access.exchange import Exchange, Notes
+from planner.server.access.limits import Sizes
+from planner.server.access.origins import Origins
+from planner.server.access.response_headers import (
+    REQUEST_ID,
+    cross_origin,
+    preflight,
+    request_id,
+    with_defaults,
+)
+from planner.server.observing.rolling_metrics import RollingMetrics
+from planner.server.protocols.messages_error import error_body, is_messages
+from planner.server.refusal import Refusal, refusal_of
+from planner.server.request.arrival import Arrival
+from planner.server.route_names import RouteNames
+from search.errors import PlannerError
+
+__all__ = ["ASKING", "JSON", "Handler", "Middleware"]
+
+#: paths of requests that are counted where they are turned away
+ASKING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/plan"})
+#: where the scope of a request holds what its body says
+JSON = "planner.json"
+
+_LOGGER = logging.getLogger("planner.server")
+#: characters of a path that are told
+_LONGEST_PATH = 200
+
+
+#: answers a request; raises errors of ours, which become the answer
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Middleware:
+    """Wraps an application.
+
+    ``straight``: who answers a method and a path, instead of the application. ``names``: of its routes.
+    ``headers``: of every response.
+    ``on_begin`` hears of each request for an answer or a plan, ``on_end`` of every request that has ended.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        sizes: Sizes,
+        rolling: RollingMetrics,
+        straight: Mapping[tuple[str, str], Handler] = MappingProxyType({}),
+        origins: Origins | None = None,
+        names: RouteNames | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        on_begin: Callable[[Scope], None] = lambda _: None,
+        on_end: Callable[[Exchange], None] = lambda _: None,
+    ) -> None:
+        self._app = app
+        self._sizes = sizes
+        self._rolling = rolling
+        self._straight = straight
+        self._origins = origins or Origins()
+        self._names = names or RouteNames()
+        self._headers = tuple(headers)
+        self._on_begin, self._on_end = on_begin, on_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        arrival, status = Arrival.begin(), 0
+        notes, method = Notes.of(scope), scope["method"]
+        if scope["path"] in ASKING:
+            self._on_begin(scope)
+        if method == "HEAD":  # as GET, and the server sends no body
+            scope = {**scope, "method": "GET"}
+        told = dict(scope["headers"])
+        own = [(REQUEST_ID, request_id(told.get(REQUEST_ID))), *self._headers]
+        name = notes.request_id = own[0][1].decode("latin-1")
+        if is_messages(scope["path"]):
+            own.append((b"request-id", own[0][1]))  # as Anthropic calls it
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = with_defaults(message["headers"], own)
+            elif method == "HEAD":
+                message = {**message, "body": b""}
+            await send(message)
+
+        try:
+            with self._rolling.refusing() if scope["path"] in ASKING else nullcontext():
+                granted = self._checked(scope, told)
+                own += granted
+                body = await self._body(scope, receive)
+                said = _read(body) if body else None
+            if body is None:
+                return  # the client left before it had asked
+            inner, replay = {**scope, JSON: said}, _replayed(body, receive)
+            handle = self._straight.get((scope["method"], scope["path"]))
+            if granted and scope["method"] == "OPTIONS":
+                await Response(status_code=204)(inner, replay, watched)
+            elif handle is None:
+                await self._app(inner, replay, watched)
+            else:
+                response = await handle(Request(inner, replay))
+                await response(inner, replay, watched)
+        except Exception as error:
+            refusal = refusal_of(error)
+            if refusal.status >= 500 and not isinstance(error, PlannerError):
+                _LOGGER.error(
+                    "%s %s failed: %s (%s)",
+                    method,
+                    scope["path"],
+                    _place(error),
+                    name,
+                )
+            if status:
+                raise  # the server ends the connection
+            notes.code = refusal.code
+            words = error_body(refusal, scope["path"], name)
+            response = JSONResponse(words, refusal.status, headers=refusal.headers)
+            await response(scope, receive, watched)
+        finally:
+            arrival.left()
+            self._on_end(
+                Exchange(
+                    at=time.time(),
+                    seconds=arrival.seconds,
+                    method=method,
+                    path=scope["path"][:_LONGEST_PATH],
+                    route=self._names.of(scope["path"]),
+                    status=status or 499,
+                    code=notes.code,
+                    is_asking=scope["path"] in ASKING,
+                    request_id=name,
+                    key=notes.key,
+                    client=(scope.get("client") or (None,))[0],
+                )
+            )
+
+    def _checked(self, scope: Scope, told: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+        """Headers for a page of an allowed site. Raises Refusal for a foreign name or page."""
+        host, origin, site = told.get(b"host"), told.get(b"origin"), told.get(b"sec-fetch-site")
+        self._origins.check(
+            None if host is None else host.decode("latin-1"),
+            at=(scope.get("server") or ("",))[0],
+            version=scope.get("http_version", "1.1"),
+            origin=None if origin is None else origin.decode("latin-1"),
+            site=None if site is None else site.decode("latin-1"),
+        )
+        if origin is None or not self._origins.allows(origin.decode("latin-1")):
+            return []
+        headers = cross_origin(origin)
+        if scope["method"] == "OPTIONS":
+            private = b"access-control-request-private-network" in told
+            headers += preflight(told.get(b"access-control-request-headers"), private=private)
+        return headers
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The whole body. Raises Refusal; None where the client left."""
+        sizes = self._sizes
+        size = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+        if size > sizes.header:
+            raise Refusal(f"headers have at most {sizes.header} bytes, got {size}", 431, code="too_large")
+        if scope["method"] in ("GET", "HEAD", "OPTIONS", "DELETE"):
+            return b""
+        pieces, total = [], 0
+        try:
+            async with asyncio.timeout(sizes.seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    piece = message.get("body", b"")
+                    total += len(piece)
+                    if total > sizes.body:
+                        raise Refusal(
+                            f"a body has at most {sizes.body} bytes, got more", 413, code="too_large"
+                        )
+                    pieces.append(piece)
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError:
+            raise Refusal(
+                f"a body arrives within {sizes.seconds:g} s, got one that did not", 408, code="slow_body"
+            ) from None
+        return b"".join(pieces)
+
+
+def _read(body: bytes) -> Any:
+    """What the body says."""
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise Refusal(f"a body is JSON, got: {_where(error)}", code="invalid_json") from None
+
+
+def _place(error: Exception) -> str:
+    """The kind of an error and where it was raised; not its words, which may be a client's."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    return f"{type(error).__name__}{where}"
+
+
+def _where(error: ValueError) -> str:
+    """What the reader says, which names a place and no text."""
+    return str(error)[:200]
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Gives the body once, then what really comes."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if not given:
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return replay

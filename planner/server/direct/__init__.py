@@ -1,0 +1,1 @@
+"""Requests that the policy's own server answers unchanged."""

@@ -1,0 +1,246 @@
+"""An engine as one request wants it: its conversation, its stop strings, its sampling, metered.
+
+Wraps any engine, so strategies need not know of conversations or stop strings. A child that writes one
+of the request's stop strings ends there, as if the model had; the stop string is left out, as OpenAI's
+API has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from planner.server.refusal import Refusal
+from planner.server.request.conversation import Conversation, Render
+from search.engines.protocol import (
+    ChildFinished,
+    Engine,
+    Event,
+    FinishReason,
+    Request,
+    RequestFinished,
+    Sampling,
+    Tokens,
+)
+from search.errors import ContextError
+from search.thinking_budget import ThinkingBudget
+
+__all__ = ["Meter", "SampleObserver", "ShapedEngine", "StopFilter", "cut"]
+
+
+class SampleObserver(Protocol):
+    """Hears of the samples that a request asks one policy for."""
+
+    def asked(self, request: Request) -> None:
+        """Samples are asked for."""
+
+    def finished(self, request: Request, child: ChildFinished) -> None:
+        """One of them has ended."""
+
+    def ended(self, request: Request, error: BaseException | None) -> None:
+        """All of them have, or nobody waits for them any more."""
+
+
+@dataclass(slots=True)
+class Meter:
+    """What a request's engines really did, in tokens. ``running``: requests that have not ended.
+
+    ``prompt`` is the length of the conversation's prompt, 0 until it was asked for; a strategy that never
+    asks that has the length of the first that it asks.
+    """
+
+    running: int = 0
+    prompt: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    generated_tokens: int = 0
+
+
+class ShapedEngine(Engine):
+    """One request's view of an engine. Closing it closes nothing: the engine serves others.
+
+    Parameters
+    ----------
+    render:
+        The policy's chat template; None where only plain questions are possible.
+    conversation, stop:
+        The request's own.
+    greedy:
+        What a greedy request is drawn with instead, where the client chose a sampling for its single
+        answer; None: greedy.
+    on_text:
+        Hears of the text of a single child as it comes, while ``passing`` is set.
+    observers:
+        Hear of the samples.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        conversation: Conversation,
+        meter: Meter,
+        *,
+        render: Render | None = None,
+        stop: Sequence[str] = (),
+        greedy: Sampling | None = None,
+        on_text: Callable[[str], None] | None = None,
+        observers: Sequence[SampleObserver] = (),
+    ) -> None:
+        self.card = engine.card
+        self.passing = False
+        self._engine = engine
+        self._conversation = conversation
+        self._meter = meter
+        self._render = render
+        self._stop = tuple(stop)
+        self._greedy = greedy
+        self._on_text = on_text
+        self._observers = tuple(observers)
+
+    def prompt(self, question: str) -> tuple[int, ...]:
+        worded = self.worded(question)
+        ids = self._engine.prompt(question) if self._conversation.is_plain else self._ids(worded)
+        if worded.strip() == self._conversation.question or not self._meter.prompt:
+            self._meter.prompt = len(ids)
+        return ids
+
+    def turn(self, text: str) -> tuple[int, ...]:
+        ids = self._engine.turn(text) if self._conversation.is_plain else self._ids(text)
+        self._meter.prompt = self._meter.prompt or len(ids)
+        return ids
+
+    def worded(self, question: str) -> str:
+        return self._engine.worded(question)
+
+    def _ids(self, text: str) -> tuple[int, ...]:
+        """The conversation's prompt with ``text`` as what the user said last."""
+        if self._render is None:
+            raise Refusal(
+                f"the policy {self.card.name} takes one user message, "
+                f"got {len(self._conversation.turns)} messages",
+                param="messages",
+            )
+        ids = self._render(self._conversation.ending(text).turns)
+        if len(ids) >= self.card.context:
+            raise ContextError(
+                f"a prompt must leave room for one token in a context of {self.card.context},"
+                f" got {len(ids)} tokens"
+            )
+        return ids
+
+    def submit(self, request: Request) -> AsyncIterator[Event]:
+        sampling = request.sampling
+        if sampling.temperature == 0 and self._greedy is not None:
+            sampling = self._greedy
+        stream = request.stream or (self._on_text is not None and request.n == 1)
+        shaped = request
+        if self._stop or sampling is not request.sampling or stream is not request.stream:
+            stop = (*request.stop, *(text for text in self._stop if text not in request.stop))
+            shaped = replace(request, stop=stop, sampling=sampling, stream=stream)
+        return self._events(self._engine.submit(shaped), request, shaped)
+
+    def most_sent(self, prompt: int, n: int, max_tokens: int) -> int:
+        return self._engine.most_sent(prompt, n, max_tokens)
+
+    def refuses_thinking(self, wanted: ThinkingBudget) -> str | None:
+        return self._engine.refuses_thinking(wanted)
+
+    def thinking(self, wanted: ThinkingBudget) -> ShapedEngine:
+        made = copy(self)
+        made._engine = self._engine.thinking(wanted)
+        return made
+
+    async def cancel(self, request_id: str, child: int | None = None) -> None:
+        await self._engine.cancel(request_id, child)
+
+    async def close(self) -> None:
+        """Nothing: the engine belongs to the server."""
+
+    async def _events(
+        self, events: AsyncIterator[Event], request: Request, shaped: Request
+    ) -> AsyncGenerator[Event]:
+        meter = self._meter
+        meter.running += 1
+        error: BaseException | None = None
+        for observer in self._observers:
+            observer.asked(shaped)
+        try:
+            async for event in events:
+                if isinstance(event, Tokens):
+                    if self.passing and self._on_text is not None and request.n == 1:
+                        self._on_text(event.text)
+                    if not request.stream:
+                        continue
+                elif isinstance(event, ChildFinished):
+                    event = self._stopped(event)
+                    for observer in self._observers:
+                        observer.finished(shaped, event)
+                elif isinstance(event, RequestFinished):
+                    meter.prompt_tokens += event.usage.prompt_tokens
+                    meter.cached_tokens += event.usage.cached_prompt_tokens
+                    meter.generated_tokens += event.usage.generated_tokens
+                yield event
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            meter.running -= 1
+            for observer in self._observers:
+                observer.ended(shaped, error)
+            close = getattr(events, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _stopped(self, event: ChildFinished) -> ChildFinished:
+        if event.finish_reason != FinishReason.STOP or not self._stop:
+            return event
+        text = cut(event.text, self._stop)
+        return event if text == event.text else replace(event, text=text, finish_reason=FinishReason.END)
+
+
+def cut(text: str, stops: Sequence[str]) -> str:
+    """A text up to the stop string that ends first, where a policy that writes on would have been stopped.
+
+    Of those that end there, the longest.
+
+    >>> cut("one, two; three", (";", ",")), cut("abc", ("abc", "b")), cut("abc", ("c", "bc"))
+    ('one', 'a', 'a')
+    """
+    found = [(at + len(stop), at) for stop in stops if (at := text.find(stop)) >= 0]
+    return text[: min(found)[1]] if found else text
+
+
+class StopFilter:
+    """Cuts a text that comes in pieces: what may be the beginning of a stop string is held back.
+
+    >>> stopping = StopFilter(("END",))
+    >>> [stopping.feed(piece) for piece in ("one E", "N two ", "EN", "D three")], stopping.rest()
+    (['one ', 'EN two ', '', ''], '')
+    """
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = tuple(stops)
+        self._held = ""
+        self._ended = False
+
+    def feed(self, text: str) -> str:
+        """What can be passed on now."""
+        if self._ended or not self._stops:
+            return "" if self._ended else text
+        text = self._held + text
+        kept = cut(text, self._stops)
+        if len(kept) < len(text):
+            self._ended, self._held = True, ""
+            return kept
+        longest = max(
+            (n for stop in self._stops for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0
+        )
+        self._held = text[len(text) - longest :]
+        return text[: len(text) - longest]
+
+    def rest(self) -> str:
+        """What was held back when the text has ended."""
+        held, self._held, self._ended = self._held, "", True
+        return held

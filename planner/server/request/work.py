@@ -1,0 +1,366 @@
+"""Works on one request: within its budget, under its place in the queue, and writes down how it ended.
+
+Everything that a response is made of comes from here; how it is sent does not matter here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+from planner.server.access.in_flight import Place
+from planner.server.access.keys import Key
+from planner.server.access.spending import Amount
+from planner.server.decisions.comparison import Comparison
+from planner.server.direct.passthrough_cost import prompt_tokens
+from planner.server.refusal import Refusal
+from planner.server.request.arrival import Arrival
+from planner.server.request.ask import TOOL_CALL, Ask
+from planner.server.request.budget import RequestBudget, check_time
+from planner.server.request.latency_feedback import expected_seconds, exploring, learn, load
+from planner.server.request.needs import planned_needs
+from planner.server.request.receipt import Receipt, usage_to_dict
+from planner.server.request.request_context import RequestContext
+from planner.server.request.request_record import RequestRecord
+from planner.server.request.shadow import Shadowed
+from planner.server.request.shaping import Meter, SampleObserver, ShapedEngine
+from planner.server.request.structured import StructuredEngine, message_of
+from planner.server.service import Service
+from planner.solving.events import Event, Started
+from planner.solving.executor import Settings, Solution, solve
+from planner.solving.stopping import EarlyStopping
+from search.budget import Budget
+from search.engines.prompted import PromptedEngine
+from search.engines.protocol import FinishReason
+from search.errors import ContextError, EngineError, RewardError
+from search.result import Outcome
+from search.scoring import together
+from search.voting.grouping import comparing_within
+
+__all__ = ["Answer", "Answers", "Work"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One choice of a response: its text, why it ended (``stop`` or ``length``), and how it came about."""
+
+    text: str
+    finish_reason: str
+    solution: Solution
+    calls: tuple[dict[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, solution: Solution) -> Answer:
+        """The candidate that was chosen, or the first where no answer can be read: its text, and the tools
+        that it calls."""
+        if not solution.candidates:  # the budget let nothing finish
+            return cls("", "stop" if solution.outcome == Outcome.ABSTAINED else "length", solution)
+        candidate = solution.candidates[solution.chosen or 0]
+        reason = "length" if candidate.finish_reason in FinishReason.TRUNCATED else "stop"
+        if solution.domain != TOOL_CALL:
+            return cls(candidate.text, reason, solution)
+        message = message_of(candidate.text)
+        calls = tuple(message.get("tool_calls") or ())
+        return cls(
+            message["content"] or "", "tool_calls" if calls and reason == "stop" else reason, solution, calls
+        )
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the text."""
+        candidates = self.solution.candidates
+        return candidates[self.solution.chosen or 0].tokens if candidates else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Everything a response holds."""
+
+    answers: tuple[Answer, ...]
+    usage: dict[str, Any]
+    receipt: dict[str, Any]
+
+
+class Work:
+    """One request's work. Raises Refusal for what can be known to be wrong before it.
+
+    Several answers are worked on at the same time, each under an equal part of what is granted and all under
+    its deadline. When one of them fails the others are cancelled, and what they had spent counts.
+
+    Parameters
+    ----------
+    listener:
+        Hears of events with the number of the answer they belong to.
+    on_text:
+        Hears of the text of a single answer as the policy writes it (plan ``cot``), with its number.
+    on_queue:
+        Hears how many wait before it, where it has to.
+    beside:
+        What it is compared with, of a plan that is run beside an answer: it has a queue of its own.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        ask: Ask,
+        granted: RequestBudget,
+        key: Key,
+        endpoint: str,
+        response_id: str,
+        *,
+        listener: Callable[[Event, int], None] | None = None,
+        on_text: Callable[[str, int], None] | None = None,
+        on_queue: Callable[[int], None] | None = None,
+        beside: Comparison | None = None,
+    ) -> None:
+        self._service = service
+        self._admission = service.admission if beside is None else service.background.admission
+        with service.rolling.refusing() if beside is None else nullcontext():
+            self._context = RequestContext.of(service, ask, granted, key, endpoint, response_id)
+            # refused before it waits, where that can be known
+            check_time(self._context.budget.seconds, Arrival.now().seconds)
+            self._context.resolve(service, self._context.budget)
+        context = self._context
+        self._shadowed = Shadowed.of(service, ask, granted, endpoint, response_id, context.first)
+        shadowed = self._shadowed
+        self._record = RequestRecord(
+            service, context, (lambda: beside) if shadowed is None else (lambda: shadowed.comparison)
+        )
+        self._listener = listener
+        self._on_text = on_text
+        self._on_queue = on_queue
+        self._budget = self._context.budget
+        self._share = 1.0
+        self._place: Place | None = None
+        self._behind, self._began = Arrival.now().seconds, time.monotonic()
+        self._meters: list[Meter] = []
+        self._trace = service.tracing.work(self._context)
+        self._failed: set[str] = set()
+
+    async def run(self) -> Answers:
+        """Wait for a place, work, and write it down whatever comes."""
+        self._began = time.monotonic()
+        outcome, text = "cancelled", ""
+        error: Exception | None = None
+        try:
+            self._hold()
+            if self._shadowed is not None:
+                self._shadowed.begin()
+            first = self._context.first
+            if self._on_queue is not None and self._admission.must_wait(first):
+                self._on_queue(self._admission.waiting)
+            seconds = self._budget.seconds
+            within = None if seconds is None else seconds - self._elapsed
+            async with self._admission.enter(self._context.key.name, within, first) as ticket:
+                self._share, self._place = ticket.share, ticket.place
+                self._budget = self._budget.scaled(ticket.share)
+                answers = await self._within_time()
+            outcome = str(answers.answers[0].solution.outcome)
+            text = answers.answers[0].text
+            return answers
+        except Refusal as refusal:
+            error, outcome = refusal, "refused" if refusal.status < 500 else "failed"
+            raise
+        except Exception as failure:
+            error, outcome = failure, "failed"
+            raise
+        finally:
+            decision = self._record.write(outcome, error)
+            prompts, spent = self._prompts, self._record.spend.policy_tokens
+            self._trace.end(outcome, decision, (prompts, max(0, spent - prompts)))
+            if self._shadowed is not None and error is None and outcome != "cancelled":
+                self._shadowed.answered(text)  # readable or not: the sample holds the hard ones too
+
+    def _hold(self) -> None:
+        """Hold what it may spend of the key's limits, and keep within it. Raises Refusal."""
+        service, context = self._service, self._context
+        key = context.key
+        least, most = planned_needs(service, context) if key.is_limited else (Amount(), Amount())
+        self._record.held = service.spending.hold(key, least, most)
+        self._budget = self._budget.within(self._record.held.cap)
+
+    @property
+    def _prompts(self) -> int:
+        """Tokens of the prompts, each policy's once."""
+        return sum(meter.prompt for meter in self._meters if meter.prompt_tokens)
+
+    @property
+    def _elapsed(self) -> float:
+        """Seconds of a deadline that have passed: from the arrival to the work's making, and in it."""
+        return self._behind + time.monotonic() - self._began
+
+    async def _within_time(self) -> Answers:
+        seconds = self._budget.seconds
+        limit = None if seconds is None else max(0.0, seconds - self._elapsed) + self._service.rules.grace
+        try:
+            with comparing_within(self._service.rules.grading_within):
+                async with asyncio.timeout(limit):
+                    return await self._work()
+        except TimeoutError as error:
+            if limit is None:
+                raise
+            raise Refusal(
+                f"a backend must end within {limit:g} s of work, got none that did", 504, code="deadline"
+            ) from error
+
+    async def _work(self) -> Answers:
+        service, context = self._service, self._context
+        budget = context.resolve(service, self._budget, self._elapsed)
+        answers = await together([self._answer(place, budget) for place in range(context.ask.n)])
+        spend = self._record.spend
+        receipt = Receipt(
+            response_id=context.response_id,
+            granted=context.granted,
+            budget=self._budget,
+            share=self._share,
+            reason=context.reason,
+            without=context.down,
+            first=context.first,
+            seconds=expected_seconds(service, context, answers[0].solution),
+        )
+        if len(answers) == 1:
+            body = receipt.of(answers[0].solution, context.ask.include)
+        else:
+            usd = [answer.solution.usd for answer in answers]
+            whole = None if None in usd else sum(value for value in usd if value is not None)
+            solutions = (answer.solution for answer in answers)
+            body = receipt.of_several(solutions, spend, whole, context.ask.include)
+        body["sampling"] = str(context.ask.sampling or "as the planner was fitted")
+        if self._shadowed is not None:
+            body["shadow"] = self._shadowed.told
+        prompts = self._prompts
+        shown = sum(answer.tokens for answer in answers)
+        return Answers(tuple(answers), usage_to_dict(spend, self._meters, prompts, shown), body)
+
+    async def _answer(self, place: int, budget: Budget) -> Answer:
+        solution = await self._solution(place, budget)
+        self._record.solved(solution, place)
+        learn(self._service, solution, budget)
+        if solution.outcome == Outcome.DEADLINE:
+            raise Refusal(
+                f"a solution must end within {budget.seconds:.3g} s of work, got none",
+                504,
+                code="deadline",
+            )
+        return Answer.of(solution)
+
+    async def _solution(self, place: int, budget: Budget) -> Solution:
+        service, context, ask = self._service, self._context, self._context.ask
+        settings, engines = self._settings(place)
+
+        def hear(event: Event) -> None:
+            self._record.hear(event, place)
+            self._trace.hear(event, place)
+            if isinstance(event, Started):
+                is_final = event.probe is None and event.choice.plan.is_greedy
+                for name, engine in engines.items():
+                    engine.passing = is_final and name == event.choice.policy
+            if self._listener is not None:
+                self._listener(event, place)
+
+        models, seed = service.models, (ask.seed + place) % 2**63
+        try:
+            solution = await solve(
+                ask.question,
+                context.planner,
+                settings,
+                budget=budget,
+                domain=context.domain,
+                choice=context.choice,
+                seed=seed,
+                abstain_below=ask.abstain_below,
+                allow_foreign=True,  # checked when the planner was loaded
+                prices=service.rules.prices,
+                latency=service.latency,
+                load=lambda: load(service, context),
+                availability=context.availability,
+                decision_filter=exploring(service, context),
+                early_stopping=None if ask.draw_all else EarlyStopping(service.rules.price),
+                listener=hear,
+            )
+        except ContextError:  # the request's fault
+            raise
+        except (EngineError, RewardError) as error:  # a policy's server fails as both, a PRM as the latter
+            running = self._record.choice(place)
+            failed = (
+                None if running is None else running.policy if isinstance(error, EngineError) else running.prm
+            )
+            if running is not None and running.plan.parts:
+                failed = None  # nobody knows which of its policies it was
+            if failed is not None:
+                self._fail(failed)
+            raise
+        for gone in solution.lost:
+            self._fail(gone)
+        ran = {solution.choice.policy, solution.choice.prm} if not solution.choice.plan.parts else set()
+        for name in ran - {None, *solution.lost}:
+            models.answered(str(name))
+        return solution
+
+    def _fail(self, model: str) -> None:
+        """A model did not answer: one failure, however many answers of the request met it."""
+        if model not in self._failed:
+            self._failed.add(model)
+            self._service.models.failed(model)
+
+    def _settings(self, place: int) -> tuple[Settings, dict[str, ShapedEngine | StructuredEngine]]:
+        """This request's view of the models."""
+        models, ask = self._service.models, self._context.ask
+        assert ask.conversation is not None
+        drawn = self._context.planner.drawings
+        drawings = {name: models.drawing(name, drawn.get(name)) for name in models.engines}
+        if ask.max_tokens is not None:
+            drawings = {
+                name: replace(one, limits=replace(one.limits, max_tokens=ask.max_tokens))
+                for name, one in drawings.items()
+            }
+        engines: dict[str, ShapedEngine | StructuredEngine] = {}
+        promptings = {name: self._context.prompting(name) for name in models.engines}
+        for name, engine in models.engines.items():
+            meter, prompting = Meter(), promptings[name]
+            plain = self._shadowed is not None or self._context.granted.plan is not None
+            if ask.effort is not None and plain:
+                engine = engine.at_effort(ask.effort)
+            engines[name] = ShapedEngine(
+                engine if prompting.is_plain else PromptedEngine(engine, prompting),
+                ask.conversation.asked(prompting),
+                meter,
+                render=models.renders.get(name),
+                stop=ask.stop,
+                # several greedy answers would be copies of one
+                greedy=ask.sampling or (drawings[name].sampling if ask.n > 1 else None),
+                on_text=None if self._on_text is None else lambda text: self._on_text(text, place),  # type: ignore[misc]
+                observers=self._observers(name, place),
+            )
+            self._meters.append(meter)
+            if ask.is_structured and self._context.choice is not None and name == self._context.choice.policy:
+                engines[name] = self._structured(name, meter, self._observers(name, place))
+        delimiters = {name: prompting.delimiter for name, prompting in promptings.items()}
+        within = self._service.rules.cancel_within
+        words = self._context.planner.words
+        rewards = self._trace.rewards(models.rewards, place)
+        return models.settings(engines, drawings, within, delimiters, words, rewards), engines
+
+    def _observers(self, policy: str, place: int) -> tuple[SampleObserver, ...]:
+        """Who hears of the samples of a policy."""
+        timers = () if self._place is None else (self._place.timer(policy),)
+        return (*timers, *self._trace.samples(policy, place))
+
+    def _structured(
+        self, policy: str, meter: Meter, observers: tuple[SampleObserver, ...]
+    ) -> StructuredEngine:
+        """A policy's own server, as an engine that answers with JSON or with a call of a tool."""
+        service, ask = self._service, self._context.ask
+        return StructuredEngine(
+            service.models.known[policy].card,
+            service.upstreams[policy],
+            ask.raw,
+            prompt_tokens=prompt_tokens(replace(ask, conversation=None), service.models, policy),
+            domain=self._context.domain,
+            meter=meter,
+            observers=observers,
+        )

@@ -1,0 +1,1 @@
+"""Runs what was decided: probes, filters, early stopping, models. One path for all callers."""

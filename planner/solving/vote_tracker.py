@@ -1,0 +1,198 @@
+"""Vote tracker of one run: counts votes as solutions arrive, tells a listener, and stops drawing early."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from planner.solving.events import Drawn, Ended, EndReason, Grown, Listener, Pruned, Vote
+from planner.solving.stopping import EarlyStopping
+from search.cards import ModelCard
+from search.errors import EngineError
+from search.grading.registry import domain
+from search.plan import Plan
+from search.problem import Problem
+from search.result import Candidate, Spend
+from search.strategies.observer import BeamEvent, Observer
+from search.voting.grouping import grouped
+
+__all__ = ["VoteTracker"]
+
+#: seconds that the events of a run wait for comparisons, all together; the vote at its end compares again
+_MOST_WAITING = 2.0
+
+
+class VoteTracker(Observer):
+    """Watches one run of a plan.
+
+    Parameters
+    ----------
+    prior:
+        Candidates that the run begins with.
+    spend:
+        What the request has spent when asked.
+    early_stopping:
+        When drawing ends early; None: never.
+    policy:
+        Turns tokens into FLOPs.
+    seconds_left:
+        Until the request's deadline: comparing answers waits no longer.
+
+    ``ended`` is why drawing ended, where that saved anything; ``failure`` is the policy's.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        plan: Plan,
+        prior: Sequence[Candidate],
+        spend: Callable[[], Spend],
+        *,
+        listener: Listener | None = None,
+        early_stopping: EarlyStopping | None = None,
+        policy: ModelCard,
+        seconds_left: Callable[[], float] = lambda: math.inf,
+    ) -> None:
+        self.ended: EndReason | None = None
+        self.failure: EngineError | None = None
+        self._end_reason: EndReason | None = None  # to end, whether or not there is anything left to be saved
+        self._problem = problem
+        self._domain = domain(problem.domain)
+        self._strategy = plan.described
+        self._vote = plan.vote
+        self._spend = spend
+        self._listener = listener
+        self._early_stopping = early_stopping
+        if early_stopping is not None and plan.must_run:
+            self._early_stopping = None
+        elif early_stopping is not None and early_stopping.heaviest != self._strategy.heaviest:
+            self._early_stopping = replace(early_stopping, heaviest=self._strategy.heaviest)
+        self._policy = policy
+        self._seconds_left = seconds_left
+        self._waiting_left = _MOST_WAITING
+        self._candidates: dict[int, Candidate] = {}
+        self._weights: dict[int, float] = {}  # by draw: every vote asks for those of all candidates
+        for draw, candidate in enumerate(prior):
+            self._take(draw, candidate)
+        self._places: dict[str, int] = {}  # answer -> group
+        self._answers: list[str] = []  # the earliest answer of each group stands for it
+        self._beams: dict[int, tuple[str, tuple[float, ...]]] = {}
+        self._turn = asyncio.Lock()  # comparing may wait: events come in the order of what they tell
+
+    async def drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
+        if self._listener is None and self._early_stopping is None:
+            return False
+        async with self._turn:
+            return await self._drawn(draw, candidate, missing)
+
+    async def _drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
+        is_news = self._candidates.get(draw) != candidate
+        if is_news:
+            self._take(draw, candidate)
+        votes = await self._votes()
+        if self._listener is not None and is_news:
+            self._listener(
+                Drawn(draw=draw, candidate=candidate, votes=votes, missing=missing, spend=self._spend())
+            )
+        if self._early_stopping is None or self._end_reason is not None:
+            return False
+        weights = [v.weight if self._vote == "weighted" else float(v.count) for v in votes]
+        self._end_reason = self._early_stopping.ends(self._vote, weights, missing, self._flops())
+        return self._end_reason is not None
+
+    def cut(self, missing: int) -> None:
+        if missing and self._end_reason is not None:
+            self.ended = self._end_reason
+            if self._listener is not None:
+                self._listener(Ended(self._end_reason, missing, self._spend()))
+
+    def failed(self, error: EngineError) -> bool:
+        self.failure = error
+        return True
+
+    async def grown(self, event: BeamEvent) -> None:
+        if self._listener is not None:
+            async with self._turn:
+                self._listener(await self._grown(event))
+
+    async def _grown(self, event: BeamEvent) -> Grown:
+        text, rewards = self._beams.get(event.parent, ("", ()))
+        text += event.text
+        rewards = (*rewards, *(() if event.reward is None else (event.reward,)))[-event.steps or None :]
+        self._beams[event.node] = text, rewards
+        answer = None
+        if event.finish_reason:
+            answer = self._domain.read(self._problem, text)
+            finished = Candidate(
+                text=text,
+                answer=answer,
+                step_rewards=rewards,
+                step_tokens=(event.tokens,),
+                finish_reason=event.finish_reason,
+            )
+            self._take(len(self._candidates), finished)
+        votes = await self._votes()
+        return Grown(
+            node=_name(event.node),
+            parent=_name(event.parent),
+            steps=event.steps,
+            text=event.text,
+            reward=event.reward,
+            tokens=event.tokens,
+            finish_reason=event.finish_reason,
+            answer=answer,
+            votes=votes,
+            spend=self._spend(),
+        )
+
+    def pruned(self, kept: Sequence[int], dropped: Sequence[int]) -> None:
+        if self._listener is not None:
+            self._listener(Pruned(tuple(map(_name, kept)), tuple(map(_name, dropped)), self._spend()))
+
+    def _take(self, draw: int, candidate: Candidate) -> None:
+        self._candidates[draw] = candidate
+        if candidate.answer is not None:
+            self._weights[draw] = self._strategy.weigh(candidate)
+
+    async def _votes(self) -> tuple[Vote, ...]:
+        await self._compare()
+        counts: dict[int, int] = {}
+        weights: dict[int, float] = {}
+        for draw in sorted(self._candidates):
+            candidate = self._candidates[draw]
+            if candidate.answer is None:
+                continue
+            place = self._places[candidate.answer]
+            counts[place] = counts.get(place, 0) + 1
+            weights[place] = weights.get(place, 0.0) + self._weights[draw]
+        found = [Vote(self._answers[place], counts[place], weights[place]) for place in counts]
+        heavy = self._vote != "majority"
+        return tuple(sorted(found, key=lambda v: (-v.weight, -v.count) if heavy else (-v.count, -v.weight)))
+
+    async def _compare(self) -> None:
+        """Give every answer its group, new ones in draw order: as ``search.voting.votes.group`` would."""
+        every = [self._candidates[draw].answer for draw in sorted(self._candidates)]
+        new = list(dict.fromkeys(one for one in every if one is not None and one not in self._places))
+        if not new:
+            return
+        known = tuple(self._answers)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        seconds = min(self._waiting_left, self._seconds_left())
+        numbers = await grouped(self._problem, self._domain, new, known, seconds=seconds)
+        self._waiting_left = max(0.0, self._waiting_left - (loop.time() - began))
+        for answer, number in zip(new, numbers, strict=True):
+            if number == len(self._answers):
+                self._answers.append(answer)
+            self._places[answer] = number
+
+    def _flops(self) -> float:
+        """About what one more draw costs: the mean length so far."""
+        tokens = sum(candidate.tokens for candidate in self._candidates.values())
+        return self._policy.flops(tokens / max(1, len(self._candidates)))
+
+
+def _name(node: int) -> str:
+    return f"{node:016x}"

@@ -1,0 +1,1 @@
+"""Campaigns: a grid on a problem set into a search log, unit of work after unit of work."""

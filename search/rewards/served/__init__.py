@@ -1,0 +1,1 @@
+"""Reward models behind a server, or in a vLLM of this process."""

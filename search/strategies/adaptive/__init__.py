@@ -1,0 +1,1 @@
+"""Votes that end when they are sure, and weights of votes."""

@@ -1,0 +1,103 @@
+"""The conclusion of a run: candidates in, the plan's answer or a named reason why none out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search.budget import Ledger
+from search.engines.protocol import FinishReason
+from search.errors import EngineError
+from search.grading.registry import domain
+from search.plan import Plan
+from search.problem import Problem
+from search.result import Candidate, Outcome, Result, Spend
+from search.voting.grouping import GRACE, grouped
+from search.voting.votes import group, pick
+
+__all__ = ["conclude", "concluded", "outcome_of"]
+
+#: how a candidate ends that a limit cut off: in a step, or (trees) between two
+_CUT = (FinishReason.LENGTH, FinishReason.THOUGHT, FinishReason.STOP)
+
+
+def conclude(
+    problem: Problem,
+    plan: Plan,
+    candidates: Sequence[Candidate],
+    *,
+    ledger: Ledger,
+    before: Spend,
+    is_over: bool,
+    failure: EngineError | None = None,
+    groups: Sequence[int] | None = None,
+) -> Result:
+    """Vote over the candidates as the plan says.
+
+    Parameters
+    ----------
+    candidates:
+        In draw order. One without step rewards scores 0.0.
+    before:
+        The ledger's spend when the run began.
+    is_over:
+        Whether the deadline has passed; names the reason when nothing finished.
+    failure:
+        Of the policy, which ended the run. Raised where no answer can be read.
+    groups:
+        Of the candidates' answers, where they have been compared already.
+    """
+    if groups is None:
+        groups = group(problem, domain(problem.domain), [candidate.answer for candidate in candidates])
+    scores = [plan.described.weigh(each) for each in candidates]
+    chosen = pick(plan.vote, groups, scores)
+    if chosen is None and failure is not None:
+        raise failure
+    return Result(
+        problem_id=problem.problem_id,
+        plan=plan,
+        candidates=tuple(candidates),
+        answer=None if chosen is None else candidates[chosen].answer,
+        chosen=chosen,
+        outcome=outcome_of(candidates, chosen, is_over=is_over),
+        spend=ledger.since(before),
+    )
+
+
+def outcome_of(candidates: Sequence[Candidate], chosen: int | None, *, is_over: bool) -> Outcome:
+    """How a run ended. ``is_over``: whether the deadline has passed."""
+    if chosen is not None:
+        return Outcome.ANSWERED
+    if not candidates:
+        return Outcome.DEADLINE if is_over else Outcome.BUDGET
+    if all(candidate.finish_reason in _CUT for candidate in candidates):
+        return Outcome.STEP_LIMIT
+    return Outcome.UNREADABLE
+
+
+async def concluded(
+    problem: Problem,
+    plan: Plan,
+    candidates: Sequence[Candidate],
+    *,
+    ledger: Ledger,
+    before: Spend,
+    is_over: bool,
+    failure: EngineError | None = None,
+) -> Result:
+    """``conclude`` for an event loop: comparing answers waits for the ledger's deadline at most."""
+    groups = await grouped(
+        problem,
+        domain(problem.domain),
+        [candidate.answer for candidate in candidates],
+        seconds=max(ledger.seconds_left, GRACE),
+    )
+    return conclude(
+        problem,
+        plan,
+        candidates,
+        ledger=ledger,
+        before=before,
+        is_over=is_over,
+        failure=failure,
+        groups=groups,
+    )

@@ -1,0 +1,113 @@
+"""Reading a log: the same whatever its parts and chunks, only what is needed, and only what is complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from synthetic import POLICIES, PRMS, Log, make_log
+
+from planner.evidence.rows import first_draws, rows_of, summaries
+from planner.evidence.training_data import TrainingData, read_training_data
+from search.errors import TooLittleDataError
+from search.log.manifest import Manifest
+from search.log.store import SearchLog
+
+
+def _alike(one: TrainingData, other: TrainingData) -> bool:
+    def numbers(data: TrainingData) -> list[bytes]:
+        out = [data.right.tobytes()]
+        for pool in data.pools.values():
+            out += [pool.codes.tobytes(), pool.prompt.tobytes(), pool.tokens.tobytes(), pool.steps.tobytes()]
+            out += [pool.mean_logprob.tobytes(), pool.truncated.tobytes(), str(pool.greedy_code).encode()]
+            out += [part.tobytes() for prm in pool.prms.values() for part in (prm.tokens, prm.summary)]
+        for runs in data.trees.values():
+            out += [
+                runs.code.tobytes(),
+                runs.codes.tobytes(),
+                runs.scores.tobytes(),
+                runs.prm_tokens.tobytes(),
+            ]
+        return out
+
+    same = (one.problem_ids, one.choices, tuple(one.trees)) == (
+        other.problem_ids,
+        other.choices,
+        tuple(other.trees),
+    )
+    return same and numbers(one) == numbers(other)
+
+
+def test_chunks_and_the_order_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = make_log(40, draws=10, ns=(4,), policies=("small", "large"), trees=True)
+    whole = read_training_data(log, POLICIES, PRMS)
+    monkeypatch.setattr("planner.evidence.rows._CHUNK", 7)
+    assert _alike(whole, read_training_data(log, POLICIES, PRMS))
+    shuffled = Log(
+        {name: frame.sample(fraction=1.0, shuffle=True, seed=1) for name, frame in log.frames.items()}
+    )
+    again = read_training_data(shuffled, POLICIES, PRMS)
+    assert again.problem_ids == whole.problem_ids
+    for name, pool in whole.pools.items():
+        assert np.array_equal(again.pools[name].codes, pool.codes)
+        assert np.array_equal(again.pools[name].prms["good"].summary, pool.prms["good"].summary)
+
+
+def test_a_log_on_disk_reads_as_its_frames(tmp_path: Path) -> None:
+    log = make_log(30, draws=10, ns=(4,), trees=True)
+    kept = SearchLog.create(tmp_path / "log", Manifest({}, POLICIES, PRMS))
+    for name, frame in log.frames.items():
+        for unit, part in enumerate((frame[: len(frame) // 2], frame[len(frame) // 2 :])):
+            kept.append(name, part, unit=f"u{unit}")
+    assert _alike(read_training_data(kept, POLICIES, PRMS), read_training_data(log, POLICIES, PRMS))
+
+
+def test_columns_that_are_not_used_are_not_read() -> None:
+    log = make_log(30, draws=10, ns=(4,), trees=True)
+    lean = Log(
+        {
+            "problems": log.frames["problems"],
+            "samples": log.frames["samples"].drop("text", "seed"),
+            "scores": log.frames["scores"].drop("physical_prm_tokens"),
+            "runs": log.frames["runs"].drop("outcome", "seconds", "flops", "seed", "physical_policy_tokens"),
+            "outcomes": log.frames["outcomes"].select("policy", "prm", "plan"),
+        }
+    )
+    assert _alike(read_training_data(lean, POLICIES, PRMS), read_training_data(log, POLICIES, PRMS))
+
+
+def test_a_greedy_draw_that_one_problem_lacks_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("planner.evidence.rows._CHUNK", 8)
+    log = make_log(20, draws=8, ns=(4,))
+    samples = log.frames["samples"]
+    log.frames["samples"] = samples.filter((pl.col("problem_id") != "q00003") | (pl.col("draw") >= 0))
+    log.frames["outcomes"] = log.frames["outcomes"].filter(pl.col("plan") != "cot()")
+    pool = read_training_data(log, POLICIES, PRMS).pools["small"]
+    assert pool.greedy_code is None
+    assert pool.greedy_tokens is None
+
+
+def test_a_draw_too_many_is_left_aside() -> None:
+    frame = pl.DataFrame({"at": [1, 0, 0, 1, 0, 1], "draw": [2, 1, -1, 0, 0, 1]})
+    assert first_draws(frame, 2).tolist() == [4, 1, 3, 5]
+    assert first_draws(frame, 1).tolist() == [4, 3]
+
+
+def test_rows_of_other_problems_are_passed_over() -> None:
+    table = pl.LazyFrame({"problem_id": ["a", "b", "c", "d"], "x": [1, 2, 3, 4]})
+    part = pl.DataFrame({"problem_id": ["b", "d"], "at": [0, 1]})
+    assert rows_of(part, table, "x").sort("at").rows() == [(2, 0), (4, 1)]
+
+
+def test_rewards_that_are_missing_count_as_nothing() -> None:
+    rewards = pl.Series([[0.5, 0.25], [], None, [None, 1.0]], dtype=pl.List(pl.Float32))
+    found = summaries(rewards)
+    assert found[:, 0].tolist() == [0.25, 0.0, 0.0, 0.0]
+    assert found[:, 1].tolist() == [0.25, 0.0, 0.0, 1.0]
+
+
+def test_a_log_without_problems_says_so() -> None:
+    with pytest.raises(TooLittleDataError, match="without samples"):
+        read_training_data(make_log(0), POLICIES, PRMS)

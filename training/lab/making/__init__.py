@@ -1,0 +1,1 @@
+"""Makes the shipped policies and PRMs from nothing: labels, the training loop, cards."""
