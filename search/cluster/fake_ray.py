@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
-__all__ = ["FakeActor", "FakeRay"]
+__all__ = ["ActorDiedError", "FakeActor", "FakeRay", "RayError", "RayTaskError"]
 
 
 class RayError(Exception):
