@@ -2,8 +2,8 @@
 
 The campaign says what every choice is worth on every problem. Traffic says only whether the choice that ran
 was right, on questions that are really asked. A planner is fitted on the campaign; what it expects of the
-choices that ran is compared with what came of them, each decision weighted by its inverse propensity
-(clipped) and by the inverse of its chance of feedback; the differences, by policy, PRM, strategy, choice and
+choices that ran is compared with what came of them, each decision weighted by its inverse propensity, at
+most four, and by the inverse of its chance of feedback; the differences, by policy, PRM, strategy, choice and
 domain, move the campaign's values (``planner.evidence.effects``); then the planner is fitted again, folds,
 portfolio, promises and verdict with it. How much differences are shrunk is chosen on questions that were
 left out, and no difference at all is among what is tried.
@@ -25,7 +25,7 @@ from planner.evidence.matrix import Matrices
 from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
 from planner.traffic.comparison import Comparison, compare_on_traffic
-from planner.traffic.estimates import clip_of, effective_size
+from planner.traffic.estimates import effective_size
 from planner.traffic.gather import Gathered, Outcomes
 from planner.traffic.missing import chances
 from planner.traffic.ope import heard_outcomes
@@ -45,6 +45,11 @@ _RIDGES = (10.0, 30.0, 100.0, 300.0, 1000.0, np.inf)
 _FOLDS = 5
 #: of so many questions one is not learned from
 _JUDGED = 3
+#: an inverse propensity counts so much at most. What is learned is a difference for each group of choices and
+#: domains, given what was expected of the question, so weights are needed for what groups do not tell only,
+#: and a few explored decisions of weight 1,000 would leave nothing of all others (Cole and Hernan 2008,
+#: doi.org/10.1093/aje/kwn164). The comparison of planners keeps the weights whole.
+_MOST = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ def learn_effects(gathered: Gathered, found: Outcomes, rows: Bools) -> Learned:
     """
     inverse = 1.0 / np.maximum(chances(gathered.covariates, found.known, gathered.clusters), 1e-12)
     used = rows & found.known & np.isfinite(gathered.logged)
-    weight = np.minimum(1.0 / gathered.propensity, clip_of(int(rows.sum()))) * inverse
+    weight = np.minimum(1.0 / gathered.propensity, _MOST) * inverse
     effective = effective_size(weight[used], gathered.clusters[used]) if used.any() else 0.0
     if effective < ENOUGH:
         raise TooLittleDataError(
