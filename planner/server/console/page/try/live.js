@@ -95,7 +95,7 @@ export class Live {
     this.element.classList.toggle("is-wide", Tree.width(search) > WIDE);
     this._tree.show(search);
     this._path.show(search, this._picked ?? search.leader, this._picked !== null);
-    this._votes.show(search.voting.votes, search.plan?.plan, search.receipt?.answer ?? null);
+    this._votes.show(search.votes, search.plan?.plan, search.receipt?.answer ?? null);
     this._meter.show(search.spend, this._budget, expected(search.stages.at(-1)) ?? this._expected);
     this._progress.textContent = this._words(search);
     fill(

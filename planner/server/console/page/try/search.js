@@ -148,7 +148,7 @@ const TAKES = {
     }
   },
   votes(search, { votes }) {
-    search.voting.votes = votes;
+    search.votes = votes;
   },
   ended(search, { why }) {
     search.ended = why;
