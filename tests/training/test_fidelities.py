@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
@@ -16,7 +17,8 @@ from optuna.trial import TrialState
 from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
 from search.errors import StudyError
-from training import fidelities, study
+from training import fidelities
+from training.cluster import judges
 from training.fidelities import fidelities_of, sizes
 from training.study import fit_training_data
 from training.study_cache import StudyCache
@@ -111,9 +113,9 @@ def test_a_study_whose_trials_all_fail_says_so(data: TrainingData, monkeypatch: 
         raise ValueError("no luck")
 
     monkeypatch.setattr(StudyCache, "chain", broken)
-    with pytest.raises(StudyError, match="one trial that comes to an end, got none of 2") as caught:
+    told = r"one trial that comes to an end, got none of 2, the last: ValueError: no luck"
+    with pytest.raises(StudyError, match=told):
         fit_training_data(data, trials=2)
-    assert str(caught.value.__cause__) == "no luck"
 
 
 _KILLED = """
@@ -122,16 +124,17 @@ sys.path.insert(0, {tests!r})
 import synthetic
 from planner.evidence.training_data import read_training_data
 from training import fidelities, study
+from training.cluster import judges
 fidelities.SMALLEST, fidelities.LARGEST = 20, 66
-count, utility = 0, study._utility
-def counted(cache, design):
+count, utility = 0, judges.utility
+def counted(levels, asked):
     global count
-    value = utility(cache, design)
+    value = utility(levels, asked)
     count += 1
     if count == {at}:
         os.kill(os.getpid(), signal.SIGKILL)
     return value
-study._utility = counted
+judges.utility = counted
 log = synthetic.make_log(90, draws=16, ns=(4,))
 study.fit_training_data(
     read_training_data(log, synthetic.POLICIES, synthetic.PRMS), trials=4, storage={storage!r}
@@ -153,13 +156,13 @@ def test_a_killed_study_continues_where_it_was(
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     broken = optuna.load_study(study_name="planner", storage=storage)
     assert [trial.state for trial in broken.trials].count(TrialState.RUNNING) == 1
-    judged, utility = [], study._utility
+    judged, utility = [], judges.utility
 
-    def counted(cache: StudyCache, design: object) -> float:
-        judged.append(design)
-        return utility(cache, design)  # type: ignore[arg-type]
+    def counted(levels: Sequence[fidelities.Fidelity], asked: judges.Asked) -> float | judges.Fault:
+        judged.append(asked)
+        return utility(levels, asked)
 
-    monkeypatch.setattr(study, "_utility", counted)
+    monkeypatch.setattr(judges, "utility", counted)
     continued = fit_training_data(data, trials=4, storage=storage)
     again = len(judged)
     judged.clear()
