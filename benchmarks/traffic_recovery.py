@@ -56,9 +56,9 @@ class Setting:
     ``every`` of them, from the newest ``window`` decisions; shares that explore and that get feedback."""
 
     batches: tuple[int, int, int] = (2, 3, 5)
-    size: int = 500
+    size: int = 2000
     every: int = 1
-    window: int = 1000
+    window: int = 4000
     explore: float = 0.3
     feedback: float = 0.2
     tokens: float = 0.0

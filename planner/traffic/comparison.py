@@ -22,6 +22,8 @@ __all__ = ["Comparison", "compare_on_traffic"]
 
 #: utility on the log, in accuracy, that the new planner may lack where traffic says nothing
 _SLACK = 0.002
+#: of the share right on traffic: what lower cost may make up for, and what must not be risked
+_LITTLE, _RISK = 0.02, 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +53,10 @@ class Comparison:
                 f"({100 * self.value.low:+.1f} to {100 * self.value.high:+.1f}) for "
                 f"{100 * self.flops.value:+.0f}% FLOPs"
             )
-            surely_cheaper = self.flops.high < 0.0
-            if self.value.high < 0.0 and not surely_cheaper:
+            makes_up = self.flops.high < 0.0 and self.value.low > -_LITTLE
+            if (self.value.high < 0.0 and not makes_up) or self.value.low < -_RISK:
                 return f"a planner must not replace a better one, got {told}"
-            if self.value.value < 0.0 and self.log is not None and self.log < 0.0 and not surely_cheaper:
+            if self.value.value < 0.0 and self.log is not None and self.log < 0.0 and not makes_up:
                 return (
                     f"a planner must not replace a better one, got {told} "
                     f"and {100 * self.log:+.2f} points of utility on the log"

@@ -100,7 +100,9 @@ def between(value: float, half: float) -> Estimate:
     ("value", "flops", "log", "refuses"),
     [
         (between(-0.05, 0.02), between(0.0, 0.1), 0.01, True),
-        (between(-0.05, 0.02), between(-0.5, 0.1), 0.01, False),  # worse, but surely cheaper
+        (between(-0.05, 0.02), between(-0.5, 0.1), 0.01, True),  # surely cheaper, but much worse
+        (between(-0.01, 0.005), between(-0.5, 0.1), 0.01, False),  # a little worse, but surely cheaper
+        (between(0.01, 0.08), between(0.0, 0.1), 0.01, True),  # it may be much worse
         (between(-0.01, 0.02), between(0.0, 0.1), -0.01, True),
         (between(-0.01, 0.02), between(0.0, 0.1), 0.01, False),
         (between(0.01, 0.02), between(0.0, 0.1), -0.01, False),
