@@ -44,8 +44,9 @@ class _Answer(Future[Any]):
 class FakeActor:
     """One actor, and the methods of its object as ``actor.NAME.remote(...)``."""
 
-    def __init__(self, make: Callable[[], object], restarts: int) -> None:
+    def __init__(self, make: Callable[[], object], restarts: int, at_a_time: int) -> None:
         self._make = make
+        self._turns = threading.Semaphore(at_a_time)  # an actor does its calls one after the other
         self._restarts = restarts
         self._lock = threading.Lock()
         self._life = 0
@@ -84,7 +85,8 @@ class FakeActor:
                 if self._object is None:
                     self._object = self._make()
                 target = self._object
-            found = pickle.loads(pickle.dumps(getattr(target, name)(*pickle.loads(packed))))
+            with self._turns:
+                found = pickle.loads(pickle.dumps(getattr(target, name)(*pickle.loads(packed))))
         except BaseException as error:
             self._answer(future, None, error)
         else:
@@ -117,7 +119,8 @@ class FakeRay:
         def options(**asked: Any) -> SimpleNamespace:
             def make(*values: Any) -> FakeActor:
                 packed = pickle.dumps(values)
-                actor = FakeActor(lambda: made(*pickle.loads(packed)), self._restarts)
+                at_a_time = asked.get("max_concurrency", 1)
+                actor = FakeActor(lambda: made(*pickle.loads(packed)), self._restarts, at_a_time)
                 self.actors.append(actor)
                 self.options.append(asked)
                 return actor

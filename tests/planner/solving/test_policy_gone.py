@@ -8,7 +8,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from test_executor import PROBLEM, looking
 
 from planner.planner import Planner
 from planner.solving.events import Ended, EndReason, Event, Probed, Started
@@ -24,6 +23,7 @@ from search.remote.fake_server import Asked, FakeServer, Fault, Json, Stream
 from search.result import Outcome
 from search.rewards.scripted import ScriptedReward
 from search.strategies.protocol import Setting
+from tests.planner.solving.test_executor import PROBLEM, looking
 
 PATH = "/v1/completions"
 VOTE = Choice("small", None, Plan.of("majority", n=8))

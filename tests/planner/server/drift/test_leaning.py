@@ -24,6 +24,11 @@ def drift(*names: str, miss: float | None = None) -> Drift:
     return Drift(planner="f", signals=signals, miss=said, problems=100, words=385)
 
 
+def asked(planner: Planner) -> str:
+    """A PRM that some choice asks."""
+    return next(choice.prm for choice in planner.stages[0].choices if choice.prm is not None)
+
+
 def test_the_choice_that_is_best_on_average_is_taken(planner: Planner) -> None:
     budget = Budget(price=1e-12)
     plain = planner.decide(QUESTION, budget=budget)
@@ -50,7 +55,7 @@ def test_intervals_widen_by_what_was_missed(planner: Planner) -> None:
 
 
 def test_choices_of_a_bad_prm_are_left_out(planner: Planner) -> None:
-    prm = next(iter(planner.prms))
+    prm = asked(planner)
     found = drift(f"PRM {prm}")
     assert found.bad_prms == {prm}
     filtered = Leaning(found)
@@ -63,7 +68,7 @@ def test_choices_of_a_bad_prm_are_left_out(planner: Planner) -> None:
 
 
 def test_without_a_choice_left_the_bad_prm_stays(planner: Planner) -> None:
-    prm = next(iter(planner.prms))
+    prm = asked(planner)
     stage = planner.stages[0]
     menu = stage.menu(planner.features(stage, QUESTION, None), np.array([float(len(QUESTION))]))
     asks = [choice.prm == prm for choice in stage.choices]
