@@ -33,6 +33,8 @@ pytest.register_assert_rewrite("search.testing")
 
 # tables are cut to the terminal; tests of what is printed must not depend on whose it is
 os.environ["COLUMNS"] = "100"
+# one thread for each of the processes that run the tests; torch promises equal bits for one alone
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # a busy machine is no failure: nothing here asserts wall-clock times
 settings.register_profile("untimed", deadline=None)
