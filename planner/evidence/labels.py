@@ -12,6 +12,7 @@ to the earlier draw. Where no sample can be read the first one is the answer, ri
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -217,16 +218,20 @@ def _pool_values(data: TrainingData, choices: Sequence[Choice], n: int, draws: D
 
 
 def _ordered(data: TrainingData, choice: Choice, probe: Probe, draws: Draws) -> OrderedValues:
-    """What an adaptive vote or a cascade is worth and costs after a probe."""
-    joins = probe.joins(choice)
-    return ordered_values(
-        data,
-        choice,
-        probe=draws.probe(probe.samples) if joins else None,
-        paid=bool(probe.samples) and probe.policy == choice.policy,
-        probes=draws.probes,
-        runs=_RUNS,
-    )
+    """What an adaptive vote or a cascade is worth and costs after a probe.
+
+    One replay tells both. Values are asked for first and costs next, so the data keeps it for the second.
+    """
+    shown = draws.probe(probe.samples) if probe.joins(choice) else None
+    paid = bool(probe.samples) and probe.policy == choice.policy
+    told = None if shown is None else hashlib.blake2b(np.ascontiguousarray(shown).tobytes()).digest()
+    key = ("ordered values", choice, paid, draws.probes, told)
+    known: OrderedValues | None = data.memo.pop(key, None)
+    if known is None:
+        known = data.memo[key] = ordered_values(
+            data, choice, probe=shown, paid=paid, probes=draws.probes, runs=_RUNS
+        )
+    return known
 
 
 def _tree_values(data: TrainingData, choice: Choice, probe: Probe, draws: Draws, pool: PolicyPool) -> Floats:
