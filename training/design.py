@@ -10,11 +10,13 @@ from planner.evidence.labels import Probe
 from planner.predicting.boosting import Shape
 from training.crossfit import Settings
 
-__all__ = ["Design", "plain", "possible", "starts"]
+__all__ = ["ENOUGH_PROBLEMS", "Design", "plain", "possible", "starts", "without_looks"]
 
 _GROUPS = ("surface", "ngrams", "agreement", "logprobs", "rewards")
 #: numbers of samples after which a planner may decide again
 _PROBES = ("1", "2", "4", "1,4", "2,8", "1,2,4", "2,4,8", "1,2,4,8", "1,4,16", "1,2,4,8,16")
+#: fewer problems than this say too little of questions: a rule decides
+ENOUGH_PROBLEMS = 60
 #: from so many problems on a planner may choose freely
 _MANY = 300
 
@@ -144,6 +146,12 @@ def plain(policy: str, largest: int, problems: int) -> dict[str, Any]:
     }
     few = {"choices": 5, "rank": 2, "keep": 0.6, "min_data": 80}
     return found | few if problems < _MANY else found
+
+
+def without_looks(policy: str) -> Design:
+    """Decides once, at the question, and by averages: what questions tell is shrunk to nothing."""
+    shape = Shape(trees=1, leaves=2, rate=0.01)
+    return Design(policy, (), 0, 1, Settings(rank=1, shape=shape, groups=("surface",), keep=0.0))
 
 
 def starts(

@@ -6,12 +6,13 @@ folds, or, where that is surely better, over those whose questions are most like
 (``planner.predicting.neighbours``). Everything is followed on problems whose fold was left out. At a price
 the learned decisions are trusted where their utility, accuracy less the price of compute, exceeds the rule's
 by one standard error, families drawn whole; a study of few problems picks a lucky design more easily, so that
-it takes two there. Neighbouring prices are judged together, and a gain of less than a tenth of a point is
-none.
+it takes two there. With fewer than ``ENOUGH_PROBLEMS`` a rule decides everywhere. Neighbouring prices are
+judged together, and a gain of less than a tenth of a point is none.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,7 @@ from planner.evaluation.intervals import clustered_error
 from planner.predicting.neighbours import COUNTS, MOST_KEPT, Likeness, Neighbours
 from training.bins import Bins
 from training.crossfit import Chain, StageFit
+from training.design import ENOUGH_PROBLEMS
 
 __all__ = ["Followed", "Portfolio", "errors_of", "portfolio", "sure_prices"]
 
@@ -158,12 +160,16 @@ def _kept(rows: Ints) -> Ints:
 
 
 def errors_of(problems: int) -> float:
-    """How many standard errors a gain takes with so many problems."""
+    """How many standard errors a gain takes with so many problems; infinity: nothing is sure enough."""
+    if problems < ENOUGH_PROBLEMS:
+        return math.inf
     return 1.0 if problems >= _MANY else 2.0
 
 
 def sure_prices(gained: Floats, families: Sequence[str], errors: float) -> NDArray[np.bool_]:
     """(J,) whether the mean gain (P, J), each price with its neighbours, exceeds so many standard errors."""
+    if math.isinf(errors):
+        return np.zeros(gained.shape[1], np.bool_)
     near = np.pad(gained, ((0, 0), (1, 1)), mode="edge")
     smooth = (near[:, :-2] + near[:, 1:-1] + near[:, 2:]) / 3.0
     mean = smooth.mean(axis=0)

@@ -21,7 +21,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from planner.evaluation.baselines.rules import with_rules
+from planner.evaluation.baselines.rules import consistency_choices, with_rules
 from planner.evidence.effects import Effects
 from planner.evidence.training_data import Tables, TrainingData, read_training_data
 from planner.planner import Planner
@@ -32,16 +32,17 @@ from search.prompts import Prompting
 from search.strategies.words import words_of
 from training.cluster.judges import Judge, judged_here
 from training.cluster.rounds import run_rounds
-from training.design import Design, plain, starts
+from training.design import ENOUGH_PROBLEMS, Design, plain, starts, without_looks
 from training.domains import fit_domains
 from training.fidelities import REDUCTION, Fidelity, fidelities_of
 from training.study_cache import FoldsBy, StudyCache, digest
 
-__all__ = ["ENOUGH_FAMILIES", "ENOUGH_PROBLEMS", "fit", "fit_training_data"]
+__all__ = ["ENOUGH_FAMILIES", "ENOUGH_PROBLEMS", "FEWEST_PROBLEMS", "fit", "fit_training_data"]
 
 #: fewer than this say nothing about families that were left out
-ENOUGH_PROBLEMS = 60
 ENOUGH_FAMILIES = 3
+#: fewer than this do not say which rule is best
+FEWEST_PROBLEMS = 10
 
 #: makes a judge of what makes the fidelities of a study
 MakeJudge = Callable[[Callable[[], Sequence[Fidelity]]], Judge]
@@ -69,6 +70,9 @@ def fit(
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Planner:
     """Learn a planner from a search log.
+
+    From fewer than ``ENOUGH_PROBLEMS`` problems nothing is learned of questions: the planner is
+    Adaptive-Consistency, with the caps, thresholds and policy that were best on average at each price.
 
     Parameters
     ----------
@@ -147,12 +151,14 @@ def fit_training_data(
 ) -> Planner:
     """``fit`` on a log that has been read already."""
     families = len(set(data.families))
-    if len(data) < ENOUGH_PROBLEMS:
+    if len(data) < FEWEST_PROBLEMS:
         raise TooLittleDataError(
-            f"a planner is learned from at least {ENOUGH_PROBLEMS} complete problems "
-            f"of {ENOUGH_FAMILIES} families, "
-            f"got {len(data)} of {families}; a thousand would do well"
+            f"a rule is picked on at least {FEWEST_PROBLEMS} complete problems, a planner is learned from at "
+            f"least {ENOUGH_PROBLEMS}, got {len(data)}; a thousand would do well"
         )
+    few = len(data) < ENOUGH_PROBLEMS
+    if few and families < ENOUGH_FAMILIES:
+        folds = "problem"
     if families < ENOUGH_FAMILIES and folds == "family":
         raise TooLittleDataError(
             f"a planner for other families is learned from at least {ENOUGH_FAMILIES} families, "
@@ -163,9 +169,13 @@ def fit_training_data(
             f"a planner is learned from samples whose tokens are counted, got none for {data.main!r}: "
             "planner import --tokens N tells what an answer takes"
         )
-    data = with_rules(data, seed=seed)
     if width < 1:
         raise StudyError(f"a study runs at least 1 trial at a time, got {width}")
+    if few:
+        alone = replace(data, choices=consistency_choices(data))
+        cache = StudyCache(data=alone, seed=seed, threads=threads, folds_by=folds)
+        return cache.finished(without_looks(cache.main), {"trials": 0, "pruned": 0, "failed": 0}, date)
+    data = with_rules(data, seed=seed)
     make = partial(
         fidelities_of, data, seed=seed, threads=threads, folds=folds, reliability=dict(reliability)
     )

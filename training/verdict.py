@@ -18,6 +18,7 @@ from planner.evaluation.folds.verdict import sentence_of
 from planner.evaluation.frontier import Track
 from planner.evaluation.intervals import Interval, Resampler
 from planner.evidence.matrix import Matrix
+from training.design import ENOUGH_PROBLEMS
 from training.portfolio import Followed
 
 __all__ = ["verdict"]
@@ -65,13 +66,22 @@ def verdict(
         differences.append(reached["planner"] - reached["rule"])
     above = resampler.interval(np.mean(differences, axis=0))
     learned = float(safe.trust.learned.mean())
-    told = sentence_of(above, "the best rule at each price")
     return {
         "budgets": rows,
         "above_rule": _plain(above),
         "learned": learned,
-        "sentence": f"{told[0].upper()}{told[1:]}; what was learned decides at {learned:.0%} of the prices.",
+        "sentence": _sentence(above, learned, len(families)),
     }
+
+
+def _sentence(above: Interval, learned: float, problems: int) -> str:
+    if problems < ENOUGH_PROBLEMS:
+        return (
+            f"{problems} problems are too few to learn from, {ENOUGH_PROBLEMS} are enough: "
+            "Adaptive-Consistency decides, or one answer where votes do not pay."
+        )
+    told = sentence_of(above, "the best rule at each price")
+    return f"{told[0].upper()}{told[1:]}; what was learned decides at {learned:.0%} of the prices."
 
 
 def _track(name: str, met: ReplayOutcome) -> Track:

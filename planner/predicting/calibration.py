@@ -21,6 +21,9 @@ __all__ = ["Calibration", "Reliability"]
 
 Floats = NDArray[np.float64]
 
+#: the least slope of a calibration, which keeps it monotone
+_FLATTEST = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -35,20 +38,18 @@ class Calibration:
 
     @classmethod
     def fit(cls, predicted: Floats, met: Floats, weights: Floats) -> Calibration:
-        """Newton's method on the weighted cross-entropy, held towards the identity by a small ridge."""
+        """Newton's method on the weighted cross-entropy, held towards the identity by a small ridge.
+
+        Where predictions say nothing of what was met, or the opposite, the slope stays at ``_FLATTEST``, and
+        the offset is the one that is best beside it: the mean of what was met is kept.
+        """
         x = _logit(predicted)
-        theta = np.array([1.0, 0.0])
-        ridge = 1e-3 * weights.sum()
-        for _ in range(50):
-            p = _sigmoid(theta[0] * x + theta[1])
-            design = np.stack([x, np.ones_like(x)])
-            gradient = design @ (weights * (p - met)) + ridge * (theta - [1.0, 0.0])
-            curvature = (design * (weights * p * (1 - p))) @ design.T + ridge * np.eye(2)
-            step = np.linalg.solve(curvature, gradient)
-            theta = theta - np.clip(step, -1.0, 1.0)
-            if np.abs(step).max() < 1e-10:
-                break
-        return cls(float(max(theta[0], 0.05)), float(theta[1]))
+        both = np.stack([x, np.ones_like(x)])
+        slope, offset = _newton(both, np.zeros_like(x), np.array([1.0, 0.0]), met, weights)
+        if slope < _FLATTEST:
+            slope = _FLATTEST
+            (offset,) = _newton(both[1:], slope * x, np.array([0.0]), met, weights)
+        return cls(float(slope), float(offset))
 
     def apply(self, predicted: Floats) -> Floats:
         """Calibrated accuracies of the same shape."""
@@ -123,6 +124,20 @@ class Reliability:
     def from_json(cls, value: Mapping[str, Any]) -> Reliability:
         """The inverse of ``to_json``."""
         return cls(*(tuple(float(x) for x in value[name]) for name in ("predicted", "low", "high")))
+
+
+def _newton(design: Floats, base: Floats, start: Floats, met: Floats, weights: Floats) -> Floats:
+    """Coefficients (K,) of a logistic regression on ``design`` (K, rows), beside logits that are given."""
+    theta, ridge = start, 1e-3 * weights.sum()
+    for _ in range(50):
+        p = _sigmoid(base + theta @ design)
+        gradient = design @ (weights * (p - met)) + ridge * (theta - start)
+        curvature = (design * (weights * p * (1 - p))) @ design.T + ridge * np.eye(len(start))
+        step = np.linalg.solve(curvature, gradient)
+        theta = theta - np.clip(step, -1.0, 1.0)
+        if np.abs(step).max() < 1e-10:
+            break
+    return theta
 
 
 def _logit(p: Floats) -> Floats:

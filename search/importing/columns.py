@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from search.errors import RecordError
@@ -20,6 +20,8 @@ __all__ = ["Columns", "option_text"]
 _ANSWERS = ("answer", "text")
 _VERDICTS = ("correct", "score")
 _REFERENCES = ("reference", "solution")
+#: role -> another name that tables commonly give it
+_USUAL = {"policy": "model"}
 _LETTER = re.compile(r"\(?([A-Za-z])[).:]?")
 
 
@@ -29,12 +31,14 @@ class Columns:
     Parameters
     ----------
     columns:
-        Role -> column; a role that is left out is its own column.
+        Role -> column; a role that is left out is its own column. ``model`` is the policy's where there is no
+        column ``policy``.
     models:
         What ``*`` may stand for; anything that is not the column of another role where there are none.
     """
 
     def __init__(self, columns: Mapping[str, str], models: Sequence[str] = ()) -> None:
+        self._given = dict(columns)
         self._columns = dict(columns)
         self._models = tuple(models)
         self._wide = {role: name for role, name in columns.items() if "*" in name}
@@ -47,6 +51,8 @@ class Columns:
     def check(self, row: Mapping[str, Any], where: str) -> None:
         """Refuse a table that lacks a column, before any row of it is taken. Raises RecordError."""
         flat = _flat(row)
+        usual = {role: name for role, name in _USUAL.items() if role not in flat and name in flat}
+        self._columns = usual | self._given
         needed = {self._columns.get("question", "question")}
         named = {name for role, name in self._columns.items() if role not in self._wide}
         if not self._has(flat, _REFERENCES) and not self._has(flat, _VERDICTS):
@@ -60,6 +66,19 @@ class Columns:
         if not self._has(flat, (*_ANSWERS, *_VERDICTS)):
             names = " or ".join(repr(self._columns.get(role, role)) for role in _ANSWERS)
             raise RecordError(f"{where}: a table has a column {names}, got {_told(row)}")
+
+    @property
+    def policy(self) -> str:
+        """The column that names the policy of a row."""
+        return self._columns.get("policy", "policy")
+
+    def unread(self, row: Mapping[str, Any], roles: Collection[str]) -> list[str]:
+        """The columns of a row that play none of these roles, in order."""
+        flat = _flat(row)
+        used = {self._columns.get(role, role) for role in roles}
+        used |= {column for name in self._wide.values() for column in self._matches(flat, name).values()}
+        used |= {name.partition(".")[0] for name in used if name in flat and name not in row}
+        return [name for name in row if name not in used]
 
     def judged_only(self, row: Mapping[str, Any]) -> bool:
         """Whether the table has verdicts and no column for a reference."""

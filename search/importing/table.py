@@ -10,7 +10,8 @@ the entry ``b`` of a column ``a`` that holds objects):
 ``problem_id`` names a problem; by default a hash of the question
 ``family``     what folds keep together; by default near-duplicates share one
                (``search.problem_sets.families``)
-``policy``     by default the option ``policy`` for all rows; with ``effort`` beside it ``POLICY-EFFORT``
+``policy``     or ``model``; by default the option ``policy`` for all rows; with ``effort`` beside it
+               ``POLICY-EFFORT``
 ``plan``       what a row is the outcome of; without it every row is one sample
 ``answer``     the answer alone, or ``text``: the solution, from which the domain reads it
 ``correct``    the row's own verdict, or ``score``: from 0 to 1, kept as partial credit, or right from
@@ -150,6 +151,10 @@ class Table(Importer):
                 if not checked:
                     columns.check(row, where)
                     checked = True
+                    if columns.policy == "model":
+                        report.note("policies are named by the column 'model'")
+                    if unread := columns.unread(row, ROLES):
+                        report.note(f"columns without a role: {', '.join(unread)} (--column ROLE=NAME)")
                 try:
                     problem = self._problem(columns.shared(row), columns, row)
                     draws = [

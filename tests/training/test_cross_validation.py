@@ -174,9 +174,9 @@ def test_more_folds_than_families(synthetic, known: Fit) -> None:  # type: ignor
 
 def test_what_cannot_be_cross_validated_is_refused(data: TrainingData, synthetic) -> None:  # type: ignore[no-untyped-def]
     few = read_training_data(
-        synthetic.make_log(64, draws=8, ns=(4,), prms=()), synthetic.POLICIES, synthetic.PRMS
+        synthetic.make_log(12, draws=8, ns=(4,), prms=()), synthetic.POLICIES, synthetic.PRMS
     )
-    with pytest.raises(TooLittleDataError, match=r"a fold leaves \d\d of 64 problems to learn from: "):
+    with pytest.raises(TooLittleDataError, match=r"a fold leaves \d of 12 problems to learn from: "):
         cross_validate(few, trials=0)
     one = read_training_data(
         synthetic.make_log(24, draws=8, ns=(4,), prms=(), families=1), synthetic.POLICIES, synthetic.PRMS

@@ -54,14 +54,35 @@ def test_a_study_of_another_log_is_not_continued(small: TrainingData, synthetic,
 
 
 def test_too_small_a_log_says_what_would_do(synthetic) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(TooLittleDataError, match="at least 60 complete problems of 3 families, got 20 of 12"):
-        fit(synthetic.make_log(20, draws=8, ns=(4,)), synthetic.POLICIES, synthetic.PRMS, trials=1)
+    with pytest.raises(TooLittleDataError, match=r"at least 10 complete problems, .* at least 60, got 9;"):
+        fit(synthetic.make_log(9, draws=8, ns=(4,)), synthetic.POLICIES, synthetic.PRMS, trials=1)
     with pytest.raises(TooLittleDataError, match="got 90 problems of 1"):
         fit(
             synthetic.make_log(90, draws=8, ns=(4,), families=1), synthetic.POLICIES, synthetic.PRMS, trials=1
         )
     with pytest.raises(TooLittleDataError, match="without samples"):
         fit(synthetic.make_log(0), synthetic.POLICIES, synthetic.PRMS)
+
+
+@pytest.mark.parametrize(("problems", "families"), [(59, 12), (20, 12), (30, 1), (10, 2)])
+def test_few_problems_make_a_planner_of_adaptive_consistency(
+    synthetic,  # type: ignore[no-untyped-def]
+    problems: int,
+    families: int,
+) -> None:
+    log = synthetic.make_log(problems, draws=16, ns=(8,), families=families)
+    planner = fit(log, synthetic.POLICIES, synthetic.PRMS, trials=5)
+    strategies = {choice.plan.strategy for choice in planner.choices}
+    assert strategies <= {"adaptive_vote", "majority", "cot"}
+    assert "adaptive_vote" in strategies
+    assert f"{problems} problems are too few to learn from" in planner.card["verdict"]["sentence"]
+    price = float(planner.frontier.prices[0])
+    questions = log.frames["problems"]["question"].to_list()
+    advice = planner.recommend(questions[0], price=price)
+    assert advice.by_rule
+    assert advice.choice.prm is None
+    # the same for every question
+    assert {planner.recommend(one, price=price).choice for one in questions} == {advice.choice}
 
 
 def test_tokens_that_nobody_counted_are_named(small: TrainingData) -> None:

@@ -9,7 +9,7 @@ them where it has learned nothing better. Weights are picked on the log
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
 
@@ -19,7 +19,7 @@ from search.choice import Choice
 from search.plan import Plan
 from search.strategies.adaptive.weights import LEARNED, Weights
 
-__all__ = ["STOPS", "largest", "pick_weights", "rule_choices", "with_rules"]
+__all__ = ["STOPS", "consistency_choices", "largest", "pick_weights", "rule_choices", "with_rules"]
 
 #: at which certainty a vote stops, and how many samples that all agree reach it. One is the first that can
 #: be read
@@ -35,9 +35,21 @@ def with_rules(data: TrainingData, *, seed: int = 0) -> TrainingData:
 
 def rule_choices(data: TrainingData, *, seed: int = 0) -> tuple[Choice, ...]:
     """Adaptive votes of every policy with at least two draws, plain and weighted, and cascades."""
-    found = [choice for policy in data.pools for choice in _votes(data, policy, seed)]
-    found += _cascades(data)
-    return tuple(choice for choice in found if replayable(choice, data.pools, data.trees))
+    weights = {policy: pick_weights(data, policy, seed=seed) for policy in data.pools}
+    votes = [choice for policy in data.pools for choice in _votes(data, policy, weights[policy])]
+    return _replayable([*votes, *_cascades(data)], data)
+
+
+def consistency_choices(data: TrainingData) -> tuple[Choice, ...]:
+    """What needs no learning at all: one answer of every policy, and its plain adaptive votes."""
+    found = [
+        choice for policy in data.pools for choice in (next(_answers(data, policy)), *_votes(data, policy))
+    ]
+    return _replayable(found, data)
+
+
+def _replayable(choices: Iterable[Choice], data: TrainingData) -> tuple[Choice, ...]:
+    return tuple(choice for choice in choices if replayable(choice, data.pools, data.trees))
 
 
 def largest(data: TrainingData, policy: str) -> int:
@@ -48,11 +60,13 @@ def largest(data: TrainingData, policy: str) -> int:
     return min(max(drawn, default=1), data.pools[policy].draws)
 
 
-def _votes(data: TrainingData, policy: str, seed: int) -> Iterator[Choice]:
+def _votes(
+    data: TrainingData, policy: str, weights: Iterable[tuple[str | None, Weights]] = ()
+) -> Iterator[Choice]:
     most = largest(data, policy)
     if most < 2:
         return
-    weighed = [(None, None), *pick_weights(data, policy, seed=seed)]
+    weighed: list[tuple[str | None, Weights | None]] = [(None, None), *weights]
     for n in _caps(most):
         for stop, alike in STOPS.items():
             if alike < n:

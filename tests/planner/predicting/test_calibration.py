@@ -19,6 +19,17 @@ def test_undoes_overconfidence() -> None:
     assert (np.diff(fitted.apply(np.linspace(0, 1, 99))) >= 0).all()
 
 
+@pytest.mark.parametrize("mean", [0.03, 0.27, 0.8])
+@pytest.mark.parametrize("turned", [0.0, -0.5, -3.0])
+def test_keeps_the_mean_where_predictions_say_nothing_or_the_opposite(mean: float, turned: float) -> None:
+    # as left-out predictions of small logs do: what is left out moves the mean of the rest the other way
+    predicted = np.clip(mean + 0.05 * RNG.standard_normal(400), 0.01, 0.99)
+    met = np.clip(mean + turned * (predicted - mean), 0.0, 1.0)
+    fitted = Calibration.fit(predicted, met, np.ones(400))
+    assert float(fitted.apply(predicted).mean()) == pytest.approx(met.mean(), abs=0.02)
+    assert (np.diff(fitted.apply(np.linspace(0, 1, 99))) >= 0).all()
+
+
 @pytest.mark.parametrize("met", [0.0, 1.0])
 def test_stays_finite_when_everything_is_alike(met: float) -> None:
     fitted = Calibration.fit(np.full(50, met), np.full(50, met), np.ones(50))

@@ -49,6 +49,21 @@ def test_one_row_per_sample(tmp_path: Path, run_import: Import, name: str) -> No
     assert not log.manifest.prms
 
 
+def test_a_column_model_names_policies_and_columns_without_a_role_are_told(
+    tmp_path: Path, run_import: Import
+) -> None:
+    rows = [{**row, "model": name, "seed": 3} for row in ROWS for name in ("big", "small")]
+    log, report = run_import("table", csv(tmp_path, rows))
+    assert sorted(log.manifest.policies) == ["big", "small"]
+    assert "policies are named by the column 'model'" in report.notes
+    assert "columns without a role: seed (--column ROLE=NAME)" in report.notes
+
+    named = [{**row, "policy": "p", "model": "graded by this"} for row in ROWS]
+    log, report = run_import("table", csv(tmp_path, named, "named.csv"))
+    assert sorted(log.manifest.policies) == ["p"]
+    assert "columns without a role: model (--column ROLE=NAME)" in report.notes
+
+
 def test_columns_of_other_names(tmp_path: Path, run_import: Import) -> None:
     rows = [
         {
