@@ -25,6 +25,8 @@ __all__ = ["verdict"]
 
 #: budgets of the table
 _BUDGETS = 5
+#: the least ratio of the dearest to the cheapest
+_APART = 1.01
 
 
 def verdict(
@@ -52,7 +54,8 @@ def verdict(
     cost = fixed.flops.mean(axis=0)
     low = max(float(cost.min()), float(planner.flops.mean(axis=0).min()))
     high = max(low, float(rule.flops.mean(axis=0).max()))
-    budgets = np.unique(np.geomspace(low, high, _BUDGETS))
+    # where the dearest costs what the cheapest does there is one budget
+    budgets = np.geomspace(low, high, _BUDGETS if high > _APART * low else 1)
     rows, differences = [], []
     for budget in budgets:
         reached = {
