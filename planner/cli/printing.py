@@ -91,7 +91,7 @@ def number(value: float, digits: int = 0) -> str:
 
 def percent(share: float | None) -> str:
     """A share in [0, 1] as percent with one decimal; ``-`` where there is none."""
-    return "-" if share is None or math.isnan(share) else f"{100 * share:.1f}"
+    return "-" if share is None or math.isnan(share) else f"{100 * share:z.1f}"
 
 
 def print_json(value: Any) -> None:

@@ -136,4 +136,4 @@ def duration(seconds: float) -> str:
     """
     if seconds < 60.0:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 3600.0 else f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:z.1f} min" if seconds < 3600.0 else f"{seconds / 3600:z.1f} h"

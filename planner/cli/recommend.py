@@ -149,7 +149,7 @@ def print_advice(advice: Recommendation) -> None:
         expected = "unknown"
     first = f"First draw {advice.probe}, then decide again. " if advice.probe is not None else ""
     reasons = [
-        f"{why.feature} = {why.value:.4g}: {100 * why.effect:+.1f} points over the next best"
+        f"{why.feature} = {why.value:.4g}: {100 * why.effect:+z.1f} points over the next best"
         for why in advice.why
     ]
     if advice.by_rule:

@@ -155,7 +155,7 @@ class Evaluation:
         for method in METHODS:
             points = [row.methods.get(method) for row in self.budgets]
             if any(point is not None for point in points):
-                rows.append([method, *("" if p is None else f"{100 * p.accuracy:.1f}" for p in points)])
+                rows.append([method, *("" if p is None else f"{100 * p.accuracy:z.1f}" for p in points)])
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = [
             "  ".join(

@@ -48,7 +48,7 @@ _SEVERAL = frozenset(
 #: what a rival that found nothing in a log needs
 _NEEDS = {
     "best_of_n": "it needs plans that take the best of several samples by a PRM",
-    "cascade": "it needs two policies",
+    "cascade": "it needs two policies, the cheaper of which drew several samples",
     "majority": "it needs plans that vote",
     "probe_rule": "it needs more than four draws of the main policy and plans of more than four",
 }

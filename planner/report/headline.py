@@ -29,7 +29,7 @@ def headline(evaluation: Evaluation) -> str:
     row = middle_budget(evaluation)
     ours = row.methods["planner"]
     said = (
-        f"At a mean budget of {row.name} the planner is right on {100 * ours.accuracy:.1f}% of the problems"
+        f"At a mean budget of {row.name} the planner is right on {100 * ours.accuracy:z.1f}% of the problems"
     )
     rivals = {
         name: point
@@ -42,7 +42,7 @@ def headline(evaluation: Evaluation) -> str:
         side = "above" if points >= 0 else "below"
         proven = "" if low > 0 or high < 0 else ": not proven"
         said += (
-            f", {abs(points):.1f} points {side} the best rival that can be deployed ({method(name)}; "
+            f", {abs(points):z.1f} points {side} the best rival that can be deployed ({method(name)}; "
             f"95% interval of the difference {_signed(low)} to {_signed(high)}{proven})"
         )
     closed = evaluation.gap_closed
@@ -65,4 +65,4 @@ def _signed(points: float) -> str:
     >>> _signed(-2.04)
     '\\u22122.0'
     """
-    return f"{points:+.1f}".replace("-", "\u2212")
+    return f"{points:+z.1f}".replace("-", "\u2212")

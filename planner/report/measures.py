@@ -37,7 +37,7 @@ def _multiples(evaluation: Evaluation) -> list[Measure]:
         if name == "control":
             out.append(Measure("majority over itself (a control: must be 1)", one.value, "times"))
             continue
-        what = f"{method(name)} at its best ({100 * one.accuracy:.1f}%): its compute over the planner's"
+        what = f"{method(name)} at its best ({100 * one.accuracy:z.1f}%): its compute over the planner's"
         if one.reached:
             out.append(
                 Measure(

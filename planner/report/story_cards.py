@@ -94,4 +94,4 @@ def _percent(share: float) -> str:
 
 
 def _signed(points: float) -> str:
-    return f"{points:+.1f}".replace("-", "\u2212")
+    return f"{points:+z.1f}".replace("-", "\u2212")

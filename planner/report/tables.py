@@ -19,7 +19,7 @@ def methods_table(findings: Findings) -> str:
     for row in findings.table:
         cells = []
         for accuracy, above in zip(row.accuracy, row.above, strict=True):
-            value = "-" if accuracy is None else f"{100 * accuracy:.1f}"
+            value = "-" if accuracy is None else f"{100 * accuracy:z.1f}"
             small = ""
             if above is not None:
                 points, low, high = (_points(share) for share in above)
@@ -81,4 +81,4 @@ def _points(share: float) -> str:
     >>> _points(-0.021), _points(0.021)
     ('\u22122.1', '2.1')
     """
-    return f"{100 * share:.1f}".replace("-", "\u2212")
+    return f"{100 * share:z.1f}".replace("-", "\u2212")

@@ -128,11 +128,11 @@ def _beside(name: str, point: Point) -> str:
     if round(points, 1) < 0:
         points, low, high, side = -points, -high, -low, "below"
     rival = _IN_WORDS.get(name, method_name(name))
-    words = f"{points:.1f} points {side} {rival}" if round(points, 1) else f"level with {rival}"
+    words = f"{points:z.1f} points {side} {rival}" if round(points, 1) else f"level with {rival}"
     if not (math.isfinite(low) and math.isfinite(high)):
         return f"{words} (too few problems for an interval)"
     proven = low > 0 or high < 0
-    return f"{words} ({'' if proven else 'not proven: '}95% interval {low:.1f} to {high:.1f})"
+    return f"{words} ({'' if proven else 'not proven: '}95% interval {low:z.1f} to {high:z.1f})"
 
 
 def _rows(found: Evaluation, names: dict[str, str]) -> Iterable[tuple[str, str]]:
@@ -193,4 +193,4 @@ def _cells(name: str, row: BudgetRow) -> tuple[str, str]:
     if point is None or name == "planner":
         return (_accuracy(point), "")
     half = 50 * (point.above_high - point.above_low)
-    return (percent(point.accuracy), f"{100 * point.planner_above:+.1f} ±{half:.1f}")
+    return (percent(point.accuracy), f"{100 * point.planner_above:+z.1f} ±{half:z.1f}")

@@ -164,7 +164,7 @@ def print_verdict(verdict: Verdict, *, everything: bool = False) -> None:
             (
                 _label(verdict, name),
                 _signed(verdict.above[name].value),
-                f"{100 * verdict.above[name].low:.1f} to {100 * verdict.above[name].high:.1f}",
+                f"{100 * verdict.above[name].low:z.1f} to {100 * verdict.above[name].high:z.1f}",
             )
             for name in methods
             if name in verdict.above
@@ -229,16 +229,16 @@ def _chosen(rows: Sequence[VerdictRow]) -> str:
 def _accuracy(cell: Cell | None) -> str:
     if cell is None:
         return ""
-    return f"{percent(cell.accuracy.value)} ±{50 * (cell.accuracy.high - cell.accuracy.low):.1f}"
+    return f"{percent(cell.accuracy.value)} ±{50 * (cell.accuracy.high - cell.accuracy.low):z.1f}"
 
 
 def _above(cell: Cell | None) -> str:
     if cell is None:
         return ""
-    return f"{_signed(cell.above.value)} ±{50 * (cell.above.high - cell.above.low):.1f}"
+    return f"{_signed(cell.above.value)} ±{50 * (cell.above.high - cell.above.low):z.1f}"
 
 
 def _signed(share: float) -> str:
     """Points with their sign; none where they round to nothing."""
     points = round(100 * share, 1)
-    return f"{points:+.1f}" if points else "0.0"
+    return f"{points:+z.1f}" if points else "0.0"

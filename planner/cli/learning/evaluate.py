@@ -207,8 +207,8 @@ def print_measures(found: Evaluation) -> None:
                     one.policy,
                     one.prm or "-",
                     *_gain(one.gain_over_cot_percent, one.gain_low, one.gain_high),
-                    f"{'> ' if one.censored else ''}{one.multiple_over_majority:.1f}",
-                    f"[{one.low:.1f},{one.high:.1f}]",
+                    f"{'> ' if one.censored else ''}{one.multiple_over_majority:z.1f}",
+                    f"[{one.low:z.1f},{one.high:z.1f}]",
                 )
                 for one in found.headline
             ],
@@ -271,18 +271,18 @@ def _of(value: dict[str, float], name: str, scale: float) -> str:
     middle, low, high = (scale * value[key] for key in (name, "low", "high"))
     if math.isnan(middle):
         return ""
-    told = f"{middle:.1f}" if says_something(low, high, "%" if scale == 100.0 else "times") else "withheld"
-    return f"{told} [{low:.1f},{high:.1f}]"
+    told = f"{middle:z.1f}" if says_something(low, high, "%" if scale == 100.0 else "times") else "withheld"
+    return f"{told} [{low:z.1f},{high:z.1f}]"
 
 
 def _times(value: float, low: float, high: float) -> tuple[str, str]:
     """A multiple with its interval; 0 is never reached."""
-    return (f"{value:.1f}", f"[{low:.1f},{high:.1f}]") if value > 0.0 else ("not reached", "")
+    return (f"{value:z.1f}", f"[{low:z.1f},{high:z.1f}]") if value > 0.0 else ("not reached", "")
 
 
 def _gain(value: float, low: float, high: float) -> tuple[str, str]:
     """A gain with its interval; nothing where no greedy answer was logged."""
-    return ("", "") if math.isnan(value) else (f"{value:+.1f}", f"[{low:.1f},{high:.1f}]")
+    return ("", "") if math.isnan(value) else (f"{value:+z.1f}", f"[{low:z.1f},{high:z.1f}]")
 
 
 def _gaps(found: Evaluation) -> str:

@@ -127,7 +127,7 @@ def fit(
         f"Planner {output}",
         ["price per sample-equivalent", "accuracy %", "cost in sample-equivalents"],
         [
-            (f"{price * planner.sample_flops:.2g}", percent(accuracy), f"{cost:.1f}")
+            (f"{price * planner.sample_flops:.2g}", percent(accuracy), f"{cost:z.1f}")
             for price, accuracy, cost in zip(
                 quality["prices"], quality["accuracy"], quality["sample_equivalents"], strict=True
             )

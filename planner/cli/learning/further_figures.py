@@ -46,10 +46,10 @@ def print_further(further: Mapping[str, Any], *, label: Callable[[str], str], un
 
 def _print_refits(found: Refits) -> None:
     rows = [
-        (f"seed {seed}", "" if value is None else f"{100 * value:+.1f}", "")
+        (f"seed {seed}", "" if value is None else f"{100 * value:+z.1f}", "")
         for seed, value in zip(found.seeds, found.per_seed, strict=True)
     ]
-    spread = "" if found.spread is None else f"Standard deviation over seeds: {100 * found.spread:.1f}."
+    spread = "" if found.spread is None else f"Standard deviation over seeds: {100 * found.spread:z.1f}."
     print_table(
         f"The endpoint over {len(found.seeds)} seeds: points above the rule that the folds chose",
         ["", "points", "95% interval"],
@@ -124,4 +124,4 @@ def _cells(found: Interval | None) -> tuple[str, str]:
     """Points with their sign, and the interval."""
     if found is None:
         return ("", "")
-    return (f"{100 * found.value:+.1f}", f"{100 * found.low:.1f} to {100 * found.high:.1f}")
+    return (f"{100 * found.value:+z.1f}", f"{100 * found.low:z.1f} to {100 * found.high:z.1f}")

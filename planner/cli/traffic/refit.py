@@ -136,7 +136,7 @@ def _print(made: Refit, output: Path, refusal: str) -> None:
     print_table(
         "Nothing is written" if refusal else f"Planner {output}",
         ["what traffic moved", "points"],
-        [(name, f"{100 * value:+.1f}") for name, value in shifts.items()] or [("nothing", "0")],
+        [(name, f"{100 * value:+z.1f}") for name, value in shifts.items()] or [("nothing", "0")],
         notes=notes,
     )
     print_verdict(made.planner.card["verdict"], made.planner.sample_flops)

@@ -103,7 +103,7 @@ def _row(name: str, figure: Figure, kind: str) -> tuple[str, ...]:
 
 
 _SHOWN: dict[str, Callable[[float], str]] = {
-    "points": lambda value: f"{100 * value:+.1f} points",
+    "points": lambda value: f"{100 * value:+z.1f} points",
     "percent": lambda value: f"{100 * value:+.0f}%",
     "share": lambda value: f"{100 * value:.0f}%",
 }

@@ -180,7 +180,7 @@ def sentence_of(
 
 def _points(share: float) -> str:
     """A share of 1 as points; nothing has no sign."""
-    return f"{round(100.0 * share, 1) + 0.0:.1f}"
+    return f"{100.0 * share:z.1f}"
 
 
 def _gain(rivals: Sequence[tuple[BudgetMet, str]]) -> Floats:

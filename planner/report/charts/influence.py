@@ -26,7 +26,7 @@ def _panel(panel: Panel, layout: Layout) -> Drawing:
             "feature": effect.feature,
             "effect": 100 * value,
             "rank": rank,
-            "size": f"{100 * effect.size:.1f}",
+            "size": f"{100 * effect.size:z.1f}",
             # spreads equal values apart, the same way every time
             "jitter": (at * 3) % _JITTER,
         }
@@ -74,7 +74,7 @@ def _panel(panel: Panel, layout: Layout) -> Drawing:
     )
     zero = alt.Chart(inline([{"effect": 0}])).mark_rule(color="#555").encode(x="effect:Q")
     sizes = (
-        alt.Chart(inline({"feature": e.feature, "size": f"{100 * e.size:.1f}"} for e in panel.effects))
+        alt.Chart(inline({"feature": e.feature, "size": f"{100 * e.size:z.1f}"} for e in panel.effects))
         .mark_text(align="left", dx=6, fontSize=layout.text, color="#222")
         .encode(y=y, x=alt.value("width"), text="size:N")
     )
