@@ -30,7 +30,7 @@ _LABELS = {
     "weighted_consistency": "the same, weighted",
     "knn": "neighbours",
     "static_ceiling": "static ceiling (bound)",
-    "oracle": "oracle (bound)",
+    "oracle_steady": "oracle (bound)",
 }
 
 
