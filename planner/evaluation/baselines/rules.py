@@ -61,12 +61,12 @@ def largest(data: TrainingData, policy: str) -> int:
 
 
 def _votes(
-    data: TrainingData, policy: str, weights: Iterable[tuple[str | None, Weights]] = ()
+    data: TrainingData, policy: str, weighted: Iterable[tuple[str | None, Weights]] = ()
 ) -> Iterator[Choice]:
     most = largest(data, policy)
     if most < 2:
         return
-    weighed: list[tuple[str | None, Weights | None]] = [(None, None), *weights]
+    weighed: list[tuple[str | None, Weights | None]] = [(None, None), *weighted]
     for n in _caps(most):
         for stop, alike in STOPS.items():
             if alike < n:
