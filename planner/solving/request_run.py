@@ -14,9 +14,10 @@ from planner.evidence.labels import Probe
 from planner.solving.events import Ended, EndReason, Event, Listener, Started
 from planner.solving.stopping import EarlyStopping
 from planner.solving.vote_tracker import VoteTracker
-from search.budget import Budget, Ledger, Prices
+from search.budget import Budget, Prices
 from search.choice import Choice
 from search.errors import ArtefactError, ContextError, EngineError
+from search.ledger import Ledger
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished, FinishReason, Sampling
 from search.grading.registry import domain
+from search.ledger import Ledger, Reservation
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.rewards.protocol import Scored
@@ -175,7 +175,7 @@ async def finish(
     candidate = candidate_of(problem, child, session.setting.delimiter, read=(answer,))
     steps = split(child.text, session.setting.delimiter)
     if not steps or not session.is_scorable(steps):
-        session.give_back(held)
+        held.release()
         return candidate
     if steps not in scoring:
         scoring[steps] = session.spawn(session.score(session.open(), steps, held))

@@ -28,10 +28,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betainc
 
-from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished
 from search.errors import LogError, PlanError
 from search.grading.registry import domain
+from search.ledger import Ledger, Reservation
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.scores import SCORES, score

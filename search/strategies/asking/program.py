@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished
 from search.grading.programs.printing import Printed, code_of, jail_fault, printed
 from search.grading.registry import domain
+from search.ledger import Ledger, Reservation
 from search.problem import Problem
 from search.result import Call, Candidate, Result
 from search.seeds import seed_of
@@ -113,7 +113,7 @@ class Program(Strategy):
                 return candidate
 
             def on_child(index: int, child: ChildFinished, held: Reservation) -> None:
-                session.give_back(held)
+                held.release()
                 dialogues[index] = Dialogue(problem, self.plan, setting, ledger)
                 works[index] = session.spawn(finish(index, child))
 

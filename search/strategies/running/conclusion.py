@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search.budget import Ledger
 from search.engines.protocol import FinishReason
 from search.errors import EngineError
 from search.grading.registry import domain
+from search.ledger import Ledger
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend

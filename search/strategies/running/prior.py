@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from search.budget import Reservation
+from search.ledger import Reservation
 from search.result import Candidate
 from search.strategies.running.session import Session
 from search.strategies.running.steps import split

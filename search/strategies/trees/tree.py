@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from search.budget import Ledger
 from search.errors import PlanError
+from search.ledger import Ledger
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.scores import SCORES

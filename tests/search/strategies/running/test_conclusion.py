@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
-from search.budget import UNLIMITED, Budget, Ledger
+from search.budget import UNLIMITED, Budget
 from search.cards import ModelCard
 from search.grading.text import TextDomain
+from search.ledger import Ledger
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
