@@ -23,7 +23,7 @@ from planner.evidence.ordered import OrderedValues, ordered_values
 from planner.evidence.rows import credit
 from planner.evidence.training_data import PolicyPool, TrainingData
 from search.choice import Choice
-from search.voting.winners import Ballots, winners
+from search.voting.votes import Ballots, winners
 
 __all__ = [
     "Draws",

@@ -16,7 +16,7 @@ from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Spend
 from search.strategies.observer import BeamEvent, Observer
-from search.voting.grouping import grouped
+from search.voting.grouping import Groups
 
 __all__ = ["VoteTracker"]
 
@@ -72,12 +72,11 @@ class VoteTracker(Observer):
         self._policy = policy
         self._seconds_left = seconds_left
         self._waiting_left = _MOST_WAITING
-        self._candidates: dict[int, Candidate] = {}
-        self._weights: dict[int, float] = {}  # by draw: every vote asks for those of all candidates
-        for draw, candidate in enumerate(prior):
-            self._take(draw, candidate)
-        self._places: dict[str, int] = {}  # answer -> group
-        self._answers: list[str] = []  # the earliest answer of each group stands for it
+        self._candidates = dict(enumerate(prior))
+        self._weighed: dict[int, float] = {}  # by draw
+        self._counts: dict[int, int] = {}  # by group
+        self._weights: dict[int, float] = {}
+        self._groups = Groups(problem)
         self._beams: dict[int, tuple[str, tuple[float, ...]]] = {}
         self._turn = asyncio.Lock()  # comparing may wait: events come in the order of what they tell
 
@@ -90,16 +89,20 @@ class VoteTracker(Observer):
     async def _drawn(self, draw: int, candidate: Candidate, missing: int) -> bool:
         is_news = self._candidates.get(draw) != candidate
         if is_news:
-            self._take(draw, candidate)
-        votes = await self._votes()
+            self._candidates[draw] = candidate
+        await self._count()
         if self._listener is not None and is_news:
             self._listener(
-                Drawn(draw=draw, candidate=candidate, votes=votes, missing=missing, spend=self._spend())
+                Drawn(
+                    draw=draw, candidate=candidate, votes=self._votes(), missing=missing, spend=self._spend()
+                )
             )
         if self._early_stopping is None or self._end_reason is not None:
             return False
-        weights = [v.weight if self._vote == "weighted" else float(v.count) for v in votes]
-        self._end_reason = self._early_stopping.ends(self._vote, weights, missing, self._flops())
+        counted = self._weights if self._vote == "weighted" else self._counts
+        self._end_reason = self._early_stopping.ends(
+            self._vote, [*map(float, counted.values())], missing, self._flops()
+        )
         return self._end_reason is not None
 
     def cut(self, missing: int) -> None:
@@ -132,8 +135,8 @@ class VoteTracker(Observer):
                 step_tokens=(event.tokens,),
                 finish_reason=event.finish_reason,
             )
-            self._take(len(self._candidates), finished)
-        votes = await self._votes()
+            self._candidates[len(self._candidates)] = finished
+        await self._count()
         return Grown(
             node=_name(event.node),
             parent=_name(event.parent),
@@ -143,7 +146,7 @@ class VoteTracker(Observer):
             tokens=event.tokens,
             finish_reason=event.finish_reason,
             answer=answer,
-            votes=votes,
+            votes=self._votes(),
             spend=self._spend(),
         )
 
@@ -151,42 +154,30 @@ class VoteTracker(Observer):
         if self._listener is not None:
             self._listener(Pruned(tuple(map(_name, kept)), tuple(map(_name, dropped)), self._spend()))
 
-    def _take(self, draw: int, candidate: Candidate) -> None:
-        self._candidates[draw] = candidate
-        if candidate.answer is not None:
-            self._weights[draw] = self._strategy.weigh(candidate)
-
-    async def _votes(self) -> tuple[Vote, ...]:
-        await self._compare()
-        counts: dict[int, int] = {}
-        weights: dict[int, float] = {}
-        for draw in sorted(self._candidates):
-            candidate = self._candidates[draw]
-            if candidate.answer is None:
-                continue
-            place = self._places[candidate.answer]
-            counts[place] = counts.get(place, 0) + 1
-            weights[place] = weights.get(place, 0.0) + self._weights[draw]
-        found = [Vote(self._answers[place], counts[place], weights[place]) for place in counts]
-        heavy = self._vote != "majority"
-        return tuple(sorted(found, key=lambda v: (-v.weight, -v.count) if heavy else (-v.count, -v.weight)))
-
-    async def _compare(self) -> None:
-        """Give every answer its group, new ones in draw order: as ``search.voting.votes.group`` would."""
-        every = [self._candidates[draw].answer for draw in sorted(self._candidates)]
-        new = list(dict.fromkeys(one for one in every if one is not None and one not in self._places))
-        if not new:
-            return
-        known = tuple(self._answers)
+    async def _count(self) -> None:
+        """Count the votes of all candidates, in draw order; comparing waits for a while only."""
+        draws = sorted(self._candidates)
         loop = asyncio.get_running_loop()
         began = loop.time()
         seconds = min(self._waiting_left, self._seconds_left())
-        numbers = await grouped(self._problem, self._domain, new, known, seconds=seconds)
+        groups = await self._groups.numbers(
+            [self._candidates[draw].answer for draw in draws], seconds=seconds
+        )
         self._waiting_left = max(0.0, self._waiting_left - (loop.time() - began))
-        for answer, number in zip(new, numbers, strict=True):
-            if number == len(self._answers):
-                self._answers.append(answer)
-            self._places[answer] = number
+        self._counts, self._weights = {}, {}
+        for draw, number in zip(draws, groups, strict=True):
+            if number >= 0:
+                if draw not in self._weighed:
+                    self._weighed[draw] = self._strategy.weigh(self._candidates[draw])
+                self._counts[number] = self._counts.get(number, 0) + 1
+                self._weights[number] = self._weights.get(number, 0.0) + self._weighed[draw]
+
+    def _votes(self) -> tuple[Vote, ...]:
+        """As they were counted last, most first."""
+        answers = self._groups.answers
+        found = [Vote(answers[one], count, self._weights[one]) for one, count in self._counts.items()]
+        heavy = self._vote != "majority"
+        return tuple(sorted(found, key=lambda v: (-v.weight, -v.count) if heavy else (-v.count, -v.weight)))
 
     def _flops(self) -> float:
         """About what one more draw costs: the mean length so far."""

@@ -17,9 +17,9 @@ from search.plan import Plan
 from search.problem import Problem
 from search.result import Call, Candidate, Result, Spend
 from search.strategies.protocol import Setting
+from search.strategies.running.candidates import finish
 from search.strategies.running.conclusion import outcome_of
 from search.strategies.running.session import Session
-from search.strategies.sampling import finish
 
 __all__ = ["GREEDY", "Dialogue"]
 

@@ -25,9 +25,9 @@ from search.strategies.asking.dialogue import Dialogue
 from search.strategies.fields import whole
 from search.strategies.kinds import Replay
 from search.strategies.protocol import Setting, Strategy
+from search.strategies.running.candidates import candidate_of
 from search.strategies.running.conclusion import concluded
 from search.strategies.running.session import Session
-from search.strategies.sampling import candidate_of
 
 __all__ = ["Program"]
 
@@ -96,7 +96,6 @@ class Program(Strategy):
         seed: int,
         prior: Sequence[Candidate] = (),
     ) -> Result:
-        before = ledger.spend
         text = self.say(setting, "write", question=problem.question)
         async with Session(problem, self.plan, setting, ledger, question=text, bare=True) as session:
             works: dict[int, asyncio.Task[Candidate]] = {}
@@ -123,15 +122,11 @@ class Program(Strategy):
             await session.draw((), self.n, seed, on_child, sampling=setting.sampling)
             drawn = await asyncio.gather(*(works[index] for index in sorted(works)))
             asked = [dialogues[index] for index in sorted(dialogues)]
-            failures = [session.failure, *(dialogue.failure for dialogue in asked)]
+            failures = [dialogue.failure for dialogue in asked]
             result = await concluded(
-                problem,
-                self.plan,
+                session,
                 [*prior, *drawn],
-                ledger=ledger,
-                before=before,
-                is_over=session.is_over,
-                failure=next((failure for failure in failures if failure is not None), None),
+                next((failure for failure in failures if failure is not None), None),
             )
         return replace(
             result,

@@ -66,7 +66,10 @@ class Session:
     ) -> None:
         if plan.needs_prm and setting.reward is None:
             raise PlanError(f"{plan.strategy} needs a PRM, got a setting without one for {plan}")
+        self.problem = problem
+        self.plan = plan
         self.setting = setting
+        self.before = ledger.spend  # as the run begins
         self.ledger = ledger.beside(ledger.policy, ledger.prm)  # whose open reservations are this run's
         self.question = problem.question
         self._prompt_key = None if question is None else (question, bare)

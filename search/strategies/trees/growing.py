@@ -37,7 +37,7 @@ from search.rewards.protocol import Handle, Scored
 from search.scores import score
 from search.seeds import seed_of
 from search.strategies.observer import BeamEvent, Observer
-from search.strategies.running.logprobs import summarize
+from search.strategies.running.candidates import summarize
 from search.strategies.running.session import Session
 from search.strategies.running.steps import split
 
