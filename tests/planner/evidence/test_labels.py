@@ -9,14 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import POLICIES, PRMS, make_log
 
-from planner.deciding.cost import fit_costs
-from planner.evidence.labels import Probe, costs_of, draw_probes, paid_for, values_of, values_of_all
+from planner.evidence.labels import costs_of, draw_probes, paid_for, values_of, values_of_all
 from planner.evidence.matrix import Matrices, open_choices
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import TrainingData, read_training_data
 from planner.features.question import NgramEncoder
 from search.choice import Choice
 from search.plan import Plan
 from search.voting.votes import pick, winners
+from training.costs import fit_costs
 
 CANDIDATES = st.lists(
     st.tuples(st.integers(-1, 3), st.sampled_from([0.0, 0.25, 0.5, 1.0])), min_size=1, max_size=9
