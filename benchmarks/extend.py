@@ -34,7 +34,8 @@ from planner.evaluation.folds.cross_validation import log_budgets
 from planner.evaluation.frontier import Track
 from planner.evaluation.intervals import Resampler
 from planner.evaluation.slices import calibration_rows, only, rows_of
-from planner.evidence.matrix import Matrices, question_features
+from planner.evidence.matrix import Matrices
+from planner.evidence.probe import question_features
 from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
 from planner.predicting.boosting import Shape, boost

@@ -11,7 +11,7 @@ problem, for requests of the logged kinds, and by family, for requests of new ki
 - how often the price that is certified with a confidence of 95% reaches the target, on logs drawn again from
   the left-out decisions of one fit, families whole;
 - FLOPs and accuracies that advice promised before any token, and what was met, by domain and by what decided,
-  with the corrections of ``planner.predicting.promises`` and without.
+  with the corrections of ``planner.predicting.calibration`` and without.
 
 Three splits hold out every problem once, so that no luck of the draw makes streams easy or hard. Every
 problem's figures are averaged over the splits that held it out; intervals draw problems, or families where

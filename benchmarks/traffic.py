@@ -45,8 +45,8 @@ from planner.cli.printing import json_text
 from planner.deciding.decision import Menu, Rule
 from planner.evaluation.baselines.rules import with_rules
 from planner.evaluation.slices import rows_of
-from planner.evidence.labels import Probe
 from planner.evidence.matrix import Matrices
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
 from planner.solving.exploration import Exploration

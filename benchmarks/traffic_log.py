@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from random import Random
 
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from planner.planner import Planner
 from planner.server.decisions.recorder import Decision, Feedback, Step
 from planner.server.decisions.store import Store

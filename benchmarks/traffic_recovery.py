@@ -30,8 +30,8 @@ from planner.deciding.decision import Menu, Rule
 from planner.evaluation.baselines.rules import with_rules
 from planner.evaluation.slices import only, rows_of
 from planner.evidence.effects import Effects
-from planner.evidence.labels import Probe
 from planner.evidence.matrix import Matrices
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import PrmPool, TrainingData
 from planner.planner import Planner
 from planner.solving.exploration import Exploration

@@ -6,8 +6,8 @@ below a threshold go to the large model. The threshold is that which sends a giv
 questions there (section 5.1: thresholds are calibrated to a share of calls of the strong model), on
 predictions of folds that did not hold the question.
 
-The text is the hashed words and word pairs and the surface of ``planner.features.wording``; the classifier
-is a logistic regression whose strength of regularisation is chosen on the folds.
+The text is the hashed words and word pairs and the surface of ``planner.features.familiarity``; the
+classifier is a logistic regression whose strength of regularisation is chosen on the folds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 from sklearn.linear_model import LogisticRegression
 
-from planner.features.wording import WIDTH, wording
+from planner.features.familiarity import WIDTH, wording
 from search.errors import LogError
 from search.log.store import SearchLog
 from training.crossfit import folds_of

@@ -28,15 +28,14 @@ from planner.deciding.cost import ChoiceCost
 from planner.deciding.decision import Trust
 from planner.deciding.fitted import Fitted
 from planner.deciding.stages import ActionSpec, Stage
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from planner.features.familiarity import DomainModel
 from planner.features.question import NgramEncoder
 from planner.predicting.added import Added
 from planner.predicting.bounds import Bounds
-from planner.predicting.calibration import Calibration, Reliability
+from planner.predicting.calibration import Calibration, Promises, Reliability
 from planner.predicting.frontier import Frontier
 from planner.predicting.neighbours import Likeness, Neighbours
-from planner.predicting.promises import Promises
 from search.cards import ModelCard
 from search.choice import Choice
 from search.drawing import Drawing

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from planner.deciding.decision_filter import DecisionFilter
 from planner.deciding.recommendation import Recommendation
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from planner.features.familiarity import DomainGuess
 from search.budget import UNLIMITED, Budget, BudgetWords, Prices
 from search.cards import ModelCard

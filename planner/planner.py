@@ -29,8 +29,7 @@ from planner.deciding.fitted import Fitted
 from planner.deciding.money import with_money
 from planner.deciding.recommendation import Explored, Recommendation
 from planner.deciding.stages import Stage
-from planner.evidence.labels import Probe
-from planner.evidence.matrix import probe_features, question_features
+from planner.evidence.probe import Probe, probe_features, question_features
 from planner.features.probe import ProbeSamples
 from search.budget import Budget, BudgetWords, Prices
 from search.cards import ModelCard

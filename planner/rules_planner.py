@@ -35,7 +35,7 @@ from planner.deciding.analytic_rules import (
 from planner.deciding.budgeting import check_money
 from planner.deciding.decision_filter import DecisionFilter
 from planner.deciding.recommendation import Recommendation
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from planner.features.question_kinds import QuestionKinds
 from search.budget import Budget, Prices
 from search.cards import ModelCard

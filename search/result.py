@@ -74,7 +74,7 @@ class Candidate:
     ``step_rewards`` is empty when no PRM scored it. ``step_tokens`` are the generated tokens per
     step and sum to ``tokens``. ``answer`` is canonical (``Domain.read``), None if unreadable.
     ``mean_logprob`` / ``min_logprob`` are per token, None when they were not asked for;
-    ``lowest_window_logprob`` and ``step_logprobs`` likewise (``search.strategies.running.logprobs``).
+    ``lowest_window_logprob`` and ``step_logprobs`` likewise (``search.strategies.running.candidates``).
     ``mean_entropy``, ``mean_confidence`` and ``lowest_confidence`` are the engine's (``ChildFinished``).
     ``token_ids`` are empty where the engine tells none. ``thought`` is what a thinking model wrote before the
     text, and ``thought_tokens`` how many of the tokens are its; ``thought_cut`` says that a budget ended it.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search.budget import UNLIMITED, Budget, Ledger
+from search.budget import UNLIMITED, Budget
 from search.errors import BudgetError
+from search.ledger import Ledger
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Result

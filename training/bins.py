@@ -14,7 +14,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evidence.matrix import Matrix, feature_groups
+from planner.evidence.matrix import Matrix
+from planner.evidence.probe import feature_groups
 from planner.predicting.boosting import Binned
 
 __all__ = ["Bins"]

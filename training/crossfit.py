@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.deciding.cost import fit_costs, probe_cost
 from planner.deciding.decision import Menu, Rule, decide
 from planner.deciding.replay import ReplayOutcome, aligned, follow_prices
 from planner.deciding.stages import ActionSpec, Stage
-from planner.evidence.labels import Probe
 from planner.evidence.matrix import Matrix
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import TrainingData
 from planner.predicting.boosting import Shape
 from planner.predicting.calibration import Calibration, Reliability
 from planner.predicting.trees import Forest, parse
 from training.bins import Bins
+from training.costs import fit_costs, probe_cost
 
 __all__ = [
     "Chain",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from planner.predicting.boosting import Shape
 from training.crossfit import Settings
 

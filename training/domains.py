@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.features.familiarity import DomainModel, novelty, scaled, unknown_share
+from planner.features.familiarity import WIDTH, DomainModel, Wording, novelty, scaled, unknown_share, wording
 from planner.features.question import SURFACE
-from planner.features.wording import WIDTH, Wording, wording
 from planner.planner import Planner
 from search.errors import ArtefactError
 from search.problem import Problem

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from planner.deciding.decision import Menu, Rule, decide
 from planner.deciding.replay import ReplayOutcome, aligned, follow
 from planner.deciding.stages import Stage
-from planner.predicting.promises import Promises
+from planner.predicting.calibration import Promises
 from training.crossfit import Chain
 from training.portfolio import Portfolio
 

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evidence.labels import Probe
 from planner.evidence.matrix import Matrices, Matrix, open_choices
 from planner.evidence.model_features import within_problem_auroc
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import TrainingData
 from planner.features.probe import AGREEMENT
 from planner.features.question import SURFACE, NgramEncoder

@@ -21,8 +21,9 @@ from planner.deciding.recommendation import Recommendation
 from planner.deciding.replay import replay
 from planner.deciding.stages import Stage
 from planner.evaluation.slices import rows_of
-from planner.evidence.labels import Probe, draw_probes
+from planner.evidence.labels import draw_probes
 from planner.evidence.matrix import Matrices
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import Tables, TrainingData, read_training_data
 from planner.planner import Planner
 from search.budget import Budget

@@ -22,7 +22,7 @@ from planner.evidence.training_data import PolicyPool, PrmPool, TrainingData, Tr
 from planner.features.probe import SUMMARY, summarise_padded
 from search.choice import Choice
 from search.scores import SCORES
-from search.voting.winners import winners
+from search.voting.votes import winners
 
 __all__ = ["SABOTAGES", "sabotaged"]
 

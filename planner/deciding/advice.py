@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from planner.deciding.decision import Menu, Rule
 from planner.deciding.recommendation import Reason, Recommendation, RunnerUp
 from planner.deciding.stages import Stage
-from planner.evidence.matrix import feature_names
-from planner.predicting.promises import Correction
+from planner.evidence.probe import feature_names
+from planner.predicting.calibration import Correction
 from search.choice import Choice
 from search.errors import BudgetError
 from search.plan import Plan

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.deciding.fitted import Fitted
-from planner.evidence.matrix import question_features
+from planner.evidence.probe import question_features
 from search.budget import Unit
 from search.choice import Choice
 from search.errors import BudgetError

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from planner.deciding.decision import Menu, Rule
 from planner.deciding.fitted import Fitted
 from planner.deciding.stages import Stage
-from planner.evidence.matrix import question_features
+from planner.evidence.probe import question_features
 from planner.predicting.targets import Target, target_of
 from search.budget import Budget, Prices
 from search.errors import BudgetError

@@ -1,9 +1,8 @@
-"""Expected cost of choices: one predicted length per policy, times what each choice draws of it.
+"""What options cost: one predicted length per policy, times what each choice draws of it.
 
 A choice costs prompts plus ``rate`` x (tokens of one sample), so that mean and 90% quantile grow with n
-by construction. The rates of sampling plans are n less what the probe has drawn; those of tree searches
-are measured ratios, made monotone in n. A sample's predicted length comes from a boosted model
-(``planner.deciding.stages``); this file holds the arithmetic.
+by construction. A sample's predicted length comes from a boosted model (``planner.deciding.stages``), the
+rates are measured on a log (``training.costs``); this file holds the arithmetic.
 """
 
 from __future__ import annotations
@@ -16,23 +15,65 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.deciding.decision import Costs
-from planner.evidence.labels import Probe
-from planner.evidence.ordered import ordered_values
-from planner.evidence.training_data import TrainingData
-from search.choice import Choice
 from search.errors import ArtefactError
 
-__all__ = ["ChoiceCost", "CostTable", "cost_table", "costs", "fit_costs", "probe_cost"]
+__all__ = ["ChoiceCost", "CostTable", "Costs", "cost_table", "costs"]
 
 Floats = NDArray[np.float64]
 
 #: 90% quantile of the standard normal distribution
 _Z90 = 1.2815515655446004
-#: random orders in which an adaptive vote or a cascade is replayed, per problem
-_RUNS = 16
-#: problems on which that is done at most: a mean over so many is within 1% or 2%
-_MEASURED = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """What options cost beyond what has been paid, (rows, options): means and 90% quantiles.
+
+    ``usd_p90``: in US dollars, each model's tokens at its own price; None where no money is counted.
+    """
+
+    tokens: Floats
+    flops: Floats
+    tokens_p90: Floats
+    flops_p90: Floats
+    usd_p90: Floats | None = None
+
+    def parted(self, at: int) -> tuple[Costs, Costs]:
+        """Those of the options before column ``at``, and of the others."""
+        return self._of(slice(at)), self._of(slice(at, None))
+
+    def _of(self, options: slice) -> Costs:
+        return Costs(
+            tokens=self.tokens[:, options],
+            flops=self.flops[:, options],
+            tokens_p90=self.tokens_p90[:, options],
+            flops_p90=self.flops_p90[:, options],
+            usd_p90=None if self.usd_p90 is None else self.usd_p90[:, options],
+        )
+
+    def __add__(self, other: Costs) -> Costs:
+        """The sums; quantiles are added too, which is on the safe side."""
+        usd = None
+        if self.usd_p90 is not None and other.usd_p90 is not None:
+            usd = self.usd_p90 + other.usd_p90
+        return Costs(
+            tokens=self.tokens + other.tokens,
+            flops=self.flops + other.flops,
+            tokens_p90=self.tokens_p90 + other.tokens_p90,
+            flops_p90=self.flops_p90 + other.flops_p90,
+            usd_p90=usd,
+        )
+
+    def where(self, counted: NDArray[np.bool_]) -> Costs:
+        """Costs of one option (rows, 1) for those (options,) that it counts for, 0 for others."""
+        times = np.where(counted, 1.0, 0.0)
+        return Costs(
+            tokens=self.tokens * times,
+            flops=self.flops * times,
+            tokens_p90=self.tokens_p90 * times,
+            flops_p90=self.flops_p90 * times,
+            usd_p90=None if self.usd_p90 is None else self.usd_p90 * times,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,175 +174,3 @@ def costs(table: CostTable, lengths: Floats, characters: Floats) -> Costs:
         tokens_p90=fixed + varying * table.stretch,
         flops_p90=fixed_flops + varying_flops * table.stretch,
     )
-
-
-def fit_costs(
-    data: TrainingData,
-    choices: Sequence[Choice],
-    probe: Probe,
-    errors: Mapping[str, float],
-    rows: NDArray[np.int64],
-) -> tuple[ChoiceCost, ...]:
-    """Measure every choice's rates on the problems ``rows``.
-
-    ``errors``: policy -> relative error of its length predictions on left-out folds.
-    """
-    characters = np.array([len(data.questions[i]) for i in rows], np.float64)
-    names = list(data.pools)
-    out = []
-    for choice in choices:
-        pool = data.pools[choice.policy]
-        mean = float(pool.tokens[rows].mean())
-        within = float(pool.tokens[rows].std(axis=1).mean()) / max(mean, 1.0)
-        same = bool(probe.samples) and probe.policy == choice.policy
-        drawn = probe.samples if probe.joins(choice) else 0
-        prompt = (0.0, 0.0) if same else _line(characters, pool.prompt[rows])
-        prm_prompt, prm_rate, prm_flops = (0.0, 0.0), 0.0, 0.0
-        ratio = 0.0
-        if choice.prm is not None:
-            scored = pool.prms.get(choice.prm)
-            if scored is not None:
-                known = probe.prm == choice.prm
-                prm_prompt = (0.0, 0.0) if known else _line(characters, scored.prompt[rows])
-                ratio = float(scored.tokens[rows].mean()) / max(mean, 1.0)
-            prm_flops = data.prms[choice.prm].flops(1.0)
-        if choice.plan.must_run:
-            policy_rate, tree_prm_rate = _tree_rates(data, choice, rows)
-            described = choice.plan.described
-            policy_rate = max(policy_rate - (described.fresh(0) - described.fresh(drawn)), 0.0)
-            prm_rate = tree_prm_rate + (ratio * drawn if probe.prm != choice.prm else 0.0)
-            effective = float(choice.plan.n)
-        elif choice.plan.is_ordered:
-            policy_rate, prm_rate, prm_flops = _ordered_rates(data, choice, probe, mean, rows)
-            prm_prompt, effective = (0.0, 0.0), max(policy_rate, 1.0)
-        elif probe.holds(choice):
-            policy_rate, effective = 0.0, 1.0
-        elif choice.plan.is_greedy:
-            assert pool.greedy_tokens is not None
-            policy_rate, effective = float(pool.greedy_tokens[rows].mean()) / max(mean, 1.0), 1.0
-        else:
-            policy_rate = float(choice.plan.n - drawn)
-            prm_rate = ratio * (choice.plan.n - (drawn if probe.prm == choice.prm else 0))
-            effective = max(policy_rate, 1.0)
-        flops = data.policies[choice.policy].flops(1.0)
-        out.append(
-            ChoiceCost(
-                policy=names.index(choice.policy),
-                policy_rate=policy_rate,
-                prm_rate=prm_rate,
-                policy_prompt=prompt[0],
-                policy_prompt_slope=prompt[1],
-                prm_prompt=prm_prompt[0],
-                prm_prompt_slope=prm_prompt[1],
-                policy_flops=flops,
-                prm_flops=prm_flops,
-                spread=within,
-                error=errors[choice.policy],
-                effective=effective,
-            )
-        )
-    return tuple(out)
-
-
-def _ordered_rates(
-    data: TrainingData, choice: Choice, probe: Probe, mean: float, rows: NDArray[np.int64]
-) -> tuple[float, float, float]:
-    """Of an adaptive vote or a cascade: tokens of the leading policy and of all other models, per token of
-    one sample, and the other models' FLOPs per token."""
-    if len(rows) > _MEASURED:
-        rows = rows[np.linspace(0, len(rows) - 1, _MEASURED).astype(np.int64)]
-    key = ("ordered rates", choice, probe, mean, rows.tobytes())
-    if key not in data.memo:
-        data.memo[key] = _replayed_rates(data, choice, probe, mean, rows)
-    rates: tuple[float, float, float] = data.memo[key]
-    return rates
-
-
-def _replayed_rates(
-    data: TrainingData, choice: Choice, probe: Probe, mean: float, rows: NDArray[np.int64]
-) -> tuple[float, float, float]:
-    joins = probe.joins(choice)
-    if joins and probe.greedy:
-        data = data.greedy_first(probe.policy)
-    k = probe.samples if joins else 0
-    held = np.broadcast_to(np.arange(k), (len(data), 1, k)) if k else None
-    paid = bool(probe.samples) and probe.policy == choice.policy
-    found = ordered_values(data, choice, probe=held, paid=paid, probes=1, runs=_RUNS, problems=rows)
-    own = float(found.lead_tokens.mean())
-    prompt = 0.0 if paid else float(data.pools[choice.policy].prompt[rows].mean())
-    other = max(float(found.tokens.mean()) - own - prompt, 0.0)
-    flops = float(found.flops.mean()) - (own + prompt) * data.policies[choice.policy].flops(1.0)
-    scale = max(mean, 1.0)
-    return own / scale, other / scale, max(flops, 0.0) / other if other > 0 else 0.0
-
-
-def probe_cost(
-    data: TrainingData, probe: Probe, before: Probe, errors: Mapping[str, float], rows: NDArray[np.int64]
-) -> ChoiceCost:
-    """What going on from ``before`` to ``probe`` costs."""
-    pool = data.pools[probe.policy]
-    characters = np.array([len(data.questions[i]) for i in rows], np.float64)
-    mean = float(pool.tokens[rows].mean())
-    fresh = probe.samples - before.samples
-    prompt = (0.0, 0.0) if before.samples else _line(characters, pool.prompt[rows])
-    prm_prompt, prm_rate, prm_flops = (0.0, 0.0), 0.0, 0.0
-    if probe.prm is not None:
-        scored = pool.prms[probe.prm]
-        known = before.prm == probe.prm
-        prm_prompt = (0.0, 0.0) if known else _line(characters, scored.prompt[rows])
-        prm_rate = float(scored.tokens[rows].mean()) / max(mean, 1.0) * (fresh if known else probe.samples)
-        prm_flops = data.prms[probe.prm].flops(1.0)
-    within = float(pool.tokens[rows].std(axis=1).mean()) / max(mean, 1.0)
-    rate = float(fresh)
-    if probe.greedy and not before.samples:
-        assert pool.greedy_tokens is not None
-        rate += float(pool.greedy_tokens[rows].mean()) / max(mean, 1.0) - 1.0
-    return ChoiceCost(
-        policy=list(data.pools).index(probe.policy),
-        policy_rate=rate,
-        prm_rate=prm_rate,
-        policy_prompt=prompt[0],
-        policy_prompt_slope=prompt[1],
-        prm_prompt=prm_prompt[0],
-        prm_prompt_slope=prm_prompt[1],
-        policy_flops=data.policies[probe.policy].flops(1.0),
-        prm_flops=prm_flops,
-        spread=within,
-        error=errors[probe.policy],
-        effective=float(max(fresh, 1)),
-    )
-
-
-def _tree_rates(data: TrainingData, choice: Choice, rows: NDArray[np.int64]) -> tuple[float, float]:
-    """Generated and scored tokens of a tree search per token of one sample, not below smaller n."""
-    siblings = [
-        other
-        for other in data.trees
-        if (other.policy, other.prm, other.plan.strategy) == (choice.policy, choice.prm, choice.plan.strategy)
-        and _but_n(other) == _but_n(choice)
-        and other.plan.n <= choice.plan.n
-    ]
-    pool = data.pools[choice.policy]
-    scored = pool.prms.get(str(choice.prm))
-    # a PRM that scored no pool: its prompts are inside the rate
-    prompt = 0.0 if scored is None else scored.prompt[rows, None]
-    mean = max(float(pool.tokens[rows].mean()), 1.0)
-    policy, prm = 0.0, 0.0
-    for other in sorted(siblings, key=lambda c: c.plan.n):
-        runs = data.trees[other]
-        policy = max(policy, float((runs.policy_tokens[rows] - pool.prompt[rows, None]).mean()) / mean)
-        prm = max(prm, float((runs.prm_tokens[rows] - prompt).mean()) / mean)
-    return max(policy, 0.0), max(prm, 0.0)
-
-
-def _but_n(choice: Choice) -> tuple[tuple[str, int | str], ...]:
-    return tuple(item for item in choice.plan.parameters if item[0] != "n")
-
-
-def _line(x: Floats, y: Floats) -> tuple[float, float]:
-    """Constant and slope of a least-squares line, both held at 0 or above."""
-    spread = float(((x - x.mean()) ** 2).sum())
-    slope = float(((x - x.mean()) * (y - y.mean())).sum()) / spread if spread > 0 else 0.0
-    slope = max(slope, 0.0)
-    constant = float(y.mean() - slope * x.mean())
-    return (constant, slope) if constant >= 0 else (0.0, float(y.mean()) / max(float(x.mean()), 1.0))

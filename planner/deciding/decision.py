@@ -12,63 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.deciding.cost import Costs
 from search.errors import ArtefactError
 
-__all__ = ["Costs", "Menu", "Rule", "Trust", "decide"]
+__all__ = ["Menu", "Rule", "Trust", "decide"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Costs:
-    """What options cost beyond what has been paid, (rows, options): means and 90% quantiles.
-
-    ``usd_p90``: in US dollars, each model's tokens at its own price; None where no money is counted.
-    """
-
-    tokens: Floats
-    flops: Floats
-    tokens_p90: Floats
-    flops_p90: Floats
-    usd_p90: Floats | None = None
-
-    def parted(self, at: int) -> tuple[Costs, Costs]:
-        """Those of the options before column ``at``, and of the others."""
-        return self._of(slice(at)), self._of(slice(at, None))
-
-    def _of(self, options: slice) -> Costs:
-        return Costs(
-            tokens=self.tokens[:, options],
-            flops=self.flops[:, options],
-            tokens_p90=self.tokens_p90[:, options],
-            flops_p90=self.flops_p90[:, options],
-            usd_p90=None if self.usd_p90 is None else self.usd_p90[:, options],
-        )
-
-    def __add__(self, other: Costs) -> Costs:
-        """The sums; quantiles are added too, which is on the safe side."""
-        usd = None
-        if self.usd_p90 is not None and other.usd_p90 is not None:
-            usd = self.usd_p90 + other.usd_p90
-        return Costs(
-            tokens=self.tokens + other.tokens,
-            flops=self.flops + other.flops,
-            tokens_p90=self.tokens_p90 + other.tokens_p90,
-            flops_p90=self.flops_p90 + other.flops_p90,
-            usd_p90=usd,
-        )
-
-    def where(self, counted: NDArray[np.bool_]) -> Costs:
-        """Costs of one option (rows, 1) for those (options,) that it counts for, 0 for others."""
-        times = np.where(counted, 1.0, 0.0)
-        return Costs(
-            tokens=self.tokens * times,
-            flops=self.flops * times,
-            tokens_p90=self.tokens_p90 * times,
-            flops_p90=self.flops_p90 * times,
-            usd_p90=None if self.usd_p90 is None else self.usd_p90 * times,
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

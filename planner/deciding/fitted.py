@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from planner.deciding.stages import Stage
-from planner.evidence.matrix import feature_names
+from planner.evidence.probe import feature_names
 from planner.features.familiarity import DomainModel
 from planner.features.question import NgramEncoder
 from planner.predicting.frontier import Frontier

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from planner.deciding.cost import ChoiceCost
 from planner.deciding.decision import Menu
 from planner.deciding.stages import Stage
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from search.budget import Prices
 from search.choice import Choice
 

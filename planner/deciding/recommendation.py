@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from planner.predicting.targets import Target
 from search.choice import Choice
 

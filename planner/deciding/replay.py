@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from planner.deciding.decision import Menu, Rule, decide
 from planner.deciding.stages import Stage
 from planner.evidence.matrix import Matrices, Matrix
-from planner.predicting.promises import Promises
+from planner.predicting.calibration import Promises
 
 __all__ = ["Replay", "ReplayOutcome", "aligned", "follow", "follow_prices", "replay"]
 

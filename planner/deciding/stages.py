@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from planner.deciding.cost import ChoiceCost, CostTable, cost_table, costs
 from planner.deciding.decision import Menu, Trust
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from planner.predicting.added import Added
-from planner.predicting.calibration import Calibration, Reliability
+from planner.predicting.calibration import Calibration, Promises, Reliability
 from planner.predicting.neighbours import Neighbours
-from planner.predicting.promises import Promises
 from planner.predicting.trees import Forest, parse
 from search.choice import Choice
 from search.errors import ArtefactError

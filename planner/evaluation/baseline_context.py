@@ -21,8 +21,8 @@ from planner.evaluation.baselines.running import Running, run_votes
 from planner.evaluation.baselines.selection import Selection, families_apart
 from planner.evaluation.baselines.split_half import SplitHalf, split_halves
 from planner.evaluation.frontier import Track
-from planner.evidence.labels import Probe
-from planner.evidence.matrix import Matrices, question_features
+from planner.evidence.matrix import Matrices
+from planner.evidence.probe import Probe, question_features
 from planner.evidence.training_data import TrainingData, replayable
 from planner.features.question import NgramEncoder
 from search.choice import Choice

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from planner.deciding.decision import Menu
 from planner.deciding.stages import Stage
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from search.choice import Choice
 
 __all__ = ["RestrictedStage", "restricted"]

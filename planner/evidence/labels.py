@@ -20,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.evidence.ordered import OrderedValues, ordered_values
+from planner.evidence.probe import Probe
 from planner.evidence.rows import credit
 from planner.evidence.training_data import PolicyPool, TrainingData
 from search.choice import Choice
-from search.voting.winners import Ballots, winners
+from search.voting.votes import Ballots, winners
 
 __all__ = [
     "Draws",
-    "Probe",
     "costs_of",
     "draw_probes",
     "paid_for",
@@ -43,58 +43,6 @@ _CHUNK = 500_000
 
 #: random orders in which an adaptive vote or a cascade is replayed, per problem and probe
 _RUNS = 16
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Probe:
-    """What has been seen when a decision is made: ``samples`` of ``policy``, scored by ``prm`` if not None.
-
-    ``samples=0`` sees the question only. ``greedy``: the first of the samples is the greedy answer.
-    """
-
-    policy: str
-    samples: int
-    prm: str | None = None
-    greedy: bool = False
-
-    def __post_init__(self) -> None:
-        if self.greedy and not self.samples:
-            raise ValueError("a greedy answer is one of a probe's samples, got a probe without any")
-        if self.samples < 0:
-            raise ValueError(f"samples cannot be negative but got {self.samples}")
-        if self.prm is not None and not self.samples:
-            raise ValueError(f"a PRM scores samples, got {self.prm!r} without any")
-
-    def __str__(self) -> str:
-        if not self.samples:
-            return "question"
-        seen = f"{self.samples} samples of {self.policy}"
-        if self.greedy:
-            more = f" and {self.samples - 1} samples" if self.samples > 1 else ""
-            seen = f"the greedy answer{more} of {self.policy}"
-        return seen + (f" scored by {self.prm}" if self.prm else "")
-
-    def to_dict(self) -> dict[str, str | int | bool | None]:
-        """Plain values; ``greedy`` only where it is so."""
-        found: dict[str, str | int | bool | None]
-        found = {"policy": self.policy, "samples": self.samples, "prm": self.prm}
-        return {**found, "greedy": True} if self.greedy else found
-
-    def holds(self, choice: Choice) -> bool:
-        """Whether all that ``choice`` draws has been seen: the greedy answer."""
-        return self.greedy and choice.policy == self.policy and choice.plan.is_greedy
-
-    def joins(self, choice: Choice) -> bool:
-        """Whether the probe's samples stay candidates under ``choice``."""
-        return bool(self.samples) and choice.policy == self.policy and choice.plan.described.joins_probe
-
-    def allows(self, choice: Choice) -> bool:
-        """Whether ``choice`` can follow: a vote cannot take fewer samples than were drawn."""
-        if not self.samples or choice.policy != self.policy or self.holds(choice):
-            return True
-        described = choice.plan.described
-        fits = described.most_prior is None or described.most_prior >= self.samples
-        return described.joins_probe and fits
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,28 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evidence.labels import Draws, Probe, costs_of, draw_probes, paid_for, values_of_all
+from planner.evidence.labels import Draws, costs_of, draw_probes, paid_for, values_of_all
+from planner.evidence.probe import Probe, probe_features, question_features
 from planner.evidence.training_data import TrainingData
-from planner.features.probe import AGREEMENT, REWARDS, ProbeSamples, agreement, rewards
-from planner.features.question import SURFACE, NgramEncoder, surface
-from planner.features.thoughts import THOUGHTS, thoughts
+from planner.features.probe import ProbeSamples
+from planner.features.question import NgramEncoder
 from search.choice import Choice
 from search.plan import Plan
-from search.remembered import Remembered
 
 __all__ = [
     "Matrices",
     "Matrix",
-    "feature_groups",
-    "feature_names",
     "open_choices",
-    "probe_features",
-    "question_features",
 ]
 
 Floats = NDArray[np.float64]
@@ -37,58 +31,6 @@ Ints = NDArray[np.int64]
 
 #: orders of a policy's own pool that are larger than this are drawn again when they are needed again
 _KEPT_BYTES = 2**28
-
-
-def feature_names(probe: Probe, ngrams: int, thoughts: bool = False) -> tuple[str, ...]:
-    """Names of the features that a probe gives, in order. ``thoughts``: those of thoughts too."""
-    question = (*SURFACE, *(f"ngram_{i}" for i in range(ngrams)))
-    sampled = AGREEMENT if probe.samples else ()
-    scored = REWARDS if probe.prm else ()
-    return (*question, *sampled, *scored, *(THOUGHTS if thoughts and probe.samples else ()))
-
-
-def feature_groups(probe: Probe, ngrams: int, thoughts: bool = False) -> tuple[str, ...]:
-    """The group of each feature: ``surface``, ``ngrams``, ``agreement``, ``logprobs`` or ``rewards``.
-
-    Thoughts are of ``agreement``: samples alone tell them.
-    """
-    sampled = tuple("logprobs" if "logprob" in name else "agreement" for name in AGREEMENT)
-    return (
-        *("surface" for _ in SURFACE),
-        *("ngrams" for _ in range(ngrams)),
-        *(sampled if probe.samples else ()),
-        *("rewards" for _ in (REWARDS if probe.prm else ())),
-        *("agreement" for _ in (THOUGHTS if thoughts and probe.samples else ())),
-    )
-
-
-def question_features(question: str, encoder: NgramEncoder) -> Floats:
-    """(features,) of one question, to be read only. Those of the newest questions are kept."""
-    return _remembering(encoder)(question)
-
-
-@lru_cache(maxsize=4)  # a planner, and the one that takes its place
-def _remembering(encoder: NgramEncoder) -> Remembered[Floats]:
-    """Every stage of a request sees its question again, and questions come as long as a server lets them."""
-    return Remembered(partial(_features, encoder), entries=256, characters=1 << 20)
-
-
-def _features(encoder: NgramEncoder, question: str) -> Floats:
-    found = np.concatenate([surface(question), encoder.encode(question)])
-    found.flags.writeable = False
-    return found
-
-
-def probe_features(samples: ProbeSamples, scored: bool, thinks: bool = False) -> Floats:
-    """(probes, features) of probes, rewards included where ``scored``, and thoughts where asked for."""
-    found = [agreement(samples)]
-    if scored:
-        found.append(rewards(samples))
-    if thinks:
-        unknown = np.full(samples.tokens.shape, np.nan)
-        cut = np.zeros(unknown.shape) if samples.thought_cut is None else samples.thought_cut
-        found.append(thoughts(samples.tokens, unknown if samples.thought is None else samples.thought, cut))
-    return np.concatenate(found, axis=1)
 
 
 def open_choices(data: TrainingData, probe: Probe) -> tuple[Choice, ...]:

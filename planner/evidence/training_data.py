@@ -207,7 +207,7 @@ class TrainingData:
     prms: Mapping[str, ModelCard]
     left_out: int = 0
     effects: Effects | None = None  # what traffic shows beyond the log
-    #: what was measured of these arrays and is asked for again, by what it is of (``planner.deciding.cost``)
+    #: what was measured of these arrays and is asked for again, by what it is of (``training.costs``)
     memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:

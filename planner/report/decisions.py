@@ -16,8 +16,8 @@ from planner.deciding.replay import Replay, replay
 from planner.evaluation.budget_adherence import BudgetAdherence
 from planner.evaluation.intervals import Resampler
 from planner.evaluation.overhead import with_overhead
-from planner.evidence.labels import Probe
 from planner.evidence.matrix import Matrices
+from planner.evidence.probe import Probe
 from planner.planner import Planner
 from planner.report.findings import CostBin, Expectation, MeanKept, Share
 from planner.report.words import ending

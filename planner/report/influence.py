@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from planner.deciding.decision import Rule
 from planner.deciding.replay import Replay, replay
-from planner.evidence.labels import Probe
-from planner.evidence.matrix import Matrices, feature_names
+from planner.evidence.matrix import Matrices
+from planner.evidence.probe import Probe, feature_names
 from planner.planner import Planner
 from planner.report.findings import Effect, Panel
 from planner.report.paired_comparison import effects, paired_comparison

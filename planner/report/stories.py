@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from planner.deciding.decision import Menu, Rule
 from planner.deciding.replay import Replay, replay
 from planner.deciding.stages import Stage
-from planner.evidence.labels import Probe, draw_probes
-from planner.evidence.matrix import Matrices, Matrix, feature_names
+from planner.evidence.labels import draw_probes
+from planner.evidence.matrix import Matrices, Matrix
+from planner.evidence.probe import Probe, feature_names
 from planner.evidence.training_data import Tables
 from planner.planner import Planner
 from planner.report.findings import Step, Story

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from search.choice import Choice
 from search.plan import Plan
 

@@ -1,24 +1,26 @@
-"""Availability filter: excludes models that cannot be run now, a PRM or a policy that is down or missing.
+"""Excludes what cannot run now: models that are down or missing, plans that do not run on this problem.
 
-Predictions stay as they were learned; choices and probes of these models fit no cap. Wraps another filter.
+Predictions stay as they were learned; what is excluded fits no cap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from planner.decider import Decider
-from planner.deciding.decision import Menu, Rule
+from planner.deciding.decision import Menu
 from planner.deciding.decision_filter import DecisionFilter
-from planner.deciding.recommendation import Recommendation
 from planner.deciding.stages import Stage
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from search.choice import Choice
+from search.problem import Problem
+from search.strategies.protocol import Setting, Strategy
 
-__all__ = ["AvailabilityFilter"]
+__all__ = ["AvailabilityFilter", "RefusalFilter", "refused"]
 
 
 class AvailabilityFilter(DecisionFilter):
@@ -27,18 +29,18 @@ class AvailabilityFilter(DecisionFilter):
     def __init__(
         self, policies: Collection[str] = (), prms: Collection[str] = (), then: DecisionFilter | None = None
     ) -> None:
+        super().__init__(then)
         self._policies = frozenset(policies)
         self._prms = frozenset(prms)
-        self._then = then or DecisionFilter()
 
-    def wrapping(self, then: DecisionFilter) -> AvailabilityFilter:
+    def wrapping(self, then: DecisionFilter | None) -> AvailabilityFilter:
         """The same around another filter."""
         return AvailabilityFilter(self._policies, self._prms, then)
 
     def excludes(self, what: Choice | Probe) -> bool:
         """Whether a choice, any part of it included, or a probe needs an excluded model."""
         own = self._needs(what) or (isinstance(what, Choice) and any(map(self._needs, what.plan.walk())))
-        return own or self._then.excludes(what)
+        return own or super().excludes(what)
 
     def _needs(self, what: Choice | Probe) -> bool:
         """Whether it names an excluded model itself."""
@@ -55,7 +57,7 @@ class AvailabilityFilter(DecisionFilter):
     def menu(self, stage: Stage, menu: Menu) -> Menu:
         """The menu with costs of what is excluded that fit no cap (NaN)."""
         if not self._policies and not self._prms:
-            return self._then.menu(stage, menu)
+            return super().menu(stage, menu)
         excluded = np.array([self.excludes(choice) for choice in stage.choices])
         costs = replace(menu.costs, tokens_p90=np.where(excluded, np.nan, menu.costs.tokens_p90))
         menu = replace(menu, costs=costs)
@@ -64,12 +66,45 @@ class AvailabilityFilter(DecisionFilter):
             menu = replace(
                 menu, probe=replace(menu.probe, tokens_p90=np.full_like(menu.probe.tokens_p90, np.nan))
             )
-        return self._then.menu(stage, menu)
+        return super().menu(stage, menu)
 
-    def pick(self, stage: Stage, menu: Menu, rule: Rule, option: int) -> tuple[int, float]:
-        """As the wrapped one picks."""
-        return self._then.pick(stage, menu, rule, option)
 
-    def advice(self, advice: Recommendation) -> Recommendation:
-        """As the wrapped one tells it."""
-        return self._then.advice(advice)
+class RefusalFilter(DecisionFilter):
+    """Excludes choices that cannot run on this problem here, or that failed on it.
+
+    A strategy says itself what it cannot run on (``Strategy.refuses``): programs need a jail, and feedback by
+    tests a question that shows some.
+    """
+
+    def __init__(self, choices: Collection[Choice], then: DecisionFilter | None = None) -> None:
+        super().__init__(then)
+        self._choices = frozenset(choices)
+
+    def excludes(self, what: Choice | Probe) -> bool:
+        """Whether it is one of them, or a wrapped filter excludes it."""
+        return what in self._choices or super().excludes(what)
+
+    def menu(self, stage: Stage, menu: Menu) -> Menu:
+        """The menu with costs of what is excluded that fit no cap (NaN)."""
+        excluded = np.array([choice in self._choices for choice in stage.choices])
+        if excluded.any():
+            costs = replace(menu.costs, tokens_p90=np.where(excluded, np.nan, menu.costs.tokens_p90))
+            menu = replace(menu, costs=costs)
+        return super().menu(stage, menu)
+
+
+async def refused(
+    choices: Iterable[Choice], problem: Problem, settings: Collection[Setting]
+) -> frozenset[Choice]:
+    """Those of some choices that cannot run on a problem. Most strategies run anywhere: they cost nothing."""
+    found: set[Choice] = set()
+    for choice in choices:
+        for plan in (choice.plan, *(part.plan for part in choice.plan.walk())):
+            if type(plan.described).refuses is Strategy.refuses:
+                continue
+            setting = next((one for one in settings if one.engine.card.name == choice.policy), None)
+            if setting is None:
+                continue  # whoever runs it says that its policy is not there
+            if await asyncio.to_thread(plan.described.refuses, problem, setting) is not None:
+                found.add(choice)
+    return frozenset(found)

@@ -1,4 +1,4 @@
-"""Deadline filter: excludes what would take longer than the time left. Wraps another decision filter."""
+"""Deadline filter: excludes what would take longer than the time left."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.deciding.decision import Menu, Rule
+from planner.deciding.decision import Menu
 from planner.deciding.decision_filter import DecisionFilter
-from planner.deciding.recommendation import Recommendation
 from planner.deciding.stages import Stage
-from planner.evidence.labels import Probe
 from planner.solving.latency import Latency, Seconds, Work
-from search.choice import Choice
 
 __all__ = ["DeadlineFilter"]
 
@@ -36,16 +33,16 @@ class DeadlineFilter(DecisionFilter):
     """
 
     def __init__(
-        self, latency: Latency, left: Callable[[], float], load: Callable[[], int], then: DecisionFilter
+        self,
+        latency: Latency,
+        left: Callable[[], float],
+        load: Callable[[], int],
+        then: DecisionFilter | None = None,
     ) -> None:
+        super().__init__(then)
         self._latency = latency
         self._left = left
         self._load = load
-        self._then = then
-
-    def excludes(self, what: Choice | Probe) -> bool:
-        """As the wrapped one has it."""
-        return self._then.excludes(what)
 
     def menu(self, stage: Stage, menu: Menu) -> Menu:
         """The menu with costs of what takes too long that fit no cap (NaN)."""
@@ -68,15 +65,7 @@ class DeadlineFilter(DecisionFilter):
             if found is None or found.p90 > left:
                 late = np.array([True])
                 menu = replace(menu, probe=replace(after, tokens_p90=_excluded(after.tokens_p90, late)))
-        return self._then.menu(stage, menu)
-
-    def pick(self, stage: Stage, menu: Menu, rule: Rule, option: int) -> tuple[int, float]:
-        """As the wrapped one picks."""
-        return self._then.pick(stage, menu, rule, option)
-
-    def advice(self, advice: Recommendation) -> Recommendation:
-        """As the wrapped one tells it."""
-        return self._then.advice(advice)
+        return super().menu(stage, menu)
 
 
 def _excluded(p90: NDArray[np.float64], slow: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from planner.deciding.recommendation import Recommendation
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from search.choice import Choice
 from search.result import Candidate, Spend
 

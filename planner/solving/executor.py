@@ -16,14 +16,13 @@ from dataclasses import dataclass, replace
 from planner.decider import Decider
 from planner.deciding.decision_filter import DecisionFilter
 from planner.deciding.recommendation import Recommendation
-from planner.evidence.labels import Probe
-from planner.solving.availability_filter import AvailabilityFilter
+from planner.evidence.probe import Probe
+from planner.solving.availability_filter import AvailabilityFilter, RefusalFilter, refused
 from planner.solving.deadline_filter import DeadlineFilter
 from planner.solving.domains import PLAIN, Assigned, assign
 from planner.solving.events import Decided, EndReason, Left, Listener, Lost, Probed
 from planner.solving.forced import check_open_plan
 from planner.solving.latency import Latency, Work
-from planner.solving.refusal_filter import RefusalFilter, refused
 from planner.solving.request_run import RequestRun, Settings
 from planner.solving.settings import plainly
 from planner.solving.stopping import EarlyStopping
@@ -199,12 +198,8 @@ async def solve(
             clock=clock,
         )
         if latency is not None and budget.seconds is not None and math.isfinite(budget.seconds):
-            decision_filter = DeadlineFilter(
-                latency, lambda: run.seconds_left, load, decision_filter or DecisionFilter()
-            )
-        filtered = decision_filter
-        if availability is not None:
-            filtered = availability.wrapping(decision_filter or DecisionFilter())
+            decision_filter = DeadlineFilter(latency, lambda: run.seconds_left, load, decision_filter)
+        filtered = decision_filter if availability is None else availability.wrapping(decision_filter)
         # rules choose among plans that run anywhere
         learned = () if planner.fitted is None else planner.choices
         unfit = await refused(learned, problem, [*settings.values()])
@@ -419,14 +414,14 @@ class _Staged:
 
     def _record(self, advice: Recommendation) -> None:
         spent = self._run.spend
-        self._records.append(StageRecord(self._probe, advice, _minus(spent, self._before)))
+        self._records.append(StageRecord(self._probe, advice, spent - self._before))
         self._before = spent
 
     # ---- answering
 
     def _done(self, result: Result, advice: Recommendation) -> Solution:
         run, last = self._run, self._records[-1]
-        before = _minus(self._before, last.spend)
+        before = self._before - last.spend
         ran = advice.choice
         if result is run.last:  # the answer so far
             ran = Choice(self._probe.policy, self._probe.prm, result.plan)
@@ -493,17 +488,6 @@ def _solution(
 def _gone(run: RequestRun, prms: tuple[str, ...]) -> tuple[str, ...]:
     """The models that failed: these PRMs, and the policy."""
     return prms if run.failed is None else (*prms, run.failed)
-
-
-def _minus(after: Spend, before: Spend) -> Spend:
-    return Spend(
-        after.policy_tokens - before.policy_tokens,
-        after.prm_tokens - before.prm_tokens,
-        after.physical_policy_tokens - before.physical_policy_tokens,
-        after.physical_prm_tokens - before.physical_prm_tokens,
-        after.flops - before.flops,
-        after.seconds - before.seconds,
-    )
 
 
 def _cards(settings: Settings) -> list[ModelCard]:

@@ -22,7 +22,8 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.deciding.decision import Costs, Menu, Rule, decide
+from planner.deciding.cost import Costs
+from planner.deciding.decision import Menu, Rule, decide
 from planner.deciding.decision_filter import DecisionFilter
 from planner.deciding.stages import Stage
 from search.errors import ServeError

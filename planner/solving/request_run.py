@@ -10,17 +10,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from planner.solving.events import Ended, EndReason, Event, Listener, Started
-from planner.solving.stopping import EarlyStopping
-from planner.solving.vote_tracker import VoteTracker
-from search.budget import Budget, Ledger, Prices
+from planner.solving.stopping import EarlyStopping, VoteTracker
+from search.budget import Budget, Prices
 from search.choice import Choice
 from search.errors import ArtefactError, ContextError, EngineError
+from search.ledger import Ledger
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
-from search.run import run_plan
 from search.seeds import seed_of
 from search.strategies.protocol import Setting
 
@@ -171,7 +170,8 @@ class RequestRun:
         if self._budget.price is not None:
             pairs = {names: self._priced(one) for names, one in pairs.items()}
         setting = replace(self._priced(setting), observer=tracker, pairs=pairs)
-        result = await run_plan(self.problem, choice.plan, setting, seed=seed, prior=known, ledger=ledger)
+        strategy = choice.plan.described
+        result = await strategy.start(self.problem, setting, ledger, seed=seed, prior=known)
         if choice.prm is not None:
             self._scored_by = choice.prm
         missing = choice.plan.n - len(result.candidates)

@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.deciding import budgeting
-from planner.deciding.decision import Costs, Menu, Rule, decide
+from planner.deciding.cost import Costs
+from planner.deciding.decision import Menu, Rule, decide
 from planner.deciding.fitted import Fitted
 from planner.deciding.stages import Stage
-from planner.evidence.matrix import feature_names, question_features
+from planner.evidence.probe import feature_names, question_features
 from planner.features.question import SURFACE
-from planner.predicting.promises import Promises
+from planner.predicting.calibration import Promises
 from planner.server.decisions.hashing import HASHED
 from planner.traffic.rows import Row, RowStep, features_of
 from search.budget import Budget

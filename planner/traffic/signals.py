@@ -29,7 +29,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from planner.deciding.fitted import Fitted
-from planner.evidence.matrix import feature_groups, feature_names
+from planner.evidence.probe import feature_groups, feature_names
 from planner.server.decisions.store import Store
 from planner.server.decisions.tables import CANDIDATES, DECISIONS, FEEDBACK, STEPS
 from planner.traffic.betting import Verdict, bet_on_mean

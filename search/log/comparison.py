@@ -7,12 +7,7 @@ import polars as pl
 from search.log.store import SearchLog
 from search.log.tables import TABLES, Table
 
-__all__ = ["difference", "equal_logs", "first_conflict"]
-
-
-def equal_logs(first: SearchLog, second: SearchLog) -> bool:
-    """Whether settings, cards and rows under key order agree, without timings."""
-    return difference(first, second) is None
+__all__ = ["difference", "first_conflict"]
 
 
 def difference(first: SearchLog, second: SearchLog) -> str | None:

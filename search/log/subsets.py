@@ -10,7 +10,9 @@ replacement, of whether the subset's answer is right. Exact closed forms are use
 
 Other votes are averaged over seeded random subsets. All pools of one size share the same subsets:
 pools are independent draws, so errors of different problems stay independent all the same.
-Equal scores are broken by the earlier draw, and draws are exchangeable: among equals the mean counts.
+The last tie-break of a vote is the earlier draw, and draws are exchangeable: among tied answers the first
+drawn sample belongs to each with a probability in proportion to its count, and among equal scores the mean
+counts. An answer is as right as the share of its samples that are.
 
 Standard errors are those of the U-statistic over new pools, by the jackknife: the estimate without
 sample i is the mean over the subsets that do not hold i. It is conservative (Efron & Stein 1981),
@@ -27,9 +29,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from search.log.ballots import Ballots
 from search.log.pool import Pool
 from search.plan import Plan
+from search.voting.votes import Ballots
 
 __all__ = [
     "RESAMPLES",
@@ -88,8 +90,7 @@ def derive_all(
     pool: Pool, plans: list[Plan], prm: str | None = None, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> list[Derived]:
     """``derive`` for many plans of one PRM: subsets of one size are counted together."""
-    ballots = Ballots(pool.group, pool.correct)
-    counted: dict[int, tuple[Bools, Bools, Floats]] = {}
+    counted: dict[int, tuple[Bools, Ints, Ballots]] = {}
     results = []
     for plan in plans:
         _check(pool, plan)
@@ -102,15 +103,16 @@ def derive_all(
             continue
         if plan.n not in counted:
             membership = subset_members(len(pool), plan.n, resamples, seed)
-            counted[plan.n] = (membership, *ballots.members(membership))
-        membership, inside, counts = counted[plan.n]
-        outcomes = ballots.count_votes(inside, counts, scores, weighted=plan.vote == "weighted")
-        reward = outcomes.reward[~np.isnan(outcomes.reward)]
+            members = _drawn(len(pool), plan.n, resamples, seed)
+            counted[plan.n] = membership, members, Ballots(pool.group[members])
+        membership, members, ballots = counted[plan.n]
+        correct, reward = _voted(pool, ballots, members, scores, plan.vote)
+        known = reward[~np.isnan(reward)]
         results.append(
             Derived(
-                float(outcomes.correct.mean()),
-                _vote_se(outcomes.correct, membership, plan.n),
-                float(reward.mean()) if len(reward) else float("nan"),
+                float(correct.mean()),
+                _vote_se(correct, membership, plan.n),
+                float(known.mean()) if len(known) else float("nan"),
             )
         )
     return results
@@ -131,6 +133,13 @@ def subset_members(size: int, n: int, resamples: int, seed: int) -> Bools:
         np.put_along_axis(members, np.argsort(keys, axis=1)[:, :n], True, axis=1)
     members.setflags(write=False)
     return members
+
+
+@lru_cache(maxsize=64)
+def _drawn(size: int, n: int, resamples: int, seed: int) -> Ints:
+    """(B, n) places of the members of each subset."""
+    membership = subset_members(size, n, resamples, seed)
+    return np.nonzero(membership)[1].reshape(len(membership), n)
 
 
 @lru_cache(maxsize=1024)
@@ -161,6 +170,30 @@ def ranking(scores: Floats, readable: Bools, values: Floats) -> tuple[Ints, Floa
             sizes = np.diff(np.r_[starts, len(order)])
             ranked = np.repeat(np.add.reduceat(ranked, starts) / sizes, sizes)
     return order, ranked
+
+
+def _voted(
+    pool: Pool, ballots: Ballots, members: Ints, scores: Floats | None, vote: str
+) -> tuple[Floats, Floats]:
+    """Of each subset (B, n): how right its answer is expected to be (where none can be read, what a sample is
+    by its own verdict), and the score of the draw that speaks for it (NaN where none does, or without)."""
+    mine = None if scores is None else scores[members]
+    speaking = ballots.speaking(mine, vote)
+    counts = ballots.counts
+    share = np.where(ballots.given(speaking), counts, 0.0)
+    total = share.sum(axis=1)
+    read = pool.group >= 0
+    sizes = np.bincount(pool.group[read], minlength=counts.shape[1])
+    right = np.bincount(pool.group[read], pool.correct[read], minlength=counts.shape[1])
+    correct = np.full(len(members), pool.correct[~read].mean() if not read.all() else 0.0)
+    any_vote = total > 0
+    # groups that no subset holds have no column
+    right = (right / np.maximum(sizes, 1))[: counts.shape[1]]
+    correct[any_vote] = (share[any_vote] / total[any_vote, None]) @ right
+    if mine is None:
+        return correct, np.full(len(members), np.nan)
+    best = np.where(speaking, mine, -np.inf).max(axis=1)
+    return correct, np.where(any_vote, best, np.nan)
 
 
 def _best_of_n(pool: Pool, n: int, scores: Floats | None) -> Derived:

@@ -15,10 +15,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from search.budget import Ledger
 from search.choice import Choice
 from search.errors import EngineError, PlanError, RewardError
 from search.grading.registry import domain
+from search.ledger import Ledger
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.seeds import seed_of

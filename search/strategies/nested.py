@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from search.budget import Ledger
 from search.choice import Choice
 from search.errors import EngineError
+from search.ledger import Ledger
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.strategies.observer import BeamEvent, Observer

@@ -17,10 +17,10 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from search.budget import Ledger
 from search.choice import Choice
 from search.engines.protocol import Engine, Sampling
 from search.errors import LogError, PlanError
+from search.ledger import Ledger
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Result

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from search.errors import LogError
 from search.strategies.kinds import Replay
-from search.voting.winners import winners
+from search.voting.votes import winners
 
 if TYPE_CHECKING:
     from search.choice import Choice

@@ -11,55 +11,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
-from search.budget import Ledger, Reservation
-from search.engines.protocol import ChildFinished, FinishReason, Sampling
-from search.grading.registry import domain
+from search.engines.protocol import ChildFinished, Sampling
+from search.ledger import Ledger, Reservation
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.rewards.protocol import Scored
 from search.strategies.kinds import Replay
 from search.strategies.observer import Observer
 from search.strategies.protocol import Setting, Strategy
+from search.strategies.running.candidates import finish, score_prior
 from search.strategies.running.conclusion import concluded
-from search.strategies.running.logprobs import summarize
-from search.strategies.running.prior import score_prior
 from search.strategies.running.session import Session
-from search.strategies.running.steps import apportion, split
-from search.voting.grouping import GRACE, read_answer
 
-__all__ = ["SamplingStrategy", "candidate_of", "finish"]
-
-
-def candidate_of(
-    problem: Problem, child: ChildFinished, delimiter: str, *, read: Sequence[str | None] = ()
-) -> Candidate:
-    """A finished child that wrote a whole solution, as an unscored candidate.
-
-    ``read``: its answer, where that has been read already.
-    """
-    step_tokens = apportion(split(child.text, delimiter), len(child.token_ids))
-    logprobs = summarize(child.logprobs, step_tokens)
-    return Candidate(
-        text=child.text,
-        answer=read[0] if read else domain(problem.domain).read(problem, child.text),
-        step_rewards=(),
-        step_tokens=step_tokens,
-        finish_reason=child.finish_reason,
-        mean_logprob=logprobs.mean,
-        min_logprob=logprobs.minimum,
-        lowest_window_logprob=logprobs.lowest_window,
-        step_logprobs=logprobs.steps,
-        mean_entropy=child.mean_entropy,
-        mean_confidence=child.mean_confidence,
-        lowest_confidence=child.lowest_confidence,
-        token_ids=child.token_ids,
-        thought=child.thought,
-        thought_tokens=child.thought_tokens,
-        thought_cut=child.thought_cut or child.finish_reason == FinishReason.THOUGHT,
-    )
+__all__ = ["SamplingStrategy"]
 
 
 class SamplingStrategy(Strategy):
@@ -100,7 +66,7 @@ class SamplingStrategy(Strategy):
         most: int | None = None,
     ) -> Result:
         """The solutions and their vote. ``most``: how many, prior ones counted in; None: ``samples``."""
-        before, plan = ledger.spend, self.plan
+        plan = self.plan
         async with Session(problem, plan, setting, ledger) as session:
             earlier = score_prior(session, prior)
             drawn: dict[int, asyncio.Task[Candidate]] = {}
@@ -123,15 +89,7 @@ class SamplingStrategy(Strategy):
             if telling is not None:
                 telling.cut()
             candidates = await asyncio.gather(*earlier, *(drawn[index] for index in sorted(drawn)))
-            return await concluded(
-                problem,
-                plan,
-                candidates,
-                ledger=ledger,
-                before=before,
-                is_over=session.is_over,
-                failure=session.failure,
-            )
+            return await concluded(session, candidates)
 
 
 class _Telling:
@@ -160,25 +118,3 @@ class _Telling:
             self._is_ended = True
             self._session.end_drawing()
         return candidate
-
-
-async def finish(
-    session: Session,
-    problem: Problem,
-    child: ChildFinished,
-    held: Reservation,
-    scoring: dict[tuple[str, ...], asyncio.Task[Scored]],
-) -> Candidate:
-    """A finished child as a candidate, scored where the run asks a PRM; equal solutions are sent once."""
-    seconds = max(session.ledger.seconds_left, GRACE)
-    answer = await read_answer(problem, domain(problem.domain), child.text, seconds=seconds)
-    candidate = candidate_of(problem, child, session.setting.delimiter, read=(answer,))
-    steps = split(child.text, session.setting.delimiter)
-    if not steps or not session.is_scorable(steps):
-        session.give_back(held)
-        return candidate
-    if steps not in scoring:
-        scoring[steps] = session.spawn(session.score(session.open(), steps, held))
-        return replace(candidate, step_rewards=(await scoring[steps]).rewards)
-    shared = await session.share_scoring(steps, held, scoring[steps])
-    return replace(candidate, step_rewards=shared.rewards)

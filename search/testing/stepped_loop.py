@@ -17,7 +17,8 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from search.budget import Budget, Ledger
+from search.budget import Budget
+from search.ledger import Ledger
 from search.strategies.protocol import Setting
 
 __all__ = ["STEP", "SteppedLoop", "stepped", "stepped_ledger"]

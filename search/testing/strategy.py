@@ -16,10 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from search.budget import Budget, Ledger, Prices
+from search.budget import Budget, Prices
 from search.engines.protocol import Event, FinishReason, Request, RequestFinished, Usage
 from search.engines.scripted import ScriptedEngine
 from search.errors import ContextError, EngineError, PlanError, RewardError
+from search.ledger import Ledger
 from search.plan import Plan
 from search.result import Candidate, Outcome, Result
 from search.rewards.protocol import Handle, Scored

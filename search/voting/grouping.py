@@ -17,11 +17,12 @@ from functools import partial
 from typing import Any
 
 from search.grading.protocol import Domain
+from search.grading.registry import domain
 from search.grading.threads import GraderThreads
 from search.problem import Problem
 from search.voting.votes import Equal, group
 
-__all__ = ["GRACE", "comparing_within", "grouped", "is_foreign", "read_answer"]
+__all__ = ["GRACE", "Groups", "comparing_within", "grouped", "is_foreign", "read_answer"]
 
 #: seconds that a last vote may take where no time is left: the usual answers need a few milliseconds
 GRACE = 0.1
@@ -70,6 +71,27 @@ async def grouped(
         if not work.done():  # whoever is cancelled, or has no more time, leaves it to end by itself
             work.cancel()
     return work.result() if done else so_far()
+
+
+class Groups:
+    """Groups of answers that come one after the other; ``answers``: the earliest of each stands for it."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.answers: list[str] = []
+        self._numbers: dict[str | None, int] = {None: -1}
+        self._problem = problem
+        self._domain = domain(problem.domain)
+
+    async def numbers(self, answers: Sequence[str | None], *, seconds: float) -> list[int]:
+        """As ``grouped``, with the groups that there are already; what was compared is not compared again."""
+        new = [one for one in dict.fromkeys(answers) if one is not None and one not in self._numbers]
+        if new:
+            found = await grouped(self._problem, self._domain, new, tuple(self.answers), seconds=seconds)
+            for answer, number in zip(new, found, strict=True):
+                if number == len(self.answers):
+                    self.answers.append(answer)
+                self._numbers[answer] = number
+        return [self._numbers[answer] for answer in answers]
 
 
 async def read_answer(

@@ -61,7 +61,7 @@ def probes(planner: Any) -> list[Json]:
 
 def decide(planner: Any, case: Mapping[str, Any]) -> Json:
     """One decision, or the name of the error. ``cases.py`` says what a case has."""
-    from planner.evidence.labels import Probe
+    from planner.evidence.probe import Probe
     from planner.solving.exploration import Exploration
     from search.errors import PlannerError
     from search.result import Candidate, Spend

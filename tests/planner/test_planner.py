@@ -8,8 +8,8 @@ import pytest
 from planner.deciding.budgeting import rule
 from planner.deciding.decision import Rule, decide
 from planner.deciding.replay import replay
-from planner.evidence.labels import Probe
 from planner.evidence.matrix import Matrices
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
 from search.budget import Budget

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from search.budget import Budget, Ledger
+from search.budget import Budget
 from search.engines.scripted import ScriptedEngine
 from search.errors import BudgetError, GradingError
+from search.ledger import Ledger
 from search.plan import Plan
 from search.problem import Problem
 from search.run import run_plan

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.evidence.labels import Probe
-from planner.evidence.matrix import Matrices, Matrix, feature_groups
+from planner.evidence.matrix import Matrices, Matrix
+from planner.evidence.probe import Probe, feature_groups
 from planner.evidence.training_data import TrainingData, read_training_data
 from planner.features.question import NgramEncoder
 from planner.predicting.trees import parse

@@ -7,7 +7,7 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from training.crossfit import Settings
 from training.design import Design, plain, possible, starts
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from optuna.trial import FixedTrial
 
-from planner.evidence.labels import Probe
 from planner.evidence.matrix import Matrix
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import TrainingData, read_training_data
 from search.choice import Choice
 from search.plan import Plan

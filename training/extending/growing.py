@@ -13,15 +13,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.deciding.cost import ChoiceCost, fit_costs
+from planner.deciding.cost import ChoiceCost
 from planner.deciding.stages import Stage
-from planner.evidence.labels import Probe
 from planner.evidence.matrix import Matrices, Matrix, open_choices
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import TrainingData
 from planner.predicting.added import Added, design_of
 from planner.predicting.boosting import Shape, boost
 from planner.predicting.trees import Forest, parse
 from search.choice import Choice
+from training.costs import fit_costs
 from training.extending.pooling import pooled_weights
 
 __all__ = ["Growth", "StageGrowth", "growth_of", "involves", "shown"]

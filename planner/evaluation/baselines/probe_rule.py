@@ -9,8 +9,8 @@ import numpy as np
 from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.baselines.config_table import ConfigTable
 from planner.evaluation.frontier import Track
-from planner.evidence.labels import Probe
 from planner.evidence.matrix import Matrices
+from planner.evidence.probe import Probe
 from planner.features.probe import AGREEMENT
 from planner.features.thoughts import THOUGHTS
 from search.choice import Choice

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from planner.evaluation.baselines.config_table import ConfigTable
 from planner.evidence.labels import draw_probes
 from planner.evidence.training_data import TrainingData
+from search.voting.votes import race
 
 __all__ = ["Running", "run_votes", "stopped"]
 
@@ -80,9 +81,10 @@ def run_votes(data: TrainingData, policy: str, *, seed: int, orders: int) -> Run
         part = slice(begin, begin + step)
         order = drawn[part].astype(np.int64)
         at = np.arange(begin, begin + len(order))[:, None, None]
-        leads, *votes = _race(pool.codes[at, order].reshape(-1, length))
+        codes = pool.codes[at, order].reshape(-1, length)
+        leads, *votes = race(codes)
         right[part] = data.graded(leads.reshape(order.shape), begin)
-        for target, found in zip((first, second, alike), votes, strict=True):
+        for target, found in zip((first, second, alike), (*votes, _alike(codes)), strict=True):
             target[part] = found.reshape(order.shape)
         tokens[part] = pool.prompt[part, None, None] + pool.tokens[at, order].cumsum(axis=2)
     rate = data.policies[policy].flops(1.0)
@@ -98,39 +100,12 @@ def run_votes(data: TrainingData, policy: str, *, seed: int, orders: int) -> Run
     )
 
 
-def _race(codes: Ints) -> tuple[Shorts, Shorts, Shorts, Shorts]:
-    """(rows, T) the answer that leads (below 0: none yet), its votes, the next one's, and draws alike in a
-    row."""
-    count, length = codes.shape
-    width = int(codes.max(initial=0)) + 2  # the last slot takes the unreadable
-    by_draw = np.ascontiguousarray(np.where(codes >= 0, codes, width - 1).T)
-    base = np.arange(count) * width
-    votes, began = np.zeros(count * width, np.int16), np.zeros(count * width, np.int16)
-    lead, before = np.minimum(codes[:, 0], -1), np.full(count, -1)
-    led_from, first, second, alike = np.zeros((4, count), np.int16)
-    out = np.empty((4, length, count), np.int16)
-    for place, code in enumerate(by_draw):
-        slot = base + code
-        readable = code < width - 1
-        now = votes[slot] + readable
-        votes[slot] = now
-        fresh = slot[now == 1]
-        began[fresh] = place
-        alike = np.where(readable, np.where(code == before, alike + np.int16(1), np.int16(1)), np.int16(0))
-        other = readable & (code != lead)
-        passes = other & (now > first)
-        ties = other & (now == first)
-        # at a tie the earlier drawn of the two leads
-        rows = np.flatnonzero(ties)
-        ties[rows] = began[slot[rows]] < led_from[rows]
-        second = np.where(passes, first, np.where(other, np.maximum(second, now), second))
-        first = np.where(readable, np.maximum(first, now), first)
-        rows = np.flatnonzero(passes | ties)
-        lead[rows], led_from[rows] = code[rows], began[slot[rows]]
-        before = code
-        out[:, place] = lead, first, second, alike
-    lead_, first_, second_, alike_ = out.transpose(0, 2, 1)
-    return lead_, first_, second_, alike_
+def _alike(codes: Ints) -> Shorts:
+    """(rows, T) draws in a row, this one the last, that gave one and the same readable answer."""
+    places = np.arange(codes.shape[1], dtype=np.int16)
+    begins = np.zeros(codes.shape, np.int16)
+    begins[:, 1:] = np.where(codes[:, 1:] != codes[:, :-1], places[1:], 0)
+    return np.where(codes < 0, np.int16(0), places - np.maximum.accumulate(begins, axis=1) + np.int16(1))
 
 
 def stopped(running: Running, rules: Iterable[tuple[str, Ints]]) -> ConfigTable:

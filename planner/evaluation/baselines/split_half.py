@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evidence.labels import Draws, Probe, draw_probes, values_of
+from planner.evidence.labels import Draws, draw_probes, values_of
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import TrainingData, TreeRuns
 from search.choice import Choice
 from search.plan import Plan

@@ -19,7 +19,7 @@ from planner.evaluation.baselines.odds import agreement_of_wrong, fit_odds
 from planner.evaluation.intervals import clustered_error
 from planner.evidence.training_data import PolicyPool, TrainingData
 from search.strategies.adaptive.weights import PRM, Weights, logits
-from search.voting.winners import winners
+from search.voting.votes import winners
 
 __all__ = ["pick_weights"]
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.deciding.fitted import Fitted
-from planner.evidence.matrix import feature_names
+from planner.evidence.probe import feature_names
 from planner.server.decisions.store import Store
 
 __all__ = ["Distribution", "DriftReport", "Shift", "measure_drift"]

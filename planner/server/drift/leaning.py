@@ -14,14 +14,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from planner.deciding.decision import Menu, Rule, Trust
+from planner.deciding.decision import Menu, Trust
 from planner.deciding.decision_filter import DecisionFilter
 from planner.deciding.recommendation import Recommendation
 from planner.deciding.stages import Stage
-from planner.evidence.labels import Probe
 from planner.solving.availability_filter import AvailabilityFilter
 from planner.traffic.signals import Drift
-from search.choice import Choice
 
 __all__ = ["Leaning"]
 
@@ -33,13 +31,10 @@ class Leaning(DecisionFilter):
     """Decides by the portfolio's rules around another filter."""
 
     def __init__(self, drift: Drift, then: DecisionFilter | None = None) -> None:
+        super().__init__(then)
         self._without = AvailabilityFilter(prms=drift.bad_prms)
         self._widening = drift.widening
         self._names = ", ".join(signal.name for signal in drift.raised)
-        self._then = then or DecisionFilter()
-
-    def excludes(self, what: Choice | Probe) -> bool:
-        return self._then.excludes(what)
 
     def menu(self, stage: Stage, menu: Menu) -> Menu:
         """The menu by the means of the stage, without choices of bad PRMs where any other one is left."""
@@ -47,16 +42,13 @@ class Leaning(DecisionFilter):
         without = self._without.menu(stage, menu)
         if np.isfinite(without.costs.tokens_p90).any():
             menu = without
-        return self._then.menu(stage, menu)
-
-    def pick(self, stage: Stage, menu: Menu, rule: Rule, option: int) -> tuple[int, float]:
-        return self._then.pick(stage, menu, rule, option)
+        return super().menu(stage, menu)
 
     def advice(self, advice: Recommendation) -> Recommendation:
         """The advice with a wider interval, and a warning."""
         low, high = advice.interval
         warning = f"questions have left what was learned ({self._names}): rules decide, intervals are wider"
-        return self._then.advice(
+        return super().advice(
             replace(
                 advice,
                 interval=(max(0.0, low + self._widening[0]), min(1.0, high + self._widening[1])),

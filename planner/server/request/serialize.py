@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from planner.deciding.recommendation import Recommendation
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from planner.server.decisions.recorder import Decision, Feedback, Record
 from planner.solving.events import Vote
 from search.result import Candidate, Spend

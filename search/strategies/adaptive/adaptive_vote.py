@@ -28,10 +28,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betainc
 
-from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished
 from search.errors import LogError, PlanError
-from search.grading.registry import domain
+from search.ledger import Ledger, Reservation
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.scores import SCORES, score
@@ -43,12 +42,12 @@ from search.strategies.fields import one_of, real, whole
 from search.strategies.kinds import Replay
 from search.strategies.protocol import Setting
 from search.strategies.replay import Draws, Record, Replayed, right_of
+from search.strategies.running.candidates import finish, score_prior
 from search.strategies.running.conclusion import concluded
-from search.strategies.running.prior import score_prior
 from search.strategies.running.session import Session
-from search.strategies.sampling import SamplingStrategy, finish
-from search.voting.grouping import GRACE, grouped
-from search.voting.winners import winners
+from search.strategies.sampling import SamplingStrategy
+from search.voting.grouping import GRACE, Groups
+from search.voting.votes import race, winners
 
 __all__ = ["AdaptiveVote", "certainty"]
 
@@ -184,10 +183,8 @@ class AdaptiveVote(SamplingStrategy):
         order = np.argsort(end, axis=1, kind="stable")
         arrived = np.take_along_axis(draws.group[:, :n], order, axis=1)
         weights = self._of(draws, n)
-        if weights is None:
-            first, second = _leading(arrived, None)
-        else:
-            first, second = _leading(arrived, np.take_along_axis(weights, order, axis=1))
+        sizes = None if weights is None else np.take_along_axis(weights, order, axis=1)
+        _, first, second = race(arrived, sizes)
         sure = self.ends(first, second, n - 1 - np.arange(n), self.cost)
         # all that is there already is counted before anything is decided
         sure[:, : max(prior - 1, 0)] = False
@@ -234,22 +231,13 @@ class AdaptiveVote(SamplingStrategy):
         seed: int,
         prior: Sequence[Candidate] = (),
     ) -> Result:
-        before = ledger.spend
         async with Session(problem, self.plan, setting, ledger) as session:
             earlier = await asyncio.gather(*score_prior(session, prior))
             for candidate in prior:
                 session.expect(candidate.tokens)
             run = _Run(self, problem, session, earlier)
             await run.draw(seed)
-            return await concluded(
-                problem,
-                self.plan,
-                run.candidates,
-                ledger=ledger,
-                before=before,
-                is_over=session.is_over,
-                failure=session.failure,
-            )
+            return await concluded(session, run.candidates)
 
 
 class _Run:
@@ -264,8 +252,8 @@ class _Run:
         self._counted: dict[int, Candidate] = dict(enumerate(prior))
         self._sent = len(prior)
         self._arrived: asyncio.Queue[tuple[int, Candidate]] = asyncio.Queue()
-        self._answers: list[str] = []  # the earliest answer of each group stands for it
-        self._votes: list[float] = []
+        self._groups = Groups(problem)
+        self._votes: list[float] = []  # by group
 
     @property
     def candidates(self) -> list[Candidate]:
@@ -338,23 +326,14 @@ class _Run:
         return bool(found)
 
     async def _count(self, candidates: Sequence[Candidate]) -> None:
-        reader = domain(self._problem.domain)
         answers = [candidate.answer for candidate in candidates]
-        numbers = await grouped(
-            self._problem,
-            reader,
-            answers,
-            tuple(self._answers),
-            seconds=max(self._session.ledger.seconds_left, GRACE),
-        )
+        seconds = max(self._session.ledger.seconds_left, GRACE)
+        numbers = await self._groups.numbers(answers, seconds=seconds)
+        self._votes += [0.0] * (len(self._groups.answers) - len(self._votes))
         plain = self._strategy.weight == "none"
         for candidate, number in zip(candidates, numbers, strict=True):
-            if candidate.answer is None or number < 0:
-                continue
-            if number == len(self._answers):
-                self._answers.append(candidate.answer)
-                self._votes.append(0.0)
-            self._votes[number] += 1.0 if plain else self._strategy.weigh(candidate)
+            if number >= 0:
+                self._votes[number] += 1.0 if plain else self._strategy.weigh(candidate)
 
 
 def _schedule(tokens: Floats, prior: int, ahead: int) -> tuple[Floats, Floats]:
@@ -368,17 +347,3 @@ def _schedule(tokens: Floats, prior: int, ahead: int) -> tuple[Floats, Floats]:
         end[:, draw] = start[:, draw] + np.maximum(tokens[:, draw], 1.0)
         free[rows, slot] = end[:, draw]
     return start, end
-
-
-def _leading(group: Ints, weights: Floats | None) -> tuple[Floats, Floats]:
-    """(R, n) votes of the two leading answers after each arrival, each vote of its weight (None: 1)."""
-    count, n = group.shape
-    votes = np.zeros((count, int(group.max(initial=0)) + 2))
-    first, second = np.zeros((count, n)), np.zeros((count, n))
-    rows = np.arange(count)
-    for place in range(n):
-        code = group[:, place]
-        votes[rows, np.maximum(code, 0)] += (code >= 0) * (1.0 if weights is None else weights[:, place])
-        top = np.partition(votes, -2, axis=1)[:, -2:]
-        first[:, place], second[:, place] = top[:, 1], top[:, 0]
-    return first, second

@@ -20,7 +20,7 @@ sample more: samples of one policy err alike.
 and weighted votes can be counted like votes. A sample of which no signal is known has weight 1.
 
 Signals: the mean and the lowest logprob of a token, the lowest mean over a window
-(``search.strategies.running.logprobs``), the confidence of DeepConf (Fu et al., arXiv 2508.15260: the
+(``search.strategies.running.candidates``), the confidence of DeepConf (Fu et al., arXiv 2508.15260: the
 negative mean of the top logprobs of a token), as a mean and as its lowest window, and ``length``, the
 negative number of tokens. Self-certainty (Kang et al., arXiv 2502.18581: the divergence of the uniform
 distribution from that over the next token) on the top k tokens is that confidence less log k: the same

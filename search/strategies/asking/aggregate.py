@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from search.budget import Ledger
 from search.grading.registry import domain
+from search.ledger import Ledger
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result
 from search.seeds import seed_of

@@ -10,16 +10,16 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished, Sampling
 from search.errors import ContextError, EngineError
+from search.ledger import Ledger, Reservation
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Call, Candidate, Result, Spend
 from search.strategies.protocol import Setting
+from search.strategies.running.candidates import finish
 from search.strategies.running.conclusion import outcome_of
 from search.strategies.running.session import Session
-from search.strategies.sampling import finish
 
 __all__ = ["GREEDY", "Dialogue"]
 
@@ -116,7 +116,7 @@ class Dialogue:
         def on_child(_: int, child: ChildFinished, held: Reservation) -> None:
             children.append(child)
             if bare:
-                session.give_back(held)
+                held.release()
             else:
                 written.append(session.spawn(finish(session, self.problem, child, held, {})))
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished
 from search.grading.programs.printing import Printed, code_of, jail_fault, printed
 from search.grading.registry import domain
+from search.ledger import Ledger, Reservation
 from search.problem import Problem
 from search.result import Call, Candidate, Result
 from search.seeds import seed_of
@@ -25,9 +25,9 @@ from search.strategies.asking.dialogue import Dialogue
 from search.strategies.fields import whole
 from search.strategies.kinds import Replay
 from search.strategies.protocol import Setting, Strategy
+from search.strategies.running.candidates import candidate_of
 from search.strategies.running.conclusion import concluded
 from search.strategies.running.session import Session
-from search.strategies.sampling import candidate_of
 
 __all__ = ["Program"]
 
@@ -96,7 +96,6 @@ class Program(Strategy):
         seed: int,
         prior: Sequence[Candidate] = (),
     ) -> Result:
-        before = ledger.spend
         text = self.say(setting, "write", question=problem.question)
         async with Session(problem, self.plan, setting, ledger, question=text, bare=True) as session:
             works: dict[int, asyncio.Task[Candidate]] = {}
@@ -113,7 +112,7 @@ class Program(Strategy):
                 return candidate
 
             def on_child(index: int, child: ChildFinished, held: Reservation) -> None:
-                session.give_back(held)
+                held.release()
                 dialogues[index] = Dialogue(problem, self.plan, setting, ledger)
                 works[index] = session.spawn(finish(index, child))
 
@@ -123,15 +122,11 @@ class Program(Strategy):
             await session.draw((), self.n, seed, on_child, sampling=setting.sampling)
             drawn = await asyncio.gather(*(works[index] for index in sorted(works)))
             asked = [dialogues[index] for index in sorted(dialogues)]
-            failures = [session.failure, *(dialogue.failure for dialogue in asked)]
+            failures = [dialogue.failure for dialogue in asked]
             result = await concluded(
-                problem,
-                self.plan,
+                session,
                 [*prior, *drawn],
-                ledger=ledger,
-                before=before,
-                is_over=session.is_over,
-                failure=next((failure for failure in failures if failure is not None), None),
+                next((failure for failure in failures if failure is not None), None),
             )
         return replace(
             result,

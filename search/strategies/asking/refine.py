@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from search.budget import Ledger
 from search.grading.registry import domain
+from search.ledger import Ledger
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.scores import SCORES

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search.budget import Ledger
 from search.engines.protocol import FinishReason
 from search.errors import EngineError
 from search.grading.registry import domain
+from search.ledger import Ledger
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
+from search.strategies.running.session import Session
 from search.voting.grouping import GRACE, grouped
 from search.voting.votes import group, pick
 
@@ -75,29 +76,25 @@ def outcome_of(candidates: Sequence[Candidate], chosen: int | None, *, is_over: 
 
 
 async def concluded(
-    problem: Problem,
-    plan: Plan,
-    candidates: Sequence[Candidate],
-    *,
-    ledger: Ledger,
-    before: Spend,
-    is_over: bool,
-    failure: EngineError | None = None,
+    session: Session, candidates: Sequence[Candidate], failure: EngineError | None = None
 ) -> Result:
-    """``conclude`` for an event loop: comparing answers waits for the ledger's deadline at most."""
+    """``conclude`` for a session's run, on an event loop: comparing answers waits for its deadline at most.
+
+    ``failure``: of the policy, where another session of the run has met it.
+    """
     groups = await grouped(
-        problem,
-        domain(problem.domain),
+        session.problem,
+        domain(session.problem.domain),
         [candidate.answer for candidate in candidates],
-        seconds=max(ledger.seconds_left, GRACE),
+        seconds=max(session.ledger.seconds_left, GRACE),
     )
     return conclude(
-        problem,
-        plan,
+        session.problem,
+        session.plan,
         candidates,
-        ledger=ledger,
-        before=before,
-        is_over=is_over,
-        failure=failure,
+        ledger=session.ledger,
+        before=session.before,
+        is_over=session.is_over,
+        failure=session.failure or failure,
         groups=groups,
     )

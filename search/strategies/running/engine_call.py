@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
-from search.budget import Reservation
 from search.engines.protocol import (
     ChildFinished,
     Engine,
@@ -22,7 +21,7 @@ from search.engines.protocol import (
     Usage,
 )
 from search.errors import BrokenError, ContextError, EngineError, RefusedError, UnreachableError
-from search.strategies.running.reservations import Reservations
+from search.ledger import Ledger, Reservation
 
 __all__ = ["EngineCall"]
 
@@ -53,7 +52,7 @@ class EngineCall:
         self,
         request: Request,
         engine: Engine,
-        reservations: Reservations,
+        ledger: Ledger,
         drawing: Sequence[Reservation],
         scoring: Sequence[Reservation],
         sending: Reservation,
@@ -64,7 +63,7 @@ class EngineCall:
         self.request = request
         self.cut = 0
         self._engine = engine
-        self._reservations = reservations
+        self._ledger = ledger
         self._drawing, self._scoring, self._sending = drawing, scoring, sending
         self._on_child = on_child
         self._halted = halted
@@ -103,10 +102,10 @@ class EngineCall:
     def give_back(self) -> None:
         """It will not be sent again: release what is held for children that are not paid for."""
         for child in self.open:
-            self._reservations.give_back(self._drawing[child])
-            self._reservations.give_back(self._scoring[child])
+            self._drawing[child].release()
+            self._scoring[child].release()
         if self._sending.is_open:
-            self._reservations.give_back(self._sending)
+            self._sending.release()
 
     async def _read(self, events: AsyncIterator[Event]) -> None:
         try:
@@ -114,15 +113,15 @@ class EngineCall:
                 if isinstance(event, ChildFinished):
                     spent = len(event.token_ids) + event.lost_tokens
                     self._arrived += spent
-                    self._reservations.settle(self._drawing[event.child], policy_tokens=spent)
+                    self._drawing[event.child].settle(policy_tokens=spent)
                     if event.finish_reason == FinishReason.CANCELLED or self._is_left:
                         self.cut += 1
-                        self._reservations.give_back(self._scoring[event.child])
+                        self._scoring[event.child].release()
                     else:
                         self._on_child(event, self._scoring[event.child])
                 elif isinstance(event, RequestFinished):
                     usage = event.usage
-                    self._reservations.ledger.record_work(
+                    self._ledger.record_work(
                         policy_tokens=usage.prompt_tokens
                         - usage.cached_prompt_tokens
                         + usage.generated_tokens
@@ -154,8 +153,8 @@ class EngineCall:
             self._charge_partial(error.partial)
         lost, count = self.open, self.request.n
         for child in lost:
-            self._reservations.forfeit(self._drawing[child])
-            self._reservations.give_back(self._scoring[child])
+            self._drawing[child].forfeit()
+            self._scoring[child].release()
         if self._halted.done() and (error is None or isinstance(error, EngineError)):
             self.cut += unheard
             return None
@@ -172,17 +171,15 @@ class EngineCall:
         if not self._sending.is_open:
             return
         if usage is None:
-            self._reservations.forfeit(self._sending)
+            self._sending.forfeit()
             return
-        self._reservations.settle(
-            self._sending, policy_sent=usage.prompt_tokens, policy_cached=usage.cached_prompt_tokens
-        )
+        self._sending.settle(policy_sent=usage.prompt_tokens, policy_cached=usage.cached_prompt_tokens)
 
     def _charge_partial(self, partial: Sequence[ChildFinished]) -> None:
         work = len(self.request.prompt) + self._arrived
         for part in partial:
             spent = len(part.token_ids) + part.lost_tokens
             work += spent
-            self._reservations.settle(self._drawing[part.child], policy_tokens=spent)
-            self._reservations.give_back(self._scoring[part.child])
-        self._reservations.ledger.record_work(policy_tokens=work)
+            self._drawing[part.child].settle(policy_tokens=spent)
+            self._scoring[part.child].release()
+        self._ledger.record_work(policy_tokens=work)

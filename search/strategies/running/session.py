@@ -16,9 +16,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from search.budget import Ledger, Reservation
 from search.engines.protocol import ChildFinished, Request, Sampling
 from search.errors import BrokenError, ContextError, EngineError, PlanError, RemoteError, RewardError
+from search.ledger import Ledger, Reservation
 from search.plan import Plan
 from search.problem import Problem
 from search.rewards.protocol import Handle, Need, Reward, RewardUsage, Scored
@@ -26,7 +26,6 @@ from search.scoring import together
 from search.seeds import seed_of
 from search.strategies.protocol import Setting
 from search.strategies.running.engine_call import EngineCall
-from search.strategies.running.reservations import Reservations
 from search.strategies.running.resume import Resumption, joined, resumptions
 from search.strategies.running.retry_delay import retry_delay
 
@@ -67,8 +66,11 @@ class Session:
     ) -> None:
         if plan.needs_prm and setting.reward is None:
             raise PlanError(f"{plan.strategy} needs a PRM, got a setting without one for {plan}")
+        self.problem = problem
+        self.plan = plan
         self.setting = setting
-        self.ledger = ledger
+        self.before = ledger.spend  # as the run begins
+        self.ledger = ledger.beside(ledger.policy, ledger.prm)  # whose open reservations are this run's
         self.question = problem.question
         self._prompt_key = None if question is None else (question, bare)
         ask = setting.engine.turn if bare else setting.engine.prompt
@@ -78,7 +80,6 @@ class Session:
         self._reward: Reward | None = setting.reward if plan.needs_prm and scored else None
         self._prm_prompt = 0 if self._reward is None else self._reward.count(problem.question, ())[0]
         self._seen = 0
-        self._reservations = Reservations(ledger)
         self._tasks: set[asyncio.Task[Any]] = set()
         loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = loop.create_future()
@@ -100,7 +101,7 @@ class Session:
             await asyncio.gather(*self._tasks, return_exceptions=True)  # ends after them, even when cancelled
         finally:
             self._tasks.clear()  # they hold this session: a run would wait for the collector of cycles
-            self._reservations.give_all_back()
+            self.ledger.release_all()
 
     @property
     def is_over(self) -> bool:
@@ -111,7 +112,7 @@ class Session:
         """Draw no more: what is being written is cancelled, and charged as far as it was generated."""
         if not self._halted.done():
             self._halted.set_result(None)
-            self._reservations.wake()
+            self.ledger.changed.set()
 
     @property
     def scores(self) -> bool:
@@ -160,10 +161,9 @@ class Session:
         room = self.room(len(generated))
         while drawn < most and not self._halted.done() and room > 0:
             count = self._fitting(most - drawn, self._usual(room), len(generated))
-            if count == 0 and not self._reservations.is_empty:
-                await (
-                    self._reservations.change()
-                )  # others will give something back: no need to cut or to stop
+            if count == 0 and self.ledger.open:
+                self.ledger.changed.clear()
+                await self.ledger.changed.wait()  # others will give something back: no need to cut or to stop
                 continue
             tokens = self._longest(max(count, 1), room, len(generated))
             if tokens < self._least(room):
@@ -257,14 +257,14 @@ class Session:
             self.expect(len(child.token_ids))
             on_child(first + child.child, child, held)
 
-        drawing, hold = request.max_tokens, self._reservations.hold
+        drawing, hold = request.max_tokens, self.ledger.reserve
         before = len(request.prompt) - len(self.prompt)
         scoring = self._worst_scoring(drawing, before)
         read = self._read_at_worst(scoring, before)
         call = EngineCall(
             request,
             self.setting.engine,
-            self._reservations,
+            self.ledger,
             [
                 hold(
                     policy_tokens=drawing,
@@ -339,17 +339,17 @@ class Session:
     def hold_scoring(self, steps: Sequence[str], handle: Handle | None = None) -> Reservation:
         """What scoring these steps after a prefix takes, held; nothing is held when it does not fit."""
         if self._reward is None:
-            return self._reservations.hold()
+            return self.ledger.reserve()
         opened = self._reward.open(self.question) if handle is None else handle
         need, read = self._reward.need(opened, steps), self._reward.most_read(opened, steps)
         if self.ledger.affordable(
             1, prm_tokens=need.tokens, prm_prompt=self._prm_prompt, prm_written=need.written, prm_sent=read
         ):
             return self._hold(need, read)
-        return self._reservations.hold()
+        return self.ledger.reserve()
 
     def _hold(self, scoring: Need, read: int) -> Reservation:
-        return self._reservations.hold(
+        return self.ledger.reserve(
             prm_tokens=scoring.tokens,
             prm_prompt=self._prm_prompt,
             prm_written=scoring.written,
@@ -361,12 +361,11 @@ class Session:
     ) -> Scored:
         """The scoring of an equal solution, charged once more; no rewards when that does not fit. It is sent
         once, and so costs no money again."""
-        self.give_back(held)
+        held.release()
         exact = self.hold_scoring(steps)
         found = await first
         used = found.usage
-        self._reservations.settle(
-            exact,
+        exact.settle(
             prm_tokens=min(exact.prm_tokens, used.logical_tokens),
             prm_sent=0,
         )
@@ -379,14 +378,14 @@ class Session:
         RewardError where the PRM fails, and draws no more: nobody would score it.
         """
         unscored = Scored((), handle, RewardUsage(0, 0, 0))
-        self.give_back(held)
+        held.release()
         try:
             exact = self.hold_scoring(steps, handle)
         except RewardError:  # some ask a server how much they need
             self.end_drawing()
             raise
         if self._reward is None or self.is_over or not exact.prm_tokens:
-            self.give_back(exact)
+            exact.release()
             return unscored
         work = asyncio.ensure_future(self._reward.extend(handle, steps))
         try:
@@ -403,8 +402,7 @@ class Session:
                 raise
             self.ledger.record_work(prm_tokens=scored.usage.physical_tokens)
             used = scored.usage
-            self._reservations.settle(
-                exact,
+            exact.settle(
                 prm_tokens=used.logical_tokens,
                 prm_written=used.written_tokens,
                 prm_sent=used.read_tokens,
@@ -413,13 +411,7 @@ class Session:
         finally:
             work.cancel()
             if exact.is_open:
-                self._reservations.forfeit(exact)
-
-    # -- the ledger -----------------------------------------------------------------------------
-
-    def give_back(self, held: Reservation) -> None:
-        """Release what was held for work that is not needed."""
-        self._reservations.give_back(held)
+                exact.forfeit()
 
     async def _watch(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

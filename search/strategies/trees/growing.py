@@ -28,16 +28,16 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from search.budget import Reservation
 from search.engines.protocol import ChildFinished, FinishReason, Sampling
 from search.grading.registry import domain
+from search.ledger import Reservation
 from search.problem import Problem
 from search.result import Candidate
 from search.rewards.protocol import Handle, Scored
 from search.scores import score
 from search.seeds import seed_of
 from search.strategies.observer import BeamEvent, Observer
-from search.strategies.running.logprobs import summarize
+from search.strategies.running.candidates import summarize
 from search.strategies.running.session import Session
 from search.strategies.running.steps import split
 
@@ -243,9 +243,9 @@ class Grower:
     ) -> None:
         beam = self._child(parent, index, child)
         if beam.is_scored:  # a blank line, or an end right after the last step
-            self._session.give_back(held)
+            held.release()
         elif not self._session.is_scorable(beam.steps):
-            self._session.give_back(held)
+            held.release()
             beam = replace(beam, finish_reason=beam.finish_reason or FinishReason.LENGTH)
         else:
             scored = await self._score(parent, beam, held)
@@ -268,7 +268,7 @@ class Grower:
 
     async def _score(self, parent: Beam, beam: Beam, held: Reservation) -> Scored:
         if beam.steps in self._scorings:
-            self._session.give_back(held)
+            held.release()
         else:
             new = beam.steps[len(parent.steps) :]
             self._scorings[beam.steps] = self._session.spawn(self._session.score(parent.handle, new, held))

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from search.budget import Ledger
 from search.errors import PlanError
+from search.ledger import Ledger
 from search.problem import Problem
 from search.result import Candidate, Result
 from search.scores import SCORES
 from search.strategies.fields import one_of, whole
 from search.strategies.protocol import Setting, Strategy
+from search.strategies.running.candidates import score_prior
 from search.strategies.running.conclusion import concluded
-from search.strategies.running.prior import score_prior
 from search.strategies.running.session import Session
 from search.strategies.trees.growing import Beam, Grower
 from search.voting.votes import VOTES
@@ -79,20 +79,12 @@ class TreeSearch(Strategy):
         seed: int,
         prior: Sequence[Candidate] = (),
     ) -> Result:
-        before, plan = ledger.spend, self.plan
+        plan = self.plan
         async with Session(problem, plan, setting, ledger) as session:
             earlier = score_prior(session, prior)
             finished = await self.search(Grower(session), seed)
             candidates = [*await asyncio.gather(*earlier), *(beam.candidate(problem) for beam in finished)]
-            return await concluded(
-                problem,
-                plan,
-                candidates,
-                ledger=ledger,
-                before=before,
-                is_over=session.is_over,
-                failure=session.failure,
-            )
+            return await concluded(session, candidates)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from studies.imitation import imitate
 
-from planner.evidence.labels import Probe
 from planner.evidence.matrix import Matrices, Matrix
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import read_training_data
 from planner.features.question import NgramEncoder
 

@@ -11,8 +11,8 @@ import synthetic
 from studies.parity import parity
 
 from planner.artefact import load, save
-from planner.evidence.labels import Probe
-from planner.evidence.matrix import Matrices, feature_groups, feature_names
+from planner.evidence.matrix import Matrices
+from planner.evidence.probe import Probe, feature_groups, feature_names
 from planner.evidence.training_data import TrainingData, read_training_data
 from planner.features.question import NgramEncoder
 from planner.features.thoughts import MISSING, THOUGHTS

@@ -5,11 +5,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from planner.deciding.cost import cost_table, costs, fit_costs
-from planner.evidence.labels import Probe, costs_of, draw_probes
+from planner.deciding.cost import cost_table, costs
+from planner.evidence.labels import costs_of, draw_probes
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import TrainingData
 from search.choice import Choice
 from search.plan import Plan
+from training.costs import fit_costs
 
 ERRORS = {"small": 0.1, "large": 0.1}
 

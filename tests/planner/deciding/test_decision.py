@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.deciding.decision import Costs, Menu, Rule, decide
+from planner.deciding.cost import Costs
+from planner.deciding.decision import Menu, Rule, decide
 
 VALUES = st.floats(-0.5, 0.5)
 COSTS = st.floats(1.0, 100.0)

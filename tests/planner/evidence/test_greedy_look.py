@@ -13,8 +13,8 @@ from optuna.trial import FixedTrial
 
 import planner
 from planner.artefact import load, save
-from planner.evidence.labels import Probe
-from planner.evidence.matrix import Matrices, open_choices, probe_features
+from planner.evidence.matrix import Matrices, open_choices
+from planner.evidence.probe import Probe, probe_features
 from planner.evidence.training_data import TrainingData, read_training_data
 from planner.features.probe import ProbeSamples
 from planner.features.question import NgramEncoder

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import POLICIES, PRMS, make_log
 
-from planner.deciding.cost import fit_costs
-from planner.evidence.labels import Probe, costs_of, draw_probes, paid_for, values_of, values_of_all
+from planner.evidence.labels import costs_of, draw_probes, paid_for, values_of, values_of_all
 from planner.evidence.matrix import Matrices, open_choices
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import TrainingData, read_training_data
 from planner.features.question import NgramEncoder
 from search.choice import Choice
 from search.plan import Plan
-from search.voting.votes import pick
-from search.voting.winners import winners
+from search.voting.votes import pick, winners
+from training.costs import fit_costs
 
 CANDIDATES = st.lists(
     st.tuples(st.integers(-1, 3), st.sampled_from([0.0, 0.25, 0.5, 1.0])), min_size=1, max_size=9
@@ -50,44 +50,26 @@ def test_probes_and_continuations_do_not_overlap() -> None:
 
 
 def test_continuations_agree_with_the_exact_rules_of_search(data: TrainingData) -> None:
-    from search.log.continuation import continuation_values
-    from search.log.pool import Pool, PoolScores
-
+    rng = np.random.default_rng(0)
     draws = draw_probes(len(data), 40, held=4, probes=1, resamples=400, seed=2, longest=16)
     probe = Probe("small", 4)
     pool = data.pools["small"]
     plans = [Plan.of("majority", n=16), Plan.of("best_of_n", n=16), Plan.of("weighted_vote", n=16)]
     gaps = []
     for at in range(6):
-        scored = pool.prms["good"]
-        slow_pool = Pool(
-            problem_id="p",
-            policy="small",
-            draws=np.arange(40),
-            mean_logprob=pool.mean_logprob[at],
-            min_logprob=pool.min_logprob[at],
-            group=pool.codes[at],
-            correct=data.graded(pool.codes)[at],
-            tokens=pool.tokens[at].astype(np.int64),
-            prompt_tokens=10,
-            scores={
-                "good": PoolScores(
-                    by_name={
-                        n: scored.score(n)[at].astype(np.float64) for n in ("min", "last", "mean", "prod")
-                    },
-                    tokens=scored.tokens[at].astype(np.int64),
-                    prompt_tokens=12,
-                )
-            },
-        )
-        slow = continuation_values(
-            slow_pool, draws.probe(4)[at, 0], plans, np.random.default_rng(0), 800, prm="good"
-        )
-        for plan, value in zip(plans, slow, strict=True):
-            fast = values_of(data, Choice("small", "good" if plan.needs_prm else None, plan), probe, draws)[
-                at, 0
-            ]
-            gaps.append(fast - value)
+        right = data.graded(pool.codes)[at]
+        seen = draws.probe(4)[at, 0]
+        rest = np.setdiff1d(np.arange(40), seen)
+        for plan in plans:
+            prm = "good" if plan.needs_prm else None
+            scores = np.zeros(40) if prm is None else pool.prms[prm].score(str(plan.score))[at]
+            slow = []
+            for _ in range(800):
+                drawn = np.concatenate([seen, rng.permutation(rest)[:12]])
+                chosen = pick(plan.vote, pool.codes[at, drawn].tolist(), scores[drawn].tolist())
+                slow.append(0.0 if chosen is None else right[drawn[chosen]])
+            fast = values_of(data, Choice("small", prm, plan), probe, draws)[at, 0]
+            gaps.append(fast - np.mean(slow))
     assert np.abs(gaps).max() < 0.11
     assert abs(np.mean(gaps)) < 0.02
 

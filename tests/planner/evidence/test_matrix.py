@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from planner.evidence.matrix import question_features
+from planner.evidence.probe import question_features
 from planner.features.question import NgramEncoder, surface
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from planner.evaluation.baselines.split_half import split_halves
-from planner.evidence.labels import Probe, costs_of, draw_probes, values_of
+from planner.evidence.labels import costs_of, draw_probes, values_of
 from planner.evidence.ordered import ordered_values
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import TrainingData
 from search.choice import Choice
 from search.plan import Plan

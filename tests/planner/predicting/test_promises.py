@@ -14,7 +14,7 @@ from planner.deciding.replay import replay
 from planner.evidence.matrix import Matrices
 from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.predicting.promises import Correction, Promises
+from planner.predicting.calibration import Correction, Promises
 from search.budget import Budget
 from search.errors import ArtefactError
 

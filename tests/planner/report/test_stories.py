@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 import synthetic
 
-from planner.evidence.matrix import Matrices, feature_names
+from planner.evidence.matrix import Matrices
+from planner.evidence.probe import feature_names
 from planner.evidence.training_data import TrainingData
 from planner.features.probe import AGREEMENT, ProbeSamples, agreement
 from planner.planner import Planner

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from planner.evidence.labels import Probe
+from planner.evidence.probe import Probe
 from planner.planner import Planner
 from planner.solving.availability_filter import AvailabilityFilter
 from planner.solving.events import Decided, Drawn, Ended, EndReason, Event, Grown, Left, Lost, Probed

@@ -11,8 +11,8 @@ import pytest
 from synthetic import POLICIES, PRMS, Log, make_log
 
 from planner.artefact import load, save
-from planner.deciding.cost import fit_costs
-from planner.evidence.labels import Probe, costs_of, draw_probes, values_of
+from planner.evidence.labels import costs_of, draw_probes, values_of
+from planner.evidence.probe import Probe
 from planner.evidence.rows import unread_codes
 from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
@@ -26,6 +26,7 @@ from search.plan import Plan
 from search.problem import Problem
 from search.result import Outcome
 from search.strategies.protocol import Setting
+from training.costs import fit_costs
 from training.study import fit_training_data
 
 PLANS = [Plan.parse(text) for text in ("aggregate(n=4)", "program(n=4)", "refine()")]

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from planner.planner import Planner
-from planner.solving import executor, vote_tracker
+from planner.solving import executor, stopping
 from planner.solving.events import Drawn, Event, Grown
 from planner.solving.executor import perform, solve
 from search.budget import Budget
@@ -24,6 +24,7 @@ from search.result import Candidate, Spend
 from search.rewards.scripted import ScriptedReward
 from search.strategies.protocol import Setting
 from search.strategies.running import conclusion
+from search.voting import grouping
 
 PROBLEM = Problem("p1", "f", "text", "work out the sum of 3 + 41 + 7", "51")
 PLANS = ("majority(n=9)", "weighted_vote(n=9, score=last)", "beam_search(n=8, width=2)")
@@ -51,7 +52,8 @@ class Waiting(TextDomain):
 def waiting(monkeypatch: pytest.MonkeyPatch) -> Waiting:
     """Answers are compared by ``Waiting`` wherever a request compares them."""
     found = Waiting()
-    monkeypatch.setattr(vote_tracker, "domain", lambda name: found)
+    monkeypatch.setattr(stopping, "domain", lambda name: found)
+    monkeypatch.setattr(grouping, "domain", lambda name: found)
     monkeypatch.setattr(conclusion, "domain", lambda name: found)
     monkeypatch.setattr(executor, "grading", lambda name: found)
     return found
@@ -138,7 +140,7 @@ async def test_looks_are_grouped_beside_the_loop(planner: Planner, waiting: Wait
 
 async def test_without_time_events_do_not_wait_for_comparisons(waiting: Waiting) -> None:
     events: list[Event] = []
-    counted = vote_tracker.VoteTracker(
+    counted = stopping.VoteTracker(
         PROBLEM,
         Plan.parse("majority(n=3)"),
         [],
@@ -167,7 +169,7 @@ def test_a_candidate_is_weighed_once_however_many_votes_are_told(monkeypatch: py
     drawn = [Candidate(str(n), "51", (), (1,), "stop") for n in range(4)]
 
     async def draw() -> None:
-        tracker = vote_tracker.VoteTracker(
+        tracker = stopping.VoteTracker(
             PROBLEM, plan, drawn[:1], Spend, listener=told.append, policy=ModelCard("p", 10**6, "f", 512)
         )
         for place, candidate in enumerate(drawn[1:], start=1):

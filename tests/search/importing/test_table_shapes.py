@@ -10,7 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from planner.evidence.labels import Probe, draw_probes, values_of
+from planner.evidence.labels import draw_probes, values_of
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import read_training_data
 from search.choice import Choice
 from search.errors import RecordError

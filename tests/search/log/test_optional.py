@@ -18,7 +18,7 @@ from search.log.merge import merge_logs
 from search.log.pool import read_pools
 from search.log.store import SearchLog
 from search.log.tables import TABLES
-from search.strategies.running.logprobs import summarize
+from search.strategies.running.candidates import summarize
 
 NEW = TABLES["samples"].optional
 

@@ -9,22 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.errors import LogError
-from search.log.ballots import Ballots
 from search.log.pool import Pool
 from search.log.subsets import best_weights, derive, derive_all, pass_at_k, subset_members
 from search.plan import Plan
 from search.voting.votes import pick
 
 MakePool = Callable[..., Pool]
-
-
-def every_subset(size: int, n: int) -> np.ndarray:
-    members = np.zeros((0, size), dtype=np.bool_)
-    for chosen in combinations(range(size), n):
-        row = np.zeros((1, size), dtype=np.bool_)
-        row[0, list(chosen)] = True
-        members = np.vstack([members, row])
-    return members
 
 
 def every_order(
@@ -58,19 +48,19 @@ def graded(group: list[int]) -> list[bool]:
 
 @settings(max_examples=60, deadline=None)
 @given(pools)
-def test_ballots_follow_the_rules_of_votes_exactly(case: tuple[list[int], list[float], int]) -> None:
-    group, scores, n = case
-    right = graded(group)
-    ballots = Ballots(np.asarray(group), np.asarray(right))
-    inside, counts = ballots.members(every_subset(len(group), n))
-    weighted = ballots.count_votes(inside, counts, np.asarray(scores), weighted=True)
-    assert weighted.correct.mean() == pytest.approx(every_order("weighted", group, right, scores, n)[0])
-    plain = ballots.count_votes(inside, counts, None, weighted=False)
-    assert plain.correct.mean() == pytest.approx(
-        every_order("majority", group, right, [0.0] * len(group), n)[0]
+def test_one_subset_of_all_follows_the_rules_of_votes_exactly(
+    case: tuple[list[int], list[float], int],
+) -> None:
+    group, scores, _ = case
+    right, size = graded(group), len(group)
+    pool = build(group, right, scores)
+    weighted, plain = derive_all(
+        pool, [Plan.of("weighted_vote", n=size), Plan.of("majority", n=size)], "r", resamples=1
     )
-    steered = ballots.count_votes(inside, counts, np.asarray(scores), weighted=False)
-    assert steered.correct.mean() == pytest.approx(every_order("majority", group, right, scores, n)[0])
+    accuracy, reward = every_order("weighted", group, right, scores, size)
+    assert weighted.accuracy == pytest.approx(accuracy)
+    assert weighted.reward == pytest.approx(reward, nan_ok=True)
+    assert plain.accuracy == pytest.approx(every_order("majority", group, right, [0.0] * size, size)[0])
 
 
 @settings(max_examples=60, deadline=None)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.budget import Budget, Ledger, Prices
+from search.budget import Budget, Prices
 from search.cards import ModelCard
 from search.engines.embedded import EmbeddedEngine
 from search.engines.openai.engine import OpenAIEngine
@@ -22,6 +22,7 @@ from search.engines.prompted import PromptedEngine
 from search.engines.protocol import ChildFinished, Event, FinishReason, Request, RequestFinished, Usage
 from search.engines.scripted import TURN, ScriptedEngine
 from search.errors import CheckpointError, EngineError, RewardError
+from search.ledger import Ledger
 from search.plan import Plan
 from search.prompts import Prompting
 from search.remote.fake_server import FakeServer, Fault

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from search.budget import Budget, Ledger, Prices
+from search.budget import Budget, Prices
 from search.engines.scripted import ScriptedEngine
 from search.errors import EngineError, PlanError
+from search.ledger import Ledger
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Outcome

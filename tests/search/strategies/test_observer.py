@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from search.budget import UNLIMITED, Budget, Ledger
+from search.budget import UNLIMITED, Budget
+from search.ledger import Ledger
 from search.plan import Plan
 from search.result import Candidate, Result
 from search.run import run_plan

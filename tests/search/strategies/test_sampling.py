@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from search.budget import Budget, Ledger
+from search.budget import Budget
 from search.engines.protocol import Event, FinishReason, Request
 from search.engines.scripted import ScriptedEngine
 from search.errors import RewardError
+from search.ledger import Ledger
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Result

@@ -13,8 +13,8 @@ from planner.artefact import load, save
 from planner.deciding.decision import Rule
 from planner.deciding.replay import replay
 from planner.evaluation.slices import known_as, only, rows_of
-from planner.evidence.labels import Probe
 from planner.evidence.matrix import Matrices
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
 from search.budget import Budget

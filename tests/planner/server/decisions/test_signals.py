@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from made import candidate, decision, step
 
-from planner.evidence.matrix import feature_names
+from planner.evidence.probe import feature_names
 from planner.planner import Planner
 from planner.server.current import InUse, Served
 from planner.server.decisions.log import DecisionLog

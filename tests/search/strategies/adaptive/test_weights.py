@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.budget import Budget, Ledger
+from search.budget import Budget
 from search.cards import ModelCard
 from search.engines.scripted import ScriptedEngine
 from search.errors import LogError, PlanError
+from search.ledger import Ledger
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from search.budget import UNLIMITED, Budget, Ledger
+from search.budget import UNLIMITED, Budget
 from search.cards import ModelCard
 from search.grading.text import TextDomain
+from search.ledger import Ledger
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome, Result, Spend
@@ -80,6 +83,13 @@ class Slow(TextDomain):
         return super().equal(problem, first, second)
 
 
+def session(plan: Plan, ledger: Ledger, *, is_over: bool) -> Any:
+    """As much of a session as a conclusion asks for."""
+    return SimpleNamespace(
+        problem=PROBLEM, plan=plan, ledger=ledger, before=Spend(), is_over=is_over, failure=None
+    )
+
+
 @pytest.mark.parametrize("waits", [True, False])
 async def test_comparing_that_waits_does_not_hold_up_the_loop(
     monkeypatch: pytest.MonkeyPatch, waits: bool
@@ -90,7 +100,7 @@ async def test_comparing_that_waits_does_not_hold_up_the_loop(
     candidates = [candidate("a"), candidate("b"), candidate("b")]
     plan = Plan.parse("majority(n=3)")
     ledger = Ledger(UNLIMITED, ModelCard("policy", 1, "f", 99), clock=lambda: 0.0)
-    found = await concluded(PROBLEM, plan, candidates, ledger=ledger, before=Spend(), is_over=False)
+    found = await concluded(session(plan, ledger, is_over=False), candidates)
     assert found == conclude(PROBLEM, plan, candidates, ledger=ledger, before=Spend(), is_over=False)
     assert found.answer == "b"
     here = threading.current_thread().name
@@ -111,6 +121,6 @@ async def test_a_deadline_does_not_wait_for_comparing(monkeypatch: pytest.Monkey
     )
     candidates = [candidate("a"), candidate("b"), candidate("b")]
     plan = Plan.parse("majority(n=3)")
-    found = await concluded(PROBLEM, plan, candidates, ledger=ledger, before=Spend(), is_over=True)
+    found = await concluded(session(plan, ledger, is_over=True), candidates)
     released.set()
     assert (found.answer, found.outcome) == ("b", Outcome.ANSWERED)

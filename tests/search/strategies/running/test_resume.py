@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from search.budget import Budget, Ledger, Reservation
+from search.budget import Budget
 from search.engines.protocol import ChildFinished, Event, FinishReason, Request, Sampling
 from search.engines.scripted import TURN, ScriptedEngine
 from search.engines.thinking import settled
 from search.errors import BrokenError
+from search.ledger import Ledger, Reservation
 from search.plan import Plan
 from search.strategies.running.resume import joined, resumptions
 from search.strategies.running.session import Session
@@ -111,7 +112,7 @@ async def drawn(
 
         def hear(number: int, child: ChildFinished, held: Reservation) -> None:
             seen[number] = child.text
-            session.give_back(held)
+            held.release()
 
         await session.draw((), most, 1, hear, sampling=Sampling())
     return seen, ledger

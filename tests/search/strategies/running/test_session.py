@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from search.budget import Budget, Ledger, Reservation
+from search.budget import Budget
 from search.engines.protocol import ChildFinished, Event, FinishReason, Request, Sampling
 from search.engines.scripted import ScriptedEngine
 from search.errors import BrokenError
+from search.ledger import Ledger, Reservation
 from search.plan import Plan
 from search.strategies.running.session import Session
 from search.testing.stepped_loop import stepped, stepped_ledger
@@ -77,7 +78,7 @@ async def test_nothing_is_left_to_the_collector_of_cycles(bench: Any) -> None:
 
     async def run() -> weakref.ref[Session]:
         async with session(b, MAJORITY, Budget(seconds=1000)) as s:
-            await s.draw((), 2, 1, lambda i, child, held: s.give_back(held), sampling=Sampling())
+            await s.draw((), 2, 1, lambda i, child, held: held.release(), sampling=Sampling())
         return weakref.ref(s)
 
     gc.collect()
@@ -164,7 +165,7 @@ async def deaf(b: Any, s: Session) -> list[ChildFinished]:
 
     def hear(number: int, child: ChildFinished, held: Reservation) -> None:
         seen.append(child)
-        s.give_back(held)
+        held.release()
         s.end_drawing()
 
     await s.draw((), 3, 1, hear, sampling=Sampling())
@@ -188,7 +189,7 @@ def test_it_is_left_alone_at_the_deadline_too(bench: Any) -> None:
     async def run() -> None:
         ledger = stepped_ledger(b.setting, Budget(seconds=60))
         async with Session(b.problem, MAJORITY, b.setting, ledger) as s:
-            assert await s.draw((), 3, 1, lambda i, child, held: s.give_back(held), sampling=Sampling()) == 3
+            assert await s.draw((), 3, 1, lambda i, child, held: held.release(), sampling=Sampling()) == 3
             assert s.is_over
             assert s.ledger.committed_tokens == s.ledger.spend.tokens == b.prompt + 4 + 2 * 20
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.budget import Budget, Ledger
+from search.budget import Budget
 from search.errors import PlanError
+from search.ledger import Ledger
 from search.plan import Plan
 from search.run import run_plan
 from search.sync import run_sync

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.budget import Budget, Ledger
+from search.budget import Budget
+from search.ledger import Ledger
 from search.plan import Plan
 from search.run import run_plan
 from search.seeds import seed_of

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from search.budget import Budget, Ledger
+from search.budget import Budget
 from search.engines.openai.engine import OpenAIEngine
 from search.engines.openai.fake import FakeOpenAI
 from search.engines.scripted import ScriptedEngine
+from search.ledger import Ledger
 from search.plan import Plan
 from search.remote.fake_server import FakeServer
 from search.rewards.protocol import Handle

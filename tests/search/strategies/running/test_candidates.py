@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.engines.confidence import WINDOW
-from search.strategies.running.logprobs import LogprobSummary, summarize
+from search.strategies.running.candidates import LogprobSummary, summarize
 
 LOGPROBS = st.lists(st.floats(-30.0, 0.0), min_size=1, max_size=200)
 

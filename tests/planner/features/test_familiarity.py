@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.features.wording import WIDTH, wording
+from planner.features.familiarity import WIDTH, wording
 
 
 @given(st.text(max_size=300))
