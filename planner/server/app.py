@@ -14,15 +14,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from planner.server.access.exchange import Notes
-from planner.server.access.middleware import Middleware
+from planner.server.access.middleware import Middleware, RouteNames
 from planner.server.console import mount
 from planner.server.openapi import document
-from planner.server.protocols.messages_error import error_body
 from planner.server.questions import answer_peers
-from planner.server.refusal import Refusal, invalid, refusal_of
+from planner.server.refusal import Refusal, error_body, invalid, refusal_of
 from planner.server.request.beside import run_beside
 from planner.server.request.shadow import HEADERS
-from planner.server.route_names import RouteNames
 from planner.server.routes import (
     admin,
     completions,
@@ -37,7 +35,7 @@ from planner.server.routes import (
     savings,
     strategies,
 )
-from planner.server.routes.direct import handlers
+from planner.server.routes.routing import handlers
 from planner.server.service import Service
 from planner.version import __version__
 from search.errors import PlannerError

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from planner.decider import Decider
 from planner.models import find_model
 from planner.planner import Planner
-from planner.server.access.in_flight import InFlight
-from planner.server.access.sample_limit import SampleLimit
+from planner.server.access.in_flight import InFlight, SampleLimit
 from planner.server.direct.upstream import Upstream
 from planner.server.models import Models
 from planner.server.refusal import Refusal

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from planner.server.answers import ANSWERS, SCHEMAS
-from planner.server.protocols.messages_error import is_messages
+from planner.server.refusal import is_messages
 from planner.server.schema import BudgetBody
 
 __all__ = ["document"]

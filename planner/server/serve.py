@@ -12,11 +12,11 @@ from planner.deciding.budgeting import check_money
 from planner.models import find_model, shipped
 from planner.planner import Planner
 from planner.rules_planner import RulesPlanner, check_aim
-from planner.server.access.access_log import log_access
 from planner.server.access.admission import Admission
+from planner.server.access.exchange import log_access
 from planner.server.access.keys import Keys
+from planner.server.access.limits import check_limits
 from planner.server.access.origins import ANY, Origins, is_loopback
-from planner.server.access.spending import check_limits
 from planner.server.app import create_app
 from planner.server.backends import (
     Backends,

@@ -7,20 +7,16 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from planner.server.access.admission import Admission
+from planner.server.access.admission import Admission, Background
 from planner.server.access.exchange import Exchange
-from planner.server.access.keys import Key, Keys, Scope, WrongKeyError
+from planner.server.access.keys import Key, Keys, Scope, WrongKeyError, WrongKeys
+from planner.server.access.limits import Amount, Rates, Spending, check_limits
 from planner.server.access.origins import Origins
-from planner.server.access.rates import Rates
-from planner.server.access.spending import Amount, Spending, check_limits
-from planner.server.access.wrong_keys import WrongKeys
-from planner.server.background import Background
 from planner.server.challenge.watching import ChallengeWatch
-from planner.server.current import InUse, Served
+from planner.server.current import InUse, Served, freeze_gc_again
 from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.recorder import Assignment, DecisionQuery, MemoryRecorder, Recorder
 from planner.server.direct.upstream import Upstream
-from planner.server.freeze import freeze_gc_again
 from planner.server.models import Models
 from planner.server.observing.latency_history import work_of
 from planner.server.observing.metrics import Metrics

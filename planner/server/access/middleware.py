@@ -1,17 +1,18 @@
 """Middleware before all routes: names, origins, sizes, time and sanity of a request, as plain ASGI.
 
-Who calls the server by a foreign name, or from a foreign page, is turned away before anything is read.
-A body is read whole here, within its limits of bytes and seconds, and must be JSON that any JSON reader
-takes: valid UTF-8, no NaN, not too deep. Behind it nothing about reading can fail. Routes that know how
-to read for themselves (``planner.server.routes.direct``) are asked from here, past the layers of a framework.
+Who calls the server by a foreign name, or from a foreign page, is turned away before anything is read. A body
+is read whole here, within its limits of bytes and seconds, and must be JSON that any JSON reader takes: valid
+UTF-8, no NaN, not too deep. Behind it nothing about reading can fail. Routes that know how to read for
+themselves (``planner.server.routes.routing``) are asked from here, past the layers of a framework.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from types import MappingProxyType
 from typing import Any
@@ -19,26 +20,61 @@ from typing import Any
 from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from planner.server.access.exchange import Exchange, Notes
-from planner.server.access.limits import Sizes
-from planner.server.access.origins import Origins
-from planner.server.access.response_headers import (
+from planner.server.access.exchange import (
     REQUEST_ID,
+    Exchange,
+    Notes,
     cross_origin,
     preflight,
     request_id,
     with_defaults,
 )
+from planner.server.access.origins import Origins
 from planner.server.observing.rolling_metrics import RollingMetrics
-from planner.server.protocols.messages_error import error_body, is_messages
-from planner.server.refusal import Refusal, refusal_of
+from planner.server.refusal import Refusal, error_body, is_messages, refusal_of
 from planner.server.request.arrival import Arrival
-from planner.server.route_names import RouteNames
+from planner.server.rules import Sizes
 from search.errors import PlannerError
 
-__all__ = ["ASKING", "JSON", "Handler", "Middleware"]
+__all__ = [
+    "ASKING",
+    "JSON",
+    "Handler",
+    "Middleware",
+    "RouteNames",
+]
+
+#: paths that are named by their beginning alone: the console's files
+_FOLDERS = ("/console/",)
+
+
+class RouteNames:
+    """The names of an application's routes."""
+
+    def __init__(self, routes: Iterable[BaseRoute] = ()) -> None:
+        self._fixed: set[str] = set()
+        self._patterns: list[tuple[re.Pattern[str], str]] = []
+        for route in routes:
+            path, pattern = getattr(route, "path_format", None), getattr(route, "path_regex", None)
+            if path is None or pattern is None:
+                continue
+            if "{" in path:
+                self._patterns.append((pattern, path))
+            elif not path.startswith(_FOLDERS):
+                self._fixed.add(path)
+
+    def of(self, path: str) -> str:
+        """The name of the route that a path leads to; ``other`` where it leads to none."""
+        if path in self._fixed:
+            return path
+        for folder in _FOLDERS:
+            if path.startswith(folder):
+                return folder.rstrip("/")
+        return next((name for pattern, name in self._patterns if pattern.match(path)), "other")
+
 
 #: paths of requests that are counted where they are turned away
 ASKING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/plan"})

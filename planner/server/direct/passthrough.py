@@ -10,7 +10,7 @@ from typing import Any
 
 from planner.server.access.admission import Ticket
 from planner.server.access.keys import ANYONE, Key
-from planner.server.access.spending import Held
+from planner.server.access.limits import Held
 from planner.server.decisions.recorder import Decision
 from planner.server.direct.passthrough_cost import PassthroughCost, StreamUsage, cached_of, usage_of
 from planner.server.direct.wholeness import check_whole, says

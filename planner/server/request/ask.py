@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from planner.server.access.limits import Sizes
 from planner.server.request.conversation import Conversation, Turn
+from planner.server.rules import Sizes
 from planner.server.schema import ChatBody, CompletionBody, Message
 from search.engines.protocol import Sampling
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from planner.deciding.budgeting import check_money
-from planner.server.access.spending import Amount
+from planner.server.access.limits import Amount
 from planner.server.direct.passthrough_cost import prompt_tokens
 from planner.server.request.request_context import RequestContext
 from planner.server.service import Service

@@ -10,7 +10,7 @@ from functools import partial
 from planner.deciding.recommendation import Recommendation
 from planner.options import options, voting
 from planner.server.access.keys import ANYONE
-from planner.server.access.spending import Held
+from planner.server.access.limits import Held
 from planner.server.decisions.comparison import BESIDE, Comparison
 from planner.server.decisions.recorder import Decision, Step
 from planner.server.observing.rolling_metrics import Finished

@@ -14,7 +14,7 @@ from typing import Any
 
 from planner.server.access.in_flight import Place
 from planner.server.access.keys import Key
-from planner.server.access.spending import Amount
+from planner.server.access.limits import Amount
 from planner.server.decisions.comparison import Comparison
 from planner.server.direct.passthrough_cost import prompt_tokens
 from planner.server.refusal import Refusal

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from planner.server.refusal import Refusal
-from planner.server.routes.access import Admin, Here
+from planner.server.routes.routing import Admin, Here
 from search.errors import PlannerError
 
 __all__ = ["router"]

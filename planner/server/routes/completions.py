@@ -24,8 +24,7 @@ from planner.server.request.shadow import named
 from planner.server.request.shapes import CHAT, COMPLETION, Shape
 from planner.server.request.work import Work
 from planner.server.request.writer import whole
-from planner.server.routes.access import Here, Inferrer
-from planner.server.routes.direct import Direct
+from planner.server.routes.routing import Direct, Here, Inferrer
 from planner.server.schema import ChatBody, CompletionBody
 from planner.server.service import Service
 from search.scoring import together

@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 from planner.server.decisions.recorder import DecisionQuery
 from planner.server.refusal import Refusal
 from planner.server.request.serialize import decision_to_dict, record_to_dict
-from planner.server.routes.access import Admin, Here
+from planner.server.routes.routing import Admin, Here
 from planner.server.service import Service
 
 __all__ = ["router"]

@@ -10,8 +10,7 @@ from fastapi import APIRouter
 from planner.server.access.keys import ANYONE
 from planner.server.decisions.recorder import Feedback, Record
 from planner.server.refusal import Refusal
-from planner.server.routes.access import Feedbacker, Here
-from planner.server.routes.direct import Direct
+from planner.server.routes.routing import Direct, Feedbacker, Here
 from planner.server.schema import FeedbackBody
 from search.errors import DecisionLogError
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from planner.server.access.keys import Scope
 from planner.server.questions import metrics_text
-from planner.server.routes.access import Here, key_of
+from planner.server.routes.routing import Here, key_of
 
 __all__ = ["router"]
 

@@ -17,9 +17,8 @@ from planner.server.request.ask import Ask, of_chat
 from planner.server.request.budget import grant
 from planner.server.request.choosing import answering_policy
 from planner.server.request.shadow import named
-from planner.server.routes.access import Here, Inferrer
 from planner.server.routes.completions import answer
-from planner.server.routes.direct import Direct
+from planner.server.routes.routing import Direct, Here, Inferrer
 from planner.server.service import Service
 
 __all__ = ["router"]

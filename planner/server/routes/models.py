@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from planner.deciding.budgeting import check_money
 from planner.server.request.budget import grant, to_wire
-from planner.server.routes.access import Here, Inferrer
+from planner.server.routes.routing import Here, Inferrer
 from planner.server.service import Service
 from search.budget import Budget
 from search.errors import BudgetError

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from planner.server.observing.rolling_metrics import WINDOWS
 from planner.server.questions import now_of_all
 from planner.server.refusal import Refusal
-from planner.server.routes.access import Admin, Here
+from planner.server.routes.routing import Admin, Here
 from planner.version import __version__
 
 __all__ = ["router"]

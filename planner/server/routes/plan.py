@@ -18,8 +18,7 @@ from planner.server.request.budget import RequestBudget, grant, to_wire
 from planner.server.request.choosing import availability_filter, first_policy, forced
 from planner.server.request.request_context import assigned_to, open_ended, resolved
 from planner.server.request.serialize import advice_to_dict, known
-from planner.server.routes.access import Here, Inferrer
-from planner.server.routes.direct import Direct
+from planner.server.routes.routing import Direct, Here, Inferrer
 from planner.server.schema import PlanBody
 from planner.server.service import Service
 from planner.solving.availability_filter import AvailabilityFilter

@@ -9,9 +9,8 @@ from planner.server.protocols.responses_body import ResponsesBody
 from planner.server.protocols.responses_request import chat_of
 from planner.server.protocols.responses_writer import ResponsesShape
 from planner.server.request.ask import of_chat
-from planner.server.routes.access import Here, Inferrer
 from planner.server.routes.completions import answer
-from planner.server.routes.direct import Direct
+from planner.server.routes.routing import Direct, Here, Inferrer
 
 __all__ = ["router"]
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 
 from planner.server.decisions.savings import savings_of
 from planner.server.questions import beside_of_all
-from planner.server.routes.access import Admin, Here
+from planner.server.routes.routing import Admin, Here
 
 __all__ = ["router"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from planner.server.routes.access import Here, Inferrer
+from planner.server.routes.routing import Here, Inferrer
 from search.strategies.fields import grammar_of
 from search.strategies.protocol import Strategy
 from search.strategies.registry import STRATEGIES

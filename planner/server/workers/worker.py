@@ -43,9 +43,8 @@ def work(number: int, end: socket.socket, given: Job) -> None:
     """The whole life of a worker's process. ``end``: its end of the socket pair."""
     for name in (signal.SIGINT, signal.SIGHUP):  # the terminal's are for the parent, which passes them on
         signal.signal(name, signal.SIG_IGN)
-    from planner.server.access.access_log import log_to_stderr
-    from planner.server.access.rates import Rates
-    from planner.server.access.spending import Spending
+    from planner.server.access.exchange import log_to_stderr
+    from planner.server.access.limits import Rates, Spending
     from planner.server.app import create_app
     from planner.server.run import run
     from planner.server.serve import service_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import ContextVar
 
-from planner.server.background import Background
+from planner.server.access.admission import Background
 from search.errors import PlannerError
 
 WHOSE: ContextVar[str] = ContextVar("whose", default="nobody")

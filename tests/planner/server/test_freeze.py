@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from planner.server.freeze import freeze_gc, freeze_gc_again
+from planner.server.current import freeze_gc, freeze_gc_again
 
 
 class Ring:

@@ -11,8 +11,7 @@ import httpx
 import pytest
 from houses import House, until
 
-from planner.server.access.access_log import JsonLines, log_access, log_to_stderr
-from planner.server.access.exchange import Exchange
+from planner.server.access.exchange import Exchange, JsonLines, log_access, log_to_stderr
 from planner.server.access.keys import Key, Keys
 from planner.server.service import Service
 from search.errors import SettingsError

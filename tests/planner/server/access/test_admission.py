@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.server.access.admission import Admission
-from planner.server.access.in_flight import InFlight
-from planner.server.access.sample_limit import SampleLimit
+from planner.server.access.in_flight import InFlight, SampleLimit
 from planner.server.refusal import Refusal
 from search.errors import ServeError
 

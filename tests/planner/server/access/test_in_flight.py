@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.server.access.in_flight import InFlight, Place
-from planner.server.access.sample_limit import SampleLimit
+from planner.server.access.in_flight import InFlight, Place, SampleLimit
 from search.engines.protocol import ChildFinished, FinishReason, Request, Sampling
 from search.errors import UnreachableError
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.server.access.keys import ANYONE, Key
-from planner.server.access.rates import Rates
+from planner.server.access.limits import Rates
 from planner.server.refusal import Refusal
 
 HASH = "a" * 64

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from houses import QUESTION, House
 
-from planner.server.access.response_headers import request_id
+from planner.server.access.exchange import request_id
 
 MESSAGES = [{"role": "user", "content": QUESTION}]
 

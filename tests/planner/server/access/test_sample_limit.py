@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.server.access.sample_limit import SampleLimit
+from planner.server.access.in_flight import SampleLimit
 from search.errors import ServeError
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.server.access.keys import ANYONE, Key
-from planner.server.access.spending import Amount, Held, Spending, check_limits
+from planner.server.access.limits import Amount, Held, Spending, check_limits
 from planner.server.refusal import Refusal
 from search.budget import UNLIMITED, Budget, Prices
 from search.errors import ServeError

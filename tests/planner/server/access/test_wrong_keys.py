@@ -12,8 +12,7 @@ import httpx
 import pytest
 from houses import House
 
-from planner.server.access.keys import Key, Keys, Scope, WrongKeyError, new_key
-from planner.server.access.wrong_keys import WrongKeys
+from planner.server.access.keys import Key, Keys, Scope, WrongKeyError, WrongKeys, new_key
 from planner.server.refusal import Refusal
 from planner.server.service import Service
 from search.errors import ServeError

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from planner.server.access.limits import Sizes
 from planner.server.access.middleware import Middleware
 from planner.server.observing.rolling_metrics import RollingMetrics
 from planner.server.request.arrival import Arrival
+from planner.server.rules import Sizes
 
 
 class Clock:

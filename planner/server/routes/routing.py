@@ -1,27 +1,79 @@
-"""Routes that read their body and their key themselves.
+"""What routes share: the service of a request, the key that it brings, and how its body is read.
 
-FastAPI documents them like any other, but its own handler solves every dependency anew, opens two exit stacks
-and reads the body's type as an e-mail's for each request, which takes longer than deciding does. The gate
-asks ``handlers`` straight.
+FastAPI documents direct routes like any other, but its own handler solves every dependency anew, opens two
+exit stacks and reads the body's type as an e-mail's for each request, which takes longer than deciding does.
+The middleware asks ``handlers`` straight.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from contextlib import nullcontext
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
-from fastapi import APIRouter, Request
-from fastapi.params import Depends
+from fastapi import APIRouter, Depends, Request
+from fastapi.params import Depends as DependsOn
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse, Response
 
+from planner.server.access.exchange import Notes
+from planner.server.access.keys import ANYONE, Key, Scope
 from planner.server.access.middleware import ASKING, JSON, Handler
 from planner.server.refusal import Refusal, brief, invalid
-from planner.server.routes.access import service_of
+from planner.server.service import Service
 
-__all__ = ["Direct", "handlers"]
+__all__ = [
+    "Admin",
+    "Direct",
+    "Feedbacker",
+    "Here",
+    "Inferrer",
+    "handlers",
+    "key_of",
+    "service_of",
+]
+
+
+def service_of(request: Request) -> Service:
+    """What the application was made with."""
+    return cast(Service, request.app.state.service)
+
+
+async def key_of(service: Service, request: Request, scope: Scope) -> Key:
+    """The key of a request, which Anthropic's clients may bring as ``x-api-key``.
+
+    Raises Refusal for one that may not do this.
+    """
+    address = "" if request.client is None else request.client.host
+    said, secret = request.headers.get("authorization"), request.headers.get("x-api-key")
+    if secret and not (said or "").lower().startswith("bearer "):
+        said = f"Bearer {secret}"
+    key = await service.let_in(said, scope, address)
+    Notes.of(request.scope).key = None if key is ANYONE else key.name
+    return key
+
+
+# async, though they wait for nothing: FastAPI sends what is not through a thread, twice per request
+async def _here(request: Request) -> Service:
+    return service_of(request)
+
+
+def _allowed(scope: Scope) -> Callable[[Request], Awaitable[Key]]:
+    async def allow(request: Request) -> Key:
+        service = service_of(request)
+        with service.rolling.refusing() if request.scope["path"] in ASKING else nullcontext():
+            return await key_of(service, request, scope)
+
+    return allow
+
+
+Here = Annotated[Service, Depends(_here)]
+Inferrer = Annotated[Key, Depends(_allowed(Scope.INFER))]
+Feedbacker = Annotated[Key, Depends(_allowed(Scope.FEEDBACK))]
+Admin = Annotated[Key, Depends(_allowed(Scope.ADMIN))]
+
 
 _Part = Callable[[Request], Awaitable[Any]]
 
@@ -59,7 +111,7 @@ def _parts(endpoint: Callable[..., Any]) -> dict[str, _Part]:
     bodies: dict[str, _Part] = {}
     for name in inspect.signature(endpoint).parameters:
         hint = hints[name]
-        needs = [each for each in get_args(hint) if isinstance(each, Depends)]
+        needs = [each for each in get_args(hint) if isinstance(each, DependsOn)]
         if hint is Request:
             parts[name] = _request
         elif get_origin(hint) is Annotated and needs and needs[0].dependency is not None:
