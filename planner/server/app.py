@@ -17,44 +17,26 @@ from planner.server.access.exchange import Notes
 from planner.server.access.middleware import Middleware, RouteNames
 from planner.server.console import mount
 from planner.server.openapi import document
-from planner.server.questions import answer_peers
 from planner.server.refusal import Refusal, error_body, invalid, refusal_of
 from planner.server.request.beside import run_beside
 from planner.server.request.shadow import HEADERS
-from planner.server.routes import (
-    admin,
-    completions,
-    decisions,
-    feedback,
-    health,
-    messages,
-    models,
-    now,
-    plan,
-    responses,
-    savings,
-    strategies,
-)
+from planner.server.routes import completions, decisions, models, operating, plan, protocols
 from planner.server.routes.routing import handlers
 from planner.server.service import Service
+from planner.server.workers.questions import answer_peers
 from planner.version import __version__
 from search.errors import PlannerError
 
 __all__ = ["create_app"]
 
-_ROUTES = (
-    completions,
-    responses,
-    messages,
-    models,
-    strategies,
-    plan,
-    feedback,
-    decisions,
-    savings,
-    now,
-    health,
-    admin,
+_ROUTERS = (
+    completions.router,
+    protocols.router,
+    models.router,
+    plan.router,
+    decisions.feedback_router,
+    decisions.router,
+    operating.router,
 )
 
 
@@ -81,15 +63,15 @@ def create_app(service: Service) -> FastAPI:
     answer_peers(service)
     service.beside = partial(run_beside, service)
     routes: list[BaseRoute] = []
-    for each in _ROUTES:
-        app.include_router(each.router)
-        routes += each.router.routes
+    for router in _ROUTERS:
+        app.include_router(router)
+        routes += router.routes
     mount(app)
     app.add_exception_handler(PlannerError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
-    direct = chain.from_iterable(handlers(each.router) for each in _ROUTES)
+    direct = chain.from_iterable(handlers(router) for router in _ROUTERS)
     app.add_middleware(
         Middleware,
         sizes=service.rules.sizes,

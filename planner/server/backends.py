@@ -16,7 +16,7 @@ from planner.server.access.in_flight import InFlight, SampleLimit
 from planner.server.direct.upstream import Upstream
 from planner.server.models import Models
 from planner.server.refusal import Refusal
-from planner.server.request.conversation import Render, Turn, chat_template
+from planner.server.request.ask import Render, Turn, chat_template
 from planner.solving.solver import check_names
 from search.engines.named import NamedEngine
 from search.engines.protocol import Engine

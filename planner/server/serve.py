@@ -27,13 +27,11 @@ from planner.server.backends import (
     opened,
     remote,
 )
-from planner.server.challenge.drawing import Challenge
-from planner.server.challenge.watching import ChallengeWatch
+from planner.server.challenge import Challenge, ChallengeWatch
 from planner.server.current import Current, InUse, Ruling
-from planner.server.decisions.log import DecisionLog
+from planner.server.decisions.log import DecisionLog, Retention
 from planner.server.decisions.recorder import MemoryRecorder, Recorder
-from planner.server.decisions.retention import Retention
-from planner.server.observing.tracing import traces_are_wanted, tracing_of
+from planner.server.observing.trace import traces_are_wanted, tracing_of
 from planner.server.rules import Rules, ShadowRules
 from planner.server.run import address_of, bound, check_bind, run
 from planner.server.service import Service
@@ -98,7 +96,7 @@ def _together(
     taken: socket.socket,
     on_ready: Callable[[str], None] | None,
 ) -> None:
-    from planner.server.workers.start import serve_together
+    from planner.server.workers.worker import serve_together
 
     address = address_of(settings.host, taken)
     serve_together(settings, environment, taken, lambda: None if on_ready is None else on_ready(address))

@@ -13,13 +13,13 @@ from planner.server.access.keys import ANYONE, Key
 from planner.server.access.limits import Held
 from planner.server.decisions.recorder import Decision
 from planner.server.direct.passthrough_cost import PassthroughCost, StreamUsage, cached_of, usage_of
-from planner.server.direct.wholeness import check_whole, says
+from planner.server.direct.upstream import check_whole, says
 from planner.server.observing.rolling_metrics import Finished
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.request.arrival import Arrival
 from planner.server.request.ask import Ask
 from planner.server.request.budget import RequestBudget, check_time, to_wire
-from planner.server.request.receipt import Reason, Receipt
+from planner.server.request.serialize import Reason, Receipt
 from planner.server.request.shadow import Shadowed
 from planner.server.request.shapes import Shape
 from planner.server.service import Service

@@ -7,7 +7,7 @@
             sample                       each solution or step that it wrote
           evaluation PRM                 a request to a PRM (kind client), its rewards as events
 
-The standard variables switch it on and set it up (``planner.server.observing.tracing``). Spans hold no text
+The standard variables switch it on and set it up (``planner.server.observing.trace``). Spans hold no text
 unless ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` is true: then the question and the answer.
 
 Source: https://github.com/open-telemetry/semantic-conventions-genai (status: development).

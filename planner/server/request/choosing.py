@@ -7,7 +7,7 @@ from planner.server.decisions.comparison import BESIDE
 from planner.server.models import Models
 from planner.server.refusal import Refusal
 from planner.server.request.budget import RequestBudget
-from planner.server.request.receipt import Reason
+from planner.server.request.serialize import Reason
 from planner.server.rules import Rules
 from planner.solving.availability_filter import AvailabilityFilter
 from planner.solving.forced import best_prm

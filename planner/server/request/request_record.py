@@ -16,8 +16,7 @@ from planner.server.decisions.recorder import Decision, Step
 from planner.server.observing.rolling_metrics import Finished
 from planner.server.request.arrival import Arrival
 from planner.server.request.budget import to_wire
-from planner.server.request.latency_feedback import expected_seconds
-from planner.server.request.request_context import RequestContext
+from planner.server.request.request_context import RequestContext, expected_seconds
 from planner.server.request.serialize import known
 from planner.server.service import Service
 from planner.solving.events import Decided, EndReason, Event, Left, Started

@@ -15,12 +15,10 @@ from planner.server.access.keys import Key
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.request.ask import Ask
 from planner.server.request.budget import RequestBudget
-from planner.server.request.progress import comment, progress_to_dict
-from planner.server.request.shapes import Shape
+from planner.server.request.shapes import Shape, Writer, whole
 from planner.server.request.shaping import StopFilter
-from planner.server.request.stream import EventStream, gone
+from planner.server.request.stream import EventStream, comment, gone, progress_to_dict
 from planner.server.request.work import Answers, Work
-from planner.server.request.writer import Writer, whole
 from planner.server.service import Service
 from planner.solving.events import Drawn, Event, Grown
 from search.strategies.running.steps import split

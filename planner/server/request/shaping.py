@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from planner.server.refusal import Refusal
-from planner.server.request.conversation import Conversation, Render
+from planner.server.request.ask import Conversation, Render
 from search.engines.protocol import (
     ChildFinished,
     Engine,

@@ -15,10 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from planner.server.direct.passthrough_cost import StreamUsage
-from planner.server.direct.upstream import Upstream
-from planner.server.direct.wholeness import says
-from planner.server.protocols.blocks import Block, Blocks
-from planner.server.protocols.usage import Used
+from planner.server.direct.upstream import Upstream, says
+from planner.server.protocols.blocks import Block, Blocks, Used
 from planner.server.refusal import Refusal
 from planner.server.request.ask import TOOL_CALL
 from planner.server.request.shaping import Meter, SampleObserver

@@ -21,11 +21,16 @@ from planner.server.refusal import Refusal
 from planner.server.request.arrival import Arrival
 from planner.server.request.ask import TOOL_CALL, Ask
 from planner.server.request.budget import RequestBudget, check_time
-from planner.server.request.latency_feedback import expected_seconds, exploring, learn, load
-from planner.server.request.needs import planned_needs
-from planner.server.request.receipt import Receipt, usage_to_dict
-from planner.server.request.request_context import RequestContext
+from planner.server.request.request_context import (
+    RequestContext,
+    expected_seconds,
+    exploring,
+    learn,
+    load,
+    planned_needs,
+)
 from planner.server.request.request_record import RequestRecord
+from planner.server.request.serialize import Receipt, usage_to_dict
 from planner.server.request.shadow import Shadowed
 from planner.server.request.shaping import Meter, SampleObserver, ShapedEngine
 from planner.server.request.structured import StructuredEngine, message_of

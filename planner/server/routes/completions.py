@@ -17,13 +17,12 @@ from planner.server.refusal import Refusal
 from planner.server.request.ask import Ask, of_chat, of_completion
 from planner.server.request.budget import HEADER, RequestBudget, grant
 from planner.server.request.choosing import SHADOW
-from planner.server.request.receipt import Reason
 from planner.server.request.request_context import assigned_to, open_ended
 from planner.server.request.respond import begun, respond, while_connected
+from planner.server.request.serialize import Reason
 from planner.server.request.shadow import named
-from planner.server.request.shapes import CHAT, COMPLETION, Shape
+from planner.server.request.shapes import CHAT, COMPLETION, Shape, whole
 from planner.server.request.work import Work
-from planner.server.request.writer import whole
 from planner.server.routes.routing import Direct, Here, Inferrer
 from planner.server.schema import ChatBody, CompletionBody
 from planner.server.service import Service

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from planner.server.request.conversation import Turn
+from planner.server.request.ask import Turn
 from planner.server.service import Service
 from search.engines.protocol import Engine
 from search.engines.scripted import TURN

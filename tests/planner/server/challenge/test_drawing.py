@@ -14,8 +14,7 @@ import pytest
 from houses import QUESTION, House
 
 from planner.planner import Planner
-from planner.server.challenge.drawing import Challenge, place_of
-from planner.server.challenge.watching import ChallengeWatch, promotion_of
+from planner.server.challenge import Challenge, ChallengeWatch, place_of, promotion_of
 from planner.server.current import Current
 from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.recorder import DecisionQuery, Feedback

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from made import candidate, decision
 
 from planner.server.decisions.comparison import Comparison, Expected
-from planner.server.decisions.hashing import HASHED, Hashing
-from planner.server.decisions.log import DecisionLog
+from planner.server.decisions.log import HASHED, DecisionLog, Hashing
 from planner.server.decisions.recorder import DecisionQuery
 from search.errors import DecisionLogError
 

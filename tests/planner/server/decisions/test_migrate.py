@@ -9,8 +9,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from planner.server.decisions.connect import connect
-from planner.server.decisions.migrate import head, migrate, revision
+from planner.server.decisions.database import connect, head, migrate, revision
 from planner.server.decisions.store import Store
 from planner.server.decisions.tables import METADATA
 from search.errors import DecisionLogError

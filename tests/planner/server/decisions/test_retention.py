@@ -8,9 +8,8 @@ import pytest
 import sqlalchemy as sa
 from made import candidate, decision
 
-from planner.server.decisions.log import DecisionLog
+from planner.server.decisions.log import DecisionLog, Retention, prune
 from planner.server.decisions.recorder import DecisionQuery, Feedback
-from planner.server.decisions.retention import Retention, prune
 from planner.server.decisions.store import Store
 from planner.server.decisions.tables import CANDIDATES, DECISIONS, FEEDBACK, STEPS
 from search.errors import DecisionLogError

@@ -9,7 +9,7 @@ import pytest
 
 from planner.deciding.decision_filter import DecisionFilter
 from planner.planner import Planner
-from planner.server.drift.leaning import Leaning
+from planner.server.drift import Leaning
 from planner.solving.availability_filter import AvailabilityFilter
 from planner.traffic.betting import bet_on_mean
 from planner.traffic.signals import Drift, Signal

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from planner.server.request.arrival import Arrival
-from planner.server.request.latency_feedback import learn
+from planner.server.request.request_context import learn
 from planner.solving.executor import Solution
 from planner.solving.latency import Latency
 from search.budget import Budget

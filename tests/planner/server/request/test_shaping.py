@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.server.refusal import Refusal
-from planner.server.request.conversation import Conversation, Turn
+from planner.server.request.ask import Conversation, Turn
 from planner.server.request.shaping import Meter, ShapedEngine, StopFilter, cut
 from search.engines.prompted import PromptedEngine
 from search.engines.protocol import ChildFinished, Event, Request, RequestFinished, Sampling, Tokens

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from planner.server.access.exchange import Exchange
 from planner.server.observing.metrics import Metrics
-from planner.server.workers.figures import merged, to_wire
+from planner.server.workers.questions import merged, to_wire
 
 
 def ended(status: int) -> Exchange:

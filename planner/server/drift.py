@@ -1,7 +1,14 @@
-"""Watches for drift: compares live traffic with what the planner was fitted on, now and then.
+"""Whether live questions lean away from those that the planner was fitted on, and what a server does then.
 
-While a signal is raised (``planner.traffic.signals``) requests are decided by rules
-(``planner.server.drift.leaning``), and a line is logged once in each interval.
+Live traffic is compared with what the planner was fitted on, now and then, and a line is logged once in each
+interval in which a signal is raised (``planner.traffic.signals``). While one is raised:
+
+- Decisions go by means over the campaign's problems, the first and safest decider of the portfolio
+  (``planner.deciding.decision.Trust``): at every price the choice that was best on average; nothing is looked
+  at first.
+- Choices and looks that need a PRM that no longer tells right from wrong are left out, where others are left.
+- The ends of promised intervals move by as much as answers may have missed promises since the first signal
+  was raised (``planner.traffic.signals.Drift.widening``): to [0, 1] at first, and closer with feedback.
 """
 
 from __future__ import annotations
@@ -12,17 +19,69 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
+
+from planner.deciding.decision import Menu, Rule, Trust
 from planner.deciding.decision_filter import DecisionFilter
+from planner.deciding.recommendation import Recommendation
+from planner.deciding.stages import Stage
+from planner.evidence.labels import Probe
 from planner.server.current import InUse
 from planner.server.decisions.drift import DriftReport, measure_drift
 from planner.server.decisions.log import DecisionLog
-from planner.server.drift.leaning import Leaning
+from planner.solving.availability_filter import AvailabilityFilter
 from planner.traffic.signals import Drift, read_drift
 from planner.traffic.sources import Sources
+from search.choice import Choice
 
-__all__ = ["Watch", "told"]
+__all__ = [
+    "Leaning",
+    "Watch",
+    "told",
+]
+
+#: no price at which anything that was learned decides
+_NOWHERE = Trust(np.ones(1), np.zeros(1, np.bool_), np.zeros(1, np.bool_))
+
+
+class Leaning(DecisionFilter):
+    """Decides by the portfolio's rules around another filter."""
+
+    def __init__(self, drift: Drift, then: DecisionFilter | None = None) -> None:
+        self._without = AvailabilityFilter(prms=drift.bad_prms)
+        self._widening = drift.widening
+        self._names = ", ".join(signal.name for signal in drift.raised)
+        self._then = then or DecisionFilter()
+
+    def excludes(self, what: Choice | Probe) -> bool:
+        return self._then.excludes(what)
+
+    def menu(self, stage: Stage, menu: Menu) -> Menu:
+        """The menu by the means of the stage, without choices of bad PRMs where any other one is left."""
+        menu = replace(menu, average=stage.average, near=None, trust=_NOWHERE)
+        without = self._without.menu(stage, menu)
+        if np.isfinite(without.costs.tokens_p90).any():
+            menu = without
+        return self._then.menu(stage, menu)
+
+    def pick(self, stage: Stage, menu: Menu, rule: Rule, option: int) -> tuple[int, float]:
+        return self._then.pick(stage, menu, rule, option)
+
+    def advice(self, advice: Recommendation) -> Recommendation:
+        """The advice with a wider interval, and a warning."""
+        low, high = advice.interval
+        warning = f"questions have left what was learned ({self._names}): rules decide, intervals are wider"
+        return self._then.advice(
+            replace(
+                advice,
+                interval=(max(0.0, low + self._widening[0]), min(1.0, high + self._widening[1])),
+                warnings=(*advice.warnings, warning),
+            )
+        )
+
 
 _LOGGER = logging.getLogger("planner.server")
 

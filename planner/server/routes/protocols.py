@@ -1,4 +1,4 @@
-"""``POST /v1/messages`` and its token counter: Anthropic's Messages, by the same work as chat completions."""
+"""Other protocols by the same work as chat completions: OpenAI's Responses and Anthropic's Messages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from planner.server.direct.passthrough_cost import prompt_tokens
-from planner.server.protocols.messages_body import CountBody, MessagesBody
-from planner.server.protocols.messages_request import chat_of, effort_of
+from planner.server.protocols import messages_request, responses_request
 from planner.server.protocols.messages_writer import MESSAGES
+from planner.server.protocols.responses_writer import ResponsesShape
 from planner.server.refusal import Refusal, brief
 from planner.server.request.ask import Ask, of_chat
 from planner.server.request.budget import grant
@@ -21,16 +21,31 @@ from planner.server.routes.completions import answer
 from planner.server.routes.routing import Direct, Here, Inferrer
 from planner.server.service import Service
 
-__all__ = ["router"]
+__all__ = [
+    "router",
+]
 
 router = APIRouter(route_class=Direct)
+
+
+@router.post("/v1/responses")
+async def responses(
+    body: responses_request.ResponsesBody, request: Request, service: Here, key: Inferrer
+) -> Response:
+    """Answer the last thing that the user says in the input. Nothing is stored."""
+    with service.rolling.refusing():
+        ask = of_chat(responses_request.chat_of(body), service.rules.sizes)
+    return await answer(service, ResponsesShape(asked=body), ask, key, request)
+
 
 #: versions of the API, of which the answers here are alike
 _VERSIONS = ("2023-06-01", "2026-10-21")
 
 
 @router.post("/v1/messages")
-async def messages(body: MessagesBody, request: Request, service: Here, key: Inferrer) -> Response:
+async def messages(
+    body: messages_request.MessagesBody, request: Request, service: Here, key: Inferrer
+) -> Response:
     """Answer the last thing that the user says."""
     with service.rolling.refusing():
         ask = _ask(service, body, request)
@@ -38,7 +53,9 @@ async def messages(body: MessagesBody, request: Request, service: Here, key: Inf
 
 
 @router.post("/v1/messages/count_tokens")
-async def count_tokens(body: CountBody, request: Request, service: Here, key: Inferrer) -> Any:
+async def count_tokens(
+    body: messages_request.CountBody, request: Request, service: Here, key: Inferrer
+) -> Any:
     """Count the tokens of a prompt: as the policy's tokenizer does, roughly with tools or images."""
     service.rates.enter(key)
     ask = _ask(service, body, request)
@@ -56,9 +73,11 @@ async def count_tokens(body: CountBody, request: Request, service: Here, key: In
     return JSONResponse({"input_tokens": prompt_tokens(ask, service.models, policy)})
 
 
-def _ask(service: Service, body: CountBody, request: Request) -> Ask:
+def _ask(service: Service, body: messages_request.CountBody, request: Request) -> Ask:
     version = request.headers.get("anthropic-version")
     if version is not None and version not in _VERSIONS:
         known = " or ".join(_VERSIONS)
         raise Refusal(f"anthropic-version must be {known}, got {brief(version)}", param="anthropic-version")
-    return replace(of_chat(chat_of(body), service.rules.sizes), effort=effort_of(body))
+    return replace(
+        of_chat(messages_request.chat_of(body), service.rules.sizes), effort=messages_request.effort_of(body)
+    )

@@ -1,21 +1,115 @@
-"""The peers of a worker: asked and answered through the parent."""
+"""Peers: the processes of one server. Any of them can be asked something, and answers for all.
+
+A server of one process has no peers: it answers for itself. One of several asks and answers through the
+parent, in JSON lines over a pair of connected sockets.
+
+    >>> import asyncio
+    >>> async def hear(given: object) -> object:
+    ...     return {"seen": given}
+    >>> peers = Peers()
+    >>> peers.answer("figures", hear)
+    >>> asyncio.run(peers.ask("figures", 600))
+    {0: {'seen': 600}}
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
 import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from itertools import count as numbers
 from typing import Any
 
-from planner.server.peers import Peers
-from planner.server.workers.wire import Wire
 from search.errors import PlannerError
 
-__all__ = ["LinkedPeers"]
+__all__ = [
+    "Answer",
+    "LinkedPeers",
+    "Peers",
+    "Wire",
+]
+
+#: answers a question, in JSON
+Answer = Callable[[Any], Awaitable[Any]]
+
+
+class Peers:
+    """A process alone."""
+
+    #: which of the processes this is, and how many there are
+    number, count = 0, 1
+    #: how often one of them was started again
+    restarts = 0
+
+    def __init__(self) -> None:
+        self._answers: dict[str, Answer] = {}
+
+    def answer(self, what: str, how: Answer) -> None:
+        """How a question is answered here."""
+        self._answers[what] = how
+
+    async def ask(self, what: str, given: Any = None, *, within: float | None = None) -> dict[int, Any]:
+        """The answers of all processes by their numbers, this one's first.
+
+        One that does not answer ``within`` so many seconds is left out; what this one's own answer raises is
+        raised.
+        """
+        return {self.number: await self._answers[what](given)}
+
+    def start(self) -> None:
+        """Begin to listen, on the running loop."""
+
+    def ready(self) -> None:
+        """Requests are answered from now on."""
+
+    async def close(self) -> None:
+        """End."""
+
+
+#: most bytes of a line: the figures of one process
+_MOST = 64 * 2**20
+
+
+class Wire:
+    """One end. ``open`` it on the loop that uses it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def open(cls, end: socket.socket) -> Wire:
+        """A wire over a connected socket, which belongs to it from now on."""
+        return cls(*await asyncio.open_unix_connection(sock=end, limit=_MOST))
+
+    def send(self, said: dict[str, Any]) -> None:
+        """Send an object; nothing where the other end has gone."""
+        if not self._writer.is_closing():
+            self._writer.write(json.dumps(said, separators=(",", ":")).encode() + b"\n")
+
+    async def heard(self) -> AsyncIterator[dict[str, Any]]:
+        """What the other end sends, until it goes."""
+        while True:
+            try:
+                line = await self._reader.readline()
+            except (ConnectionError, ValueError):  # gone, or a line without an end
+                return
+            if not line.endswith(b"\n"):
+                return
+            yield json.loads(line)
+
+    async def close(self) -> None:
+        """Close this end."""
+        self._writer.close()
+        try:
+            await self._writer.wait_closed()
+        except ConnectionError:
+            return  # the other end went first
+
 
 _LOGGER = logging.getLogger("planner.server")
 
