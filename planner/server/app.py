@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from planner.server.access.exchange import Notes
+from planner.server.access.exchange import Exchange
 from planner.server.access.middleware import Middleware, RouteNames
 from planner.server.console import mount
 from planner.server.openapi import document
@@ -75,7 +75,6 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(
         Middleware,
         sizes=service.rules.sizes,
-        rolling=service.rolling,
         straight=dict(direct),
         origins=service.origins,
         names=RouteNames([*routes, *app.routes]),
@@ -87,13 +86,14 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _respond(request: Request, refusal: Refusal) -> JSONResponse:
-    notes = Notes.of(request.scope)
-    notes.code = refusal.code
-    body = error_body(refusal, request.url.path, notes.request_id)
+    exchange = Exchange.now()
+    exchange.code = refusal.code
+    body = error_body(refusal, request.url.path, exchange.request_id)
     return JSONResponse(body, refusal.status, headers=refusal.headers)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
+    Exchange.now().is_refused = True
     return _respond(request, refusal_of(error))
 
 

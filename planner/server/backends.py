@@ -232,7 +232,7 @@ def _render(entry: PolicyEntry, engine: Engine) -> Render:
 
     def render(turns: Sequence[Turn]) -> tuple[int, ...]:
         try:
-            return served.converse([{"role": turn.role, "content": turn.text} for turn in turns])
+            return served.converse([*turns])
         except (ContextError, UnreachableError, BrokenError, GarbledError):
             raise
         except Exception as error:  # the server's refusal, or whatever a folder's template raises

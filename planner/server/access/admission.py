@@ -9,13 +9,13 @@ Requests with a deadline go first, the soonest of a key before its others. A req
 if it had one once it has waited ``ageing`` seconds, so that none starves; within a key they keep their order.
 
 Before anything is refused budgets can shrink: a request admitted while the queue is partly filled gets
-the share ``Ticket.share`` of its budget, which falls from 1 with an empty queue to ``floor`` with a full one.
+the share ``Place.share`` of its budget, which falls from 1 with an empty queue to ``floor`` with a full one.
 Work then ends sooner and the queue drains. ``floor=1.0`` switches that off.
 
     >>> import asyncio
     >>> async def one() -> float:
-    ...     async with Admission(running=1, waiting=1).enter("alice") as ticket:
-    ...         return ticket.share
+    ...     async with Admission(running=1, waiting=1).enter("alice") as place:
+    ...         return place.share
     >>> asyncio.run(one())
     1.0
 """
@@ -38,24 +38,10 @@ from search.errors import PlannerError, ServeError
 __all__ = [
     "Admission",
     "Background",
-    "Ticket",
 ]
 
 #: weight of the newest request in the mean duration
 _NEWEST = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """A place among the running requests.
-
-    ``share`` of its budget that a request gets, in [floor, 1]; ``waited`` in seconds; ``place``: what it
-    counts for.
-    """
-
-    share: float
-    waited: float
-    place: Place
 
 
 @dataclass(slots=True, eq=False)
@@ -145,7 +131,7 @@ class Admission:
     @asynccontextmanager
     async def enter(
         self, key: str, within: float | None = None, policy: str | None = None
-    ) -> AsyncIterator[Ticket]:
+    ) -> AsyncIterator[Place]:
         """Wait for a place and hold it. ``policy``: the one that the request begins with.
 
         Raises Refusal: 429 when the queue is full, 504 when no place is free ``within`` so many seconds.
@@ -164,7 +150,8 @@ class Admission:
                 raise _late(within) from error
             began = self._clock()
         try:
-            yield Ticket(self.share, began - arrived, place)
+            place.share, place.waited = self.share, began - arrived
+            yield place
         finally:
             self._seconds += _NEWEST * (self._clock() - began - self._seconds)
             self._leave(place)

@@ -53,7 +53,6 @@ __all__ = [
     "InFlight",
     "Place",
     "SampleLimit",
-    "SampleTimer",
 ]
 
 #: what a period has at least: seconds, samples, times that a sample takes: rates are known to a tenth then
@@ -235,16 +234,24 @@ class InFlight:
         if isinstance(limit, SampleLimit):
             limit.refused()
 
-    def timer(self, place: Place, policy: str) -> SampleTimer:
-        """Hears of a request's samples of one policy."""
-        return SampleTimer(self, place, policy, self._clock)
+    @property
+    def now(self) -> float:
+        """Seconds, monotonic."""
+        return self._clock()
 
 
 class Place:
-    """A request that has been let in: what it counts for. ``leave`` ends it."""
+    """A request that has been let in: what it counts for. ``leave`` ends it.
+
+    It hears of the request's samples (``planner.server.request.shaping.SampleObserver``): how many are in
+    flight, and how long each takes. ``share`` of its budget that the request gets, in (0, 1]; ``waited`` in
+    seconds.
+    """
 
     def __init__(self, flights: InFlight, policy: str | None, expected: int) -> None:
         self._flights, self.policy = flights, policy
+        self.share, self.waited = 1.0, 0.0
+        self._begun: dict[str, tuple[float, int]] = {}  # request -> when, and children that have not ended
         self._flying: Counter[str] = Counter()
         self._held = 0
         self._has_asked = self._is_left = False
@@ -268,9 +275,28 @@ class Place:
             self._hold(1)
         self._flights.add(policy, -samples)
 
-    def timer(self, policy: str) -> SampleTimer:
-        """Hears of its samples of one policy."""
-        return self._flights.timer(self, policy)
+    def on_asked(self, policy: str, request: Request) -> None:
+        """Samples are asked for. How long each takes is told to the limit of the policy."""
+        self._begun[request.request_id] = self._flights.now, request.n
+        self.asked(policy, request.n)
+
+    def on_finished(self, policy: str, request: Request, child: ChildFinished) -> None:
+        """One of them has ended."""
+        at, left = self._begun[request.request_id]
+        self._begun[request.request_id] = at, left - 1
+        if child.finish_reason != FinishReason.CANCELLED:
+            self._flights.done(policy, self._flights.now - at, len(child.token_ids))
+        if not self._is_left:
+            self.ended(policy, 1)
+
+    def on_ended(self, policy: str, request: Request, error: BaseException | None) -> None:
+        """All of them have, or nobody waits for them any more."""
+        _, left = self._begun.pop(request.request_id)
+        is_refused = isinstance(error, Refusal) and error.status == 429
+        if is_refused or isinstance(error, UnreachableError):
+            self._flights.refused(policy)
+        if left > 0 and not self._is_left:
+            self.ended(policy, left)
 
     def leave(self) -> None:
         """It has ended. Samples that nobody has ended yet (a policy that does not hear) count no more."""
@@ -285,46 +311,8 @@ class Place:
             self._flights.add(self.policy, requests=-1)
         self._hold(0)
 
-    @property
-    def is_left(self) -> bool:
-        """Whether it has ended."""
-        return self._is_left
-
     def _hold(self, samples: int) -> None:
         """What it counts for beside what is in flight."""
         held, self._held = self._held, samples
         if self.policy is not None and samples != held:
             self._flights.add(self.policy, samples - held)
-
-
-class SampleTimer:
-    """Hears of one request's samples of one policy: how many are in flight, and how long each takes."""
-
-    def __init__(
-        self, flights: InFlight, place: Place, policy: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._flights, self._place, self._policy, self._clock = flights, place, policy, clock
-        self._begun: dict[str, tuple[float, int]] = {}  # request -> when, and children that have not ended
-
-    def asked(self, request: Request) -> None:
-        """Samples are asked for."""
-        self._begun[request.request_id] = self._clock(), request.n
-        self._place.asked(self._policy, request.n)
-
-    def finished(self, request: Request, child: ChildFinished) -> None:
-        """One of them has ended."""
-        at, left = self._begun[request.request_id]
-        self._begun[request.request_id] = at, left - 1
-        if child.finish_reason != FinishReason.CANCELLED:
-            self._flights.done(self._policy, self._clock() - at, len(child.token_ids))
-        if not self._place.is_left:
-            self._place.ended(self._policy, 1)
-
-    def ended(self, request: Request, error: BaseException | None) -> None:
-        """All of them have, or nobody waits for them any more."""
-        _, left = self._begun.pop(request.request_id)
-        is_refused = isinstance(error, Refusal) and error.status == 429
-        if is_refused or isinstance(error, UnreachableError):
-            self._flights.refused(self._policy)
-        if left > 0 and not self._place.is_left:
-            self._place.ended(self._policy, left)

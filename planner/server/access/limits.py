@@ -25,9 +25,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from planner.server.access.keys import Key
 from planner.server.refusal import Refusal, busy
@@ -82,6 +82,13 @@ class DayAccount:
     def __init__(self, day: int = 0, spent: float = 0.0, held: float = 0.0) -> None:
         self.day, self.spent, self.held = day, spent, held
 
+    def __enter__(self) -> Self:
+        """An account of this process, which nobody else has meanwhile."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """It is kept as it is."""
+
     def turn(self, day: int) -> None:
         """Begin anew where that is a later day. A clock that runs behind changes nothing."""
         if day > self.day:
@@ -106,6 +113,7 @@ class DayAccount:
 
         It belongs to the day on which it was held: once that is over, there is nothing to do.
         """
+        self.turn(day)
         if day == self.day:
             self.held = max(0.0, self.held - held)
             self.spent += spent
@@ -168,7 +176,10 @@ class OwnLevels:
         return level.take(now, need, amount)
 
     def account(self, name: str) -> AbstractContextManager[DayAccount]:
-        return nullcontext(self._accounts.setdefault(name, DayAccount()))
+        account = self._accounts.get(name)
+        if account is None:
+            account = self._accounts[name] = DayAccount()
+        return account
 
 
 class Rates:
@@ -217,8 +228,14 @@ class Amount:
     usd: float = 0.0
 
 
+#: of a key without limits
+_NOTHING = Amount()
+
+
 class Held:
     """What a request may spend, until it is settled, once. Made by ``Spending.hold``."""
+
+    __slots__ = ("_amount", "_day", "_is_open", "_key", "_levels")
 
     def __init__(self, key: Key, day: int, amount: Amount, levels: Levels) -> None:
         self._key, self._day, self._amount, self._levels = key, day, amount, levels
@@ -227,6 +244,8 @@ class Held:
     @property
     def cap(self) -> Budget:
         """The caps that keep a request within it; those without a limit are left out."""
+        if not self._key.is_limited:
+            return UNLIMITED
         tokens = None if math.isinf(self._key.tokens_per_day) else int(self._amount.tokens)
         usd = None if math.isinf(self._key.usd_per_day) else self._amount.usd
         return UNLIMITED if tokens is None and usd is None else Budget(tokens=tokens, usd=usd)
@@ -249,12 +268,14 @@ class Spending:
         self._clock = clock
         self._levels = levels or OwnLevels()
 
-    def hold(self, key: Key, least: Amount, most: Amount) -> Held:
+    def hold(self, key: Key, least: Amount = _NOTHING, most: Amount = _NOTHING) -> Held:
         """Hold up to ``most`` of what is left of the key's limits, at least ``least``.
 
         Raises Refusal (429): until midnight where less is left, for a moment where other requests hold it.
         """
         day = day_of(self._clock())
+        if not key.is_limited:
+            return Held(key, day, _NOTHING, self._levels)
         tokens, day = self._hold(key, "tokens", key.tokens_per_day, least.tokens, most.tokens, day)
         try:
             usd, _ = self._hold(key, "usd", key.usd_per_day, least.usd, most.usd, day)

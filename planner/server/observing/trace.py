@@ -42,8 +42,8 @@ class WorkTrace:
     def hear(self, event: Event, place: int) -> None:
         """Something happened for an answer."""
 
-    def samples(self, policy: str, place: int) -> tuple[SampleObserver, ...]:
-        """Who hears of the samples of a policy."""
+    def samples(self, place: int) -> tuple[SampleObserver, ...]:
+        """Who hears of the samples of an answer."""
         return ()
 
     def rewards(self, rewards: Mapping[str, Reward], place: int) -> Mapping[str, Reward]:

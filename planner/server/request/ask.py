@@ -5,7 +5,7 @@ A request that voting means nothing for, or that only the policy's own server ca
 
 A conversation is what the policy reads, and the question in it is what the planner decides about.
 
->>> talk = Conversation((Turn("system", "Be brief."), Turn("user", " 1 + 1? ")))
+>>> talk = Conversation(({"role": "system", "content": "Be brief."}, {"role": "user", "content": " 1 + 1? "}))
 >>> talk.question, talk.is_plain
 ('1 + 1?', False)
 """
@@ -40,12 +40,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One message: its role (``system``, ``user``, ``assistant``) and its text."""
-
-    role: str
-    text: str
+#: one message: its role (``system``, ``user``, ``assistant``) and its content, a text
+Turn = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,7 @@ class Conversation:
 
     def __post_init__(self) -> None:
         for turn in reversed(self.turns):
-            if turn.role == "user" and (said := turn.text.strip()):
+            if turn["role"] == "user" and (said := turn["content"].strip()):
                 object.__setattr__(self, "question", said)
                 return
         raise Refusal("a conversation needs a user's message with some text, got none", param="messages")
@@ -66,7 +62,7 @@ class Conversation:
     @classmethod
     def of(cls, question: str) -> Conversation:
         """A question alone."""
-        return cls((Turn("user", question),))
+        return cls(({"role": "user", "content": question},))
 
     @property
     def is_plain(self) -> bool:
@@ -76,7 +72,7 @@ class Conversation:
     def asked(self, prompting: Prompting) -> Conversation:
         """The same with the question in the words of a prompting.
 
-        >>> Conversation.of("1 + 1?").asked(Prompting("{question} Think.")).turns[0].text
+        >>> Conversation.of("1 + 1?").asked(Prompting("{question} Think.")).turns[0]["content"]
         '1 + 1? Think.'
         """
         return self if prompting.is_plain else self.ending(prompting.ask(self.question))
@@ -89,8 +85,10 @@ class Conversation:
         """
         if text.strip() == self.question:
             return self
-        last = max(at for at, turn in enumerate(self.turns) if turn.role == "user" and turn.text.strip())
-        return Conversation((*self.turns[:last], Turn("user", text), *self.turns[last + 1 :]))
+        last = max(
+            at for at, turn in enumerate(self.turns) if turn["role"] == "user" and turn["content"].strip()
+        )
+        return Conversation((*self.turns[:last], {"role": "user", "content": text}, *self.turns[last + 1 :]))
 
 
 #: turns of a conversation -> token ids, with the opening of the model's turn
@@ -114,9 +112,8 @@ def chat_template(folder: str | Path) -> Render:
         raise CheckpointError(f"the tokenizer needs a chat template, got none in {str(path)!r}")
 
     def render(turns: Sequence[Turn]) -> tuple[int, ...]:
-        messages = [{"role": turn.role, "content": turn.text} for turn in turns]
         try:
-            text = fast.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+            text = fast.apply_chat_template([*turns], add_generation_prompt=True, tokenize=False)
         except Exception as error:  # templates raise what they like (jinja2.TemplateError first)
             raise Refusal(
                 f"the policy's chat template must take the conversation, got {type(error).__name__}",
@@ -235,7 +232,7 @@ def of_chat(body: ChatBody, sizes: Sizes) -> Ask:
     conversation = None
     if reason is None:
         turns = [
-            Turn(_ROLES.get(message.role, message.role), text)
+            {"role": _ROLES.get(message.role, message.role), "content": text}
             for message, (text, _) in zip(body.messages, texts, strict=True)
         ]
         conversation = Conversation(tuple(turns))
@@ -252,11 +249,11 @@ def _structured(body: ChatBody, reason: str) -> Structured | None:
     if reason == "images" or any(_FOREIGN[name](getattr(body, name, None)) for name in _LONE):
         return None
     turns = [
-        Turn(_ROLES.get(message.role, message.role), _text(message)[0])
+        {"role": _ROLES.get(message.role, message.role), "content": _text(message)[0]}
         for message in body.messages
         if message.role not in ("tool", "function")
     ]
-    if not any(turn.role == "user" and turn.text.strip() for turn in turns):
+    if not any(turn["role"] == "user" and turn["content"].strip() for turn in turns):
         return None
     return Structured(domain, Conversation(tuple(turns)))
 

@@ -14,13 +14,13 @@ from random import Random
 from planner.decider import Decider
 from planner.deciding.budgeting import check_money
 from planner.deciding.decision_filter import DecisionFilter
+from planner.server.access.exchange import Exchange
 from planner.server.access.keys import Key
 from planner.server.access.limits import Amount
 from planner.server.current import Served
 from planner.server.decisions.recorder import Assignment
 from planner.server.direct.passthrough_cost import prompt_tokens
 from planner.server.refusal import Refusal
-from planner.server.request.arrival import Arrival
 from planner.server.request.ask import Ask
 from planner.server.request.budget import RequestBudget
 from planner.server.request.choosing import (
@@ -281,6 +281,6 @@ def learn(service: Service, solution: Solution, budget: Budget) -> None:
     if solution.ended == EndReason.POLICY_FAILED:
         return  # it was waited for, not worked with
     if budget.seconds is not None and solution.spend.seconds >= budget.seconds:
-        arrival = Arrival.now()
-        due = arrival.seconds - (solution.spend.seconds - budget.seconds)  # when to end
-        arrival.then(lambda left: latency.overran(left - due))
+        exchange = Exchange.now()
+        due = exchange.seconds - (solution.spend.seconds - budget.seconds)  # when to end
+        exchange.then(lambda left: latency.overran(left - due))

@@ -9,12 +9,12 @@ from functools import partial
 
 from planner.deciding.recommendation import Recommendation
 from planner.options import options, voting
+from planner.server.access.exchange import Exchange
 from planner.server.access.keys import ANYONE
 from planner.server.access.limits import Held
 from planner.server.decisions.comparison import BESIDE, Comparison
 from planner.server.decisions.recorder import Decision, Step
 from planner.server.observing.rolling_metrics import Finished
-from planner.server.request.arrival import Arrival
 from planner.server.request.budget import to_wire
 from planner.server.request.request_context import RequestContext, expected_seconds
 from planner.server.request.serialize import known
@@ -58,8 +58,8 @@ class RequestRecord:
         self._service = service
         self._context = context
         self._comparison = comparison
-        self._arrival = Arrival.now()
-        self._arrived = time.time() - self._arrival.seconds
+        self._exchange = Exchange.now()
+        self._arrived = time.time() - self._exchange.seconds
         self._pages = [_Page(context.choice) for _ in range(context.ask.n)]
 
     def choice(self, place: int) -> Choice | None:
@@ -99,7 +99,7 @@ class RequestRecord:
             return None
         decision = self._decision(outcome, error)
         service.recorder.record(decision)
-        Arrival.after(partial(self._count, decision))  # no answer waits for figures
+        Exchange.after(partial(self._count, decision))  # no answer waits for figures
         return decision
 
     def _count(self, decision: Decision) -> None:
@@ -166,7 +166,7 @@ class RequestRecord:
             steps=steps,
             candidates=() if solution is None else solution.candidates,
             chosen=None if solution is None else solution.chosen,
-            spend=replace(self.spend, seconds=self._arrival.seconds),
+            spend=replace(self.spend, seconds=self._exchange.seconds),
             spent_usd=self._usd,
             error=_failure(error, solution),
             comparison=self._comparison(),

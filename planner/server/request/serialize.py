@@ -26,12 +26,14 @@ from search.strategies.running.steps import split
 
 __all__ = [
     "Reason",
-    "Receipt",
     "advice_to_dict",
     "candidate_to_dict",
     "decision_to_dict",
     "known",
+    "passthrough_receipt",
     "probe_to_dict",
+    "receipt_head",
+    "receipt_of",
     "record_to_dict",
     "spend_to_dict",
     "usage_to_dict",
@@ -200,9 +202,10 @@ class Reason:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """What a receipt is written from.
+def receipt_head(
+    response_id: str, granted: RequestBudget, budget: Budget, share: float, reason: Reason | None
+) -> _Json:
+    """What every receipt begins with.
 
     Parameters
     ----------
@@ -212,123 +215,124 @@ class Receipt:
         As asked for; as it was within the ceiling and under the load; the share of it under the load.
     reason:
         Why the planner did not choose; None where it did.
+    """
+    return {
+        "id": response_id,
+        "reason": None if reason is None else reason.code,
+        "detail": None if reason is None else reason.detail,
+        "budget": {
+            "asked": to_wire(granted.budget),
+            "source": str(granted.source),
+            "granted": to_wire(budget),
+            "share": round(share, 4),
+        },
+    }
+
+
+def receipt_of(
+    head: _Json,
+    solution: Solution,
+    *,
+    include: frozenset[str] = frozenset(),
+    without: tuple[str, ...] = (),
+    first: str | None = None,
+    seconds: float | None = None,
+) -> _Json:
+    """The receipt of one answer.
+
+    Parameters
+    ----------
+    head:
+        As ``receipt_head`` has it.
+    include:
+        What is told beside the rest: ``candidates``, ``steps``.
     without:
         Models that were down; those that failed on the way are told beside them.
     first:
         The policy that the planner begins with.
+    seconds:
+        What it was expected to take.
     """
+    choice = solution.choice
+    out = {
+        **head,
+        "policy": choice.policy,
+        "prm": choice.prm,
+        "plan": str(choice.plan),
+        "stages": [
+            {
+                "look": probe_to_dict(record.probe),
+                "next_look": probe_to_dict(record.advice.probe),
+                "policy": record.advice.choice.policy,
+                "prm": record.advice.choice.prm,
+                "plan": str(record.advice.choice.plan),
+                "accuracy": known(record.advice.accuracy),
+                "tokens": known(record.advice.tokens),
+                "flops": known(record.advice.flops),
+                "propensity": record.advice.propensity,
+                "spend": spend_to_dict(record.spend),
+                **_explored(record.advice),
+            }
+            for record in solution.stages
+        ],
+        "expected": {
+            "accuracy": known(solution.accuracy),
+            "interval": list(solution.stages[-1].advice.interval) if solution.stages else None,
+            "tokens": known(solution.tokens),
+            "flops": known(solution.flops),
+            "seconds": known(seconds),
+        },
+        "spend": spend_to_dict(solution.spend, solution.usd),
+        "answer": solution.answer,
+        "outcome": str(solution.outcome),
+        "agreement": _agreement(solution),
+        "abstained": solution.outcome == Outcome.ABSTAINED,
+        "escalated": first is not None and choice.policy != first,
+        "ended": None if solution.ended is None else str(solution.ended),
+        "without": [*without, *(prm for prm in solution.lost if prm not in without)],
+        "warnings": list(solution.stages[-1].advice.warnings) if solution.stages else [],
+    }
+    target = solution.stages[-1].advice.target if solution.stages else None
+    if target is not None:
+        out["target"] = target.to_dict()
+    if solution.calls:  # beyond solutions of the question; their tokens are in the spend
+        out["calls"] = [
+            {"kind": call.kind, "prompt_tokens": call.prompt_tokens, "tokens": call.tokens}
+            for call in solution.calls
+        ]
+        out["jail_seconds"] = round(solution.jail_seconds, 6)
+    if include & {"candidates", "steps"}:
+        out["candidates"] = [
+            _candidate(draw, candidate, solution, "steps" in include)
+            for draw, candidate in enumerate(solution.candidates)
+        ]
+    return out
 
-    response_id: str
-    granted: RequestBudget
-    budget: Budget
-    share: float
-    reason: Reason | None = None
-    without: tuple[str, ...] = ()
-    first: str | None = None
-    seconds: float | None = None
 
-    def of(self, solution: Solution, include: frozenset[str] = frozenset()) -> _Json:
-        """The receipt of one answer."""
-        choice = solution.choice
-        out = {
-            **self._head(),
-            "policy": choice.policy,
-            "prm": choice.prm,
-            "plan": str(choice.plan),
-            "stages": [
-                {
-                    "look": probe_to_dict(record.probe),
-                    "next_look": probe_to_dict(record.advice.probe),
-                    "policy": record.advice.choice.policy,
-                    "prm": record.advice.choice.prm,
-                    "plan": str(record.advice.choice.plan),
-                    "accuracy": known(record.advice.accuracy),
-                    "tokens": known(record.advice.tokens),
-                    "flops": known(record.advice.flops),
-                    "propensity": record.advice.propensity,
-                    "spend": spend_to_dict(record.spend),
-                    **_explored(record.advice),
-                }
-                for record in solution.stages
-            ],
-            "expected": {
-                "accuracy": known(solution.accuracy),
-                "interval": list(solution.stages[-1].advice.interval) if solution.stages else None,
-                "tokens": known(solution.tokens),
-                "flops": known(solution.flops),
-                "seconds": known(self.seconds),
-            },
-            "spend": spend_to_dict(solution.spend, solution.usd),
-            "answer": solution.answer,
-            "outcome": str(solution.outcome),
-            "agreement": _agreement(solution),
-            "abstained": solution.outcome == Outcome.ABSTAINED,
-            "escalated": self.first is not None and choice.policy != self.first,
-            "ended": None if solution.ended is None else str(solution.ended),
-            "without": [*self.without, *(prm for prm in solution.lost if prm not in self.without)],
-            "warnings": list(solution.stages[-1].advice.warnings) if solution.stages else [],
-        }
-        target = solution.stages[-1].advice.target if solution.stages else None
-        if target is not None:
-            out["target"] = target.to_dict()
-        if solution.calls:  # beyond solutions of the question; their tokens are in the spend
-            out["calls"] = [
-                {"kind": call.kind, "prompt_tokens": call.prompt_tokens, "tokens": call.tokens}
-                for call in solution.calls
-            ]
-            out["jail_seconds"] = round(solution.jail_seconds, 6)
-        if include & {"candidates", "steps"}:
-            out["candidates"] = [
-                _candidate(draw, candidate, solution, "steps" in include)
-                for draw, candidate in enumerate(solution.candidates)
-            ]
-        return out
+def passthrough_receipt(
+    head: _Json, policy: str, spend: Spend, ended: str | None, usd: float | None = None
+) -> _Json:
+    """The receipt of an answer by the policy's own server, which planned nothing.
 
-    def of_several(
-        self, solutions: Iterable[Solution], spend: Spend, usd: float | None, include: frozenset[str]
-    ) -> _Json:
-        """The receipt of several answers to one request."""
-        return {
-            **self._head(),
-            "spend": spend_to_dict(spend, usd),
-            "choices": [self.of(solution, include) for solution in solutions],
-        }
-
-    def passthrough(self, policy: str, spend: Spend, ended: str | None, usd: float | None = None) -> _Json:
-        """The receipt of an answer by the policy's own server, which planned nothing.
-
-        ``ended``: why it was cut off, None where it was not.
-        """
-        return {
-            **self._head(),
-            "policy": policy,
-            "prm": None,
-            "plan": "cot()",
-            "stages": [],
-            "expected": {"accuracy": None, "interval": None, "tokens": None, "flops": None, "seconds": None},
-            "spend": spend_to_dict(spend, usd),
-            "answer": None,
-            "outcome": str(Outcome.ANSWERED),
-            "agreement": None,
-            "abstained": False,
-            "escalated": False,
-            "ended": ended,
-            "without": list(self.without),
-            "warnings": [],
-        }
-
-    def _head(self) -> _Json:
-        return {
-            "id": self.response_id,
-            "reason": None if self.reason is None else self.reason.code,
-            "detail": None if self.reason is None else self.reason.detail,
-            "budget": {
-                "asked": to_wire(self.granted.budget),
-                "source": str(self.granted.source),
-                "granted": to_wire(self.budget),
-                "share": round(self.share, 4),
-            },
-        }
+    ``ended``: why it was cut off, None where it was not.
+    """
+    return {
+        **head,
+        "policy": policy,
+        "prm": None,
+        "plan": "cot()",
+        "stages": [],
+        "expected": {"accuracy": None, "interval": None, "tokens": None, "flops": None, "seconds": None},
+        "spend": spend_to_dict(spend, usd),
+        "answer": None,
+        "outcome": str(Outcome.ANSWERED),
+        "agreement": None,
+        "abstained": False,
+        "escalated": False,
+        "ended": ended,
+        "without": [],
+        "warnings": [],
+    }
 
 
 def usage_to_dict(spend: Spend, meters: Iterable[Meter], prompt_tokens: int, shown: int) -> _Json:

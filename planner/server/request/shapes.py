@@ -16,18 +16,42 @@ from typing import Any
 from starlette.responses import Response
 
 from planner.server.refusal import Refusal
-from planner.server.request.stream import DONE, KEEP_ALIVE, data
-from planner.server.request.work import Answer
+from planner.server.request.ask import TOOL_CALL
+from planner.server.request.structured import message_of
+from planner.solving.executor import Solution
+from search.engines.protocol import FinishReason
+from search.result import Outcome
 
 __all__ = [
     "CHAT",
     "COMPLETION",
+    "DONE",
+    "KEEP_ALIVE",
+    "Answers",
     "ChunkWriter",
     "Shape",
     "Writer",
+    "data",
     "event",
+    "said",
+    "shown",
     "whole",
 ]
+
+
+_Json = dict[str, Any]
+
+KEEP_ALIVE = b": keep-alive\n\n"
+DONE = b"data: [DONE]\n\n"
+
+
+def data(value: Mapping[str, Any]) -> bytes:
+    """A data line of a stream.
+
+    >>> data({"a": "é"})
+    b'data: {"a":"\\\\u00e9"}\\n\\n'
+    """
+    return f"data: {json.dumps(value, separators=(',', ':'), allow_nan=False)}\n\n".encode()
 
 
 class Writer(ABC):
@@ -93,7 +117,34 @@ def whole(found: Mapping[str, Any]) -> Response:
     return Response(line.encode(), media_type="application/json")
 
 
-_Json = dict[str, Any]
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Everything a response holds: a solution for each of its choices."""
+
+    solutions: tuple[Solution, ...]
+    usage: dict[str, Any]
+    receipt: dict[str, Any]
+
+
+def said(solution: Solution) -> tuple[str, str, tuple[_Json, ...]]:
+    """What a solution says: a text, why it ended (``stop``, ``length``, ``tool_calls``), and calls of tools.
+
+    It is of the candidate that was chosen, or of the first where no answer can be read.
+    """
+    if not solution.candidates:  # the budget let nothing finish
+        return "", "stop" if solution.outcome == Outcome.ABSTAINED else "length", ()
+    candidate = solution.candidates[solution.chosen or 0]
+    reason = "length" if candidate.finish_reason in FinishReason.TRUNCATED else "stop"
+    if solution.domain != TOOL_CALL:
+        return candidate.text, reason, ()
+    message = message_of(candidate.text)
+    calls = tuple(message.get("tool_calls") or ())
+    return message["content"] or "", "tool_calls" if calls and reason == "stop" else reason, calls
+
+
+def shown(solution: Solution) -> int:
+    """Tokens of what a solution says."""
+    return solution.candidates[solution.chosen or 0].tokens if solution.candidates else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +185,7 @@ class Shape:
         response_id: str,
         created: int,
         model: str,
-        answers: Sequence[Answer],
-        usage: _Json,
-        receipt: Any,
+        answers: Answers,
     ) -> _Json:
         """A whole response."""
         return {
@@ -144,10 +193,10 @@ class Shape:
             "object": self.whole,
             "created": created,
             "model": model,
-            "choices": [self._choice(place, answer) for place, answer in enumerate(answers)],
-            "usage": usage,
+            "choices": [self._choice(place, one) for place, one in enumerate(answers.solutions)],
+            "usage": answers.usage,
             "system_fingerprint": None,
-            "planner": receipt,
+            "planner": answers.receipt,
         }
 
     def piece(
@@ -196,15 +245,16 @@ class Shape:
             "usage": usage,
         }
 
-    def _choice(self, place: int, answer: Answer) -> _Json:
-        choice: _Json = {"index": place, "logprobs": None, "finish_reason": answer.finish_reason}
+    def _choice(self, place: int, solution: Solution) -> _Json:
+        text, reason, calls = said(solution)
+        choice: _Json = {"index": place, "logprobs": None, "finish_reason": reason}
         if self.is_chat:
-            message: _Json = {"role": "assistant", "content": answer.text, "refusal": None}
-            if answer.calls:
-                message |= {"content": answer.text or None, "tool_calls": [*answer.calls]}
+            message: _Json = {"role": "assistant", "content": text, "refusal": None}
+            if calls:
+                message |= {"content": text or None, "tool_calls": [*calls]}
             choice["message"] = message
         else:
-            choice["text"] = answer.text
+            choice["text"] = text
         return choice
 
 

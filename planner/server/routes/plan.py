@@ -35,16 +35,15 @@ router = APIRouter(route_class=Direct)
 @router.post("/v1/plan")
 async def plan(body: PlanBody, service: Here, key: Inferrer) -> dict[str, Any]:
     """Say which plan would be run, what it is expected to be worth and to cost. No token is spent."""
-    with service.rolling.refusing():
-        service.rates.enter(key)
-        if (body.question is None) == (body.questions is None):
-            raise Refusal("a plan is for a question or for questions, got both or neither", param="question")
-        granted = _granted(service, body)
-        if body.question is not None:
-            _check(service, [body.question])
-            return _plan(service, body, granted, body.question)
-        questions = body.questions or []
-        _check(service, questions)
+    service.rates.enter(key)
+    if (body.question is None) == (body.questions is None):
+        raise Refusal("a plan is for a question or for questions, got both or neither", param="question")
+    granted = _granted(service, body)
+    if body.question is not None:
+        _check(service, [body.question])
+        return _plan(service, body, granted, body.question)
+    questions = body.questions or []
+    _check(service, questions)
     out: list[dict[str, Any]] = []
     for question in questions:
         try:

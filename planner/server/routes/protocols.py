@@ -33,8 +33,7 @@ async def responses(
     body: responses_request.ResponsesBody, request: Request, service: Here, key: Inferrer
 ) -> Response:
     """Answer the last thing that the user says in the input. Nothing is stored."""
-    with service.rolling.refusing():
-        ask = of_chat(responses_request.chat_of(body), service.rules.sizes)
+    ask = of_chat(responses_request.chat_of(body), service.rules.sizes)
     return await answer(service, ResponsesShape(asked=body), ask, key, request)
 
 
@@ -47,8 +46,7 @@ async def messages(
     body: messages_request.MessagesBody, request: Request, service: Here, key: Inferrer
 ) -> Response:
     """Answer the last thing that the user says."""
-    with service.rolling.refusing():
-        ask = _ask(service, body, request)
+    ask = _ask(service, body, request)
     return await answer(service, MESSAGES, ask, key, request)
 
 

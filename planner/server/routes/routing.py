@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import nullcontext
 from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 from fastapi import APIRouter, Depends, Request
@@ -18,9 +17,9 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from planner.server.access.exchange import Notes
+from planner.server.access.exchange import Exchange
 from planner.server.access.keys import ANYONE, Key, Scope
-from planner.server.access.middleware import ASKING, JSON, Handler
+from planner.server.access.middleware import JSON, Handler
 from planner.server.refusal import Refusal, brief, invalid
 from planner.server.service import Service
 
@@ -51,7 +50,7 @@ async def key_of(service: Service, request: Request, scope: Scope) -> Key:
     if secret and not (said or "").lower().startswith("bearer "):
         said = f"Bearer {secret}"
     key = await service.let_in(said, scope, address)
-    Notes.of(request.scope).key = None if key is ANYONE else key.name
+    Exchange.now().key = None if key is ANYONE else key.name
     return key
 
 
@@ -62,9 +61,7 @@ async def _here(request: Request) -> Service:
 
 def _allowed(scope: Scope) -> Callable[[Request], Awaitable[Key]]:
     async def allow(request: Request) -> Key:
-        service = service_of(request)
-        with service.rolling.refusing() if request.scope["path"] in ASKING else nullcontext():
-            return await key_of(service, request, scope)
+        return await key_of(service_of(request), request, scope)
 
     return allow
 
@@ -131,13 +128,7 @@ def _body(model: type[BaseModel]) -> _Part:
     async def read(request: Request) -> BaseModel:
         try:
             return model.model_validate(_content(request))
-        except Refusal:
-            if request.scope["path"] in ASKING:
-                service_of(request).rolling.refuse()
-            raise
         except ValidationError as error:
-            if request.scope["path"] in ASKING:
-                service_of(request).rolling.refuse()
             raise invalid(error.errors(include_url=False)) from None
 
     return read

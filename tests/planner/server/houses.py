@@ -27,7 +27,7 @@ def writes(text: str, rng: Random) -> str:
 def rendered(turns: Any) -> tuple[int, ...]:
     """A chat template over characters: ``role: text`` lines."""
     talk: list[Turn] = list(turns)
-    return tuple(map(ord, "".join(f"{turn.role}: {turn.text}\n" for turn in talk) + TURN))
+    return tuple(map(ord, "".join(f"{turn['role']}: {turn['content']}\n" for turn in talk) + TURN))
 
 
 @dataclass

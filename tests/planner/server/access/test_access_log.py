@@ -33,19 +33,11 @@ def logging_as_it_was() -> Iterator[None]:
 
 
 def exchange(path: str = "/v1/plan") -> Exchange:
-    return Exchange(
-        at=1.0,
-        seconds=0.25,
-        method="POST",
-        path=path,
-        route="/v1/plan",
-        status=429,
-        code="overloaded",
-        is_asking=True,
-        request_id="trace-7",
-        key="alice",
-        client="127.0.0.1",
-    )
+    clock = iter([1.0, 1.25]).__next__
+    made = Exchange("POST", path, is_asking=True, client="127.0.0.1", clock=clock)
+    made.request_id, made.key, made.code = "trace-7", "alice", "overloaded"
+    made.end(429, "/v1/plan")
+    return made
 
 
 def lines(text: str) -> list[dict[str, object]]:

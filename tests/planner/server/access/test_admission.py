@@ -16,10 +16,10 @@ from search.errors import ServeError
 
 
 async def hold(door: Admission, key: str, order: list[str], go: asyncio.Event) -> float:
-    async with door.enter(key) as ticket:
+    async with door.enter(key) as place:
         order.append(key)
         await go.wait()
-        return ticket.share
+        return place.share
 
 
 async def settle() -> None:
@@ -224,8 +224,8 @@ def test_none_starves_however_many_deadlines_come(withins: list[float | None]) -
 async def ask(
     door: Admission, name: str, policy: str, samples: int, order: list[str], go: asyncio.Event
 ) -> None:
-    async with door.enter(name[0], None, policy) as ticket:
-        ticket.place.asked(policy, samples)
+    async with door.enter(name[0], None, policy) as place:
+        place.asked(policy, samples)
         order.append(name)
         await go.wait()
 
@@ -270,14 +270,14 @@ async def test_room_that_samples_leave_is_used_at_once_by_the_soonest_deadline()
             order.append(name)
             await go.wait()
 
-    async with door.enter("a", None, "small") as ticket:
-        ticket.place.asked("small", 8)
+    async with door.enter("a", None, "small") as place:
+        place.asked("small", 8)
         tasks = [
             asyncio.ensure_future(wait(*each)) for each in (("plain", None), ("late", 60.0), ("soon", 30.0))
         ]
         await settle()
         assert order == []
-        ticket.place.ended("small", 1)
+        place.ended("small", 1)
         await settle()
         assert order == [
             "soon"

@@ -63,13 +63,13 @@ def test_times_of_samples_are_told_those_of_cancelled_ones_are_not() -> None:
     flights.then(lambda: heard.append(flights.load("small")))
     for _ in range(30):
         place = flights.place("small")
-        timer, asked = place.timer("small"), request(4)
-        timer.asked(asked)
+        asked = request(4)
+        place.on_asked("small", asked)
         clock.now += 0.25
-        timer.finished(asked, child(0))
-        timer.finished(asked, child(1))
-        timer.finished(asked, child(2, FinishReason.CANCELLED))
-        timer.ended(asked, None)
+        place.on_finished("small", asked, child(0))
+        place.on_finished("small", asked, child(1))
+        place.on_finished("small", asked, child(2, FinishReason.CANCELLED))
+        place.on_ended("small", asked, None)
         place.leave()
     assert limit.limit > 4  # it was used, and grew
     assert heard[-1] == flights.load("small") == 0
@@ -79,9 +79,9 @@ def test_a_server_that_takes_no_more_is_asked_less() -> None:
     limit = SampleLimit(start=64)
     flights = InFlight({"small": limit})
     place = flights.place("small")
-    timer, asked = place.timer("small"), request(40)
-    timer.asked(asked)
-    timer.ended(asked, UnreachableError("429"))
+    asked = request(40)
+    place.on_asked("small", asked)
+    place.on_ended("small", asked, UnreachableError("429"))
     assert limit.limit == 20
     place.leave()
     assert flights.load("small") == 0
@@ -96,7 +96,7 @@ def test_nothing_is_lost_nor_made(moves: list[tuple[str, int]]) -> None:
             places.append(flights.place("a" if n % 2 else "b"))
         elif places and move == "ask":
             place = places[n % len(places)]
-            place.timer("a").asked(request(n))
+            place.on_asked("a", request(n))
         elif places and move == "out":
             places.pop(0).leave()
         assert flights.load("a") >= 0

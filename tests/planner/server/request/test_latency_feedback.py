@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from planner.server.request.arrival import Arrival
+from planner.server.access.exchange import Exchange
 from planner.server.request.request_context import learn
 from planner.solving.executor import Solution
 from planner.solving.latency import Latency
@@ -29,8 +29,8 @@ async def test_whatever_worked_to_its_deadline_tells_how_late_it_was(took: float
     heard: list[float] = []
     latency.overran = heard.append  # type: ignore[assignment, method-assign]
     service: Any = SimpleNamespace(latency=latency)
-    arrival = Arrival.begin()
+    exchange = Exchange.begin()
     learn(service, solution(took), Budget(seconds=1.0))
     assert heard == []  # the answer has not left
-    arrival.left()
+    exchange.end()
     assert heard == ([] if late is None else [pytest.approx(late, abs=0.2)])

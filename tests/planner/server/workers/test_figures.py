@@ -12,17 +12,10 @@ from planner.server.workers.questions import merged, to_wire
 
 
 def ended(status: int) -> Exchange:
-    return Exchange(
-        at=0.0,
-        seconds=0.2,
-        method="POST",
-        path="/v1/plan",
-        route="/v1/plan",
-        status=status,
-        code=None if status < 400 else "budget",
-        is_asking=True,
-        request_id="r",
-    )
+    exchange = Exchange("POST", "/v1/plan", is_asking=True)
+    exchange.code = None if status < 400 else "budget"
+    exchange.end(status, "/v1/plan")
+    return exchange
 
 
 def test_each_process_has_its_series() -> None:
