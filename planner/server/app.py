@@ -72,8 +72,9 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, _http)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     direct = chain.from_iterable(handlers(router) for router in _ROUTERS)
-    app.add_middleware(
-        Middleware,
+    # outermost: what it answers straight passes through no layer of a framework
+    app.middleware_stack = Middleware(
+        app.build_middleware_stack(),
         sizes=service.rules.sizes,
         straight=dict(direct),
         origins=service.origins,

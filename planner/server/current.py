@@ -18,13 +18,16 @@ import gc
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from cachetools import LRUCache
 
 from planner.decider import Decider
 from planner.planner import Planner
 from planner.rules_planner import RulesPlanner
 from planner.solving.availability_filter import AvailabilityFilter
+from planner.solving.domains import Assigned, assign
 from search.cards import ModelCard
 from search.errors import ArtefactError
 
@@ -38,6 +41,10 @@ __all__ = [
 ]
 
 
+#: questions whose domain is kept: those of the requests that are worked on now
+_MOST_ASSIGNED = 256
+
+
 @dataclass(slots=True, eq=False)
 class Served:
     """What decides, its fingerprint, and which of its models are not served."""
@@ -45,6 +52,19 @@ class Served:
     planner: Decider
     fingerprint: str
     missing: frozenset[str]
+    _assigned: LRUCache[tuple[str, str | None], Assigned] = field(
+        init=False, repr=False, default_factory=lambda: LRUCache(_MOST_ASSIGNED)
+    )
+
+    def assigned(self, question: str, domain: str | None) -> Assigned:
+        """The domain of a question (``planner.solving.domains``), which several parts of a request ask for.
+
+        Raises GradingError for a domain that nobody knows.
+        """
+        found = self._assigned.get((question, domain))
+        if found is None:
+            found = self._assigned[question, domain] = assign(self.planner, question, domain)
+        return found
 
 
 class InUse(ABC):

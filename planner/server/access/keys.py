@@ -36,12 +36,13 @@ import math
 import secrets
 import time
 import tomllib
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from cachetools import TTLCache
 
 from planner.server.refusal import Refusal, busy
 from search.errors import ServeError
@@ -266,7 +267,8 @@ class WrongKeys:
     ) -> None:
         self.count = 0
         self._interval, self._clock, self._sleep = interval, clock, sleep
-        self._addresses: OrderedDict[str, tuple[int, float]] = OrderedDict()  # wrong keys, and since when
+        # a count of one number, which is kept for an interval from the first
+        self._addresses: TTLCache[str, list[int]] = TTLCache(_MOST_ADDRESSES, interval, clock)
         self._said: float | None = None
         self._unsaid = 0
         self._held = 0
@@ -290,12 +292,10 @@ class WrongKeys:
         now = self._clock()
         self.count += 1
         self._say(now)
-        tries, since = self._addresses.pop(address, (0, now))
-        if now - since >= self._interval:
-            tries, since = 0, now
-        self._addresses[address] = tries + 1, since
-        if len(self._addresses) > _MOST_ADDRESSES:
-            self._addresses.popitem(last=False)
+        counted = self._addresses.get(address)
+        if counted is None:
+            counted = self._addresses[address] = [0]
+        tries, counted[0] = counted[0], counted[0] + 1
         return 0.0 if tries < _FREE else min(_LONGEST, _FIRST * 2.0 ** (tries - _FREE))
 
     def _say(self, now: float) -> None:

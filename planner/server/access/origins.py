@@ -18,6 +18,8 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 
+from cachetools import LRUCache
+
 from planner.server.refusal import Refusal
 from search.errors import ServeError
 
@@ -75,7 +77,7 @@ class Origins:
     any_host: bool = False
     _names: frozenset[str] = field(init=False)
     _pages: frozenset[str] = field(init=False)
-    _kept: dict[str, bool] = field(init=False, default_factory=dict)
+    _kept: LRUCache[str, bool] = field(init=False, default_factory=lambda: LRUCache(_MOST_KEPT))
 
     def __post_init__(self) -> None:
         names, pages = set(), set()
@@ -137,8 +139,7 @@ class Origins:
         if known is None:
             found = _split(host)
             known = found is not None and self._is_name(found[0])
-            if len(self._kept) < _MOST_KEPT:
-                self._kept[host] = known
+            self._kept[host] = known
         return known
 
     def _is_name(self, name: str) -> bool:

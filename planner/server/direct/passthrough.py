@@ -19,6 +19,7 @@ from planner.server.observing.rolling_metrics import Finished
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.request.ask import Ask
 from planner.server.request.budget import RequestBudget, check_time, to_wire
+from planner.server.request.choosing import is_shadowed
 from planner.server.request.serialize import Reason, passthrough_receipt, receipt_head
 from planner.server.request.shadow import Shadowed
 from planner.server.request.shapes import Shape
@@ -77,7 +78,11 @@ class Passthrough:
         self._reason = reason
         self._exchange = Exchange.now()
         self._arrived = time.time() - self._exchange.seconds
-        self._shadowed = Shadowed.of(service, ask, granted, shape.endpoint, response_id, upstream.policy)
+        self._shadowed = (
+            Shadowed(service, ask, granted, response_id, upstream.policy)
+            if is_shadowed(service.rules, shape.endpoint)
+            else None
+        )
         # in shadow mode nothing that is asked of the planner binds the plain model
         allowed = granted.budget if self._shadowed is None else UNLIMITED
         self._budget = allowed.within(service.rules.ceiling)

@@ -223,7 +223,7 @@ def of_chat(body: ChatBody, sizes: Sizes) -> Ask:
     """Read ``POST /v1/chat/completions``. Raises Refusal."""
     texts = [_text(message) for message in body.messages]
     characters = sum(len(text) for text, _ in texts)
-    _check(body.n, body.stops, sizes, messages=len(texts), characters=characters)
+    _check(body.n, _stops(body), sizes, messages=len(texts), characters=characters)
     reason = _foreign(body)
     if any(message.role in ("tool", "function") or _calls(message) for message in body.messages):
         reason = reason or "tools"
@@ -260,7 +260,7 @@ def _structured(body: ChatBody, reason: str) -> Structured | None:
 
 def of_completion(body: CompletionBody, prompt: str, sizes: Sizes) -> Ask:
     """Read one prompt of ``POST /v1/completions``. Raises Refusal."""
-    _check(body.n, body.stops, sizes, characters=len(prompt))
+    _check(body.n, _stops(body), sizes, characters=len(prompt))
     reason = _foreign(body)
     return _ask(body, Conversation.of(prompt) if reason is None else None, reason, body.max_tokens)
 
@@ -280,7 +280,7 @@ def _ask(
         n=body.n or 1,
         sampling=sampling,
         max_tokens=most,
-        stop=body.stops,
+        stop=_stops(body),
         seed=secrets.randbits(63) if body.seed is None else body.seed & (2**63 - 1),
         stream=bool(body.stream),
         include_usage=bool(options is not None and options.include_usage),
@@ -300,6 +300,12 @@ def _check(
     n: int | None, stops: Sequence[str], sizes: Sizes, *, messages: int = 0, characters: int = 0
 ) -> None:
     sizes.check(messages=messages, characters=characters, choices=n or 1, stops=stops)
+
+
+def _stops(body: ChatBody | CompletionBody) -> tuple[str, ...]:
+    """Stop strings; empty ones stop nothing."""
+    given = [body.stop] if isinstance(body.stop, str) else body.stop or []
+    return tuple(text for text in given if text)
 
 
 def _foreign(body: ChatBody | CompletionBody) -> str | None:

@@ -36,7 +36,7 @@ from planner.server.request.choosing import (
 from planner.server.request.serialize import Reason
 from planner.server.service import Service
 from planner.solving.availability_filter import AvailabilityFilter
-from planner.solving.domains import Assigned, assign
+from planner.solving.domains import Assigned
 from planner.solving.events import EndReason
 from planner.solving.executor import Solution
 from planner.solving.exploration import Exploration, Resampled
@@ -180,7 +180,7 @@ def resolved(
 def assigned_to(served: Served, question: str, domain: str | None) -> Assigned:
     """The domain of a question under the planner in use. Raises Refusal for one that nobody knows."""
     try:
-        return assign(served.planner, question, domain)
+        return served.assigned(question, domain)
     except GradingError as error:
         raise Refusal(str(error), param="domain") from error
 

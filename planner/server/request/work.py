@@ -19,6 +19,7 @@ from planner.server.direct.passthrough_cost import prompt_tokens
 from planner.server.refusal import Refusal
 from planner.server.request.ask import Ask
 from planner.server.request.budget import RequestBudget, check_time
+from planner.server.request.choosing import is_shadowed
 from planner.server.request.request_context import (
     RequestContext,
     expected_seconds,
@@ -86,8 +87,11 @@ class Work:
         check_time(self._context.budget.seconds, Exchange.now().seconds)
         self._context.resolve(service, self._context.budget)
         context = self._context
-        self._shadowed = Shadowed.of(service, ask, granted, endpoint, response_id, context.first)
-        shadowed = self._shadowed
+        shadowed = self._shadowed = (
+            Shadowed(service, ask, granted, response_id, context.first)
+            if is_shadowed(service.rules, endpoint)
+            else None
+        )
         self._record = RequestRecord(
             service, context, (lambda: beside) if shadowed is None else (lambda: shadowed.comparison)
         )
@@ -271,7 +275,11 @@ class Work:
         models, ask = self._service.models, self._context.ask
         assert ask.conversation is not None
         drawn = self._context.planner.drawings
-        drawings = {name: models.drawing(name, drawn.get(name)) for name in models.engines}
+        forced = self._context.choice
+        names = dict.fromkeys(models.engines)
+        if forced is not None:  # nobody else is asked
+            names = dict.fromkeys((forced.policy, *(part.policy for part in forced.plan.walk())))
+        drawings = {name: models.drawing(name, drawn.get(name)) for name in names}
         if ask.max_tokens is not None:
             drawings = {
                 name: replace(one, limits=replace(one.limits, max_tokens=ask.max_tokens))
@@ -281,9 +289,9 @@ class Work:
         self._meters.append(meter)
         observers = (*(() if self._place is None else (self._place,)), *self._trace.samples(place))
         engines: dict[str, ShapedEngine | StructuredEngine] = {}
-        promptings = {name: self._context.prompting(name) for name in models.engines}
-        for name, engine in models.engines.items():
-            prompting = promptings[name]
+        promptings = {name: self._context.prompting(name) for name in names}
+        for name, prompting in promptings.items():
+            engine = models.engines[name]
             plain = self._shadowed is not None or self._context.granted.plan is not None
             if ask.effort is not None and plain:
                 engine = engine.at_effort(ask.effort)

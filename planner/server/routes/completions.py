@@ -16,10 +16,9 @@ from planner.server.direct.passthrough import Passthrough, passthrough_reason
 from planner.server.refusal import Refusal
 from planner.server.request.ask import Ask, of_chat, of_completion
 from planner.server.request.budget import HEADER, RequestBudget, grant
-from planner.server.request.choosing import SHADOW
+from planner.server.request.choosing import SHADOW, named
 from planner.server.request.request_context import assigned_to, open_ended
 from planner.server.request.serialize import Reason
-from planner.server.request.shadow import named
 from planner.server.request.shapes import CHAT, COMPLETION, Shape, whole
 from planner.server.request.stream import EventStream, News, Sender, gone, sent
 from planner.server.request.work import Work
@@ -209,7 +208,7 @@ def _joined(response_id: str, created: int, model: str, bodies: Sequence[dict[st
 def _granted(service: Service, ask: Ask, request: Request) -> RequestBudget:
     rules = service.rules
     return grant(
-        named(service, ask.model),
+        named(service.rules, service.models, service.upstreams, ask.model),
         header=request.headers.get(HEADER),
         body=ask.budget,
         default=rules.default,

@@ -15,8 +15,7 @@ from planner.server.protocols.responses_writer import ResponsesShape
 from planner.server.refusal import Refusal, brief
 from planner.server.request.ask import Ask, of_chat
 from planner.server.request.budget import grant
-from planner.server.request.choosing import answering_policy
-from planner.server.request.shadow import named
+from planner.server.request.choosing import answering_policy, named
 from planner.server.routes.completions import answer
 from planner.server.routes.routing import Direct, Here, Inferrer
 from planner.server.service import Service
@@ -58,7 +57,7 @@ async def count_tokens(
     service.rates.enter(key)
     ask = _ask(service, body, request)
     granted = grant(
-        named(service, ask.model),
+        named(service.rules, service.models, service.upstreams, ask.model),
         header=None,
         body=None,
         default=service.rules.default,
