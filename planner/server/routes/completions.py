@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from planner.server import answers
 from planner.server.access.keys import Key
 from planner.server.direct.passthrough import Passthrough, passthrough_reason
+from planner.server.openapi import streamed
 from planner.server.refusal import Refusal
 from planner.server.request.ask import Ask, of_chat, of_completion
 from planner.server.request.budget import HEADER, RequestBudget, grant
@@ -36,14 +38,14 @@ _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 T = TypeVar("T")
 
 
-@router.post("/v1/chat/completions")
+@router.post("/v1/chat/completions", **streamed(answers.ChatCompletion))
 async def chat(body: ChatBody, request: Request, service: Here, key: Inferrer) -> Response:
     """Answer the last message of a conversation."""
     ask = of_chat(body, service.rules.sizes)
     return await answer(service, CHAT, ask, key, request)
 
 
-@router.post("/v1/completions")
+@router.post("/v1/completions", **streamed(answers.Completion))
 async def completions(body: CompletionBody, request: Request, service: Here, key: Inferrer) -> Response:
     """Answer a prompt, which is taken for a question; several prompts give a choice each."""
     prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
@@ -92,8 +94,8 @@ async def _planned(
         held = None if "progress" in ask.include else patience
         return await _begun(sent(work.run, lines, sender, held), request, patience)
     work = Work(service, ask, granted, key, shape.endpoint, response_id)
-    answers = await _while_connected(work.run(), request)
-    return whole(writer.body(shape.body(response_id, created, ask.model, answers)))
+    found = await _while_connected(work.run(), request)
+    return whole(writer.body(shape.body(response_id, created, ask.model, found)))
 
 
 async def _begun(source: AsyncGenerator[bytes], request: Request, patience: float) -> EventStream:

@@ -17,9 +17,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import StreamingResponse
 
+from planner.server import answers
 from planner.server.access.keys import ANYONE
 from planner.server.decisions.recorder import DecisionQuery, Feedback, Record
 from planner.server.decisions.savings import savings_of
+from planner.server.openapi import answered
 from planner.server.refusal import Refusal
 from planner.server.request.serialize import decision_to_dict, record_to_dict
 from planner.server.routes.routing import Admin, Direct, Feedbacker, Here
@@ -70,7 +72,7 @@ def _wanted(
 _Wanted = Annotated[DecisionQuery, Depends(_wanted)]
 
 
-@router.get("/v1/decisions")
+@router.get("/v1/decisions", **answered("Feedback and decisions", answers.Decisions))
 async def decisions(
     service: Here,
     key: Admin,
@@ -86,7 +88,7 @@ async def decisions(
     }
 
 
-@router.get("/v1/decisions.jsonl")
+@router.get("/v1/decisions.jsonl", **answered("Feedback and decisions", kind="application/x-ndjson"))
 async def exported(
     service: Here,
     key: Admin,
@@ -101,7 +103,7 @@ async def exported(
     )
 
 
-@router.get("/v1/decisions/{decision_id}")
+@router.get("/v1/decisions/{decision_id}", **answered("Feedback and decisions", answers.Decision))
 async def decision(decision_id: str, service: Here, key: Admin) -> dict[str, Any]:
     """Everything about one decision."""
     record = await service.recorder.find(decision_id)
@@ -128,7 +130,7 @@ async def _lines(service: Service, wanted: DecisionQuery, limit: int) -> AsyncIt
 feedback_router = APIRouter(route_class=Direct)
 
 
-@feedback_router.post("/v1/feedback")
+@feedback_router.post("/v1/feedback", **answered("Feedback and decisions", answers.Recorded))
 async def feedback(body: FeedbackBody, service: Here, key: Feedbacker) -> dict[str, Any]:
     """Tell whether an answer was right, how good it was, or which candidate was right.
 
@@ -182,7 +184,7 @@ def _kept(record: Record, said: Feedback) -> float | None:
 _NEWEST = 2_000
 
 
-@router.get("/v1/savings")
+@router.get("/v1/savings", **answered("Feedback and decisions", answers.Savings))
 async def savings(service: Here, key: Admin) -> dict[str, Any]:
     """Say what planning would have saved or gained, with intervals. Figures that say nothing are marked."""
     records = await service.recorder.compared(_NEWEST)

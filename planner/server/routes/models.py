@@ -11,6 +11,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from planner.deciding.budgeting import check_money
+from planner.server import answers
+from planner.server.openapi import answered
 from planner.server.request.budget import grant, to_wire
 from planner.server.routes.routing import Here, Inferrer
 from planner.server.service import Service
@@ -27,7 +29,7 @@ __all__ = [
 router = APIRouter()
 
 
-@router.get("/v1/models")
+@router.get("/v1/models", **answered("Answers", answers.Models))
 async def models(service: Here, key: Inferrer) -> dict[str, Any]:
     """List the names that a request's ``model`` may have."""
     rules, served = service.rules, service.current.served.planner
@@ -50,7 +52,7 @@ async def models(service: Here, key: Inferrer) -> dict[str, Any]:
     }
 
 
-@router.get("/v1/models/{name:path}")
+@router.get("/v1/models/{name:path}", **answered("Answers", answers.Model))
 async def model(name: str, service: Here, key: Inferrer) -> dict[str, Any]:
     """One of them, ``planner/<plan>`` included. 404 for another."""
     granted = grant(
@@ -97,7 +99,7 @@ def _known(service: Service, name: str) -> dict[str, Any]:
     return {"name": name, "parameters": card.parameters, "up": service.models.is_up(name)}
 
 
-@router.get("/v1/strategies")
+@router.get("/v1/strategies", **answered("Plans", answers.Strategies))
 async def strategies(service: Here, key: Inferrer) -> dict[str, Any]:
     """List the strategies with their captions, those of plug-ins too.
 

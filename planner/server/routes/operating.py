@@ -8,8 +8,10 @@ from fastapi import APIRouter, Query, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
+from planner.server import answers
 from planner.server.access.keys import Scope
 from planner.server.observing.rolling_metrics import WINDOWS
+from planner.server.openapi import answered
 from planner.server.refusal import Refusal
 from planner.server.routes.routing import Admin, Here, key_of
 from planner.server.workers.questions import metrics_text, now_of_all
@@ -23,7 +25,7 @@ __all__ = [
 router = APIRouter()
 
 
-@router.get("/v1/now")
+@router.get("/v1/now", **answered("The server", answers.Now))
 async def now(
     service: Here,
     key: Admin,
@@ -63,13 +65,17 @@ async def now(
     }
 
 
-@router.get("/healthz")
+@router.get("/healthz", **answered("The server", answers.Health))
 async def healthz() -> dict[str, Any]:
     """The process lives."""
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+_READY = answered("The server", answers.Ready)
+_READY["responses"][503] = {"model": answers.NotReady, "description": "No policy answers."}
+
+
+@router.get("/readyz", **_READY)
 async def readyz(service: Here) -> Response:
     """Requests can be answered: the planner is loaded and a policy answers (503 otherwise)."""
     up = any(service.models.is_up(name) for name in service.models.policies)
@@ -78,7 +84,7 @@ async def readyz(service: Here) -> Response:
     return JSONResponse(body, 200 if ready else 503)
 
 
-@router.get("/metrics")
+@router.get("/metrics", **answered("The server", kind="text/plain"))
 async def metrics(service: Here, request: Request) -> Response:
     """Figures for Prometheus. Needs the scope admin where keys are set up."""
     await key_of(service, request, Scope.ADMIN)
@@ -89,7 +95,7 @@ async def metrics(service: Here, request: Request) -> Response:
 _WITHIN = 60.0
 
 
-@router.post("/admin/reload")
+@router.post("/admin/reload", **answered("The server", answers.Reloaded))
 async def reload(service: Here, key: Admin) -> dict[str, Any]:
     """Take a new planner and the key file as it is now, without dropping a request.
 

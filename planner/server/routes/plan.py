@@ -13,6 +13,8 @@ from planner.deciding.budgeting import rule
 from planner.deciding.decision_filter import DecisionFilter
 from planner.deciding.recommendation import Recommendation
 from planner.options import Option, appraised, options
+from planner.server import answers
+from planner.server.openapi import answered
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.request.budget import RequestBudget, grant, to_wire
 from planner.server.request.choosing import availability_filter, first_policy, forced
@@ -32,7 +34,7 @@ __all__ = ["router"]
 router = APIRouter(route_class=Direct)
 
 
-@router.post("/v1/plan")
+@router.post("/v1/plan", **answered("Plans", answers.Plan, answers.Plans))
 async def plan(body: PlanBody, service: Here, key: Inferrer) -> dict[str, Any]:
     """Say which plan would be run, what it is expected to be worth and to cost. No token is spent."""
     service.rates.enter(key)

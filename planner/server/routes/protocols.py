@@ -8,7 +8,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from planner.server import answers
 from planner.server.direct.passthrough_cost import prompt_tokens
+from planner.server.openapi import answered, streamed
 from planner.server.protocols import messages_request, responses_request
 from planner.server.protocols.messages_writer import MESSAGES
 from planner.server.protocols.responses_writer import ResponsesShape
@@ -27,7 +29,7 @@ __all__ = [
 router = APIRouter(route_class=Direct)
 
 
-@router.post("/v1/responses")
+@router.post("/v1/responses", **streamed(answers.Response))
 async def responses(
     body: responses_request.ResponsesBody, request: Request, service: Here, key: Inferrer
 ) -> Response:
@@ -40,7 +42,7 @@ async def responses(
 _VERSIONS = ("2023-06-01", "2026-10-21")
 
 
-@router.post("/v1/messages")
+@router.post("/v1/messages", **streamed(answers.AnthropicMessage))
 async def messages(
     body: messages_request.MessagesBody, request: Request, service: Here, key: Inferrer
 ) -> Response:
@@ -49,7 +51,7 @@ async def messages(
     return await answer(service, MESSAGES, ask, key, request)
 
 
-@router.post("/v1/messages/count_tokens")
+@router.post("/v1/messages/count_tokens", **answered("Answers", answers.TokenCount))
 async def count_tokens(
     body: messages_request.CountBody, request: Request, service: Here, key: Inferrer
 ) -> Any:
