@@ -43,7 +43,7 @@ from serve_without import SPEEDUPS
 
 from planner.models import shipped
 from planner.planner import Planner
-from planner.server.freeze import freeze_gc
+from planner.server.current import freeze_gc
 
 #: the server that lacks nothing
 WHOLE = "whole"

@@ -37,7 +37,7 @@ def serve(
 ) -> None:
     """Serve an OpenAI-compatible API that spends the right compute on each request."""
     _check_extra()
-    from planner.server.access.access_log import log_to_stderr
+    from planner.server.access.exchange import log_to_stderr
     from planner.server.access.keys import new_key as make
     from planner.server.serve import serve as run
 

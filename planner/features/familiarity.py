@@ -13,7 +13,7 @@ import math
 import re
 import zlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,6 +163,7 @@ class DomainModel:
     edges: Floats
     tails: Floats
     limit: float
+    _known: frozenset[int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         columns, surface, signs = len(self.domains) + 2, len(SURFACE), len(SIGNS)
@@ -189,20 +190,36 @@ class DomainModel:
             raise ArtefactError(f"the limit of a domain model must be above 0, got {self.limit}")
         if (np.diff(self.known) <= 0).any():
             raise ArtefactError("known words of a domain model must ascend, got others")
+        object.__setattr__(self, "_known", frozenset(self.known.tolist()))
 
     def predict(self, question: str) -> DomainGuess:
         """What a question is taken for. Takes a fraction of a millisecond."""
         words = wording(question)
         logits = self.bias + words.values @ self.weights.take(words.places, axis=0)
         logits += scaled(words.surface, self.centre, self.scale) @ self.weights[-len(SURFACE) :]
-        own = logits[:-2]
-        top = own.max()
-        inside = top + np.log(np.exp(own - top).sum()) - logits[-2]
-        signs = np.array([inside, logits[-1], -unknown_share(words, self.known)])
-        score = float(novelty(signs, self.edges, self.tails)) / self.limit
+        own, (against, other) = logits[:-2], logits[-2:].tolist()
+        top = float(own.max())
+        inside = top if len(own) == 1 else top + float(np.log(np.exp(own - top).sum()))
+        score = self._score((inside - against, other, -self._unknown_share(words)))
         if score > 1.0:
             return DomainGuess(None, score, self._reason())
         return DomainGuess(self.domains[int(own.argmax())], score)
+
+    def _score(self, signs: tuple[float, ...]) -> float:
+        """``novelty`` of one question over the limit: for three numbers, arrays take longer than sums."""
+        total = 0.0
+        for sign, edge, tail in zip(signs, self.edges.tolist(), self.tails.tolist(), strict=True):
+            below = max((edge - sign) / tail, 0.0)
+            total += below * below
+        return math.sqrt(total) / self.limit
+
+    def _unknown_share(self, words: Wording) -> float:
+        """``unknown_share`` of one question."""
+        total = 0.0
+        for checks in (words.words.tolist(), words.pairs.tolist()):
+            seen = sum(map(self._known.__contains__, checks))
+            total += (len(checks) - seen) / (len(checks) + 1.0)
+        return total
 
     def _reason(self) -> str:
         return (
@@ -213,7 +230,8 @@ class DomainModel:
 
 def scaled(surface: Floats, centre: Floats, scale: Floats) -> Floats:
     """Surface features as a model takes them, beside the words."""
-    return np.clip((surface - centre) / scale, -_CLIP, _CLIP) * _SHARE
+    # np.clip is slower than its two halves
+    return np.minimum(np.maximum((surface - centre) / scale, -_CLIP), _CLIP) * _SHARE
 
 
 def novelty(signs: Floats, edges: Floats, tails: Floats) -> Floats:

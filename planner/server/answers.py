@@ -1,434 +1,826 @@
-"""What the server answers, as JSON Schema for the OpenAPI document. Tests hold every answer to it.
+"""What the server answers, as models for the OpenAPI document. Tests hold every answer to it.
 
-Objects may grow: a field that is not named here may come with a later version, a named one is always there.
+They describe: the routes build plain objects, which nothing copies or checks on their way. Objects may grow:
+a field that is not named here may come with a later version, a named one is always there unless it is
+``MAYBE``.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-__all__ = ["ANSWERS", "SCHEMAS"]
+from pydantic import BaseModel, Field
 
-_Schema = dict[str, Any]
-
-_TEXT: _Schema = {"type": "string"}
-_NUMBER: _Schema = {"type": "number"}
-_WHOLE: _Schema = {"type": "integer"}
-_TRUTH: _Schema = {"type": "boolean"}
-_ANY: _Schema = {"type": "object"}
-
-
-def _null(schema: _Schema) -> _Schema:
-    """That, or null."""
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _list(schema: _Schema) -> _Schema:
-    return {"type": "array", "items": schema}
-
-
-def _word(*words: str) -> _Schema:
-    return {"type": "string", "enum": list(words)}
-
-
-def _the(name: str) -> _Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _of(optional: dict[str, _Schema] | None = None, /, **fields: _Schema) -> _Schema:
-    """An object with all of these fields, and perhaps the optional ones."""
-    return {"type": "object", "required": sorted(fields), "properties": {**fields, **(optional or {})}}
+__all__ = [
+    "AnthropicMessage",
+    "ChatCompletion",
+    "Completion",
+    "Decision",
+    "Decisions",
+    "Error",
+    "Event",
+    "Health",
+    "MessagesError",
+    "Model",
+    "Models",
+    "NotReady",
+    "Now",
+    "Plan",
+    "Plans",
+    "Ready",
+    "Recorded",
+    "Reloaded",
+    "Response",
+    "Savings",
+    "Strategies",
+    "TokenCount",
+]
 
 
-_COUNT: _Schema = {"type": "integer", "minimum": 0}
-_COST: _Schema = {"type": "number", "minimum": 0}
-_SHARE: _Schema = {"type": "number", "minimum": 0, "maximum": 1}
-_CHOICE = {"policy": _TEXT, "prm": _null(_TEXT), "plan": _TEXT}
-_EXPECTED = {"accuracy": _null(_SHARE), "tokens": _null(_COST), "flops": _null(_COST)}
-_EXPECTATION = _of(**_CHOICE, **_EXPECTED, usd=_null(_COST))
-_FIGURE = _of(
-    value=_null(_NUMBER),
-    low=_null(_NUMBER),
-    high=_null(_NUMBER),
-    requests=_COUNT,
-    questions=_COUNT,
-    is_known=_TRUTH,
-)
-_FIGURES = (
-    *("accuracy", "cost", "vote_cost", "agreement", "measured_accuracy", "measured_cost"),
-    *("cost_check", "planned_cost_check", "accuracy_check"),
-)
-_BUDGET = _of(
-    asked=_ANY, source=_word("header", "body", "effort", "model", "default"), granted=_ANY, share=_SHARE
-)
-_RECEIPT_HEAD = {"id": _TEXT, "reason": _null(_TEXT), "detail": _null(_TEXT), "budget": _BUDGET}
-_CANDIDATE = {
-    "draw": _WHOLE,
-    "text": _TEXT,
-    "answer": _null(_TEXT),
-    "tokens": _COUNT,
-    "finish_reason": _TEXT,
-    "chosen": _TRUTH,
-}
-_MODEL = {
-    "id": _TEXT,
-    "object": _word("model"),
-    "created": _WHOLE,
-    "owned_by": _TEXT,
-    "kind": _word("planner", "preset", "policy", "plan"),
-}
-_KNOWN_MODEL = _of(name=_TEXT, parameters=_WHOLE, up=_TRUTH)
-_SUMMARY = {
-    "id": _TEXT,
-    "created": _NUMBER,
-    "endpoint": _TEXT,
-    "question": _TEXT,
-    "domain": _TEXT,
-    "answer": _null(_TEXT),
-    "outcome": _TEXT,
-    "reason": _null(_TEXT),
-    **_CHOICE,
-    "accuracy": _null(_SHARE),
-    "tokens": _null(_COST),
-    "spend": _the("Spend"),
-    "feedback": _list(
-        _of(
-            created=_NUMBER,
-            correct=_null(_TRUTH),
-            score=_null(_SHARE),
-            candidate=_null(_COUNT),
-            key=_null(_TEXT),
-        )
-    ),
-}
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
 
 
-def _completion(choice: _Schema) -> _Schema:
-    """A body of OpenAI's with the receipt in it. ``usage`` is the policy's own server's where it answered."""
-    return _of(
-        {"usage": _null(_the("Usage")), "created": _WHOLE},
-        id=_TEXT,
-        object=_TEXT,
-        model=_TEXT,
-        choices=_list(choice),
-        planner={"anyOf": [_the("Receipt"), _the("Receipts"), _the("PromptReceipts")]},
-    )
+#: a field that may be missing
+MAYBE: Any = Field(default=None, json_schema_extra=_without_default)
+
+Count = Annotated[int, Field(ge=0)]
+Cost = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Json = dict[str, Any]
 
 
-SCHEMAS: dict[str, _Schema] = {
-    "Spend": _of(
-        tokens=_COUNT,
-        policy_tokens=_COUNT,
-        prm_tokens=_COUNT,
-        flops=_COST,
-        seconds=_COST,
-        usd=_null(_COST),
-    ),
-    "Usage": _of(prompt_tokens=_COUNT, completion_tokens=_COUNT, total_tokens=_COUNT),
-    "Look": _of(policy=_TEXT, samples=_COUNT, prm=_null(_TEXT)),
-    "Target": _of(
-        asked=_SHARE,
-        confidence=_null(_SHARE),
-        reached=_TRUTH,
-        prices=_list(_COST),
-        share=_SHARE,
-        accuracy=_SHARE,
-        low=_null(_SHARE),
-        tokens=_COST,
-        flops=_COST,
-    ),
-    "Advice": _of(
-        {"target": _the("Target")},
-        **_CHOICE,
-        **_EXPECTED,
-        look=_null(_the("Look")),
-        interval=_list(_SHARE),
-        tokens_p90=_null(_COST),
-        flops_p90=_null(_COST),
-        seconds=_null(_COST),
-        abstain=_TRUTH,
-        by_rule=_TRUTH,
-        neighbours=_COUNT,
-        runner_up=_null(_of(**_CHOICE, **_EXPECTED)),
-        warnings=_list(_TEXT),
-        propensity=_SHARE,
-    ),
-    "Comparison": _of(
-        plain=_EXPECTATION,
-        planned=_null(_EXPECTATION),
-        vote=_null(_EXPECTATION),
-        reason=_null(_TEXT),
-        plain_answer=_null(_TEXT),
-    ),
-    "Receipt": _of(
-        {
-            "candidates": _list(_of(**_CANDIDATE, score=_null(_NUMBER))),
-            "sampling": _TEXT,
-            "shadow": _null(_the("Comparison")),
-            "target": _the("Target"),
-        },
-        **_RECEIPT_HEAD,
-        **_CHOICE,
-        stages=_list(
-            _of(
-                {"explored": _of(accuracy=_NUMBER, tokens=_NUMBER, flops=_NUMBER)},
-                **_CHOICE,
-                **_EXPECTED,
-                look=_null(_the("Look")),
-                next_look=_null(_the("Look")),
-                propensity=_SHARE,
-                spend=_the("Spend"),
-            )
-        ),
-        expected=_of(**_EXPECTED, interval=_null(_list(_SHARE)), seconds=_null(_COST)),
-        spend=_the("Spend"),
-        answer=_null(_TEXT),
-        outcome=_TEXT,
-        agreement=_null(_SHARE),
-        abstained=_TRUTH,
-        escalated=_TRUTH,
-        ended=_null(_word("settled", "price", "deadline", "policy_failed")),
-        without=_list(_TEXT),
-        warnings=_list(_TEXT),
-    ),
-    "Receipts": _of(**_RECEIPT_HEAD, spend=_the("Spend"), choices=_list(_the("Receipt"))),
-    "PromptReceipts": _of(id=_TEXT, choices=_list(_the("Receipt"))),
-    "ChatCompletion": _completion(
-        _of(index=_COUNT, message=_of(role=_word("assistant"), content=_null(_TEXT)), finish_reason=_TEXT)
-    ),
-    "Completion": _completion(_of(index=_COUNT, text=_TEXT, finish_reason=_TEXT)),
-    "Response": _of(
-        {"usage": _null(_the("ResponseUsage"))},
-        id=_TEXT,
-        object=_word("response"),
-        created_at=_WHOLE,
-        status=_word("completed", "incomplete"),
-        error=_null(_ANY),
-        incomplete_details=_null(_of(reason=_word("max_output_tokens", "content_filter"))),
-        instructions=_null(_TEXT),
-        metadata=_ANY,
-        model=_TEXT,
-        output=_list(_of(type=_word("message", "function_call", "reasoning"), id=_TEXT, status=_TEXT)),
-        parallel_tool_calls=_TRUTH,
-        tool_choice={"anyOf": [_TEXT, _ANY]},
-        tools=_list(_ANY),
-        store=_TRUTH,
-        planner=_the("Receipt"),
-    ),
-    "AnthropicMessage": _of(
-        id=_TEXT,
-        type=_word("message"),
-        role=_word("assistant"),
-        model=_TEXT,
-        content=_list(_of(type=_word("text", "tool_use", "thinking"))),
-        stop_reason=_word("end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal"),
-        stop_sequence=_null(_TEXT),
-        usage=_of(
-            input_tokens=_COUNT,
-            cache_creation_input_tokens=_COUNT,
-            cache_read_input_tokens=_COUNT,
-            output_tokens=_COUNT,
-        ),
-        planner=_the("Receipt"),
-    ),
-    "TokenCount": _of(input_tokens=_COUNT),
-    "ResponseUsage": _of(
-        input_tokens=_COUNT,
-        input_tokens_details=_of(cached_tokens=_COUNT),
-        output_tokens=_COUNT,
-        output_tokens_details=_of(reasoning_tokens=_COUNT),
-        total_tokens=_COUNT,
-    ),
-    "Plan": _of(
-        {
-            "alternatives": _list(
-                _of(
-                    **_CHOICE,
-                    **_EXPECTED,
-                    tokens_p90=_null(_COST),
-                    flops_p90=_null(_COST),
-                    seconds=_null(_COST),
-                    fits=_TRUTH,
-                    over=_TRUTH,
-                )
-            ),
-            "why": _list(_of(feature=_TEXT, value=_null(_NUMBER), effect=_null(_NUMBER))),
-        },
-        object=_word("plan"),
-        domain=_null(_TEXT),
-        reason=_null(_TEXT),
-        detail=_null(_TEXT),
-        budget=_BUDGET,
-        advice=_the("Advice"),
-    ),
-    "Plans": _of(object=_word("list"), data=_list({"anyOf": [_the("Plan"), _the("Error")]})),
-    "Model": _of(**_MODEL),
-    "Strategies": _of(
-        object=_word("list"),
-        data=_list(
-            _of(
-                name=_TEXT,
-                caption=_TEXT,
-                parameters=_list(_TEXT),
-                vote=_null(_TEXT),
-                joins_probe=_null(_TRUTH),
-            )
-        ),
-    ),
-    "Models": _of(
-        object=_word("list"),
-        data=_list(_the("Model")),
-        planner=_of(
-            policies=_list(_KNOWN_MODEL),
-            prms=_list(_KNOWN_MODEL),
-            domains=_list(_TEXT),
-            plans=_list(_TEXT),
-            budget=_ANY,
-            ceiling=_null(_ANY),
-            presets=_ANY,
-            prices=_TRUTH,
-        ),
-    ),
-    "Recorded": _of(object=_word("feedback"), id=_TEXT, recorded=_TRUTH),
-    "Decisions": _of(object=_word("list"), data=_list(_of(**_SUMMARY)), next=_null(_TEXT)),
-    "Decision": _of(
-        {
-            "assignment": _of(
-                champion=_TEXT, challenger=_TEXT, arm=_word("champion", "challenger"), chance=_SHARE
-            )
-        },
-        **_SUMMARY,
-        key=_null(_TEXT),
-        planner=_null(_TEXT),
-        budget=_ANY,
-        budget_source=_TEXT,
-        flops=_null(_COST),
-        propensity=_SHARE,
-        error=_null(_TEXT),
-        comparison=_null(_the("Comparison")),
-        chosen=_null(_COUNT),
-        steps=_list(
-            _of(
-                **_CHOICE,
-                **_EXPECTED,
-                look=_TEXT,
-                next_look=_null(_TEXT),
-                propensity=_SHARE,
-                spend=_the("Spend"),
-            )
-        ),
-        candidates=_list(_of(**_CANDIDATE, step_rewards=_list(_NUMBER))),
-    ),
-    "Savings": _of(
-        object=_word("savings"),
-        shadow=_TRUTH,
-        share=_SHARE,
-        ran=_COUNT,
-        dropped=_COUNT,
-        newest=_COUNT,
-        requests=_COUNT,
-        planned=_COUNT,
-        reasons=_ANY,
-        unit=_word("usd", "flops", "tokens"),
-        plain_cost=_null(_COST),
-        planned_cost=_null(_COST),
-        pairs=_COUNT,
-        beside=_ANY,
-        rule=_TEXT,
-        **dict.fromkeys(_FIGURES, _FIGURE),
-    ),
-    "Now": _of(
-        {
-            "challenge": _of(
-                champion=_TEXT,
-                challenger=_TEXT,
-                share=_SHARE,
-                promotes=_TRUTH,
-                promoted=_ANY,
-                state=_ANY,
-            ),
-            "exploration": _of(decisions=_COUNT, accuracy=_NUMBER, flops=_NUMBER),
-            "signals": _of(
-                planner=_TEXT,
-                raised=_list(_TEXT),
-                signals=_list(_ANY),
-                widening=_list(_NUMBER),
-                problems=_COUNT,
-                words=_COUNT,
-            ),
-        },
-        time=_NUMBER,
-        uptime=_COST,
-        window=_COST,
-        requests=_of(
-            per_second=_COST,
-            running=_COUNT,
-            waiting=_COUNT,
-            total=_COUNT,
-            answered=_COUNT,
-            failed=_COUNT,
-            cancelled=_COUNT,
-            refused=_COUNT,
-        ),
-        windows=_list(_COUNT),
-        series=_list(
-            _of(
-                t=_NUMBER,
-                requests=_COUNT,
-                failed=_COUNT,
-                cancelled=_COUNT,
-                refused=_COUNT,
-                refusals=_ANY,
-                failures=_ANY,
-                tokens=_COUNT,
-                flops=_COST,
-                usd=_null(_COST),
-                p50=_null(_COST),
-                p95=_null(_COST),
-                p99=_null(_COST),
-            )
-        ),
-        latency=_of(p50=_null(_COST), p90=_null(_COST), p95=_null(_COST), p99=_null(_COST)),
-        errors=_of(requests=_COUNT, failed=_COUNT, cancelled=_COUNT, rate=_null(_SHARE)),
-        refusals=_list(_of(cause=_TEXT, requests=_COUNT)),
-        failures=_list(_of(cause=_TEXT, requests=_COUNT)),
-        spend=_of(tokens=_COUNT, flops=_COST, usd=_null(_COST), priced=_COUNT),
-        in_flight=_list(_of(policy=_TEXT, load=_COUNT, limit=_COUNT)),
-        workers=_COUNT,
-        plans=_list(_of(**_CHOICE, requests=_COUNT, share=_SHARE)),
-        promised=_of(accuracy=_ANY, tokens=_ANY, seconds=_ANY),
-        majority=_ANY,
-        share=_SHARE,
-        explore=_SHARE,
-        drift=_null(_of(drifted=_COUNT, shifts=_list(_ANY))),
-        log=_ANY,
-        models=_list(_of(name=_TEXT, kind=_word("policy", "prm"), up=_TRUTH)),
-        planner=_TEXT,
-        version=_TEXT,
-    ),
-    "Health": _of(status=_word("ok")),
-    "Ready": _of(status=_word("ready"), policies_up=_TRUTH),
-    "NotReady": _of(status=_word("not ready"), policies_up=_TRUTH),
-    "Reloaded": _of(object=_word("planner"), planner=_TEXT, changed=_TRUTH, keys=_COUNT, workers=_COUNT),
-}
+class _Choice(BaseModel):
+    policy: str
+    prm: str | None
+    plan: str
 
-#: path -> the schemas of its answer with status 200
-ANSWERS: dict[str, tuple[str, ...]] = {
-    "/v1/chat/completions": ("ChatCompletion",),
-    "/v1/completions": ("Completion",),
-    "/v1/responses": ("Response",),
-    "/v1/messages": ("AnthropicMessage",),
-    "/v1/messages/count_tokens": ("TokenCount",),
-    "/v1/models": ("Models",),
-    "/v1/models/{name}": ("Model",),
-    "/v1/plan": ("Plan", "Plans"),
-    "/v1/strategies": ("Strategies",),
-    "/v1/feedback": ("Recorded",),
-    "/v1/decisions": ("Decisions",),
-    "/v1/decisions/{decision_id}": ("Decision",),
-    "/v1/savings": ("Savings",),
-    "/v1/now": ("Now",),
-    "/healthz": ("Health",),
-    "/readyz": ("Ready",),
-    "/admin/reload": ("Reloaded",),
-}
+
+class _Expected(BaseModel):
+    accuracy: Share | None
+    tokens: Cost | None
+    flops: Cost | None
+
+
+# ---- errors
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong: the rule, then the value."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class Error(BaseModel):
+    """An error as OpenAI's API has it."""
+
+    error: ErrorDetail
+
+
+class MessagesError(BaseModel):
+    """An error as Anthropic's API has it."""
+
+    type: Literal["error"]
+    error: ErrorDetail
+    request_id: str | None = MAYBE
+
+
+class Event(BaseModel):
+    """One event of a stream: a chunk or an event in JSON, an error in JSON, or [DONE]."""
+
+    data: str
+
+
+# ---- receipts
+
+
+class Spend(BaseModel):
+    """Logical cost, measured seconds, and money where there are prices."""
+
+    tokens: Count
+    policy_tokens: Count
+    prm_tokens: Count
+    flops: Cost
+    seconds: Cost
+    usd: Cost | None
+
+
+class Usage(BaseModel):
+    """Tokens, as OpenAI's API has them."""
+
+    prompt_tokens: Count
+    completion_tokens: Count
+    total_tokens: Count
+
+
+class Look(BaseModel):
+    """What has been or will be seen."""
+
+    policy: str
+    samples: Count
+    prm: str | None
+
+
+class Target(BaseModel):
+    """An accuracy that was asked for, and what it takes."""
+
+    asked: Share
+    confidence: Share | None
+    reached: bool
+    prices: list[Cost]
+    share: Share
+    accuracy: Share
+    low: Share | None
+    tokens: Cost
+    flops: Cost
+
+
+class RunnerUp(_Choice, _Expected):
+    """The next best choice."""
+
+
+class Advice(_Choice, _Expected):
+    """A recommendation."""
+
+    look: Look | None
+    interval: list[Share]
+    tokens_p90: Cost | None
+    flops_p90: Cost | None
+    seconds: Cost | None
+    abstain: bool
+    by_rule: bool
+    neighbours: Count
+    runner_up: RunnerUp | None
+    warnings: list[str]
+    propensity: Share
+    target: Target = MAYBE
+
+
+class Expectation(_Choice, _Expected):
+    """A choice and what the planner's model expects of it."""
+
+    usd: Cost | None
+
+
+class Comparison(BaseModel):
+    """What the planner would have done for a request, and what was done instead."""
+
+    plain: Expectation
+    planned: Expectation | None
+    vote: Expectation | None
+    reason: str | None
+    plain_answer: str | None
+
+
+class GrantedBudget(BaseModel):
+    """What was asked for and by whom, and what was granted."""
+
+    asked: Json
+    source: Literal["header", "body", "effort", "model", "default"]
+    granted: Json
+    share: Share
+
+
+class _Candidate(BaseModel):
+    draw: int
+    text: str
+    answer: str | None
+    tokens: Count
+    finish_reason: str
+    chosen: bool
+
+
+class ReceiptCandidate(_Candidate):
+    """A candidate of an answer."""
+
+    score: float | None
+
+
+class Explored(BaseModel):
+    """What exploring is expected to have cost."""
+
+    accuracy: float
+    tokens: float
+    flops: float
+
+
+class Stage(_Choice, _Expected):
+    """One decision: what was known, what was advised, and what following it took."""
+
+    look: Look | None
+    next_look: Look | None
+    propensity: Share
+    spend: Spend
+    explored: Explored = MAYBE
+
+
+class ReceiptExpectation(_Expected):
+    """What was expected of an answer."""
+
+    interval: list[Share] | None
+    seconds: Cost | None
+
+
+class _ReceiptHead(BaseModel):
+    id: str
+    reason: str | None
+    detail: str | None
+    budget: GrantedBudget
+
+
+class Receipt(_ReceiptHead, _Choice):
+    """How an answer came about, and what it took."""
+
+    stages: list[Stage]
+    expected: ReceiptExpectation
+    spend: Spend
+    answer: str | None
+    outcome: str
+    agreement: Share | None
+    abstained: bool
+    escalated: bool
+    ended: Literal["settled", "price", "deadline", "policy_failed"] | None
+    without: list[str]
+    warnings: list[str]
+    candidates: list[ReceiptCandidate] = MAYBE
+    sampling: str = MAYBE
+    shadow: Comparison | None = MAYBE
+    target: Target = MAYBE
+
+
+class Receipts(_ReceiptHead):
+    """The receipt of several answers to one request."""
+
+    spend: Spend
+    choices: list[Receipt]
+
+
+class PromptReceipts(BaseModel):
+    """The receipts of several prompts."""
+
+    id: str
+    choices: list[Receipt]
+
+
+# ---- answers
+
+
+class AnswerMessage(BaseModel):
+    """What an assistant says."""
+
+    role: Literal["assistant"]
+    content: str | None
+
+
+class ChatChoice(BaseModel):
+    """One answer."""
+
+    index: Count
+    message: AnswerMessage
+    finish_reason: str
+
+
+class CompletionChoice(BaseModel):
+    """One answer."""
+
+    index: Count
+    text: str
+    finish_reason: str
+
+
+class _Completion(BaseModel):
+    id: str
+    object: str
+    model: str
+    #: the policy's own server's, where it answered
+    usage: Usage | None = MAYBE
+    created: int = MAYBE
+    planner: Receipt | Receipts | PromptReceipts
+
+
+class ChatCompletion(_Completion):
+    """A chat completion of OpenAI's with the receipt in it."""
+
+    choices: list[ChatChoice]
+
+
+class Completion(_Completion):
+    """A completion of OpenAI's with the receipt in it."""
+
+    choices: list[CompletionChoice]
+
+
+class CachedTokens(BaseModel):
+    """Of the input."""
+
+    cached_tokens: Count
+
+
+class ReasoningTokens(BaseModel):
+    """Of the output."""
+
+    reasoning_tokens: Count
+
+
+class ResponseUsage(BaseModel):
+    """Tokens, as OpenAI's Responses have them."""
+
+    input_tokens: Count
+    input_tokens_details: CachedTokens
+    output_tokens: Count
+    output_tokens_details: ReasoningTokens
+    total_tokens: Count
+
+
+class IncompleteDetails(BaseModel):
+    """Why a response is not complete."""
+
+    reason: Literal["max_output_tokens", "content_filter"]
+
+
+class ResponseItem(BaseModel):
+    """One item of the output."""
+
+    type: Literal["message", "function_call", "reasoning"]
+    id: str
+    status: str
+
+
+class Response(BaseModel):
+    """A response of OpenAI's with the receipt in it."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    status: Literal["completed", "incomplete"]
+    error: Json | None
+    incomplete_details: IncompleteDetails | None
+    instructions: str | None
+    metadata: Json
+    model: str
+    output: list[ResponseItem]
+    parallel_tool_calls: bool
+    tool_choice: str | Json
+    tools: list[Json]
+    store: bool
+    planner: Receipt
+    usage: ResponseUsage | None = MAYBE
+
+
+class MessageBlock(BaseModel):
+    """One block of a message."""
+
+    type: Literal["text", "tool_use", "thinking"]
+
+
+class MessageUsage(BaseModel):
+    """Tokens, as Anthropic's API has them."""
+
+    input_tokens: Count
+    cache_creation_input_tokens: Count
+    cache_read_input_tokens: Count
+    output_tokens: Count
+
+
+class AnthropicMessage(BaseModel):
+    """A message of Anthropic's with the receipt in it."""
+
+    id: str
+    type: Literal["message"]
+    role: Literal["assistant"]
+    model: str
+    content: list[MessageBlock]
+    stop_reason: Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal"]
+    stop_sequence: str | None
+    usage: MessageUsage
+    planner: Receipt
+
+
+class TokenCount(BaseModel):
+    """Tokens of a prompt."""
+
+    input_tokens: Count
+
+
+# ---- plans, and what there is to choose from
+
+
+class Alternative(_Choice, _Expected):
+    """Another choice."""
+
+    tokens_p90: Cost | None
+    flops_p90: Cost | None
+    seconds: Cost | None
+    fits: bool
+    over: bool
+
+
+class Why(BaseModel):
+    """A main factor of a decision."""
+
+    feature: str
+    value: float | None
+    effect: float | None
+
+
+class Plan(BaseModel):
+    """Which plan would be run."""
+
+    object: Literal["plan"]
+    domain: str | None
+    reason: str | None
+    detail: str | None
+    budget: GrantedBudget
+    advice: Advice
+    alternatives: list[Alternative] = MAYBE
+    why: list[Why] = MAYBE
+
+
+class Plans(BaseModel):
+    """A plan, or an error, for each of several questions."""
+
+    object: Literal["list"]
+    data: list[Plan | Error]
+
+
+class Model(BaseModel):
+    """A name that a request's ``model`` may have."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    kind: Literal["planner", "preset", "policy", "plan"]
+
+
+class KnownModel(BaseModel):
+    """A policy or a PRM, and whether it answered when it was last asked."""
+
+    name: str
+    parameters: int
+    up: bool
+
+
+class Known(BaseModel):
+    """What else there is to choose from."""
+
+    policies: list[KnownModel]
+    prms: list[KnownModel]
+    domains: list[str]
+    plans: list[str]
+    budget: Json
+    ceiling: Json | None
+    presets: Json
+    prices: bool
+
+
+class Models(BaseModel):
+    """The names that a request's ``model`` may have."""
+
+    object: Literal["list"]
+    data: list[Model]
+    planner: Known
+
+
+class Strategy(BaseModel):
+    """What a plan may be made of."""
+
+    name: str
+    caption: str
+    parameters: list[str]
+    vote: str | None
+    joins_probe: bool | None
+
+
+class Strategies(BaseModel):
+    """All strategies, those of plug-ins too."""
+
+    object: Literal["list"]
+    data: list[Strategy]
+
+
+# ---- decisions
+
+
+class Feedback(BaseModel):
+    """What came of a decision."""
+
+    created: float
+    correct: bool | None
+    score: Share | None
+    candidate: Count | None
+    key: str | None
+
+
+class Recorded(BaseModel):
+    """Feedback is durable."""
+
+    object: Literal["feedback"]
+    id: str
+    recorded: bool
+
+
+class Summary(_Choice):
+    """A decision in a list."""
+
+    id: str
+    created: float
+    endpoint: str
+    question: str
+    domain: str
+    answer: str | None
+    outcome: str
+    reason: str | None
+    accuracy: Share | None
+    tokens: Cost | None
+    spend: Spend
+    feedback: list[Feedback]
+
+
+class Decisions(BaseModel):
+    """Past decisions, newest first."""
+
+    object: Literal["list"]
+    data: list[Summary]
+    next: str | None
+
+
+class Assignment(BaseModel):
+    """Which of two planners a request was given to."""
+
+    champion: str
+    challenger: str
+    arm: Literal["champion", "challenger"]
+    chance: Share
+
+
+class Step(_Choice, _Expected):
+    """One stage of a decision."""
+
+    look: str
+    next_look: str | None
+    propensity: Share
+    spend: Spend
+
+
+class RecordedCandidate(_Candidate):
+    """A candidate with its step rewards."""
+
+    step_rewards: list[float]
+
+
+class Decision(Summary):
+    """Everything about a decision."""
+
+    key: str | None
+    planner: str | None
+    budget: Json
+    budget_source: str
+    flops: Cost | None
+    propensity: Share
+    error: str | None
+    comparison: Comparison | None
+    chosen: Count | None
+    steps: list[Step]
+    candidates: list[RecordedCandidate]
+    assignment: Assignment = MAYBE
+
+
+class Figure(BaseModel):
+    """A figure with its interval."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    requests: Count
+    questions: Count
+    is_known: bool
+
+
+class Savings(BaseModel):
+    """What planning would have saved or gained."""
+
+    object: Literal["savings"]
+    shadow: bool
+    share: Share
+    ran: Count
+    dropped: Count
+    newest: Count
+    requests: Count
+    planned: Count
+    reasons: Json
+    unit: Literal["usd", "flops", "tokens"]
+    plain_cost: Cost | None
+    planned_cost: Cost | None
+    pairs: Count
+    beside: Json
+    rule: str
+    accuracy: Figure
+    cost: Figure
+    vote_cost: Figure
+    agreement: Figure
+    measured_accuracy: Figure
+    measured_cost: Figure
+    cost_check: Figure
+    planned_cost_check: Figure
+    accuracy_check: Figure
+
+
+# ---- the server
+
+
+class Requests(BaseModel):
+    """Requests, since the start and now."""
+
+    per_second: Cost
+    running: Count
+    waiting: Count
+    total: Count
+    answered: Count
+    failed: Count
+    cancelled: Count
+    refused: Count
+
+
+class Slice(BaseModel):
+    """A slice of time."""
+
+    t: float
+    requests: Count
+    failed: Count
+    cancelled: Count
+    refused: Count
+    refusals: Json
+    failures: Json
+    tokens: Count
+    flops: Cost
+    usd: Cost | None
+    p50: Cost | None
+    p95: Cost | None
+    p99: Cost | None
+
+
+class Latency(BaseModel):
+    """Seconds that answers took."""
+
+    p50: Cost | None
+    p90: Cost | None
+    p95: Cost | None
+    p99: Cost | None
+
+
+class Errors(BaseModel):
+    """Requests that failed."""
+
+    requests: Count
+    failed: Count
+    cancelled: Count
+    rate: Share | None
+
+
+class Cause(BaseModel):
+    """Why requests were turned away, or failed."""
+
+    cause: str
+    requests: Count
+
+
+class WindowSpend(BaseModel):
+    """What requests took; ``usd`` of those ``priced``."""
+
+    tokens: Count
+    flops: Cost
+    usd: Cost | None
+    priced: Count
+
+
+class InFlight(BaseModel):
+    """Samples of a policy, or requests of a model in this process."""
+
+    policy: str
+    load: Count
+    limit: Count
+
+
+class PlanShare(_Choice):
+    """A plan that answered."""
+
+    requests: Count
+    share: Share
+
+
+class Promised(BaseModel):
+    """Expected against actual values."""
+
+    accuracy: Json
+    tokens: Json
+    seconds: Json
+
+
+class DriftNow(BaseModel):
+    """What has drifted."""
+
+    drifted: Count
+    shifts: list[Json]
+
+
+class ModelNow(BaseModel):
+    """Whether a model is up."""
+
+    name: str
+    kind: Literal["policy", "prm"]
+    up: bool
+
+
+class ChallengeNow(BaseModel):
+    """The challenger beside the planner."""
+
+    champion: str
+    challenger: str
+    share: Share
+    promotes: bool
+    promoted: Json | None
+    state: Json | None
+
+
+class Exploration(BaseModel):
+    """What exploring has cost."""
+
+    decisions: Count
+    accuracy: float
+    flops: float
+
+
+class Signals(BaseModel):
+    """Signals of drift."""
+
+    planner: str
+    raised: list[str]
+    signals: list[Json]
+    widening: list[float]
+    problems: Count
+    words: Count
+
+
+class Now(BaseModel):
+    """What is going on."""
+
+    time: float
+    uptime: Cost
+    window: Cost
+    requests: Requests
+    windows: list[Count]
+    series: list[Slice]
+    latency: Latency
+    errors: Errors
+    refusals: list[Cause]
+    failures: list[Cause]
+    spend: WindowSpend
+    in_flight: list[InFlight]
+    workers: Count
+    plans: list[PlanShare]
+    promised: Promised
+    majority: Json
+    share: Share
+    explore: Share
+    drift: DriftNow | None
+    log: Json
+    models: list[ModelNow]
+    planner: str
+    version: str
+    challenge: ChallengeNow = MAYBE
+    exploration: Exploration = MAYBE
+    signals: Signals = MAYBE
+
+
+class Health(BaseModel):
+    """The process lives."""
+
+    status: Literal["ok"]
+
+
+class Ready(BaseModel):
+    """Requests can be answered."""
+
+    status: Literal["ready"]
+    policies_up: bool
+
+
+class NotReady(BaseModel):
+    """No policy answers."""
+
+    status: Literal["not ready"]
+    policies_up: bool
+
+
+class Reloaded(BaseModel):
+    """What is in use now."""
+
+    object: Literal["planner"]
+    planner: str
+    changed: bool
+    keys: Count
+    workers: Count

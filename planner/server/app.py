@@ -13,50 +13,30 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from planner.server.access.exchange import Notes
-from planner.server.access.middleware import Middleware
+from planner.server.access.exchange import Exchange
+from planner.server.access.middleware import Middleware, RouteNames
 from planner.server.console import mount
 from planner.server.openapi import document
-from planner.server.protocols.messages_error import error_body
-from planner.server.questions import answer_peers
-from planner.server.refusal import Refusal, invalid, refusal_of
+from planner.server.refusal import Refusal, error_body, invalid, refusal_of
 from planner.server.request.beside import run_beside
 from planner.server.request.shadow import HEADERS
-from planner.server.route_names import RouteNames
-from planner.server.routes import (
-    admin,
-    completions,
-    decisions,
-    feedback,
-    health,
-    messages,
-    models,
-    now,
-    plan,
-    responses,
-    savings,
-    strategies,
-)
-from planner.server.routes.direct import handlers
+from planner.server.routes import completions, decisions, models, operating, plan, protocols
+from planner.server.routes.routing import handlers
 from planner.server.service import Service
+from planner.server.workers.questions import answer_peers
 from planner.version import __version__
 from search.errors import PlannerError
 
 __all__ = ["create_app"]
 
-_ROUTES = (
-    completions,
-    responses,
-    messages,
-    models,
-    strategies,
-    plan,
-    feedback,
-    decisions,
-    savings,
-    now,
-    health,
-    admin,
+_ROUTERS = (
+    completions.router,
+    protocols.router,
+    models.router,
+    plan.router,
+    decisions.feedback_router,
+    decisions.router,
+    operating.router,
 )
 
 
@@ -83,19 +63,19 @@ def create_app(service: Service) -> FastAPI:
     answer_peers(service)
     service.beside = partial(run_beside, service)
     routes: list[BaseRoute] = []
-    for each in _ROUTES:
-        app.include_router(each.router)
-        routes += each.router.routes
+    for router in _ROUTERS:
+        app.include_router(router)
+        routes += router.routes
     mount(app)
     app.add_exception_handler(PlannerError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
-    direct = chain.from_iterable(handlers(each.router) for each in _ROUTES)
-    app.add_middleware(
-        Middleware,
+    direct = chain.from_iterable(handlers(router) for router in _ROUTERS)
+    # outermost: what it answers straight passes through no layer of a framework
+    app.middleware_stack = Middleware(
+        app.build_middleware_stack(),
         sizes=service.rules.sizes,
-        rolling=service.rolling,
         straight=dict(direct),
         origins=service.origins,
         names=RouteNames([*routes, *app.routes]),
@@ -107,13 +87,14 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _respond(request: Request, refusal: Refusal) -> JSONResponse:
-    notes = Notes.of(request.scope)
-    notes.code = refusal.code
-    body = error_body(refusal, request.url.path, notes.request_id)
+    exchange = Exchange.now()
+    exchange.code = refusal.code
+    body = error_body(refusal, request.url.path, exchange.request_id)
     return JSONResponse(body, refusal.status, headers=refusal.headers)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
+    Exchange.now().is_refused = True
     return _respond(request, refusal_of(error))
 
 

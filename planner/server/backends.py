@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 from planner.decider import Decider
 from planner.models import find_model
 from planner.planner import Planner
-from planner.server.access.in_flight import InFlight
-from planner.server.access.sample_limit import SampleLimit
+from planner.server.access.in_flight import InFlight, SampleLimit
 from planner.server.direct.upstream import Upstream
 from planner.server.models import Models
 from planner.server.refusal import Refusal
-from planner.server.request.conversation import Render, Turn, chat_template
+from planner.server.request.ask import Render, Turn, chat_template
 from planner.solving.solver import check_names
 from search.engines.named import NamedEngine
 from search.engines.protocol import Engine
@@ -233,7 +232,7 @@ def _render(entry: PolicyEntry, engine: Engine) -> Render:
 
     def render(turns: Sequence[Turn]) -> tuple[int, ...]:
         try:
-            return served.converse([{"role": turn.role, "content": turn.text} for turn in turns])
+            return served.converse([*turns])
         except (ContextError, UnreachableError, BrokenError, GarbledError):
             raise
         except Exception as error:  # the server's refusal, or whatever a folder's template raises

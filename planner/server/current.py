@@ -2,25 +2,47 @@
 
 A new artefact is loaded and checked against the models beside the request path; a broken or foreign one
 is refused and the old one stays.
+
+What has been loaded is set apart from the garbage collector. Python's collector of reference cycles stops
+everything while it scans all objects. Models, libraries and the planner hold so many that a scan takes as
+long as a short deadline. Frozen objects are left out, so that a collection scans only what requests have
+created since. Nearly all of that is freed by reference counting when a request ends, so the threshold is tens
+of thousands of objects: at Python's default of 700, objects of running requests would be scanned again and
+again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from cachetools import LRUCache
 
 from planner.decider import Decider
 from planner.planner import Planner
 from planner.rules_planner import RulesPlanner
 from planner.solving.availability_filter import AvailabilityFilter
+from planner.solving.domains import Assigned, assign
 from search.cards import ModelCard
 from search.errors import ArtefactError
 
-__all__ = ["Current", "InUse", "Ruling", "Served"]
+__all__ = [
+    "Current",
+    "InUse",
+    "Ruling",
+    "Served",
+    "freeze_gc",
+    "freeze_gc_again",
+]
+
+
+#: questions whose domain is kept: those of the requests that are worked on now
+_MOST_ASSIGNED = 256
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +52,19 @@ class Served:
     planner: Decider
     fingerprint: str
     missing: frozenset[str]
+    _assigned: LRUCache[tuple[str, str | None], Assigned] = field(
+        init=False, repr=False, default_factory=lambda: LRUCache(_MOST_ASSIGNED)
+    )
+
+    def assigned(self, question: str, domain: str | None) -> Assigned:
+        """The domain of a question (``planner.solving.domains``), which several parts of a request ask for.
+
+        Raises GradingError for a domain that nobody knows.
+        """
+        found = self._assigned.get((question, domain))
+        if found is None:
+            found = self._assigned[question, domain] = assign(self.planner, question, domain)
+        return found
 
 
 class InUse(ABC):
@@ -105,3 +140,25 @@ def _fingerprint(folder: Path) -> str:
         return hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
     except OSError as error:
         raise ArtefactError(f"an artefact has a manifest.json, got none in {str(folder)!r}") from error
+
+
+#: objects left over, then collections of the next younger generation, between two collections of one
+_YOUNG, _MIDDLE, _OLD = 50_000, 10, 10
+
+
+def freeze_gc() -> None:
+    """Collect once, then set all that is left apart from later collections."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG, _MIDDLE, _OLD)
+
+
+def freeze_gc_again() -> None:
+    """Set apart what has been loaded since, a new planner say; nothing where nothing was set apart.
+
+    What was set apart before is looked through once, so that what nobody needs any more is freed: an old
+    planner, and objects of requests that ran when it was set apart and refer to it in cycles.
+    """
+    if gc.get_freeze_count():
+        gc.unfreeze()
+        freeze_gc()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from planner.server.request.conversation import Render
+from planner.server.request.ask import Render
 from planner.solving.executor import Settings
 from search.cards import ModelCard
 from search.drawing import Drawing

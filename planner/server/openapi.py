@@ -1,44 +1,22 @@
-"""The OpenAPI document (``GET /openapi.json``): what each route takes and how it may answer."""
+"""The OpenAPI document (``GET /openapi.json``): what each route takes and how it may answer.
+
+Each route says by what models it answers (``answered``); the document is made of them.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Union
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
-from planner.server.answers import ANSWERS, SCHEMAS
-from planner.server.protocols.messages_error import is_messages
+from planner.server.answers import Error, Event, MessagesError
+from planner.server.refusal import is_messages
 from planner.server.schema import BudgetBody
 
-__all__ = ["document"]
-
-_ERROR: dict[str, Any] = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["message", "type", "param", "code"],
-            "properties": {
-                "message": {"type": "string"},
-                "type": {"type": "string"},
-                "param": {"type": ["string", "null"]},
-                "code": {"type": "string"},
-            },
-        }
-    },
-}
-
-_MESSAGES_ERROR = {
-    "type": "object",
-    "required": ["type", "error"],
-    "properties": {
-        "type": {"type": "string", "enum": ["error"]},
-        "error": _ERROR["properties"]["error"],
-        "request_id": {"type": ["string", "null"]},
-    },
-}
+__all__ = ["answered", "document", "streamed"]
 
 _STATUSES = {
     "400": "The request breaks a rule; the message says which and what it got.",
@@ -57,26 +35,7 @@ _STATUSES = {
 }
 
 #: what the operations are about, in the order of reading
-_TAGS = {
-    "Answers": (
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/v1/responses",
-        "/v1/messages",
-        "/v1/messages/count_tokens",
-        "/v1/models",
-        "/v1/models/{name}",
-    ),
-    "Plans": ("/v1/plan", "/v1/strategies"),
-    "Feedback and decisions": (
-        "/v1/feedback",
-        "/v1/decisions",
-        "/v1/decisions.jsonl",
-        "/v1/decisions/{decision_id}",
-        "/v1/savings",
-    ),
-    "The server": ("/v1/now", "/healthz", "/readyz", "/metrics", "/admin/reload"),
-}
+_TAGS = ("Answers", "Plans", "Feedback and decisions", "The server")
 
 _QUESTION = "What is (13+64)+80?"
 _ID = "chatcmpl-0123456789abcdef01234567"
@@ -107,15 +66,27 @@ _BODIES: dict[str, dict[str, Any]] = {
 #: a value of each parameter of a path
 _PARAMETERS = {"name": "planner", "decision_id": _ID}
 
-_STREAMED = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages")
 
-#: one event of a stream: a chunk or an event in JSON, an error in JSON, or [DONE]
-_EVENT = {
-    "type": "object",
-    "title": "Event",
-    "required": ["data"],
-    "properties": {"data": {"type": "string"}},
-}
+def answered(tag: str, *models: type[BaseModel], kind: str = "application/json") -> dict[str, Any]:
+    """How a route answers when all is well, as its decorator takes it: a body of one of these models.
+
+    The models describe it: the route makes what it sends, which nothing checks or copies. Without a model it
+    is a text of this ``kind``.
+    """
+    assert tag in _TAGS
+    well: dict[str, Any] = {"description": "All is well."}
+    if models:
+        well["model"] = Union[models]  # noqa: UP007 (of a tuple)
+    else:
+        well["content"] = {kind: {"schema": {"type": "string"}}}
+    return {"tags": [tag], "response_model": None, "responses": {200: well}}
+
+
+def streamed(*models: type[BaseModel]) -> dict[str, Any]:
+    """``answered`` of a route that may also answer as a stream of events."""
+    route = answered("Answers", *models)
+    route["responses"][200]["content"] = {"text/event-stream": {"schema": Event.model_json_schema()}}
+    return route
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -124,17 +95,15 @@ def document(app: FastAPI) -> dict[str, Any]:
         return app.openapi_schema
     schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schema["tags"] = [{"name": name} for name in _TAGS]
-    tags = {path: name for name, paths in _TAGS.items() for path in paths}
     components = schema.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
-    schemas |= {
-        "Error": _ERROR,
-        "MessagesError": _MESSAGES_ERROR,
-        "BudgetBody": BudgetBody.model_json_schema(),
-        **SCHEMAS,
-    }
+    _, more = models_json_schema(
+        [(model, "serialization") for model in (Error, MessagesError, BudgetBody)],
+        ref_template="#/components/schemas/{model}",
+    )
+    schemas |= more["$defs"]
     components["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer"},
         "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
@@ -142,7 +111,6 @@ def document(app: FastAPI) -> dict[str, Any]:
     for path, methods in schema["paths"].items():
         error = "MessagesError" if is_messages(path) else "Error"
         for operation in methods.values():
-            operation["tags"] = [tags[path]]
             operation["summary"] = operation["description"].partition(".")[0]
             for parameter in operation.get("parameters", ()):
                 if parameter["in"] == "path":
@@ -150,36 +118,24 @@ def document(app: FastAPI) -> dict[str, Any]:
             if path in _BODIES:
                 operation["requestBody"]["content"]["application/json"]["example"] = _BODIES[path]
             responses = operation["responses"]
-            responses["200"]["description"] = "All is well."
             responses.pop("422", None)
             for status, words in _STATUSES.items():
                 responses.setdefault(status, _answer(words, error))
-            responses["200"]["content"] = _content(path)
-            if path == "/readyz":
-                responses["503"] = {**_answer("No policy answers."), "content": _json("NotReady")}
+            _without_json(responses["200"]["content"])
             if path not in ("/healthz", "/readyz"):
                 operation["security"] = [{"key": []}, {"x-api-key": []}, {}]
     app.openapi_schema = schema
     return schema
 
 
-def _content(path: str) -> dict[str, Any]:
-    """What an endpoint answers when all is well."""
-    if path == "/metrics":
-        return {"text/plain": {"schema": {"type": "string"}}}
-    if path == "/v1/decisions.jsonl":
-        return {"application/x-ndjson": {"schema": {"type": "string"}}}
-    content = _json(*ANSWERS[path])
-    if path in _STREAMED:
-        content["text/event-stream"] = {"schema": _EVENT}
-    return content
+def _answer(words: str, kind: str) -> dict[str, Any]:
+    return {
+        "description": words,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{kind}"}}},
+    }
 
 
-def _answer(words: str, kind: str = "Error") -> dict[str, Any]:
-    return {"description": words, "content": _json(kind)}
-
-
-def _json(*names: str) -> dict[str, Any]:
-    """JSON of one of these schemas."""
-    every = [{"$ref": f"#/components/schemas/{name}"} for name in names]
-    return {"application/json": {"schema": every[0] if len(every) == 1 else {"anyOf": every}}}
+def _without_json(content: dict[str, Any]) -> None:
+    """A route that answers with a text has no JSON, which FastAPI adds."""
+    if any(kind not in ("application/json", "text/event-stream") for kind in content):
+        content.pop("application/json", None)

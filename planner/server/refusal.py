@@ -3,6 +3,13 @@
     {"error": {"message": "...", "type": "invalid_request_error", "param": "budget", "code": "budget"}}
 
 It knows no web framework.
+
+On the paths of Anthropic's API errors are as that API has them.
+
+>>> error_body(Refusal("a key must be known, got none", 401), "/v1/messages", "req_1")["error"]["type"]
+'authentication_error'
+>>> error_body(Refusal("n is at least 1, got 0"), "/v1/chat/completions", "req_1")["error"]["type"]
+'invalid_request_error'
 """
 
 from __future__ import annotations
@@ -24,7 +31,16 @@ from search.errors import (
     ServeError,
 )
 
-__all__ = ["Refusal", "brief", "busy", "invalid", "refusal_of"]
+__all__ = [
+    "Refusal",
+    "brief",
+    "busy",
+    "error_body",
+    "invalid",
+    "is_messages",
+    "messages_error",
+    "refusal_of",
+]
 
 #: codes of refusals that name none
 _CODES = {
@@ -208,3 +224,34 @@ def refusal_of(error: BaseException) -> Refusal:
     if isinstance(error, ProblemError | PlannerError):
         return Refusal(str(error), 400)
     return Refusal("the server failed", 500, code="internal")
+
+
+_MESSAGES_PATH = "/v1/messages"
+
+_MESSAGES_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+
+
+def is_messages(path: str) -> bool:
+    """Whether a path is of Anthropic's protocol."""
+    return path == _MESSAGES_PATH or path.startswith(f"{_MESSAGES_PATH}/")
+
+
+def error_body(refusal: Refusal, path: str, request_id: str | None = None) -> dict[str, Any]:
+    """The JSON of a refusal on a path: Anthropic's there, else OpenAI's."""
+    return messages_error(refusal, request_id) if is_messages(path) else refusal.body
+
+
+def messages_error(refusal: Refusal, request_id: str | None = None) -> dict[str, Any]:
+    """The JSON of a refusal. ``param`` and ``code`` are ours: they say what OpenAI's errors say."""
+    default = "api_error" if refusal.status >= 500 else "invalid_request_error"
+    told = refusal.body["error"]
+    error = {**told, "type": _MESSAGES_TYPES.get(refusal.status, default)}
+    return {"type": "error", "error": error, "request_id": request_id}

@@ -168,12 +168,6 @@ class _Sampling(Wishes):
     logit_bias: dict[str, float] | None = None
     user: str | None = None
 
-    @property
-    def stops(self) -> tuple[str, ...]:
-        """Stop strings; empty ones stop nothing."""
-        given = [self.stop] if isinstance(self.stop, str) else self.stop or []
-        return tuple(text for text in given if text)
-
 
 class ChatBody(_Sampling):
     """``POST /v1/chat/completions``."""

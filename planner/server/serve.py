@@ -12,11 +12,11 @@ from planner.deciding.budgeting import check_money
 from planner.models import find_model, shipped
 from planner.planner import Planner
 from planner.rules_planner import RulesPlanner, check_aim
-from planner.server.access.access_log import log_access
 from planner.server.access.admission import Admission
+from planner.server.access.exchange import log_access
 from planner.server.access.keys import Keys
+from planner.server.access.limits import check_limits
 from planner.server.access.origins import ANY, Origins, is_loopback
-from planner.server.access.spending import check_limits
 from planner.server.app import create_app
 from planner.server.backends import (
     Backends,
@@ -27,13 +27,11 @@ from planner.server.backends import (
     opened,
     remote,
 )
-from planner.server.challenge.drawing import Challenge
-from planner.server.challenge.watching import ChallengeWatch
+from planner.server.challenge import Challenge, ChallengeWatch
 from planner.server.current import Current, InUse, Ruling
-from planner.server.decisions.log import DecisionLog
+from planner.server.decisions.log import DecisionLog, Retention
 from planner.server.decisions.recorder import MemoryRecorder, Recorder
-from planner.server.decisions.retention import Retention
-from planner.server.observing.tracing import traces_are_wanted, tracing_of
+from planner.server.observing.trace import traces_are_wanted, tracing_of
 from planner.server.rules import Rules, ShadowRules
 from planner.server.run import address_of, bound, check_bind, run
 from planner.server.service import Service
@@ -98,7 +96,7 @@ def _together(
     taken: socket.socket,
     on_ready: Callable[[str], None] | None,
 ) -> None:
-    from planner.server.workers.start import serve_together
+    from planner.server.workers.worker import serve_together
 
     address = address_of(settings.host, taken)
     serve_together(settings, environment, taken, lambda: None if on_ready is None else on_ready(address))

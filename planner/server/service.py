@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from planner.server.access.admission import Admission
+from planner.server.access.admission import Admission, Background
 from planner.server.access.exchange import Exchange
-from planner.server.access.keys import Key, Keys, Scope, WrongKeyError
+from planner.server.access.keys import Key, Keys, Scope, WrongKeyError, WrongKeys
+from planner.server.access.limits import Amount, Rates, Spending, check_limits
 from planner.server.access.origins import Origins
-from planner.server.access.rates import Rates
-from planner.server.access.spending import Amount, Spending, check_limits
-from planner.server.access.wrong_keys import WrongKeys
-from planner.server.background import Background
-from planner.server.challenge.watching import ChallengeWatch
-from planner.server.current import InUse, Served
+from planner.server.challenge import ChallengeWatch
+from planner.server.current import InUse, Served, freeze_gc_again
 from planner.server.decisions.log import DecisionLog
-from planner.server.decisions.recorder import Assignment, DecisionQuery, MemoryRecorder, Recorder
+from planner.server.decisions.recorder import Assignment, Decision, DecisionQuery, MemoryRecorder, Recorder
 from planner.server.direct.upstream import Upstream
-from planner.server.freeze import freeze_gc_again
+from planner.server.drift import Watch
 from planner.server.models import Models
-from planner.server.observing.latency_history import work_of
 from planner.server.observing.metrics import Metrics
 from planner.server.observing.rolling_metrics import RollingMetrics
 from planner.server.observing.trace import Tracing
-from planner.server.observing.watch import Watch
-from planner.server.peers import Peers
 from planner.server.request.choosing import first_policy
 from planner.server.rules import Rules
-from planner.solving.latency import Latency
-from search.errors import DecisionLogError, PlannerError
+from planner.server.workers.peers import Peers
+from planner.solving.latency import Latency, Work
+from search.choice import Choice
+from search.errors import DecisionLogError, PlanError, PlannerError
+from search.plan import Plan
 
-__all__ = ["Service"]
+__all__ = [
+    "Service",
+    "work_of",
+]
 
 #: decisions that latencies are learned from at the start
 _PAST = 1000
@@ -205,3 +206,31 @@ class Service:
             await upstream.close()
         await self.models.close()
         await self.tracing.close()
+
+
+#: as ``str(Probe)`` has it
+_PROBE = re.compile(r"(\d+) samples of (.+?)(?: scored by (.+))?")
+
+
+def work_of(decision: Decision) -> Iterator[tuple[Work, int, float, int]]:
+    """(work, tokens, seconds, load) of each stage; the load then is not known and taken to be 1."""
+    if decision.error is not None or decision.outcome in ("failed", "cancelled", "refused", "deadline"):
+        return
+    for step in decision.steps:
+        drawn = _samples(step.look)
+        if step.next_look is None:
+            try:
+                work = Work.of(Choice(step.policy, step.prm, Plan.parse(step.plan)), drawn)
+            except PlanError:
+                continue
+        else:
+            found = _PROBE.fullmatch(step.next_look)
+            if found is None:
+                continue
+            work = Work(policy=found[2], prm=found[3], n=max(1, int(found[1]) - drawn), is_tree=False)
+        yield work, step.spend.tokens, step.spend.seconds, 1
+
+
+def _samples(look: str) -> int:
+    found = _PROBE.fullmatch(look)
+    return 0 if found is None else int(found[1])

@@ -24,7 +24,7 @@ from planner.deciding.stages import Stage
 from planner.evidence.probe import feature_names, question_features
 from planner.features.question import SURFACE
 from planner.predicting.calibration import Promises
-from planner.server.decisions.hashing import HASHED
+from planner.server.decisions.log import HASHED
 from planner.traffic.rows import Row, RowStep, features_of
 from search.budget import Budget
 from search.errors import BudgetError, DecisionLogError

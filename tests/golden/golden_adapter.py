@@ -195,7 +195,7 @@ def _scripted(planner: Any) -> Any:
         return cases.writes(asked, written, rng)
 
     def rendered(turns: Any) -> tuple[int, ...]:
-        return tuple(map(ord, "".join(f"{turn.role}: {turn.text}\n" for turn in turns) + TURN))
+        return tuple(map(ord, "".join(f"{turn['role']}: {turn['content']}\n" for turn in turns) + TURN))
 
     engines = {
         name: ScriptedEngine(script, name=name, parameters=card.parameters, context=4096)

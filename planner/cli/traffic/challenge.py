@@ -60,7 +60,7 @@ def challenge(
 
 
 def _promoted(store: Store, champion: str, challenger: str) -> dict[str, Any] | None:
-    from planner.server.challenge.watching import promotion_of
+    from planner.server.challenge import promotion_of
 
     return promotion_of(store, champion, challenger)
 

@@ -1,1 +1,1 @@
-"""Who may ask, how much, and how many at a time: all that happens before a request is worked on."""
+"""Who may ask, how much, and how many at a time; one HTTP request from its arrival to its end."""

@@ -9,13 +9,13 @@ Requests with a deadline go first, the soonest of a key before its others. A req
 if it had one once it has waited ``ageing`` seconds, so that none starves; within a key they keep their order.
 
 Before anything is refused budgets can shrink: a request admitted while the queue is partly filled gets
-the share ``Ticket.share`` of its budget, which falls from 1 with an empty queue to ``floor`` with a full one.
+the share ``Place.share`` of its budget, which falls from 1 with an empty queue to ``floor`` with a full one.
 Work then ends sooner and the queue drains. ``floor=1.0`` switches that off.
 
     >>> import asyncio
     >>> async def one() -> float:
-    ...     async with Admission(running=1, waiting=1).enter("alice") as ticket:
-    ...         return ticket.share
+    ...     async with Admission(running=1, waiting=1).enter("alice") as place:
+    ...         return place.share
     >>> asyncio.run(one())
     1.0
 """
@@ -23,33 +23,25 @@ Work then ends sooner and the queue drains. ``floor=1.0`` switches that off.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import Context
 from dataclasses import dataclass
 
 from planner.server.access.in_flight import InFlight, Place
 from planner.server.refusal import Refusal, busy
-from search.errors import ServeError
+from search.errors import PlannerError, ServeError
 
-__all__ = ["Admission", "Ticket"]
+__all__ = [
+    "Admission",
+    "Background",
+]
 
 #: weight of the newest request in the mean duration
 _NEWEST = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """A place among the running requests.
-
-    ``share`` of its budget that a request gets, in [floor, 1]; ``waited`` in seconds; ``place``: what it
-    counts for.
-    """
-
-    share: float
-    waited: float
-    place: Place
 
 
 @dataclass(slots=True, eq=False)
@@ -139,7 +131,7 @@ class Admission:
     @asynccontextmanager
     async def enter(
         self, key: str, within: float | None = None, policy: str | None = None
-    ) -> AsyncIterator[Ticket]:
+    ) -> AsyncIterator[Place]:
         """Wait for a place and hold it. ``policy``: the one that the request begins with.
 
         Raises Refusal: 429 when the queue is full, 504 when no place is free ``within`` so many seconds.
@@ -158,7 +150,8 @@ class Admission:
                 raise _late(within) from error
             began = self._clock()
         try:
-            yield Ticket(self.share, began - arrived, place)
+            place.share, place.waited = self.share, began - arrived
+            yield place
         finally:
             self._seconds += _NEWEST * (self._clock() - began - self._seconds)
             self._leave(place)
@@ -234,3 +227,56 @@ class Admission:
 def _late(within: float) -> Refusal:
     """No place was free in time."""
     return Refusal(f"a place must be free within {within:g} s, got none", 504, code="deadline")
+
+
+_LOGGER = logging.getLogger("planner.server")
+
+
+class Background:
+    """Runs what it is given after the request that gave it. Used on one event loop.
+
+    Parameters
+    ----------
+    running, waiting:
+        Most that run at a time, and most that wait; beyond that, work is dropped and counted.
+
+    ``admission`` is the door of this work: it takes no place of a request.
+    """
+
+    def __init__(self, running: int = 2, waiting: int = 64) -> None:
+        self.admission = Admission(running=running, waiting=waiting)
+        self.begun = 0
+        self.dropped = 0
+        self.failed = 0
+        self._most = running + waiting
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def submit(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Begin work soon, with a clock of its own; False where too much waits."""
+        if len(self._tasks) >= self._most:
+            self.dropped += 1
+            return False
+        self.begun += 1
+        # an empty context: nothing of this work belongs to the request that it comes from
+        task = asyncio.get_running_loop().create_task(self._run(work), context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def drained(self) -> None:
+        """Wait until nothing is left."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self) -> None:
+        """Cancel what runs."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except (PlannerError, TimeoutError) as error:
+            self.failed += 1
+            _LOGGER.warning("work beside requests failed: %s", type(error).__name__)

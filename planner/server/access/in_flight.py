@@ -14,6 +14,27 @@ requests before it asked for.
     (False, 4, True)
     >>> place.leave(), flights.load("small")
     (None, 0)
+
+A policy's server is sent as many samples at a time as make it faster, learned from its answers. A server that
+is given more than it can work on answers later and no faster. So the limit follows the load from which on
+more brings no more: it is about twice that. It is adapted after each period, of seconds:
+
+- *Rate* is the work that the server has done in a second, in tokens; *load* is how many samples were in
+  flight on average (their seconds, summed, over the seconds of the period).
+- The *knee* is the smallest load that reached nearly the best rate. While the samples take at most twice as
+  long per token as they did there, and the limit is used, it grows by a tenth. Beyond that it shrinks by the
+  gradient, the ratio of the two, to half at most.
+- A server that refuses work (429, 503) halves it, once a period.
+- Every five minutes the best rate is forgotten and the load brought back to the knee for a period, so that a
+  server which has become faster or slower is known again.
+
+Sources: the gradient algorithm of Netflix's ``concurrency-limits`` and Envoy's adaptive concurrency filter.
+Both take the shortest latency for their measure. Servers that batch (vLLM) are slower at their full rate than
+with one sample, so here it is the latency at the full rate.
+
+    >>> limit = SampleLimit(start=8, most=64)
+    >>> limit.limit
+    8
 """
 
 from __future__ import annotations
@@ -24,12 +45,110 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
-from planner.server.access.sample_limit import SampleLimit
 from planner.server.refusal import Refusal
 from search.engines.protocol import ChildFinished, FinishReason, Request
-from search.errors import UnreachableError
+from search.errors import ServeError, UnreachableError
 
-__all__ = ["InFlight", "Place", "SampleTimer"]
+__all__ = [
+    "InFlight",
+    "Place",
+    "SampleLimit",
+]
+
+#: what a period has at least: seconds, samples, times that a sample takes: rates are known to a tenth then
+_PERIOD, _SAMPLES, _TIMES = 1.0, 50, 8.0
+#: seconds after which the best rate is forgotten
+_AGE = 300.0
+#: tokens that a sample's beginning (its prompt, its way) is taken to be worth
+_BEGIN = 16
+#: times the latency at the knee that are borne; shares of the best rate that count as better and as equal
+_BORNE, _BETTER, _EQUAL = 2.0, 1.25, 0.85
+#: by which a limit that is used grows
+_GROWTH = 0.1
+
+
+class SampleLimit:
+    """The limit of one policy's server.
+
+    Parameters
+    ----------
+    start:
+        Samples at the beginning.
+    least, most:
+        Bounds that it never leaves; ``least`` is ``start`` where that is smaller.
+    clock:
+        Seconds, monotonic.
+
+    Raises ServeError for bounds in the wrong order.
+    """
+
+    def __init__(
+        self,
+        start: int = 512,
+        least: int = 16,
+        most: int = 1024,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not 1 <= start <= most:
+            raise ServeError(f"a limit begins in [1, {most}] samples, got {start}")
+        if least < 1:
+            raise ServeError(f"at least 1 sample may be in flight, got {least}")
+        self._limit, self._least, self._most = float(start), min(least, start), most
+        self._clock = clock
+        self._knee = self._pace = self._best = 0.0  # load, seconds per token there, tokens per second
+        self._learned = self._since = clock()
+        self._seconds = self._tokens = 0.0  # sums of the period
+        self._samples = self._peak = 0
+        self._is_refused = False
+
+    @property
+    def limit(self) -> int:
+        """Samples that may be in flight."""
+        return int(self._limit)
+
+    def seen(self, in_flight: int) -> None:
+        """So many samples are in flight now."""
+        self._peak = max(self._peak, in_flight)
+
+    def done(self, seconds: float, tokens: int) -> None:
+        """A sample has ended by itself, after so many seconds and with so many tokens."""
+        self._seconds += seconds
+        self._tokens += _BEGIN + tokens
+        self._samples += 1
+        now = self._clock()
+        if self._samples >= _SAMPLES:
+            least = max(_PERIOD, _TIMES * self._seconds / self._samples)
+            if now - self._since >= least:
+                self._adapt(now)
+
+    def refused(self) -> None:
+        """The server has taken no more."""
+        if not self._is_refused:
+            self._is_refused = True
+            self._set(min(self._limit, self._peak or self._limit) / 2.0)
+
+    def _adapt(self, now: float) -> None:
+        passed = now - self._since
+        rate, load = self._tokens / passed, self._seconds / passed
+        pace = self._seconds / self._tokens
+        if now - self._learned >= _AGE:
+            self._learned, self._best = now, 0.0
+            self._set(min(self._limit, self._knee or self._limit))
+        elif rate >= self._best * _BETTER or (rate >= self._best * _EQUAL and load < self._knee):
+            self._best, self._knee, self._pace = max(self._best, rate), load, pace
+        if not self._is_refused and self._best:
+            gradient = 1.0 if pace <= 0.0 else min(1.0, _BORNE * self._pace / pace)
+            is_used = self._peak * 2 >= self._limit
+            if gradient < 1.0:
+                self._set(min(self._limit, 2.0 * self._peak) * max(0.5, gradient))
+            elif is_used:
+                self._set(self._limit * (1.0 + _GROWTH) + 1.0)
+        self._since, self._seconds, self._tokens = now, 0.0, 0.0
+        self._samples, self._peak, self._is_refused = 0, 0, False
+
+    def _set(self, limit: float) -> None:
+        self._limit = min(float(self._most), max(float(self._least), limit))
+
 
 #: weight of the newest request in the mean of samples that a request first asks for
 _NEWEST = 0.1
@@ -115,16 +234,24 @@ class InFlight:
         if isinstance(limit, SampleLimit):
             limit.refused()
 
-    def timer(self, place: Place, policy: str) -> SampleTimer:
-        """Hears of a request's samples of one policy."""
-        return SampleTimer(self, place, policy, self._clock)
+    @property
+    def now(self) -> float:
+        """Seconds, monotonic."""
+        return self._clock()
 
 
 class Place:
-    """A request that has been let in: what it counts for. ``leave`` ends it."""
+    """A request that has been let in: what it counts for. ``leave`` ends it.
+
+    It hears of the request's samples (``planner.server.request.shaping.SampleObserver``): how many are in
+    flight, and how long each takes. ``share`` of its budget that the request gets, in (0, 1]; ``waited`` in
+    seconds.
+    """
 
     def __init__(self, flights: InFlight, policy: str | None, expected: int) -> None:
         self._flights, self.policy = flights, policy
+        self.share, self.waited = 1.0, 0.0
+        self._begun: dict[str, tuple[float, int]] = {}  # request -> when, and children that have not ended
         self._flying: Counter[str] = Counter()
         self._held = 0
         self._has_asked = self._is_left = False
@@ -148,9 +275,28 @@ class Place:
             self._hold(1)
         self._flights.add(policy, -samples)
 
-    def timer(self, policy: str) -> SampleTimer:
-        """Hears of its samples of one policy."""
-        return self._flights.timer(self, policy)
+    def on_asked(self, policy: str, request: Request) -> None:
+        """Samples are asked for. How long each takes is told to the limit of the policy."""
+        self._begun[request.request_id] = self._flights.now, request.n
+        self.asked(policy, request.n)
+
+    def on_finished(self, policy: str, request: Request, child: ChildFinished) -> None:
+        """One of them has ended."""
+        at, left = self._begun[request.request_id]
+        self._begun[request.request_id] = at, left - 1
+        if child.finish_reason != FinishReason.CANCELLED:
+            self._flights.done(policy, self._flights.now - at, len(child.token_ids))
+        if not self._is_left:
+            self.ended(policy, 1)
+
+    def on_ended(self, policy: str, request: Request, error: BaseException | None) -> None:
+        """All of them have, or nobody waits for them any more."""
+        _, left = self._begun.pop(request.request_id)
+        is_refused = isinstance(error, Refusal) and error.status == 429
+        if is_refused or isinstance(error, UnreachableError):
+            self._flights.refused(policy)
+        if left > 0 and not self._is_left:
+            self.ended(policy, left)
 
     def leave(self) -> None:
         """It has ended. Samples that nobody has ended yet (a policy that does not hear) count no more."""
@@ -165,46 +311,8 @@ class Place:
             self._flights.add(self.policy, requests=-1)
         self._hold(0)
 
-    @property
-    def is_left(self) -> bool:
-        """Whether it has ended."""
-        return self._is_left
-
     def _hold(self, samples: int) -> None:
         """What it counts for beside what is in flight."""
         held, self._held = self._held, samples
         if self.policy is not None and samples != held:
             self._flights.add(self.policy, samples - held)
-
-
-class SampleTimer:
-    """Hears of one request's samples of one policy: how many are in flight, and how long each takes."""
-
-    def __init__(
-        self, flights: InFlight, place: Place, policy: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._flights, self._place, self._policy, self._clock = flights, place, policy, clock
-        self._begun: dict[str, tuple[float, int]] = {}  # request -> when, and children that have not ended
-
-    def asked(self, request: Request) -> None:
-        """Samples are asked for."""
-        self._begun[request.request_id] = self._clock(), request.n
-        self._place.asked(self._policy, request.n)
-
-    def finished(self, request: Request, child: ChildFinished) -> None:
-        """One of them has ended."""
-        at, left = self._begun[request.request_id]
-        self._begun[request.request_id] = at, left - 1
-        if child.finish_reason != FinishReason.CANCELLED:
-            self._flights.done(self._policy, self._clock() - at, len(child.token_ids))
-        if not self._place.is_left:
-            self._place.ended(self._policy, 1)
-
-    def ended(self, request: Request, error: BaseException | None) -> None:
-        """All of them have, or nobody waits for them any more."""
-        _, left = self._begun.pop(request.request_id)
-        is_refused = isinstance(error, Refusal) and error.status == 429
-        if is_refused or isinstance(error, UnreachableError):
-            self._flights.refused(self._policy)
-        if left > 0 and not self._place.is_left:
-            self._place.ended(self._policy, left)

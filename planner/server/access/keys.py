@@ -15,25 +15,47 @@ from then on.
 
 SHA-256 without salt is enough for keys that are drawn at random (``new_key``: 256 bits), which
 cannot be guessed from a hash; keys shorter than 16 characters are refused for that reason.
+
+Wrong keys are counted, logged now and then, and slowed. Each address is slowed by itself, and only its wrong
+keys are: a right one behind the same proxy is let in at once. The log holds no key.
+
+    >>> wrong = WrongKeys()
+    >>> [wrong.pause("10.0.0.9") for _ in range(6)]
+    [0.0, 0.0, 0.0, 0.1, 0.2, 0.4]
+    >>> wrong.pause("10.0.0.8"), wrong.count
+    (0.0, 7)
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+import logging
 import math
 import secrets
+import time
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from planner.server.refusal import Refusal
+from cachetools import TTLCache
+
+from planner.server.refusal import Refusal, busy
 from search.errors import ServeError
 
-__all__ = ["ANYONE", "Key", "Keys", "Scope", "WrongKeyError", "new_key"]
+__all__ = [
+    "ANYONE",
+    "Key",
+    "Keys",
+    "Scope",
+    "WrongKeyError",
+    "WrongKeys",
+    "new_key",
+]
 
 _SHORTEST = 16
 
@@ -215,3 +237,75 @@ def _key(name: str, fields: Mapping[str, Any]) -> Key:
             raise ServeError(f"{what} is a number, got {value!r} in {name!r}")
         rates[what] = float(value)
     return Key(name, fields["sha256"], scopes, **rates)
+
+
+_LOGGER = logging.getLogger("planner.server")
+
+#: wrong keys of an address that are free, the first pause after them, and the longest; each is twice the last
+_FREE, _FIRST, _LONGEST = 3, 0.1, 2.0
+
+#: addresses that are remembered, and requests that are held back at a time: beyond them nobody is
+_MOST_ADDRESSES, _MOST_HELD = 4096, 256
+
+
+class WrongKeys:
+    """Of one server. Used on one event loop.
+
+    Parameters
+    ----------
+    interval:
+        Seconds between two lines in the log, and after which an address starts anew.
+    clock, sleep:
+        Seconds, monotonic; what waits so many.
+    """
+
+    def __init__(
+        self,
+        interval: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self.count = 0
+        self._interval, self._clock, self._sleep = interval, clock, sleep
+        # a count of one number, which is kept for an interval from the first
+        self._addresses: TTLCache[str, list[int]] = TTLCache(_MOST_ADDRESSES, interval, clock)
+        self._said: float | None = None
+        self._unsaid = 0
+        self._held = 0
+
+    async def met(self, address: str) -> None:
+        """A wrong key came from an address: wait as long as it has to. Raises Refusal (429) where too many
+        wait already."""
+        seconds = self.pause(address)
+        if not seconds:
+            return
+        if self._held >= _MOST_HELD:
+            raise busy("wrong keys must be few, got too many at a time", _LONGEST, "wrong_keys")
+        self._held += 1
+        try:
+            await self._sleep(seconds)
+        finally:
+            self._held -= 1
+
+    def pause(self, address: str) -> float:
+        """Count a wrong key; the seconds that its request has to wait."""
+        now = self._clock()
+        self.count += 1
+        self._say(now)
+        counted = self._addresses.get(address)
+        if counted is None:
+            counted = self._addresses[address] = [0]
+        tries, counted[0] = counted[0], counted[0] + 1
+        return 0.0 if tries < _FREE else min(_LONGEST, _FIRST * 2.0 ** (tries - _FREE))
+
+    def _say(self, now: float) -> None:
+        """A line in the log for the first one, and at most one an interval for those that follow."""
+        self._unsaid += 1
+        if self._said is not None and now - self._said < self._interval:
+            return
+        _LOGGER.warning(
+            "an API key must be known, got %d wrong since the last line of this kind (%d in all)",
+            self._unsaid,
+            self.count,
+        )
+        self._said, self._unsaid = now, 0

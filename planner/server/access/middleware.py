@@ -1,44 +1,73 @@
 """Middleware before all routes: names, origins, sizes, time and sanity of a request, as plain ASGI.
 
-Who calls the server by a foreign name, or from a foreign page, is turned away before anything is read.
-A body is read whole here, within its limits of bytes and seconds, and must be JSON that any JSON reader
-takes: valid UTF-8, no NaN, not too deep. Behind it nothing about reading can fail. Routes that know how
-to read for themselves (``planner.server.routes.direct``) are asked from here, past the layers of a framework.
+Who calls the server by a foreign name, or from a foreign page, is turned away before anything is read. A body
+is read whole here, within its limits of bytes and seconds, and must be JSON that any JSON reader takes: valid
+UTF-8, no NaN, not too deep. Behind it nothing about reading can fail. Routes that know how to read for
+themselves (``planner.server.routes.routing``) are asked from here, past the layers of a framework.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import nullcontext
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from planner.server.access.exchange import Exchange, Notes
-from planner.server.access.limits import Sizes
-from planner.server.access.origins import Origins
-from planner.server.access.response_headers import (
+from planner.server.access.exchange import (
     REQUEST_ID,
-    cross_origin,
-    preflight,
+    Exchange,
     request_id,
     with_defaults,
 )
-from planner.server.observing.rolling_metrics import RollingMetrics
-from planner.server.protocols.messages_error import error_body, is_messages
-from planner.server.refusal import Refusal, refusal_of
-from planner.server.request.arrival import Arrival
-from planner.server.route_names import RouteNames
+from planner.server.access.origins import Origins, cross_origin, preflight
+from planner.server.refusal import Refusal, error_body, is_messages, refusal_of
+from planner.server.rules import Sizes
 from search.errors import PlannerError
 
-__all__ = ["ASKING", "JSON", "Handler", "Middleware"]
+__all__ = [
+    "ASKING",
+    "JSON",
+    "Handler",
+    "Middleware",
+    "RouteNames",
+]
+
+#: paths that are named by their beginning alone: the console's files
+_FOLDERS = ("/console/",)
+
+
+class RouteNames:
+    """The names of an application's routes."""
+
+    def __init__(self, routes: Iterable[BaseRoute] = ()) -> None:
+        self._fixed: set[str] = set()
+        self._patterns: list[tuple[re.Pattern[str], str]] = []
+        for route in routes:
+            path, pattern = getattr(route, "path_format", None), getattr(route, "path_regex", None)
+            if path is None or pattern is None:
+                continue
+            if "{" in path:
+                self._patterns.append((pattern, path))
+            elif not path.startswith(_FOLDERS):
+                self._fixed.add(path)
+
+    def of(self, path: str) -> str:
+        """The name of the route that a path leads to; ``other`` where it leads to none."""
+        if path in self._fixed:
+            return path
+        for folder in _FOLDERS:
+            if path.startswith(folder):
+                return folder.rstrip("/")
+        return next((name for pattern, name in self._patterns if pattern.match(path)), "other")
+
 
 #: paths of requests that are counted where they are turned away
 ASKING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/plan"})
@@ -66,7 +95,6 @@ class Middleware:
         self,
         app: ASGIApp,
         sizes: Sizes,
-        rolling: RollingMetrics,
         straight: Mapping[tuple[str, str], Handler] = MappingProxyType({}),
         origins: Origins | None = None,
         names: RouteNames | None = None,
@@ -76,7 +104,6 @@ class Middleware:
     ) -> None:
         self._app = app
         self._sizes = sizes
-        self._rolling = rolling
         self._straight = straight
         self._origins = origins or Origins()
         self._names = names or RouteNames()
@@ -87,16 +114,19 @@ class Middleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        arrival, status = Arrival.begin(), 0
-        notes, method = Notes.of(scope), scope["method"]
-        if scope["path"] in ASKING:
+        method, path, status = scope["method"], scope["path"], 0
+        client = scope.get("client")
+        exchange = Exchange.begin(
+            method, path[:_LONGEST_PATH], is_asking=path in ASKING, client=client[0] if client else None
+        )
+        if exchange.is_asking:
             self._on_begin(scope)
         if method == "HEAD":  # as GET, and the server sends no body
             scope = {**scope, "method": "GET"}
         told = dict(scope["headers"])
         own = [(REQUEST_ID, request_id(told.get(REQUEST_ID))), *self._headers]
-        name = notes.request_id = own[0][1].decode("latin-1")
-        if is_messages(scope["path"]):
+        exchange.request_id = own[0][1].decode("latin-1")
+        if is_messages(path):
             own.append((b"request-id", own[0][1]))  # as Anthropic calls it
 
         async def watched(message: Message) -> None:
@@ -109,15 +139,13 @@ class Middleware:
             await send(message)
 
         try:
-            with self._rolling.refusing() if scope["path"] in ASKING else nullcontext():
-                granted = self._checked(scope, told)
-                own += granted
-                body = await self._body(scope, receive)
-                said = _read(body) if body else None
+            granted = self._checked(scope, told)
+            own += granted
+            body = await self._body(scope, receive)
             if body is None:
                 return  # the client left before it had asked
-            inner, replay = {**scope, JSON: said}, _replayed(body, receive)
-            handle = self._straight.get((scope["method"], scope["path"]))
+            inner, replay = {**scope, JSON: _read(body) if body else None}, _replayed(body, receive)
+            handle = self._straight.get((scope["method"], path))
             if granted and scope["method"] == "OPTIONS":
                 await Response(status_code=204)(inner, replay, watched)
             elif handle is None:
@@ -127,37 +155,18 @@ class Middleware:
                 await response(inner, replay, watched)
         except Exception as error:
             refusal = refusal_of(error)
-            if refusal.status >= 500 and not isinstance(error, PlannerError):
-                _LOGGER.error(
-                    "%s %s failed: %s (%s)",
-                    method,
-                    scope["path"],
-                    _place(error),
-                    name,
-                )
+            exchange.is_refused = isinstance(error, PlannerError)
+            if refusal.status >= 500 and not exchange.is_refused:
+                _LOGGER.error("%s %s failed: %s (%s)", method, path, _place(error), exchange.request_id)
             if status:
                 raise  # the server ends the connection
-            notes.code = refusal.code
-            words = error_body(refusal, scope["path"], name)
+            exchange.code = refusal.code
+            words = error_body(refusal, path, exchange.request_id)
             response = JSONResponse(words, refusal.status, headers=refusal.headers)
             await response(scope, receive, watched)
         finally:
-            arrival.left()
-            self._on_end(
-                Exchange(
-                    at=time.time(),
-                    seconds=arrival.seconds,
-                    method=method,
-                    path=scope["path"][:_LONGEST_PATH],
-                    route=self._names.of(scope["path"]),
-                    status=status or 499,
-                    code=notes.code,
-                    is_asking=scope["path"] in ASKING,
-                    request_id=name,
-                    key=notes.key,
-                    client=(scope.get("client") or (None,))[0],
-                )
-            )
+            exchange.end(status, self._names.of(path))
+            self._on_end(exchange)
 
     def _checked(self, scope: Scope, told: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
         """Headers for a page of an allowed site. Raises Refusal for a foreign name or page."""

@@ -18,10 +18,14 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 
+from cachetools import LRUCache
+
 from planner.server.refusal import Refusal
 from search.errors import ServeError
 
-__all__ = ["ANY", "Origins", "is_loopback"]
+__all__ = ["ANY", "Origins", "cross_origin", "is_loopback", "preflight"]
+
+_Headers = list[tuple[bytes, bytes]]
 
 #: as an allowed origin: every page may call, which only a server with keys can afford
 ANY = "*"
@@ -29,6 +33,9 @@ ANY = "*"
 #: a host, perhaps with a port: a name, an address, or an IPv6 address in brackets
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+?)\.?(?::(\d{1,5}))?")
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(.+)")
+
+#: what pages of other sites may read of an answer
+_EXPOSED = b"x-request-id, request-id, x-planner-mode, retry-after, x-should-retry"
 
 #: values of ``Host`` whose verdict is kept
 _MOST_KEPT = 256
@@ -70,7 +77,7 @@ class Origins:
     any_host: bool = False
     _names: frozenset[str] = field(init=False)
     _pages: frozenset[str] = field(init=False)
-    _kept: dict[str, bool] = field(init=False, default_factory=dict)
+    _kept: LRUCache[str, bool] = field(init=False, default_factory=lambda: LRUCache(_MOST_KEPT))
 
     def __post_init__(self) -> None:
         names, pages = set(), set()
@@ -132,8 +139,7 @@ class Origins:
         if known is None:
             found = _split(host)
             known = found is not None and self._is_name(found[0])
-            if len(self._kept) < _MOST_KEPT:
-                self._kept[host] = known
+            self._kept[host] = known
         return known
 
     def _is_name(self, name: str) -> bool:
@@ -154,6 +160,29 @@ class Origins:
             return False
         default = 443 if parts[1] == "https" else 80
         return (found[0], found[1] or default) == (called[0], called[1] or default)
+
+
+def cross_origin(origin: bytes) -> _Headers:
+    """What lets an allowed page read the answer."""
+    return [
+        (b"access-control-allow-origin", origin),
+        (b"access-control-expose-headers", _EXPOSED),
+        (b"vary", b"origin"),
+    ]
+
+
+def preflight(wanted: bytes | None, *, private: bool) -> _Headers:
+    """What an allowed page may send: answers a browser's question before its request.
+
+    ``wanted``: the headers that the page wants to send. ``private``: whether the browser asks since the
+    address is a private one.
+    """
+    headers = [
+        (b"access-control-allow-methods", b"GET, POST"),
+        (b"access-control-allow-headers", wanted or b"authorization, content-type"),
+        (b"access-control-max-age", b"600"),
+    ]
+    return [*headers, (b"access-control-allow-private-network", b"true")] if private else headers
 
 
 def _foreign(got: str) -> Refusal:

@@ -1,0 +1,1 @@
+"""The decision log: a row per decision, its database, its export."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, TypeAlias
 
-from planner.server.decisions.hashing import HASHED
+from planner.server.decisions.log import HASHED
 from planner.server.decisions.recorder import Decision, Feedback, Record
 from planner.server.decisions.store import Store
 from search.cards import ModelCard

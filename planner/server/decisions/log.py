@@ -1,25 +1,133 @@
-"""The recorder that keeps decisions in a database: SQLite in a file, or PostgreSQL."""
+"""The recorder that keeps decisions in a database: SQLite in a file, or PostgreSQL.
+
+It can keep keyed hashes in place of what people asked and what was answered. HMAC-SHA-256 under the
+operator's key over a salt that belongs to the log. Equal questions keep equal hashes, so votes, repeats and
+drift can still be counted; without the key nobody can try likely questions against them, and the hashes of
+two logs cannot be compared. Texts of candidates are not kept at all. Features stay: numbers such as lengths,
+and a few dimensions of n-grams, from which no text can be read but from which topics may be guessed. A hashed
+log cannot be refitted on: features of another planner need the questions.
+
+How long decisions are kept: by age, and by size. The oldest go first, a batch at a time.
+
+A batch is small enough that writing waits for it only briefly; ``prune`` says whether there is more.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from planner.server.decisions.hashing import Hashing
+from planner.server.decisions.comparison import Comparison
 from planner.server.decisions.recorder import Decision, DecisionQuery, Feedback, Record
-from planner.server.decisions.retention import Retention, prune
 from planner.server.decisions.store import Store
 from planner.server.decisions.writer import Writer
 from search.errors import DecisionLogError
 
-__all__ = ["DecisionLog"]
+__all__ = [
+    "HASHED",
+    "DecisionLog",
+    "Hashing",
+    "Retention",
+    "prune",
+]
+
+#: what a hash begins with, so that it is never taken for a text
+HASHED = "hmac-sha256:"
+
+_SHORTEST = 16
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Hashing:
+    """Hides the texts of decisions. ``key`` has at least 16 bytes; ``salt`` is the log's own."""
+
+    key: bytes
+    salt: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.key) < _SHORTEST:
+            raise DecisionLogError(
+                f"a key for hashing questions has at least {_SHORTEST} bytes, got {len(self.key)}"
+            )
+
+    def digest(self, text: str) -> str:
+        """The hash of a text. A hash is returned as it is."""
+        if text.startswith(HASHED):
+            return text
+        salted = self.salt + text.encode("utf-8", "surrogatepass")
+        return HASHED + hmac.new(self.key, salted, hashlib.sha256).hexdigest()
+
+    def hide(self, decision: Decision) -> Decision:
+        """The decision with hashes of its question and answers and without texts of candidates."""
+        return replace(
+            decision,
+            question=self.digest(decision.question),
+            answer=self._answer(decision.answer),
+            comparison=self._compared(decision.comparison),
+            candidates=tuple(
+                replace(candidate, text="", answer=self._answer(candidate.answer))
+                for candidate in decision.candidates
+            ),
+        )
+
+    def _compared(self, comparison: Comparison | None) -> Comparison | None:
+        if comparison is None:
+            return None
+        return replace(comparison, plain_answer=self._answer(comparison.plain_answer))
+
+    def _answer(self, answer: str | None) -> str | None:
+        return None if answer is None else self.digest(answer)
+
+
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Most days and most bytes (``Store.size``) that are kept; None keeps all."""
+
+    days: float | None = None
+    bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.days is not None and not self.days > 0.0:
+            raise DecisionLogError(f"decisions are kept for more than 0 days, got {self.days}")
+        if self.bytes is not None and self.bytes < 1:
+            raise DecisionLogError(f"decisions are kept in at least 1 byte, got {self.bytes}")
+
+
+def prune(store: Store, retention: Retention, now: float, *, batch: int = 500) -> bool:
+    """Delete at most ``batch`` decisions that are too old or too many. True if there may be more.
+
+    ``now`` in seconds since the epoch. Feedback goes with its decision.
+    """
+    if retention.days is not None:
+        old = store.oldest(batch, before=now - _DAY * retention.days)
+        if old:
+            store.delete([name for name, _ in old])
+            return True
+    if retention.bytes is not None:
+        excess = store.size() - retention.bytes
+        if excess > 0:
+            gone = []
+            for name, size in store.oldest(batch):
+                if excess <= 0:
+                    break
+                gone.append(name)
+                excess -= size
+            store.delete(gone)
+            return excess > 0
+    return False
+
 
 #: seconds that a search waits for what is not durable yet
 _CATCH_UP = 1.0

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.server.decisions.comparison import BESIDE, Comparison, Expected, beside_id
-from planner.server.decisions.hashing import HASHED
+from planner.server.decisions.log import HASHED
 from planner.server.decisions.recorder import Decision, Record
 from search.errors import GradingError
 from search.grading.registry import domain

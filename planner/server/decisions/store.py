@@ -13,10 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from planner.server.decisions.connect import connect
-from planner.server.decisions.migrate import head, migrate, revision
+from planner.server.decisions.database import connect, head, migrate, revision
 from planner.server.decisions.recorder import Decision, DecisionQuery, Feedback, Record
-from planner.server.decisions.rows import decision_of, feedback_of, feedback_row, rows_of
 from planner.server.decisions.tables import (
     ASSIGNMENTS,
     CANDIDATES,
@@ -25,6 +23,10 @@ from planner.server.decisions.tables import (
     FEEDBACK,
     SETTINGS,
     STEPS,
+    decision_of,
+    feedback_of,
+    feedback_row,
+    rows_of,
 )
 from search.errors import DecisionLogError
 

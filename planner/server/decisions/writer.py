@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from planner.server.decisions.recorder import Decision, Feedback
-from planner.server.decisions.rows import size_of
+from planner.server.decisions.tables import size_of
 from search.errors import DecisionLogError
 
 __all__ = ["Sink", "Writer"]

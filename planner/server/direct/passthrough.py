@@ -8,18 +8,19 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
-from planner.server.access.admission import Ticket
+from planner.server.access.exchange import Exchange
+from planner.server.access.in_flight import Place
 from planner.server.access.keys import ANYONE, Key
-from planner.server.access.spending import Held
+from planner.server.access.limits import Held
 from planner.server.decisions.recorder import Decision
 from planner.server.direct.passthrough_cost import PassthroughCost, StreamUsage, cached_of, usage_of
-from planner.server.direct.wholeness import check_whole, says
+from planner.server.direct.upstream import check_whole, says
 from planner.server.observing.rolling_metrics import Finished
 from planner.server.refusal import Refusal, refusal_of
-from planner.server.request.arrival import Arrival
 from planner.server.request.ask import Ask
 from planner.server.request.budget import RequestBudget, check_time, to_wire
-from planner.server.request.receipt import Reason, Receipt
+from planner.server.request.choosing import is_shadowed
+from planner.server.request.serialize import Reason, passthrough_receipt, receipt_head
 from planner.server.request.shadow import Shadowed
 from planner.server.request.shapes import Shape
 from planner.server.service import Service
@@ -75,9 +76,13 @@ class Passthrough:
         self._id = response_id
         self._writer = shape.writer(response_id, int(time.time()), ask.model)
         self._reason = reason
-        self._arrival = Arrival.now()
-        self._arrived = time.time() - self._arrival.seconds
-        self._shadowed = Shadowed.of(service, ask, granted, shape.endpoint, response_id, upstream.policy)
+        self._exchange = Exchange.now()
+        self._arrived = time.time() - self._exchange.seconds
+        self._shadowed = (
+            Shadowed(service, ask, granted, response_id, upstream.policy)
+            if is_shadowed(service.rules, shape.endpoint)
+            else None
+        )
         # in shadow mode nothing that is asked of the planner binds the plain model
         allowed = granted.budget if self._shadowed is None else UNLIMITED
         self._budget = allowed.within(service.rules.ceiling)
@@ -91,7 +96,7 @@ class Passthrough:
         self._waited = 0.0  # seconds, for the policy's server
         self._share = 1.0
         # refused before it waits, where that can be known
-        check_time(self._budget.seconds, self._arrival.seconds)
+        check_time(self._budget.seconds, self._exchange.seconds)
         self._cost = PassthroughCost(ask, self._budget, service, self._upstream.policy)
         self._held: Held | None = None  # of the key's limits
 
@@ -99,12 +104,13 @@ class Passthrough:
         """The whole response. Raises Refusal: 504 at the deadline."""
         outcome: str = "cancelled"
         error: Exception | None = None
+        self._exchange.is_worked_on = True
         try:
             self._begin()
-            async with self._enter() as ticket:
-                self._share = ticket.share
+            async with self._enter() as place:
+                self._share = place.share
                 body = self._cost.body(self._share)
-                self._send(ticket)
+                self._send(place)
                 began = time.monotonic()
                 async with asyncio.timeout(self._left):
                     found = await self._upstream.ask(self._shape.path, body)
@@ -139,12 +145,13 @@ class Passthrough:
         """
         outcome, error = "cancelled", None
         is_begun, write = False, self._writer.chunk
+        self._exchange.is_worked_on = True
         try:
             self._begin()
-            async with self._enter() as ticket:
-                self._share = ticket.share
+            async with self._enter() as place:
+                self._share = place.share
                 body = {**self._cost.body(self._share), "stream_options": {"include_usage": True}}
-                self._send(ticket)
+                self._send(place)
                 early: list[bytes] = []
                 held: dict[str, Any] | None = None
                 last: dict[str, Any] | None = None
@@ -208,14 +215,14 @@ class Passthrough:
         finally:
             self._finish(outcome, error)
 
-    def _enter(self) -> AbstractAsyncContextManager[Ticket]:
+    def _enter(self) -> AbstractAsyncContextManager[Place]:
         """A place, within the time that is left."""
         return self._service.admission.enter(self._key.name, self._left, self._upstream.policy)
 
-    def _send(self, ticket: Ticket) -> None:
+    def _send(self, place: Place) -> None:
         """It goes to the policy's server."""
         self._is_sent, self._sent = True, time.time()
-        ticket.place.asked(self._upstream.policy, self._ask.n)
+        place.asked(self._upstream.policy, self._ask.n)
 
     def _begin(self) -> None:
         """Raises Refusal where the key's limits do not hold it."""
@@ -270,7 +277,7 @@ class Passthrough:
         if seconds is None:
             return None
         margin = self._service.latency.margin(seconds)
-        return max(0.0, seconds - margin - self._arrival.seconds)
+        return max(0.0, seconds - margin - self._exchange.seconds)
 
     @property
     def _late(self) -> Refusal:
@@ -289,19 +296,13 @@ class Passthrough:
             physical_policy_tokens=tokens,
             physical_prm_tokens=0,
             flops=self._cost.card.flops(tokens),
-            seconds=self._arrival.seconds,
+            seconds=self._exchange.seconds,
         )
 
     def _receipt(self) -> dict[str, Any]:
-        head = Receipt(
-            response_id=self._id,
-            granted=self._granted,
-            budget=self._budget,
-            share=self._share,
-            reason=self._reason,
-        )
+        head = receipt_head(self._id, self._granted, self._budget, self._share, self._reason)
         ended = str(EndReason.DEADLINE) if self._is_late and self._open else None
-        receipt = head.passthrough(self._upstream.policy, self._spend, ended, self._usd)
+        receipt = passthrough_receipt(head, self._upstream.policy, self._spend, ended, self._usd)
         return receipt if self._shadowed is None else {**receipt, "shadow": self._shadowed.told}
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 
 from planner.deciding.budgeting import tokens_for
 from planner.server.access.keys import Key
-from planner.server.access.spending import Amount
+from planner.server.access.limits import Amount
 from planner.server.models import Models
 from planner.server.refusal import Refusal
 from planner.server.request.ask import Ask

@@ -1,1 +1,1 @@
-"""What a running server tells: metrics, rolling figures, traces, drift."""
+"""What a running server tells: metrics, rolling figures, traces."""

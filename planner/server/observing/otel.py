@@ -7,7 +7,7 @@
             sample                       each solution or step that it wrote
           evaluation PRM                 a request to a PRM (kind client), its rewards as events
 
-The standard variables switch it on and set it up (``planner.server.observing.tracing``). Spans hold no text
+The standard variables switch it on and set it up (``planner.server.observing.trace``). Spans hold no text
 unless ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` is true: then the question and the answer.
 
 Source: https://github.com/open-telemetry/semantic-conventions-genai (status: development).
@@ -188,8 +188,8 @@ class _Work(WorkTrace):
         elif isinstance(event, Left):
             self._end_stage(place)
 
-    def samples(self, policy: str, place: int) -> tuple[SampleObserver, ...]:
-        return (_Samples(self._tracing, self, policy, place),)
+    def samples(self, place: int) -> tuple[SampleObserver, ...]:
+        return (_Samples(self._tracing, self, place),)
 
     def rewards(self, rewards: Mapping[str, Reward], place: int) -> Mapping[str, Reward]:
         return {name: _Traced(reward, name, self._tracing, self, place) for name, reward in rewards.items()}
@@ -215,21 +215,21 @@ class _Work(WorkTrace):
 
 
 class _Samples:
-    """The spans of what one policy is asked for an answer."""
+    """The spans of what policies are asked for an answer."""
 
-    def __init__(self, tracing: OtelTracing, work: _Work, policy: str, place: int) -> None:
-        self._tracing, self._work, self._policy, self._place = tracing, work, policy, place
+    def __init__(self, tracing: OtelTracing, work: _Work, place: int) -> None:
+        self._tracing, self._work, self._place = tracing, work, place
         self._calls: dict[str, tuple[Span, int, list[str], int]] = {}
 
-    def asked(self, request: Request) -> None:
+    def on_asked(self, policy: str, request: Request) -> None:
         span = self._tracing.span(
-            f"text_completion {self._policy}", _under(self._work.stage(self._place)), SpanKind.CLIENT
+            f"text_completion {policy}", _under(self._work.stage(self._place)), SpanKind.CLIENT
         )
         span.set_attributes(
             {
                 "gen_ai.operation.name": "text_completion",
                 "gen_ai.provider.name": "planner",
-                "gen_ai.request.model": self._policy,
+                "gen_ai.request.model": policy,
                 "gen_ai.request.max_tokens": request.max_tokens,
                 "gen_ai.request.temperature": request.sampling.temperature,
                 "gen_ai.request.top_p": request.sampling.top_p,
@@ -241,7 +241,7 @@ class _Samples:
         )
         self._calls[request.request_id] = span, time.time_ns(), [], 0
 
-    def finished(self, request: Request, child: ChildFinished) -> None:
+    def on_finished(self, policy: str, request: Request, child: ChildFinished) -> None:
         call, began, reasons, tokens = self._calls[request.request_id]
         span = self._tracing.begun("sample", call, began)
         span.set_attributes(
@@ -255,7 +255,7 @@ class _Samples:
         reasons.append(child.finish_reason)
         self._calls[request.request_id] = call, began, reasons, tokens + len(child.token_ids)
 
-    def ended(self, request: Request, error: BaseException | None) -> None:
+    def on_ended(self, policy: str, request: Request, error: BaseException | None) -> None:
         call, _, reasons, tokens = self._calls.pop(request.request_id)
         call.set_attribute("gen_ai.usage.output_tokens", tokens)
         call.set_attribute("gen_ai.response.finish_reasons", reasons)

@@ -12,12 +12,10 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from planner.server.access.exchange import Exchange
-from search.errors import PlannerError
 
 __all__ = ["WINDOWS", "Finished", "RollingMetrics", "summed"]
 
@@ -155,17 +153,6 @@ class _Ring:
         return piece
 
 
-class _Refusing(AbstractContextManager[None]):
-    """Counts the errors of ours that pass through it. It keeps nothing of a request, so one serves all."""
-
-    def __init__(self, rolling: RollingMetrics) -> None:
-        self._rolling = rolling
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, PlannerError):
-            self._rolling.refuse()
-
-
 class RollingMetrics:
     """The last day. ``clock`` in seconds since the epoch."""
 
@@ -175,7 +162,6 @@ class RollingMetrics:
         self.counts: Counter[str] = Counter()
         self._rings = {window: _Ring(window) for window in WINDOWS}
         self._feedback: deque[tuple[float, float]] = deque(maxlen=_FEEDBACKS)  # expected accuracy, kept
-        self._refusing = _Refusing(self)
 
     def finish(self, done: Finished) -> None:
         """Count a request."""
@@ -188,7 +174,9 @@ class RollingMetrics:
             ring.at(done.at).add(done)
 
     def exchanged(self, exchange: Exchange) -> None:
-        """Count why a request for an answer was turned away or failed."""
+        """Count a request for an answer that was turned away before any work, and why one was, or failed."""
+        if exchange.is_asking and exchange.is_refused and not exchange.is_worked_on:
+            self.refuse()
         cause = exchange.cause
         if cause is None or not exchange.is_asking:
             return
@@ -199,10 +187,6 @@ class RollingMetrics:
     def refuse(self) -> None:
         """Count a request that was turned away, mostly before any work."""
         self.counts["refused"] += 1
-
-    def refusing(self) -> AbstractContextManager[None]:
-        """Count a request that an error of ours turns away inside: a key, a rate, a wrong field."""
-        return self._refusing
 
     def hear(self, expected_accuracy: float, kept: float) -> None:
         """Count feedback on an answer with a expected accuracy; ``kept`` in [0, 1]."""

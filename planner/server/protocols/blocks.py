@@ -15,6 +15,11 @@ another has ended waits; its pieces come when it is its turn, so nothing is lost
     Closed text ''
     Opened call ''
     Written call '{}'
+
+``Used`` has the tokens that an answer took, as these protocols tell them.
+
+>>> Used.of({"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 3}})
+Used(prompt=9, completion=4, cached=3, reasoning=0)
 """
 
 from __future__ import annotations
@@ -27,10 +32,20 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from planner.server.direct.wholeness import failed
+from planner.server.direct.upstream import failed
 from search.engines.thinking import REASONING
 
-__all__ = ["Block", "Blocks", "Change", "Closed", "Opened", "Written", "arguments_of", "blocks_of"]
+__all__ = [
+    "Block",
+    "Blocks",
+    "Change",
+    "Closed",
+    "Opened",
+    "Used",
+    "Written",
+    "arguments_of",
+    "blocks_of",
+]
 
 
 @dataclass(slots=True)
@@ -249,3 +264,30 @@ def _texts(content: Any) -> tuple[str, str]:
             said = part.get("text") or ""
             text += said if isinstance(said, str) else ""
     return text, thought
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Tokens of the prompt, those of them that were cached, of the completion, those of it not shown."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    reasoning: int = 0
+
+    @classmethod
+    def of(cls, usage: Any) -> Used:
+        """Of a chat completion's ``usage``; what it does not tell counts as 0."""
+        prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+        cached = _count(_inner(usage, "prompt_tokens_details"), "cached_tokens")
+        reasoning = _count(_inner(usage, "completion_tokens_details"), "reasoning_tokens")
+        return cls(prompt, completion, min(cached, prompt), min(reasoning, completion))
+
+
+def _inner(found: Any, name: str) -> Any:
+    return found.get(name) if isinstance(found, Mapping) else None
+
+
+def _count(found: Any, name: str) -> int:
+    value = _inner(found, name)
+    return value if type(value) is int and value >= 0 else 0

@@ -11,12 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from planner.server.protocols.blocks import Block, Blocks, Change, Closed, Opened, arguments_of, blocks_of
-from planner.server.protocols.messages_error import messages_error
-from planner.server.protocols.usage import Used
-from planner.server.refusal import Refusal
-from planner.server.request.shapes import CHAT, Shape
-from planner.server.request.writer import Writer, event
+from planner.server.protocols.blocks import (
+    Block,
+    Blocks,
+    Change,
+    Closed,
+    Opened,
+    Used,
+    arguments_of,
+    blocks_of,
+)
+from planner.server.refusal import Refusal, messages_error
+from planner.server.request.shapes import CHAT, Shape, Writer, event
 
 __all__ = ["MESSAGES", "MessagesShape", "MessagesWriter"]
 

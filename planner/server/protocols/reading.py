@@ -1,4 +1,6 @@
-"""Reads objects that a client sends where a schema of theirs would say too little about what is wrong.
+"""Reads what a client sends by another protocol, where a schema would say too little about what is wrong.
+
+The fields that are ours are in every protocol, and become those of a chat.
 
 >>> text_of({"name": 3}, "name", "tools.0")
 Traceback (most recent call last):
@@ -10,9 +12,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from planner.server.refusal import Refusal, brief
+from pydantic import ValidationError
 
-__all__ = ["kind_of", "list_of", "object_of", "text_of", "unknown"]
+from planner.server.refusal import Refusal, brief, invalid
+from planner.server.schema import ChatBody, Wishes
+
+__all__ = [
+    "chat",
+    "kind_of",
+    "list_of",
+    "object_of",
+    "text_of",
+    "unknown",
+    "wishes_of",
+]
 
 
 def kind_of(value: Any) -> str:
@@ -56,3 +69,17 @@ def unknown(place: str, known: Sequence[str], got: Any) -> Refusal:
 
 def _wrong(place: str, wanted: str, got: Any) -> Refusal:
     return Refusal(f"{place} must be {wanted}, got {kind_of(got)}", param=place)
+
+
+def wishes_of(body: Wishes) -> dict[str, Any]:
+    """Those that the client gave."""
+    return {name: getattr(body, name) for name in Wishes.model_fields if name in body.model_fields_set}
+
+
+def chat(fields: dict[str, Any]) -> ChatBody:
+    """A chat of these fields, without those that are None. Raises Refusal for one that breaks its schema."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    try:
+        return ChatBody.model_validate(given)
+    except ValidationError as error:
+        raise invalid(error.errors(include_url=False)) from None

@@ -12,12 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from planner.server.protocols.blocks import Block, Blocks, Change, Closed, Opened, blocks_of
-from planner.server.protocols.responses_body import ResponsesBody
-from planner.server.protocols.usage import Used
+from planner.server.protocols.blocks import Block, Blocks, Change, Closed, Opened, Used, blocks_of
+from planner.server.protocols.responses_request import ResponsesBody
 from planner.server.refusal import Refusal
-from planner.server.request.shapes import CHAT, Shape
-from planner.server.request.writer import Writer, event
+from planner.server.request.shapes import CHAT, Shape, Writer, event
 
 __all__ = ["ResponsesShape", "ResponsesWriter"]
 

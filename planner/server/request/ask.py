@@ -2,21 +2,127 @@
 
 A request that voting means nothing for, or that only the policy's own server can serve, says so in
 ``passthrough``: then the policy answers once and nothing is planned.
+
+A conversation is what the policy reads, and the question in it is what the planner decides about.
+
+>>> talk = Conversation(({"role": "system", "content": "Be brief."}, {"role": "user", "content": " 1 + 1? "}))
+>>> talk.question, talk.is_plain
+('1 + 1?', False)
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from planner.server.access.limits import Sizes
-from planner.server.request.conversation import Conversation, Turn
+from planner.server.refusal import Refusal
+from planner.server.rules import Sizes
 from planner.server.schema import ChatBody, CompletionBody, Message
+from search.checkpoint import read_checkpoint
 from search.engines.protocol import Sampling
+from search.errors import CheckpointError
+from search.prompts import Prompting
 
-__all__ = ["JSON", "TOOL_CALL", "Ask", "Structured", "of_chat", "of_completion"]
+__all__ = [
+    "JSON",
+    "TOOL_CALL",
+    "Ask",
+    "Conversation",
+    "Render",
+    "Structured",
+    "Turn",
+    "chat_template",
+    "of_chat",
+    "of_completion",
+]
+
+
+#: one message: its role (``system``, ``user``, ``assistant``) and its content, a text
+Turn = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Turns in order. Raises Refusal (400) when no user says anything."""
+
+    turns: tuple[Turn, ...]
+    #: the last thing that the user said, stripped: what answers are to
+    question: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        for turn in reversed(self.turns):
+            if turn["role"] == "user" and (said := turn["content"].strip()):
+                object.__setattr__(self, "question", said)
+                return
+        raise Refusal("a conversation needs a user's message with some text, got none", param="messages")
+
+    @classmethod
+    def of(cls, question: str) -> Conversation:
+        """A question alone."""
+        return cls(({"role": "user", "content": question},))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing but the question."""
+        return len(self.turns) == 1
+
+    def asked(self, prompting: Prompting) -> Conversation:
+        """The same with the question in the words of a prompting.
+
+        >>> Conversation.of("1 + 1?").asked(Prompting("{question} Think.")).turns[0]["content"]
+        '1 + 1? Think.'
+        """
+        return self if prompting.is_plain else self.ending(prompting.ask(self.question))
+
+    def ending(self, text: str) -> Conversation:
+        """The same with another text as what the user said last.
+
+        >>> Conversation.of("1 + 1?").ending("Is 2 right?").question
+        'Is 2 right?'
+        """
+        if text.strip() == self.question:
+            return self
+        last = max(
+            at for at, turn in enumerate(self.turns) if turn["role"] == "user" and turn["content"].strip()
+        )
+        return Conversation((*self.turns[:last], {"role": "user", "content": text}, *self.turns[last + 1 :]))
+
+
+#: turns of a conversation -> token ids, with the opening of the model's turn
+Render = Callable[[Sequence[Turn]], tuple[int, ...]]
+
+
+def chat_template(folder: str | Path) -> Render:
+    """The chat template of a model's folder, which is read without running any code of it.
+
+    Raises CheckpointError for a folder that is damaged or has no template. What is returned raises Refusal
+    (400) for a conversation that the template does not take.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    path = read_checkpoint(folder).path
+    try:
+        fast = PreTrainedTokenizerFast.from_pretrained(str(path), local_files_only=True)
+    except Exception as error:  # whatever the libraries raise on a damaged file
+        raise CheckpointError(f"the tokenizer must load, got {str(path)!r}: {error}") from error
+    if not fast.chat_template:
+        raise CheckpointError(f"the tokenizer needs a chat template, got none in {str(path)!r}")
+
+    def render(turns: Sequence[Turn]) -> tuple[int, ...]:
+        try:
+            text = fast.apply_chat_template([*turns], add_generation_prompt=True, tokenize=False)
+        except Exception as error:  # templates raise what they like (jinja2.TemplateError first)
+            raise Refusal(
+                f"the policy's chat template must take the conversation, got {type(error).__name__}",
+                param="messages",
+            ) from error
+        return tuple(fast.backend_tokenizer.encode(str(text), add_special_tokens=False).ids)
+
+    return render
+
 
 _ROLES = {"developer": "system"}
 
@@ -117,7 +223,7 @@ def of_chat(body: ChatBody, sizes: Sizes) -> Ask:
     """Read ``POST /v1/chat/completions``. Raises Refusal."""
     texts = [_text(message) for message in body.messages]
     characters = sum(len(text) for text, _ in texts)
-    _check(body.n, body.stops, sizes, messages=len(texts), characters=characters)
+    _check(body.n, _stops(body), sizes, messages=len(texts), characters=characters)
     reason = _foreign(body)
     if any(message.role in ("tool", "function") or _calls(message) for message in body.messages):
         reason = reason or "tools"
@@ -126,7 +232,7 @@ def of_chat(body: ChatBody, sizes: Sizes) -> Ask:
     conversation = None
     if reason is None:
         turns = [
-            Turn(_ROLES.get(message.role, message.role), text)
+            {"role": _ROLES.get(message.role, message.role), "content": text}
             for message, (text, _) in zip(body.messages, texts, strict=True)
         ]
         conversation = Conversation(tuple(turns))
@@ -143,18 +249,18 @@ def _structured(body: ChatBody, reason: str) -> Structured | None:
     if reason == "images" or any(_FOREIGN[name](getattr(body, name, None)) for name in _LONE):
         return None
     turns = [
-        Turn(_ROLES.get(message.role, message.role), _text(message)[0])
+        {"role": _ROLES.get(message.role, message.role), "content": _text(message)[0]}
         for message in body.messages
         if message.role not in ("tool", "function")
     ]
-    if not any(turn.role == "user" and turn.text.strip() for turn in turns):
+    if not any(turn["role"] == "user" and turn["content"].strip() for turn in turns):
         return None
     return Structured(domain, Conversation(tuple(turns)))
 
 
 def of_completion(body: CompletionBody, prompt: str, sizes: Sizes) -> Ask:
     """Read one prompt of ``POST /v1/completions``. Raises Refusal."""
-    _check(body.n, body.stops, sizes, characters=len(prompt))
+    _check(body.n, _stops(body), sizes, characters=len(prompt))
     reason = _foreign(body)
     return _ask(body, Conversation.of(prompt) if reason is None else None, reason, body.max_tokens)
 
@@ -174,7 +280,7 @@ def _ask(
         n=body.n or 1,
         sampling=sampling,
         max_tokens=most,
-        stop=body.stops,
+        stop=_stops(body),
         seed=secrets.randbits(63) if body.seed is None else body.seed & (2**63 - 1),
         stream=bool(body.stream),
         include_usage=bool(options is not None and options.include_usage),
@@ -194,6 +300,12 @@ def _check(
     n: int | None, stops: Sequence[str], sizes: Sizes, *, messages: int = 0, characters: int = 0
 ) -> None:
     sizes.check(messages=messages, characters=characters, choices=n or 1, stops=stops)
+
+
+def _stops(body: ChatBody | CompletionBody) -> tuple[str, ...]:
+    """Stop strings; empty ones stop nothing."""
+    given = [body.stop] if isinstance(body.stop, str) else body.stop or []
+    return tuple(text for text in given if text)
 
 
 def _foreign(body: ChatBody | CompletionBody) -> str | None:

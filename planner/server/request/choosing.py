@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from planner.server.current import Served
 from planner.server.decisions.comparison import BESIDE
+from planner.server.direct.upstream import Upstream
 from planner.server.models import Models
 from planner.server.refusal import Refusal
 from planner.server.request.budget import RequestBudget
-from planner.server.request.receipt import Reason
+from planner.server.request.serialize import Reason
 from planner.server.rules import Rules
 from planner.solving.availability_filter import AvailabilityFilter
 from planner.solving.forced import best_prm
@@ -22,6 +25,7 @@ __all__ = [
     "first_policy",
     "forced",
     "is_shadowed",
+    "named",
     "plain_choice",
     "structured_choice",
 ]
@@ -142,3 +146,13 @@ def structured_choice(granted: RequestBudget, rules: Rules, policy: str) -> Choi
     if samples is not None and samples < plan.n:
         plan = Plan.of("majority", n=samples) if samples > 1 else Plan.of("cot")
     return Choice(policy, None, plan)
+
+
+def named(rules: Rules, models: Models, upstreams: Mapping[str, Upstream], model: str) -> str:
+    """The model that a request names, in our words.
+
+    In shadow mode clients may go on naming a policy as its own server does, and get it as without us.
+    """
+    if rules.shadow is None or model in models.policies:
+        return model
+    return next((one.policy for one in upstreams.values() if one.model == model), model)

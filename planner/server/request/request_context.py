@@ -1,14 +1,25 @@
-"""The context of a request: everything that is known about it before any work is done."""
+"""The context of a request: everything that is known about it before any work is done.
+
+It says what the request needs of its key's limits (an answer at least, its budget at most), what it is
+expected to take, and what the latency model learns from it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from random import Random
 
 from planner.decider import Decider
 from planner.deciding.budgeting import check_money
+from planner.deciding.decision_filter import DecisionFilter
+from planner.server.access.exchange import Exchange
 from planner.server.access.keys import Key
+from planner.server.access.limits import Amount
 from planner.server.current import Served
 from planner.server.decisions.recorder import Assignment
+from planner.server.direct.passthrough_cost import prompt_tokens
 from planner.server.refusal import Refusal
 from planner.server.request.ask import Ask
 from planner.server.request.budget import RequestBudget
@@ -22,17 +33,31 @@ from planner.server.request.choosing import (
     plain_choice,
     structured_choice,
 )
-from planner.server.request.receipt import Reason
+from planner.server.request.serialize import Reason
 from planner.server.service import Service
 from planner.solving.availability_filter import AvailabilityFilter
-from planner.solving.domains import Assigned, assign
-from search.budget import UNLIMITED, Budget
+from planner.solving.domains import Assigned
+from planner.solving.events import EndReason
+from planner.solving.executor import Solution
+from planner.solving.exploration import Exploration, Resampled
+from planner.solving.latency import Work
+from search.budget import UNLIMITED, Budget, Prices
 from search.choice import Choice
 from search.errors import GradingError
 from search.plan import Plan
 from search.prompts import Prompting
 
-__all__ = ["RequestContext", "assigned_to", "open_ended", "resolved"]
+__all__ = [
+    "RequestContext",
+    "assigned_to",
+    "expected_seconds",
+    "exploring",
+    "learn",
+    "load",
+    "open_ended",
+    "planned_needs",
+    "resolved",
+]
 
 #: reasons of requests that a policy answers once for itself, as its own server would
 _ONCE = ("open_ended", "policy", "structured", SHADOW.code)
@@ -155,7 +180,7 @@ def resolved(
 def assigned_to(served: Served, question: str, domain: str | None) -> Assigned:
     """The domain of a question under the planner in use. Raises Refusal for one that nobody knows."""
     try:
-        return assign(served.planner, question, domain)
+        return served.assigned(question, domain)
     except GradingError as error:
         raise Refusal(str(error), param="domain") from error
 
@@ -169,3 +194,93 @@ def open_ended(assigned: Assigned, plan: Plan) -> Reason:
     """Why the plan of open-ended questions answers where nothing is planned."""
     runs = "the policy answers once" if plan.is_greedy else f"{plan} answers"
     return Reason("open_ended", f"{assigned.reason}: {runs}")
+
+
+#: tokens that a way of asking adds to a prompt, at most
+_AROUND = 256
+
+
+def planned_needs(service: Service, context: RequestContext) -> tuple[Amount, Amount]:
+    """(least, most) that a planned request takes: an answer of the policy that answers first for each choice,
+    and all that its budget holds. Infinite where nothing limits it.
+
+    Raises BudgetError for a key with a limit in money where the price of a policy is not known.
+    """
+    ask, models, prices = context.ask, service.models, service.rules.prices
+    choice, in_money = context.choice, not math.isinf(context.key.usd_per_day)
+    if in_money:
+        check_money(Budget(usd=context.key.usd_per_day), prices, context.planner.policies)
+    policy = context.first if choice is None else choice.policy
+    asked = replace(ask, conversation=None) if ask.is_structured else ask
+    prompt = prompt_tokens(asked, models, policy)
+    drawn = context.planner.drawings.get(policy)
+    longest = ask.max_tokens or models.drawing(policy, drawn).limits.max_tokens
+    own = _prices(prices, policy)
+    money = own.usd(prompt=prompt, generated=longest) if own is not None else 0.0
+    least = Amount(ask.n * (prompt + longest), ask.n * money)
+
+    each = context.resolve(service, context.budget)
+    tokens = math.inf if each.tokens is None else float(each.tokens)
+    flops = min((one for card in models.cards if (one := card.flops(1)) > 0), default=0.0)
+    if each.flops is not None and flops:
+        tokens = min(tokens, each.flops // flops)
+    if choice is not None and choice.plan.is_greedy:
+        tokens = min(tokens, prompt + longest + _AROUND)
+    usd = math.inf if each.usd is None else each.usd
+    if in_money and not math.isinf(tokens):
+        # a forced plan may send its prompt again; what a planner chooses keeps within what is held
+        again = 0.0
+        if choice is not None:
+            described = choice.plan.described
+            sent, _ = described.takes(float(prompt), float(longest))
+            again = max(0.0, described.sends(float(prompt), float(longest)) - sent)
+        usd = min(usd, (tokens + again) * _dearest(prices) / 1e6)
+    return least, Amount(ask.n * tokens, ask.n * usd)
+
+
+def _prices(prices: Mapping[str, Prices] | Prices | None, name: str) -> Prices | None:
+    return prices.get(name) if isinstance(prices, Mapping) else prices
+
+
+def _dearest(prices: Mapping[str, Prices] | Prices | None) -> float:
+    """The price of a million tokens of whatever costs most."""
+    every = prices.values() if isinstance(prices, Mapping) else () if prices is None else (prices,)
+    return max(
+        (max(one.prompt, one.generated, one.prm, one.prm_written or 0.0) for one in every), default=0.0
+    )
+
+
+def load(service: Service, context: RequestContext) -> int:
+    """How much is worked on at a time: requests, and the other answers of this one."""
+    return service.admission.running + context.ask.n - 1
+
+
+def exploring(service: Service, context: RequestContext) -> DecisionFilter | None:
+    """What explores, where that is switched on, and what leans on rules, where questions have drifted."""
+    rules, found = service.rules, None
+    if rules.explore:
+        kind = Resampled if rules.explore_by == "thompson" else Exploration
+        found = kind(rules.explore, context.planner.most_decisions, Random())
+    return service.watch.leaning(context.served.fingerprint, found)
+
+
+def expected_seconds(service: Service, context: RequestContext, solution: Solution) -> float | None:
+    """What the first decision takes by what is known of latencies; None where that is nothing."""
+    if not solution.stages:
+        return None
+    advice = solution.stages[0].advice
+    if not math.isfinite(advice.tokens):
+        return None
+    found = service.latency.predict(Work.of(advice.choice), advice.tokens, load(service, context))
+    return None if found is None else found.mean
+
+
+def learn(service: Service, solution: Solution, budget: Budget) -> None:
+    """Let the latency model see how long after its deadline an answer leaves."""
+    latency = service.latency
+    if solution.ended == EndReason.POLICY_FAILED:
+        return  # it was waited for, not worked with
+    if budget.seconds is not None and solution.spend.seconds >= budget.seconds:
+        exchange = Exchange.now()
+        due = exchange.seconds - (solution.spend.seconds - budget.seconds)  # when to end
+        exchange.then(lambda left: latency.overran(left - due))

@@ -9,15 +9,14 @@ from functools import partial
 
 from planner.deciding.recommendation import Recommendation
 from planner.options import options, voting
+from planner.server.access.exchange import Exchange
 from planner.server.access.keys import ANYONE
-from planner.server.access.spending import Held
+from planner.server.access.limits import Held
 from planner.server.decisions.comparison import BESIDE, Comparison
 from planner.server.decisions.recorder import Decision, Step
 from planner.server.observing.rolling_metrics import Finished
-from planner.server.request.arrival import Arrival
 from planner.server.request.budget import to_wire
-from planner.server.request.latency_feedback import expected_seconds
-from planner.server.request.request_context import RequestContext
+from planner.server.request.request_context import RequestContext, expected_seconds
 from planner.server.request.serialize import known
 from planner.server.service import Service
 from planner.solving.events import Decided, EndReason, Event, Left, Started
@@ -31,7 +30,7 @@ __all__ = ["RequestRecord"]
 
 
 @dataclass(slots=True)
-class _Page:
+class _Progress:
     """One answer of the request, so far."""
 
     choice: Choice | None
@@ -59,22 +58,22 @@ class RequestRecord:
         self._service = service
         self._context = context
         self._comparison = comparison
-        self._arrival = Arrival.now()
-        self._arrived = time.time() - self._arrival.seconds
-        self._pages = [_Page(context.choice) for _ in range(context.ask.n)]
+        self._exchange = Exchange.now()
+        self._arrived = time.time() - self._exchange.seconds
+        self._answers = [_Progress(context.choice) for _ in range(context.ask.n)]
 
     def choice(self, place: int) -> Choice | None:
         """What was begun last for an answer."""
-        return self._pages[place].choice
+        return self._answers[place].choice
 
     def hear(self, event: Event, place: int) -> None:
         """Something happened for an answer."""
-        page = self._pages[place]
-        page.latest = event.spend
+        answer = self._answers[place]
+        answer.latest = event.spend
         if isinstance(event, Decided):
-            page.advice.append((event, event.spend))
+            answer.advice.append((event, event.spend))
         elif isinstance(event, Started):
-            page.choice = event.choice
+            answer.choice = event.choice
         elif isinstance(event, Left):
             self.spend = self.spend + event.spend
             self._money.append(event.usd)
@@ -83,7 +82,7 @@ class RequestRecord:
         """An answer is there."""
         self.spend = self.spend + solution.spend
         self._money.append(solution.usd)
-        self._pages[place].solution = solution
+        self._answers[place].solution = solution
 
     def write(self, outcome: str, error: Exception | None) -> Decision | None:
         """Write down how it ended, and tell that.
@@ -100,7 +99,7 @@ class RequestRecord:
             return None
         decision = self._decision(outcome, error)
         service.recorder.record(decision)
-        Arrival.after(partial(self._count, decision))  # no answer waits for figures
+        Exchange.after(partial(self._count, decision))  # no answer waits for figures
         return decision
 
     def _count(self, decision: Decision) -> None:
@@ -111,8 +110,8 @@ class RequestRecord:
             self._service.rolling.finish(self._finished(decision))
 
     def _tell_explored(self) -> None:
-        for page in self._pages:
-            for event, _ in page.advice:
+        for answer in self._answers:
+            for event, _ in answer.advice:
                 if event.advice.explored is not None:
                     self._service.metrics.explore(event.advice.explored)
 
@@ -122,9 +121,9 @@ class RequestRecord:
         return self._context.endpoint == BESIDE
 
     @property
-    def _page(self) -> _Page:
+    def _told(self) -> _Progress:
         """What is told of: the first answer that is there, or would have been."""
-        return next((page for page in self._pages if page.solution is not None), self._pages[0])
+        return next((answer for answer in self._answers if answer.solution is not None), self._answers[0])
 
     @property
     def _usd(self) -> float | None:
@@ -133,12 +132,12 @@ class RequestRecord:
         return sum(money) if money else None
 
     def _decision(self, outcome: str, error: Exception | None) -> Decision:
-        context, page = self._context, self._page
-        solution = page.solution
-        choice = page.choice if solution is None else solution.choice
+        context, answer = self._context, self._told
+        solution = answer.solution
+        choice = answer.choice if solution is None else solution.choice
         if choice is None:
             choice = Choice(context.first, None, Plan.of("cot"))
-        steps = _steps(page)
+        steps = _steps(answer)
         propensity = 1.0
         for step in steps:
             propensity *= step.propensity
@@ -167,7 +166,7 @@ class RequestRecord:
             steps=steps,
             candidates=() if solution is None else solution.candidates,
             chosen=None if solution is None else solution.chosen,
-            spend=replace(self.spend, seconds=self._arrival.seconds),
+            spend=replace(self.spend, seconds=self._exchange.seconds),
             spent_usd=self._usd,
             error=_failure(error, solution),
             comparison=self._comparison(),
@@ -175,7 +174,7 @@ class RequestRecord:
         )
 
     def _finished(self, decision: Decision) -> Finished:
-        context, solution = self._context, self._page.solution
+        context, solution = self._context, self._told.solution
         majority, never = None, False
         if solution is not None and solution.stages:
             found = options(context.planner, context.ask.question)
@@ -200,13 +199,13 @@ class RequestRecord:
         )
 
 
-def _steps(page: _Page) -> tuple[Step, ...]:
+def _steps(answer: _Progress) -> tuple[Step, ...]:
     """The stages of an answer, and what each of them took."""
-    if page.solution is not None:
-        return tuple(_step(str(r.probe), r.advice, r.spend) for r in page.solution.stages)
+    if answer.solution is not None:
+        return tuple(_step(str(r.probe), r.advice, r.spend) for r in answer.solution.stages)
     out: list[Step] = []
-    for place, (event, before) in enumerate(page.advice):
-        after = page.advice[place + 1][1] if place + 1 < len(page.advice) else page.latest
+    for place, (event, before) in enumerate(answer.advice):
+        after = answer.advice[place + 1][1] if place + 1 < len(answer.advice) else answer.latest
         spent = Spend(
             after.policy_tokens - before.policy_tokens,
             after.prm_tokens - before.prm_tokens,

@@ -1,26 +1,42 @@
-"""Objects of planner and search as JSON: spends, probes, advice, candidates. Unknown numbers are null."""
+"""What responses tell, as JSON: receipts, usage, spends, probes, advice, candidates, decisions.
+
+A receipt says what was asked, what was decided, what it was expected to be worth and to cost, and what it
+took. Keys are stable. Numbers that nobody knows are null.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from planner.deciding.recommendation import Recommendation
 from planner.evidence.probe import Probe
 from planner.server.decisions.recorder import Decision, Feedback, Record
+from planner.server.request.budget import RequestBudget, to_wire
+from planner.server.request.shaping import Meter
 from planner.solving.events import Vote
-from search.result import Candidate, Spend
+from planner.solving.executor import Solution
+from search.budget import Budget
+from search.result import Candidate, Outcome, Spend
+from search.scores import score
+from search.strategies.running.steps import split
 
 __all__ = [
+    "Reason",
     "advice_to_dict",
     "candidate_to_dict",
     "decision_to_dict",
     "known",
+    "passthrough_receipt",
     "probe_to_dict",
+    "receipt_head",
+    "receipt_of",
     "record_to_dict",
     "spend_to_dict",
+    "usage_to_dict",
     "votes_to_list",
 ]
 
@@ -176,3 +192,194 @@ def _feedback(said: Feedback) -> _Json:
         "candidate": said.candidate,
         "key": said.key,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why the planner did not choose: a word for programs, a sentence for people."""
+
+    code: str
+    detail: str
+
+
+def receipt_head(
+    response_id: str, granted: RequestBudget, budget: Budget, share: float, reason: Reason | None
+) -> _Json:
+    """What every receipt begins with.
+
+    Parameters
+    ----------
+    response_id:
+        What feedback names.
+    granted, budget, share:
+        As asked for; as it was within the ceiling and under the load; the share of it under the load.
+    reason:
+        Why the planner did not choose; None where it did.
+    """
+    return {
+        "id": response_id,
+        "reason": None if reason is None else reason.code,
+        "detail": None if reason is None else reason.detail,
+        "budget": {
+            "asked": to_wire(granted.budget),
+            "source": str(granted.source),
+            "granted": to_wire(budget),
+            "share": round(share, 4),
+        },
+    }
+
+
+def receipt_of(
+    head: _Json,
+    solution: Solution,
+    *,
+    include: frozenset[str] = frozenset(),
+    without: tuple[str, ...] = (),
+    first: str | None = None,
+    seconds: float | None = None,
+) -> _Json:
+    """The receipt of one answer.
+
+    Parameters
+    ----------
+    head:
+        As ``receipt_head`` has it.
+    include:
+        What is told beside the rest: ``candidates``, ``steps``.
+    without:
+        Models that were down; those that failed on the way are told beside them.
+    first:
+        The policy that the planner begins with.
+    seconds:
+        What it was expected to take.
+    """
+    choice = solution.choice
+    out = {
+        **head,
+        "policy": choice.policy,
+        "prm": choice.prm,
+        "plan": str(choice.plan),
+        "stages": [
+            {
+                "look": probe_to_dict(record.probe),
+                "next_look": probe_to_dict(record.advice.probe),
+                "policy": record.advice.choice.policy,
+                "prm": record.advice.choice.prm,
+                "plan": str(record.advice.choice.plan),
+                "accuracy": known(record.advice.accuracy),
+                "tokens": known(record.advice.tokens),
+                "flops": known(record.advice.flops),
+                "propensity": record.advice.propensity,
+                "spend": spend_to_dict(record.spend),
+                **_explored(record.advice),
+            }
+            for record in solution.stages
+        ],
+        "expected": {
+            "accuracy": known(solution.accuracy),
+            "interval": list(solution.stages[-1].advice.interval) if solution.stages else None,
+            "tokens": known(solution.tokens),
+            "flops": known(solution.flops),
+            "seconds": known(seconds),
+        },
+        "spend": spend_to_dict(solution.spend, solution.usd),
+        "answer": solution.answer,
+        "outcome": str(solution.outcome),
+        "agreement": _agreement(solution),
+        "abstained": solution.outcome == Outcome.ABSTAINED,
+        "escalated": first is not None and choice.policy != first,
+        "ended": None if solution.ended is None else str(solution.ended),
+        "without": [*without, *(prm for prm in solution.lost if prm not in without)],
+        "warnings": list(solution.stages[-1].advice.warnings) if solution.stages else [],
+    }
+    target = solution.stages[-1].advice.target if solution.stages else None
+    if target is not None:
+        out["target"] = target.to_dict()
+    if solution.calls:  # beyond solutions of the question; their tokens are in the spend
+        out["calls"] = [
+            {"kind": call.kind, "prompt_tokens": call.prompt_tokens, "tokens": call.tokens}
+            for call in solution.calls
+        ]
+        out["jail_seconds"] = round(solution.jail_seconds, 6)
+    if include & {"candidates", "steps"}:
+        out["candidates"] = [
+            _candidate(draw, candidate, solution, "steps" in include)
+            for draw, candidate in enumerate(solution.candidates)
+        ]
+    return out
+
+
+def passthrough_receipt(
+    head: _Json, policy: str, spend: Spend, ended: str | None, usd: float | None = None
+) -> _Json:
+    """The receipt of an answer by the policy's own server, which planned nothing.
+
+    ``ended``: why it was cut off, None where it was not.
+    """
+    return {
+        **head,
+        "policy": policy,
+        "prm": None,
+        "plan": "cot()",
+        "stages": [],
+        "expected": {"accuracy": None, "interval": None, "tokens": None, "flops": None, "seconds": None},
+        "spend": spend_to_dict(spend, usd),
+        "answer": None,
+        "outcome": str(Outcome.ANSWERED),
+        "agreement": None,
+        "abstained": False,
+        "escalated": False,
+        "ended": ended,
+        "without": [],
+        "warnings": [],
+    }
+
+
+def usage_to_dict(spend: Spend, meters: Iterable[Meter], prompt_tokens: int, shown: int) -> _Json:
+    """``usage`` as OpenAI's API has it: all tokens of policy and PRM, what was cached, and ours beside it.
+
+    ``prompt_tokens``: prompts, which count once per answer; everything else that was spent is completion,
+    and of that what is not among the ``shown`` tokens of the answers (other candidates, discarded beams, the
+    PRM's) counts as reasoning.
+    """
+    completion = max(0, spend.tokens - prompt_tokens)
+    return {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion,
+        "total_tokens": prompt_tokens + completion,
+        "prompt_tokens_details": {
+            "cached_tokens": min(prompt_tokens, sum(meter.cached_tokens for meter in meters))
+        },
+        "completion_tokens_details": {"reasoning_tokens": max(0, completion - shown)},
+        "planner": {
+            "policy_tokens": spend.policy_tokens,
+            "prm_tokens": spend.prm_tokens,
+            "physical_policy_tokens": spend.physical_policy_tokens,
+            "physical_prm_tokens": spend.physical_prm_tokens,
+            "flops": spend.flops,
+        },
+    }
+
+
+def _explored(advice: Recommendation) -> _Json:
+    """The price of exploration, where there was some."""
+    return {} if advice.explored is None else {"explored": asdict(advice.explored)}
+
+
+def _candidate(draw: int, candidate: Candidate, solution: Solution, steps: bool) -> _Json:
+    body = candidate_to_dict(draw, candidate, solution.chosen)
+    rewards, rule = body.pop("step_rewards"), solution.choice.plan.score
+    scored = bool(candidate.step_rewards) and rule is not None
+    body["score"] = score(candidate.step_rewards, rule) if scored and rule is not None else None
+    if steps:
+        body["step_rewards"] = rewards
+        body["steps"] = list(split(candidate.text, "\n"))
+    return body
+
+
+def _agreement(solution: Solution) -> float | None:
+    """The share of candidates whose answer is the very text of the one given."""
+    if solution.answer is None or not solution.candidates:
+        return None
+    counts: Mapping[str | None, int] = Counter(candidate.answer for candidate in solution.candidates)
+    return counts[solution.answer] / len(solution.candidates)

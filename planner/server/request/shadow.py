@@ -19,7 +19,7 @@ from planner.options import Option, options, voting
 from planner.server.decisions.comparison import Comparison, Expected
 from planner.server.request.ask import Ask
 from planner.server.request.budget import RequestBudget
-from planner.server.request.choosing import availability_filter, first_policy, is_shadowed
+from planner.server.request.choosing import availability_filter, first_policy
 from planner.server.request.request_context import assigned_to, resolved
 from planner.server.request.serialize import known
 from planner.server.service import Service
@@ -28,7 +28,7 @@ from search.choice import Choice
 from search.errors import PlannerError
 from search.plan import Plan
 
-__all__ = ["HEADERS", "Shadowed", "compared", "expected_usd", "named"]
+__all__ = ["HEADERS", "Shadowed", "compared", "expected_usd"]
 
 #: of every response in shadow mode, errors among them
 HEADERS = ((b"x-planner-mode", b"shadow"),)
@@ -43,7 +43,7 @@ class Shadowed:
     """
 
     def __init__(
-        self, service: Service, ask: Ask, granted: RequestBudget, response_id: str, policy: str, draw: Random
+        self, service: Service, ask: Ask, granted: RequestBudget, response_id: str, policy: str
     ) -> None:
         self.ask = ask
         self.granted = granted
@@ -51,22 +51,7 @@ class Shadowed:
         self.policy = policy
         self.comparison: Comparison | None = None
         self._service = service
-        self._draw = draw
-
-    @classmethod
-    def of(
-        cls,
-        service: Service,
-        ask: Ask,
-        granted: RequestBudget,
-        endpoint: str,
-        response_id: str,
-        policy: str,
-    ) -> Shadowed | None:
-        """Of a request that the plain model ``policy`` answers; None outside shadow mode."""
-        if not is_shadowed(service.rules, endpoint):
-            return None
-        return cls(service, ask, granted, response_id, policy, Random())
+        self._draw = Random()
 
     @property
     def told(self) -> dict[str, Any] | None:
@@ -195,13 +180,3 @@ def _prompt(service: Service, policy: str, question: str) -> int:
         return len(service.models.engines[policy].prompt(question))
     except PlannerError:
         return 0
-
-
-def named(service: Service, model: str) -> str:
-    """The model that a request names, in our words.
-
-    In shadow mode clients may go on naming a policy as its own server does, and get it as without us.
-    """
-    if service.rules.shadow is None or model in service.models.policies:
-        return model
-    return next((one.policy for one in service.upstreams.values() if one.model == model), model)

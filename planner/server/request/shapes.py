@@ -1,21 +1,150 @@
-"""Responses as OpenAI's reference has them: bodies and chunks of chat and of completions.
+"""How responses are written: bodies and chunks of chat and of completions, as OpenAI's reference has them.
 
-Both endpoints differ in names only, so each is a ``Shape``.
+Both endpoints differ in names only, so each is a ``Shape``. All work speaks OpenAI's completions; other
+protocols write them their way, each by a ``Writer`` of its own.
 """
 
 from __future__ import annotations
 
+import json
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from planner.server.request.work import Answer
-from planner.server.request.writer import ChunkWriter, Writer
+from starlette.responses import Response
 
-__all__ = ["CHAT", "COMPLETION", "Shape"]
+from planner.server.refusal import Refusal
+from planner.server.request.ask import TOOL_CALL
+from planner.server.request.structured import message_of
+from planner.solving.executor import Solution
+from search.engines.protocol import FinishReason
+from search.result import Outcome
+
+__all__ = [
+    "CHAT",
+    "COMPLETION",
+    "DONE",
+    "KEEP_ALIVE",
+    "Answers",
+    "ChunkWriter",
+    "Shape",
+    "Writer",
+    "data",
+    "event",
+    "said",
+    "shown",
+    "whole",
+]
+
 
 _Json = dict[str, Any]
+
+KEEP_ALIVE = b": keep-alive\n\n"
+DONE = b"data: [DONE]\n\n"
+
+
+def data(value: Mapping[str, Any]) -> bytes:
+    """A data line of a stream.
+
+    >>> data({"a": "é"})
+    b'data: {"a":"\\\\u00e9"}\\n\\n'
+    """
+    return f"data: {json.dumps(value, separators=(',', ':'), allow_nan=False)}\n\n".encode()
+
+
+class Writer(ABC):
+    """Writes one response, whole or as a stream. It keeps what it has written: each response has its own."""
+
+    #: what a stream sends where it has been silent for long
+    silence: bytes = KEEP_ALIVE
+
+    @abstractmethod
+    def body(self, found: dict[str, Any]) -> dict[str, Any]:
+        """A whole completion as this protocol has it. Raises Refusal (502) for one that it cannot hold."""
+
+    @abstractmethod
+    def chunk(self, chunk: dict[str, Any]) -> bytes:
+        """The lines for a chunk of a stream; perhaps none. Raises Refusal (502), as ``body``."""
+
+    @abstractmethod
+    def done(self) -> bytes:
+        """The last lines of a stream that is whole."""
+
+    @abstractmethod
+    def error(self, refusal: Refusal) -> bytes:
+        """The last lines of a stream that failed after it had begun."""
+
+
+class ChunkWriter(Writer):
+    """Writes what it is given: OpenAI's completions and chat completions.
+
+    >>> ChunkWriter().chunk({"choices": []})
+    b'data: {"choices":[]}\\n\\n'
+    """
+
+    def body(self, found: dict[str, Any]) -> dict[str, Any]:
+        return found
+
+    def chunk(self, chunk: dict[str, Any]) -> bytes:
+        return data(chunk)
+
+    def done(self) -> bytes:
+        return DONE
+
+    def error(self, refusal: Refusal) -> bytes:
+        return data(refusal.body)
+
+
+def event(kind: str, value: Mapping[str, Any]) -> bytes:
+    """A named event of a stream, which its data names too.
+
+    >>> event("ping", {})
+    b'event: ping\\ndata: {"type":"ping"}\\n\\n'
+    """
+    line = json.dumps({"type": kind, **value}, separators=(",", ":"), allow_nan=False)
+    return f"event: {kind}\ndata: {line}\n\n".encode()
+
+
+def whole(found: Mapping[str, Any]) -> Response:
+    """A body, in ASCII: what a policy's server said may hold halves of characters, which UTF-8 does not.
+
+    >>> whole({"text": "\\ud83d"}).body
+    b'{"text":"\\\\ud83d"}'
+    """
+    line = json.dumps(found, separators=(",", ":"), allow_nan=False)
+    return Response(line.encode(), media_type="application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Everything a response holds: a solution for each of its choices."""
+
+    solutions: tuple[Solution, ...]
+    usage: dict[str, Any]
+    receipt: dict[str, Any]
+
+
+def said(solution: Solution) -> tuple[str, str, tuple[_Json, ...]]:
+    """What a solution says: a text, why it ended (``stop``, ``length``, ``tool_calls``), and calls of tools.
+
+    It is of the candidate that was chosen, or of the first where no answer can be read.
+    """
+    if not solution.candidates:  # the budget let nothing finish
+        return "", "stop" if solution.outcome == Outcome.ABSTAINED else "length", ()
+    candidate = solution.candidates[solution.chosen or 0]
+    reason = "length" if candidate.finish_reason in FinishReason.TRUNCATED else "stop"
+    if solution.domain != TOOL_CALL:
+        return candidate.text, reason, ()
+    message = message_of(candidate.text)
+    calls = tuple(message.get("tool_calls") or ())
+    return message["content"] or "", "tool_calls" if calls and reason == "stop" else reason, calls
+
+
+def shown(solution: Solution) -> int:
+    """Tokens of what a solution says."""
+    return solution.candidates[solution.chosen or 0].tokens if solution.candidates else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +185,7 @@ class Shape:
         response_id: str,
         created: int,
         model: str,
-        answers: Sequence[Answer],
-        usage: _Json,
-        receipt: Any,
+        answers: Answers,
     ) -> _Json:
         """A whole response."""
         return {
@@ -66,10 +193,10 @@ class Shape:
             "object": self.whole,
             "created": created,
             "model": model,
-            "choices": [self._choice(place, answer) for place, answer in enumerate(answers)],
-            "usage": usage,
+            "choices": [self._choice(place, one) for place, one in enumerate(answers.solutions)],
+            "usage": answers.usage,
             "system_fingerprint": None,
-            "planner": receipt,
+            "planner": answers.receipt,
         }
 
     def piece(
@@ -118,15 +245,16 @@ class Shape:
             "usage": usage,
         }
 
-    def _choice(self, place: int, answer: Answer) -> _Json:
-        choice: _Json = {"index": place, "logprobs": None, "finish_reason": answer.finish_reason}
+    def _choice(self, place: int, solution: Solution) -> _Json:
+        text, reason, calls = said(solution)
+        choice: _Json = {"index": place, "logprobs": None, "finish_reason": reason}
         if self.is_chat:
-            message: _Json = {"role": "assistant", "content": answer.text, "refusal": None}
-            if answer.calls:
-                message |= {"content": answer.text or None, "tool_calls": [*answer.calls]}
+            message: _Json = {"role": "assistant", "content": text, "refusal": None}
+            if calls:
+                message |= {"content": text or None, "tool_calls": [*calls]}
             choice["message"] = message
         else:
-            choice["text"] = answer.text
+            choice["text"] = text
         return choice
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from planner.server.refusal import Refusal
-from planner.server.request.conversation import Conversation, Render
+from planner.server.request.ask import Conversation, Render
 from search.engines.protocol import (
     ChildFinished,
     Engine,
@@ -23,6 +23,7 @@ from search.engines.protocol import (
     RequestFinished,
     Sampling,
     Tokens,
+    Usage,
 )
 from search.errors import ContextError
 from search.thinking_budget import ThinkingBudget
@@ -31,31 +32,45 @@ __all__ = ["Meter", "SampleObserver", "ShapedEngine", "StopFilter", "cut"]
 
 
 class SampleObserver(Protocol):
-    """Hears of the samples that a request asks one policy for."""
+    """Hears of the samples that a request asks policies for."""
 
-    def asked(self, request: Request) -> None:
+    def on_asked(self, policy: str, request: Request) -> None:
         """Samples are asked for."""
 
-    def finished(self, request: Request, child: ChildFinished) -> None:
+    def on_finished(self, policy: str, request: Request, child: ChildFinished) -> None:
         """One of them has ended."""
 
-    def ended(self, request: Request, error: BaseException | None) -> None:
+    def on_ended(self, policy: str, request: Request, error: BaseException | None) -> None:
         """All of them have, or nobody waits for them any more."""
 
 
 @dataclass(slots=True)
 class Meter:
-    """What a request's engines really did, in tokens. ``running``: requests that have not ended.
+    """What the engines of one answer really did, in tokens. ``running``: requests that have not ended.
 
-    ``prompt`` is the length of the conversation's prompt, 0 until it was asked for; a strategy that never
-    asks that has the length of the first that it asks.
+    ``prompts`` has the length of the conversation's prompt for each policy that it was made for; a strategy
+    that never asks that has the length of the first that it asks.
     """
 
     running: int = 0
-    prompt: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
+    prompts: dict[str, int] = field(default_factory=dict)
+    _read: set[str] = field(default_factory=set)
+
+    def add(self, policy: str, usage: Usage) -> None:
+        """A request to a policy has ended."""
+        self.prompt_tokens += usage.prompt_tokens
+        self.cached_tokens += usage.cached_prompt_tokens
+        self.generated_tokens += usage.generated_tokens
+        if usage.prompt_tokens:
+            self._read.add(policy)
+
+    @property
+    def prompt(self) -> int:
+        """The conversation's prompts, of those policies that have read one, each once."""
+        return sum(self.prompts.get(policy, 0) for policy in self._read)
 
 
 class ShapedEngine(Engine):
@@ -72,8 +87,8 @@ class ShapedEngine(Engine):
         answer; None: greedy.
     on_text:
         Hears of the text of a single child as it comes, while ``passing`` is set.
-    observers:
-        Hear of the samples.
+    policy, observers:
+        What the engine is called, and who hears of the samples.
     """
 
     def __init__(
@@ -82,6 +97,7 @@ class ShapedEngine(Engine):
         conversation: Conversation,
         meter: Meter,
         *,
+        policy: str | None = None,
         render: Render | None = None,
         stop: Sequence[str] = (),
         greedy: Sampling | None = None,
@@ -90,6 +106,7 @@ class ShapedEngine(Engine):
     ) -> None:
         self.card = engine.card
         self.passing = False
+        self._policy = policy or engine.card.name
         self._engine = engine
         self._conversation = conversation
         self._meter = meter
@@ -102,13 +119,14 @@ class ShapedEngine(Engine):
     def prompt(self, question: str) -> tuple[int, ...]:
         worded = self.worded(question)
         ids = self._engine.prompt(question) if self._conversation.is_plain else self._ids(worded)
-        if worded.strip() == self._conversation.question or not self._meter.prompt:
-            self._meter.prompt = len(ids)
+        name, prompts = self._policy, self._meter.prompts
+        if worded.strip() == self._conversation.question or name not in prompts:
+            prompts[name] = len(ids)
         return ids
 
     def turn(self, text: str) -> tuple[int, ...]:
         ids = self._engine.turn(text) if self._conversation.is_plain else self._ids(text)
-        self._meter.prompt = self._meter.prompt or len(ids)
+        self._meter.prompts.setdefault(self._policy, len(ids))
         return ids
 
     def worded(self, question: str) -> str:
@@ -164,8 +182,9 @@ class ShapedEngine(Engine):
         meter = self._meter
         meter.running += 1
         error: BaseException | None = None
+        policy = self._policy
         for observer in self._observers:
-            observer.asked(shaped)
+            observer.on_asked(policy, shaped)
         try:
             async for event in events:
                 if isinstance(event, Tokens):
@@ -176,11 +195,9 @@ class ShapedEngine(Engine):
                 elif isinstance(event, ChildFinished):
                     event = self._stopped(event)
                     for observer in self._observers:
-                        observer.finished(shaped, event)
+                        observer.on_finished(policy, shaped, event)
                 elif isinstance(event, RequestFinished):
-                    meter.prompt_tokens += event.usage.prompt_tokens
-                    meter.cached_tokens += event.usage.cached_prompt_tokens
-                    meter.generated_tokens += event.usage.generated_tokens
+                    meter.add(policy, event.usage)
                 yield event
         except BaseException as failure:
             error = failure
@@ -188,7 +205,7 @@ class ShapedEngine(Engine):
         finally:
             meter.running -= 1
             for observer in self._observers:
-                observer.ended(shaped, error)
+                observer.on_ended(policy, shaped, error)
             close = getattr(events, "aclose", None)
             if close is not None:
                 await close()

@@ -15,10 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from planner.server.direct.passthrough_cost import StreamUsage
-from planner.server.direct.upstream import Upstream
-from planner.server.direct.wholeness import says
-from planner.server.protocols.blocks import Block, Blocks
-from planner.server.protocols.usage import Used
+from planner.server.direct.upstream import Upstream, says
+from planner.server.protocols.blocks import Block, Blocks, Used
 from planner.server.refusal import Refusal
 from planner.server.request.ask import TOOL_CALL
 from planner.server.request.shaping import Meter, SampleObserver
@@ -83,8 +81,8 @@ class StructuredEngine(Engine):
         How many tokens its prompt is taken to have, until the server tells.
     domain:
         What reads samples, and so what their texts hold.
-    observers:
-        Hear of the samples.
+    policy, observers:
+        What the server's model is called here, and who hears of the samples.
     """
 
     def __init__(
@@ -93,6 +91,7 @@ class StructuredEngine(Engine):
         upstream: Upstream,
         body: dict[str, Any],
         *,
+        policy: str,
         prompt_tokens: int,
         domain: str,
         meter: Meter,
@@ -100,6 +99,7 @@ class StructuredEngine(Engine):
     ) -> None:
         self.card = card
         self.passing = False
+        self._policy = policy
         self._upstream = upstream
         self._body = {name: value for name, value in body.items() if name not in ("n", "stream_options")}
         self._prompt = (0,) * max(1, prompt_tokens)
@@ -109,7 +109,7 @@ class StructuredEngine(Engine):
         self._samples: dict[str, dict[int, asyncio.Task[_Sample]]] = {}
 
     def prompt(self, question: str) -> tuple[int, ...]:
-        self._meter.prompt = len(self._prompt)
+        self._meter.prompts[self._policy] = len(self._prompt)
         return self._prompt
 
     def submit(self, request: Request) -> AsyncIterator[Event]:
@@ -135,7 +135,7 @@ class StructuredEngine(Engine):
         left, broken = set(tasks.values()), list[BaseException]()
         failure: BaseException | None = None
         for observer in self._observers:
-            observer.asked(request)
+            observer.on_asked(self._policy, request)
         try:
             while left:
                 done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
@@ -144,7 +144,7 @@ class StructuredEngine(Engine):
                     if error is None:
                         finished = self._finished(samples[child], is_cancelled=tasks[child].cancelled())
                         for observer in self._observers:
-                            observer.finished(request, finished)
+                            observer.on_finished(self._policy, request, finished)
                         yield finished
                     else:
                         broken.append(error)
@@ -160,7 +160,7 @@ class StructuredEngine(Engine):
         finally:
             self._meter.running -= 1
             for observer in self._observers:
-                observer.ended(request, failure)
+                observer.on_ended(self._policy, request, failure)
             del self._samples[request.request_id]
             for task in left:
                 task.cancel()
@@ -208,10 +208,9 @@ class StructuredEngine(Engine):
         prompt = sum(one.prompt or len(self._prompt) for one in used)
         cached = min(prompt, sum(one.cached for one in used))
         generated = sum(each.tokens for each in samples)
-        self._meter.prompt_tokens += prompt
-        self._meter.cached_tokens += cached
-        self._meter.generated_tokens += generated
-        return RequestFinished(Usage(prompt, cached, generated))
+        usage = Usage(prompt, cached, generated)
+        self._meter.add(self._policy, usage)
+        return RequestFinished(usage)
 
 
 def message_of(text: str) -> dict[str, Any]:

@@ -8,81 +8,44 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from functools import partial
 
+from planner.server.access.exchange import Exchange
 from planner.server.access.in_flight import Place
 from planner.server.access.keys import Key
-from planner.server.access.spending import Amount
 from planner.server.decisions.comparison import Comparison
 from planner.server.direct.passthrough_cost import prompt_tokens
 from planner.server.refusal import Refusal
-from planner.server.request.arrival import Arrival
-from planner.server.request.ask import TOOL_CALL, Ask
+from planner.server.request.ask import Ask
 from planner.server.request.budget import RequestBudget, check_time
-from planner.server.request.latency_feedback import expected_seconds, exploring, learn, load
-from planner.server.request.needs import planned_needs
-from planner.server.request.receipt import Receipt, usage_to_dict
-from planner.server.request.request_context import RequestContext
+from planner.server.request.choosing import is_shadowed
+from planner.server.request.request_context import (
+    RequestContext,
+    expected_seconds,
+    exploring,
+    learn,
+    load,
+    planned_needs,
+)
 from planner.server.request.request_record import RequestRecord
+from planner.server.request.serialize import receipt_head, receipt_of, spend_to_dict, usage_to_dict
 from planner.server.request.shadow import Shadowed
+from planner.server.request.shapes import Answers, said, shown
 from planner.server.request.shaping import Meter, SampleObserver, ShapedEngine
-from planner.server.request.structured import StructuredEngine, message_of
+from planner.server.request.structured import StructuredEngine
 from planner.server.service import Service
 from planner.solving.events import Event, Started
 from planner.solving.executor import Settings, Solution, solve
 from planner.solving.stopping import EarlyStopping
 from search.budget import Budget
 from search.engines.prompted import PromptedEngine
-from search.engines.protocol import FinishReason
 from search.errors import ContextError, EngineError, RewardError
 from search.result import Outcome
 from search.scoring import together
 from search.voting.grouping import comparing_within
 
-__all__ = ["Answer", "Answers", "Work"]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One choice of a response: its text, why it ended (``stop`` or ``length``), and how it came about."""
-
-    text: str
-    finish_reason: str
-    solution: Solution
-    calls: tuple[dict[str, Any], ...] = ()
-
-    @classmethod
-    def of(cls, solution: Solution) -> Answer:
-        """The candidate that was chosen, or the first where no answer can be read: its text, and the tools
-        that it calls."""
-        if not solution.candidates:  # the budget let nothing finish
-            return cls("", "stop" if solution.outcome == Outcome.ABSTAINED else "length", solution)
-        candidate = solution.candidates[solution.chosen or 0]
-        reason = "length" if candidate.finish_reason in FinishReason.TRUNCATED else "stop"
-        if solution.domain != TOOL_CALL:
-            return cls(candidate.text, reason, solution)
-        message = message_of(candidate.text)
-        calls = tuple(message.get("tool_calls") or ())
-        return cls(
-            message["content"] or "", "tool_calls" if calls and reason == "stop" else reason, solution, calls
-        )
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of the text."""
-        candidates = self.solution.candidates
-        return candidates[self.solution.chosen or 0].tokens if candidates else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """Everything a response holds."""
-
-    answers: tuple[Answer, ...]
-    usage: dict[str, Any]
-    receipt: dict[str, Any]
+__all__ = ["Work"]
 
 
 class Work:
@@ -119,14 +82,16 @@ class Work:
     ) -> None:
         self._service = service
         self._admission = service.admission if beside is None else service.background.admission
-        with service.rolling.refusing() if beside is None else nullcontext():
-            self._context = RequestContext.of(service, ask, granted, key, endpoint, response_id)
-            # refused before it waits, where that can be known
-            check_time(self._context.budget.seconds, Arrival.now().seconds)
-            self._context.resolve(service, self._context.budget)
+        self._context = RequestContext.of(service, ask, granted, key, endpoint, response_id)
+        # refused before it waits, where that can be known
+        check_time(self._context.budget.seconds, Exchange.now().seconds)
+        self._context.resolve(service, self._context.budget)
         context = self._context
-        self._shadowed = Shadowed.of(service, ask, granted, endpoint, response_id, context.first)
-        shadowed = self._shadowed
+        shadowed = self._shadowed = (
+            Shadowed(service, ask, granted, response_id, context.first)
+            if is_shadowed(service.rules, endpoint)
+            else None
+        )
         self._record = RequestRecord(
             service, context, (lambda: beside) if shadowed is None else (lambda: shadowed.comparison)
         )
@@ -136,7 +101,7 @@ class Work:
         self._budget = self._context.budget
         self._share = 1.0
         self._place: Place | None = None
-        self._behind, self._began = Arrival.now().seconds, time.monotonic()
+        self._behind, self._began = Exchange.now().seconds, time.monotonic()
         self._meters: list[Meter] = []
         self._trace = service.tracing.work(self._context)
         self._failed: set[str] = set()
@@ -144,6 +109,7 @@ class Work:
     async def run(self) -> Answers:
         """Wait for a place, work, and write it down whatever comes."""
         self._began = time.monotonic()
+        Exchange.now().is_worked_on = True
         outcome, text = "cancelled", ""
         error: Exception | None = None
         try:
@@ -155,12 +121,12 @@ class Work:
                 self._on_queue(self._admission.waiting)
             seconds = self._budget.seconds
             within = None if seconds is None else seconds - self._elapsed
-            async with self._admission.enter(self._context.key.name, within, first) as ticket:
-                self._share, self._place = ticket.share, ticket.place
-                self._budget = self._budget.scaled(ticket.share)
+            async with self._admission.enter(self._context.key.name, within, first) as place:
+                self._share, self._place = place.share, place
+                self._budget = self._budget.scaled(place.share)
                 answers = await self._within_time()
-            outcome = str(answers.answers[0].solution.outcome)
-            text = answers.answers[0].text
+            outcome = str(answers.solutions[0].outcome)
+            text = said(answers.solutions[0])[0]
             return answers
         except Refusal as refusal:
             error, outcome = refusal, "refused" if refusal.status < 500 else "failed"
@@ -179,14 +145,14 @@ class Work:
         """Hold what it may spend of the key's limits, and keep within it. Raises Refusal."""
         service, context = self._service, self._context
         key = context.key
-        least, most = planned_needs(service, context) if key.is_limited else (Amount(), Amount())
-        self._record.held = service.spending.hold(key, least, most)
+        needs = planned_needs(service, context) if key.is_limited else ()
+        self._record.held = service.spending.hold(key, *needs)
         self._budget = self._budget.within(self._record.held.cap)
 
     @property
     def _prompts(self) -> int:
         """Tokens of the prompts, each policy's once."""
-        return sum(meter.prompt for meter in self._meters if meter.prompt_tokens)
+        return sum(meter.prompt for meter in self._meters)
 
     @property
     def _elapsed(self) -> float:
@@ -210,33 +176,30 @@ class Work:
     async def _work(self) -> Answers:
         service, context = self._service, self._context
         budget = context.resolve(service, self._budget, self._elapsed)
-        answers = await together([self._answer(place, budget) for place in range(context.ask.n)])
+        solutions = await together([self._answer(place, budget) for place in range(context.ask.n)])
         spend = self._record.spend
-        receipt = Receipt(
-            response_id=context.response_id,
-            granted=context.granted,
-            budget=self._budget,
-            share=self._share,
-            reason=context.reason,
+        head = receipt_head(context.response_id, context.granted, self._budget, self._share, context.reason)
+        each = partial(
+            receipt_of,
+            head,
+            include=context.ask.include,
             without=context.down,
             first=context.first,
-            seconds=expected_seconds(service, context, answers[0].solution),
+            seconds=expected_seconds(service, context, solutions[0]),
         )
-        if len(answers) == 1:
-            body = receipt.of(answers[0].solution, context.ask.include)
+        if len(solutions) == 1:
+            receipt = each(solutions[0])
         else:
-            usd = [answer.solution.usd for answer in answers]
+            usd = [solution.usd for solution in solutions]
             whole = None if None in usd else sum(value for value in usd if value is not None)
-            solutions = (answer.solution for answer in answers)
-            body = receipt.of_several(solutions, spend, whole, context.ask.include)
-        body["sampling"] = str(context.ask.sampling or "as the planner was fitted")
+            receipt = {**head, "spend": spend_to_dict(spend, whole), "choices": [*map(each, solutions)]}
+        receipt["sampling"] = str(context.ask.sampling or "as the planner was fitted")
         if self._shadowed is not None:
-            body["shadow"] = self._shadowed.told
-        prompts = self._prompts
-        shown = sum(answer.tokens for answer in answers)
-        return Answers(tuple(answers), usage_to_dict(spend, self._meters, prompts, shown), body)
+            receipt["shadow"] = self._shadowed.told
+        usage = usage_to_dict(spend, self._meters, self._prompts, sum(map(shown, solutions)))
+        return Answers(tuple(solutions), usage, receipt)
 
-    async def _answer(self, place: int, budget: Budget) -> Answer:
+    async def _answer(self, place: int, budget: Budget) -> Solution:
         solution = await self._solution(place, budget)
         self._record.solved(solution, place)
         learn(self._service, solution, budget)
@@ -246,7 +209,7 @@ class Work:
                 504,
                 code="deadline",
             )
-        return Answer.of(solution)
+        return solution
 
     async def _solution(self, place: int, budget: Budget) -> Solution:
         service, context, ask = self._service, self._context, self._context.ask
@@ -312,16 +275,23 @@ class Work:
         models, ask = self._service.models, self._context.ask
         assert ask.conversation is not None
         drawn = self._context.planner.drawings
-        drawings = {name: models.drawing(name, drawn.get(name)) for name in models.engines}
+        forced = self._context.choice
+        names = dict.fromkeys(models.engines)
+        if forced is not None:  # nobody else is asked
+            names = dict.fromkeys((forced.policy, *(part.policy for part in forced.plan.walk())))
+        drawings = {name: models.drawing(name, drawn.get(name)) for name in names}
         if ask.max_tokens is not None:
             drawings = {
                 name: replace(one, limits=replace(one.limits, max_tokens=ask.max_tokens))
                 for name, one in drawings.items()
             }
+        meter = Meter()
+        self._meters.append(meter)
+        observers = (*(() if self._place is None else (self._place,)), *self._trace.samples(place))
         engines: dict[str, ShapedEngine | StructuredEngine] = {}
-        promptings = {name: self._context.prompting(name) for name in models.engines}
-        for name, engine in models.engines.items():
-            meter, prompting = Meter(), promptings[name]
+        promptings = {name: self._context.prompting(name) for name in names}
+        for name, prompting in promptings.items():
+            engine = models.engines[name]
             plain = self._shadowed is not None or self._context.granted.plan is not None
             if ask.effort is not None and plain:
                 engine = engine.at_effort(ask.effort)
@@ -329,26 +299,21 @@ class Work:
                 engine if prompting.is_plain else PromptedEngine(engine, prompting),
                 ask.conversation.asked(prompting),
                 meter,
+                policy=name,
                 render=models.renders.get(name),
                 stop=ask.stop,
                 # several greedy answers would be copies of one
                 greedy=ask.sampling or (drawings[name].sampling if ask.n > 1 else None),
                 on_text=None if self._on_text is None else lambda text: self._on_text(text, place),  # type: ignore[misc]
-                observers=self._observers(name, place),
+                observers=observers,
             )
-            self._meters.append(meter)
             if ask.is_structured and self._context.choice is not None and name == self._context.choice.policy:
-                engines[name] = self._structured(name, meter, self._observers(name, place))
+                engines[name] = self._structured(name, meter, observers)
         delimiters = {name: prompting.delimiter for name, prompting in promptings.items()}
         within = self._service.rules.cancel_within
         words = self._context.planner.words
         rewards = self._trace.rewards(models.rewards, place)
         return models.settings(engines, drawings, within, delimiters, words, rewards), engines
-
-    def _observers(self, policy: str, place: int) -> tuple[SampleObserver, ...]:
-        """Who hears of the samples of a policy."""
-        timers = () if self._place is None else (self._place.timer(policy),)
-        return (*timers, *self._trace.samples(policy, place))
 
     def _structured(
         self, policy: str, meter: Meter, observers: tuple[SampleObserver, ...]
@@ -359,6 +324,7 @@ class Work:
             service.models.known[policy].card,
             service.upstreams[policy],
             ask.raw,
+            policy=policy,
             prompt_tokens=prompt_tokens(replace(ask, conversation=None), service.models, policy),
             domain=self._context.domain,
             meter=meter,

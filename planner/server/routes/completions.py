@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from planner.server import answers
 from planner.server.access.keys import Key
 from planner.server.direct.passthrough import Passthrough, passthrough_reason
+from planner.server.openapi import streamed
 from planner.server.refusal import Refusal
 from planner.server.request.ask import Ask, of_chat, of_completion
 from planner.server.request.budget import HEADER, RequestBudget, grant
-from planner.server.request.choosing import SHADOW
-from planner.server.request.receipt import Reason
+from planner.server.request.choosing import SHADOW, named
 from planner.server.request.request_context import assigned_to, open_ended
-from planner.server.request.respond import begun, respond, while_connected
-from planner.server.request.shadow import named
-from planner.server.request.shapes import CHAT, COMPLETION, Shape
+from planner.server.request.serialize import Reason
+from planner.server.request.shapes import CHAT, COMPLETION, Shape, whole
+from planner.server.request.stream import EventStream, News, Sender, gone, sent
 from planner.server.request.work import Work
-from planner.server.request.writer import whole
-from planner.server.routes.access import Here, Inferrer
-from planner.server.routes.direct import Direct
+from planner.server.routes.routing import Direct, Here, Inferrer
 from planner.server.schema import ChatBody, CompletionBody
 from planner.server.service import Service
 from search.scoring import together
@@ -39,40 +38,99 @@ _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 T = TypeVar("T")
 
 
-@router.post("/v1/chat/completions")
+@router.post("/v1/chat/completions", **streamed(answers.ChatCompletion))
 async def chat(body: ChatBody, request: Request, service: Here, key: Inferrer) -> Response:
     """Answer the last message of a conversation."""
-    with service.rolling.refusing():
-        ask = of_chat(body, service.rules.sizes)
+    ask = of_chat(body, service.rules.sizes)
     return await answer(service, CHAT, ask, key, request)
 
 
-@router.post("/v1/completions")
+@router.post("/v1/completions", **streamed(answers.Completion))
 async def completions(body: CompletionBody, request: Request, service: Here, key: Inferrer) -> Response:
     """Answer a prompt, which is taken for a question; several prompts give a choice each."""
     prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
     if len(prompts) == 1:
-        with service.rolling.refusing():
-            ask = of_completion(body, prompts[0], service.rules.sizes)
+        ask = of_completion(body, prompts[0], service.rules.sizes)
         return await answer(service, COMPLETION, ask, key, request)
     return await _several(service, body, prompts, key, request)
 
 
 async def answer(service: Service, shape: Shape, ask: Ask, key: Key, request: Request) -> Response:
     """The response to a request that has been read: planned, or passed on. Raises Refusal."""
-    with service.rolling.refusing():
-        service.rates.enter(key)
-        granted = _granted(service, ask, request)
-        if _is_voted_on(service, ask, granted):
-            ask = ask.as_structured()
-        reason = _reason(service, ask, granted)
+    service.rates.enter(key)
+    granted = _granted(service, ask, request)
+    if _is_voted_on(service, ask, granted):
+        ask = ask.as_structured()
+    reason = _reason(service, ask, granted)
     if reason is None:
-        return await respond(service, shape, ask, granted, key, request)
-    with service.rolling.refusing():
-        passing = Passthrough(service, shape, ask, granted, key, shape.new_id(), reason)
+        return await _planned(service, shape, ask, granted, key, request)
+    passing = Passthrough(service, shape, ask, granted, key, shape.new_id(), reason)
     if ask.stream:
-        return await begun(passing.lines(), request, service.rules.sizes.seconds)
-    return whole(await while_connected(passing.run(), request))
+        return await _begun(passing.lines(), request, service.rules.sizes.seconds)
+    return whole(await _while_connected(passing.run(), request))
+
+
+async def _planned(
+    service: Service, shape: Shape, ask: Ask, granted: RequestBudget, key: Key, request: Request
+) -> Response:
+    """The response to a request that has been read and let in. Raises Refusal."""
+    response_id, created = shape.new_id(), int(time.time())
+    writer = shape.writer(response_id, created, ask.model)
+    if ask.stream:
+        lines: asyncio.Queue[News] = asyncio.Queue()
+        sender = Sender(shape, writer, ask, response_id, created, lines.put_nowait)
+        work = Work(
+            service,
+            ask,
+            granted,
+            key,
+            shape.endpoint,
+            response_id,
+            listener=sender.hear,
+            on_text=sender.text,
+            on_queue=sender.queued,
+        )
+        patience = service.rules.sizes.seconds
+        held = None if "progress" in ask.include else patience
+        return await _begun(sent(work.run, lines, sender, held), request, patience)
+    work = Work(service, ask, granted, key, shape.endpoint, response_id)
+    found = await _while_connected(work.run(), request)
+    return whole(writer.body(shape.body(response_id, created, ask.model, found)))
+
+
+async def _begun(source: AsyncGenerator[bytes], request: Request, patience: float) -> EventStream:
+    """A stream that has something to say. Until then an error raises, as for an answer that comes whole."""
+    try:
+        first = await _while_connected(anext(source), request)
+    except BaseException:
+        await source.aclose()
+        raise
+    return EventStream(source, first=first, patience=patience)
+
+
+async def _while_connected(work: Awaitable[T], request: Request) -> T:
+    """What the work returns. It is cancelled, and Refusal (499) raised, when the client leaves."""
+    task = asyncio.current_task()
+    assert task is not None
+    has_left = False
+
+    async def watch() -> None:
+        nonlocal has_left
+        await gone(request.receive)
+        has_left = True
+        task.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if has_left and task.uncancel() == 0:
+            raise Refusal(
+                "a client waits for its answer, got one that left", 499, code="client_left"
+            ) from None
+        raise
+    finally:
+        watching.cancel()
 
 
 async def _several(
@@ -83,21 +141,20 @@ async def _several(
     Each is answered as it would be alone: planned, or passed on as the plain model answers.
     """
     response_id, created = COMPLETION.new_id(), int(time.time())
-    with service.rolling.refusing():
-        service.rules.sizes.check(batch=len(prompts))
-        if not prompts:
-            raise Refusal("a prompt is a text or several, got none", param="prompt")
-        if body.stream or (body.n or 1) > 1:
-            raise Refusal("several prompts come whole and with n=1, got stream or n", param="prompt")
-        service.rates.enter(key)
-        asks = [_one_of(body, prompt, service) for prompt in prompts]
-        grants = [_granted(service, ask, request) for ask in asks]
-        # each goes where it would go alone
-        runs = [
-            _alone(service, ask, granted, key, f"{response_id}-{place}")
-            for place, (ask, granted) in enumerate(zip(asks, grants, strict=True))
-        ]
-    bodies = await while_connected(_in_turns(service, runs), request)
+    service.rules.sizes.check(batch=len(prompts))
+    if not prompts:
+        raise Refusal("a prompt is a text or several, got none", param="prompt")
+    if body.stream or (body.n or 1) > 1:
+        raise Refusal("several prompts come whole and with n=1, got stream or n", param="prompt")
+    service.rates.enter(key)
+    asks = [_one_of(body, prompt, service) for prompt in prompts]
+    grants = [_granted(service, ask, request) for ask in asks]
+    # each goes where it would go alone
+    runs = [
+        _alone(service, ask, granted, key, f"{response_id}-{place}")
+        for place, (ask, granted) in enumerate(zip(asks, grants, strict=True))
+    ]
+    bodies = await _while_connected(_in_turns(service, runs), request)
     return whole(_joined(response_id, created, body.model, bodies))
 
 
@@ -117,8 +174,7 @@ def _alone(
     work = Work(service, ask, granted, key, "completions", response_id)
 
     async def run() -> dict[str, Any]:
-        done = await work.run()
-        return COMPLETION.body(response_id, 0, ask.model, done.answers, done.usage, done.receipt)
+        return COMPLETION.body(response_id, 0, ask.model, await work.run())
 
     return run
 
@@ -154,7 +210,7 @@ def _joined(response_id: str, created: int, model: str, bodies: Sequence[dict[st
 def _granted(service: Service, ask: Ask, request: Request) -> RequestBudget:
     rules = service.rules
     return grant(
-        named(service, ask.model),
+        named(service.rules, service.models, service.upstreams, ask.model),
         header=request.headers.get(HEADER),
         body=ask.budget,
         default=rules.default,

@@ -1,4 +1,8 @@
-"""``GET /v1/models``: the planner and its presets, the policies, and what else there is to choose from."""
+"""What there is to choose from: ``GET /v1/models`` and ``GET /v1/strategies``.
+
+The models are the planner and its presets, the policies, and what else a request may name; the strategies are
+what plans may be made of, for people who read plans.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,25 @@ from typing import Any
 from fastapi import APIRouter
 
 from planner.deciding.budgeting import check_money
+from planner.server import answers
+from planner.server.openapi import answered
 from planner.server.request.budget import grant, to_wire
-from planner.server.routes.access import Here, Inferrer
+from planner.server.routes.routing import Here, Inferrer
 from planner.server.service import Service
 from search.budget import Budget
 from search.errors import BudgetError
+from search.strategies.fields import grammar_of
+from search.strategies.protocol import Strategy
+from search.strategies.registry import STRATEGIES
 
-__all__ = ["router"]
+__all__ = [
+    "router",
+]
 
 router = APIRouter()
 
 
-@router.get("/v1/models")
+@router.get("/v1/models", **answered("Answers", answers.Models))
 async def models(service: Here, key: Inferrer) -> dict[str, Any]:
     """List the names that a request's ``model`` may have."""
     rules, served = service.rules, service.current.served.planner
@@ -41,7 +52,7 @@ async def models(service: Here, key: Inferrer) -> dict[str, Any]:
     }
 
 
-@router.get("/v1/models/{name:path}")
+@router.get("/v1/models/{name:path}", **answered("Answers", answers.Model))
 async def model(name: str, service: Here, key: Inferrer) -> dict[str, Any]:
     """One of them, ``planner/<plan>`` included. 404 for another."""
     granted = grant(
@@ -86,3 +97,27 @@ def _has_prices(service: Service) -> bool:
 def _known(service: Service, name: str) -> dict[str, Any]:
     card = service.models.known[name].card
     return {"name": name, "parameters": card.parameters, "up": service.models.is_up(name)}
+
+
+@router.get("/v1/strategies", **answered("Plans", answers.Strategies))
+async def strategies(service: Here, key: Inferrer) -> dict[str, Any]:
+    """List the strategies with their captions, those of plug-ins too.
+
+    ``vote`` and ``joins_probe`` are those of the strategy's usual numbers, null where it has none (a plan of
+    several policies). A plan that names its own ``vote`` has that. ``templates``: the words in which it asks
+    about its own answers, by name.
+    """
+    return {"object": "list", "data": [_described(name, kind) for name, kind in STRATEGIES.items()]}
+
+
+def _described(name: str, kind: type[Strategy]) -> dict[str, Any]:
+    fields = grammar_of(kind)
+    usual = None if any(one.is_required for one in fields.values()) else kind()
+    return {
+        "name": name,
+        "caption": kind.caption,
+        "parameters": list(fields),
+        "vote": None if usual is None else usual.vote,
+        "joins_probe": None if usual is None else usual.joins_probe,
+        **({"templates": dict(kind.templates)} if kind.templates else {}),
+    }

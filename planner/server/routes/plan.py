@@ -13,13 +13,14 @@ from planner.deciding.budgeting import rule
 from planner.deciding.decision_filter import DecisionFilter
 from planner.deciding.recommendation import Recommendation
 from planner.options import Option, appraised, options
+from planner.server import answers
+from planner.server.openapi import answered
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.request.budget import RequestBudget, grant, to_wire
 from planner.server.request.choosing import availability_filter, first_policy, forced
 from planner.server.request.request_context import assigned_to, open_ended, resolved
 from planner.server.request.serialize import advice_to_dict, known
-from planner.server.routes.access import Here, Inferrer
-from planner.server.routes.direct import Direct
+from planner.server.routes.routing import Direct, Here, Inferrer
 from planner.server.schema import PlanBody
 from planner.server.service import Service
 from planner.solving.availability_filter import AvailabilityFilter
@@ -33,19 +34,18 @@ __all__ = ["router"]
 router = APIRouter(route_class=Direct)
 
 
-@router.post("/v1/plan")
+@router.post("/v1/plan", **answered("Plans", answers.Plan, answers.Plans))
 async def plan(body: PlanBody, service: Here, key: Inferrer) -> dict[str, Any]:
     """Say which plan would be run, what it is expected to be worth and to cost. No token is spent."""
-    with service.rolling.refusing():
-        service.rates.enter(key)
-        if (body.question is None) == (body.questions is None):
-            raise Refusal("a plan is for a question or for questions, got both or neither", param="question")
-        granted = _granted(service, body)
-        if body.question is not None:
-            _check(service, [body.question])
-            return _plan(service, body, granted, body.question)
-        questions = body.questions or []
-        _check(service, questions)
+    service.rates.enter(key)
+    if (body.question is None) == (body.questions is None):
+        raise Refusal("a plan is for a question or for questions, got both or neither", param="question")
+    granted = _granted(service, body)
+    if body.question is not None:
+        _check(service, [body.question])
+        return _plan(service, body, granted, body.question)
+    questions = body.questions or []
+    _check(service, questions)
     out: list[dict[str, Any]] = []
     for question in questions:
         try:

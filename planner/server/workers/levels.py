@@ -17,8 +17,7 @@ from contextlib import contextmanager
 from multiprocessing.reduction import DupFd
 from typing import Any
 
-from planner.server.access.day import DayAccount
-from planner.server.access.rates import Level, OwnLevels
+from planner.server.access.limits import DayAccount, Level, OwnLevels
 
 __all__ = ["Descriptor", "SharedLevels"]
 

@@ -18,7 +18,7 @@ from itertools import count as numbers
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from planner.server.workers.wire import Wire
+from planner.server.workers.peers import Wire
 from search.errors import ServeError
 
 __all__ = ["Parent"]

@@ -1,19 +1,28 @@
-"""A worker: one process of a server, with models and planner of its own, on the address that all share."""
+"""Workers: the processes of a server, with models and planner of their own, on the address that all share."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import multiprocessing
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 
 from planner.server.settings import ServeSettings
-from planner.server.workers.levels import Descriptor
+from planner.server.workers.levels import Descriptor, SharedLevels
+from planner.server.workers.parent import Parent
 from search.errors import PlannerError
 
-__all__ = ["Job", "work"]
+__all__ = [
+    "Job",
+    "serve_together",
+    "work",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +52,13 @@ def work(number: int, end: socket.socket, given: Job) -> None:
     """The whole life of a worker's process. ``end``: its end of the socket pair."""
     for name in (signal.SIGINT, signal.SIGHUP):  # the terminal's are for the parent, which passes them on
         signal.signal(name, signal.SIG_IGN)
-    from planner.server.access.access_log import log_to_stderr
-    from planner.server.access.rates import Rates
-    from planner.server.access.spending import Spending
+    from planner.server.access.exchange import log_to_stderr
+    from planner.server.access.limits import Rates, Spending
     from planner.server.app import create_app
     from planner.server.run import run
     from planner.server.serve import service_of
     from planner.server.workers.levels import SharedLevels
-    from planner.server.workers.linked import LinkedPeers
+    from planner.server.workers.peers import LinkedPeers
 
     log_to_stderr(number)
     try:
@@ -70,3 +78,28 @@ def work(number: int, end: socket.socket, given: Job) -> None:
         on_ready=lambda _: service.peers.ready(),
     )
     levels.close()
+
+
+def serve_together(
+    settings: ServeSettings,
+    environment: Mapping[str, str],
+    listening: socket.socket,
+    on_ready: Callable[[], None],
+) -> None:
+    """Serve with ``settings.workers`` processes until told to stop.
+
+    ``listening``: the bound socket that they share. Connections that wait in it are taken by whichever worker
+    lives, so that none is lost with one that dies. Raises ServeError where a worker cannot start.
+    """
+    # new interpreters: what a library holds (threads, locks, devices) does not survive a fork
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryFile() as rates:
+        SharedLevels.make(rates.fileno())
+
+        def start(number: int, end: socket.socket) -> BaseProcess:
+            given = Job(settings, dict(environment), settings.workers, listening, Descriptor(rates.fileno()))
+            process = context.Process(target=work, args=(number, end, given), name=f"planner-worker-{number}")
+            process.start()
+            return process
+
+        asyncio.run(Parent(settings.workers, start, on_ready=on_ready).run())

@@ -28,7 +28,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[ServeSettings]:
         found.append(settings)
 
     monkeypatch.setattr(planner.server.serve, "serve", keep)
-    monkeypatch.setattr("planner.server.access.access_log.log_to_stderr", lambda: None)
+    monkeypatch.setattr("planner.server.access.exchange.log_to_stderr", lambda: None)
     return found
 
 

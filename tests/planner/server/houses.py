@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from planner.server.request.conversation import Turn
+from planner.server.request.ask import Turn
 from planner.server.service import Service
 from search.engines.protocol import Engine
 from search.engines.scripted import TURN
@@ -27,7 +27,7 @@ def writes(text: str, rng: Random) -> str:
 def rendered(turns: Any) -> tuple[int, ...]:
     """A chat template over characters: ``role: text`` lines."""
     talk: list[Turn] = list(turns)
-    return tuple(map(ord, "".join(f"{turn.role}: {turn.text}\n" for turn in talk) + TURN))
+    return tuple(map(ord, "".join(f"{turn['role']}: {turn['content']}\n" for turn in talk) + TURN))
 
 
 @dataclass

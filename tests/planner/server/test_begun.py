@@ -15,8 +15,7 @@ from houses import QUESTION, House, writes
 from stuck import Dead, Mute
 
 from planner.server.access.admission import Admission
-from planner.server.access.limits import Sizes
-from planner.server.rules import Rules
+from planner.server.rules import Rules, Sizes
 from planner.server.service import Service
 from search.engines.protocol import Event, Request
 from search.engines.scripted import ScriptedEngine

@@ -15,10 +15,9 @@ from stuck import Broken, Dead, Deaf, Fading, Mute, Stuck
 
 from planner.server.access.admission import Admission
 from planner.server.access.keys import Key, Keys, Scope
-from planner.server.observing.latency_history import work_of
 from planner.server.refusal import Refusal
 from planner.server.rules import Rules
-from planner.server.service import Service
+from planner.server.service import Service, work_of
 
 SIZES = {"small": 1_000_000, "large": 4_000_000}
 FORCED = "planner/majority(n=8)"

@@ -13,7 +13,7 @@ from houses import QUESTION, House
 from planner.server.access.keys import Key, Keys, Scope, new_key
 from planner.server.refusal import Refusal
 from planner.server.request.budget import parse
-from planner.server.routes.direct import Direct
+from planner.server.routes.routing import Direct
 from planner.server.service import Service
 
 

@@ -1,26 +1,26 @@
-"""Admission: bounds, turns by key, shrinking shares, and clients that leave the queue."""
+"""Admission: bounds, turns by key, shrinking shares, clients that leave the queue, and work beside them."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.server.access.admission import Admission
-from planner.server.access.in_flight import InFlight
-from planner.server.access.sample_limit import SampleLimit
+from planner.server.access.admission import Admission, Background
+from planner.server.access.in_flight import InFlight, SampleLimit
 from planner.server.refusal import Refusal
-from search.errors import ServeError
+from search.errors import PlannerError, ServeError
 
 
 async def hold(door: Admission, key: str, order: list[str], go: asyncio.Event) -> float:
-    async with door.enter(key) as ticket:
+    async with door.enter(key) as place:
         order.append(key)
         await go.wait()
-        return ticket.share
+        return place.share
 
 
 async def settle() -> None:
@@ -225,8 +225,8 @@ def test_none_starves_however_many_deadlines_come(withins: list[float | None]) -
 async def ask(
     door: Admission, name: str, policy: str, samples: int, order: list[str], go: asyncio.Event
 ) -> None:
-    async with door.enter(name[0], None, policy) as ticket:
-        ticket.place.asked(policy, samples)
+    async with door.enter(name[0], None, policy) as place:
+        place.asked(policy, samples)
         order.append(name)
         await go.wait()
 
@@ -271,14 +271,14 @@ async def test_room_that_samples_leave_is_used_at_once_by_the_soonest_deadline()
             order.append(name)
             await go.wait()
 
-    async with door.enter("a", None, "small") as ticket:
-        ticket.place.asked("small", 8)
+    async with door.enter("a", None, "small") as place:
+        place.asked("small", 8)
         tasks = [
             asyncio.ensure_future(wait(*each)) for each in (("plain", None), ("late", 60.0), ("soon", 30.0))
         ]
         await settle()
         assert order == []
-        ticket.place.ended("small", 1)
+        place.ended("small", 1)
         await settle()
         assert order == [
             "soon"
@@ -293,3 +293,53 @@ async def test_questions_of_one_call_leave_room_for_others() -> None:
     assert Admission(running=1024, waiting=128, flights=InFlight({"own": 32})).turns == 8
     assert Admission(running=1024, waiting=128, flights=InFlight({"small": SampleLimit()})).turns == 64
     assert Admission(running=4, waiting=1).turns == 1
+
+
+WHOSE: ContextVar[str] = ContextVar("whose", default="nobody")
+
+
+def test_work_runs_after_and_apart_from_who_gave_it() -> None:
+    seen: list[str] = []
+
+    async def work() -> None:
+        seen.append(WHOSE.get())
+
+    async def run() -> None:
+        WHOSE.set("a request")
+        background = Background()
+        assert background.submit(work)
+        assert seen == []
+        await background.drained()
+
+    asyncio.run(run())
+    assert seen == ["nobody"]
+
+
+def test_beyond_its_bounds_work_is_dropped_and_counted() -> None:
+    async def run() -> Background:
+        background = Background(running=1, waiting=1)
+        never = asyncio.Event()
+
+        async def work() -> None:
+            await never.wait()
+
+        assert [background.submit(work) for _ in range(4)] == [True, True, False, False]
+        await background.close()
+        return background
+
+    background = asyncio.run(run())
+    assert (background.begun, background.dropped, background.failed) == (2, 2, 0)
+
+
+def test_work_that_fails_is_counted() -> None:
+    async def run() -> Background:
+        background = Background()
+
+        async def work() -> None:
+            raise PlannerError("no policy answers, got none")
+
+        background.submit(work)
+        await background.drained()
+        return background
+
+    assert asyncio.run(run()).failed == 1

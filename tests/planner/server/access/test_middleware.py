@@ -12,8 +12,7 @@ import pytest
 from houses import QUESTION, House
 
 from planner.server.access.keys import Key, Keys, Scope, new_key
-from planner.server.access.limits import Sizes
-from planner.server.rules import Rules
+from planner.server.rules import Rules, Sizes
 from planner.server.run import check_bind
 from planner.server.service import Service
 from search.errors import ServeError

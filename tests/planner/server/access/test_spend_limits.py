@@ -14,7 +14,7 @@ from houses import QUESTION, House, until
 
 from planner.planner import Planner
 from planner.server.access.keys import Key, Keys, Scope
-from planner.server.access.spending import Spending
+from planner.server.access.limits import Spending
 from planner.server.decisions.log import DecisionLog
 from planner.server.direct.upstream import Upstream
 from planner.server.rules import Rules, ShadowRules

@@ -16,8 +16,8 @@ from made import candidate, decision, step
 from planner.features.question import SURFACE
 from planner.planner import Planner
 from planner.server.decisions.drift import Distribution, measure_drift
+from planner.server.decisions.log import Retention, prune
 from planner.server.decisions.recorder import Decision
-from planner.server.decisions.retention import Retention, prune
 from planner.server.decisions.store import Store
 
 VALUES = st.floats(-1e6, 1e6)

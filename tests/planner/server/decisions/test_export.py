@@ -14,7 +14,7 @@ from planner.cli.main import app
 from planner.evidence.training_data import read_training_data
 from planner.planner import Planner
 from planner.server.decisions.export import Decisions, Truth, export, truth_of
-from planner.server.decisions.hashing import Hashing
+from planner.server.decisions.log import Hashing
 from planner.server.decisions.recorder import Decision, Feedback
 from planner.server.decisions.store import Store
 from search.cards import ModelCard

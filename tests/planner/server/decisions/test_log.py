@@ -1,17 +1,185 @@
-"""The recorder over a database keeps the protocol that the fake keeps."""
+"""The decision log: what it keeps, what it hides, and how long."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from pathlib import Path
 
 import pytest
-from made import decision
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+from made import candidate, decision
 
-from planner.server.decisions.log import DecisionLog
+from planner.server.decisions.comparison import Comparison, Expected
+from planner.server.decisions.log import HASHED, DecisionLog, Hashing, Retention, prune
 from planner.server.decisions.recorder import DecisionQuery, Feedback, MemoryRecorder, Recorder
+from planner.server.decisions.store import Store
+from planner.server.decisions.tables import CANDIDATES, DECISIONS, FEEDBACK, STEPS
 from search.errors import DecisionLogError
+
+KEY, SALT = b"k" * 32, b"s" * 32
+
+
+def test_hides_every_text_and_keeps_what_is_equal() -> None:
+    whole = decision(
+        "a", answer="2", candidates=(candidate("2"), candidate("3"), candidate(None), candidate("2"))
+    )
+    hidden = Hashing(KEY, SALT).hide(whole)
+    assert hidden.question.startswith(HASHED)
+    answers = [c.answer for c in hidden.candidates]
+    assert answers[0] == answers[3] == hidden.answer != answers[1]
+    assert answers[2] is None
+    assert {c.text for c in hidden.candidates} == {""}
+    assert hidden.steps == whole.steps
+    assert [c.step_rewards for c in hidden.candidates] == [c.step_rewards for c in whole.candidates]
+
+
+@given(st.text(), st.text())
+def test_equal_texts_have_equal_hashes_under_one_key_and_salt_only(one: str, other: str) -> None:
+    hashing = Hashing(KEY, SALT)
+    assert (hashing.digest(one) == hashing.digest(other)) == (one == other)
+    assert hashing.digest(hashing.digest(one)) == hashing.digest(one)
+    for stranger in (Hashing(b"K" * 32, SALT), Hashing(KEY, b"S" * 32)):
+        assert stranger.digest(one) != hashing.digest(one)
+
+
+def test_a_short_key_is_refused_and_no_key_is_shown(tmp_path: Path) -> None:
+    with pytest.raises(DecisionLogError, match="at least 16 bytes, got 5"):
+        DecisionLog.open(tmp_path / "log.db", hash_key=b"short")
+    assert "kkkk" not in repr(Hashing(KEY, SALT))
+
+
+async def test_no_text_reaches_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    log = DecisionLog.open(path, hash_key=KEY)
+    log.record(
+        decision(
+            "a", question="Where is my zebra?", answer="quagga", candidates=(candidate("quagga", "an okapi"),)
+        )
+    )
+    found = await log.find("a")
+    assert found is not None
+    assert found.decision.question.startswith(HASHED)
+    assert [r.decision.decision_id for r in await log.search(DecisionQuery(text="Where is my zebra?"))] == [
+        "a"
+    ]
+    assert not await log.search(DecisionQuery(text="zebra"))
+    await log.close()
+    kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"alice" in kept
+    for text in (b"zebra", b"quagga", b"okapi"):
+        assert text not in kept
+    # the salt is the log's: another server under the same key hashes alike
+    again = DecisionLog.open(path, hash_key=KEY)
+    again.record(decision("b", question="Where is my zebra?"))
+    assert len(await again.search(DecisionQuery(text="Where is my zebra?"))) == 2
+    await again.close()
+    assert os.listdir(tmp_path) == ["log.db"]
+
+
+def test_the_plain_answer_of_a_comparison_is_hidden_too() -> None:
+    hashing = Hashing(b"k" * 16, b"salt")
+    plain = Expected(policy="small", prm=None, plan="cot()")
+    hidden = hashing.hide(decision("a", comparison=Comparison(plain=plain, plain_answer="2")))
+    assert hidden.comparison is not None
+    assert hidden.comparison.plain_answer == hidden.answer  # equal answers keep equal hashes
+    bare = hashing.hide(decision("a", comparison=Comparison(plain=plain)))
+    assert bare.comparison == Comparison(plain=plain)
+
+
+DAY = 86_400.0
+
+
+def fill(store: Store, count: int) -> list[str]:
+    names = [f"d{i:03d}" for i in range(count)]
+    store.write(
+        [decision(name, DAY * i) for i, name in enumerate(names)],
+        [Feedback(name, DAY * i, correct=True) for i, name in enumerate(names)],
+    )
+    return names
+
+
+def kept(store: Store) -> list[str]:
+    return sorted(record.decision.decision_id for record in store.search(DecisionQuery(limit=1000)))
+
+
+def test_by_age(where: str) -> None:
+    store = Store.open(where)
+    names = fill(store, 30)
+    rounds = 0
+    while prune(store, Retention(days=10.0), now=30 * DAY, batch=8):
+        rounds += 1
+    assert kept(store) == names[20:]
+    assert rounds == 3
+    with store.engine.connect() as connection:
+        for table, each in ((STEPS, 2), (CANDIDATES, 3), (FEEDBACK, 1)):
+            assert connection.execute(sa.select(sa.func.count()).select_from(table)).scalar() == 10 * each
+    store.close()
+
+
+def test_by_size(where: str) -> None:
+    store = Store.open(where)
+    names = fill(store, 30)
+    each = store.size() // 30
+    while prune(store, Retention(bytes=12 * each + each // 2), now=0.0, batch=7):
+        pass
+    assert kept(store) == names[18:]
+    assert store.size() <= 12 * each + each // 2
+    assert not prune(store, Retention(bytes=12 * each + each // 2), now=0.0)
+    store.close()
+
+
+def test_without_limits_all_is_kept(where: str) -> None:
+    store = Store.open(where)
+    names = fill(store, 3)
+    assert not prune(store, Retention(), now=1e12)
+    assert kept(store) == names
+    store.close()
+
+
+def test_a_file_gives_its_space_back(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "log.db")
+    store.write([decision(f"d{i}", candidates=(candidate("1", "x" * 50_000),)) for i in range(40)])
+    sizes = []
+    for _ in range(2):
+        with store.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        sizes.append((tmp_path / "log.db").stat().st_size)
+        prune(store, Retention(days=1.0), now=9 * DAY)
+    assert sizes[0] > 2_000_000 > 500_000 > sizes[1]
+    store.close()
+
+
+async def test_the_log_prunes_by_itself(where: str) -> None:
+    store = Store.open(where)
+    fill(store, 20)
+    log = DecisionLog(store, retention=Retention(days=5.0), clock=lambda: 20 * DAY, tidy_every=0.01)
+    for _ in range(1000):
+        if log.store.count() == 6:
+            break
+        log.record(decision("now", 20 * DAY))
+        await log.search(DecisionQuery(limit=1))
+    assert sorted(r.decision.decision_id for r in await log.search(DecisionQuery())) == [
+        *(f"d{i:03d}" for i in range(15, 20)),
+        "now",
+    ]
+    await log.close()
+
+
+@pytest.mark.parametrize("wrong", [{"days": 0.0}, {"days": float("nan")}, {"bytes": 0}])
+def test_limits_that_keep_nothing_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(DecisionLogError, match="kept"):
+        Retention(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_tables_have_what_is_deleted_with_a_decision() -> None:
+    for table in (STEPS, CANDIDATES, FEEDBACK):
+        (key,) = table.c.decision_id.foreign_keys
+        assert key.column.table is DECISIONS
+        assert key.ondelete == "CASCADE"
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])

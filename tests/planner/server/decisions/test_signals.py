@@ -18,7 +18,7 @@ from planner.server.current import InUse, Served
 from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.recorder import Decision, Feedback
 from planner.server.decisions.store import Store
-from planner.server.observing.watch import Watch, told
+from planner.server.drift import Watch, told
 from planner.traffic.signals import REFERENCE, new_problems, read_drift
 
 NAME = "p" * 64

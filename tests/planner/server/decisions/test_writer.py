@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from made import decision
 
 from planner.server.decisions.recorder import Decision, Feedback
-from planner.server.decisions.rows import size_of
 from planner.server.decisions.store import Store
+from planner.server.decisions.tables import size_of
 from planner.server.decisions.writer import Writer
 from search.errors import DecisionLogError
 

@@ -13,8 +13,7 @@ from houses import House
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.server.direct.upstream import Upstream
-from planner.server.direct.wholeness import Ended, check_whole, chunk_of
+from planner.server.direct.upstream import Ended, Upstream, check_whole, chunk_of
 from planner.server.refusal import Refusal
 from planner.server.service import Service
 from search.engines.scripted import TURN

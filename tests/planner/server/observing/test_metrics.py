@@ -11,9 +11,8 @@ from houses import House
 from prometheus_client.parser import text_string_to_metric_families
 
 from planner.server.access.admission import Admission
-from planner.server.access.in_flight import InFlight
+from planner.server.access.in_flight import InFlight, SampleLimit
 from planner.server.access.keys import Key, Keys, Scope
-from planner.server.access.sample_limit import SampleLimit
 from planner.server.observing.metrics import Metrics
 from planner.server.rules import Rules
 from planner.server.service import Service

@@ -20,8 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from planner.server.access.keys import Key, Keys
 from planner.server.direct.upstream import Upstream
-from planner.server.observing.trace import Tracing
-from planner.server.observing.tracing import traces_are_wanted, tracing_of
+from planner.server.observing.trace import Tracing, traces_are_wanted, tracing_of
 from planner.server.service import Service
 from search.engines.openai.engine import OpenAIEngine
 from search.engines.openai.fake import FakeOpenAI
@@ -322,7 +321,7 @@ def test_what_is_not_spoken_is_refused(name: str, value: str, rule: str) -> None
 
 def test_nothing_is_imported_where_it_is_off() -> None:
     code = (
-        "import sys; from planner.server.observing.tracing import tracing_of; import planner.server.serve;"
+        "import sys; from planner.server.observing.trace import tracing_of; import planner.server.serve;"
         "tracing_of({}); print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)

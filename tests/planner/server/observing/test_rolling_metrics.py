@@ -9,7 +9,6 @@ import pytest
 
 from planner.server.access.exchange import Exchange
 from planner.server.observing.rolling_metrics import WINDOWS, Finished, RollingMetrics, summed
-from planner.server.refusal import Refusal
 
 
 class Clock:
@@ -76,10 +75,10 @@ def test_sums_of_the_last_ten_minutes(rolling: RollingMetrics, clock: Clock) -> 
 
 
 def test_what_is_turned_away_is_counted_apart(rolling: RollingMetrics) -> None:
-    with pytest.raises(Refusal), rolling.refusing():
-        raise Refusal("a key is known, got none", 401)
-    with rolling.refusing():
-        pass
+    for is_refused, is_worked_on in ((True, False), (True, True), (False, False)):
+        exchange = ended(0.0, 401, "invalid_api_key")
+        exchange.is_refused, exchange.is_worked_on = is_refused, is_worked_on
+        rolling.exchanged(exchange)
     assert (rolling.counts["refused"], rolling.counts["total"]) == (1, 0)
 
 
@@ -133,17 +132,11 @@ def test_memory_does_not_grow_with_the_traffic(rolling: RollingMetrics, clock: C
 
 
 def ended(at: float, status: int, code: str | None, *, is_asking: bool = True) -> Exchange:
-    return Exchange(
-        at=at,
-        seconds=0.1,
-        method="POST",
-        path="/v1/plan",
-        route="/v1/plan",
-        status=status,
-        code=code,
-        is_asking=is_asking,
-        request_id="r",
-    )
+    exchange = Exchange("POST", "/v1/plan", is_asking=is_asking)
+    exchange.code = code
+    exchange.end(status, "/v1/plan")
+    exchange.at = at
+    return exchange
 
 
 def test_causes_of_refusals_and_failures_are_told_over_time(rolling: RollingMetrics, clock: Clock) -> None:

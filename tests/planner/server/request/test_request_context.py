@@ -1,19 +1,26 @@
-"""What a client may spend, in the planner's words."""
+"""The context of a request: what is settled before the work, and what is learned after it."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from planner.options import options, voting
 from planner.planner import Planner
+from planner.server.access.exchange import Exchange
 from planner.server.refusal import Refusal
 from planner.server.request.budget import check_time
-from planner.server.request.request_context import resolved
+from planner.server.request.request_context import learn, resolved
 from planner.server.rules import Rules
+from planner.solving.executor import Solution
+from planner.solving.latency import Latency
 from search.budget import Budget, Prices
+from search.choice import Choice
 from search.errors import ServeError
+from search.plan import Plan
+from search.result import Outcome, Spend
 
 
 class House:
@@ -75,3 +82,22 @@ def test_the_vote_of_equal_accuracy(planner: Planner) -> None:
     assert beyond.never
     assert beyond.option.flops == max(o.flops for o in votes)
     assert voting(found, "nobody", 0.5) is None
+
+
+def solution(seconds: float) -> Solution:
+    """That took so long, and ended by itself."""
+    choice = Choice("policy", None, Plan.parse("majority(n=4)"))
+    return Solution("7", Outcome.ANSWERED, choice, (), (), 0.5, 10.0, 10.0, Spend(seconds=seconds))
+
+
+@pytest.mark.parametrize(("took", "late"), [(1.5, 0.5), (1.0, 0.0), (0.9, None)])
+async def test_whatever_worked_to_its_deadline_tells_how_late_it_was(took: float, late: float | None) -> None:
+    latency = Latency()
+    heard: list[float] = []
+    latency.overran = heard.append  # type: ignore[assignment, method-assign]
+    service: Any = SimpleNamespace(latency=latency)
+    exchange = Exchange.begin()
+    learn(service, solution(took), Budget(seconds=1.0))
+    assert heard == []  # the answer has not left
+    exchange.end()
+    assert heard == ([] if late is None else [pytest.approx(late, abs=0.2)])

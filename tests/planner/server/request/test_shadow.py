@@ -15,10 +15,10 @@ from planner.planner import Planner
 from planner.server.decisions.comparison import BESIDE, Comparison, Expected, beside_id
 from planner.server.decisions.recorder import Decision, DecisionQuery, MemoryRecorder
 from planner.server.direct.upstream import Upstream
-from planner.server.peers import Peers
 from planner.server.request.shadow import expected_usd
 from planner.server.rules import Rules, ShadowRules
 from planner.server.service import Service
+from planner.server.workers.peers import Peers
 from search.budget import Budget, Prices
 from search.choice import Choice
 from search.engines.scripted import ScriptedEngine

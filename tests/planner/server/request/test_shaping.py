@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.server.refusal import Refusal
-from planner.server.request.conversation import Conversation, Turn
+from planner.server.request.ask import Conversation
 from planner.server.request.shaping import Meter, ShapedEngine, StopFilter, cut
 from search.engines.prompted import PromptedEngine
 from search.engines.protocol import ChildFinished, Event, Request, RequestFinished, Sampling, Tokens
@@ -78,7 +78,7 @@ async def test_a_client_may_sample_its_single_answer() -> None:
 
 
 def test_a_conversation_needs_a_template() -> None:
-    talk = Conversation((Turn("system", "s"), Turn("user", "u")))
+    talk = Conversation(({"role": "system", "content": "s"}, {"role": "user", "content": "u"}))
     with pytest.raises(Refusal, match="one user message"):
         ShapedEngine(engine(), talk, Meter()).prompt("u")
     shaped = ShapedEngine(engine(), talk, Meter(), render=lambda turns: tuple(range(1, 1 + len(turns))))
@@ -89,10 +89,12 @@ def test_a_conversation_needs_a_template() -> None:
 
 
 def test_a_conversation_needs_a_question() -> None:
-    for turns in ((), (Turn("system", "s"),), (Turn("user", "  "),)):
+    system, empty = {"role": "system", "content": "s"}, {"role": "user", "content": "  "}
+    for turns in ((), (system,), (empty,)):
         with pytest.raises(Refusal, match="user's message"):
             Conversation(turns)
-    assert Conversation((Turn("user", "a"), Turn("assistant", "b"), Turn("user", ""))).question == "a"
+    asked, answered = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
+    assert Conversation((asked, answered, empty)).question == "a"
 
 
 def test_the_stop_that_ends_first_stops() -> None:
@@ -113,10 +115,10 @@ def test_a_text_in_pieces_is_cut_like_the_whole(text: str, stops: list[str], dat
 
 
 async def test_what_a_strategy_asks_further_is_the_last_turn_of_the_conversation() -> None:
-    talk = Conversation((Turn("system", "Be brief."), Turn("user", "1 + 1")))
+    talk = Conversation(({"role": "system", "content": "Be brief."}, {"role": "user", "content": "1 + 1"}))
 
     def render(turns: object) -> tuple[int, ...]:
-        return tuple(map(ord, "|".join(f"{turn.role}: {turn.text}" for turn in turns)))  # type: ignore[attr-defined]
+        return tuple(map(ord, "|".join(f"{turn['role']}: {turn['content']}" for turn in turns)))  # type: ignore[attr-defined]
 
     meter = Meter()
     inner = PromptedEngine(engine(), Prompting("{question} Think."))
@@ -130,7 +132,7 @@ async def test_what_a_strategy_asks_further_is_the_last_turn_of_the_conversation
         "system: Be brief.|user: Is 2 right? Think.",
         "system: Be brief.|user: Is 2 right?",
     ]
-    assert meter.prompt == len(texts[0])  # the conversation's own
+    assert meter.prompts == {inner.card.name: len(texts[0])}  # the conversation's own
     plain = ShapedEngine(inner, PLAIN.asked(inner.prompting), Meter())
     assert "".join(map(chr, plain.turn("Is 2 right?"))).startswith("Is 2 right?")
     assert "Is 2 right? Think." in "".join(map(chr, plain.prompt("Is 2 right?")))

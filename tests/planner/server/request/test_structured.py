@@ -16,8 +16,7 @@ import pytest
 from houses import House, until
 
 from planner.server.access.admission import Admission
-from planner.server.access.in_flight import InFlight
-from planner.server.access.sample_limit import SampleLimit
+from planner.server.access.in_flight import InFlight, SampleLimit
 from planner.server.direct.upstream import Upstream
 from planner.server.rules import Rules
 from planner.server.service import Service

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.server.access.keys import Key
-from planner.server.access.rates import OwnLevels, Rates
-from planner.server.access.spending import Amount, Spending
+from planner.server.access.limits import Amount, OwnLevels, Rates, Spending
 from planner.server.refusal import Refusal
 from planner.server.workers.levels import Descriptor, SharedLevels
 

@@ -1,1 +1,0 @@
-"""Whether live questions lean away from those that the planner was fitted on."""
