@@ -1,0 +1,96 @@
+"""TOML of the documentation, read by what reads it in use."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doc_pages import ALL, Block
+
+from planner.server.access.keys import Keys
+from planner.server.settings_sources import read_settings
+from search.campaigns.grid import Grid
+from search.models_file import ModelsFile
+
+TOML = [block for block in ALL if block.language == "toml"]
+
+
+def models_file(text: str, folder: Path) -> None:
+    content = tomllib.loads(text)
+    asked = {entry["policy"] for entry in content.get("judge", ()) if "policy" in entry}
+    here = {entry["name"] for entry in content.get("policy", ())}
+    # a page may show a judge alone; the policy that judges stands in the same file then
+    content.setdefault("policy", []).extend({"name": name, "embedded": name} for name in asked - here)
+    assert ModelsFile.of(content)
+
+
+def grid(text: str, folder: Path) -> None:
+    path = folder / "grid.toml"
+    content = tomllib.loads(text)
+    lacking = "" if "pair" in content else '\n[[pair]]\npolicy = "small"\nprm = "critic"\n'
+    path.write_text(text + lacking, encoding="utf-8")
+    assert Grid.read(path).choices()
+
+
+def settings(text: str, folder: Path) -> None:
+    path = folder / "serve.toml"
+    path.write_text(text, encoding="utf-8")
+    found = read_settings({}, config=path, environment={})
+    assert found
+
+
+def keys(text: str, folder: Path) -> None:
+    path = folder / "keys.toml"
+    path.write_text(text.replace('"..."', f'"{"0" * 64}"'), encoding="utf-8")
+    assert Keys.read(path)
+
+
+def distribution(text: str, folder: Path) -> None:
+    """Groups of entry points that we read; ours announces its graders in one of them."""
+    from planner.plugins import GROUPS
+
+    groups = tomllib.loads(text)["project"]["entry-points"]
+    assert groups
+    assert set(groups) <= {f"planner.{name}" for name in GROUPS}
+
+
+#: a key of the block -> what reads it
+READERS: dict[str, Callable[[str, Path], None]] = {
+    "policy": models_file,
+    "judge": models_file,
+    "strategies": grid,
+    "words": grid,
+    "base_url": settings,
+    "keys": keys,
+    "project": distribution,
+}
+
+
+def reader_of(text: str) -> Callable[[str, Path], None]:
+    content: dict[str, Any] = tomllib.loads(text)
+    return next(reader for key, reader in READERS.items() if key in content)
+
+
+@pytest.mark.parametrize("block", TOML, ids=str)
+def test_a_block_is_read(block: Block, tmp_path: Path) -> None:
+    reader_of(block.code)(block.code, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        '[[policy]]\nname = "a"\nembeded = "b"\n',
+        'strategies = ["cot", "majorty"]\n',
+        '[words]\n"aggregate.select" = "no place"\n',
+        'base_url = "http://a"\nprot = 1\n',
+        '[keys.a]\nsha = "b"\n',
+        '[project.entry-points."planner.strategys"]\na = "b:C"\n',
+    ],
+)
+def test_a_wrong_block_is_refused(wrong: str, tmp_path: Path) -> None:
+    with pytest.raises((ValueError, AssertionError)):
+        reader_of(wrong)(wrong, tmp_path)
