@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from doc_pages import ROOT, blocks
 from fake_model import KEY, MODEL, hosted, questions
 
+import planner
 from search.problem import Problem
 from search.problem_sets.problem_set import write_problems
 
@@ -27,18 +28,6 @@ class World:
 @contextmanager
 def plain(folder: Path) -> Iterator[World]:
     """Nothing."""
-    yield World()
-
-
-@contextmanager
-def logged(folder: Path) -> Iterator[World]:
-    """A search log."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        from generated_log import generated_log
-    finally:
-        sys.path.remove(str(ROOT / "benchmarks"))
-    generated_log(folder / "LOG", 90)
     yield World()
 
 
@@ -61,10 +50,24 @@ def served(folder: Path) -> Iterator[World]:
             folder / "problems.jsonl",
             (
                 Problem(f"q{place}", f"f{place % 20}", "math", question, str(answer))
-                for place, (question, answer) in enumerate(questions(60))
+                for place, (question, answer) in enumerate(questions(80))
             ),
         )
         yield World({"EXAMPLE_KEY": KEY}, {"planner.fit(log)": "planner.fit(log, trials=0)"})
+
+
+@contextmanager
+def logged(folder: Path) -> Iterator[World]:
+    """A search log, drawn there."""
+    with served(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EXAMPLE_KEY", KEY)
+        planner.search(
+            folder / "problems.jsonl",
+            output=folder / "LOG",
+            grid=folder / "grid.toml",
+            models=folder / "models.toml",
+        )
+    yield World()
 
 
 WORLDS: dict[str, Callable[[Path], AbstractContextManager[World]]] = {"evaluation": logged, "models": served}

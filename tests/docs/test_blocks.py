@@ -47,7 +47,9 @@ def test_what_is_not_run_says_why_and_by_what_it_is_tested(block: Block) -> None
 
 def test_blocks_are_found_with_their_marks() -> None:
     page = Path("page.md")
-    text = "# A page\n\n```python\nx = 1\n```\n\n<!-- one -->\n<!-- not run: needs a GPU -->\n```sh\nls\n```\n"
+    text = (
+        "# A page\n\n```python\nx = 1\n```\n\n<!-- one -->\n<!-- not run: needs a GPU -->\n```sh\nls\n```\n"
+    )
     first, second = blocks_of(text, page)
     assert (first.line, first.language, first.marks, first.code) == (4, "python", (), "x = 1\n")
     assert (second.line, second.marks, second.not_run) == (10, ("one", "not run: needs a GPU"), "needs a GPU")

@@ -6,13 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+from doc_pages import ROOT, spans_of
 
-ROOT = Path(__file__).resolve().parents[2]
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [
-    ROOT / "README.md",
-    ROOT / "CONTRIBUTING.md",
-    ROOT / "CHANGELOG.md",
-    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(ROOT.glob("*.md")),
+    ROOT / "models" / "README.md",
+    *sorted((ROOT / "benchmarks").glob("*.md")),
+    *DOCS,
 ]
 
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -50,12 +51,35 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     assert broken(page) == []
 
 
+def files_named(text: str) -> set[str]:
+    """Files of the project that stand in the sentences of a page, without those that a pattern names."""
+    named = re.compile(r"(?:planner|search|training|tests|benchmarks|scripts|models|docs)/[\w./-]+\.\w+")
+    return {span.partition("::")[0] for span in spans_of(text) if named.fullmatch(span.partition("::")[0])}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*DOCS, ROOT / "README.md", ROOT / "CONTRIBUTING.md"],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_the_files_that_a_page_names_exist(page: Path) -> None:
+    named = files_named(page.read_text(encoding="utf-8"))
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_named_files_are_found() -> None:
+    assert files_named("see `search/plan.py` and `planner/*.py`, `tests/a.py::b`") == {
+        "search/plan.py",
+        "tests/a.py",
+    }
+
+
 def test_every_page_is_linked_from_the_readme() -> None:
     readme = ROOT / "README.md"
     linked = {
         (ROOT / target.partition("#")[0]).resolve() for target in links(readme.read_text(encoding="utf-8"))
     }
-    assert set(PAGES[3:]) <= linked
+    assert set(DOCS) <= linked
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:

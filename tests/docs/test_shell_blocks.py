@@ -205,9 +205,7 @@ def test_options_within_sentences_exist(page: Path) -> None:
     assert asked - options(PLANNER) - theirs == OTHERS.get(page.stem, set())
 
 
-@pytest.mark.parametrize(
-    "block", [block for block in ALL if block.language == "console"], ids=str
-)
+@pytest.mark.parametrize("block", [block for block in ALL if block.language == "console"], ids=str)
 def test_examples_print_what_the_page_says(block: Block, here: Path) -> None:
     """Each ``$ command`` prints the lines below it; ``...`` stands for anything."""
     for command, expected in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block.code, re.MULTILINE):
@@ -223,7 +221,9 @@ def test_examples_print_what_the_page_says(block: Block, here: Path) -> None:
 
 
 def test_commands_are_parted_and_read() -> None:
-    code = "A_B=1 planner fit log -o x && planner bins log  # a remark\nplanner solve 'a b' \\\n  --samples 4\n"
+    code = (
+        "A_B=1 planner fit log -o x && planner bins log  # a remark\nplanner solve 'a b' \\\n  --samples 4\n"
+    )
     found = commands_of(Block(ROOT / "page.md", 3, "sh", (), code))
     assert [command.words for command in found] == [
         ("planner", "fit", "log", "-o", "x"),
