@@ -42,8 +42,8 @@ def served(folder: Path) -> Iterator[World]:
                 text = text.replace(entry["base_url"], server.url).replace(entry["model"], MODEL)
         (folder / "models.toml").write_text(text, encoding="utf-8")
         (folder / "grid.toml").write_text(
-            'samples = 2\nn = [1, 2]\nstrategies = ["cot", "majority"]\nprompt = "generic"\nmax_tokens = 256\n'
-            '[[pair]]\npolicy = "hosted"\n',
+            'samples = 2\nn = [1, 2]\nstrategies = ["cot", "majority"]\n'
+            'prompt = "generic"\nmax_tokens = 256\n[[pair]]\npolicy = "hosted"\n',
             encoding="utf-8",
         )
         write_problems(

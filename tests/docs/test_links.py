@@ -20,6 +20,10 @@ _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(\s*([^)\s]+)\s*\)")
 
 
+def named_after(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
 def links(text: str) -> list[str]:
     """Targets of the links of a page, without those of its blocks of code.
 
@@ -46,7 +50,7 @@ def broken(page: Path) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=named_after)
 def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     assert broken(page) == []
 
@@ -59,7 +63,7 @@ def files_named(text: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "page",
-    [*DOCS, ROOT / "README.md", ROOT / "CONTRIBUTING.md"],
+    [*DOCS, *sorted(ROOT.glob("[CR]*.md"))],
     ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_the_files_that_a_page_names_exist(page: Path) -> None:
