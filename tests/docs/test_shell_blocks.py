@@ -150,21 +150,21 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.path[:] = path
 
 
-@pytest.mark.parametrize("command", PYTHON, ids=str)
-def test_python_is_given_what_there_is(
-    command: Command, parsed: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("command", [one for one in PYTHON if one.words[1] == "-m"], ids=str)
+def test_modules_of_python_are_given_what_there_is(command: Command) -> None:
+    module, *rest = command.words[2:]
+    assert module in {"pytest", "venv"}
+    paths = [word for word in rest if word.startswith("tests/")]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    marks = [word for at, word in enumerate(rest) if rest[at - 1 : at] == ["-m"]]
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    known = [line.partition(":")[0] for line in config["tool"]["pytest"]["ini_options"]["markers"]]
+    assert set(marks) <= set(known)
+
+
+@pytest.mark.parametrize("command", [one for one in PYTHON if one.words[1] != "-m"], ids=str)
+def test_scripts_take_their_options(command: Command, parsed: None, monkeypatch: pytest.MonkeyPatch) -> None:
     script, *rest = command.words[1:]
-    if script == "-m":
-        module, *rest = rest
-        assert module in {"pytest", "venv"}
-        paths = [word for word in rest if word.startswith("tests/")]
-        assert [path for path in paths if not (ROOT / path).exists()] == []
-        marks = [word for at, word in enumerate(rest) if rest[at - 1 : at] == ["-m"]]
-        config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-        known = [line.partition(":")[0] for line in config["tool"]["pytest"]["ini_options"]["markers"]]
-        assert set(marks) <= set(known)
-        return
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     monkeypatch.setattr("sys.argv", [str(ROOT / script), *rest])
     with pytest.raises(ParsedError):

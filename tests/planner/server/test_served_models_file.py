@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from houses import House
+from houses import House, records
 from pydantic import ValidationError
 from two_servers import DRAWN, QUESTION, RATES, SIZES, TwoServers
 from typer.testing import CliRunner
@@ -88,8 +88,7 @@ def test_a_plan_runs_on_either_and_its_money_is_told(house: House, two: TwoServe
     drawn = two.apps[policy].bodies[0]
     assert (drawn["temperature"], drawn["top_p"], drawn["max_tokens"]) == (0.6, 0.9, 150)
     assert DRAWN.limits.max_tokens == 150
-    recorder: Any = house.service.recorder
-    [kept] = recorder._records.values()
+    [kept] = records(house)
     assert kept.decision.spent_usd == pytest.approx(told["spend"]["usd"])
 
 

@@ -78,7 +78,7 @@ class LooseReward(ScriptedReward):
 
 def loose_reward() -> LooseReward:
     strict = scripted.reward()
-    reward = LooseReward(strict._script, name="r")
+    reward = LooseReward(strict.script, name="r")
     assert reward.card == strict.card
     return reward
 
