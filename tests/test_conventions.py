@@ -1,4 +1,4 @@
-"""What tests do not do: reach into private members, and assert where nothing may be asserted.
+"""What tests do not do: reach into private members, and assert where nothing may be asserted; their order.
 
 The few that may are listed with the reason. A list that names what is gone fails too.
 """
@@ -99,6 +99,14 @@ def test_tests_do_not_reach_into_private_members() -> None:
 def test_what_is_asserted_is_asserted_always() -> None:
     found = {f"{path.relative_to(TESTS)}::{name}" for path in FILES for name in conditional(tree_of(path))}
     assert found == set(CONDITIONAL)
+
+
+def test_files_with_slow_tests_begin(request: pytest.FixtureRequest) -> None:
+    items = request.session.items
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    begins = [item.path in slow for item in items]
+    assert begins == sorted(begins, reverse=True)
+    assert not getattr(request.config.option, "loadscopereorder", False)
 
 
 @pytest.mark.parametrize(

@@ -15,18 +15,11 @@ from search.budget import UNLIMITED, Budget, BudgetWords, Ledger, Prices, Reserv
 from search.cards import ModelCard
 from search.errors import BudgetError
 from search.result import Spend
+from search.testing import Clock
 
 POLICY = ModelCard("policy", 1000, "p", 256)
 PRM = ModelCard("prm", 300, "r", 256, flops_per_token=700.0)
 PRICES = Prices(prompt=1.0, generated=4.0, prm=0.5)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.mark.parametrize(
@@ -199,7 +192,7 @@ def test_money_counts_prompt_generated_and_scored_tokens_apart() -> None:
 
 
 def test_seconds_are_a_deadline() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     ledger = Ledger(Budget(seconds=2.0), POLICY, clock=clock)
     clock.now += 1.5
     assert (ledger.seconds, ledger.seconds_left) == (1.5, 0.5)
@@ -209,7 +202,7 @@ def test_seconds_are_a_deadline() -> None:
 
 
 def test_since_is_what_came_after_a_snapshot() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     ledger = Ledger(UNLIMITED, POLICY, PRM, clock=clock)
     ledger.reserve(policy_tokens=5, policy_prompt=3).settle(policy_tokens=5)
     ledger.record_work(policy_tokens=8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,6 @@ CASCADE = "planner/cascade(first=small: majority(n=2), tau=1, then=large: cot())
 #: of QUESTION, in characters and the turn
 PROMPT = len(QUESTION) + 1
 Serve = Callable[[Service], House]
-
-
-@pytest.fixture
-def two(tmp_path: Path) -> Iterator[TwoServers]:
-    servers = TwoServers(tmp_path)
-    servers.start()
-    yield servers
-    servers.stop()
 
 
 def served(two: TwoServers, file: Path | None = None, **settings: Any) -> Service:

@@ -9,15 +9,7 @@ from planner.server.access.in_flight import InFlight, Place
 from planner.server.access.sample_limit import SampleLimit
 from search.engines.protocol import ChildFinished, FinishReason, Request, Sampling
 from search.errors import UnreachableError
-
-
-class Clock:
-    """Time that passes when told to."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from search.testing import Clock
 
 
 def request(n: int) -> Request:

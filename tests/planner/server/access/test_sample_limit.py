@@ -11,15 +11,7 @@ from hypothesis import strategies as st
 
 from planner.server.access.sample_limit import SampleLimit
 from search.errors import ServeError
-
-
-class Clock:
-    """Time that passes when told to."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from search.testing import Clock
 
 
 def flood(

@@ -10,16 +10,7 @@ import pytest
 from planner.server.access.exchange import Exchange
 from planner.server.observing.rolling_metrics import WINDOWS, Finished, RollingMetrics, summed
 from planner.server.refusal import Refusal
-
-
-class Clock:
-    """Seconds, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_005.0
-
-    def __call__(self) -> float:
-        return self.now
+from search.testing import Clock
 
 
 def done(at: float, seconds: float = 0.2, outcome: str = "answered", **more: object) -> Finished:
@@ -29,7 +20,7 @@ def done(at: float, seconds: float = 0.2, outcome: str = "answered", **more: obj
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_000_005.0)
 
 
 @pytest.fixture

@@ -11,15 +11,7 @@ from planner.server.access.limits import Sizes
 from planner.server.access.middleware import Middleware
 from planner.server.observing.rolling_metrics import RollingMetrics
 from planner.server.request.arrival import Arrival
-
-
-class Clock:
-    """Seconds, moved by hand."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from search.testing import Clock
 
 
 def test_whoever_asked_is_told_once_when_the_answer_has_left() -> None:
