@@ -16,7 +16,7 @@ __all__ = ["PLANNER_MODELS", "find_model", "models_folder", "shipped"]
 #: environment variable that names another folder of models
 PLANNER_MODELS = "PLANNER_MODELS"
 
-_PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent
 
 
 def models_folder() -> Path:
@@ -30,10 +30,10 @@ def models_folder() -> Path:
         if not Path(chosen).is_dir():
             raise CheckpointError(f"{PLANNER_MODELS} must name a folder of models, got {chosen!r}")
         return Path(chosen)
-    installed, checkout = _PACKAGE / "_models", _PACKAGE.parent / "models"
+    installed, checkout = PACKAGE / "_models", PACKAGE.parent / "models"
     if installed.is_dir():
         return installed
-    if checkout.is_dir() and (_PACKAGE.parent / "pyproject.toml").is_file():
+    if checkout.is_dir() and (PACKAGE.parent / "pyproject.toml").is_file():
         return checkout
     raise CheckpointError(
         f"the shipped models must lie in {installed} or {checkout}, got neither; "

@@ -47,6 +47,18 @@ PATIENCE = 400.0
 TOGETHER, SERVERS = 3, 2
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Files are handed out in the order below; pytest-xdist would leave long single tests for the end."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a slow test go first, so that processes that share the work end at about the same time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     skipped = [
         report

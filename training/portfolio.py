@@ -37,7 +37,7 @@ _MANY = 300
 #: a gain below this, a tenth of a point, is not worth leaving a rule for
 _VISIBLE = 0.001
 #: problems on which the number of neighbours is picked
-_TRIED = 2048
+TRIED = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _near_means(fit: StageFit, bins: Bins, lengths: Floats, prices: Floats) -> t
     """How many neighbours are best over all prices, and (P, C + J) means of the targets over so many in the
     other folds."""
     matrix, targets = fit.matrix, fit.targets
-    tried = np.random.default_rng(0).permutation(len(targets))[:_TRIED]
+    tried = np.random.default_rng(0).permutation(len(targets))[:TRIED]
     counts = [count for count in COUNTS if count <= len(targets) // 2] or [1]
     tried.sort()
     many = np.zeros((len(counts), len(tried), targets.shape[1]))

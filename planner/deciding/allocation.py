@@ -64,7 +64,7 @@ def allocate(planner: Fitted, questions: Sequence[str], budget: float, unit: Uni
     Only what the questions say is used, and every choice is run as it is. The expected accuracy is never
     below that of an equal split. Raises BudgetError when the cheapest choices together cost more.
     """
-    accuracy, tokens, flops = _expected(planner, questions)
+    accuracy, tokens, flops = expected_of(planner, questions)
     cost = tokens if unit == "tokens" else flops
     at = cost.argmin(axis=1)
     rows = np.arange(len(questions))
@@ -74,7 +74,7 @@ def allocate(planner: Fitted, questions: Sequence[str], budget: float, unit: Uni
             f"a shared budget must allow every question its cheapest choice, "
             f"{cost[rows, at].sum():.4g} {unit} in all, got {budget:.4g}"
         )
-    steps = [step for row in rows for step in _steps(int(row), cost[row], accuracy[row])]
+    steps = [step for row in rows for step in steps_of(int(row), cost[row], accuracy[row])]
     # the steps of one hull fall in slope, so that sorting by slope keeps their order
     steps.sort(key=lambda step: (-step.slope, step.question))
     full: set[int] = set()
@@ -103,7 +103,7 @@ def uniform(planner: Fitted, questions: Sequence[str], budget: float, unit: Unit
 
     Raises BudgetError when a share does not allow the cheapest choice of a question.
     """
-    accuracy, tokens, flops = _expected(planner, questions)
+    accuracy, tokens, flops = expected_of(planner, questions)
     cost = tokens if unit == "tokens" else flops
     share = budget / max(len(questions), 1)
     fits = cost <= share
@@ -139,7 +139,7 @@ class _Step:
     slope: float
 
 
-def _steps(question: int, cost: Floats, accuracy: Floats) -> list[_Step]:
+def steps_of(question: int, cost: Floats, accuracy: Floats) -> list[_Step]:
     """The steps up the upper concave hull, from the cheapest choice."""
     here = int(cost.argmin())
     steps: list[_Step] = []
@@ -156,7 +156,7 @@ def _steps(question: int, cost: Floats, accuracy: Floats) -> list[_Step]:
         here = following
 
 
-def _expected(planner: Fitted, questions: Sequence[str]) -> tuple[Floats, Floats, Floats]:
+def expected_of(planner: Fitted, questions: Sequence[str]) -> tuple[Floats, Floats, Floats]:
     """Calibrated accuracy, tokens and FLOPs, (Q, C) each, of the choices that see the question only."""
     if not questions:
         raise BudgetError("a budget is spread over at least one question, got none")

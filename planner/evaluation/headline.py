@@ -108,7 +108,7 @@ def _cell(
         )
         return one, two, three, four
 
-    point, many = _compared(*curves(None)), _compared(*curves(resampler))
+    point, many = compared_curves(*curves(None)), compared_curves(*curves(resampler))
     low, high = np.quantile(many.value, [0.025, 0.975])
     gain = _gain(context, resampler, policy, done.met.accuracy[:, 0])
     return (
@@ -141,7 +141,7 @@ class _Compared:
     at_best_censored: NDArray[np.bool_]
 
 
-def _compared(ours: Floats, flops: Floats, theirs: Floats, paid: Floats) -> _Compared:
+def compared_curves(ours: Floats, flops: Floats, theirs: Floats, paid: Floats) -> _Compared:
     """Curves (N, J) of the planner and (N, n) of the votes -> figures (N,) as ``DEFINITIONS`` has them."""
     best, vote = ours.max(axis=1), theirs.max(axis=1)
     first = np.take_along_axis(ours, flops.argmin(axis=1)[:, None], 1)[:, 0]

@@ -39,7 +39,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 #: rows x samples worked on at once: bounds the memory
-_CHUNK = 500_000
+CHUNK = 500_000
 
 #: random orders in which an adaptive vote or a cascade is replayed, per problem and probe
 _RUNS = 16
@@ -89,7 +89,7 @@ def draw_probes(
     rng, later = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1, held])
     keep = min(draws, max(longest, held, 1))
     out = np.empty((problems, probes, resamples, keep), np.int16)
-    step = max(1, _CHUNK // (probes * resamples * max(draws, 1)))
+    step = max(1, CHUNK // (probes * resamples * max(draws, 1)))
     for begin in range(0, problems, step):
         part = out[begin : begin + step]
         mixed = rng.random((len(part), probes, draws))
@@ -147,7 +147,7 @@ def _pool_values(data: TrainingData, choices: Sequence[Choice], n: int, draws: D
     order = draws.order[:, :, :1, :n] if n <= draws.held else draws.order[:, :, :, :n]
     each = order.shape[1] * order.shape[2]
     right = data.right
-    step = max(1, _CHUNK // (each * max(n, right.shape[1])))
+    step = max(1, CHUNK // (each * max(n, right.shape[1])))
     for begin in range(0, len(order), step):
         part = order[begin : begin + step]
         problems = np.arange(begin, begin + len(part))

@@ -155,7 +155,7 @@ class Matrices:
             (seen if probe.joins(choice) else data).require(choice)
         if probe.samples:
             seen.require(Choice(probe.policy, None, Plan.of("majority", n=probe.samples)))
-        draws = self._orders(probe, probe.samples)
+        draws = self.orders(probe, probe.samples)
         problems = len(data)
         problem = np.repeat(np.arange(problems), draws.probes)
         features = self._questions[problem]
@@ -199,7 +199,7 @@ class Matrices:
             if keys[-1] not in self._values:
                 missing.setdefault(seen, []).append(choice)
         for seen, wanted in missing.items():
-            orders = self._orders(seen, max(choice.plan.n for choice in wanted))
+            orders = self.orders(seen, max(choice.plan.n for choice in wanted))
             at = probe if seen.samples else seen
             for choice, value in values_of_all(self.view(seen), wanted, at, orders).items():
                 self._values[choice, seen] = value
@@ -216,7 +216,7 @@ class Matrices:
             self._views[probe.policy] = self.data.greedy_first(probe.policy)
         return self._views[probe.policy]
 
-    def _orders(self, probe: Probe, n: int) -> Draws:
+    def orders(self, probe: Probe, n: int) -> Draws:
         """Orders of at least ``n`` draws; longer ones begin with the same draws."""
         policy, held = probe.policy, probe.samples
         known = self._draws.get((policy, held, probe.greedy))

@@ -44,7 +44,7 @@ Bools = NDArray[np.bool_]
 #: a policy of greedy answers only is learned about where it gave them to this share of the problems
 _ANSWERED = 0.8
 #: problems whose rows are tables in memory at once
-_CHUNK = 4096
+CHUNK = 4096
 
 #: steps of credit that the code of an unreadable answer can say
 _CREDITS = 1000
@@ -118,8 +118,8 @@ def complete_problems(
 
 def parts(complete: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
     """A few thousand problems at a time: where they begin, and they, each with its place ``at``."""
-    for begin in range(0, len(complete), _CHUNK):
-        yield begin, complete.slice(begin, _CHUNK).with_columns(at=pl.int_range(pl.len()))
+    for begin in range(0, len(complete), CHUNK):
+        yield begin, complete.slice(begin, CHUNK).with_columns(at=pl.int_range(pl.len()))
 
 
 def rows_of(part: pl.DataFrame, table: pl.LazyFrame, *columns: str | pl.Expr) -> pl.DataFrame:

@@ -172,7 +172,7 @@ class NgramEncoder:
         from scipy.sparse import csr_matrix
         from sklearn.decomposition import TruncatedSVD
 
-        counted = [_counts(question, buckets) for question in questions]
+        counted = [ngram_counts(question, buckets) for question in questions]
         columns = np.concatenate([where for where, _ in counted])
         values = np.concatenate([value for _, value in counted])
         starts = np.cumsum([0, *(len(where) for where, _ in counted)])
@@ -192,7 +192,7 @@ class NgramEncoder:
 
     def encode(self, question: str) -> Floats:
         """One question as a vector, (dimensions,)."""
-        where, value = _counts(question, len(self.idf))
+        where, value = ngram_counts(question, len(self.idf))
         if not len(where):
             return np.zeros(self.dimensions)
         weighted = value * self.idf[where]
@@ -200,7 +200,7 @@ class NgramEncoder:
         return np.asarray(weighted @ self.components.take(where, axis=0))
 
 
-def _counts(question: str, buckets: int) -> tuple[NDArray[np.int64], Floats]:
+def ngram_counts(question: str, buckets: int) -> tuple[NDArray[np.int64], Floats]:
     """Buckets that occur, ascending, and log(1 + count) of each."""
     half = buckets // 2
     text = question[:LONGEST].lower()
@@ -215,7 +215,7 @@ def _counts(question: str, buckets: int) -> tuple[NDArray[np.int64], Floats]:
     words = _tokens(text)
     checks = np.fromiter(map(zlib.crc32, words), np.int64, len(words))
     places.append(half + checks % half)
-    places.append(half + _pair_checks(checks, words) % half)
+    places.append(half + pair_checks(checks, words) % half)
     count = np.bincount(np.concatenate(places), minlength=buckets)
     where = np.flatnonzero(count)
     return where, np.log1p(count[where])
@@ -241,7 +241,7 @@ _LONGEST_WORD = 24
 _SHIFTS, _SPACED = _shifts()
 
 
-def _pair_checks(checks: NDArray[np.int64], words: Sequence[bytes]) -> NDArray[np.int64]:
+def pair_checks(checks: NDArray[np.int64], words: Sequence[bytes]) -> NDArray[np.int64]:
     """CRC-32 of every "one two" from those of its words, without writing it."""
     first, second = checks[:-1], checks[1:]
     size = np.fromiter(map(len, words), np.int64, len(words))[1:]

@@ -48,7 +48,7 @@ _ALL_WRONG = 8
 #: of what a unit is expected to take, what it may take before it is looked at again
 _ALLOWANCE = 1.5
 #: seconds before a unit is tried again, doubled each time
-_PAUSE = 0.25
+PAUSE = 0.25
 
 
 class ClusterCampaign(Campaign):
@@ -231,7 +231,7 @@ class _ClusterWork:
                     raise reply.error()
                 errors += 1
                 if reply.is_passing and errors < self._deaths:
-                    await asyncio.sleep(_PAUSE * 2**errors)
+                    await asyncio.sleep(PAUSE * 2**errors)
                 elif reply.is_passing:
                     raise reply.error()
                 elif errors >= _ERRORS:

@@ -100,7 +100,7 @@ class ScriptedEngine(Engine):
     def __init__(
         self, script: Script, *, name: str = "scripted", context: int = 65536, parameters: int = 1000
     ) -> None:
-        self._script = script
+        self.script = script
         self._flights: dict[str, _Flight] = {}
         self._closed = False
         fingerprint = hashlib.sha256(f"scripted:{name}".encode()).hexdigest()
@@ -119,7 +119,7 @@ class ScriptedEngine(Engine):
             raise EngineError(f"a request id is used once at a time, got {request.request_id!r} twice")
         children = {i: _Child(Random(self._seed(request, i))) for i in range(request.n)}
         self._flights[request.request_id] = _Flight(children)
-        return self._events(request, self._flights[request.request_id])
+        return self.events(request, self._flights[request.request_id])
 
     def continuation(self, text: str) -> tuple[int, ...]:
         return tuple(map(ord, text))
@@ -142,7 +142,7 @@ class ScriptedEngine(Engine):
         """The ids of requests that have not ended."""
         return tuple(self._flights)
 
-    async def _events(self, request: Request, flight: _Flight) -> AsyncIterator[Event]:
+    async def events(self, request: Request, flight: _Flight) -> AsyncIterator[Event]:
         prompt = "".join(map(chr, request.prompt))
         generated = 0
         try:
@@ -166,13 +166,13 @@ class ScriptedEngine(Engine):
             self._flights.pop(request.request_id, None)
 
     def _write(self, prompt: str, child: _Child, sampling: Sampling) -> str:
-        if callable(self._script):
+        if callable(self.script):
             if child.plan is None:
-                child.plan = self._script(prompt, child.rng) + END
+                child.plan = self.script(prompt, child.rng) + END
             token, logprob, candidates = child.plan[len(child.written)], 0.0, [0.0]
         else:
             token, logprob, candidates = _draw(
-                self._script, prompt + "".join(child.written), child.rng, sampling
+                self.script, prompt + "".join(child.written), child.rng, sampling
             )
         child.written.append(token)
         child.logprobs.append(logprob)

@@ -28,7 +28,7 @@ __all__ = ["LONGEST_RECORD", "array_records", "field_of", "line_records", "rows"
 #: characters of one record; beyond it a file is no list of records
 LONGEST_RECORD = 64_000_000
 
-_CHUNK = 1 << 16
+CHUNK = 1 << 16
 #: rows of a Parquet file that are read at once
 _SLICE = 4096
 
@@ -126,7 +126,7 @@ class _Source:
 
     def more(self) -> bool:
         """Read further; twice as much each time, so that a long record is not scanned over and over."""
-        piece = _piece(self._file, max(_CHUNK, len(self._text) - self._at), self._path)
+        piece = _piece(self._file, max(CHUNK, len(self._text) - self._at), self._path)
         self._text, self._at = self._text[self._at :] + piece, 0
         return bool(piece)
 

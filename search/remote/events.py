@@ -38,7 +38,7 @@ class Events(AsyncIterator[Any]):
         kind = answer.headers.get("Content-Type", "")
         if not kind.startswith("text/event-stream"):
             raise GarbledError(f"a stream must be text/event-stream, got {kind!r} from {self._url}")
-        self._content = answer.content
+        self.content = answer.content
         self._lines: deque[bytes] = deque()
         self._rest: bytes = b""
         self._done = False
@@ -58,7 +58,7 @@ class Events(AsyncIterator[Any]):
 
     async def _read(self) -> None:
         """More lines. Bytes break at line feeds only; JSON may hold what text breaks at (U+2028, say)."""
-        block = await self._content.readany()
+        block = await self.content.readany()
         if not block:
             if not self._rest:
                 raise BrokenError(f"a stream must end with [DONE], got an end without it from {self._url}")
@@ -71,11 +71,11 @@ class Events(AsyncIterator[Any]):
         self._lines.extend(line for line in lines if line)
 
     async def _drain(self) -> None:
-        if self._content.at_eof():  # it mostly comes with the last event
+        if self.content.at_eof():  # it mostly comes with the last event
             return
         with suppress(TimeoutError, aiohttp.ClientError, ConnectionError):  # all that matters has come
             async with asyncio.timeout(_LINGER):
-                while await self._content.readany():
+                while await self.content.readany():
                     pass
 
     def _data(self, line: bytes) -> bytes | None:

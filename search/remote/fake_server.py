@@ -124,6 +124,10 @@ class FakeServer:
         """The next requests to a path go wrong like this."""
         self._faults[path].extend(faults)
 
+    def recover(self) -> None:
+        """Forget the faults that have not met a request yet."""
+        self._faults.clear()
+
     def __enter__(self) -> FakeServer:
         self.start()
         return self

@@ -7,6 +7,7 @@ extra ``testing`` (pytest, pytest-asyncio, hypothesis). Nothing else in this pro
 from __future__ import annotations
 
 from search.testing.bench import Bench, CountingEngine, CountingReward, make_bench
+from search.testing.clock import Clock
 from search.testing.engine import EngineCase, EngineContract
 from search.testing.grader import GraderContract
 from search.testing.importer import ImporterContract
@@ -16,6 +17,7 @@ from search.testing.strategy import StrategyContract
 
 __all__ = [
     "Bench",
+    "Clock",
     "CountingEngine",
     "CountingReward",
     "EngineCase",

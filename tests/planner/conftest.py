@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import synthetic
+from two_servers import TwoServers
 
 from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
@@ -32,3 +34,12 @@ def planner(data: TrainingData) -> Planner:
     fitted = fit_training_data(data, trials=0, date="2026-01-01")
     first, *others = fitted.stages
     return replace(fitted, stages=(replace(first, trust=None), *others))
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[TwoServers]:
+    """Two policies behind a server each, which run."""
+    servers = TwoServers(tmp_path)
+    servers.start()
+    yield servers
+    servers.stop()

@@ -13,7 +13,7 @@ from search.errors import CheckpointError
 def _package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv(PLANNER_MODELS, raising=False)
     (tmp_path / "planner").mkdir()
-    monkeypatch.setattr(planner.models, "_PACKAGE", tmp_path / "planner")
+    monkeypatch.setattr(planner.models, "PACKAGE", tmp_path / "planner")
 
 
 def test_a_checkout_has_them_beside_the_package(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,6 @@ from search.errors import BudgetError, CheckpointError, EngineError, ModelsError
 from search.log.manifest import Manifest
 from search.models_file import ModelsFile
 from search.result import Spend
-
-
-@pytest.fixture
-def two(tmp_path: Path) -> Iterator[TwoServers]:
-    servers = TwoServers(tmp_path)
-    servers.start()
-    yield servers
-    servers.stop()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,14 +36,6 @@ CARDS = {name: ModelCard(name, size, name, 4096) for name, size in SIZES.items()
 PRICES = {name: Prices(*rates) for name, rates in RATES.items()}
 TOLD = "no log yet: the rule {} decides, accuracy and cost are unknown"
 EGGS = "Ann has 12 eggs and finds 30 more. How many eggs has Ann now?"
-
-
-@pytest.fixture
-def two(tmp_path: Path) -> Iterator[TwoServers]:
-    servers = TwoServers(tmp_path)
-    servers.start()
-    yield servers
-    servers.stop()
 
 
 def rules(**more: Any) -> RulesPlanner:

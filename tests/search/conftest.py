@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from transformers import (
     Qwen2Config,
     Qwen2ForCausalLM,
 )
+
+# the campaign that several rooms run, by its name
+sys.path.insert(0, str(Path(__file__).parent))
 
 SPECIAL = ["<pad>", "<eos>", "<unk>", "<extra_0>", "<user>", "<model>"]
 WORDS = [*SPECIAL, "\n", " ", *"0123456789+-*=?#", "what", "is", "the", "so"]

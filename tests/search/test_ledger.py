@@ -14,6 +14,7 @@ from search.cards import ModelCard
 from search.errors import BudgetError
 from search.ledger import Ledger, Reservation
 from search.result import Spend
+from search.testing import Clock
 
 POLICY = ModelCard("policy", 1000, "p", 256)
 
@@ -22,14 +23,6 @@ PRM = ModelCard("prm", 300, "r", 256, flops_per_token=700.0)
 
 
 PRICES = Prices(prompt=1.0, generated=4.0, prm=0.5)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_ledger_counts_no_samples() -> None:

@@ -26,7 +26,8 @@ from training.study_cache import StudyCache
 
 @pytest.fixture(scope="module")
 def data(synthetic) -> TrainingData:  # type: ignore[no-untyped-def]
-    return read_training_data(synthetic.make_log(90, draws=16, ns=(4,)), synthetic.POLICIES, synthetic.PRMS)
+    log = synthetic.make_log(90, draws=12, ns=(4,), prms=("good",))
+    return read_training_data(log, synthetic.POLICIES, synthetic.PRMS)
 
 
 @pytest.fixture
@@ -38,6 +39,23 @@ def low(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def texts(planner: Planner) -> list[str]:
     return [text for stage in planner.stages for text in stage.models]
+
+
+@pytest.fixture(scope="module")
+def unbroken(data: TrainingData) -> tuple[Planner, int]:
+    """A study of four trials under low fidelities, and how many it judged."""
+    judged: list[judges.Asked] = []
+    utility = judges.utility
+
+    def counted(levels: Sequence[fidelities.Fidelity], asked: judges.Asked) -> float | judges.Fault:
+        judged.append(asked)
+        return utility(levels, asked)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fidelities, "SMALLEST", 20)
+        patch.setattr(fidelities, "LARGEST", 66)
+        patch.setattr(judges, "utility", counted)
+        return fit_training_data(data, trials=4), len(judged)
 
 
 @pytest.mark.parametrize(
@@ -71,15 +89,14 @@ def test_trials_are_pruned_and_the_card_says_so(data: TrainingData, tmp_path: Pa
     assert card["problems"] == 90
     # who was pruned did no better on the first fidelity than the best that climbed on
     best = max(trial.intermediate_values[1] for trial in held.trials if trial.state == TrialState.COMPLETE)
-    for trial in held.trials:
-        if trial.state == TrialState.PRUNED:
-            assert list(trial.intermediate_values) == [1]
-            assert trial.intermediate_values[1] <= best
+    pruned = [trial for trial in held.trials if trial.state == TrialState.PRUNED]
+    assert all(list(trial.intermediate_values) == [1] for trial in pruned)
+    assert max(trial.intermediate_values[1] for trial in pruned) <= best
 
 
 @pytest.mark.usefixtures("low")
-def test_the_same_seed_climbs_the_same_rungs(data: TrainingData) -> None:
-    one, two = (fit_training_data(data, trials=4, seed=2) for _ in range(2))
+def test_the_same_seed_climbs_the_same_rungs(data: TrainingData, unbroken: tuple[Planner, int]) -> None:
+    one, (two, _) = fit_training_data(data, trials=4), unbroken
     assert texts(one) == texts(two)
     assert one.card == two.card
 
@@ -135,7 +152,7 @@ def counted(levels, asked):
         os.kill(os.getpid(), signal.SIGKILL)
     return value
 judges.utility = counted
-log = synthetic.make_log(90, draws=16, ns=(4,))
+log = synthetic.make_log(90, draws=12, ns=(4,), prms=("good",))
 study.fit_training_data(
     read_training_data(log, synthetic.POLICIES, synthetic.PRMS), trials=4, storage={storage!r}
 )
@@ -146,8 +163,13 @@ study.fit_training_data(
 @pytest.mark.usefixtures("low")
 @pytest.mark.parametrize("at", [1, 2, 4])
 def test_a_killed_study_continues_where_it_was(
-    data: TrainingData, synthetic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, at: int
-) -> None:  # type: ignore[no-untyped-def]
+    data: TrainingData,
+    unbroken: tuple[Planner, int],
+    synthetic,  # type: ignore[no-untyped-def]
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    at: int,
+) -> None:
     storage = f"sqlite:///{tmp_path}/study.db"
     script = textwrap.dedent(_KILLED).format(
         tests=str(Path(synthetic.__file__).parent), storage=storage, at=at
@@ -164,10 +186,8 @@ def test_a_killed_study_continues_where_it_was(
 
     monkeypatch.setattr(judges, "utility", counted)
     continued = fit_training_data(data, trials=4, storage=storage)
-    again = len(judged)
-    judged.clear()
-    unbroken = fit_training_data(data, trials=4)
-    assert texts(continued) == texts(unbroken)
-    assert continued.card == unbroken.card
+    whole, told = unbroken
+    assert texts(continued) == texts(whole)
+    assert continued.card == whole.card
     # what had been told was not worked out again
-    assert again == len(judged) - (at - 1)
+    assert len(judged) == told - (at - 1)

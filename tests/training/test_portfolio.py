@@ -29,12 +29,12 @@ def read(problems: int, **how: object) -> TrainingData:
 
 @pytest.fixture(scope="module")
 def telling() -> Planner:
-    return fit_training_data(read(300, draws=40, seed=1), trials=0)
+    return fit_training_data(read(300, draws=20, seed=1), trials=0)
 
 
 @pytest.fixture(scope="module")
 def blind() -> Planner:
-    return fit_training_data(read(300, draws=40, seed=1, signal=False, prms=()), trials=0)
+    return fit_training_data(read(300, draws=20, seed=1, signal=False, prms=()), trials=0)
 
 
 def test_what_tells_is_trusted(telling: Planner) -> None:
@@ -214,7 +214,7 @@ def test_without_likeness_there_are_no_neighbours(blind: Planner) -> None:
 
 
 def test_few_problems_are_enough_to_count_neighbours(alike: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.portfolio._TRIED", 60)
+    monkeypatch.setattr("training.portfolio.TRIED", 60)
     few, every = fit_training_data(kinds(), trials=0).stages[0], alike.stages[0]
     assert few.neighbours is not None
     assert few.trust is not None

@@ -15,7 +15,7 @@ from training.study import fit, fit_training_data
 
 @pytest.fixture(scope="module")
 def small(synthetic) -> TrainingData:  # type: ignore[no-untyped-def]
-    return read_training_data(synthetic.make_log(90, draws=20), synthetic.POLICIES, synthetic.PRMS)
+    return read_training_data(synthetic.make_log(90, draws=12, ns=(4,)), synthetic.POLICIES, synthetic.PRMS)
 
 
 def texts(planner: Planner) -> list[str]:
@@ -44,7 +44,9 @@ def test_a_continued_study_ends_as_an_unbroken_one(small: TrainingData, tmp_path
 def test_a_study_of_another_log_is_not_continued(small: TrainingData, synthetic, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     storage = f"sqlite:///{tmp_path}/study.db"
     fit_training_data(small, trials=1, storage=storage)
-    other = read_training_data(synthetic.make_log(90, draws=20, seed=9), synthetic.POLICIES, synthetic.PRMS)
+    other = read_training_data(
+        synthetic.make_log(90, draws=12, ns=(4,), seed=9), synthetic.POLICIES, synthetic.PRMS
+    )
     with pytest.raises(StudyError, match="continued with the log it began with, got another"):
         fit_training_data(other, trials=2, storage=storage)
     with pytest.raises(StudyError, match="continued with the seed it began with, 0, got 3"):
@@ -118,9 +120,10 @@ def test_the_card_says_what_it_was_learned_from(small: TrainingData) -> None:
     )
 
 
-def test_leaving_out_problems_trusts_the_question_more_than_leaving_out_families(small: TrainingData) -> None:
-    by_family = fit_training_data(small, trials=0, folds="family")
-    by_problem = fit_training_data(small, trials=0, folds="problem")
+def test_leaving_out_problems_trusts_the_question_more_than_leaving_out_families(synthetic) -> None:  # type: ignore[no-untyped-def]
+    data = read_training_data(synthetic.make_log(90, draws=20), synthetic.POLICIES, synthetic.PRMS)
+    by_family = fit_training_data(data, trials=0, folds="family")
+    by_problem = fit_training_data(data, trials=0, folds="problem")
     assert by_family.card["quality"]["folds"] == "family"
     assert by_problem.card["quality"]["folds"] == "problem"
     kept = [np.concatenate(p.card["quality"]["shrinkage"]).sum() for p in (by_family, by_problem)]

@@ -127,7 +127,7 @@ _HYDRATED = tuple(
 )
 
 #: balanced: (count, formula) of the reactants, then of the products
-_REACTIONS: tuple[tuple[tuple[tuple[int, str], ...], tuple[tuple[int, str], ...]], ...] = (
+REACTIONS: tuple[tuple[tuple[tuple[int, str], ...], tuple[tuple[int, str], ...]], ...] = (
     (((2, "H2"), (1, "O2")), ((2, "H2O"),)),
     (((1, "N2"), (3, "H2")), ((2, "NH3"),)),
     (((1, "H2"), (1, "Cl2")), ((2, "HCl"),)),
@@ -607,7 +607,7 @@ def _times(calculation: _Calculation, node: int, amount: int | Decimal) -> int:
 
 def _equation(rng: random.Random, difficulty: int) -> tuple[tuple[tuple[int, str], ...], ...]:
     """Reactants and products; longer ones with difficulty."""
-    return rng.choice(_REACTIONS[: 8 + 4 * difficulty])
+    return rng.choice(REACTIONS[: 8 + 4 * difficulty])
 
 
 def _write(sides: tuple[tuple[tuple[int, str], ...], ...]) -> str:

@@ -89,7 +89,7 @@ def fit(
     told = None if models is None else ModelsFile.read(models)
     logged = SearchLog.open(log)
     policies = logged.manifest.policies if told is None else told.known(logged.manifest.policies)
-    known = _reliability(reliability or [], logged.manifest.prms)
+    known = reliability_of(reliability or [], logged.manifest.prms)
     from training.cluster.judging import judging
     from training.cluster.storages import storage_of
     from training.study import fit as learn
@@ -163,7 +163,7 @@ def _interval(found: Mapping[str, float]) -> str:
     return f"{percent(found['value'])} [{percent(found['low'])},{percent(found['high'])}]"
 
 
-def _reliability(files: list[Path], prms: Mapping[str, ModelCard]) -> dict[str, float]:
+def reliability_of(files: list[Path], prms: Mapping[str, ModelCard]) -> dict[str, float]:
     """PRM -> how well it ranks the solutions of one problem. Raises RecordError for a PRM that LOG lacks."""
     from search.prm_benchmarks.reliability import PrmReliability
 

@@ -33,16 +33,16 @@ def neighbours(context: BaselineContext) -> Track:
         seen, known, own = training.rows(part.pick), there[part.pick], families[part.pick]
         likeness = Likeness.of(known)
         counts = [k for k in COUNTS if k <= len(known)]
-        tried = _picks(likeness.nearest(known, counts[-1], (own, own)), seen, counts, context.prices)
+        tried = picks_of(likeness.nearest(known, counts[-1], (own, own)), seen, counts, context.prices)
         rows = np.arange(len(seen))[:, None, None]
         utility = seen.values[rows, tried] - context.prices[:, None] * seen.flops[rows, tried]
         best = utility.mean(axis=0).argmax(axis=1)
-        found = _picks(likeness.nearest(here[part.score], counts[-1]), seen, counts, context.prices)
+        found = picks_of(likeness.nearest(here[part.score], counts[-1]), seen, counts, context.prices)
         picks[part.score] = found[:, np.arange(len(best)), best]
     return test.track("knn", picks)
 
 
-def _picks(nearest: Iterable[Ints], seen: ConfigTable, counts: Sequence[int], prices: Floats) -> Ints:
+def picks_of(nearest: Iterable[Ints], seen: ConfigTable, counts: Sequence[int], prices: Floats) -> Ints:
     """(rows, J, counts) picks by the first of each row's neighbours."""
     out = []
     ends = np.array(counts) - 1

@@ -233,6 +233,11 @@ class OpenAIEngine(Engine):
             return "chat"
         return "text" if isinstance(self._dialect, TextCompletions) else "tokens"
 
+    @property
+    def lag(self) -> int:
+        """Tokens that a child may be ahead of what has arrived, where a request is not streamed."""
+        return self._dialect.lag
+
     def prompt(self, question: str) -> tuple[int, ...]:
         ids = self._tokenizer.prompt(question)
         if isinstance(self._dialect, ChatCompletions):

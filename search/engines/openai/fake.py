@@ -87,7 +87,7 @@ class FakeOpenAI:
             raise ValueError(f"plays must be one of {', '.join(_PLAYS)}, got {plays!r}")
         self._plays = plays
         self._refuses, self._ignores, self._reasoning = tuple(refuses), tuple(ignores), reasoning
-        self._engine, self._pace, self._takes, self._api_key = engine, pace, tuple(takes), api_key
+        self.engine, self.pace, self._takes, self.api_key = engine, pace, tuple(takes), api_key
         self._encode, self._decode, self._pool = encode, decode, pool
         #: tokens that were sent in streams
         self.streamed = 0
@@ -95,7 +95,7 @@ class FakeOpenAI:
         self.prompted, self.generated = 0, 0
 
     async def __call__(self, asked: Asked) -> Json | Stream:
-        if self._api_key is not None and asked.headers.get("authorization") != f"Bearer {self._api_key}":
+        if self.api_key is not None and asked.headers.get("authorization") != f"Bearer {self.api_key}":
             return _error(401, "Unauthorized")
         body = asked.body or {}
         if asked.path == "/v1/models":
@@ -104,19 +104,19 @@ class FakeOpenAI:
             told = self._llama(asked.path, body)
             if told is not None:
                 return told
-        if body.get("model") != self._engine.card.name:
+        if body.get("model") != self.engine.card.name:
             return _error(404, f"The model `{body.get('model')}` does not exist.")
         try:
             return await self._serve(asked.path, body)
         except ContextError:
-            most = self._engine.card.context
+            most = self.engine.card.context
             return _error(400, f"This model's maximum context length is {most} tokens.")
         except EngineError as error:
             return _error(500, str(error))
 
     def _entry(self) -> dict[str, Any]:
         """The model, as ``/v1/models`` tells it."""
-        card = self._engine.card
+        card = self.engine.card
         if self._plays == "llamacpp":
             meta = {"n_params": card.parameters, "n_ctx_train": 2 * card.context}
             return {"id": card.name, "owned_by": "llamacpp", "meta": meta}
@@ -129,7 +129,7 @@ class FakeOpenAI:
         """The paths that only llama.cpp has."""
         if path == "/props":
             return Json(
-                {"default_generation_settings": {"n_ctx": self._engine.card.context}, "total_slots": 4}
+                {"default_generation_settings": {"n_ctx": self.engine.card.context}, "total_slots": 4}
             )
         if path == "/apply-template":
             return Json({"prompt": self._decode(self._prompt_of(body))})
@@ -187,7 +187,7 @@ class FakeOpenAI:
         written = ""
         if len(messages) > 1 and messages[-1]["role"] == "assistant":
             written = messages.pop()["content"]
-        return (*self._engine.prompt(messages[-1]["content"]), *self._encode(written))
+        return (*self.engine.prompt(messages[-1]["content"]), *self._encode(written))
 
     async def _complete(self, body: Mapping[str, Any], chats: bool) -> Json | Stream:
         if chats:
@@ -200,7 +200,7 @@ class FakeOpenAI:
             body.get("n") or 1,
             body.get("max_tokens")
             or body.get("max_completion_tokens")
-            or max(1, self._engine.card.context - len(prompt)),
+            or max(1, self.engine.card.context - len(prompt)),
             Sampling(body.get("temperature", 1.0), body.get("top_p", 1.0), body.get("top_k", 0)),
             body.get("seed") or 0,
             tuple(body.get("stop") or ()),
@@ -231,7 +231,7 @@ class FakeOpenAI:
         """The prompt with its logprobs, and a token more of which nothing is known."""
         given = body["prompt"]
         prompt = self._encode(given) if isinstance(given, str) else tuple(given)
-        told = await self._engine.prompt_logprobs(prompt, 1)
+        told = await self.engine.prompt_logprobs(prompt, 1)
         logprobs = {
             "token_logprobs": [None, *told.values, 0.0],
             "tokens": [*(self._decode([token]) for token in prompt), "?"],
@@ -248,7 +248,7 @@ class FakeOpenAI:
         """All children, written to the end before the first event: what is streamed is known then."""
         written: dict[int, _Written] = {}
         pieces: dict[int, list[Tokens]] = {child: [] for child in range(request.n)}
-        async for event in self._engine.submit(request):
+        async for event in self.engine.submit(request):
             if isinstance(event, Tokens):
                 pieces[event.child].append(event)
             elif isinstance(event, ChildFinished):
@@ -284,7 +284,7 @@ class FakeOpenAI:
                             event = {"choices": []}
                         event["usage"] = own
                 yield event
-            await asyncio.sleep(self._pace)
+            await asyncio.sleep(self.pace)
         if usage is not None and self._plays != "llamacpp":
             yield {"choices": [], "usage": usage}
 

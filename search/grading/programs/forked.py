@@ -26,7 +26,7 @@ from search.errors import GradingError
 
 __all__ = ["Forked", "Request", "Status", "installed"]
 
-_JAIL = Path(__file__).with_name("jail.py")
+JAIL = Path(__file__).with_name("jail.py")
 _SERVER = Path(__file__).with_name("forkserver.py")
 #: seconds that a server may take to start: sympy is imported in it
 _START_SECONDS = 120.0
@@ -82,7 +82,7 @@ class Forked:
                     "-S",
                     "-B",
                     str(_SERVER),
-                    str(_JAIL),
+                    str(JAIL),
                     str(number),
                     json.dumps(setup),
                 ],
@@ -111,7 +111,7 @@ class Forked:
     @classmethod
     def of(cls, runner: str, packages: tuple[str, ...]) -> Forked:
         """The server that runs now, started if there is none."""
-        key = (_JAIL, runner, packages)
+        key = (JAIL, runner, packages)
         with cls._lock:
             found = cls._running.get(key)
             if found is None or not found.is_alive:

@@ -99,9 +99,9 @@ class CachedReward(Reward):
             raise ValueError(f"threads must be at least 1, got {threads}")
         self.card = card
         self._name = name
-        self._convention = convention
-        self._backbone = backbone
-        self._head = head
+        self.convention = convention
+        self.backbone = backbone
+        self.head = head
         self._prompts = PrefixStore(prompt_bytes)
         self._live: WeakValueDictionary[tuple[str, tuple[str, ...]], _State] = WeakValueDictionary()
         # the same questions and steps are asked for again and again, by budgets first of all
@@ -114,8 +114,8 @@ class CachedReward(Reward):
         self._closed = False
 
     def count(self, question: str, steps: Sequence[str]) -> tuple[int, int]:
-        prompt = len(self._prompt(question)) - len(self._convention.opening)
-        tail = len(self._convention.tail)
+        prompt = len(self._prompt(question)) - len(self.convention.opening)
+        tail = len(self.convention.tail)
         return prompt, sum(len(self._step(step).tokens) + tail for step in steps)
 
     async def extend(self, handle: Handle, steps: Sequence[str]) -> Scored:
@@ -148,11 +148,11 @@ class CachedReward(Reward):
         known = handle.state if isinstance(handle.state, _State) else None
         missing = steps if known is None else new
         pieces = tuple(
-            self._convention.first(step) if place == 0 and len(missing) == len(steps) else self._step(step)
+            self.convention.first(step) if place == 0 and len(missing) == len(steps) else self._step(step)
             for place, step in enumerate(missing)
         )
         before = len(prompt) if known is None else known.prefix.length
-        total = before + sum(len(piece.tokens) for piece in pieces) + len(self._convention.tail)
+        total = before + sum(len(piece.tokens) for piece in pieces) + len(self.convention.tail)
         if total > self.card.context:
             raise RewardError(f"a prefix must fit into a context of {self.card.context} tokens, got {total}")
         logical = self.count(handle.question, new)[1]
@@ -199,7 +199,7 @@ class CachedReward(Reward):
             assert end.state is not None  # every node is behind some root and has been computed
             self._live[task.question, task.steps] = end.state
             handle = Handle(task.question, task.steps, end.state)
-            prompt = len(task.prompt) - len(self._convention.opening)
+            prompt = len(task.prompt) - len(self.convention.opening)
             usage = RewardUsage(prompt, task.logical, paid[i])
             scored.append(Scored(end.state.rewards[task.first :], handle, usage))
         return scored
@@ -244,7 +244,7 @@ class CachedReward(Reward):
             else:
                 payers[task.prompt] = i
         if payers:
-            computed, _ = self._backbone.extend([None] * len(payers), list(payers))
+            computed, _ = self.backbone.extend([None] * len(payers), list(payers))
             for (prompt, payer), prefix in zip(payers.items(), computed, strict=True):
                 found[prompt] = _State(prefix, ())
                 self._prompts.put(prompt, prefix)
@@ -268,19 +268,19 @@ class CachedReward(Reward):
             fed.append(tokens)
             reads.append(places)
             cuts.append(bounds)
-            paid[run[0].payer] += len(tokens) + len(run) * len(self._convention.tail)
+            paid[run[0].payer] += len(tokens) + len(run) * len(self.convention.tail)
         longer = [state.prefix for state, _ in ready]
         states: list[Tensor | None] = [None] * len(ready)
         grown = [i for i, tokens in enumerate(fed) if tokens]
         if grown:
-            found, hidden = self._backbone.extend([longer[i] for i in grown], [fed[i] for i in grown])
+            found, hidden = self.backbone.extend([longer[i] for i in grown], [fed[i] for i in grown])
             for i, prefix, rows in zip(grown, found, hidden, strict=True):
                 longer[i], states[i] = prefix, rows
-        if self._convention.tail:
+        if self.convention.tail:
             rewards = self._read_tails(ready, longer, cuts)
         else:
             read = [rows[torch.tensor(reads[i])] for i, rows in enumerate(states) if rows is not None]
-            rewards = self._head.rewards(self._backbone.final(torch.cat(read)))
+            rewards = self.head.rewards(self.backbone.final(torch.cat(read)))
         first = 0
         for (state, run), prefix in zip(ready, longer, strict=True):
             run[-1].state = _State(prefix, (*state.rewards, *rewards[first : first + len(run)]))
@@ -295,8 +295,8 @@ class CachedReward(Reward):
             for bound in bounds:
                 length = state.prefix.length + bound
                 prefixes.append(Prefix(prefix.keys[:, :, :length], prefix.values[:, :, :length]))
-        _, states = self._backbone.extend(prefixes, [self._convention.tail] * len(prefixes))
-        return self._head.rewards(self._backbone.final(torch.stack([rows[-1] for rows in states])))
+        _, states = self.backbone.extend(prefixes, [self.convention.tail] * len(prefixes))
+        return self.head.rewards(self.backbone.final(torch.stack([rows[-1] for rows in states])))
 
 
 def _runs(node: _Node) -> list[tuple[_State, list[_Node]]]:

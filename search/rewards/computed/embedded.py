@@ -23,15 +23,15 @@ class EmbeddedBackbone(Backbone):
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         shape = Shape.of(checkpoint.config)
-        self._decoder = Decoder(shape, load_tensors(checkpoint), head=False)
+        self.decoder = Decoder(shape, load_tensors(checkpoint), head=False)
 
     def extend(
         self, prefixes: Sequence[Prefix | None], tokens: Sequence[Sequence[int]]
     ) -> tuple[list[Prefix], list[Tensor]]:
-        return extend(self._decoder, prefixes, tokens)
+        return extend(self.decoder, prefixes, tokens)
 
     def final(self, states: Tensor) -> Tensor:
-        return self._decoder.final(states)
+        return self.decoder.final(states)
 
 
 def open_backbone(checkpoint: Checkpoint, device: str = "cpu", dtype: str | None = None) -> Backbone:

@@ -76,7 +76,7 @@ class PoolingPrmClient(HttpPrmClient):
         try:
             found = {int(entry["index"]): entry["data"] for entry in answer["data"]}
             return [
-                Scoring(self._read(found[i], each), len(prefixes[i]) * len(tries))
+                Scoring(self.read(found[i], each), len(prefixes[i]) * len(tries))
                 for i, each in enumerate(asked)
             ]
         except (KeyError, TypeError, ValueError) as error:
@@ -84,7 +84,7 @@ class PoolingPrmClient(HttpPrmClient):
                 f"/pooling must answer with one list of rows per input, got {answer!r:.200}"
             ) from error
 
-    def _read(self, rows: Sequence[Sequence[float]], asked: Asking) -> tuple[float, ...]:
+    def read(self, rows: Sequence[Sequence[float]], asked: Asking) -> tuple[float, ...]:
         length = asked.reads[-1] + 1
         if len(rows) == length:  # ALL pooling
             chosen = [rows[place] for place in asked.reads]

@@ -80,7 +80,7 @@ class Session:
         self._reward: Reward | None = setting.reward if plan.needs_prm and scored else None
         self._prm_prompt = 0 if self._reward is None else self._reward.count(problem.question, ())[0]
         self._seen = 0
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.tasks: set[asyncio.Task[Any]] = set()
         loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = loop.create_future()
         self._halted: asyncio.Future[None] = loop.create_future()
@@ -95,12 +95,12 @@ class Session:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
         try:
-            await asyncio.gather(*self._tasks, return_exceptions=True)  # ends after them, even when cancelled
+            await asyncio.gather(*self.tasks, return_exceptions=True)  # ends after them, even when cancelled
         finally:
-            self._tasks.clear()  # they hold this session: a run would wait for the collector of cycles
+            self.tasks.clear()  # they hold this session: a run would wait for the collector of cycles
             self.ledger.release_all()
 
     @property
@@ -127,7 +127,7 @@ class Session:
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """A task that ends with the session at the latest."""
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
+        self.tasks.add(task)
         return task
 
     # -- the engine -----------------------------------------------------------------------------
@@ -160,7 +160,7 @@ class Session:
         drawn = 0
         room = self.room(len(generated))
         while drawn < most and not self._halted.done() and room > 0:
-            count = self._fitting(most - drawn, self._usual(room), len(generated))
+            count = self.fitting(most - drawn, self._usual(room), len(generated))
             if count == 0 and self.ledger.open:
                 self.ledger.changed.clear()
                 await self.ledger.changed.wait()  # others will give something back: no need to cut or to stop
@@ -185,7 +185,7 @@ class Session:
                     raise
             drawn += request.n
         if drawn < most and self._longest(1, room, len(generated)) >= self._least(room):
-            self.cut += max(1, self._fitting(most - drawn, self._usual(room), len(generated)))
+            self.cut += max(1, self.fitting(most - drawn, self._usual(room), len(generated)))
         return drawn
 
     def _does_without(self, error: EngineError) -> bool:
@@ -209,7 +209,7 @@ class Session:
         """Tokens below which a child is not worth drawing."""
         return max(1, min(self._seen, room))
 
-    def _fitting(self, most: int, tokens: int, before: int) -> int:
+    def fitting(self, most: int, tokens: int, before: int) -> int:
         """How many children of so many tokens, after ``before`` of the solution, fit with their scoring."""
         scoring = self._worst_scoring(tokens, before)
         return self.ledger.affordable(
@@ -230,12 +230,12 @@ class Session:
 
     def _longest(self, count: int, room: int, before: int) -> int:
         """Most tokens, up to ``room``, that ``count`` children can have each."""
-        if self._fitting(count, room, before) == count:
+        if self.fitting(count, room, before) == count:
             return room
         low, high = 0, room - 1
         while low < high:
             middle = (low + high + 1) // 2
-            fit = self._fitting(count, middle, before) == count
+            fit = self.fitting(count, middle, before) == count
             low, high = (middle, high) if fit else (low, middle - 1)
         return low
 

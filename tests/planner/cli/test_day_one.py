@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from two_servers import QUESTION, TwoServers
 from typer.testing import CliRunner
 
 from planner.cli.main import app
 
 TOLD = "no log yet: the rule cascade decides, accuracy and cost are unknown"
-
-
-@pytest.fixture
-def two(tmp_path: Path) -> Iterator[TwoServers]:
-    servers = TwoServers(tmp_path)
-    servers.start()
-    yield servers
-    servers.stop()
 
 
 def run(command: str, file: Path, *options: str, question: str = QUESTION) -> tuple[int, str]:

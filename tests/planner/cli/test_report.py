@@ -25,7 +25,7 @@ def refused(*arguments: str) -> str:
 @pytest.fixture
 def folders(planner: Planner, tmp_path: Path) -> tuple[Path, Path]:
     """A search log on disk, with questions that hold markup, and the planner."""
-    frames = synthetic.make_log(40, policies=("small", "large"), trees=True, seed=3).frames
+    frames = synthetic.make_log(40, policies=("small", "large"), trees=True, draws=16, seed=3).frames
     log = SearchLog.create(tmp_path / "log", Manifest({}, synthetic.POLICIES, synthetic.PRMS))
     frames["problems"] = frames["problems"].with_columns(frames["problems"]["question"] + " <b>now</b>")
     with log.writing():

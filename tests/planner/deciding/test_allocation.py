@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.deciding.allocation import _expected, _steps, allocate, uniform
+from planner.deciding.allocation import allocate, expected_of, steps_of, uniform
 from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
 from search.errors import BudgetError
@@ -38,7 +38,7 @@ def test_a_shared_budget_is_kept_and_beats_equal_shares(
 def test_what_is_left_buys_nothing_more(planner: Planner, questions: list[str], samples: float) -> None:
     budget = samples * len(questions) * planner.sample_flops
     ours = allocate(planner, questions, budget)
-    accuracy, _, flops = _expected(planner, questions)
+    accuracy, _, flops = expected_of(planner, questions)
     better = accuracy > ours.accuracy[:, None]
     affordable = flops - ours.flops[:, None] <= budget - ours.flops.sum()
     assert not (better & affordable).any()
@@ -49,7 +49,7 @@ def test_more_budget_never_expects_less(planner: Planner, questions: list[str]) 
     found = [allocate(planner, questions, budget) for budget in budgets]
     assert np.all(np.diff([a.accuracy.sum() for a in found]) >= -0.2)
     assert found[-1].price == 0.0
-    best = _expected(planner, questions)[0].max(axis=1)
+    best = expected_of(planner, questions)[0].max(axis=1)
     np.testing.assert_allclose(found[-1].accuracy, best)
 
 
@@ -82,7 +82,7 @@ def test_steps_up_the_hulls_lose_at_most_one_step(
     left = budget - sum(c[i] for c, i in zip(costs, at, strict=True))
     if left < 0:
         return
-    steps = [s for q, (c, v) in enumerate(zip(costs, values, strict=True)) for s in _steps(q, c, v)]
+    steps = [s for q, (c, v) in enumerate(zip(costs, values, strict=True)) for s in steps_of(q, c, v)]
     for question in range(len(tables)):
         slopes = [s.slope for s in steps if s.question == question]
         assert all(a > b for a, b in pairwise(slopes))

@@ -26,9 +26,9 @@ def test_predicts_what_choices_cost(data: TrainingData) -> None:
         told = costs(cost_table(fit_costs(data, choices, probe, ERRORS, rows)), lengths, characters)
         for place, choice in enumerate(choices):
             tokens, flops = costs_of(data, choice, probe, draws)
-            if tokens.mean() > 0:
-                assert abs(told.tokens[:, place].mean() / tokens.mean() - 1) < 0.08, (probe, choice)
-                assert abs(told.flops[:, place].mean() / flops.mean() - 1) < 0.08, (probe, choice)
+            # what a probe has drawn already costs nothing, and nothing is expected
+            assert abs(told.tokens[:, place].mean() - tokens.mean()) <= 0.08 * tokens.mean(), (probe, choice)
+            assert abs(told.flops[:, place].mean() - flops.mean()) <= 0.08 * flops.mean(), (probe, choice)
             assert (told.tokens_p90[:, place] >= told.tokens[:, place]).all()
 
 

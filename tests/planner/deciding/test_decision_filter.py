@@ -20,8 +20,8 @@ from search.errors import ServeError
 QUESTION = "work out the sum of 3 + 41 + 7"
 
 
-def deadline_filter(planner: Planner, per_token: float, left: float) -> DeadlineFilter:
-    """A deadline under a latency of so many seconds a token, whatever runs."""
+def latency_of(planner: Planner, per_token: float) -> Latency:
+    """So many seconds a token, whatever runs."""
     latency = Latency()
     for policy in planner.policies:
         for prm in (None, *planner.prms):
@@ -30,6 +30,10 @@ def deadline_filter(planner: Planner, per_token: float, left: float) -> Deadline
                     for n in (1, 4):
                         seconds = per_token * tokens / n + 1e-3
                         latency.observe(Work(policy, prm, n, is_tree), tokens, seconds, 1)
+    return latency
+
+
+def deadline_filter(latency: Latency, left: float) -> DeadlineFilter:
     return DeadlineFilter(latency, lambda: left, lambda: 1, DecisionFilter())
 
 
@@ -41,22 +45,21 @@ def test_nothing_bent_is_the_same_advice(planner: Planner) -> None:
 def test_what_takes_too_long_is_left_out(planner: Planner) -> None:
     plain = planner.decide(QUESTION, budget=Budget(price=0.0))
     ample = planner.decide(
-        QUESTION, budget=Budget(price=0.0), decision_filter=deadline_filter(planner, 1e-4, 100.0)
+        QUESTION, budget=Budget(price=0.0), decision_filter=deadline_filter(latency_of(planner, 1e-4), 100.0)
     )
     assert (ample.choice, ample.probe) == (plain.choice, plain.probe)
-    tight = deadline_filter(planner, 0.01, 0.5)
-    advice = planner.decide(QUESTION, budget=Budget(price=0.0), decision_filter=tight)
-    if advice.probe is None:
-        found = tight._latency.predict(Work.of(advice.choice), advice.tokens, 1)
-        assert found is not None
-        assert found.p90 <= 0.5
+    latency = latency_of(planner, 0.01)
+    advice = planner.decide(QUESTION, budget=Budget(price=0.0), decision_filter=deadline_filter(latency, 0.5))
+    found = latency.predict(Work.of(advice.choice), advice.tokens, 1)
+    # a probe is looked at first where its plans have time, and decides anew
+    assert advice.probe is not None or (found is not None and found.p90 <= 0.5)
     # when nothing is fast enough the fastest stays
-    late = deadline_filter(planner, 0.01, 0.0)
+    late = deadline_filter(latency, 0.0)
     advice = planner.decide(QUESTION, budget=Budget(price=0.0), decision_filter=late)
     assert advice.probe is None
 
     def seconds(option: Option) -> float:
-        found = late._latency.predict(Work.of(option.choice), option.tokens, 1)
+        found = latency.predict(Work.of(option.choice), option.tokens, 1)
         assert found is not None
         return found.p90
 
@@ -76,7 +79,7 @@ def test_exploring_stays_within_the_budget_and_says_its_propensity(planner: Plan
     best = planner.decide(QUESTION, budget=budget)
     rng, seen = Random(0), Counter()
     propensity: dict[object, float] = {}
-    runs = 4000
+    runs, finals = 1500, 0
     for _ in range(runs):
         advice = planner.decide(
             QUESTION, budget=budget, decision_filter=Exploration(0.5, len(planner.stages), rng)
@@ -85,13 +88,15 @@ def test_exploring_stays_within_the_budget_and_says_its_propensity(planner: Plan
         seen[key] += 1
         propensity.setdefault(key, advice.propensity)
         assert propensity[key] == advice.propensity
-        if isinstance(budget, Budget) and advice.probe is None:
-            assert advice.tokens_p90 <= (budget.tokens or np.inf)
-            assert advice.flops_p90 <= (budget.flops or np.inf)
+        final = advice.probe is None
+        assert not final or advice.tokens_p90 <= (budget.tokens or np.inf)
+        assert not final or advice.flops_p90 <= (budget.flops or np.inf)
+        finals += final
+    assert finals > 0
     assert len(seen) > 1
     assert sum(propensity.values()) == pytest.approx(1.0, abs=0.05)  # rare ones may not have been seen
     for key, count in seen.items():
-        assert count / runs == pytest.approx(propensity[key], abs=0.03)
+        assert count / runs == pytest.approx(propensity[key], abs=0.04)
     key = (best.choice, best.probe) if best.probe is None else best.probe
     assert seen.most_common(1)[0][0] == key
 

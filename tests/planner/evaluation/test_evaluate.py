@@ -37,7 +37,7 @@ def read(problems: int, **how: object) -> TrainingData:
 
 
 def test_beats_every_fixed_plan_where_features_tell() -> None:
-    training, held_out = read(300, draws=40, seed=1), read(240, draws=40, seed=2)
+    training, held_out = read(300, draws=24, seed=1), read(240, draws=24, seed=2)
     found = evaluate(
         fit_training_data(training, trials=0),
         held_out,

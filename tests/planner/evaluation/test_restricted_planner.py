@@ -28,8 +28,8 @@ def test_a_confined_planner_uses_nothing_else(
             choice = stage.choices[place]
             assert choice.policy == policy
             assert choice.prm in (None, prm)
-        if stage.probe.samples:
-            assert not reached.any() or (stage.probe.policy == policy and stage.probe.prm in (None, prm))
+        own = stage.probe.policy == policy and stage.probe.prm in (None, prm)
+        assert own or not stage.probe.samples or not reached.any()
     # whatever is reached ends somewhere
     last = done.reached[-1] & (done.made[-1] >= len(stages[-1].choices))
     assert not last.any()

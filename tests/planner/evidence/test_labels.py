@@ -87,7 +87,7 @@ def test_choices_counted_together_are_worth_what_each_is_alone(data: TrainingDat
 def test_draws_do_not_depend_on_how_many_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"held": 2, "probes": 3, "resamples": 4, "seed": 5, "longest": 9}
     whole = draw_probes(30, 12, **known)
-    monkeypatch.setattr("planner.evidence.labels._CHUNK", 3 * 4 * 12 * 7)
+    monkeypatch.setattr("planner.evidence.labels.CHUNK", 3 * 4 * 12 * 7)
     assert np.array_equal(draw_probes(30, 12, **known).order, whole.order)
 
 

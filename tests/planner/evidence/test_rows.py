@@ -43,7 +43,7 @@ def _alike(one: TrainingData, other: TrainingData) -> bool:
 def test_chunks_and_the_order_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     log = make_log(40, draws=10, ns=(4,), policies=("small", "large"), trees=True)
     whole = read_training_data(log, POLICIES, PRMS)
-    monkeypatch.setattr("planner.evidence.rows._CHUNK", 7)
+    monkeypatch.setattr("planner.evidence.rows.CHUNK", 7)
     assert _alike(whole, read_training_data(log, POLICIES, PRMS))
     shuffled = Log(
         {name: frame.sample(fraction=1.0, shuffle=True, seed=1) for name, frame in log.frames.items()}
@@ -79,7 +79,7 @@ def test_columns_that_are_not_used_are_not_read() -> None:
 
 
 def test_a_greedy_draw_that_one_problem_lacks_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("planner.evidence.rows._CHUNK", 8)
+    monkeypatch.setattr("planner.evidence.rows.CHUNK", 8)
     log = make_log(20, draws=8, ns=(4,))
     samples = log.frames["samples"]
     log.frames["samples"] = samples.filter((pl.col("problem_id") != "q00003") | (pl.col("draw") >= 0))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.features.question import SURFACE, NgramEncoder, _counts, _pair_checks, surface
+from planner.features.question import SURFACE, NgramEncoder, ngram_counts, pair_checks, surface
 from search.errors import ArtefactError
 
 QUESTIONS = [f"what is {a} plus {b} times ({a} + 1)?" for a in range(6) for b in range(6)] + [
@@ -80,7 +80,7 @@ def test_encodes_as_scikit_learn_reduces() -> None:
     buckets = len(ENCODER.idf)
     rows = np.zeros((len(QUESTIONS), buckets))
     for row, question in zip(rows, QUESTIONS, strict=True):
-        where, value = _counts(question, buckets)
+        where, value = ngram_counts(question, buckets)
         row[where] = value
     occurs = csr_matrix(rows > 0).astype(np.float64)
     slow_idf = TfidfTransformer(smooth_idf=True).fit(occurs).idf_
@@ -100,7 +100,7 @@ def test_counts_what_scikit_learn_counts() -> None:
     )
     buckets = 2**22
     for question, slow in zip(questions, counted.toarray(), strict=True):
-        where, value = _counts(question, buckets)
+        where, value = ngram_counts(question, buckets)
         characters = np.expm1(value[where < buckets // 2]).round().astype(int)
         assert sorted(characters.tolist()) == sorted(slow[slow > 0].tolist())
 
@@ -110,4 +110,4 @@ def test_counts_what_scikit_learn_counts() -> None:
 def test_sums_of_pairs_are_those_of_the_pairs_written_out(words: list[bytes]) -> None:
     checks = np.array([zlib.crc32(word) for word in words], np.int64)
     written = [zlib.crc32(b" ".join(pair)) for pair in pairwise(words)]
-    assert _pair_checks(checks, words).tolist() == written
+    assert pair_checks(checks, words).tolist() == written

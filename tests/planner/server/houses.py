@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from planner.server.decisions.recorder import DecisionQuery, Record
 from planner.server.request.ask import Turn
 from planner.server.service import Service
 from search.engines.protocol import Engine
@@ -42,6 +44,11 @@ class House:
     def v1(self) -> str:
         """What an OpenAI client takes as its base URL."""
         return f"{self.url}/v1"
+
+
+def records(house: House) -> list[Record]:
+    """What the server has recorded, oldest first; a recorder in memory does not wait."""
+    return [*reversed(asyncio.run(house.service.recorder.search(DecisionQuery(limit=1000))))]
 
 
 def until(true: Callable[[], bool]) -> None:

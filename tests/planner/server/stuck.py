@@ -24,8 +24,8 @@ class Stuck(ScriptedEngine):
     #: tokens of all children, cancelled ones included
     generated = 0
 
-    async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
-        async for event in super()._events(request, flight):
+    async def events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+        async for event in super().events(request, flight):
             if isinstance(event, ChildFinished):
                 self.generated += len(event.token_ids)
             yield event
@@ -36,10 +36,10 @@ class Stuck(ScriptedEngine):
 class Mute(Stuck):
     """Writes nothing until it is cancelled."""
 
-    async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+    async def events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
         while flight.active and not flight.cancelled:
             await asyncio.sleep(0.001)
-        async for event in super()._events(request, flight):
+        async for event in super().events(request, flight):
             yield event
 
 
@@ -53,8 +53,8 @@ class Deaf(Stuck):
 class Fading(Stuck):
     """Fails for good after the first child of a request of several."""
 
-    async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
-        async for event in super()._events(request, flight):
+    async def events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+        async for event in super().events(request, flight):
             yield event
             if request.n > 1:
                 raise EngineError("a policy must answer, got a dead one")
@@ -66,7 +66,7 @@ class Dead(ScriptedEngine):
     def __init__(self, name: str, parameters: int) -> None:
         super().__init__(writes, name=name, parameters=parameters, context=4096)
 
-    async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+    async def events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
         raise EngineError("a server must be reached, got a refused connection")
         yield  # pragma: no cover
 

@@ -125,10 +125,10 @@ class Late(ScriptedEngine):
         super().__init__(writes, name=name, parameters=parameters, context=4096)
         self.go = threading.Event()
 
-    async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+    async def events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
         while not self.go.is_set() and not flight.cancelled:
             await asyncio.sleep(0.001)
-        async for event in super()._events(request, flight):
+        async for event in super().events(request, flight):
             yield event
 
 

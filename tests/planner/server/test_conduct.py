@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from houses import QUESTION, House, until
+from houses import QUESTION, House, records, until
 from stuck import Broken, Dead, Deaf, Fading, Mute, Stuck
 
 from planner.server.access.admission import Admission
@@ -46,16 +47,15 @@ def test_a_client_that_leaves_stops_everything(service_of: Make, serving: Serve,
         )
         if stream:
             response = client.send(request, stream=True)
-            until(lambda: any(engine._flights for engine in engines))
+            until(lambda: any(engine.in_flight for engine in engines))
             response.close()
         else:
             with pytest.raises(httpx.ReadTimeout):
                 client.post(request.url, json=asked(FORCED), timeout=0.3)
-    until(lambda: not any(engine._flights for engine in engines))
+    until(lambda: not any(engine.in_flight for engine in engines))
     until(lambda: house.service.admission.running == 0)
-    recorder: Any = house.service.recorder
-    until(lambda: len(recorder._records) == 1)
-    [record] = recorder._records.values()
+    until(lambda: len(records(house)) == 1)
+    [record] = records(house)
     assert record.decision.outcome == "cancelled"
     spent = len(QUESTION) + 1 + sum(engine.generated for engine in engines)  # and not 8 times the limit
     assert record.decision.spend.policy_tokens == spent < 8 * house.service.models.limits.max_tokens
@@ -160,8 +160,8 @@ def test_too_many_are_told_when_to_come_again(service_of: Make, serving: Serve) 
 
     def end() -> bool:
         for engine in engines:
-            for flight in list(engine._flights.values()):
-                flight.cancelled.update(flight.active)
+            for request_id in engine.in_flight:
+                asyncio.run(engine.cancel(request_id))
         return not any(thread.is_alive() for thread in threads)
 
     until(end)
@@ -265,19 +265,22 @@ def test_a_policy_that_fails_on_the_way_is_done_without(
     if stream:
         chunks = [line.removeprefix("data: ") for line in found.text.split("\n\n") if "data: {" in line]
         receipt = json.loads(chunks[-1])["planner"]
-        told = [line for line in found.text.split("\n\n") if '"type":"ended"' in line]
-        assert [json.loads(line.removeprefix(": planner "))["why"] for line in told] == ["policy_failed"]
+        used = receipt["spend"]["tokens"]  # the stream was not asked for its usage
+        ended = [line for line in found.text.split("\n\n") if '"type":"ended"' in line]
+        told = [json.loads(line.removeprefix(": planner "))["why"] for line in ended]
     else:
         receipt = found.json()["planner"]
-        assert found.json()["usage"]["total_tokens"] == receipt["spend"]["tokens"]
+        told = [receipt["ended"]]
+        used = found.json()["usage"]["total_tokens"]
+    assert told == ["policy_failed"]
+    assert used == receipt["spend"]["tokens"]
     policy = receipt["policy"]
     assert (receipt["outcome"], receipt["ended"]) == ("answered", "policy_failed")
     assert receipt["without"] == [policy]
     assert receipt["answer"] is not None
     assert not house.service.models.is_up(policy)
-    recorder: Any = house.service.recorder
-    until(lambda: len(recorder._records) == 1)
-    [record] = recorder._records.values()
+    until(lambda: len(records(house)) == 1)
+    [record] = records(house)
     assert (record.decision.outcome, record.decision.error) == ("answered", "EngineError")
     assert record.decision.spend.tokens == receipt["spend"]["tokens"]
     assert list(work_of(record.decision)) == []  # what was waited for teaches nothing about speed

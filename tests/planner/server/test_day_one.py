@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -33,14 +33,6 @@ EGGS: list[Any] = [
     {"role": "user", "content": "Ann has 12 eggs and finds 30 more. How many eggs has Ann now?"}
 ]
 CASCADE = "no log yet: the rule cascade decides, accuracy and cost are unknown"
-
-
-@pytest.fixture
-def two(tmp_path: Path) -> Iterator[TwoServers]:
-    servers = TwoServers(tmp_path)
-    servers.start()
-    yield servers
-    servers.stop()
 
 
 def served(two: TwoServers, **settings: Any) -> Service:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from houses import QUESTION, House
+from houses import QUESTION, House, records
 from stuck import Stuck
 
 from planner.planner import Planner
@@ -85,8 +85,7 @@ def test_exploration_is_recorded_with_its_propensity(service_of: Make, serving: 
         assert all(0.0 < p < 1.0 for p in propensities)
         seen.add((receipt["policy"], receipt["prm"], receipt["plan"]))
     assert len(seen) > 1
-    recorder: Any = house.service.recorder
-    for record in recorder._records.values():
+    for record in records(house):
         product = 1.0
         for step in record.decision.steps:
             product *= step.propensity

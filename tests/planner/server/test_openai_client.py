@@ -95,8 +95,8 @@ def test_models_are_listed_and_each_of_them_answers(house: House) -> None:
             receipt: Any = found.model_extra["planner"]  # type: ignore[index]
             assert found.model == name
             assert found.choices[0].message.content
-            if name in ("small", "large"):
-                assert (receipt["policy"], receipt["plan"], receipt["reason"]) == (name, "cot()", "policy")
+            by_policy = (receipt["policy"], receipt["plan"], receipt["reason"]) == (name, "cot()", "policy")
+            assert by_policy == (name in ("small", "large"))
         assert ask.models.retrieve("planner").id == "planner"
         with pytest.raises(openai.NotFoundError, match="model must be one of"):
             ask.chat.completions.create(model="gpt-4", messages=ASKED)
@@ -147,7 +147,7 @@ def test_conversations_reach_the_policy_whole(
     seen: list[str] = []
     service = service_of()
     engine: Any = service.models.engines["large"]
-    engine._script = lambda text, rng: seen.append(text) or "# 51"
+    engine.script = lambda text, rng: seen.append(text) or "# 51"
     talk: list[Any] = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "What is 1 + 1?"},

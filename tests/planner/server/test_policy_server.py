@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from houses import QUESTION, House, writes
+from houses import QUESTION, House, records, writes
 
 from planner.planner import Planner
 from planner.server.service import Service
@@ -55,12 +55,11 @@ def ask(house: House, **fields: Any) -> httpx.Response:
 def lag(house: House) -> int:
     """Tokens that a child may have been ahead of what arrived."""
     [engine] = [engine for engine in house.engines.values() if isinstance(engine, OpenAIEngine)]
-    return engine._dialect.lag
+    return engine.lag
 
 
 def logged(house: House) -> list[Any]:
-    recorder: Any = house.service.recorder
-    return [record.decision for record in recorder._records.values()]
+    return [record.decision for record in records(house)]
 
 
 def test_a_break_is_mended_and_what_was_lost_is_on_the_receipt(house: House, policy: FakeServer) -> None:
@@ -96,7 +95,7 @@ def test_a_policy_that_goes_leaves_its_answers(house: House, policy: FakeServer)
     [decision] = logged(house)
     assert (decision.outcome, decision.error) == ("answered", "EngineError")
     assert decision.spend.tokens == receipt["spend"]["tokens"]
-    policy._faults.clear()
+    policy.recover()
     assert ask(house).json()["planner"]["ended"] is None  # it is back
     assert house.service.models.is_up(receipt["policy"])
 
@@ -135,7 +134,7 @@ def test_a_planned_request_draws_again(house: House, policy: FakeServer, fault: 
     written = sum(one["tokens"] for one in receipt["candidates"])
     assert receipt["spend"]["policy_tokens"] >= PROMPT + written
     assert found["usage"]["total_tokens"] == receipt["spend"]["tokens"]
-    policy._faults.clear()
+    policy.recover()
     policy.fail(PATH, *[replace(fault, after=0)] * 20)  # nothing comes that could be gone on with
     failed = ask(house, model="planner/cot()")
     assert (failed.status_code, failed.json()["error"]["code"]) == (502, "policy_failed")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import openai
 import pytest
-from houses import House
+from houses import House, records
 from pydantic import ValidationError
 from two_servers import DRAWN, QUESTION, RATES, SIZES, TwoServers
 from typer.testing import CliRunner
@@ -29,14 +29,6 @@ CASCADE = "planner/cascade(first=small: majority(n=2), tau=1, then=large: cot())
 #: of QUESTION, in characters and the turn
 PROMPT = len(QUESTION) + 1
 Serve = Callable[[Service], House]
-
-
-@pytest.fixture
-def two(tmp_path: Path) -> Iterator[TwoServers]:
-    servers = TwoServers(tmp_path)
-    servers.start()
-    yield servers
-    servers.stop()
 
 
 def served(two: TwoServers, file: Path | None = None, **settings: Any) -> Service:
@@ -88,8 +80,7 @@ def test_a_plan_runs_on_either_and_its_money_is_told(house: House, two: TwoServe
     drawn = two.apps[policy].bodies[0]
     assert (drawn["temperature"], drawn["top_p"], drawn["max_tokens"]) == (0.6, 0.9, 150)
     assert DRAWN.limits.max_tokens == 150
-    recorder: Any = house.service.recorder
-    [kept] = recorder._records.values()
+    [kept] = records(house)
     assert kept.decision.spent_usd == pytest.approx(told["spend"]["usd"])
 
 

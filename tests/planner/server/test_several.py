@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
-from houses import QUESTION, House, writes
+from houses import QUESTION, House, records, until, writes
 
 from planner.server.access.admission import Admission
 from planner.server.rules import Rules
@@ -39,12 +38,12 @@ class Meeting(ScriptedEngine):
         self._together = together
         self._met = False
 
-    async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+    async def events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
         self.requests.append(request)
         while not self._met and not flight.cancelled:
             self._met = len(self._flights) >= self._together
             await asyncio.sleep(0.001)
-        async for event in super()._events(request, flight):
+        async for event in super().events(request, flight):
             if isinstance(event, ChildFinished):
                 self.generated += len(event.token_ids)
             yield event
@@ -53,14 +52,14 @@ class Meeting(ScriptedEngine):
 class Torn(Meeting):
     """The third answer fails once others have written something; those hang until they are cancelled."""
 
-    async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+    async def events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
         if len(self.requests) >= 2:  # asked again it fails again
             self.requests.append(request)
             while not self.generated:
                 await asyncio.sleep(0.001)
             del self._flights[request.request_id]
             raise EngineError("a policy must answer, got a dead one")
-        async for event in super()._events(request, flight):
+        async for event in super().events(request, flight):
             yield event
             while flight.active and not flight.cancelled:
                 await asyncio.sleep(0.001)
@@ -83,12 +82,8 @@ def post(house: House, **fields: Any) -> dict[str, Any]:
 
 def decision(house: House) -> Any:
     """The only one that was kept."""
-    recorder: Any = house.service.recorder
-    for _ in range(2000):
-        if recorder._records:
-            break
-        time.sleep(0.005)
-    (record,) = recorder._records.values()
+    until(lambda: len(records(house)) == 1)
+    (record,) = records(house)
     return record.decision
 
 
@@ -150,7 +145,7 @@ def test_when_one_fails_the_others_are_cancelled_and_all_are_charged(
     assert failed.status_code == 502
     (used,) = [engine for engine in torn.values() if engine.requests]
     assert len(used.requests) >= 3
-    assert not used._flights
+    assert not used.in_flight
     assert house.service.admission.running == 0
     kept = decision(house)
     assert (kept.outcome, kept.error) == ("failed", "EngineError")
@@ -168,7 +163,7 @@ def test_a_client_that_leaves_stops_all_of_them(service_of: Make, serving: Serve
         httpx.post(f"{house.v1}/chat/completions", json=asked(n=3), timeout=0.5)
     kept = decision(house)
     assert kept.outcome == "cancelled"
-    assert not any(engine._flights for engine in waiting.values())
+    assert not any(engine.in_flight for engine in waiting.values())
     assert sum(len(engine.requests) for engine in waiting.values()) == 3
 
 
@@ -225,10 +220,10 @@ class Greedy(ScriptedEngine):
         super().__init__(writes, name=name, parameters=parameters, context=4096)
         self.requests: list[Request] = []
 
-    async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+    async def events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
         self.requests.append(request)
         is_greedy = request.sampling.temperature == 0.0
-        async for event in super()._events(replace(request, seed=7) if is_greedy else request, flight):
+        async for event in super().events(replace(request, seed=7) if is_greedy else request, flight):
             yield event
 
 

@@ -64,7 +64,7 @@ class Street:
     def settings(self, patience: float = 0.05) -> dict[tuple[str, str | None], Setting]:
         out: dict[tuple[str, str | None], Setting] = {}
         for name, server in self.servers.items():
-            size = self.apps[name]._engine.card.parameters
+            size = self.apps[name].engine.card.parameters
             engine = OpenAIEngine.connect(server.url, parameters=size, patience=patience)
             engine.prompt(PROBLEM.question)  # remembered: it asks the server for it
             self.engines[name] = engine
@@ -148,7 +148,7 @@ async def test_a_policy_that_goes_in_the_midst_of_a_vote(street: Street) -> None
     came = len(found.candidates)
     assert 1 <= came < 8
     # all that was sent, and what each child that was cut off may have been ahead of that
-    lag = street.engines["small"]._dialect.lag
+    lag = street.engines["small"].lag
     known = len(PROBLEM.question) + 1 + app.sent + (8 - came) * lag
     # the rest was asked for by two requests: one may be called off before its refusal is heard
     assert found.spend.policy_tokens in (known, known + lag)
@@ -165,7 +165,7 @@ async def test_breaks_within_a_deadline_are_mended_and_each_is_paid_once(street:
     assert len(found.candidates) == 8
     lost = found.spend.policy_tokens - written(found)
     assert lost > 0
-    assert lost % street.engines["small"]._dialect.lag == 0
+    assert lost % street.engines["small"].lag == 0
     assert app.sent == sum(candidate.tokens for candidate in found.candidates)  # nothing is written twice
 
 

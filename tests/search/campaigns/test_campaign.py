@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import polars as pl
 import pytest
+import scripted_campaign as scripted
 
 from search.campaigns.campaign import Campaign, Progress
 from search.campaigns.grid import Grid
@@ -32,20 +31,6 @@ from search.problem import Problem
 from search.rewards.protocol import Handle, Reward, Scored
 from search.rewards.scripted import ScriptedReward
 from search.seeds import seed_of
-
-
-def _scripted() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "scripted_campaign", Path(__file__).parents[1] / "scripted_campaign.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-scripted = _scripted()
 
 
 def campaign(log: SearchLog, count: int = 8, first: int = 0, **changes: Any) -> Campaign:

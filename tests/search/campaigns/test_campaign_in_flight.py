@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import scripted_campaign as scripted
 
 from search.budget import Prices
 from search.campaigns.campaign import Campaign, Progress
@@ -22,19 +21,6 @@ from search.loader import ReadyLoader
 from search.log.comparison import difference
 from search.log.store import SearchLog
 from search.rewards.scripted import ScriptedReward
-
-
-def _scripted() -> ModuleType:
-    path = Path(__file__).parents[1] / "scripted_campaign.py"
-    spec = importlib.util.spec_from_file_location("scripted_campaign", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-scripted = _scripted()
 
 
 class Loose(Engine):
@@ -78,7 +64,7 @@ class LooseReward(ScriptedReward):
 
 def loose_reward() -> LooseReward:
     strict = scripted.reward()
-    reward = LooseReward(strict._script, name="r")
+    reward = LooseReward(strict.script, name="r")
     assert reward.card == strict.card
     return reward
 

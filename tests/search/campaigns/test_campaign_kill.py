@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import signal
@@ -10,7 +9,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
+
+import scripted_campaign as scripted
 
 from search.campaigns.campaign import Campaign
 from search.campaigns.grid import Grid
@@ -29,15 +29,6 @@ def parts(log: Path) -> dict[Path, tuple[int, int]]:
 def start(log: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "1"}
     return subprocess.Popen([sys.executable, str(SCRIPT), str(log)], env=environment, stdout=subprocess.PIPE)
-
-
-def _scripted() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("scripted_campaign", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_kill_dash_nine_loses_and_repeats_nothing(tmp_path: Path) -> None:
@@ -68,7 +59,6 @@ def test_kill_dash_nine_loses_and_repeats_nothing(tmp_path: Path) -> None:
     assert {part: now[part] for part in before} == before
     assert not list(path.rglob("*.partial"))
 
-    scripted = _scripted()
     unbroken = SearchLog.at(tmp_path / "unbroken")
     loader = ReadyLoader([scripted.engine()], [scripted.reward()])
     Campaign(scripted.problems(8), Grid.of(scripted.GRID), unbroken, loader).run()

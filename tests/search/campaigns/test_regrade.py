@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import polars as pl
 import pytest
+import scripted_campaign as scripted
 from typer.testing import CliRunner
 
 from planner.cli.main import app
@@ -19,19 +18,6 @@ from search.log.comparison import difference
 from search.log.outcomes import rebuild_outcomes
 from search.log.store import SearchLog
 from search.problem import Problem
-
-
-def _scripted() -> ModuleType:
-    path = Path(__file__).parents[1] / "scripted_campaign.py"
-    spec = importlib.util.spec_from_file_location("scripted_campaign", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-scripted = _scripted()
 
 
 def log_at(path: Path, count: int = 6) -> SearchLog:

@@ -55,7 +55,7 @@ EVENTS = Events()
 
 @pytest.fixture(autouse=True)
 def events(monkeypatch: pytest.MonkeyPatch) -> Events:
-    monkeypatch.setattr(cluster_campaign, "_PAUSE", 0.0)
+    monkeypatch.setattr(cluster_campaign, "PAUSE", 0.0)
     EVENTS.hear, EVENTS.loads, EVENTS.fault = (lambda question: None), 0, None
     return EVENTS
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 
 import pytest
 import torch
@@ -141,8 +142,9 @@ def test_one_engine_serves_one_loop_after_another(policy):
 
 
 def test_an_engine_that_is_forgotten_ends_its_thread(policy):
+    before = set(threading.enumerate())
     engine = EmbeddedEngine.load(policy)
-    thread = engine._worker._thread
+    (thread,) = set(threading.enumerate()) - before
     del engine
     gc.collect()
     thread.join(30)

@@ -33,7 +33,7 @@ def test_an_array_is_read_piece_by_piece(
     path = tmp_path / ("a.json.gz" if zipped else "a.json")
     path.write_bytes(gzip.compress(raw) if zipped else raw)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "_CHUNK", chunk)
+        patch.setattr(reading, "CHUNK", chunk)
         found = list(array_records(path))
     assert [record for _, record in found] == records
     assert found[0][0] == f"{path.name} record 0"

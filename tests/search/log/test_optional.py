@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import polars as pl
 import pytest
+import scripted_campaign as scripted
 
 from search.campaigns.campaign import Campaign
 from search.campaigns.grid import Grid
@@ -23,17 +22,6 @@ from search.strategies.running.candidates import summarize
 NEW = TABLES["samples"].optional
 
 
-def _scripted() -> ModuleType:
-    path = Path(__file__).parents[1] / "scripted_campaign.py"
-    spec = importlib.util.spec_from_file_location("scripted_campaign", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-scripted = _scripted()
 GRID = Grid.of({**scripted.GRID, "strategies": ["cot", "majority", "best_of_n"]})
 
 

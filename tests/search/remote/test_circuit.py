@@ -3,13 +3,7 @@ from __future__ import annotations
 import pytest
 
 from search.remote.circuit import Circuit
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from search.testing import Clock
 
 
 def test_failures_in_a_row_open_it_and_a_success_between_them_does_not() -> None:

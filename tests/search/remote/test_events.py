@@ -59,7 +59,7 @@ async def test_events_do_not_depend_on_how_a_body_is_cut(
 async def test_an_answer_is_read_to_its_end() -> None:
     stream = events(b"data: 1\n\ndata: [DONE]\n\n", b": bye\n\n")
     assert await heard(stream) == [1]
-    assert stream._content.at_eof()
+    assert stream.content.at_eof()
     assert await heard(stream) == []
 
 

@@ -61,6 +61,6 @@ async def test_the_tokens_are_those_of_the_whole_text(family, published):
         prompt, _ = reward.count(QUESTION, [])
         scored = await reward.extend(reward.open(QUESTION), SOLUTIONS[0])
         assert scored.usage.physical_tokens == scored.handle.state.prefix.length + 3 * len(
-            reward._convention.tail
+            reward.convention.tail
         )
         assert prompt < scored.handle.state.prefix.length

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import signal
@@ -12,11 +11,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import polars as pl
 import pytest
+import scripted_campaign as scripted
 
 from search.campaigns.campaign import Campaign
 from search.campaigns.grid import Grid
@@ -39,15 +38,6 @@ def rows(*ids: str) -> pl.DataFrame:
     return table_frame("problems", problem_rows([Problem(name, "f", "text", "q", "1") for name in ids]))
 
 
-def scripted() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("scripted_campaign", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def campaign(module: Any, log: SearchLog) -> Campaign:
     loader = ReadyLoader([module.engine()], [module.reward()])
     return Campaign(module.problems(8), Grid.of(module.GRID), log, loader)
@@ -56,7 +46,7 @@ def campaign(module: Any, log: SearchLog) -> Campaign:
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> SearchLog:
     log = SearchLog.at(tmp_path_factory.mktemp("unbroken") / "log")
-    campaign(scripted(), log).run()
+    campaign(scripted, log).run()
     return log
 
 
@@ -129,7 +119,7 @@ def test_a_footer_longer_than_its_first_guess_is_read_whole(bucket: str) -> None
 
 
 def test_two_drivers_write_one_log_and_it_is_that_of_one(bucket: str, unbroken: SearchLog) -> None:
-    module = scripted()
+    module = scripted
     logs = [SearchLog.at(bucket), SearchLog.at(bucket)]
     created: list[bool] = []
     for log in logs:

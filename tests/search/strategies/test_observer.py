@@ -100,7 +100,7 @@ async def test_ending_the_drawing_cancels_at_the_engine_and_charges_what_was_gen
     assert result.answer == "5"
     assert "cancelled" in {child.finish_reason for child in b.engine.children}
     assert result.spend.policy_tokens == b.prompt + b.engine.generated < 8 * 200
-    assert not b.engine._flights
+    assert not b.engine.in_flight
 
 
 @pytest.mark.parametrize("plan", ["majority(n=6)", "weighted_vote(n=6, score=min)"])

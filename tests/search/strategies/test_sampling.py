@@ -48,8 +48,8 @@ async def test_a_sample_is_scored_while_others_are_still_written() -> None:
             return await super().extend(handle, steps)
 
     class Slow(ScriptedEngine):
-        async def _events(self, request: Any, flight: Any) -> Any:
-            async for event in super()._events(request, flight):
+        async def events(self, request: Any, flight: Any) -> Any:
+            async for event in super().events(request, flight):
                 order.append(type(event).__name__)
                 yield event
 
@@ -136,7 +136,7 @@ async def test_nothing_is_drawn_for_a_prm_that_has_failed(bench: Any, plan: Plan
     assert ledger.committed_tokens == ledger.spend.tokens
     assert ledger.spend.policy_tokens == b.prompt + b.engine.generated
     assert ledger.spend.prm_tokens == b.prm_prompt + sum(asked)
-    assert not b.engine._flights
+    assert not b.engine.in_flight
 
 
 async def test_the_limit_is_asked_of_the_engine(bench: Any) -> None:

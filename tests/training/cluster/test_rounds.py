@@ -21,7 +21,9 @@ from training.study import fit_training_data
 
 @pytest.fixture(scope="module")
 def small(synthetic) -> TrainingData:  # type: ignore[no-untyped-def]
-    return read_training_data(synthetic.make_log(90, draws=20), synthetic.POLICIES, synthetic.PRMS)
+    return read_training_data(
+        synthetic.make_log(90, draws=12, ns=(4,), prms=("good",)), synthetic.POLICIES, synthetic.PRMS
+    )
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import training.lab.demo
 from planner.cli.main import app
 from training.lab.demo import Sizes
 
-TINY = Sizes(learn=64, held_out=8, samples=4, n=(1, 2), tree_n=(4,), trials=1, budgets=(2.0,))
+TINY = Sizes(learn=64, held_out=8, samples=2, n=(1, 2), tree_n=(4,), trials=1, budgets=(2.0,))
 
 
 def without_seconds(value: Any) -> Any:

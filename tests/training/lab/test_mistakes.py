@@ -16,7 +16,7 @@ def _text(vocabulary: Vocabulary, steps: tuple[tuple[int, ...], ...]) -> list[st
 
 def test_corruptions_change_one_token_and_are_labelled_exactly() -> None:
     vocabulary, rng = Vocabulary.of_lab(), random.Random(1)
-    wrong = 0
+    wrong, slips = 0, []
     for worked in problem_set("train", 300, seed=5):
         right = mark(vocabulary, worked)
         marked = corrupt(rng, vocabulary, worked)
@@ -25,13 +25,16 @@ def test_corruptions_change_one_token_and_are_labelled_exactly() -> None:
         assert marked.right == family_of(worked.problem).right_so_far(
             worked.problem, _text(vocabulary, marked.steps)
         )
-        if marked.slip is not None:
-            step, token = marked.slip
-            assert not marked.right[step]
-            assert all(marked.right[:step])
-            assert marked.steps[step][token] != right.steps[step][token]
+        slips += [(right, marked)] * (marked.slip is not None)
         wrong += not marked.right[-1]
     assert wrong > 200
+    assert slips
+    for right, marked in slips:
+        assert marked.slip is not None
+        step, token = marked.slip
+        assert not marked.right[step]
+        assert all(marked.right[:step])
+        assert marked.steps[step][token] != right.steps[step][token]
 
 
 def test_strayed_ways_are_true_equations() -> None:
@@ -65,10 +68,9 @@ def test_a_slip_is_where_a_spoilt_result_first_differs() -> None:
             spoilt = spoilt[: len(spoilt) - len(wrong)] + wrong
         steps[at] = spoilt
         right = family_of(worked.problem).right_so_far(worked.problem, steps)
-        if not all(right):
-            slip = find_slip(worked.problem, steps)
-            assert slip in (place, -1)
-            found += slip >= 0
+        slip = -1 if all(right) else find_slip(worked.problem, steps)
+        assert slip in (place, -1)
+        found += slip >= 0
     assert found > 100
 
 

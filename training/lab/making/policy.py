@@ -118,7 +118,7 @@ def train_policy(recipe: PolicyRecipe, folder: Path, how: Training | None = None
         recipe=repr(recipe),
         schedules=recipe.steps,
         rate=recipe.rate,
-        rows=lambda step: [_row(vocabulary, recipe, step, place) for place in range(recipe.examples)],
+        rows=lambda step: [row_of(vocabulary, recipe, step, place) for place in range(recipe.examples)],
         loss=loss,
         parts=recipe.parts,
         pad=vocabulary.pad,
@@ -143,7 +143,7 @@ def write_policy(model: Backbone, vocabulary: Vocabulary, recipe: PolicyRecipe, 
     write_json(folder / "recipe.json", {**asdict(recipe), "mix": asdict(recipe.mix)})
 
 
-def _row(vocabulary: Vocabulary, recipe: PolicyRecipe, step: int, place: int) -> Row:
+def row_of(vocabulary: Vocabulary, recipe: PolicyRecipe, step: int, place: int) -> Row:
     """One training example; labels are the next tokens of the solution, its end included."""
     rng = random.Random(f"policy:{recipe.seed}:{step}:{place}")
     grown = min(1.0, (step + 1) / max(1.0, recipe.growing * recipe.steps[0]))

@@ -191,7 +191,7 @@ def train_prm(
         recipe=repr(recipe),
         schedules=(recipe.exact_steps + recipe.label_steps,),
         rate=recipe.rate,
-        rows=lambda step: [_row(vocabulary, recipe, pool, step, place) for place in range(recipe.examples)],
+        rows=lambda step: [row_of(vocabulary, recipe, pool, step, place) for place in range(recipe.examples)],
         loss=loss,
         begin=lambda: _begin_from(model, models / recipe.start, recipe.extra) if recipe.start else None,
         slow=_inherited(recipe, model),
@@ -262,7 +262,7 @@ class Pool:
         return rng.choice(rng.choice(self.mixed)[rng.random() < 0.5])
 
 
-def _row(vocabulary: Vocabulary, recipe: PrmRecipe, pool: Pool, step: int, place: int) -> Row:
+def row_of(vocabulary: Vocabulary, recipe: PrmRecipe, pool: Pool, step: int, place: int) -> Row:
     rng = random.Random(f"prm:{recipe.seed}:{step}:{place}")
     if step >= recipe.exact_steps and rng.random() >= recipe.replay:
         return _labelled_row(
@@ -274,7 +274,7 @@ def _row(vocabulary: Vocabulary, recipe: PrmRecipe, pool: Pool, step: int, place
     levels = recipe.mix.difficulties[: max(3, round(grown * len(recipe.mix.difficulties)))]
     worked = draw(rng, "train", Mix(recipe.mix.domains, levels))
     marked = _worked_out(rng, vocabulary, worked, recipe.own > 0.0)
-    return _exact_row(vocabulary, worked.problem.question, marked, recipe.ahead)
+    return exact_row(vocabulary, worked.problem.question, marked, recipe.ahead)
 
 
 def _worked_out(rng: random.Random, vocabulary: Vocabulary, worked: Worked, forcing: bool) -> Marked:
@@ -287,7 +287,7 @@ def _worked_out(rng: random.Random, vocabulary: Vocabulary, worked: Worked, forc
     return corrupt(rng, vocabulary, worked)
 
 
-def _exact_row(vocabulary: Vocabulary, question: str, marked: Marked, ahead: bool) -> Row:
+def exact_row(vocabulary: Vocabulary, question: str, marked: Marked, ahead: bool) -> Row:
     """A label on every token of the solution, as far as it is known.
 
     ``ahead``: see ``PrmRecipe``. The last step is always labelled: there is nothing behind it to look at.
@@ -322,7 +322,7 @@ def _own_row(vocabulary: Vocabulary, row: Labelled, ahead: bool) -> Row:
     if row.slip >= 0:
         first = row.true.index(False)
         slip = first, len(vocabulary.encode(row.steps[first][: row.slip]))
-    return _exact_row(
+    return exact_row(
         vocabulary, row.question, Marked(steps=steps, right=row.exact, slip=slip, true=row.true), ahead
     )
 

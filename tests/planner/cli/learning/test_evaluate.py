@@ -19,7 +19,7 @@ def folder(planner: Planner, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluate")
     planner.save(folder / "planner")
     for name, seed in (("held-out", 5), ("learned", 6)):
-        made = synthetic.make_log(40, policies=("small", "large"), trees=True, seed=seed)
+        made = synthetic.make_log(40, policies=("small", "large"), trees=True, draws=16, seed=seed)
         synthetic.write_log(folder / name, made)
     return folder
 

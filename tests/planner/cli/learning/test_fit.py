@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from planner.cli.learning.fit import _reliability
+from planner.cli.learning.fit import reliability_of
 from search.cards import ModelCard
 from search.errors import RecordError
 from search.prm_benchmarks.reliability import PrmReliability
@@ -22,14 +22,14 @@ def written(folder: Path, prm: str, fingerprint: str, within: float) -> Path:
 
 
 def test_a_known_prm_is_trusted_as_measured(tmp_path: Path) -> None:
-    assert _reliability([written(tmp_path, "judge", "abc", 0.8)], {"judge": CARD}) == {"judge": 0.8}
+    assert reliability_of([written(tmp_path, "judge", "abc", 0.8)], {"judge": CARD}) == {"judge": 0.8}
 
 
 def test_what_was_not_measured_says_nothing(tmp_path: Path) -> None:
-    assert _reliability([written(tmp_path, "judge", "abc", NAN)], {"judge": CARD}) == {}
+    assert reliability_of([written(tmp_path, "judge", "abc", NAN)], {"judge": CARD}) == {}
 
 
 @pytest.mark.parametrize(("prm", "fingerprint"), [("other", "abc"), ("judge", "xyz")])
 def test_another_prm_is_refused(tmp_path: Path, prm: str, fingerprint: str) -> None:
     with pytest.raises(RecordError, match=rf"of a PRM of the log \(judge\), got '{prm}'"):
-        _reliability([written(tmp_path, prm, fingerprint, 0.8)], {"judge": CARD})
+        reliability_of([written(tmp_path, prm, fingerprint, 0.8)], {"judge": CARD})

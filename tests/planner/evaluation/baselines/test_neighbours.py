@@ -5,7 +5,7 @@ import worlds
 
 from planner.evaluation.baseline_context import BaselineContext
 from planner.evaluation.baselines.fixed import mixture
-from planner.evaluation.baselines.neighbours import _picks, neighbours
+from planner.evaluation.baselines.neighbours import neighbours, picks_of
 from planner.predicting.neighbours import Likeness
 
 
@@ -26,7 +26,7 @@ def test_the_nearest_decide_and_nobody_of_the_own_family_does(apart: BaselineCon
     def first(groups: np.ndarray | None) -> np.ndarray:
         """The pick of each row by the one nearest."""
         apart = None if groups is None else (groups, groups)
-        return _picks(likeness.nearest(points, 1, apart), seen, [1], prices)[:, 0, 0]
+        return picks_of(likeness.nearest(points, 1, apart), seen, [1], prices)[:, 0, 0]
 
     assert (first(None) == seen.values.argmax(axis=1)).all()
     # pairs: the neighbour that is left is one of the next pair

@@ -14,6 +14,7 @@ from planner.server.access.admission import Admission, Background
 from planner.server.access.in_flight import InFlight, SampleLimit
 from planner.server.refusal import Refusal
 from search.errors import PlannerError, ServeError
+from search.testing import Clock
 
 
 async def hold(door: Admission, key: str, order: list[str], go: asyncio.Event) -> float:
@@ -124,15 +125,6 @@ def test_places_are_neither_lost_nor_made(moves: list[tuple[str, bool]], places:
 def test_bounds_are_checked(wrong: dict[str, int]) -> None:
     with pytest.raises(ServeError):
         Admission(**wrong)
-
-
-class Clock:
-    """Time that passes when told to."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def order_of(

@@ -20,15 +20,7 @@ from planner.server.access.middleware import Middleware
 from planner.server.rules import Sizes
 from planner.server.service import Service
 from search.errors import SettingsError
-
-
-class Clock:
-    """Seconds, moved by hand."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from search.testing import Clock
 
 
 def test_whoever_asked_is_told_once_when_the_answer_has_left() -> None:

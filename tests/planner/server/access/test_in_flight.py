@@ -12,15 +12,7 @@ from hypothesis import strategies as st
 from planner.server.access.in_flight import InFlight, Place, SampleLimit
 from search.engines.protocol import ChildFinished, FinishReason, Request, Sampling
 from search.errors import ServeError, UnreachableError
-
-
-class Clock:
-    """Time that passes when told to."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from search.testing import Clock
 
 
 def flood(

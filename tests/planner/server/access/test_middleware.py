@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from houses import QUESTION, House
+from houses import QUESTION, House, records
 
 from planner.server.access.keys import Key, Keys, Scope, new_key
 from planner.server.rules import Rules, Sizes
@@ -117,10 +117,12 @@ def test_keys_open_what_their_scopes_say(
 ) -> None:
     secret, lines = new_key("alice")
     file = tmp_path / "keys.toml"
-    file.write_text(lines)
-    read = Keys.read(file)
     boss = Key.of("boss", "0123456789abcdefgh", [Scope.ADMIN])
-    keys = Keys([*read._keys, boss, Key("slow", boss.sha256[::-1], requests_per_minute=1.0)])
+    file.write_text(
+        f'{lines}[keys.boss]\nsha256 = "{boss.sha256}"\nscopes = ["{Scope.ADMIN}"]\n'
+        f'[keys.slow]\nsha256 = "{boss.sha256[::-1]}"\nrequests_per_minute = 1.0\n'
+    )
+    keys = Keys.read(file)
     house = serving(service_of(keys=keys))
 
     def get(path: str, key: str | None, **more: Any) -> int:
@@ -147,8 +149,8 @@ def test_keys_open_what_their_scopes_say(
         headers={"authorization": f"Bearer {secret}"},
     )
     assert found.status_code == 200
-    recorder: Any = house.service.recorder
-    assert recorder._records[found.json()["id"]].decision.key == "alice"
+    (kept,) = [record for record in records(house) if record.decision.decision_id == found.json()["id"]]
+    assert kept.decision.key == "alice"
 
 
 def test_an_address_that_others_reach_needs_keys() -> None:

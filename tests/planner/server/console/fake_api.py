@@ -389,7 +389,7 @@ class FakeApi:
         """An answer that comes whole, by the plan that the model names."""
         plan = str(body["model"]).removeprefix("planner/")
         tokens = 702 if "16" in plan else 61
-        receipt = self._decide(name, body) | {
+        receipt = self.decide(name, body) | {
             "plan": plan,
             "answer": self.plain.get(plan, self.answer),
             "spend": _spend(tokens),
@@ -416,14 +416,14 @@ class FakeApi:
             yield f"data: {json.dumps({'error': error})}\n\n"
         if self.broken is not None:
             return
-        receipt = self._decide(name, body)
+        receipt = self.decide(name, body)
         for delta in ({"content": self.answer or "no answer"}, {}):
             choice: Json = {"index": 0, "delta": delta, "finish_reason": None if delta else "stop"}
             chunk: Json = {"id": name, "object": "chat.completion.chunk", "choices": [choice]}
             yield f"data: {json.dumps(chunk if delta else {**chunk, 'planner': receipt})}\n\n"
         yield "data: [DONE]\n\n"
 
-    def _decide(self, name: str, body: Json) -> Json:
+    def decide(self, name: str, body: Json) -> Json:
         """Keep a decision; its receipt."""
         spent = self.events[-1]["spend"] if self.events else _spend(0)
         plan = next((e["plan"] for e in reversed(self.events) if e["type"] == "started"), "cot()")

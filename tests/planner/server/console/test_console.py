@@ -204,7 +204,7 @@ def test_a_past_decision_is_found_opened_and_judged(visit: Visit, api: FakeApi) 
 
 def test_older_decisions_come_page_by_page(visit: Visit, api: FakeApi) -> None:
     for at in range(60):
-        api._decide(f"chatcmpl-{at:08d}", {"messages": [{"content": f"question {at}"}]})
+        api.decide(f"chatcmpl-{at:08d}", {"messages": [{"content": f"question {at}"}]})
     page = visit("#decisions")
     expect(page.locator(".entry")).to_have_count(25)
     page.get_by_role("button", name="Older ones").click()
@@ -568,7 +568,7 @@ def test_a_search_that_is_stopped_before_it_began_says_so(visit: Visit, api: Fak
 
 def test_a_decision_that_is_opened_is_in_sight(visit: Visit, api: FakeApi) -> None:
     for at in range(25):
-        api._decide(f"chatcmpl-{at:08d}", {"messages": [{"content": f"question {at}"}]})
+        api.decide(f"chatcmpl-{at:08d}", {"messages": [{"content": f"question {at}"}]})
     for options in ({}, {"viewport": {"width": 390, "height": 844}, "is_mobile": True}):
         page = visit("#decisions", **options)
         page.locator(".entry").last.scroll_into_view_if_needed()
@@ -754,7 +754,7 @@ def test_an_older_server_tells_less(visit: Visit) -> None:
 
 
 def test_decisions_are_filtered_in_the_apis_words(visit: Visit, api: FakeApi) -> None:
-    api._decide("chatcmpl-00000000", {"messages": [{"content": "question"}]})
+    api.decide("chatcmpl-00000000", {"messages": [{"content": "question"}]})
     page = visit("#decisions")
     look = page.get_by_role("search")
     expect(look.get_by_label("Policy").get_by_role("option")).to_have_text(["any", "lab-policy-m"])
@@ -775,7 +775,7 @@ def test_decisions_are_filtered_in_the_apis_words(visit: Visit, api: FakeApi) ->
 
 def test_decisions_are_taken_away_as_lines_of_json(visit: Visit, api: FakeApi) -> None:
     for at in range(3):
-        api._decide(f"chatcmpl-{at:08d}", {"messages": [{"content": f"question {at}"}]})
+        api.decide(f"chatcmpl-{at:08d}", {"messages": [{"content": f"question {at}"}]})
     page = visit("#decisions")
     page.get_by_role("search").get_by_label("Text").fill("question")
     with page.expect_download() as saved:
@@ -787,7 +787,7 @@ def test_decisions_are_taken_away_as_lines_of_json(visit: Visit, api: FakeApi) -
 
 
 def test_a_decision_stands_beside_its_list_where_there_is_room(visit: Visit, api: FakeApi) -> None:
-    api._decide("chatcmpl-00000000", {"messages": [{"content": "question"}]})
+    api.decide("chatcmpl-00000000", {"messages": [{"content": "question"}]})
     page = visit("#decisions", viewport={"width": 1280, "height": 800})
     page.locator(".entry").click()
     place, record = page.locator(".entries").bounding_box(), page.get_by_role("article").bounding_box()
@@ -818,7 +818,7 @@ def test_a_decision_of_shadow_mode_says_what_the_planner_would_have_done(visit: 
         ("a", {"plain": plain | figures, "planned": planned, "vote": None, "reason": None}),
         ("b", {"plain": plain | figures, "planned": None, "vote": None, "reason": "open_ended"}),
     ):
-        api._decide(name, {"messages": [{"content": "question"}]})
+        api.decide(name, {"messages": [{"content": "question"}]})
         api.decisions[name] |= {"reason": "shadow", "steps": [], "comparison": comparison}
     page = visit("#decisions/a")
     record = page.get_by_role("article")

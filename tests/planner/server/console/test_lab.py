@@ -66,8 +66,7 @@ def test_a_search_is_watched_and_kept(visit: Visit, plan: str) -> None:
     finished = search.locator(".node.finished").count()
     assert 1 <= finished <= n
     assert search.locator(".node.unscored:not(.root)").count() == 0
-    if "width" in plan:
-        assert search.locator(".node.pruned").count() > 0
+    assert (search.locator(".node.pruned").count() > 0) == ("width" in plan)
     # the chosen solution stands in the tree, and the receipt counts what was spent
     expect(search.locator(".node.chosen.finished")).to_have_count(1)
     spent = answer.get_by_role("row", name="Tokens").locator("td").last.inner_text()

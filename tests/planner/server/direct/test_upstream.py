@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from houses import House, until
+from houses import House, records, until
 
 from planner.server.direct.upstream import Upstream
 from planner.server.service import Service
@@ -102,8 +102,7 @@ def test_open_ended_chat_passes_through(behind: House, policy: FakeServer) -> No
     assert chunks[-1].usage is not None
     told = [c.model_extra["planner"] for c in chunks if (c.model_extra or {}).get("planner")]
     assert [each["spend"]["tokens"] for each in told] == [12, 12]  # with the finish reason, with the usage
-    recorder: Any = behind.service.recorder
-    assert [r.decision.reason for r in recorder._records.values()] == ["open_ended"] * 2
+    assert [r.decision.reason for r in records(behind)] == ["open_ended"] * 2
 
 
 def test_tools_and_images_pass_through_untouched(behind: House, policy: FakeServer) -> None:
@@ -155,7 +154,7 @@ def test_a_stream_that_breaks_off_is_charged_as_far_as_it_came(behind: House, po
         list(ask.chat.completions.create(model="planner", messages=SEA, stream=True))
     recorder: Any = behind.service.recorder
     until(lambda: recorder.state()["kept"] == 1)  # it is written down once the stream is closed
-    (kept,) = recorder._records.values()
+    (kept,) = records(behind)
     assert (kept.decision.outcome, kept.decision.spend.tokens) == ("failed", PROMPT + 2)
 
 
@@ -182,7 +181,7 @@ def test_a_deadline_is_kept(behind: House, policy: FakeServer) -> None:
     ]
     receipt: Any = chunks[-1].model_extra["planner"]  # type: ignore[index]
     assert (receipt["ended"], receipt["spend"]["tokens"]) == ("deadline", PROMPT + len("slowly ") + 1)
-    spent = [r.decision.spend.tokens for r in behind.service.recorder._records.values()]  # type: ignore[attr-defined]
+    spent = [r.decision.spend.tokens for r in records(behind)]
     assert (spent[0], spent[-1]) == (PROMPT + 9, PROMPT)  # all that a whole answer might have had
 
 

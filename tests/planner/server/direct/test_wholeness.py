@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from houses import House
+from houses import House, records
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,8 +73,7 @@ def behind(
 
 
 def spent(house: House) -> list[tuple[str, int]]:
-    recorder: Any = house.service.recorder
-    return [(r.decision.outcome, r.decision.spend.tokens) for r in recorder._records.values()]
+    return [(r.decision.outcome, r.decision.spend.tokens) for r in records(house)]
 
 
 def streamed(house: House, **more: Any) -> tuple[int, list[Any]]:

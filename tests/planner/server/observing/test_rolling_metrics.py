@@ -9,16 +9,7 @@ import pytest
 
 from planner.server.access.exchange import Exchange
 from planner.server.observing.rolling_metrics import WINDOWS, Finished, RollingMetrics, summed
-
-
-class Clock:
-    """Seconds, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_005.0
-
-    def __call__(self) -> float:
-        return self.now
+from search.testing import Clock
 
 
 def done(at: float, seconds: float = 0.2, outcome: str = "answered", **more: object) -> Finished:
@@ -28,7 +19,7 @@ def done(at: float, seconds: float = 0.2, outcome: str = "answered", **more: obj
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_000_005.0)
 
 
 @pytest.fixture

@@ -50,9 +50,9 @@ async def test_leaving_early_ends_the_request_at_the_engine() -> None:
     shaped = ShapedEngine(inner, PLAIN, meter)
     events = shaped.submit(Request(shaped.prompt("q"), 2, 100, Sampling(), seed=1, stream=True))
     assert isinstance(await anext(events), Tokens)
-    assert (meter.running, len(inner._flights)) == (1, 1)
+    assert (meter.running, len(inner.in_flight)) == (1, 1)
     await events.aclose()  # type: ignore[attr-defined]
-    assert (meter.running, len(inner._flights)) == (0, 0)
+    assert (meter.running, len(inner.in_flight)) == (0, 0)
 
 
 async def test_text_of_a_single_child_passes_while_told_so() -> None:

@@ -110,14 +110,6 @@ def until(true: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def two(tmp_path: Path) -> Iterator[TwoServers]:
-    servers = TwoServers(tmp_path)
-    servers.start()
-    yield servers
-    servers.stop()
-
-
-@pytest.fixture
 def server(tmp_path: Path, two: TwoServers) -> Iterator[Server]:
     running = Server(tmp_path, two)
     try:

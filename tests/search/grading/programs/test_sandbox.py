@@ -188,7 +188,7 @@ def test_sets_come_in_one_order_every_time() -> None:
 def test_where_no_jail_can_be_made_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = tmp_path / "jail.py"
     broken.write_text("raise OSError(1, 'unshare: Operation not permitted')")
-    monkeypatch.setattr(forked, "_JAIL", broken)
+    monkeypatch.setattr(forked, "JAIL", broken)
     with pytest.raises(GradingError, match=r"only in a jail, .* got .*unshare: Operation not permitted"):
         run("x = 1")
 

@@ -28,7 +28,7 @@ def physical(scored: list[Scored]) -> int:
 
 def whole(reward: CachedReward, question: str, steps: tuple[str, ...]) -> int:
     """Tokens of a prompt and of steps behind it, each fed once, what is read behind them included."""
-    convention = reward._convention
+    convention = reward.convention
     pieces = [convention.first(steps[0]), *map(convention.step, steps[1:])]
     behind = sum(len(piece.tokens) + len(convention.tail) for piece in pieces)
     return len(convention.prompt(question)) + behind
@@ -80,18 +80,18 @@ async def test_a_prefix_of_a_living_handle_is_not_paid_for_again(reward) -> None
 
 async def test_problems_share_a_batch_and_nothing_else(reward, monkeypatch) -> None:
     calls: list[int] = []
-    extend_backbone = reward._backbone.extend
+    extend_backbone = reward.backbone.extend
 
     def counted(prefixes, tokens):
         calls.append(len(tokens))
         return extend_backbone(prefixes, tokens)
 
-    monkeypatch.setattr(reward._backbone, "extend", counted)
+    monkeypatch.setattr(reward.backbone, "extend", counted)
     work = [(FIRST, STEPS), (SECOND, ("5 * 4 = 20", "so 20")), (FIRST, ("3 - 4 = 1",))]
     together = await asyncio.gather(*(extend(reward, question, *steps) for question, steps in work))
     # both prompts run together, then all solutions, then (an outcome reward) what closes each chat
-    assert calls == [2, 3, 7] if reward._convention.tail else calls == [2, 3]
-    prompt = len(reward._convention.prompt(FIRST))
+    assert calls == [2, 3, 7] if reward.convention.tail else calls == [2, 3]
+    prompt = len(reward.convention.prompt(FIRST))
     assert physical(together) == sum(whole(reward, *one) for one in work) - prompt
     for (question, steps), scored in zip(work, together, strict=True):
         async with _fresh(reward) as other:
@@ -102,4 +102,4 @@ async def test_problems_share_a_batch_and_nothing_else(reward, monkeypatch) -> N
 
 def _fresh(reward: CachedReward) -> CachedReward:
     """The same model with nothing in its caches."""
-    return CachedReward("fresh", reward.card, reward._convention, reward._backbone, reward._head)
+    return CachedReward("fresh", reward.card, reward.convention, reward.backbone, reward.head)

@@ -85,7 +85,7 @@ async def test_a_handle_holds_its_memory_only_while_it_lives(prm):
 async def test_a_failure_is_heard_by_everyone_and_does_not_last(prm, monkeypatch):
     async with ClassifierReward.load(prm) as reward:
         with monkeypatch.context() as patched:
-            patched.setattr(reward._backbone._decoder, "forward", None)
+            patched.setattr(reward.backbone.decoder, "forward", None)
             ended = await asyncio.gather(
                 *(reward.extend(reward.open(QUESTION), ["so"]) for _ in range(3)), return_exceptions=True
             )

@@ -145,7 +145,7 @@ def test_judges_know_what_they_ask_for() -> None:
     assert PoolingPrmClient(7).batch == 32
     rows = [[0.9, 0.1], [0.2, 0.8]]
     asked = Asking((7, 1, 7), (2,))  # a separator in the question: not a step's
-    assert PoolingPrmClient(7)._read(rows, asked) == (0.8,)
+    assert PoolingPrmClient(7).read(rows, asked) == (0.8,)
     with pytest.raises(GarbledError, match=r"a row per separator \(2: .*\) or per token \(3: .* got 1 rows"):
-        PoolingPrmClient(7)._read(rows[:1], asked)
+        PoolingPrmClient(7).read(rows[:1], asked)
     assert (ChoicePrmClient(3, 4).good, ChoicePrmClient(3, 4).bad) == (3, 4)

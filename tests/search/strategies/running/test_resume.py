@@ -160,7 +160,7 @@ async def test_what_the_budget_does_not_hold_is_charged_and_not_heard_of(bench: 
     b = bench(max_tokens=30)
     most = b.prompt + 3 * 30
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Session, "_fitting", lambda self, count, *_: 3 if count == 3 else 0)
+        patched.setattr(Session, "fitting", lambda self, count, *_: 3 if count == 3 else 0)
         seen, ledger = await drawn(bench, engine, Budget(tokens=most))
     assert seen == {0: "ended"}
     assert ledger.committed_tokens == ledger.spend.tokens == b.prompt + 2 + 2 * 7

@@ -139,7 +139,7 @@ async def test_who_leaves_twice_leaves_nothing_behind(bench: Any) -> None:
         await task
     assert ended == ["before the session"]
     assert left[0].ledger.committed_tokens == 0
-    assert not left[0]._tasks
+    assert not left[0].tasks
 
 
 class Deaf(ScriptedEngine):
@@ -152,8 +152,8 @@ class Deaf(ScriptedEngine):
     async def cancel(self, request_id: str, child: int | None = None) -> None:
         self.cancelled += 1
 
-    async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
-        async for event in super()._events(request, flight):
+    async def events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+        async for event in super().events(request, flight):
             yield event
             if isinstance(event, ChildFinished):
                 await asyncio.Event().wait()
@@ -201,7 +201,7 @@ async def test_a_break_while_halting_cuts_as_many(bench: Any, known: int) -> Non
     """Of two children that are called off so many are told of by a connection that breaks meanwhile."""
 
     class Breaking(ScriptedEngine):
-        async def _events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+        async def events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
             yield ChildFinished(0, "# 5", tuple(map(ord, "# 5")), (0.0,) * 3, FinishReason.END)
             while not flight.cancelled:
                 await asyncio.sleep(0)
@@ -236,7 +236,7 @@ async def test_whoever_leaves_is_charged_what_was_generated(bench: Any, plan: Pl
     assert 4 * 50 < b.engine.generated < 4 * 110
     assert ledger.committed_tokens == ledger.spend.tokens == b.prompt + b.engine.generated
     assert ledger.spend.physical_policy_tokens == b.prompt + b.engine.generated
-    assert not b.engine._flights
+    assert not b.engine.in_flight
 
 
 async def test_whoever_leaves_a_deaf_engine_is_charged_in_full(bench: Any) -> None:

@@ -154,9 +154,8 @@ ATTACKS = [
 def test_attacks_end_in_an_error(line: str) -> None:
     began = time.perf_counter()
     found = run(f"{line}\nreturn x", [3, 1, 2])
-    if not line.startswith("x=" + "(" * 58):
-        assert found.value is None
-        assert found.error
+    parsed = line.startswith("x=" + "(" * 58)  # as deep as may be
+    assert parsed or (found.value is None and found.error)
     assert isinstance(parses(line), bool)
     assert time.perf_counter() - began < 2
 

@@ -21,7 +21,7 @@ def _digest(rows: object) -> str:
 )
 def test_policy_rows(size: str, expected: str) -> None:
     vocabulary, recipe = Vocabulary.of_lab(), policy.POLICIES[size]
-    rows = [policy._row(vocabulary, recipe, step, place) for step in (0, 500) for place in range(16)]
+    rows = [policy.row_of(vocabulary, recipe, step, place) for step in (0, 500) for place in range(16)]
     assert _digest(rows) == expected
 
 
@@ -50,7 +50,7 @@ def test_prm_rows(name: str, expected: str) -> None:
         for right in ((True, False) if recipe.own else (True,))
     ]
     rows = [
-        prm._row(vocabulary, recipe, prm.Pool(labelled), step, place)
+        prm.row_of(vocabulary, recipe, prm.Pool(labelled), step, place)
         for step in (0, 200)
         for place in range(16)
     ]

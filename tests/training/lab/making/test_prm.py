@@ -16,7 +16,7 @@ from search.rewards.computed.classifier import ClassifierReward
 from training.lab.making.batches import IGNORE
 from training.lab.making.loop import Training
 from training.lab.making.policy import PolicyRecipe, train_policy
-from training.lab.making.prm import POLICIES, Pool, PrmRecipe, _exact_row, train_prm
+from training.lab.making.prm import POLICIES, Pool, PrmRecipe, exact_row, train_prm
 from training.lab.making.step_labels import Labelled, write_labels
 from training.lab.mistakes import Marked
 from training.lab.problems import problem_set
@@ -130,7 +130,7 @@ def test_no_problem_is_more_often_wrong_than_another() -> None:
 def test_a_true_step_that_leads_nowhere_has_no_label_unless_looking_ahead(ahead: bool) -> None:
     """Three steps of one or two tokens: right; true but lost; one that slips at its second token."""
     marked = Marked(((11, 12), (13,), (14, 15)), (True, False, False), (2, 1), (True, True, False))
-    tokens, labels = _exact_row(Vocabulary.of_lab(), "1+2", marked, ahead)
+    tokens, labels = exact_row(Vocabulary.of_lab(), "1+2", marked, ahead)
     prompt, unknown = len(tokens) - 8, float(IGNORE)
     assert list(labels[:prompt]) == [unknown] * prompt
     # each step is its tokens and a separator
@@ -140,5 +140,5 @@ def test_a_true_step_that_leads_nowhere_has_no_label_unless_looking_ahead(ahead:
 
 def test_a_way_that_ends_wrong_is_labelled_at_its_end() -> None:
     marked = Marked(((11,), (12,)), (True, False), None, (True, True))
-    _, labels = _exact_row(Vocabulary.of_lab(), "1+2", marked, ahead=False)
+    _, labels = exact_row(Vocabulary.of_lab(), "1+2", marked, ahead=False)
     assert list(labels[-4:]) == [1.0, 1.0, float(IGNORE), 0.0]

@@ -59,12 +59,13 @@ def test_pooled_labels_are_the_share_of_right_samples_through_a_prefix(tmp_path:
         for end in range(1, len(row.steps)):
             ends = through[(row.problem_id, *row.steps[:end])]
             assert row.values[end - 1] == pytest.approx(sum(ends) / len(ends))
-        if row.slip >= 0:
-            first = row.true.index(False)
-            worked = SOLUTIONS[row.question].split("\n")[first]
-            assert worked[: row.slip] == row.steps[first][: row.slip]
-            assert worked[row.slip : row.slip + 1] != row.steps[first][row.slip : row.slip + 1]
-    assert any(row.slip >= 0 for row in rows)
+    slipped = [row for row in rows if row.slip >= 0]
+    assert slipped
+    for row in slipped:
+        first = row.true.index(False)
+        worked = SOLUTIONS[row.question].split("\n")[first]
+        assert worked[: row.slip] == row.steps[first][: row.slip]
+        assert worked[row.slip : row.slip + 1] != row.steps[first][row.slip : row.slip + 1]
 
 
 def test_labels_need_something_to_tell_them() -> None:

@@ -6,17 +6,22 @@ import re
 from pathlib import Path
 
 import pytest
+from doc_pages import ROOT, spans_of
 
-ROOT = Path(__file__).resolve().parents[1]
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [
-    ROOT / "README.md",
-    ROOT / "CONTRIBUTING.md",
-    ROOT / "CHANGELOG.md",
-    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(ROOT.glob("*.md")),
+    ROOT / "models" / "README.md",
+    *sorted((ROOT / "benchmarks").glob("*.md")),
+    *DOCS,
 ]
 
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(\s*([^)\s]+)\s*\)")
+
+
+def named_after(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 def links(text: str) -> list[str]:
@@ -45,9 +50,32 @@ def broken(page: Path) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=named_after)
 def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     assert broken(page) == []
+
+
+def files_named(text: str) -> set[str]:
+    """Files of the project that stand in the sentences of a page, without those that a pattern names."""
+    named = re.compile(r"(?:planner|search|training|tests|benchmarks|scripts|models|docs)/[\w./-]+\.\w+")
+    return {span.partition("::")[0] for span in spans_of(text) if named.fullmatch(span.partition("::")[0])}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*DOCS, *sorted(ROOT.glob("[CR]*.md"))],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_the_files_that_a_page_names_exist(page: Path) -> None:
+    named = files_named(page.read_text(encoding="utf-8"))
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_named_files_are_found() -> None:
+    assert files_named("see `search/plan.py` and `planner/*.py`, `tests/a.py::b`") == {
+        "search/plan.py",
+        "tests/a.py",
+    }
 
 
 def test_every_page_is_linked_from_the_readme() -> None:
@@ -55,7 +83,7 @@ def test_every_page_is_linked_from_the_readme() -> None:
     linked = {
         (ROOT / target.partition("#")[0]).resolve() for target in links(readme.read_text(encoding="utf-8"))
     }
-    assert set(PAGES[3:]) <= linked
+    assert set(DOCS) <= linked
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 import socket
@@ -11,18 +10,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 
 import httpx
 import pytest
+from doc_pages import ROOT
+from fake_model import KEY, hosted, write_questions
 
-from search.engines.openai.fake import FakeOpenAI
-from search.engines.scripted import TURN, ScriptedEngine
-from search.remote.fake_server import FakeServer
-
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
-KEY = "a-key-of-the-test"
 
 #: what makes the walk short: text of the page -> text that runs
 SHORT = {
@@ -50,36 +44,10 @@ def shortened(text: str) -> str:
     return text
 
 
-def solution(text: str, rng: Random) -> str:
-    """Adds all numbers of the question, wrongly more often the larger they are."""
-    question, _, written = text.partition(TURN)
-    numbers = [int(number) for number in re.findall(r"\d+", question)]
-    wrong = rng.random() < (0.5 if max(numbers, default=0) > 50 else 0.1)
-    return f"We add the numbers.\nThe answer is \\boxed{{{sum(numbers) + 2 * wrong}}}."[len(written) :]
-
-
-def write_questions(path: Path, count: int) -> None:
-    kinds = (
-        "Ann has {} eggs and finds {} more. How many eggs has Ann now?",
-        "A train carries {} people when {} people get on at the station. How many people does it carry then?",
-        "What is the sum of {} and {}?",
-        "A book of {} pages is bound together with one of {} pages. How many pages has the volume?",
-        "It rained for {} minutes before noon and {} minutes after. How long did it rain in all, in minutes?",
-    )
-    rng = Random(7)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(["question", "answer"])
-        for number in range(count):
-            first, second = rng.randrange(2, 99), rng.randrange(2, 40)
-            rows.writerow([kinds[number % len(kinds)].format(first, second), first + second])
-
-
 @pytest.fixture
 def endpoint() -> Iterator[str]:
-    """A hosted model: chats only, a key, no tokenizer, no context told."""
-    engine = ScriptedEngine(solution, name="my-model", context=4096)
-    with FakeServer(FakeOpenAI(engine, takes=("chat",), plays="hosted", api_key=KEY)) as server:
+    """The address of a hosted model."""
+    with hosted() as server:
         yield server.url
 
 
