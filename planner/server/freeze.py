@@ -25,6 +25,11 @@ def freeze_gc() -> None:
 
 
 def freeze_gc_again() -> None:
-    """Set apart what has been loaded since, a new planner say; nothing where nothing was set apart."""
+    """Set apart what has been loaded since, a new planner say; nothing where nothing was set apart.
+
+    What was set apart before is looked through once, so that what nobody needs any more is freed: an old
+    planner, and objects of requests that ran when it was set apart and refer to it in cycles.
+    """
     if gc.get_freeze_count():
+        gc.unfreeze()
         freeze_gc()
