@@ -43,3 +43,15 @@ def test_what_was_loaded_since_is_set_apart_where_anything_was(frozen: weakref.r
     gc.unfreeze()
     freeze_gc_again()
     assert gc.get_freeze_count() == 0
+
+
+def test_what_was_set_apart_and_is_needed_no_more_is_freed(frozen: weakref.ref[Ring]) -> None:
+    running = Ring()
+    theirs = weakref.ref(running)
+    freeze_gc_again()
+    assert gc.get_freeze_count() > 1_000
+    del running
+    gc.collect()
+    assert theirs() is not None  # it refers to itself, and was set apart
+    freeze_gc_again()
+    assert theirs() is None
