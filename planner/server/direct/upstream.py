@@ -20,6 +20,7 @@ from planner.server.refusal import Refusal
 from search.errors import BrokenError, EngineError, UnreachableError
 from search.remote.client import Client
 from search.remote.events import Events
+from search.remote.refusal import seconds_of
 
 __all__ = ["OURS", "Upstream"]
 
@@ -59,6 +60,7 @@ class Upstream:
         self.policy = policy
         client = client or Client(base_url, api_key=api_key, silence=silence)
         self._pool, self._rate_limit = client.pool, client.rate_limit
+        self._unkeyed = client.unkeyed
 
     async def ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request and wait for the answer, of which ``check_whole`` knows more. Raises Refusal."""
@@ -101,6 +103,9 @@ class Upstream:
                     raise _failed(error) from error
             except EngineError as error:
                 raise _failed(error) from error
+            except Refusal as refusal:
+                refusal.args = (self._unkeyed(str(refusal)),)
+                raise
 
 
 async def _check(answer: aiohttp.ClientResponse) -> None:
@@ -110,8 +115,7 @@ async def _check(answer: aiohttp.ClientResponse) -> None:
         said = _message(await answer.read())
     except aiohttp.ClientError:
         said = ""
-    wait = answer.headers.get("Retry-After", "")
-    raise refused(answer.status, said, float(wait) if wait.isdigit() else None)
+    raise refused(answer.status, said, seconds_of(answer.headers.get("Retry-After")))
 
 
 def _read(content: bytes) -> Any:
@@ -146,6 +150,8 @@ def _checked(found: Any) -> dict[str, Any]:
         raise failed("something other than a JSON object")
     if found.get("error"):
         raise told(found["error"])
+    if found.get("object") == "error":
+        raise told(found)
     return found
 
 

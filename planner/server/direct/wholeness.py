@@ -77,7 +77,7 @@ def chunk_of(found: dict[str, Any]) -> dict[str, Any]:
     for choice in choices:
         if not isinstance(choice, dict) or type(choice.setdefault("index", 0)) is not int:
             raise failed("a choice that is none")
-        if not isinstance(choice.get("delta") or {}, dict):
+        if not isinstance(choice.get("delta") or {}, dict) or not _is_text(choice.get("delta") or choice):
             raise failed("a choice that is none")
         reason = _reason(choice)
         if reason is None:
@@ -92,6 +92,8 @@ def check_whole(found: Mapping[str, Any], text: str) -> None:
         raise failed("an answer without choices")
     for choice in choices:
         if not isinstance(choice, dict) or not isinstance(choice.get(text), dict | str):
+            raise failed("a choice that is none")
+        if isinstance(choice[text], dict) and not _is_text(choice[text]):
             raise failed("a choice that is none")
         if _reason(choice) is None:
             raise failed(f"an answer that does not say why it ended: {choice.get('finish_reason')!r}")
@@ -131,6 +133,12 @@ class Ended:
         if not self.is_whole:
             missing = len(self._begun - self._ended)
             raise failed(f"a stream that ended in the middle of {missing} of {len(self._begun)} choices")
+
+
+def _is_text(said: Mapping[str, Any]) -> bool:
+    """Whether what is said is text, or a list of parts, or nothing."""
+    content, text = said.get("content"), said.get("text")
+    return (content is None or isinstance(content, str | list)) and (text is None or isinstance(text, str))
 
 
 def _reason(choice: Mapping[str, Any]) -> str | None:

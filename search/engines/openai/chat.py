@@ -147,7 +147,7 @@ class ChatCompletions(Dialect):
         }
 
     def pieces(self, event: Mapping[str, Any]) -> Iterator[Piece]:
-        for choice in event["choices"]:
+        for choice in event.get("choices") or ():
             said = choice.get("delta") or choice.get("message") or {}
             text, thought = _content(said.get("content"))
             thought += next((str(said[name]) for name in REASONING if said.get(name)), "")
