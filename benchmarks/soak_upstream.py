@@ -14,13 +14,13 @@ import argparse
 import asyncio
 import json
 import os
-import re
 import signal
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from http_connection import STREAM, HttpConnection, chunk, event, whole
 from upstream import Writer
 
 #: what happens to the first request for a question
@@ -41,7 +41,6 @@ ALWAYS = ("no [DONE]", "no usage", "usage in every chunk")
 _EVERY = 3 * (len(ONCE) + len(ALWAYS))
 #: tokens before an answer breaks
 _BEFORE = 3
-_STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def fault_of(number: int) -> str | None:
@@ -78,25 +77,23 @@ class Bill:
         self.children += children
 
 
-class Connection(asyncio.Protocol):
-    """One keep-alive connection, one request at a time."""
+class Connection(HttpConnection):
+    """One that fails, one request at a time."""
 
     def __init__(
         self, writer: Writer, bills: dict[str, Bill], latency: float, connections: set[Connection]
     ) -> None:
+        super().__init__()
         self._connections = connections
         self._writer, self._bills, self._latency = writer, bills, latency
-        self._data = b""
-        self._transport: asyncio.Transport | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        super().connection_made(transport)
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+        super().connection_lost(exc)
         self._connections.discard(self)
         self.cut()
 
@@ -105,28 +102,17 @@ class Connection(asyncio.Protocol):
         for task in self._tasks:
             task.cancel()
 
-    def data_received(self, data: bytes) -> None:
-        self._data += data
-        while True:
-            head, end, rest = self._data.partition(b"\r\n\r\n")
-            if not end:
-                return
-            found = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
-            length = int(found[1]) if found else 0
-            if len(rest) < length:
-                return
-            self._data = rest[length:]
-            path = head.split(b" ", 2)[1].decode()
-            task = asyncio.ensure_future(self._asked(path, json.loads(rest[:length]) if length else {}))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def asked(self, path: str, body: Any) -> None:
+        task = asyncio.ensure_future(self._answer(path, body))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _asked(self, path: str, body: Any) -> None:
+    async def _answer(self, path: str, body: Any) -> None:
         if path == "/v1/models":
             entry = {"id": self._writer.model, "owned_by": "vllm", "max_model_len": 1024}
             self._whole({"data": [entry]})
         elif path == "/ledger":
-            self._put(_head("200 OK", told := _told(self._bills).encode()) + told)
+            self.put(whole(_told(self._bills).encode()))
         elif path == "/pooling":
             await asyncio.sleep(self._latency / 4)
             for ids in body["input"]:
@@ -156,7 +142,7 @@ class Connection(asyncio.Protocol):
             self._whole({"error": {"message": "it broke"}}, "500 Internal Server Error")
             return
         if fault == "reset before the answer":
-            self._reset()
+            self.reset()
             return
         if fault == "error with status 200":
             self._whole({"error": {"message": "it broke", "code": 500}})
@@ -181,8 +167,8 @@ class Connection(asyncio.Protocol):
 
     def _plain(self, answer: _Answer, fault: str | None) -> None:
         if fault == "reset in mid-stream":
-            self._put(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n{")
-            self._reset()
+            self.put(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n{")
+            self.reset()
             return
         if fault == "error event":
             self._whole({"error": {"message": "it broke", "code": 500}})
@@ -191,43 +177,32 @@ class Connection(asyncio.Protocol):
         self._whole(answer.plain(reason, has_usage=fault != "no usage"))
 
     async def _stream(self, answer: _Answer, bill: Bill, fault: str | None) -> None:
-        self._put(_STREAM)
+        self.put(STREAM)
         for count, (child, token, is_last) in enumerate(answer.order()):
             if fault in ("error event", "reset in mid-stream") and count == _BEFORE:
                 if fault == "error event":
-                    self._chunk({"error": {"message": "it broke", "code": 500}})
-                    self._put(_framed(b"data: [DONE]\n\n") + _framed(b""))
+                    self.put(chunk(event({"error": {"message": "it broke", "code": 500}})))
+                    self.put(chunk(b"data: [DONE]\n\n") + chunk(b""))
                 else:
-                    self._reset()
+                    self.reset()
                 return
             reason: str | None = "stop" if is_last else None
             if is_last and fault in ("no finish reason", "empty finish reason"):
                 reason = "" if fault == "empty finish reason" else None
             bill.generated += 1
             usage = answer.usage(count + 1) if fault == "usage in every chunk" else None
-            self._chunk(answer.chunk(child, token, reason, usage))
+            self.put(chunk(event(answer.chunk(child, token, reason, usage))))
             if count % 4 == 3:
                 await asyncio.sleep(0.002)
         if fault not in ("no usage", "usage in every chunk"):
-            self._chunk({**answer.head, "choices": [], "usage": answer.usage(answer.tokens)})
+            last = {**answer.head, "choices": [], "usage": answer.usage(answer.tokens)}
+            self.put(chunk(event(last)))
         if fault != "no [DONE]":
-            self._put(_framed(b"data: [DONE]\n\n"))
-        self._put(_framed(b""))
-
-    def _chunk(self, event: Any) -> None:
-        self._put(_framed(b"data: " + json.dumps(event).encode() + b"\n\n"))
+            self.put(chunk(b"data: [DONE]\n\n"))
+        self.put(chunk(b""))
 
     def _whole(self, content: Any, status: str = "200 OK") -> None:
-        body = json.dumps(content).encode()
-        self._put(_head(status, body) + body)
-
-    def _put(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
-
-    def _reset(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        self.put(whole(content, status))
 
 
 class _Answer:
@@ -289,18 +264,9 @@ class _Answer:
         return event if usage is None else {**event, "usage": usage}
 
 
-def _head(status: str, body: bytes) -> bytes:
-    kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}"
-    return f"HTTP/1.1 {status}\r\n{kind}\r\n\r\n".encode()
-
-
 def _told(bills: Mapping[str, Bill]) -> str:
     """All bills, as JSON."""
     return json.dumps({number: asdict(bill) for number, bill in bills.items()})
-
-
-def _framed(data: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 async def serve(port: int, model: str, latency: float) -> None:

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from http_connection import STREAM, HttpConnection, chunk, event, whole
 from tokenizers import Tokenizer
 
 from planner.models import shipped
@@ -132,19 +133,14 @@ class Writer:
         return str(c), children
 
 
-class Connection(asyncio.Protocol):
-    """One keep-alive connection."""
+class Connection(HttpConnection):
+    """One that answers after a time."""
 
     def __init__(self, writer: Writer, book: Book, latency_model: LatencyModel) -> None:
+        super().__init__()
         self._writer, self._book, self._latency_model = writer, book, latency_model
-        self._data = b""
-        self._transport: asyncio.Transport | None = None
         self._open: list[str] = []
         self._writing = 0  # children
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
         for key in self._open:
@@ -152,23 +148,9 @@ class Connection(asyncio.Protocol):
         self._open.clear()
         self._book.writing -= self._writing
         self._writing = 0
-        self._transport = None
+        super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
-        self._data += data
-        while True:
-            head, end, rest = self._data.partition(b"\r\n\r\n")
-            if not end:
-                return
-            found = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
-            length = int(found[1]) if found else 0
-            if len(rest) < length:
-                return
-            self._data = rest[length:]
-            path = head.split(b" ", 2)[1].decode()
-            self._asked(path, json.loads(rest[:length]) if length else {})
-
-    def _asked(self, path: str, body: Any) -> None:
+    def asked(self, path: str, body: Any) -> None:
         if path == "/v1/models":
             entry = {"id": self._writer.model, "owned_by": "vllm", "max_model_len": 1024}
             self._send({"data": [entry]})
@@ -206,7 +188,7 @@ class Connection(asyncio.Protocol):
             seconds = self._latency_model.seconds(len(ids), beside + len(children) - 1, self._book.rng)
 
             def done(place: int = place) -> None:
-                if self._transport is not None:
+                if self.is_open:
                     self._writing -= 1
                     self._book.writing -= 1
                     answer.done(place)
@@ -222,22 +204,12 @@ class Connection(asyncio.Protocol):
         self._book.sent(key, tokens)
 
     @property
-    def is_open(self) -> bool:
-        """Whether anybody listens."""
-        return self._transport is not None
-
-    @property
     def model(self) -> str:
         """Its name."""
         return self._writer.model
 
-    def put(self, data: bytes) -> None:
-        """Send bytes, if anybody listens."""
-        if self._transport is not None:
-            self._transport.write(data)
-
     def _send(self, content: Any) -> None:
-        self.put(_whole(content))
+        self.put(whole(content))
 
 
 class _Answer:
@@ -266,14 +238,14 @@ class _Answer:
         self._to.sent(self._key, self._sent)
         choices = [self._choice(place) for place in range(len(self._children))]
         if not self.streams:
-            self._to.put(_whole({**self._head, "choices": choices, "usage": self._usage}))
+            self._to.put(whole({**self._head, "choices": choices, "usage": self._usage}))
             return
         lines = b"".join(self._event([choice]) for choice in choices) + self._end()
-        self._to.put(_STREAM + _chunk(lines) + _chunk(b""))
+        self._to.put(STREAM + chunk(lines) + chunk(b""))
 
     def begin(self) -> None:
         """The head of a stream."""
-        self._to.put(_STREAM)
+        self._to.put(STREAM)
 
     def done(self, place: int) -> None:
         """A child is done; the last one ends the answer."""
@@ -284,16 +256,16 @@ class _Answer:
             return
         lines = self._event([self._choice(place)])
         if self._missing:
-            self._to.put(_chunk(lines))
+            self._to.put(chunk(lines))
             return
         self._to.sent(self._key, self._sent)
-        self._to.put(_chunk(lines + self._end()) + _chunk(b""))
+        self._to.put(chunk(lines + self._end()) + chunk(b""))
 
     def _end(self) -> bytes:
         return self._event([], usage=self._usage) + b"data: [DONE]\n\n"
 
     def _event(self, choices: list[Any], **more: Any) -> bytes:
-        return b"data: " + json.dumps({**self._head, "choices": choices, **more}).encode() + b"\n\n"
+        return event({**self._head, "choices": choices, **more})
 
     def _choice(self, index: int) -> dict[str, Any]:
         text, ids, reason = self._children[index]
@@ -308,21 +280,6 @@ class _Answer:
         if self._body.get("logprobs") is not None:
             choice["logprobs"] = {"token_logprobs": [-0.1] * len(ids), "tokens": [str(i) for i in ids]}
         return {**choice, "text": text, "token_ids": ids}
-
-
-_STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-def _chunk(data: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(data), data)
-
-
-def _whole(content: Any) -> bytes:
-    body = json.dumps(content).encode()
-    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
-        len(body),
-        body,
-    )
 
 
 async def serve(port: int, model: str, latency_model: LatencyModel) -> None:

@@ -12,9 +12,10 @@ Texts come from whoever asks a server, so a bound on their number alone bounds n
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
+
+from search.bounded import Bounded
 
 __all__ = ["Remembered"]
 
@@ -35,30 +36,20 @@ class Remembered(Generic[T]):
     def __init__(self, function: Callable[[str], T], entries: int = 4096, characters: int = 1 << 21) -> None:
         if entries < 1 or characters < 1:
             raise ValueError(f"at least one result is kept, got entries={entries}, characters={characters}")
-        self._function, self._entries, self._characters = function, entries, characters
-        self._kept: OrderedDict[str, T] = OrderedDict()
-        self._size = 0
+        self._function = function
+        self._kept = Bounded[str, tuple[T]](entries=entries, size=characters, weigh=lambda text, _: len(text))
         self._lock = threading.Lock()
 
     def __call__(self, text: str) -> T:
         with self._lock:
-            if text in self._kept:
-                self._kept.move_to_end(text)
-                return self._kept[text]
+            known = self._kept.get(text)
+        if known is not None:
+            return known[0]
         found = self._function(text)
-        if len(text) <= self._characters:
-            with self._lock:
-                self._keep(text, found)
+        with self._lock:
+            self._kept.put(text, (found,))
         return found
 
     def __iter__(self) -> Iterator[str]:
         """The texts, oldest use first."""
-        return iter(tuple(self._kept))
-
-    def _keep(self, text: str, found: T) -> None:
-        if text not in self._kept:  # another thread may have been first
-            self._size += len(text)
-        self._kept[text] = found
-        while len(self._kept) > self._entries or self._size > self._characters:
-            oldest, _ = self._kept.popitem(last=False)
-            self._size -= len(oldest)
+        return iter(self._kept)

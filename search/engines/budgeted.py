@@ -20,11 +20,11 @@ eighth of them is kept for the answer. The tokens that are put in have the logpr
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from search.bounded import Bounded
 from search.engines.confidence import UNKNOWN, Confidence, merge
 from search.engines.protocol import (
     ChildFinished,
@@ -53,8 +53,8 @@ _PIECES = 3
 _ANSWER = 8
 #: tokens in which a model that opens its thought itself has done so, and in which a prompt's tag stands
 _TAIL = 16
-#: unfinished solutions that are remembered
-_KEPT = 16384
+#: unfinished solutions that are remembered, tokens of them in all, and the newest whatever their length
+_KEPT, _TOKENS, _LEAST = 16384, 1 << 21, 256
 _CHANNEL, _FINAL = "<|channel|>", "<|end|><|start|>assistant<|channel|>final<|message|>"
 
 
@@ -100,7 +100,9 @@ class BudgetedEngine(Engine):
         self.thought_end = engine.thought_end
         self._flights: dict[str, _Flight] = {}
         # prompt of an unfinished solution -> (tokens thought so far, whether it is in its thought)
-        self._begun: OrderedDict[tuple[int, ...], tuple[int, bool]] = OrderedDict()
+        self._begun = Bounded[tuple[int, ...], tuple[int, bool]](
+            entries=_KEPT, size=_TOKENS, weigh=lambda prompt, _: len(prompt), least=_LEAST
+        )
 
     @property
     def backend(self) -> str:
@@ -171,9 +173,7 @@ class BudgetedEngine(Engine):
 
     def keep(self, prompt: tuple[int, ...], thought: int, is_inside: bool) -> None:
         """Remember where a solution that can be gone on with stands."""
-        self._begun[prompt] = thought, is_inside
-        while len(self._begun) > _KEPT:
-            self._begun.popitem(last=False)
+        self._begun.put(prompt, (thought, is_inside))
 
     def end_of(self, prompt: tuple[int, ...], written: tuple[int, ...]) -> str:
         """The text that ends the thought in which this stands."""

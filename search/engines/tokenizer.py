@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,13 @@ from transformers import PreTrainedTokenizerFast
 
 from search.checkpoint import Checkpoint
 from search.errors import CheckpointError
+from search.remembered import Remembered
 
 __all__ = ["CHECK", "END", "GO_ON", "STOP", "CheckpointTokenizer"]
 
 #: what a token means for the child that wrote it: nothing, the end of the sequence, a whole stop
 #: string, or the possible last piece of one, so that the text must be looked at
 GO_ON, END, STOP, CHECK = range(4)
-
-#: longest text, in characters, whose tokens are kept for the next call
-_KEPT = 4096
 
 
 class CheckpointTokenizer:
@@ -36,8 +34,8 @@ class CheckpointTokenizer:
             raise CheckpointError(f"the tokenizer needs a chat template, got none in {self._folder!r}")
         self._bare = self._fast.backend_tokenizer
         # the same questions and steps are asked for again and again, by budgets first of all
-        self._prompt = lru_cache(maxsize=4096)(self._make_prompt)
-        self._encode = lru_cache(maxsize=16384)(self._make_ids)
+        self._prompt = Remembered(self._make_prompt)
+        self._encode = Remembered(self._make_ids, entries=16384)
         self._vocabulary = int(checkpoint.config["vocab_size"])
         if len(self._fast) > self._vocabulary:
             raise CheckpointError(
@@ -48,11 +46,11 @@ class CheckpointTokenizer:
 
     def prompt(self, question: str) -> tuple[int, ...]:
         """The question as the user's turn, with the opening of the model's turn after it."""
-        return self._prompt(question) if len(question) <= _KEPT else self._make_prompt(question)
+        return self._prompt(question)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Token ids of bare text, nothing added."""
-        return self._encode(text) if len(text) <= _KEPT else self._make_ids(text)
+        return self._encode(text)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of tokens, special ones left out."""

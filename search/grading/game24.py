@@ -87,11 +87,15 @@ class Game24Domain(Domain):
         return _QUESTION.fullmatch(question) is not None
 
 
-@lru_cache(maxsize=65_536)
 def _parsed(text: str) -> tuple[str, Fraction | None] | None:
     """(canonical form, its worth or None for a division by zero); None for anything else."""
     text = text.strip()
-    if len(text) > _LONGEST or not _EXPRESSION.fullmatch(text) or _GLUED.search(text):
+    return None if len(text) > _LONGEST else _kept(text)
+
+
+@lru_cache(maxsize=65_536)
+def _kept(text: str) -> tuple[str, Fraction | None] | None:
+    if not _EXPRESSION.fullmatch(text) or _GLUED.search(text):
         return None
     try:
         return _canonical(ast.parse(text, mode="eval").body)

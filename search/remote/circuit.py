@@ -42,6 +42,8 @@ class Circuit:
         self._most, self._rest, self._clock = failures, rest, clock
         self._failures = 0
         self._until: float | None = None
+        #: what the last failure was, where that was told
+        self.cause = ""
 
     @property
     def is_open(self) -> bool:
@@ -60,10 +62,11 @@ class Circuit:
 
     def succeeded(self) -> None:
         """The server answered."""
-        self._failures, self._until = 0, None
+        self._failures, self._until, self.cause = 0, None, ""
 
-    def failed(self) -> None:
+    def failed(self, cause: str = "") -> None:
         """The server could not be reached, took no work or broke off."""
         self._failures += 1
+        self.cause = cause or self.cause
         if self._failures >= self._most:
             self._until = self._clock() + self._rest

@@ -33,20 +33,20 @@ class Tries:
         self._circuit.succeeded()
         self._since, self._failed, self._last = None, 0, None
 
-    def broke(self) -> None:
+    def broke(self, error: BrokenError) -> None:
         """The answer broke off, and will not be asked for again here."""
-        self._circuit.failed()
+        self._circuit.failed(str(error))
 
     def pause(self, error: UnreachableError | BrokenError) -> float:
         """Seconds to wait before the next try. Raises the error when there is to be none."""
         if isinstance(error, BrokenError):
-            self.broke()
+            self.broke(error)
             self._breaks += 1
             if self._breaks > self._retry.breaks:
                 raise error
             return self._retry.delay(self._breaks - 1, self._rng)
         if error.retry_after is None:  # a server that says when is busy, not ill
-            self._circuit.failed()
+            self._circuit.failed(str(error))
         seconds = self._retry.delay(self._failed, self._rng, error.retry_after)
         self._failed += 1
         self._last = error
@@ -57,8 +57,9 @@ class Tries:
     def _check(self) -> float:
         seconds = self._circuit.wait()
         if seconds > 0.0 and seconds > self._left():
+            cause = f" after its last failure: {self._circuit.cause}" if self._circuit.cause else ""
             raise self._last or UnreachableError(
-                f"a server that failed is left alone for a while, got a request {seconds:.1f} s too early"
+                f"a server that failed is left alone for a while, got a request {seconds:.1f} s too early{cause}"
             )
         return seconds
 

@@ -183,7 +183,7 @@ class Passthrough:
                             yield line
                             held = None
                         self._open.difference_update(ended)
-                        if ended:
+                        if ended or not self._open:  # some go on after their end
                             held = chunk
                         else:
                             line = write(chunk)

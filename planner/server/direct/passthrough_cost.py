@@ -26,6 +26,8 @@ __all__ = ["PassthroughCost", "StreamUsage", "cached_of", "prompt_tokens", "usag
 _LONGEST = ("max_completion_tokens", "max_tokens")
 #: characters of a token, where nobody counts
 _PER_TOKEN = 4
+#: most tokens that a usage can tell: no context holds more
+_MOST = 10**9
 #: what a policy reads of a body
 _READ = ("messages", "prompt", "tools", "functions")
 #: what a policy writes of a message or a choice
@@ -173,7 +175,7 @@ def usage_of(found: Mapping[str, Any]) -> dict[str, int] | None:
     if not isinstance(reported, Mapping):
         return None
     usage = {name: reported.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")}
-    return usage if all(type(value) is int and value >= 0 for value in usage.values()) else None
+    return usage if all(type(value) is int and 0 <= value <= _MOST for value in usage.values()) else None
 
 
 def cached_of(found: Mapping[str, Any]) -> int:

@@ -29,6 +29,7 @@ from planner.server.refusal import Refusal
 from search.errors import BrokenError, EngineError, UnreachableError
 from search.remote.client import Client
 from search.remote.events import Events
+from search.remote.refusal import seconds_of
 
 __all__ = [
     "OURS",
@@ -99,7 +100,7 @@ def chunk_of(found: dict[str, Any]) -> dict[str, Any]:
     for choice in choices:
         if not isinstance(choice, dict) or type(choice.setdefault("index", 0)) is not int:
             raise failed("a choice that is none")
-        if not isinstance(choice.get("delta") or {}, dict):
+        if not isinstance(choice.get("delta") or {}, dict) or not _is_text(choice.get("delta") or choice):
             raise failed("a choice that is none")
         reason = _reason(choice)
         if reason is None:
@@ -114,6 +115,8 @@ def check_whole(found: Mapping[str, Any], text: str) -> None:
         raise failed("an answer without choices")
     for choice in choices:
         if not isinstance(choice, dict) or not isinstance(choice.get(text), dict | str):
+            raise failed("a choice that is none")
+        if isinstance(choice[text], dict) and not _is_text(choice[text]):
             raise failed("a choice that is none")
         if _reason(choice) is None:
             raise failed(f"an answer that does not say why it ended: {choice.get('finish_reason')!r}")
@@ -153,6 +156,12 @@ class Ended:
         if not self.is_whole:
             missing = len(self._begun - self._ended)
             raise failed(f"a stream that ended in the middle of {missing} of {len(self._begun)} choices")
+
+
+def _is_text(said: Mapping[str, Any]) -> bool:
+    """Whether what is said is text, or a list of parts, or nothing."""
+    content, text = said.get("content"), said.get("text")
+    return (content is None or isinstance(content, str | list)) and (text is None or isinstance(text, str))
 
 
 def _reason(choice: Mapping[str, Any]) -> str | None:
@@ -203,6 +212,7 @@ class Upstream:
         self.policy = policy
         client = client or Client(base_url, api_key=api_key, silence=silence)
         self._pool, self._rate_limit = client.pool, client.rate_limit
+        self._unkeyed = client.unkeyed
 
     async def ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request and wait for the answer, of which ``check_whole`` knows more. Raises Refusal."""
@@ -245,6 +255,9 @@ class Upstream:
                     raise _failed(error) from error
             except EngineError as error:
                 raise _failed(error) from error
+            except Refusal as refusal:
+                refusal.args = (self._unkeyed(str(refusal)),)
+                raise
 
 
 async def _check(answer: aiohttp.ClientResponse) -> None:
@@ -254,8 +267,7 @@ async def _check(answer: aiohttp.ClientResponse) -> None:
         said = _message(await answer.read())
     except aiohttp.ClientError:
         said = ""
-    wait = answer.headers.get("Retry-After", "")
-    raise refused(answer.status, said, float(wait) if wait.isdigit() else None)
+    raise refused(answer.status, said, seconds_of(answer.headers.get("Retry-After")))
 
 
 def _read(content: bytes) -> Any:
@@ -290,6 +302,8 @@ def _checked(found: Any) -> dict[str, Any]:
         raise failed("something other than a JSON object")
     if found.get("error"):
         raise told(found["error"])
+    if found.get("object") == "error":
+        raise told(found)
     return found
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from search.bounded import Bounded
 from search.engines.openai.completions import asked
 from search.engines.openai.dialect import Dialect, Piece, finish_of
 from search.engines.openai.logprobs import logprobs_of
@@ -28,10 +28,21 @@ __all__ = ["GO_ON", "ChatCompletions"]
 
 #: what a server is told that does not continue a message by itself
 GO_ON = "Go on with your answer exactly where it ends. Write only what comes next, and repeat nothing."
-#: questions whose prompts are remembered
-_KEPT = 65536
-#: unfinished solutions that are remembered
-_PARTS = 16384
+#: conversations and unfinished solutions that are remembered
+_KEPT, _PARTS = 65536, 16384
+#: most characters of either; the newest are remembered whatever their size, for requests in flight
+_CHARACTERS, _LEAST = 1 << 24, 1024
+
+_Talk = tuple[dict[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How much a chat remembers: conversations, unfinished solutions, and characters of both."""
+
+    conversations: int
+    steps: int
+    characters: int
 
 
 class ChatCompletions(Dialect):
@@ -56,11 +67,16 @@ class ChatCompletions(Dialect):
     ) -> None:
         self._model = model
         self._continues = continues
-        self._parts: OrderedDict[bytes, tuple[tuple[int, ...], str]] = OrderedDict()  # (question's ids, text)
+        #: by the prompt's key: (the question's key, what has been written since)
+        self._parts = Bounded[bytes, tuple[bytes, str]](
+            entries=_PARTS, size=_CHARACTERS, weigh=lambda _, part: len(part[1]), least=_LEAST
+        )
         self._serial = 1
         self._extra = dict(extra)
         self.usage_per_child = usage_per_child
-        self._talks: OrderedDict[tuple[int, ...], tuple[dict[str, str], ...]] = OrderedDict()
+        self._talks = Bounded[bytes, _Talk](
+            entries=_KEPT, size=_CHARACTERS, weigh=lambda _, talk: _characters(talk), least=_LEAST
+        )
 
     def worded(self, extra: Mapping[str, Any]) -> ChatCompletions:
         """The same with more fields; it knows the same conversations."""
@@ -73,16 +89,18 @@ class ChatCompletions(Dialect):
         made._talks, made._parts = self._talks, self._parts
         return made
 
+    @property
+    def remembered(self) -> Kept:
+        """How much that is now."""
+        return Kept(len(self._talks), len(self._parts), self._talks.size + self._parts.size)
+
     def remember(self, prompt: tuple[int, ...], question: str) -> None:
         """These token ids stand for this question."""
         self.remember_all(prompt, [{"role": "user", "content": question}])
 
     def remember_all(self, prompt: tuple[int, ...], messages: Messages) -> None:
         """These token ids stand for this conversation."""
-        self._talks[prompt] = tuple(dict(one) for one in messages)
-        self._talks.move_to_end(prompt)
-        while len(self._talks) > _KEPT:
-            self._talks.popitem(last=False)
+        self._talks.put(_key(prompt), tuple(dict(one) for one in messages))
 
     def kept(self, request: Request, child: ChildFinished) -> ChildFinished:
         """A step that may be gone on with is remembered by its ids, which are made its own where the server
@@ -94,16 +112,13 @@ class ChatCompletions(Dialect):
         if ids[0] < 0:
             self._serial += 1
             ids = (-self._serial, *ids[1:])
-        key = _key((*request.prompt, *ids))
-        self._parts[key] = question, before + child.text
-        self._parts.move_to_end(key)
-        while len(self._parts) > _PARTS:
-            self._parts.popitem(last=False)
+        self._parts.put(_key((*request.prompt, *ids)), (question, before + child.text))
         return replace(child, token_ids=ids)
 
-    def _part(self, prompt: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
-        """(the ids of the question, what has been written since) of a prompt."""
-        return (prompt, "") if prompt in self._talks else self._parts.get(_key(prompt), (prompt, ""))
+    def _part(self, prompt: tuple[int, ...]) -> tuple[bytes, str]:
+        """(the key of the question, what has been written since) of a prompt."""
+        key = _key(prompt)
+        return (key, "") if key in self._talks else self._parts.get(key) or (key, "")
 
     def body(self, request: Request, n: int, max_tokens: int, seed: int) -> dict[str, Any]:
         question, written = self._part(request.prompt)
@@ -132,7 +147,7 @@ class ChatCompletions(Dialect):
         }
 
     def pieces(self, event: Mapping[str, Any]) -> Iterator[Piece]:
-        for choice in event["choices"]:
+        for choice in event.get("choices") or ():
             said = choice.get("delta") or choice.get("message") or {}
             text, thought = _content(said.get("content"))
             thought += next((str(said[name]) for name in REASONING if said.get(name)), "")
@@ -149,6 +164,11 @@ class ChatCompletions(Dialect):
 def _key(prompt: tuple[int, ...]) -> bytes:
     """What stands for a long prompt."""
     return hashlib.blake2b(array("q", prompt).tobytes(), digest_size=16).digest()
+
+
+def _characters(talk: _Talk) -> int:
+    """Of all messages."""
+    return sum(len(str(value)) for message in talk for value in message.values())
 
 
 def _content(content: Any) -> tuple[str, str]:

@@ -76,7 +76,7 @@ class TokenCompletions(Dialect):
         return {"model": self._model, "prompt": list(tokens), **_ECHO}
 
     def pieces(self, event: Mapping[str, Any]) -> Iterator[Piece]:
-        for choice in event["choices"]:
+        for choice in event.get("choices") or ():
             ids = choice.get("token_ids")
             if ids is None:
                 raise GarbledError("a server asked for token ids must tell them, got none")
@@ -114,7 +114,7 @@ class TextCompletions(Dialect):
         return {"model": self._model, "prompt": self._tokenizer.decode(tokens), **_ECHO}
 
     def pieces(self, event: Mapping[str, Any]) -> Iterator[Piece]:
-        for choice in event["choices"]:
+        for choice in event.get("choices") or ():
             yield Piece(
                 int(choice["index"]),
                 str(choice.get("text") or ""),

@@ -57,6 +57,8 @@ __all__ = ["OpenAIEngine"]
 
 #: tokens whose text is remembered
 _SHORT = 64
+#: engines for budgets of thought that are kept
+_WORDED = 64
 #: knobs under which a model surely thinks
 _THINKS = ("on", "minimal", "low", "medium", "high", "xhigh", "max")
 
@@ -240,9 +242,9 @@ class OpenAIEngine(Engine):
 
     def prompt(self, question: str) -> tuple[int, ...]:
         ids = self._tokenizer.prompt(question)
+        self._check_length(ids)
         if isinstance(self._dialect, ChatCompletions):
             self._dialect.remember(ids, question)
-        self._check_length(ids)
         return ids
 
     def converse(self, messages: Messages) -> tuple[int, ...]:
@@ -251,9 +253,9 @@ class OpenAIEngine(Engine):
         Raises ContextError, and what the server's tokenizer raises.
         """
         ids = self._tokenizer.converse(messages)
+        self._check_length(ids)
         if isinstance(self._dialect, ChatCompletions):
             self._dialect.remember_all(ids, messages)
-        self._check_length(ids)
         return ids
 
     def rendered(self) -> str:
@@ -372,6 +374,8 @@ class OpenAIEngine(Engine):
                 found._line = replace(found._line, concessions=self._line.concessions.keeping(fields))
             else:
                 found = self._with(self._dialect, self._tokenizer.worded(in_template(wanted.effort)))
+            if len(self._thinking) >= _WORDED:  # plans come from whoever asks
+                self._thinking = {key: one for key, one in self._thinking.items() if one._flights}
             self._thinking[wanted] = found
         return found
 

@@ -207,8 +207,8 @@ class Flight:
                 self._sent(leg, is_sent=False)
                 if not self._asks_less(full, body, error):
                     raise
-            except BrokenError:
-                tries.broke()
+            except BrokenError as error:
+                tries.broke(error)
                 raise
             most = self._line.concessions.most("n")
             if most is not None and len(leg.numbers) > max(1, most):
@@ -255,6 +255,8 @@ class Flight:
         """One event of the stream."""
         if not isinstance(event, dict):
             raise GarbledError(f"an event must be an object, got {event!r:.80}")
+        if event.get("object") == "error":  # as older vLLM says it
+            event = {"error": event}
         if event.get("error"):
             raise self._told(leg, json.loads(self._line.client.unkeyed(json.dumps(event))))
         try:
@@ -264,8 +266,6 @@ class Flight:
                 leg.reported = (
                     leg.reported.plus(reported) if together and leg.reported is not None else reported
                 )
-            if "choices" not in event and leg.reported is not None:  # some tell the usage alone
-                return
             for piece in self._line.dialect.pieces(event):
                 self._add(leg, piece)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

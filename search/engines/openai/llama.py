@@ -48,7 +48,7 @@ class LlamaCompletions(Dialect):
         }
 
     def pieces(self, event: Mapping[str, Any]) -> Iterator[Piece]:
-        for choice in event["choices"]:
+        for choice in event.get("choices") or ():
             told = logprobs_of(choice)
             reason = finish_of(choice.get("finish_reason"))
             text = str(choice.get("text") or "")

@@ -114,6 +114,7 @@ class MathDomain(Domain):
             return True
         for text in (first, second):
             self._have_exact(leaves(shaped(normal(text))))
+        self._forget()
         one, two = shaped(normal(first)), shaped(normal(second))
         return is_answer(one, two, self._values.get) or is_answer(two, one, self._values.get)
 
@@ -151,18 +152,25 @@ class MathDomain(Domain):
         texts = leaves(shaped(answer))
         if all(text in self._values for text in texts) or answer in self._given_up:
             return self._given_up.get(answer)
-        with self._turn(answer):  # others that wait for the same answer find it worked out, or given up
-            missing = self._have_exact(texts)
-            for pool, is_late in ((self._pool, False), (self._symbolic, True)):
-                asked = [text for text in missing if is_symbolic(text) is is_late]
-                if asked and answer not in self._given_up:
-                    self._ask(pool, problem, answer, asked)
+        try:
+            with self._turn(answer):  # others that wait for the same answer find it worked out, or given up
+                missing = self._have_exact(texts)
+                for pool, is_late in ((self._pool, False), (self._symbolic, True)):
+                    asked = [text for text in missing if is_symbolic(text) is is_late]
+                    if asked and answer not in self._given_up:
+                        self._ask(pool, problem, answer, asked)
+        finally:
+            with self._lock:
+                self._turns.pop(answer, None)
+        self._forget()
+        return self._given_up.get(answer)
+
+    def _forget(self) -> None:
+        """Keep the newest values, and the newest that were given up."""
         with self._lock:
-            self._turns.pop(answer, None)
             for kept in (self._values, self._given_up):
                 while len(kept) > _KEPT:
                     kept.popitem(last=False)
-        return self._given_up.get(answer)
 
     def _have_exact(self, texts: Sequence[str]) -> list[str]:
         """Keep the values that are rational; returns the expressions that take a worker."""

@@ -95,7 +95,6 @@ class FormulaDomain(Domain):
         return re.search(r"\bbalance\b.{0,80}\bequation\b", question, re.IGNORECASE) is not None
 
 
-@lru_cache(maxsize=65_536)
 def read_chemistry(text: str) -> str | None:
     """Canonical notation; None for what is neither a formula nor an equation.
 
@@ -104,8 +103,11 @@ def read_chemistry(text: str) -> str | None:
     >>> read_chemistry("H2 + 1/2 O2 = H2O")
     '2 H2 + O2 -> 2 H2O'
     """
-    if len(text) > _LONGEST:
-        return None
+    return None if len(text) > _LONGEST else _kept(text)
+
+
+@lru_cache(maxsize=65_536)
+def _kept(text: str) -> str | None:
     sides = plain_chemistry(text).split("→")
     if len(sides) == 1:
         species = _species(sides[0])

@@ -122,15 +122,17 @@ class QuantityDomain(Domain):
         return False
 
 
-@lru_cache(maxsize=65_536)
 def quantity(text: str) -> str | None:
     r"""Canonical notation of a quantity; None for what is none.
 
     >>> [quantity(text) for text in (r"$-3.8$ $\\text{J}$", "1,200 cm^-1.", "3 / 2", "2 apples", "3x + 2")]
     ['-3.8 J', '1200 cm^-1', '1.5', '2 apples', None]
     """
-    if len(text) > _LONGEST:
-        return None
+    return None if len(text) > _LONGEST else _kept(text)
+
+
+@lru_cache(maxsize=65_536)
+def _kept(text: str) -> str | None:
     parts = _listed(_plain(text))
     if not 0 < len(parts) <= _MOST:
         return None

@@ -16,7 +16,6 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
 from weakref import WeakValueDictionary
 
 import torch
@@ -106,7 +105,7 @@ class CachedReward(Reward):
         self._live: WeakValueDictionary[tuple[str, tuple[str, ...]], _State] = WeakValueDictionary()
         # the same questions and steps are asked for again and again, by budgets first of all
         self._prompt = Remembered(convention.prompt)
-        self._step = lru_cache(maxsize=16384)(convention.step)
+        self._step = Remembered(convention.step, entries=16384)
         self._worker = ThreadPoolExecutor(1, f"{name}-reward", torch.set_num_threads, (threads,))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pending: list[_Task] = []

@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -70,7 +69,7 @@ class HttpReward(Reward):
         self._convention, self._prm_client, self._client, self._model = convention, prm_client, client, model
         # the same questions and steps are asked for again and again, by budgets first of all
         self._prompt = Remembered(convention.prompt)
-        self._step = lru_cache(maxsize=16384)(convention.step)
+        self._step = Remembered(convention.step, entries=16384)
         self._live: WeakValueDictionary[_Key, _State] = WeakValueDictionary()
         self._asked: dict[_Key, _Ask] = {}
         self._pending: list[_Ask] = []

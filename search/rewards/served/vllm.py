@@ -16,7 +16,6 @@ import asyncio
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -55,7 +54,7 @@ class VllmReward(Reward):
         self._prm_client = prm_client
         self._host = host
         self._prompt = Remembered(convention.prompt)
-        self._step = lru_cache(maxsize=16384)(convention.step)
+        self._step = Remembered(convention.step, entries=16384)
         self._live: WeakValueDictionary[_Key, _State] = WeakValueDictionary()
         self._asked: dict[_Key, asyncio.Future[float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()

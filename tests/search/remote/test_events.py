@@ -46,7 +46,9 @@ async def heard(stream: Events) -> list[Any]:
 objects = st.lists(st.dictionaries(st.text(), st.text() | st.integers() | st.none(), max_size=3), max_size=5)
 
 
-@given(objects, st.lists(st.integers(0, 2000), max_size=20), st.sampled_from(["\n", "\r\n"]), st.booleans())
+@given(
+    objects, st.lists(st.integers(0, 2000), max_size=20), st.sampled_from(["\n", "\r\n", "\r"]), st.booleans()
+)
 async def test_events_do_not_depend_on_how_a_body_is_cut(
     sent: list[Any], cuts: list[int], end: str, escaped: bool
 ) -> None:
@@ -86,3 +88,35 @@ async def test_what_is_no_stream(body: bytes, words: str) -> None:
 def test_another_type_is_no_stream() -> None:
     with pytest.raises(GarbledError, match="must be text/event-stream, got 'text/html'"):
         events(kind="text/html")
+
+
+async def test_an_event_may_have_several_lines() -> None:
+    stream = events(b'data: {"a":\ndata: [1,\n', b"data: 2]}\n\ndata: 3\n\ndata: [DONE]\n\n")
+    assert await heard(stream) == [{"a": [1, 2]}, 3]
+
+
+async def test_a_byte_order_mark_may_come_first() -> None:
+    assert await heard(events(b"\xef", b"\xbb\xbfdata: 1\n\n", b"data: [DONE]\n\n")) == [1]
+
+
+async def test_events_without_data_mean_nothing() -> None:
+    assert await heard(events(b"data:\n\ndata: \n\nid: 3\n\ndata: 1\n\ndata: [DONE]\n\n")) == [1]
+
+
+async def test_lines_need_no_empty_ones_between_them() -> None:
+    assert await heard(events(b"data: 1\ndata: 2\ndata: [DONE]\n")) == [1, 2]
+
+
+async def test_what_is_named_an_error_is_one() -> None:
+    body = b'event: error\ndata: {"message": "boom"}\n\nevent: x\ndata: {"a": 1}\n\n'
+    own = b'event: error\ndata: {"error": {"code": 5}}\n\ndata: [DONE]\n\n'
+    assert await heard(events(body, own)) == [
+        {"error": {"message": "boom"}},
+        {"a": 1},
+        {"error": {"code": 5}},
+    ]
+
+
+async def test_one_broken_event_is_told_with_the_first_of_its_lines() -> None:
+    with pytest.raises(GarbledError, match=r"an event must be JSON, got b'\{nope"):
+        await heard(events(b"data: {nope\n\ndata: [DONE]\n\n"))

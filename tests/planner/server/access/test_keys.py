@@ -19,7 +19,6 @@ from planner.server.access.keys import ANYONE, Key, Keys, Scope, WrongKeyError, 
 from planner.server.refusal import Refusal
 from planner.server.service import Service
 from search.errors import ServeError
-from search.testing import Clock
 
 SECRET = "a-secret-of-enough-characters"
 
@@ -108,6 +107,20 @@ def test_names_differ() -> None:
         Keys([ANYONE, ANYONE])
     with pytest.raises(ServeError, match="name"):
         Key("", "a" * 64)
+
+
+class Clock:
+    """Time that passes when told to; what is waited for passes at once and is written down."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.waited: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.waited.append(seconds)
 
 
 def test_pauses_grow_by_address_and_are_forgotten() -> None:
