@@ -436,16 +436,25 @@ def page(found: Found) -> str:
     return "\n".join(lines) + "\n"
 
 
-def recovery(path: Path, *, problems: int, seeds: int) -> Found:
-    """Curves of traffic that changes, over several seeds."""
+def recovery(path: Path, *, problems: int, seeds: int, keep: Path | None = None) -> Found:
+    """Curves of traffic that changes, over several seeds; those that ``keep`` holds already are read there."""
     log = SearchLog.open(path)
     read = read_training_data(log, log.manifest.policies, log.manifest.prms)
     data = simplified(read, [*read.policies][-2:], next(iter(read.prms)))
     setting = Setting(tokens=16.0 * float(data.pools[data.main].tokens.mean()))
-    found = [
-        recover(data, next(iter(data.prms)), campaign=problems, asked=problems, setting=setting, seed=seed)
-        for seed in range(seeds)
-    ]
+    found = []
+    for seed in range(seeds):
+        place = None if keep is None else keep / f"recovery-{problems}-{seed}.json"
+        if place is not None and place.exists():
+            found.append(json.loads(place.read_text()))
+            continue
+        one = recover(
+            data, next(iter(data.prms)), campaign=problems, asked=problems, setting=setting, seed=seed
+        )
+        found.append(one)
+        if place is not None:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(json_text(one))
     return {
         "log": path.name,
         "problems": problems,
@@ -595,6 +604,7 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=600)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--keep", type=Path, help="a folder for each seed's result, read when run again")
     given = parser.parse_args()
     if given.only in ("coverage", "recovery") and given.log is None:
         parser.error(f"{given.only} is measured on a complete search log, got no --log")
@@ -610,7 +620,7 @@ def main() -> None:
         measured = simulate(given.runs)
         command += f" --runs {given.runs}"
     elif given.only == "recovery":
-        measured = recovery(given.log, problems=given.problems, seeds=given.seeds)
+        measured = recovery(given.log, problems=given.problems, seeds=given.seeds, keep=given.keep)
         command += f" --log LOG --problems {given.problems} --seeds {given.seeds}"
     else:
         measured = size(given.rows)

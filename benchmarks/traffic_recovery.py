@@ -358,7 +358,7 @@ def _refitted(
     def fit(effects: Effects | None) -> Planner:
         if effects is None:
             return base
-        key = json.dumps([dict(effects.shifts), dict(effects.worn)], sort_keys=True)
+        key = json.dumps([dict(effects.shifts), dict(effects.lost)], sort_keys=True)
         if key not in fits:
             fits[key] = _fit(learned, effects)
         return fits[key]
@@ -368,13 +368,13 @@ def _refitted(
             fit, learned, Traffic(follow=follow, sources=Sources()), old=(served, "served"), seed=seed
         )
     except TooLittleDataError as error:
-        return served, {"taken": False, "said": str(error), "shifts": {}, "worn": {}}
+        return served, {"taken": False, "said": str(error), "shifts": {}, "lost": {}}
     refusal = "" if made.comparison is None else made.comparison.refusal
     told = {
         "taken": not refusal,
         "said": refusal or f"taken, from {made.learned.outcomes} outcomes",
         "shifts": made.learned.effects.to_json(4),
-        "worn": dict(made.learned.effects.worn),
+        "lost": dict(made.learned.effects.lost),
         "comparison": None if made.comparison is None else made.comparison.to_json(),
     }
     return (served if refusal else made.planner), told

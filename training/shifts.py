@@ -1,24 +1,23 @@
-"""What traffic shows that a campaign did not: how far PRMs say less, and how far means of choices moved.
+"""What traffic shows that a campaign did not: how far models say less, and how far means of choices moved.
 
 What a planner that was fitted on the campaign expects of the choices that ran is compared with what came of
 them. The differences are regressed on
 
-- how much of each PRM's worth is lost. What a choice loses where its PRM says nothing is known from the
-  campaign (``planner.evidence.noise``), for every choice and domain, so this is one number for a PRM and few
-  outcomes show it;
+- how much of each model's worth is lost. What a choice loses where a PRM says nothing, or where a policy's answers
+  are none, is known from the campaign (``planner.evidence.noise``), for every choice and domain. So this is one
+  number for a model, and few outcomes show it;
 - shifts of domains, policies, PRMs, strategies and single choices, finer ones held closer to 0.
 
-It is a Bayesian linear regression with stated prior spreads. Which of the two there are, how far the spreads of
-shifts are stretched, and since when they hold is chosen by the evidence, the probability of the differences
-under each (MacKay 1992, doi.org/10.1162/neco.1992.4.3.415): a richer explanation must pay for its freedom. What
-the planner that serves was fitted with is the first explanation that is tried, and nothing at all the second.
+It is a Bayesian linear regression with stated prior spreads. Which models lost something, how far the spreads of
+shifts are stretched, and since when this holds is chosen by the evidence, the probability of the differences under
+each explanation (MacKay 1992, doi.org/10.1162/neco.1992.4.3.415): a richer one must pay for its freedom. What the
+planner that serves was fitted with is the first explanation, and nothing at all the second.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +46,8 @@ ENOUGH = 50
 #: prior spreads of shifts, in accuracy, in the order of ``labels_of``: the domain, the policy, it in the domain,
 #: the PRM, it in the domain, the strategy, the choice
 _SPREADS = (0.10, 0.07, 0.05, 0.05, 0.04, 0.04, 0.03)
-#: prior spread of the share of a PRM's scores that say nothing
-_WORN = 1.0
+#: prior spread of the share that a model lost
+_LOST = 1.0
 #: of an outcome about what was expected of it
 _NOISE = 0.45
 #: what the spreads of shifts are multiplied by; 0 learns none
@@ -58,7 +57,7 @@ _BEGINS = (0.0, 0.5, 0.75)
 #: what more another explanation must bring than the one that is in use, and a richer one than a simpler one: the
 #: logarithm of how many times as probable it makes the outcomes
 _LIKELY = 1.0
-#: a PRM's loss is believed from so many standard errors on
+#: a model's loss is believed from so many standard errors on
 _SURE = 2.0
 _FOLDS = 5
 #: an inverse propensity counts so much at most. What is learned is a difference for each group of choices and
@@ -67,17 +66,17 @@ _FOLDS = 5
 #: doi.org/10.1093/aje/kwn164). The comparison of planners keeps the weights whole.
 _MOST = 4.0
 
-#: (PRM, choice that ran, domain) -> what its mean accuracy changes by where the PRM says nothing
+#: (model, choice that ran, domain) -> what its mean accuracy changes by where the model says nothing
 Losses = Mapping[tuple[str, Ran, str], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """An explanation of differences: by how much the prior spreads of shifts are stretched (0: there are none),
-    whether PRMs say less, and since which part of the decisions. ``kept``: what is in use already, as it is."""
+    """An explanation of differences: the models that ``lost`` something, by how much the prior spreads of shifts
+    are stretched (0: there are none), and since which part of the decisions. ``kept``: what is in use already."""
 
+    lost: tuple[str, ...] = ()
     scale: float = 0.0
-    worn: bool = False
     begin: float = 0.0
     kept: bool = False
 
@@ -87,7 +86,7 @@ class Learned:
     """What traffic shows, from how many outcomes (effectively), and the explanation that was chosen.
 
     ``gain`` is by how much it brings the mean squared error of left-out outcomes down; ``errors`` are standard
-    errors of the shares that PRMs lost."""
+    errors of the shares that models lost."""
 
     effects: Effects
     outcomes: int
@@ -98,35 +97,47 @@ class Learned:
 
 
 def losses_of(data: TrainingData, ran: Sequence[Ran], *, seed: int = 0) -> Losses:
-    """What the choices that ran lose in each domain of a campaign where their PRM says nothing.
+    """What the choices that ran lose in each domain of a campaign where one of its models says nothing.
 
-    Choices that the campaign cannot replay are left out.
+    Choices that the campaign cannot replay are left out. What was computed is remembered in ``data.memo``.
     """
-    wanted: dict[Choice, Ran] = {}
-    for policy, prm, plan in ran:
-        choice = _choice(policy, prm, plan)
-        if choice is not None and prm in data.prms and replayable(choice, data.pools, data.trees):
-            wanted[choice] = (policy, prm, plan)
-    if not wanted:
-        return {}
+    names = [*data.pools, *data.prms]
+    kept: dict[Choice, dict[str, dict[str, float]]] = data.memo.setdefault(("losses", seed), {})
+    wanted = {
+        choice: said
+        for said in ran
+        if (choice := _choice(*said)) is not None and replayable(choice, data.pools, data.trees)
+    }
+    fresh = [choice for choice in wanted if choice not in kept]
+    if fresh:
+        plain = _means(data, fresh, seed)
+        without = {name: _means(with_noise(data, {name: 1.0}, seed=seed), fresh, seed) for name in names}
+        for place, choice in enumerate(fresh):
+            kept[choice] = {
+                name: {
+                    domain: float(means[place] - plain[domain][place]) for domain, means in without[name].items()
+                }
+                for name in names
+            }
+    return {
+        (name, said, domain): lost
+        for choice, said in wanted.items()
+        for name, by_domain in kept[choice].items()
+        for domain, lost in by_domain.items()
+    }
+
+
+def _means(data: TrainingData, choices: Sequence[Choice], seed: int) -> dict[str, Floats]:
+    """Domain -> (C,) mean accuracies of choices."""
     encoder = NgramEncoder.fit(list(data.questions))
-    noisy = with_noise(data, dict.fromkeys(data.prms, 1.0), seed=seed)
-    plain, worse = (
-        Matrices(one, encoder, probes=1, resamples=8, seed=seed).at(Probe(data.main, 0), list(wanted)).values
-        for one in (data, noisy)
-    )
-    homes = np.asarray(data.domains)
-    out: dict[tuple[str, Ran, str], float] = {}
-    for domain in dict.fromkeys(data.domains):
-        lost = (worse - plain)[homes == domain].mean(axis=0)
-        for place, (choice, said) in enumerate(wanted.items()):
-            out[str(choice.prm), said, domain] = float(lost[place])
-    return out
+    matrices = Matrices(data, encoder, probes=1, resamples=8, seed=seed)
+    values, homes = matrices.at(Probe(data.main, 0), choices).values, np.asarray(data.domains)
+    return {domain: values[homes == domain].mean(axis=0) for domain in dict.fromkeys(data.domains)}
 
 
 def _choice(policy: str, prm: str | None, plan: str) -> Choice | None:
     try:
-        return None if prm is None else Choice(policy, prm, Plan.parse(plan))
+        return Choice(policy, prm, Plan.parse(plan))
     except PlanError:
         return None
 
@@ -148,7 +159,7 @@ def learn_effects(
     found:
         The outcomes that count.
     losses:
-        As ``losses_of`` tells them; None: no PRM can have lost anything.
+        As ``losses_of`` tells them; None: no model can have lost anything.
     kept:
         What the planner that serves was fitted with: it stays unless something else is more probable.
 
@@ -168,12 +179,12 @@ class Evidence:
     """Differences (n,) between what came and what was expected, and what each of K cells is made of: a cell is a
     choice in a domain in a part of the decisions by age.
 
-    ``design`` (K, G + L): groups, then what PRMs can lose; ``spreads`` (G + L,) of the prior; ``age`` (K,) where
+    ``design`` (K, G + L): groups, then what models can lose; ``spreads`` (G + L,) of the prior; ``age`` (K,) where
     the cell's part begins; ``known`` (K,) what is in use says of each cell; ``cell`` (n,).
     """
 
     names: tuple[str, ...]
-    prms: tuple[str, ...]
+    models: tuple[str, ...]
     design: Floats
     spreads: Floats
     age: Floats
@@ -197,7 +208,7 @@ class Evidence:
         kept: Effects | None = None,
     ) -> Evidence:
         """As ``learn_effects`` takes them."""
-        lost, old = losses or {}, kept or Effects()
+        could, old = losses or {}, kept or Effects()
         inverse = 1.0 / np.maximum(chances(gathered.covariates, found.known, gathered.clusters), 1e-12)
         used = rows & found.known & np.isfinite(gathered.logged)
         own = (np.minimum(1.0 / gathered.propensity, _MOST) * inverse)[used]
@@ -208,11 +219,11 @@ class Evidence:
             zip(gathered.choice[used].tolist(), gathered.domain[used].tolist(), part.tolist(), strict=True)
         )
         cells = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-        prms = tuple(dict.fromkeys(prm for prm, _, _ in lost))
+        models = tuple(dict.fromkeys(name for name, _, _ in could))
         known: dict[str, int] = {}
         spreads: list[float] = []
         groups: list[list[int]] = []
-        worn = np.zeros((len(cells), len(prms)))
+        lost = np.zeros((len(cells), len(models)))
         said = np.zeros(len(cells))
         for (choice, domain, _), number in cells.items():
             ran, home = gathered.choices[choice], gathered.domains[domain]
@@ -222,17 +233,17 @@ class Evidence:
                     known[label] = len(known)
                     spreads.append(spread)
             groups.append([known[label] for label in labels])
-            worn[number] = [lost.get((prm, ran, home), 0.0) for prm in prms]
+            lost[number] = [could.get((name, ran, home), 0.0) for name in models]
             said[number] = sum(old.shifts.get(label, 0.0) for label in labels)
-            said[number] += sum(old.worn.get(prm, 0.0) * lost.get((prm, ran, home), 0.0) for prm in prms)
+            said[number] += float(lost[number] @ [old.lost.get(name, 0.0) for name in models])
         design = np.zeros((len(cells), len(known)))
         for number, mine in enumerate(groups):
             design[number, mine] = 1.0
         return cls(
             names=tuple(known),
-            prms=prms,
-            design=np.concatenate([design, worn], axis=1),
-            spreads=np.array([*spreads, *[_WORN] * len(prms)]),
+            models=models,
+            design=np.concatenate([design, lost], axis=1),
+            spreads=np.array([*spreads, *[_LOST] * len(models)]),
             age=np.array([_BEGINS[part] for _, _, part in cells]),
             known=said,
             cell=np.array([cells[key] for key in keys], np.int64),
@@ -245,31 +256,40 @@ class Evidence:
         )
 
     def chosen(self) -> Model:
-        """The first explanation, the simplest first, that none of the others beats clearly."""
-        tried = [Model(kept=True)] if self.kept else []
-        tried += [Model()]
-        for scale, worn, begin in product(_SCALES, (False, True) if self.prms else (False,), _BEGINS):
-            if scale or worn:
-                tried.append(Model(scale, worn, begin))
-        found = [self.log_evidence(one) for one in tried]
-        return next(
-            one for one, said in zip(tried, found, strict=True) if said >= max(found) - _LIKELY
-        )
+        """The first explanation, the simplest first, that none of the richer ones beats clearly."""
+        best = Model(kept=True) if self.kept else Model()
+        if self.kept and self.log_evidence(Model()) > self.log_evidence(best) + _LIKELY:
+            best = Model()
+        grown = Model()
+        while True:
+            found = max(self._richer(grown), key=self.log_evidence, default=grown)
+            if self.log_evidence(found) <= self.log_evidence(grown) + _LIKELY:
+                break
+            grown = found
+        return grown if self.log_evidence(grown) > self.log_evidence(best) + _LIKELY else best
 
-    def learned(self, model: Model) -> Learned:
-        """What an explanation says."""
+    def _richer(self, model: Model) -> list[Model]:
+        """Explanations with one thing more: another model that lost something, or wider shifts."""
+        begins = _BEGINS if model == Model() else (model.begin,)
+        more = [(*model.lost, name) for name in self.models if name not in model.lost]
+        found = [replace(model, lost=lost, begin=begin) for lost in more for begin in begins]
+        wider = [scale for scale in _SCALES if scale > model.scale]
+        return found + [replace(model, scale=scale, begin=begin) for scale in wider for begin in begins]
+
+    def learned(self, model: Model, *, sure: float = _SURE) -> Learned:
+        """What an explanation says; ``sure``: of losses those that are so many standard errors above 0."""
         effects, errors = self.kept, {}
         if not model.kept:
             mean, spread = self._solved(np.ones(len(self.fold), bool), model)
             count = len(self.names)
             shifts = {n: float(np.clip(s, -1.0, 1.0)) for n, s in zip(self.names, mean, strict=False) if s}
-            losses = zip(self.prms, mean[count:].tolist(), spread[count:].tolist(), strict=True)
-            worn = {}
-            for prm, share, error in losses:
-                errors[prm] = error
-                if model.worn and share > _SURE * error:
-                    worn[prm] = min(1.0, share)
-            effects = Effects(shifts, worn)
+            shares = dict(zip(self.models, mean[count:].tolist(), strict=True))
+            spreads = dict(zip(self.models, spread[count:].tolist(), strict=True))
+            errors = {name: spreads[name] for name in model.lost}
+            lost = {
+                name: min(1.0, shares[name]) for name in model.lost if shares[name] > sure * spreads[name]
+            }
+            effects = Effects(shifts, lost)
         nothing = self._left_out(Model())
         return Learned(
             effects=effects,
@@ -296,8 +316,9 @@ class Evidence:
     def _free(self, model: Model) -> tuple[Bools, Floats, Floats]:
         """(G + L,) what a model leaves free; spreads (F,) and the design (K, F) of that."""
         spreads = self.spreads.copy()
-        spreads[: len(self.names)] *= model.scale
-        spreads[len(self.names) :] *= model.worn
+        count = len(self.names)
+        spreads[:count] *= model.scale
+        spreads[count:] *= [name in model.lost for name in self.models]
         free = spreads > 0.0
         return free, spreads[free], self.design[:, free] * (self.age >= model.begin)[:, None]
 
@@ -328,7 +349,7 @@ class Evidence:
             if model.kept:
                 said = self.known
             else:
-                _, _, design = self._free(replace(model, scale=1.0, worn=True))
+                _, _, design = self._free(Model((*self.models,), 1.0, model.begin))
                 said = design @ self._solved(~out, model)[0]
             total += float(self.weight[out] @ (self.off[out] - said[self.cell[out]]) ** 2)
         return total

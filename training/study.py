@@ -164,7 +164,7 @@ def fit_training_data(
             f"a planner is learned from samples whose tokens are counted, got none for {data.main!r}: "
             "planner import --tokens N tells what an answer takes"
         )
-    if data.effects is not None and data.effects.worn:
+    if data.effects is not None and data.effects.lost:
         data = changed(data, data.effects, seed=seed)
     data = with_rules(data, seed=seed)
     if width < 1:

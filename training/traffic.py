@@ -4,7 +4,7 @@ The campaign says what every choice is worth on every problem. Traffic says only
 was right, on questions that are really asked. A planner is fitted on the campaign; what it expects of the
 choices that ran is compared with what came of them, each decision weighted by its inverse propensity, at
 most four, and by the inverse of its chance of feedback. What that shows (``training.shifts``) changes the
-campaign: PRMs that say less, choices whose means moved. Then the planner is fitted again, folds, portfolio,
+campaign: models that say less, choices whose means moved. Then the planner is fitted again, folds, portfolio,
 promises and verdict with it. Two thirds of the questions of the traffic are learned from. The others judge: on
 them both planners are compared, and they say anew what changed, for a comparison on the campaign.
 """
@@ -101,7 +101,7 @@ def refit(
             traffic.follow(made, "").part(judged), traffic.follow(*old).part(judged), sources
         )
         again = Evidence.of(gathered, heard.outcomes, judged, losses=losses, kept=kept)
-        log = _on_log(made, old[0], data, again.learned(learned.model).effects, seed)
+        log = _on_log(made, old[0], data, again.learned(learned.model, sure=0.0).effects, seed)
         comparison = Comparison(
             value=value, flops=flops, why=why, log=None if log is None else log.weighted(_mix(gathered))
         )
@@ -114,8 +114,8 @@ def refit(
         "kept": learned.model.kept,
         "left_out_gain": learned.gain,
         "shifts": learned.effects.to_json(),
-        "worn": dict(learned.effects.worn),
-        "effects": {"shifts": dict(learned.effects.shifts), "worn": dict(learned.effects.worn)},
+        "lost": dict(learned.effects.lost),
+        "effects": {"shifts": dict(learned.effects.shifts), "lost": dict(learned.effects.lost)},
         "sources": sources.to_json(),
         "comparison": None if comparison is None else comparison.to_json(),
     }
@@ -127,7 +127,7 @@ def _effects_of(planner: Planner) -> Effects:
     """What a planner was fitted with, by its card."""
     told: Any = planner.card.get("refit") or {}
     said = told.get("effects") or {}
-    return Effects(dict(said.get("shifts", {})), dict(said.get("worn", {})))
+    return Effects(dict(said.get("shifts", {})), dict(said.get("lost", {})))
 
 
 def _mix(gathered: Gathered) -> Mapping[str, float]:
@@ -143,6 +143,8 @@ def _on_log(made: Planner, old: Planner, data: TrainingData, effects: Effects, s
     Both are judged on the problems that they may have learned from. Where the old one learned from others, what
     the new one gains by that is taken off.
     """
+    if made.stages is old.stages:
+        return _apart(np.zeros(len(data)), data)
     seen = with_rules(changed(data, effects, seed=seed), seed=seed)
     prices = made.frontier.prices
     shared = _alike(made, old, data)
@@ -156,9 +158,13 @@ def _on_log(made: Planner, old: Planner, data: TrainingData, effects: Effects, s
     if not shared:
         left_out = float((made.frontier.accuracy - prices * made.frontier.flops).mean())
         apart = apart - max(0.0, float(after.mean()) - left_out)
+    return _apart(apart, data)
+
+
+def _apart(values: Floats, data: TrainingData) -> OnLog:
     homes = np.asarray(data.domains)
     return OnLog(
-        {domain: float(apart[homes == domain].mean()) for domain in dict.fromkeys(data.domains)},
+        {domain: float(values[homes == domain].mean()) for domain in dict.fromkeys(data.domains)},
         {domain: float((homes == domain).mean()) for domain in dict.fromkeys(data.domains)},
     )
 
