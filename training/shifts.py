@@ -149,6 +149,7 @@ def learn_effects(
     *,
     losses: Losses | None = None,
     kept: Effects | None = None,
+    also: Floats | None = None,
 ) -> Learned:
     """What the decisions that ``rows`` (N,) marks show.
 
@@ -162,10 +163,13 @@ def learn_effects(
         As ``losses_of`` tells them; None: no model can have lost anything.
     kept:
         What the planner that serves was fitted with: it stays unless something else is more probable.
+    also:
+        (N,) what the planner that serves expects of the choices that ran, for those that the planner of the
+        campaign does not know.
 
     Raises TooLittleDataError for fewer than ``ENOUGH`` effective outcomes.
     """
-    evidence = Evidence.of(gathered, found, rows, losses=losses, kept=kept)
+    evidence = Evidence.of(gathered, found, rows, losses=losses, kept=kept, also=also)
     if evidence.effective < ENOUGH:
         raise TooLittleDataError(
             f"a refit takes outcomes of an effective size of at least {ENOUGH}, "
@@ -206,13 +210,16 @@ class Evidence:
         *,
         losses: Losses | None = None,
         kept: Effects | None = None,
+        also: Floats | None = None,
     ) -> Evidence:
         """As ``learn_effects`` takes them."""
         could, old = losses or {}, kept or Effects()
         inverse = 1.0 / np.maximum(chances(gathered.covariates, found.known, gathered.clusters), 1e-12)
-        used = rows & found.known & np.isfinite(gathered.logged)
+        own_planner = np.isfinite(gathered.logged)
+        expected = gathered.logged if also is None else np.where(own_planner, gathered.logged, also)
+        used = rows & found.known & np.isfinite(expected)
         own = (np.minimum(1.0 / gathered.propensity, _MOST) * inverse)[used]
-        off, clusters = (found.values - gathered.logged)[used], gathered.clusters[used]
+        off, clusters = (found.values - expected)[used], gathered.clusters[used]
         place = np.flatnonzero(used) / max(1, len(used))
         part = np.searchsorted(np.array(_BEGINS), place, side="right") - 1
         keys = list(
@@ -236,6 +243,9 @@ class Evidence:
             lost[number] = [could.get((name, ran, home), 0.0) for name in models]
             said[number] = sum(old.shifts.get(label, 0.0) for label in labels)
             said[number] += float(lost[number] @ [old.lost.get(name, 0.0) for name in models])
+        cell = np.array([cells[key] for key in keys], np.int64)
+        # the planner that serves expects what is in use already
+        off = off + np.where(own_planner[used], 0.0, said[cell])
         design = np.zeros((len(cells), len(known)))
         for number, mine in enumerate(groups):
             design[number, mine] = 1.0
@@ -246,7 +256,7 @@ class Evidence:
             spreads=np.array([*spreads, *[_LOST] * len(models)]),
             age=np.array([_BEGINS[part] for _, _, part in cells]),
             known=said,
-            cell=np.array([cells[key] for key in keys], np.int64),
+            cell=cell,
             off=off,
             weight=own * (_worth(own, off, clusters) / own.sum()) if len(own) else own,
             fold=clusters % _FOLDS,

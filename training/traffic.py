@@ -92,15 +92,17 @@ def refit(
         raise TooLittleDataError(heard.refused)
     judged = gathered.clusters % _JUDGED == 0
     losses = losses_of(data, gathered.choices, seed=seed)
+    served = None if old is None else traffic.follow(*old)
     kept = None if old is None else _effects_of(old[0])
-    learned = learn_effects(gathered, heard.outcomes, ~judged, losses=losses, kept=kept)
+    also = None if served is None else served.logged
+    learned = learn_effects(gathered, heard.outcomes, ~judged, losses=losses, kept=kept, also=also)
     made = fit(learned.effects) if learned.effects else base
     comparison = None
-    if old is not None:
+    if old is not None and served is not None:
         value, flops, why = compare_on_traffic(
-            traffic.follow(made, "").part(judged), traffic.follow(*old).part(judged), sources
+            traffic.follow(made, "").part(judged), served.part(judged), sources
         )
-        again = Evidence.of(gathered, heard.outcomes, judged, losses=losses, kept=kept)
+        again = Evidence.of(gathered, heard.outcomes, judged, losses=losses, kept=kept, also=also)
         log = _on_log(made, old[0], data, again.learned(learned.model, sure=0.0).effects, seed)
         comparison = Comparison(
             value=value, flops=flops, why=why, log=None if log is None else log.weighted(_mix(gathered))
