@@ -115,7 +115,8 @@ def losses_of(data: TrainingData, ran: Sequence[Ran], *, seed: int = 0) -> Losse
         for place, choice in enumerate(fresh):
             kept[choice] = {
                 name: {
-                    domain: float(means[place] - plain[domain][place]) for domain, means in without[name].items()
+                    domain: float(means[place] - plain[domain][place])
+                    for domain, means in without[name].items()
                 }
                 for name in names
             }

@@ -42,7 +42,8 @@ def with_noise(data: TrainingData, shares: Mapping[str, float], *, seed: int = 0
     rng = np.random.default_rng([seed, 7])
     pools = {name: _pool(pool, name, lost, rng) for name, pool in data.pools.items()}
     trees = {
-        choice: _runs(runs, choice, pools.get(choice.policy), lost, rng) for choice, runs in data.trees.items()
+        choice: _runs(runs, choice, pools.get(choice.policy), lost, rng)
+        for choice, runs in data.trees.items()
     }
     return replace(data, pools=pools, trees=trees)
 
@@ -60,7 +61,9 @@ def _pool(pool: PolicyPool, name: str, lost: Mapping[str, float], rng: np.random
     return replace(
         pool,
         codes=_without(pool.codes, share, rng),
-        greedy_code=None if first is None else (greedy.codes[:, 0] if greedy else _without(first, share, rng)),
+        greedy_code=None
+        if first is None
+        else (greedy.codes[:, 0] if greedy else _without(first, share, rng)),
     )
 
 
