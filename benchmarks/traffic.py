@@ -6,13 +6,13 @@
     python benchmarks/traffic.py --only challenge [--runs 1000]
     python benchmarks/traffic.py --only recovery --log LOG [--seeds 5]
 
-A planner is fitted on part of the log. Another one has the same choices, and expects other accuracies of them.
-(Two that are fitted on different problems have votes with learned weights of their own, which the other one
-never takes, so every run would be refused for want of support.) Traffic is drawn from problems that were not
-learned from: the first planner serves it and explores, an outcome is right with the chance that the log has for
-it, and some decisions get feedback. The second planner was never live. What it would have met is known exactly, from
-the same log. ``coverage`` draws such traffic again and again and counts how often the 95% intervals hold the
-truth. Questions repeat, and feedback depends on the question's length.
+A planner is fitted on part of the log. Another one has the same choices, and expects other accuracies of
+them. (Two that are fitted on different problems have votes with learned weights of their own, which the
+other one never takes, so every run would be refused for want of support.) Traffic is drawn from problems
+that were not learned from: the first planner serves it and explores, an outcome is right with the chance
+that the log has for it, and some decisions get feedback. The second planner was never live. What it would
+have met is known exactly, from the same log. ``coverage`` draws such traffic again and again and counts how
+often the 95% intervals hold the truth. Questions repeat, and feedback depends on the question's length.
 
 ``size`` makes an SQLite decision log of a million decisions, all on different questions, and runs
 ``planner ope`` on it: its CPU seconds, its wall seconds and the most memory it took.
@@ -454,7 +454,8 @@ def page(found: Found) -> str:
 
 
 def recovery(path: Path, *, problems: int, seeds: int, keep: Path | None = None) -> Found:
-    """Curves of traffic that changes, over several seeds; those that ``keep`` holds already are read there."""
+    """Curves of traffic that changes, over several seeds; those that ``keep`` holds already are read
+    there."""
     log = SearchLog.open(path)
     read = read_training_data(log, log.manifest.policies, log.manifest.prms)
     data = simplified(read, [*read.policies][-2:], next(iter(read.prms)))
@@ -545,10 +546,11 @@ def _coverage_page(found: Found) -> list[str]:
         "",
         f"`{found['command']}`",
         "",
-        f"A planner fitted on {found['problems']} problems of a complete lab log, and one of the same choices "
-        f"whose expectations are moved by {100 * found['moved']:.0f} points (a standard deviation); traffic on "
-        f"{found['problems']} other problems under a cap of {found['tokens']:.0f} tokens. The first planner "
-        f"serves and explores in {found['share']:.0%} of requests; 40% of the decisions get feedback, more of them "
+        f"A planner fitted on {found['problems']} problems of a complete lab log, and one of the same "
+        f"choices whose expectations are moved by {100 * found['moved']:.0f} points (a standard deviation); "
+        f"traffic on {found['problems']} other problems under a cap of {found['tokens']:.0f} tokens. The "
+        f"first planner serves and explores in {found['share']:.0%} of requests; 40% of the decisions get "
+        "feedback, more of them "
         "on longer questions. What the second planner would have met is known. Only runs whose effective "
         "size is at least 50 count; in the others no number is told.",
         "",

@@ -152,7 +152,8 @@ def serve(
 
 
 def shadow(planner: Planner, where: str, count: int, *, seed: int = 0) -> None:
-    """Write so many plain answers with what the planner would have done, a tenth of them with its plan run."""
+    """Write so many plain answers with what the planner would have done, a tenth of them with its plan
+    run."""
     random = Random(seed)
     decisions, said = [], []
     for i in range(count):

@@ -3,16 +3,16 @@
 What a planner that was fitted on the campaign expects of the choices that ran is compared with what came of
 them. The differences are regressed on
 
-- how much of each model's worth is lost. What a choice loses where a PRM says nothing, or where a policy's answers
-  are none, is known from the campaign (``planner.evidence.noise``), for every choice and domain. So this is one
-  number for a model, and few outcomes show it;
+- how much of each model's worth is lost. What a choice loses where a PRM says nothing, or where a policy's
+  answers are none, is known from the campaign (``planner.evidence.noise``), for every choice and domain. So
+  this is one number for a model, and few outcomes show it;
 - shifts of domains, policies, PRMs, strategies and single choices, finer ones held closer to 0.
 
-It is a Bayesian linear regression with stated prior spreads. Which models lost something, how far the spreads of
-shifts are stretched, and since when this holds is chosen by the evidence, the probability of the differences under
-each explanation (MacKay 1992, doi.org/10.1162/neco.1992.4.3.415): a richer one must pay for its freedom. What the
-planner that serves was fitted with is the first explanation, and nothing at all the second.
-"""
+It is a Bayesian linear regression with stated prior spreads. Which models lost something, how far the
+spreads of shifts are stretched, and since when this holds is chosen by the evidence, the probability of the
+differences under each explanation (MacKay 1992, doi.org/10.1162/neco.1992.4.3.415): a richer one must pay
+for its freedom. What the planner that serves was fitted with is the first explanation, and nothing at all
+the second."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ Bools = NDArray[np.bool_]
 
 #: outcomes, by effective size, that traffic must bring
 ENOUGH = 50
-#: prior spreads of shifts, in accuracy, in the order of ``labels_of``: the domain, the policy, it in the domain,
-#: the PRM, it in the domain, the strategy, the choice
+#: prior spreads of shifts, in accuracy, in the order of ``labels_of``: the domain, the policy, it in the
+#: domain, the PRM, it in the domain, the strategy, the choice
 _SPREADS = (0.10, 0.07, 0.05, 0.05, 0.04, 0.04, 0.03)
 #: prior spread of the share that a model lost
 _LOST = 1.0
@@ -54,8 +54,8 @@ _NOISE = 0.45
 _SCALES = (0.0, 0.25, 0.5, 1.0, 2.0)
 #: the part of the decisions, by age, before which nothing had changed
 _BEGINS = (0.0, 0.5, 0.75)
-#: what more another explanation must bring than the one that is in use, and a richer one than a simpler one: the
-#: logarithm of how many times as probable it makes the outcomes
+#: what more another explanation must bring than the one that is in use, and a richer one than a simpler
+#: one: the logarithm of how many times as probable it makes the outcomes
 _LIKELY = 1.0
 #: a model's loss is believed from so many standard errors on
 _SURE = 2.0
@@ -72,8 +72,9 @@ Losses = Mapping[tuple[str, Ran, str], float]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """An explanation of differences: the models that ``lost`` something, by how much the prior spreads of shifts
-    are stretched (0: there are none), and since which part of the decisions. ``kept``: what is in use already."""
+    """An explanation of differences: the models that ``lost`` something, by how much the prior spreads of
+    shifts are stretched (0: there are none), and since which part of the decisions. ``kept``: what is in
+    use already."""
 
     lost: tuple[str, ...] = ()
     scale: float = 0.0
@@ -85,8 +86,8 @@ class Model:
 class Learned:
     """What traffic shows, from how many outcomes (effectively), and the explanation that was chosen.
 
-    ``gain`` is by how much it brings the mean squared error of left-out outcomes down; ``errors`` are standard
-    errors of the shares that models lost."""
+    ``gain`` is by how much it brings the mean squared error of left-out outcomes down; ``errors`` are
+    standard errors of the shares that models lost."""
 
     effects: Effects
     outcomes: int
@@ -181,12 +182,11 @@ def learn_effects(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """Differences (n,) between what came and what was expected, and what each of K cells is made of: a cell is a
-    choice in a domain in a part of the decisions by age.
+    """Differences (n,) between what came and what was expected, and what each of K cells is made of: a cell
+    is a choice in a domain in a part of the decisions by age.
 
-    ``design`` (K, G + L): groups, then what models can lose; ``spreads`` (G + L,) of the prior; ``age`` (K,) where
-    the cell's part begins; ``known`` (K,) what is in use says of each cell; ``cell`` (n,).
-    """
+    ``design`` (K, G + L): groups, then what models can lose; ``spreads`` (G + L,) of the prior; ``age``
+    (K,) where the cell's part begins; ``known`` (K,) what is in use says of each cell; ``cell`` (n,)."""
 
     names: tuple[str, ...]
     models: tuple[str, ...]

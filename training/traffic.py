@@ -5,9 +5,8 @@ was right, on questions that are really asked. A planner is fitted on the campai
 choices that ran is compared with what came of them, each decision weighted by its inverse propensity, at
 most four, and by the inverse of its chance of feedback. What that shows (``training.shifts``) changes the
 campaign: models that say less, choices whose means moved. Then the planner is fitted again, folds, portfolio,
-promises and verdict with it. Two thirds of the questions of the traffic are learned from. The others judge: on
-them both planners are compared, and they say anew what changed, for a comparison on the campaign.
-"""
+promises and verdict with it. Two thirds of the questions of the traffic are learned from. The others judge:
+on them both planners are compared, and they say anew what changed, for a comparison on the campaign."""
 
 from __future__ import annotations
 
@@ -142,9 +141,8 @@ def _on_log(made: Planner, old: Planner, data: TrainingData, effects: Effects, s
     """By domain the mean utility over the new planner's prices, less that of the old one, on the campaign as
     ``effects`` change it; None for an old planner that the log cannot follow.
 
-    Both are judged on the problems that they may have learned from. Where the old one learned from others, what
-    the new one gains by that is taken off.
-    """
+    Both are judged on the problems that they may have learned from. Where the old one learned from others,
+    what the new one gains by that is taken off."""
     if made.stages is old.stages:
         return _apart(np.zeros(len(data)), data)
     seen = with_rules(changed(data, effects, seed=seed), seed=seed)

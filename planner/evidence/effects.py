@@ -46,8 +46,8 @@ def labels_of(policy: str, prm: str | None, plan: str, domain: str) -> tuple[str
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """``shifts``: group -> what is added to the mean accuracy of its choices, in [-1, 1]. ``lost``: model -> the
-    share of a PRM's scores that say nothing, and of a policy's answers that are none, in [0, 1]
+    """``shifts``: group -> what is added to the mean accuracy of its choices, in [-1, 1]. ``lost``: model
+    -> the share of a PRM's scores that say nothing, and of a policy's answers that are none, in [0, 1]
     (``planner.evidence.noise``)."""
 
     shifts: Mapping[str, float] = field(default_factory=dict)

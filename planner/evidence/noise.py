@@ -1,9 +1,8 @@
 """A campaign as it would be were a model to say less than it did.
 
-Part of a PRM's scores are those of other samples, whose distribution stays as it was; part of a policy's answers
-cannot be read. So a log tells what every choice would be worth, and what its looks would show, where a model
-went bad, without a new campaign.
-"""
+Part of a PRM's scores are those of other samples, whose distribution stays as it was; part of a policy's
+answers cannot be read. So a log tells what every choice would be worth, and what its looks would show,
+where a model went bad, without a new campaign."""
 
 from __future__ import annotations
 
@@ -32,10 +31,9 @@ def changed(data: TrainingData, effects: Effects, *, seed: int = 0) -> TrainingD
 def with_noise(data: TrainingData, shares: Mapping[str, float], *, seed: int = 0) -> TrainingData:
     """The data where a share (in [0, 1]) of what each named model says is lost.
 
-    Of a PRM's scores these are scores of other samples of any problem; of a policy's answers they cannot be read.
-    Runs that a PRM steered cannot be steered again: of its share the answer is that of a sample of the policy.
-    Models that are not named stay as they are.
-    """
+    Of a PRM's scores these are scores of other samples of any problem; of a policy's answers they cannot be
+    read. Runs that a PRM steered cannot be steered again: of its share the answer is that of a sample of
+    the policy. Models that are not named stay as they are."""
     lost = {name: share for name, share in sorted(shares.items()) if share > 0.0}
     if not lost:
         return data

@@ -2,9 +2,8 @@
 
 On traffic by off-policy estimates, paired by decision. On the log by what their decisions meet at each price,
 accuracy less its price, by domain; the log is changed as the left-out traffic says, not as the new planner
-learned it, so that a new planner does not judge itself. The domains that are asked now and those of the campaign
-both count: a planner that is only good at what is asked today fails tomorrow.
-"""
+learned it, so that a new planner does not judge itself. The domains that are asked now and those of the
+campaign both count: a planner that is only good at what is asked today fails tomorrow."""
 
 from __future__ import annotations
 
@@ -22,7 +21,8 @@ from planner.traffic.sources import Sources
 
 __all__ = ["Comparison", "OnLog", "compare_on_traffic"]
 
-#: utility on the log, in accuracy, that the new planner may lack where traffic says nothing, and in one domain
+#: utility on the log, in accuracy, that the new planner may lack where traffic says nothing, and in one
+#: domain
 _SLACK, _DOMAIN = 0.002, 0.03
 #: of the share right on traffic: what lower cost may make up for, and what must not be risked
 _LITTLE, _RISK = 0.02, 0.05
@@ -30,8 +30,8 @@ _LITTLE, _RISK = 0.02, 0.05
 
 @dataclass(frozen=True, slots=True)
 class OnLog:
-    """Mean utility on a campaign log, the new planner's less the old one's: ``apart`` by domain, ``campaign`` the
-    shares of domains there, ``asked`` those of the traffic (none: as in the campaign)."""
+    """Mean utility on a campaign log, the new planner's less the old one's: ``apart`` by domain,
+    ``campaign`` the shares of domains there, ``asked`` those of the traffic (none: as in the campaign)."""
 
     apart: Mapping[str, float]
     campaign: Mapping[str, float]
@@ -92,8 +92,8 @@ class Comparison:
         return f"a planner must not replace a better one, got {found}" if found else ""
 
     def _on_traffic(self) -> str:
-        """What traffic says against it: it is surely worse, or it may be much worse and the log does not speak
-        for it."""
+        """What traffic says against it: it is surely worse, or it may be much worse and the log does not
+        speak for it."""
         if self.value is None or self.flops is None:
             return ""
         risky = self.value.low < -_RISK and not (self.log is not None and self.log.least > 0.0)
@@ -120,12 +120,14 @@ class Comparison:
     @property
     def _makes_up(self) -> bool:
         """Whether it is surely cheaper, and loses little."""
-        assert self.value is not None and self.flops is not None
+        assert self.value is not None
+        assert self.flops is not None
         return self.flops.high < 0.0 and self.value.low > -_LITTLE
 
     @property
     def _told(self) -> str:
-        assert self.value is not None and self.flops is not None
+        assert self.value is not None
+        assert self.flops is not None
         return (
             f"{100 * self.value.value:+.1f} points on traffic "
             f"({100 * self.value.low:+.1f} to {100 * self.value.high:+.1f}) for "

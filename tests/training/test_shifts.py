@@ -125,7 +125,8 @@ def test_choices_that_only_the_serving_planner_knows_count() -> None:
 
 
 def test_words_on_one_question_count_as_they_are_worth() -> None:
-    """Each question asked ten times with one outcome: a difference that is luck of few questions is not learned."""
+    """Each question asked ten times with one outcome: a difference that is luck of few questions is not
+    learned."""
     rng = np.random.default_rng(1)
     seen, _ = traffic({}, count=600)
     clusters = np.arange(600) // 10
