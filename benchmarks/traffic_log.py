@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 from planner.evidence.probe import Probe
 from planner.planner import Planner
+from planner.server.decisions.comparison import BESIDE, Comparison, Expected, beside_id
 from planner.server.decisions.recorder import Decision, Feedback, Step
 from planner.server.decisions.store import Store
 from planner.server.request.budget import parse, to_wire
@@ -149,19 +151,54 @@ def serve(
     return made
 
 
+def shadow(planner: Planner, where: str, count: int, *, seed: int = 0) -> None:
+    """Write so many plain answers with what the planner would have done, a tenth of them with its plan
+    run."""
+    random = Random(seed)
+    decisions, said = [], []
+    for i in range(count):
+        name = f"s{seed}-{i:06d}"
+        made, right = decide(
+            planner, name, question(i), random, budget={"tokens": 700}, share=0.0, chance=even
+        )
+        planned = Expected(
+            policy=str(made.policy), prm=made.prm, plan=str(made.plan), accuracy=made.accuracy,
+            tokens=made.tokens, flops=made.flops,
+        )  # fmt: skip
+        plain = replace(planned, prm=None, plan="cot()", tokens=100.0, flops=1e8, accuracy=0.5)
+        compared = Comparison(plain=plain, planned=planned, vote=planned)
+        decisions.append(replace(made, reason="shadow", steps=(), comparison=compared))
+        if i % 3 == 0:
+            said.append(Feedback(name, 1e9, correct=right))
+        if i % 10 == 0:
+            beside = replace(compared, plain_answer=made.answer if random.random() < 0.6 else "0")
+            decisions.append(
+                replace(made, decision_id=beside_id(name), endpoint=BESIDE, steps=(), comparison=beside)
+            )
+    store = Store.open(where)
+    store.write(decisions, said)
+    store.close()
+
+
 def multiply(where: str, times: int) -> int:
     """Repeat every decision of an SQLite log under other ids and questions, so that there are ``times`` as
     many; how many there are then. Candidates are not repeated."""
     connection = sqlite3.connect(where)
     numbers = f"WITH RECURSIVE k(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM k WHERE k < {times - 1})"
+    # the id of what was run beside a decision is made of that decision's
+    named = (
+        "CASE WHEN t.decision_id LIKE '%-beside' "
+        "THEN substr(t.decision_id, 1, length(t.decision_id) - 7) || '-' || k || '-beside' "
+        "ELSE t.decision_id || '-' || k END"
+    )
     changed = {
-        "decision_id": "t.decision_id || '-' || k",
+        "decision_id": named,
         "question": "t.question || ' + ' || k",
         "created": "t.created + k / 1e4",
         "feedback_id": "NULL",
     }
     with connection:
-        for table in ("decisions", "steps", "feedback"):
+        for table in ("decisions", "steps", "feedback", "comparisons"):
             names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
             picked = ", ".join(changed.get(name, f"t.{name}") for name in names)
             connection.execute(

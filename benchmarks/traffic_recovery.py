@@ -16,6 +16,7 @@ noise of answers.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.deciding.decision import Menu, Rule
+from planner.deciding.stages import Stage
 from planner.evaluation.baselines.rules import with_rules
 from planner.evaluation.slices import only, rows_of
 from planner.evidence.effects import Effects
@@ -48,6 +50,9 @@ __all__ = ["Setting", "World", "broken", "met_by", "recover", "simplified"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Found = dict[str, Any]
+
+#: planners of which a world remembers what they do
+_KEPT = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +127,17 @@ class World:
         self.data = with_rules(data, seed=0)
         self.tokens = tokens
         self._matrices: list[Matrices] = []
+        self._known: list[tuple[tuple[Stage, ...], list[_Stage]]] = []
 
     def stages(self, planner: Planner) -> list[_Stage]:
-        """What a planner does at each of its stages, under the cap."""
+        """What a planner does at each of its stages, under the cap; that of the newest planners is kept."""
+        for known, found in self._known:
+            if known is planner.stages:
+                return found
+        self._known = [*self._known[-_KEPT:], (planner.stages, self._decided(planner))]
+        return self._known[-1][1]
+
+    def _decided(self, planner: Planner) -> list[_Stage]:
         matrices = self._seen(planner)
         found = []
         for stage in planner.stages:
@@ -302,6 +315,7 @@ def recover(
     rules = _rules(worlds[0].data, setting.tokens)
     random = Random(seed)
     kept: list[_Decision] = []
+    fits: dict[str, Planner] = {}
     curves: dict[str, list[float]] = {name: [] for name in ("served", "fixed", "oracle", "rules")}
     refits: list[Found] = []
     now = [met_by(stages) for stages in at]
@@ -321,7 +335,7 @@ def recover(
         kept = kept[-setting.window :]
         if (batch + 1) % setting.every:
             continue
-        served, told = _refitted(learned, base, served, at, kept, worlds, seed)
+        served, told = _refitted(learned, base, served, kept, worlds, seed, fits)
         refits.append({"batch": batch + 1, **told})
         log(f"seed {seed}, batch {batch + 1}: {told['said']}")
         if told["taken"]:
@@ -331,33 +345,37 @@ def recover(
 
 
 def _refitted(
-    learned: TrainingData, base: Planner, served: Planner, at: Sequence[Sequence[_Stage]],
-    kept: Sequence[_Decision], worlds: Sequence[World], seed: int,
+    learned: TrainingData, base: Planner, served: Planner, kept: Sequence[_Decision], worlds: Sequence[World],
+    seed: int, fits: dict[str, Planner],
 ) -> tuple[Planner, Found]:  # fmt: skip
-    """The planner after a refit, and what the refit did."""
+    """The planner after a refit, and what the refit did. ``fits``: planners by what they were fitted with."""
     there = sorted({made.world for made in kept})
 
     def follow(planner: Planner, name: str) -> Gathered:
-        seen = [
-            at[place] if planner is served else (world.stages(planner) if place in there else [])
-            for place, world in enumerate(worlds)
-        ]
+        seen = [world.stages(planner) if place in there else [] for place, world in enumerate(worlds)]
         return gathered(kept, planner, seen)
 
     def fit(effects: Effects | None) -> Planner:
-        return base if effects is None else _fit(learned, effects)
+        if effects is None:
+            return base
+        key = json.dumps([dict(effects.shifts), dict(effects.lost)], sort_keys=True)
+        if key not in fits:
+            fits[key] = _fit(learned, effects)
+        return fits[key]
 
     try:
         made = refit(
             fit, learned, Traffic(follow=follow, sources=Sources()), old=(served, "served"), seed=seed
         )
     except TooLittleDataError as error:
-        return served, {"taken": False, "said": str(error), "shifts": {}}
+        return served, {"taken": False, "said": str(error), "shifts": {}, "lost": {}}
     refusal = "" if made.comparison is None else made.comparison.refusal
     told = {
         "taken": not refusal,
         "said": refusal or f"taken, from {made.learned.outcomes} outcomes",
         "shifts": made.learned.effects.to_json(4),
+        "lost": dict(made.learned.effects.lost),
+        "comparison": None if made.comparison is None else made.comparison.to_json(),
     }
     return (served if refusal else made.planner), told
 

@@ -23,6 +23,7 @@ from optuna.trial import TrialState
 
 from planner.evaluation.baselines.rules import consistency_choices, with_rules
 from planner.evidence.effects import Effects
+from planner.evidence.noise import changed
 from planner.evidence.training_data import Tables, TrainingData, read_training_data
 from planner.planner import Planner
 from search.cards import ModelCard
@@ -169,6 +170,8 @@ def fit_training_data(
             f"a planner is learned from samples whose tokens are counted, got none for {data.main!r}: "
             "planner import --tokens N tells what an answer takes"
         )
+    if data.effects is not None and data.effects.lost:
+        data = changed(data, data.effects, seed=seed)
     if width < 1:
         raise StudyError(f"a study runs at least 1 trial at a time, got {width}")
     if few:

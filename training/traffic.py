@@ -3,16 +3,16 @@
 The campaign says what every choice is worth on every problem. Traffic says only whether the choice that ran
 was right, on questions that are really asked. A planner is fitted on the campaign; what it expects of the
 choices that ran is compared with what came of them, each decision weighted by its inverse propensity, at
-most four, and by the inverse of its chance of feedback; the differences, by policy, PRM, strategy, choice and
-domain, move the campaign's values (``planner.evidence.effects``); then the planner is fitted again, folds,
-portfolio, promises and verdict with it. How much differences are shrunk is chosen on questions that were
-left out, and no difference at all is among what is tried.
-"""
+most four, and by the inverse of its chance of feedback. What that shows (``training.shifts``) changes the
+campaign: models that say less, choices whose means moved. Then the planner is fitted again, folds, portfolio,
+promises and verdict with it. Two thirds of the questions of the traffic are learned from. The others judge:
+on them both planners are compared, and they say anew what changed, for a comparison on the campaign."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,136 +20,24 @@ from numpy.typing import NDArray
 from planner.deciding.decision import Rule
 from planner.deciding.replay import replay
 from planner.evaluation.baselines.rules import with_rules
-from planner.evidence.effects import Effects, labels_of
+from planner.evidence.effects import Effects
 from planner.evidence.matrix import Matrices
+from planner.evidence.noise import changed
 from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
-from planner.traffic.comparison import Comparison, compare_on_traffic
-from planner.traffic.estimates import effective_size
-from planner.traffic.gather import Gathered, Outcomes
-from planner.traffic.missing import chances
+from planner.traffic.comparison import Comparison, OnLog, compare_on_traffic
+from planner.traffic.gather import Gathered
 from planner.traffic.ope import heard_outcomes
 from planner.traffic.sources import Sources
 from search.errors import LogError, TooLittleDataError
+from training.shifts import Evidence, Learned, learn_effects, losses_of
 
-__all__ = ["ENOUGH", "Learned", "Refit", "Traffic", "learn_effects", "refit"]
+__all__ = ["Refit", "Traffic", "refit"]
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
-#: outcomes, by effective size, that traffic must bring
-ENOUGH = 50
-#: of what is added to the diagonal, in effective outcomes; infinity learns nothing
-_RIDGES = (10.0, 30.0, 100.0, 300.0, 1000.0, np.inf)
-_FOLDS = 5
 #: of so many questions one is not learned from
 _JUDGED = 3
-#: an inverse propensity counts so much at most. What is learned is a difference for each group of choices and
-#: domains, given what was expected of the question, so weights are needed for what groups do not tell only,
-#: and a few explored decisions of weight 1,000 would leave nothing of all others (Cole and Hernan 2008,
-#: doi.org/10.1093/aje/kwn164). The comparison of planners keeps the weights whole.
-_MOST = 4.0
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """Shifts that traffic shows, from how many outcomes (effectively), and how strongly they were shrunk.
-
-    ``gain`` is by how much they bring the mean squared error of left-out outcomes down."""
-
-    effects: Effects
-    outcomes: int
-    effective: float
-    ridge: float
-    gain: float
-
-
-def learn_effects(gathered: Gathered, found: Outcomes, rows: Bools) -> Learned:
-    """Shifts of choices from the decisions that ``rows`` (N,) marks.
-
-    Parameters
-    ----------
-    gathered:
-        With the planner that was fitted on the campaign followed through the log.
-    found:
-        The outcomes that count.
-
-    Raises TooLittleDataError for fewer than ``ENOUGH`` effective outcomes.
-    """
-    inverse = 1.0 / np.maximum(chances(gathered.covariates, found.known, gathered.clusters), 1e-12)
-    used = rows & found.known & np.isfinite(gathered.logged)
-    weight = np.minimum(1.0 / gathered.propensity, _MOST) * inverse
-    effective = effective_size(weight[used], gathered.clusters[used]) if used.any() else 0.0
-    if effective < ENOUGH:
-        raise TooLittleDataError(
-            f"a refit takes outcomes of an effective size of at least {ENOUGH}, got {effective:.0f} "
-            f"of {int(used.sum()):,}"
-        )
-    problem = _Problem.of(gathered, found.values - gathered.logged, weight, used)
-    losses = {ridge: problem.left_out(ridge) for ridge in _RIDGES}
-    # the strongest of those that are as good as the best
-    ridge = max(r for r, loss in losses.items() if loss <= min(losses.values()) * (1.0 + 1e-4))
-    shifts = problem.solve(np.ones(len(problem.fold), bool), ridge)
-    return Learned(
-        effects=Effects(
-            {n: float(np.clip(s, -1.0, 1.0)) for n, s in zip(problem.names, shifts, strict=True) if s}
-        ),
-        outcomes=int(used.sum()),
-        effective=effective,
-        ridge=float(ridge),
-        gain=1.0 - losses[ridge] / losses[np.inf],
-    )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Problem:
-    """A ridge regression of differences (n,) on the groups (n, L) that each belongs to."""
-
-    names: tuple[str, ...]
-    groups: Ints
-    off: Floats
-    weight: Floats
-    fold: Ints
-
-    @classmethod
-    def of(cls, gathered: Gathered, off: Floats, weight: Floats, used: Bools) -> _Problem:
-        known: dict[str, int] = {}
-        table: dict[tuple[int, int], list[int]] = {}
-        pairs = list(zip(gathered.choice[used].tolist(), gathered.domain[used].tolist(), strict=True))
-        for choice, domain in dict.fromkeys(pairs):
-            policy, prm, plan = gathered.choices[choice]
-            labels = labels_of(policy, prm, plan, gathered.domains[domain])
-            table[choice, domain] = [known.setdefault(label, len(known)) for label in labels]
-        groups = np.array([table[pair] for pair in pairs])
-        own = weight[used]
-        return cls(tuple(known), groups, off[used], own / own.mean(), gathered.clusters[used] % _FOLDS)
-
-    def solve(self, rows: Bools, ridge: float) -> Floats:
-        """(G,) shifts from some rows."""
-        count = len(self.names)
-        if not np.isfinite(ridge):
-            return np.zeros(count)
-        groups, weight = self.groups[rows], self.weight[rows]
-        gram, right = np.zeros((count, count)), np.zeros(count)
-        for one in range(groups.shape[1]):
-            right += np.bincount(groups[:, one], weights=weight * self.off[rows], minlength=count)
-            for other in range(groups.shape[1]):
-                cells = groups[:, one] * count + groups[:, other]
-                gram += np.bincount(cells, weights=weight, minlength=count**2).reshape(count, count)
-        return np.asarray(np.linalg.solve(gram + ridge * np.eye(count), right))
-
-    def left_out(self, ridge: float) -> float:
-        """The weighted mean squared error on questions that were left out."""
-        total = 0.0
-        for fold in range(_FOLDS):
-            out = self.fold == fold
-            if not out.any():
-                continue
-            shifts = self.solve(~out, ridge)
-            miss = self.off[out] - shifts[self.groups[out]].sum(axis=1)
-            total += float(self.weight[out] @ miss**2)
-        return total / float(self.weight.sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,10 +78,10 @@ def refit(
     data:
         The campaign.
     old:
-        The planner that would be replaced, and its fingerprint.
+        The planner that would be replaced, and its fingerprint. What it was fitted with is learned again only
+        where something else is more probable.
 
-    Two thirds of the questions of the traffic are learned from; the comparison is on the others. Raises
-    TooLittleDataError where feedback is of one kind only, or too little.
+    Raises TooLittleDataError where feedback is of one kind only, or too little.
     """
     base = fit(None)
     gathered = traffic.follow(base, "")
@@ -202,22 +90,33 @@ def refit(
     if heard.refused:
         raise TooLittleDataError(heard.refused)
     judged = gathered.clusters % _JUDGED == 0
-    learned = learn_effects(gathered, heard.outcomes, ~judged)
-    made = fit(learned.effects) if learned.effects.shifts else base
+    losses = losses_of(data, gathered.choices, seed=seed)
+    served = None if old is None else traffic.follow(*old)
+    kept = None if old is None else _effects_of(old[0])
+    also = None if served is None else served.logged
+    learned = learn_effects(gathered, heard.outcomes, ~judged, losses=losses, kept=kept, also=also)
+    made = fit(learned.effects) if learned.effects else base
     comparison = None
-    if old is not None:
+    if old is not None and served is not None:
         value, flops, why = compare_on_traffic(
-            traffic.follow(made, "").part(judged), traffic.follow(*old).part(judged), sources
+            traffic.follow(made, "").part(judged), served.part(judged), sources
         )
-        log = _on_log(made, old[0], replace(data, effects=learned.effects), seed)
-        comparison = Comparison(value=value, flops=flops, why=why, log=log)
+        again = Evidence.of(gathered, heard.outcomes, judged, losses=losses, kept=kept, also=also)
+        log = _on_log(made, old[0], data, again.learned(learned.model, sure=0.0).effects, seed)
+        comparison = Comparison(
+            value=value, flops=flops, why=why, log=None if log is None else log.weighted(_mix(gathered))
+        )
     told = {
         "decisions": len(gathered),
         "outcomes": learned.outcomes,
         "effective_size": learned.effective,
-        "shrunk_by": learned.ridge if np.isfinite(learned.ridge) else None,
+        "stretched_by": learned.model.scale,
+        "since_part": learned.model.begin,
+        "kept": learned.model.kept,
         "left_out_gain": learned.gain,
         "shifts": learned.effects.to_json(),
+        "lost": dict(learned.effects.lost),
+        "effects": {"shifts": dict(learned.effects.shifts), "lost": dict(learned.effects.lost)},
         "sources": sources.to_json(),
         "comparison": None if comparison is None else comparison.to_json(),
     }
@@ -225,14 +124,57 @@ def refit(
     return Refit(planner=made, learned=learned, comparison=comparison, notes=heard.notes)
 
 
-def _on_log(made: Planner, old: Planner, data: TrainingData, seed: int) -> float | None:
-    """The mean utility over the new planner's prices, less that of the old one; None for an old planner that
-    the log cannot follow."""
+def _effects_of(planner: Planner) -> Effects:
+    """What a planner was fitted with, by its card."""
+    told: Any = planner.card.get("refit") or {}
+    said = told.get("effects") or {}
+    return Effects(dict(said.get("shifts", {})), dict(said.get("lost", {})))
+
+
+def _mix(gathered: Gathered) -> Mapping[str, float]:
+    """Shares of domains of the decisions."""
+    counts = np.bincount(gathered.domain, minlength=len(gathered.domains))
+    return {name: float(count) / len(gathered) for name, count in zip(gathered.domains, counts, strict=True)}
+
+
+def _on_log(made: Planner, old: Planner, data: TrainingData, effects: Effects, seed: int) -> OnLog | None:
+    """By domain the mean utility over the new planner's prices, less that of the old one, on the campaign as
+    ``effects`` change it; None for an old planner that the log cannot follow.
+
+    Both are judged on the problems that they may have learned from. Where the old one learned from others,
+    what the new one gains by that is taken off."""
+    if made.stages is old.stages:
+        return _apart(np.zeros(len(data)), data)
+    seen = with_rules(changed(data, effects, seed=seed), seed=seed)
     prices = made.frontier.prices
+    shared = _alike(made, old, data)
+    matrices = Matrices(seen, old.encoder, seed=seed)
     try:
-        matrices = Matrices(with_rules(data, seed=seed), old.encoder, seed=seed)
-        met = replay(old.stages, matrices, [Rule(price=float(price)) for price in prices]).met
+        before = _utilities(old, matrices, prices)
     except LogError:
         return None
-    before = (met.accuracy - prices * met.flops).mean(axis=0)
-    return float((made.frontier.accuracy - prices * made.frontier.flops - before).mean())
+    after = _utilities(made, matrices if shared else Matrices(seen, made.encoder, seed=seed), prices)
+    apart = after - before
+    if not shared:
+        left_out = float((made.frontier.accuracy - prices * made.frontier.flops).mean())
+        apart = apart - max(0.0, float(after.mean()) - left_out)
+    return _apart(apart, data)
+
+
+def _apart(values: Floats, data: TrainingData) -> OnLog:
+    homes = np.asarray(data.domains)
+    return OnLog(
+        {domain: float(values[homes == domain].mean()) for domain in dict.fromkeys(data.domains)},
+        {domain: float((homes == domain).mean()) for domain in dict.fromkeys(data.domains)},
+    )
+
+
+def _utilities(planner: Planner, matrices: Matrices, prices: Floats) -> Floats:
+    """(P,) accuracy less the price of FLOPs, over prices, that a planner meets on each problem."""
+    met = replay(planner.stages, matrices, [Rule(price=float(price)) for price in prices]).met
+    return np.asarray((met.accuracy - prices * met.flops).mean(axis=1))
+
+
+def _alike(one: Planner, other: Planner, data: TrainingData) -> bool:
+    """Whether two planners see questions alike, as those do that learned from the same ones."""
+    return all(np.array_equal(one.encoder.encode(q), other.encoder.encode(q)) for q in data.questions[:16])

@@ -46,9 +46,16 @@ def labels_of(policy: str, prm: str | None, plan: str, domain: str) -> tuple[str
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """``shifts``: group -> what is added to the mean accuracy of its choices, in [-1, 1]."""
+    """``shifts``: group -> what is added to the mean accuracy of its choices, in [-1, 1]. ``lost``: model
+    -> the share of a PRM's scores that say nothing, and of a policy's answers that are none, in [0, 1]
+    (``planner.evidence.noise``)."""
 
     shifts: Mapping[str, float] = field(default_factory=dict)
+    lost: Mapping[str, float] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to learn."""
+        return bool(self.shifts or self.lost)
 
     def of(self, choice: Choice, domain: str) -> float:
         """What is added to a choice's mean accuracy in a domain."""

@@ -1,13 +1,14 @@
 """A planner beside the one that it would replace: on traffic that was left out, and on a campaign log.
 
 On traffic by off-policy estimates, paired by decision. On the log by what their decisions meet at each price,
-accuracy less its price: the new planner's on problems that were left out, the old one's on the log as it is.
-The old one may have been fitted on that log, which favours it.
-"""
+accuracy less its price, by domain; the log is changed as the left-out traffic says, not as the new planner
+learned it, so that a new planner does not judge itself. The domains that are asked now and those of the
+campaign both count: a planner that is only good at what is asked today fails tomorrow."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,52 @@ from planner.traffic.missing import chances
 from planner.traffic.ope import evaluate_offline, heard_outcomes, rows_of_cost, rows_of_value
 from planner.traffic.sources import Sources
 
-__all__ = ["Comparison", "compare_on_traffic"]
+__all__ = ["Comparison", "OnLog", "compare_on_traffic"]
 
-#: utility on the log, in accuracy, that the new planner may lack where traffic says nothing
-_SLACK = 0.002
+#: utility on the log, in accuracy, that the new planner may lack where traffic says nothing, and in one
+#: domain
+_SLACK, _DOMAIN = 0.002, 0.03
 #: of the share right on traffic: what lower cost may make up for, and what must not be risked
 _LITTLE, _RISK = 0.02, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class OnLog:
+    """Mean utility on a campaign log, the new planner's less the old one's: ``apart`` by domain,
+    ``campaign`` the shares of domains there, ``asked`` those of the traffic (none: as in the campaign)."""
+
+    apart: Mapping[str, float]
+    campaign: Mapping[str, float]
+    asked: Mapping[str, float] = field(default_factory=dict)
+
+    def weighted(self, asked: Mapping[str, float]) -> OnLog:
+        """The same with the traffic's shares, of the domains that the log has."""
+        total = sum(asked.get(domain, 0.0) for domain in self.apart)
+        shares = {domain: asked.get(domain, 0.0) / total for domain in self.apart} if total > 0.0 else {}
+        return replace(self, asked=shares)
+
+    @property
+    def least(self) -> float:
+        """The lower one of the means over the campaign's domains and over those of the traffic."""
+        means = [self._mean(shares) for shares in (self.campaign, self.asked) if shares]
+        return min(means)
+
+    @property
+    def worst(self) -> tuple[str, float]:
+        """The domain that loses most, and how much it gains."""
+        return min(self.apart.items(), key=lambda one: one[1])
+
+    def _mean(self, shares: Mapping[str, float]) -> float:
+        return sum(shares[domain] * value for domain, value in self.apart.items())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "least": self.least,
+            "campaign": self._mean(self.campaign),
+            "asked": self._mean(self.asked) if self.asked else None,
+            "domains": dict(self.apart),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,32 +83,56 @@ class Comparison:
     value: Estimate | None
     flops: Estimate | None
     why: str
-    log: float | None
+    log: OnLog | None
 
     @property
     def refusal(self) -> str:
         """Why the new planner must not replace the old one; empty where it may."""
-        if self.value is not None and self.flops is not None:
-            told = (
-                f"{100 * self.value.value:+.1f} points on traffic "
-                f"({100 * self.value.low:+.1f} to {100 * self.value.high:+.1f}) for "
-                f"{100 * self.flops.value:+.0f}% FLOPs"
-            )
-            makes_up = self.flops.high < 0.0 and self.value.low > -_LITTLE
-            if (self.value.high < 0.0 and not makes_up) or self.value.low < -_RISK:
-                return f"a planner must not replace a better one, got {told}"
-            if self.value.value < 0.0 and self.log is not None and self.log < 0.0 and not makes_up:
-                return (
-                    f"a planner must not replace a better one, got {told} "
-                    f"and {100 * self.log:+.2f} points of utility on the log"
-                )
+        found = self._on_traffic() or self._on_log()
+        return f"a planner must not replace a better one, got {found}" if found else ""
+
+    def _on_traffic(self) -> str:
+        """What traffic says against it: it is surely worse, or it may be much worse and the log does not
+        speak for it."""
+        if self.value is None or self.flops is None:
             return ""
-        if self.log is not None and self.log < -_SLACK:
-            return (
-                "a planner must not replace a better one, got "
-                f"{100 * self.log:+.2f} points of utility on the log, and traffic says nothing ({self.why})"
-            )
+        risky = self.value.low < -_RISK and not (self.log is not None and self.log.least > 0.0)
+        surely = self.value.high < 0.0 and not self._makes_up
+        return self._told if surely or risky else ""
+
+    def _on_log(self) -> str:
+        """What the log says against it."""
+        if self.log is None:
+            return ""
+        domain, lost = self.log.worst
+        if lost < -_DOMAIN:
+            return f"{100 * lost:+.2f} points of utility on the log's problems of {domain}"
+        if self.value is None or self.flops is None:
+            if self.log.least < -_SLACK:
+                return (
+                    f"{100 * self.log.least:+.2f} points of utility on the log, "
+                    f"and traffic says nothing ({self.why})"
+                )
+        elif self.value.value < 0.0 and self.log.least < 0.0 and not self._makes_up:
+            return f"{self._told} and {100 * self.log.least:+.2f} points of utility on the log"
         return ""
+
+    @property
+    def _makes_up(self) -> bool:
+        """Whether it is surely cheaper, and loses little."""
+        assert self.value is not None
+        assert self.flops is not None
+        return self.flops.high < 0.0 and self.value.low > -_LITTLE
+
+    @property
+    def _told(self) -> str:
+        assert self.value is not None
+        assert self.flops is not None
+        return (
+            f"{100 * self.value.value:+.1f} points on traffic "
+            f"({100 * self.value.low:+.1f} to {100 * self.value.high:+.1f}) for "
+            f"{100 * self.flops.value:+.0f}% FLOPs"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -75,7 +140,7 @@ class Comparison:
             "value": None if self.value is None else self.value.to_json(),
             "flops_share": None if self.flops is None else self.flops.to_json(),
             "why": self.why or None,
-            "log_utility": self.log,
+            "log_utility": None if self.log is None else self.log.to_json(),
             "refusal": self.refusal or None,
         }
 

@@ -119,7 +119,7 @@ def moment(text: str) -> float:
 
 def _print(made: Refit, output: Path, refusal: str) -> None:
     learned = made.learned
-    shifts = learned.effects.to_json()
+    shifts, lost = learned.effects.to_json(), sorted(learned.effects.lost.items())
     notes = [
         f"Learned from {learned.outcomes:,} outcomes of traffic (effective size {learned.effective:,.0f}).",
         f"On left-out questions the squared error of expectations fell by {learned.gain:.1%}.",
@@ -136,7 +136,9 @@ def _print(made: Refit, output: Path, refusal: str) -> None:
     print_table(
         "Nothing is written" if refusal else f"Planner {output}",
         ["what traffic moved", "points"],
-        [(name, f"{100 * value:+z.1f}") for name, value in shifts.items()] or [("nothing", "0")],
+        [(f"{name}: share of what it says that is lost, %", f"{100 * share:.0f}") for name, share in lost]
+        + [(name, f"{100 * value:+z.1f}") for name, value in shifts.items()]
+        or [("nothing", "0")],
         notes=notes,
     )
     print_verdict(made.planner.card["verdict"], made.planner.sample_flops)

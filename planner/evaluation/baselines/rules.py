@@ -72,7 +72,9 @@ def _votes(
             if alike < n:
                 for prm, weights in weighed:
                     spelled = {} if weights is None else _spelled(weights)
-                    yield Choice(policy, prm, Plan.of("adaptive_vote", n=n, stop=stop, ahead=1, **spelled))
+                    plan = Plan.of("adaptive_vote", n=n, stop=stop, ahead=1, **spelled)
+                    # learned weights may give a PRM that says nothing no part in them
+                    yield Choice(policy, prm if plan.needs_prm else None, plan)
 
 
 def _caps(most: int) -> list[int]:

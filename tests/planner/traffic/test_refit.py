@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import planner
 from planner.cli.main import app
 from planner.planner import Planner
-from planner.traffic.comparison import Comparison
+from planner.traffic.comparison import Comparison, OnLog
 from planner.traffic.estimates import Estimate
 from search.log.store import SearchLog
 
@@ -57,9 +57,8 @@ def test_a_policy_that_broke_is_learned_of_and_left(folder: Path, tmp_path: Path
     told = json.loads(out)
     refit = told["card"]["refit"]
     assert refit["left_out_gain"] > 0.05
-    large = sum(value for name, value in refit["shifts"].items() if "large" in name)
-    small = sum(value for name, value in refit["shifts"].items() if "policy small" in name)
-    assert large < small
+    assert refit["lost"]["large"] > 0.7
+    assert "small" not in refit["lost"]
     assert refit["outcomes"] < 1200  # a third of the questions judges
     assert told["refused"] is None
     old, new = planner.load(folder / "old"), planner.load(tmp_path / "new")
@@ -96,24 +95,50 @@ def between(value: float, half: float) -> Estimate:
     return Estimate(value, value - half, value + half)
 
 
+def on_log(campaign: float, asked: float | None = None) -> OnLog:
+    """Of two domains, of which the second one is asked now."""
+    other = campaign if asked is None else asked
+    return OnLog(
+        {"math": 2 * campaign - other, "code": other}, {"math": 0.5, "code": 0.5}, {"code": 1.0, "math": 0.0}
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "flops", "log", "refuses"),
     [
-        (between(-0.05, 0.02), between(0.0, 0.1), 0.01, True),
-        (between(-0.05, 0.02), between(-0.5, 0.1), 0.01, True),  # surely cheaper, but much worse
-        (between(-0.01, 0.005), between(-0.5, 0.1), 0.01, False),  # a little worse, but surely cheaper
-        (between(0.01, 0.08), between(0.0, 0.1), 0.01, True),  # it may be much worse
-        (between(-0.01, 0.02), between(0.0, 0.1), -0.01, True),
-        (between(-0.01, 0.02), between(0.0, 0.1), 0.01, False),
-        (between(0.01, 0.02), between(0.0, 0.1), -0.01, False),
-        (None, None, -0.01, True),
-        (None, None, -0.001, False),
+        (between(-0.05, 0.02), between(0.0, 0.1), on_log(0.01), True),
+        (between(-0.05, 0.02), between(-0.5, 0.1), on_log(0.01), True),  # surely cheaper, but much worse
+        (
+            between(-0.01, 0.005),
+            between(-0.5, 0.1),
+            on_log(0.01),
+            False,
+        ),  # a little worse, but surely cheaper
+        (between(0.01, 0.08), between(0.0, 0.1), on_log(-0.001), True),  # it may be much worse
+        (between(0.01, 0.08), between(0.0, 0.1), None, True),
+        (between(0.01, 0.08), between(0.0, 0.1), on_log(0.01), False),  # the log speaks for it
+        (between(-0.01, 0.02), between(0.0, 0.1), on_log(-0.01), True),
+        (between(-0.01, 0.02), between(0.0, 0.1), on_log(0.01), False),
+        (between(0.01, 0.02), between(0.0, 0.1), on_log(-0.01), False),
+        # better at what is asked now and on average, but bad at what may be asked again
+        (between(0.05, 0.02), between(0.0, 0.1), on_log(0.01, 0.10), True),
+        (None, None, on_log(0.01, -0.01), True),  # worse at what is asked now
+        (None, None, on_log(-0.01), True),
+        (None, None, on_log(-0.001), False),
         (None, None, None, False),
     ],
 )
 def test_a_better_planner_is_kept(
-    value: Estimate | None, flops: Estimate | None, log: float | None, refuses: bool
+    value: Estimate | None, flops: Estimate | None, log: OnLog | None, refuses: bool
 ) -> None:
     found = Comparison(value=value, flops=flops, why="not enough overlap", log=log)
     assert found.refusal.startswith("a planner must not replace a better one") == refuses
     assert (found.refusal == "") != refuses
+
+
+def test_shares_of_domains_are_those_that_the_log_has() -> None:
+    log = on_log(0.02).weighted({"code": 0.3, "law": 0.6})
+    assert log.asked == {"math": 0.0, "code": 1.0}
+    assert on_log(0.02).weighted({"law": 1.0}).asked == {}
+    assert on_log(0.02, -0.02).least == pytest.approx(-0.02)
+    assert on_log(0.02, -0.02).worst == ("code", -0.02)
