@@ -1,0 +1,143 @@
+"""The tables of ``scale.md``, out of ``scale.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+__all__ = ["page"]
+
+
+def page(found: dict[str, Any]) -> str:
+    """The page, of the parts that were measured."""
+    lines = [
+        "# Campaigns on a cluster",
+        "",
+        "Made by `python benchmarks/scale.py actors`, `driver`, `kills` and `lab`, which says what is measured.",
+        f"One machine with {found.get('machine', {}).get('cpus', '?')} cores, which other work shared; `load` is",
+        "the load average before and after. No GPU, and no second machine.",
+    ]
+    for part in (_actors, _driver, _kills, _lab):
+        lines += part(found)
+    return "\n".join(lines) + "\n"
+
+
+def _actors(found: dict[str, Any]) -> Iterator[str]:
+    if "actors" not in found:
+        return
+    part = found["actors"]
+    yield from ("", f"## Actors whose units take {part['latency']:g} s {_load(part)}", "")
+    yield from _table(
+        ["actors", "units", "seconds", "efficiency", "overhead per unit, ms", "driver's CPU per unit, ms"],
+        [
+            (
+                row["actors"],
+                row["units"],
+                f"{row['seconds']:.1f}",
+                f"{100 * row['efficiency']:.1f}%",
+                f"{row['overhead_ms']:.1f}",
+                f"{row['driver_ms']:.1f}",
+            )
+            for row in part["rows"]
+        ],
+    )
+    yield from (
+        "",
+        "Efficiency is counted from when every actor has been at work to the end of the last unit. Eight actors,",
+        "the driver and Ray shared the cores.",
+    )
+
+
+def _driver(found: dict[str, Any]) -> Iterator[str]:
+    if "driver" not in found:
+        return
+    part = found["driver"]
+    yield from ("", f"## The driver, where eight actors answer at once {_load(part)}", "")
+    yield from _table(
+        [
+            "units",
+            "driver's CPU per unit, ms",
+            "units per second, reached",
+            "units per second, on a core of its own",
+        ],
+        [
+            (
+                f"{row['units']:,}",
+                f"{row['driver_ms']:.1f}",
+                f"{row['reached']:.0f}",
+                f"{row['saturates']:.0f}",
+            )
+            for row in part["rows"]
+        ],
+    )
+    rate = part["rows"][-1]["saturates"]
+    yield from (
+        "",
+        f"A driver is one process. With a core of its own it saturates at {rate:.0f} units per second: at {rate:.0f} actors "
+        f"whose units take a",
+        f"second, or {60 * rate:,.0f} whose units take a minute. A unit of real models (32 problems times a block of draws) "
+        "takes minutes.",
+    )
+
+
+def _kills(found: dict[str, Any]) -> Iterator[str]:
+    if "kills" not in found:
+        return
+    part = found["kills"]
+    logs, killed = part["logs"], part["killed"]
+    equal = sum(log["difference"] is None for log in logs)
+    yield from ("", f"## Two nodes in network namespaces, killed at random {_load(part)}", "")
+    yield from _table(
+        ["minutes", "actors killed", "nodes killed", "drivers killed", "logs", "units", "failed units"]
+        + ["repeated", "lost", "equal to one process's"],
+        [
+            (
+                f"{part['seconds'] / 60:.1f}",
+                killed["actors"],
+                killed["nodes"],
+                killed["drivers"],
+                len(logs),
+                f"{sum(log['units'] for log in logs):,}",
+                sum(log["failures"] for log in logs),
+                sum(log["repeated"] for log in logs),
+                sum(log["lost"] for log in logs),
+                f"{equal} of {len(logs)}",
+            )
+        ],
+    )
+    for log in logs:
+        if log["difference"] is not None:
+            yield from ("", f"A log that differs: {log['difference']}")
+
+
+def _lab(found: dict[str, Any]) -> Iterator[str]:
+    if "lab" not in found:
+        return
+    part = found["lab"]
+    yield from ("", f"## The lab's campaign, {part['problems']} problems {_load(part)}", "")
+    yield from _table(
+        ["how", "seconds of the campaign", "seconds of the command", "samples", "runs"],
+        [
+            (
+                name,
+                f"{part[key]['seconds']:.0f}",
+                f"{part[key]['whole_seconds']:.0f}",
+                f"{part[key]['rows']['samples']:,}",
+                f"{part[key]['rows']['runs']:,}",
+            )
+            for key, name in (("one", "one process"), ("cluster", "two actors on two nodes"))
+        ],
+    )
+    equal = "equal, bit for bit" if part["difference"] is None else f"not equal: {part['difference']}"
+    yield from ("", f"`lab-policy-m` with `lab-prm-good`, embedded engine. The logs are {equal}.")
+
+
+def _load(part: dict[str, Any]) -> str:
+    return f"(load {part['load']['before']:.1f} to {part['load']['after']:.1f})"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield f"| {' | '.join(map(str, row))} |"
