@@ -1,8 +1,8 @@
-"""What a campaign on a cluster costs beyond its models: efficiency by actors, where the driver saturates, kills.
+"""What a campaign on a cluster costs beyond its models, where its driver saturates, and what kills do.
 
     python benchmarks/scale.py actors              # 1, 2, 4 and 8 Ray actors on an engine of fixed latency
     python benchmarks/scale.py driver              # 8 actors that answer at once: all that the driver can do
-    python benchmarks/scale.py kills --minutes 15  # two nodes whose actors, nodes and drivers are killed at random
+    python benchmarks/scale.py kills --minutes 15  # two nodes; actors, nodes and drivers are killed at random
     python benchmarks/scale.py lab --problems 24   # the lab's campaign on two nodes, beside one process
 
 Each writes its part of ``scale.json`` and the tables of ``scale.md`` beside it. It asserts nothing.
@@ -29,6 +29,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -47,7 +48,7 @@ from search.log.comparison import difference
 from search.log.store import SearchLog
 from search.problem import Problem
 from search.rewards.scripted import ScriptedReward
-from search.testing.ray_nodes import NamespaceCluster, actor_processes
+from search.testing.ray_nodes import NamespaceCluster
 
 HERE = Path(__file__).parent
 #: one request is one unit
@@ -73,7 +74,7 @@ runs = 1
 strategies = ["cot", "majority", "best_of_n", "weighted_vote", "beam_search"]
 group = 8
 """
-PLANNER = [sys.executable, "-c", "from planner.cli.main import main; main()"]
+PLANNER = [sys.executable, "-m", "planner"]
 
 
 def sleeping(latency: float) -> Loader:
@@ -205,7 +206,7 @@ def kills(minutes: float, count: int, latency: float) -> dict[str, Any]:
                 while not ended.wait(4.0 + 8.0 * chance.random()) and time.monotonic() < until:
                     if chance.random() < 0.1:
                         node_dies()
-                    elif found := actor_processes():
+                    elif found := cluster.actors():
                         os.kill(chance.choice(found), signal.SIGKILL)
                         struck.actors += 1
 
@@ -286,12 +287,13 @@ def lab(count: int) -> dict[str, Any]:
     """``planner search`` of the shipped models: one process, then two actors on two nodes."""
     import gzip
 
-    lines = gzip.open(HERE.parent / "models" / "lab" / "test.jsonl.gz", "rt").read().splitlines()[:count]
+    with gzip.open(HERE.parent / "models" / "lab" / "test.jsonl.gz", "rt") as known:
+        lines = [*islice(known, count)]
     cluster = NamespaceCluster(cpus=1)
     try:
         cluster.add_node(cpus=1)
         with TemporaryDirectory() as folder:
-            (Path(folder) / "problems.jsonl").write_text("\n".join(lines) + "\n")
+            (Path(folder) / "problems.jsonl").write_text("".join(lines))
             (Path(folder) / "grid.toml").write_text(LAB_GRID)
             rows = {}
             for name, options in {

@@ -10,12 +10,13 @@ __all__ = ["page"]
 
 def page(found: dict[str, Any]) -> str:
     """The page, of the parts that were measured."""
+    cores = found.get("machine", {}).get("cpus", "?")
     lines = [
         "# Campaigns on a cluster",
         "",
-        "Made by `python benchmarks/scale.py actors`, `driver`, `kills` and `lab`, which says what is measured.",
-        f"One machine with {found.get('machine', {}).get('cpus', '?')} cores, which other work shared; `load` is",
-        "the load average before and after. No GPU, and no second machine.",
+        "Made by `python benchmarks/scale.py actors`, `driver`, `kills` and `lab`.",
+        f"One machine with {cores} cores, which other work shared at a lower priority; `load` is the load",
+        "average before and after. No GPU, and no second machine.",
     ]
     for part in (_actors, _driver, _kills, _lab):
         lines += part(found)
@@ -43,8 +44,7 @@ def _actors(found: dict[str, Any]) -> Iterator[str]:
     )
     yield from (
         "",
-        "Efficiency is counted from when every actor has been at work to the end of the last unit. Eight actors,",
-        "the driver and Ray shared the cores.",
+        "Efficiency is counted from when every actor has been at work to the end of the last unit.",
     )
 
 
@@ -54,12 +54,7 @@ def _driver(found: dict[str, Any]) -> Iterator[str]:
     part = found["driver"]
     yield from ("", f"## The driver, where eight actors answer at once {_load(part)}", "")
     yield from _table(
-        [
-            "units",
-            "driver's CPU per unit, ms",
-            "units per second, reached",
-            "units per second, on a core of its own",
-        ],
+        ["units", "driver's CPU per unit, ms", "units/s reached", "units/s of a core of its own"],
         [
             (
                 f"{row['units']:,}",
@@ -73,10 +68,8 @@ def _driver(found: dict[str, Any]) -> Iterator[str]:
     rate = part["rows"][-1]["saturates"]
     yield from (
         "",
-        f"A driver is one process. With a core of its own it saturates at {rate:.0f} units per second: at {rate:.0f} actors "
-        f"whose units take a",
-        f"second, or {60 * rate:,.0f} whose units take a minute. A unit of real models (32 problems times a block of draws) "
-        "takes minutes.",
+        f"A driver is one process. With a core of its own it saturates at {rate:.0f} units per second: at",
+        f"{rate:.0f} actors whose units take a second, or {60 * rate:,.0f} whose units take a minute.",
     )
 
 
@@ -88,8 +81,10 @@ def _kills(found: dict[str, Any]) -> Iterator[str]:
     equal = sum(log["difference"] is None for log in logs)
     yield from ("", f"## Two nodes in network namespaces, killed at random {_load(part)}", "")
     yield from _table(
-        ["minutes", "actors killed", "nodes killed", "drivers killed", "logs", "units", "failed units"]
-        + ["repeated", "lost", "equal to one process's"],
+        [
+            *("minutes", "actors killed", "nodes killed", "drivers killed", "logs", "units", "failed units"),
+            *("repeated", "lost", "equal to one process's"),
+        ],
         [
             (
                 f"{part['seconds'] / 60:.1f}",

@@ -19,12 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NamespaceCluster", "NodesError", "RayletCluster", "actor_processes", "namespaces_refused"]
+__all__ = ["NamespaceCluster", "NodesError", "RayletCluster", "namespaces_refused"]
 
 #: bytes of each node's store of objects
 _STORE = 100 * 1024 * 1024
@@ -47,12 +48,6 @@ _PORTS = (
 
 class NodesError(RuntimeError):
     """A node did not start."""
-
-
-def actor_processes() -> list[int]:
-    """Processes of campaign actors on this machine, of whatever cluster."""
-    out = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    return [int(line.split()[0]) for line in out.splitlines() if "ray::Worker" in line]
 
 
 def namespaces_refused() -> str:
@@ -135,6 +130,11 @@ class NamespaceCluster:
         node.process.wait()
         self._clear(node.namespace)
 
+    def actors(self) -> list[int]:
+        """Processes of actors, as this process numbers them."""
+        names = [self._namespace(0), *(node.namespace for node in self._nodes)]
+        return _actors({process for name in names for process in _inside(name)})
+
     def shutdown(self) -> None:
         """End everything. Safe to call twice."""
         for node in self._nodes:
@@ -175,12 +175,9 @@ class NamespaceCluster:
 
     def _clear(self, name: str) -> None:
         """End what runs in a namespace, and remove it."""
-        found = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True)
-        for process in found.stdout.split():
-            try:
-                os.kill(int(process), signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        for process in _inside(name):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
@@ -210,6 +207,17 @@ class RayletCluster:
         """Kill its processes."""
         self._cluster.remove_node(node, allow_graceful=False)
 
+    def actors(self) -> list[int]:
+        """Processes of actors."""
+        raylets = [
+            held.process.pid
+            for node in self._cluster.list_all_nodes()
+            for held in node.all_processes["raylet"]
+        ]
+        listed = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True).stdout
+        pairs = [tuple(map(int, line.split())) for line in listed.splitlines()[1:]]
+        return _actors({process for process, parent in pairs if parent in raylets})
+
     def shutdown(self) -> None:
         """End everything."""
         self._cluster.shutdown()
@@ -220,6 +228,23 @@ def _start(cpus: int, address: str, resources: dict[str, float] | None) -> list[
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"),
         *(f"--num-cpus={cpus}", f"--node-ip-address={address}", f"--object-store-memory={_STORE}"),
         f"--resources={json.dumps(resources or {})}",
+    ]
+
+
+def _inside(namespace: str) -> list[int]:
+    """Processes of a network namespace; none where it is gone."""
+    found = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True)
+    return [int(process) for process in found.stdout.split()]
+
+
+def _actors(processes: Collection[int]) -> list[int]:
+    """Those of them that are actors of ours: Ray titles a process by its actor's class."""
+    out = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    found = [line.split(maxsplit=1) for line in out.splitlines()[1:]]
+    return [
+        int(process)
+        for process, title in found
+        if title.startswith(("ray::Worker", "ray::StudyWorker")) and int(process) in processes
     ]
 
 
