@@ -111,7 +111,8 @@ class ObjectStorage(Storage):
     def create(self, name: str, write: Write) -> bool:
         try:
             with self._asking():
-                self._store.put(name, _written(write), mode="create")
+                # in one request, however large: obstore's uploads in parts know no conditions
+                self._store.put(name, _written(write), mode="create", use_multipart=False)
         except builtins.FileExistsError:
             return False
         return True
@@ -126,7 +127,7 @@ class ObjectStorage(Storage):
             return self.create(name, lambda into: _give(into, data))
         try:
             with self._asking():
-                self._store.put(name, data, mode={"e_tag": stamp})
+                self._store.put(name, data, mode={"e_tag": stamp}, use_multipart=False)
         except builtins.FileExistsError:
             return False
         return True
