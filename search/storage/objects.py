@@ -111,8 +111,7 @@ class ObjectStorage(Storage):
     def create(self, name: str, write: Write) -> bool:
         try:
             with self._asking():
-                # in one request, however large: obstore's uploads in parts know no conditions
-                self._store.put(name, _written(write), mode="create", use_multipart=False)
+                self._store.put(name, _written(write), mode="create")
         except builtins.FileExistsError:
             return False
         return True
@@ -127,7 +126,7 @@ class ObjectStorage(Storage):
             return self.create(name, lambda into: _give(into, data))
         try:
             with self._asking():
-                self._store.put(name, data, mode={"e_tag": stamp}, use_multipart=False)
+                self._store.put(name, data, mode={"e_tag": stamp})
         except builtins.FileExistsError:
             return False
         return True

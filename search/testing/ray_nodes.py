@@ -78,7 +78,7 @@ class NamespaceCluster:
 
     def __init__(self, *, cpus: int = 2) -> None:
         self._name = f"ray{os.getpid()}x{secrets.token_hex(2)}"
-        self._folder = Path(tempfile.mkdtemp(prefix="rn"))  # short, as sockets must be
+        self._folder = Path(tempfile.mkdtemp(prefix="rn", dir="/tmp"))  # short, as sockets must be
         self._count = 0
         self._nodes: list[Node] = []
         self.address = "10.77.0.1:6379"
