@@ -81,6 +81,7 @@ class NamespaceCluster:
         self._folder = Path(tempfile.mkdtemp(prefix="rn", dir="/tmp"))  # short, as sockets must be
         self._count = 0
         self._nodes: list[Node] = []
+        self._first: subprocess.Popen[bytes] | None = None
         self.address = "10.77.0.1:6379"
         #: of nodes and drivers; the token admits them to this cluster
         self.environment = {
@@ -143,6 +144,8 @@ class NamespaceCluster:
             self._clear(node.namespace)
         self._nodes.clear()
         self._clear(self._namespace(0))
+        if self._first is not None:
+            self._first.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _head(self, cpus: int) -> None:
@@ -153,7 +156,7 @@ class NamespaceCluster:
         for link in ("lo", "bridge"):
             _ip("-n", name, "link", "set", link, "up")
         start = [*_start(cpus, "10.77.0.1", None), "--head", "--port=6379", f"--temp-dir={self._folder}"]
-        self._begun(self.command([*start, "--include-dashboard=false"]), name)
+        self._first = self._begun(self.command([*start, "--include-dashboard=false"]), name)
 
     def _begun(self, words: list[str], name: str) -> subprocess.Popen[bytes]:
         said = self._folder / f"{name}.log"

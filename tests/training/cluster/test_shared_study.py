@@ -14,9 +14,10 @@ from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import MissingExtraError
 from training.cluster.rounds import passes
@@ -43,6 +44,14 @@ def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
     return found
 
 
+def trials(place: str) -> list[FrozenTrial]:
+    """What a study holds; no connection stays open."""
+    storage = storage_of(place)
+    if isinstance(storage, str):
+        storage = optuna.storages.RDBStorage(storage, engine_kwargs={"poolclass": sa.NullPool})
+    return optuna.load_study(study_name="planner", storage=storage).trials
+
+
 @pytest.fixture(params=["journal", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
@@ -57,15 +66,13 @@ def test_one_dies_in_a_trial_and_two_at_once_make_the_planner_of_one(
     killed = start(place, dies=2)
     killed.communicate(timeout=900)
     assert killed.returncode == -signal.SIGKILL
-    begun = optuna.load_study(study_name="planner", storage=storage_of(place))
-    assert [trial.state for trial in begun.trials[: driver.WIDTH]] == [TrialState.RUNNING] * driver.WIDTH
+    assert [trial.state for trial in trials(place)[: driver.WIDTH]] == [TrialState.RUNNING] * driver.WIDTH
     both = [start(place, start=tmp_path / "start") for _ in range(2)]
     (tmp_path / "start").touch()
     for found in map(finished, both):
         assert {name: found[name] for name in ("models", "card")} == alone
-    study = optuna.load_study(study_name="planner", storage=storage_of(place))
-    assert [trial.number for trial in study.trials] == list(range(driver.TRIALS))
-    assert all(trial.state.is_finished() for trial in study.trials)
+    assert [trial.number for trial in trials(place)] == list(range(driver.TRIALS))
+    assert all(trial.state.is_finished() for trial in trials(place))
 
 
 @given(values=st.lists(st.floats(-1, 1) | st.just(math.nan), min_size=1, max_size=12))
@@ -93,8 +100,6 @@ def test_one_process_at_a_time_holds_the_lock_of_a_file(tmp_path: Path, kind: st
 
 
 def test_one_process_at_a_time_holds_the_lock_of_a_database(postgres_url: str) -> None:
-    import sqlalchemy as sa
-
     address = storage_of(postgres_url)
     engine = sa.create_engine(address, poolclass=sa.NullPool)
     asked = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted")
