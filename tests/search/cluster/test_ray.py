@@ -59,7 +59,7 @@ def driver_of(cluster: Any, words: list[str]) -> subprocess.Popen[str]:
 def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
     output, _ = process.communicate(timeout=600)
     assert process.returncode == 0
-    found: dict[str, Any] = json.loads(output.splitlines()[-1])
+    found: dict[str, Any] = json.loads(output[output.index("{") :])
     return found
 
 
