@@ -3,15 +3,19 @@
     python benchmarks/scale.py actors              # 1, 2, 4 and 8 Ray actors on an engine of fixed latency
     python benchmarks/scale.py driver              # 8 actors that answer at once: all that the driver can do
     python benchmarks/scale.py kills --minutes 15  # two nodes; actors, nodes and drivers are killed at random
-    python benchmarks/scale.py lab --problems 24   # the lab's campaign on two nodes, beside one process
+    python benchmarks/scale.py lab --problems 96   # the lab's campaign on two nodes, beside one process
+    python benchmarks/scale.py fits --rows 100000 1000000  # fits by the size of the log
 
-Each writes its part of ``scale.json`` and the tables of ``scale.md`` beside it. It asserts nothing.
+Each writes its part of ``scale.json`` and the tables of ``scale.md`` beside it; sizes of fits that were measured
+earlier stay. It asserts nothing.
 
 ``actors``: the engine sleeps, so the figures are those of everything but the models. Efficiency is the time
 that the engines slept, over the time that it took; overhead per unit is what an actor waited for between two
 units. ``driver``: CPU seconds of the driver's process per unit, all of its threads, beside the rate that was
 reached. ``kills`` and ``lab`` run on two nodes in network namespaces of this machine
-(``search.testing.ray_nodes``), which takes root and iproute2. A node is killed by ending its network first.
+(``search.testing.ray_nodes``), which takes root and iproute2. A node is killed by ending its network first. ``fits``: as ``fit_speed.py``
+measures, on its logs, without trials, since trials are judged on 2,048 problems at most: what is left is what
+grows with the log. A fit is ended where it has taken more CPU seconds than ``--limit``.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -35,6 +39,8 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from fit_speed import READ, measured
+from generated_log import CHOICES, generated_log
 from scale_page import page
 
 from search.campaigns.campaign import Campaign
@@ -317,15 +323,43 @@ def lab(count: int) -> dict[str, Any]:
         cluster.shutdown()
 
 
+# -- fits
+
+
+def fits(sizes: Sequence[int], limit: int, keep: Path) -> list[dict[str, Any]]:
+    """CPU seconds and memory of reading a log, and of a fit without trials."""
+    keep.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for size in sizes:
+        log = keep / f"log-{size}"
+        if not log.exists():
+            generated_log(keep / f"half-{size}", -(-size // len(CHOICES)))
+            (keep / f"half-{size}").rename(log)
+        row: dict[str, Any] = {"rows": size, "read": measured([sys.executable, "-c", READ, str(log)], 1)}
+        print(row, flush=True)
+        with TemporaryDirectory() as folder:
+            words = [*PLANNER, "fit", str(log), "-o", f"{folder}/planner", "--trials", "0"]
+            try:
+                row["fit"] = measured(["prlimit", f"--cpu={limit}", *words], 1)
+            except SystemExit as ended:
+                row["fit"] = None
+                print(ended, flush=True)
+        rows.append(row)
+    return rows
+
+
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    asked.add_argument("part", choices=("actors", "driver", "kills", "lab", "drive", "page"))
+    asked.add_argument("part", choices=("actors", "driver", "kills", "lab", "fits", "drive", "page"))
     asked.add_argument(
         "--latency", type=float, help="of an answer, in seconds: 1, and of a line in kills 0.05"
     )
     asked.add_argument("--units", type=int, help="per actor 30; in all 2,000; problems of kills 48")
     asked.add_argument("--minutes", type=float, default=15.0)
-    asked.add_argument("--problems", type=int, default=24, help="of the lab")
+    asked.add_argument("--problems", type=int, default=96, help="of the lab")
+    asked.add_argument("--rows", type=int, nargs="*", default=[10**5, 10**6], help="sizes of fits")
+    asked.add_argument("--limit", type=int, default=900, help="CPU seconds of a fit")
+    asked.add_argument("--keep", type=Path, default=Path("fits"), help="where the logs of fits are kept")
     asked.add_argument("--address", default="10.77.0.1:6379", help=argparse.SUPPRESS)
     asked.add_argument("--log", help=argparse.SUPPRESS)
     told = asked.parse_args()
@@ -343,6 +377,10 @@ def main() -> None:
         found["kills"] = kills(told.minutes, told.units or 48, told.latency or 0.05)
     elif told.part == "lab":
         found["lab"] = lab(told.problems)
+    elif told.part == "fits":
+        rows = fits(told.rows, told.limit, told.keep)
+        known = {row["rows"]: row for row in [*found.get("fits", {}).get("rows", []), *rows]}
+        found["fits"] = {"limit": told.limit, "rows": [known[size] for size in sorted(known)]}
     if told.part != "page":
         found[told.part]["load"] = {"before": load, "after": os.getloadavg()[0]}
         found["machine"] = {"cpus": os.cpu_count(), "system": platform.system()}

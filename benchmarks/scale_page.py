@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 __all__ = ["page"]
@@ -18,7 +20,7 @@ def page(found: dict[str, Any]) -> str:
         f"One machine with {cores} cores, which other work shared at a lower priority; `load` is the load",
         "average before and after. No GPU, and no second machine.",
     ]
-    for part in (_actors, _driver, _kills, _lab):
+    for part in (_actors, _driver, _kills, _lab, _fits):
         lines += part(found)
     return "\n".join(lines) + "\n"
 
@@ -125,6 +127,36 @@ def _lab(found: dict[str, Any]) -> Iterator[str]:
     )
     equal = "equal, bit for bit" if part["difference"] is None else f"not equal: {part['difference']}"
     yield from ("", f"`lab-policy-m` with `lab-prm-good`, embedded engine. The logs are {equal}.")
+
+
+def _fits(found: dict[str, Any]) -> Iterator[str]:
+    if "fits" not in found:
+        return
+    part = found["fits"]
+    rows = part["rows"]
+    yield from ("", "## Fits without trials, by the size of the log", "")
+    yield from _table(
+        ["outcome rows", "read, CPU s", "peak MB", "fit, CPU s", "peak MB"],
+        [(f"{row['rows']:,}", *_taken(row["read"]), *_taken(row["fit"])) for row in rows],
+    )
+    yield ""
+    for what in ("read", "fit"):
+        known = [row for row in rows if row[what] is not None]
+        for less, more in pairwise(known):
+            cpu, peak = (
+                math.log(more[what][name] / less[what][name]) / math.log(more["rows"] / less["rows"])
+                for name in ("cpu", "peak_mb")
+            )
+            yield (
+                f"- {what}, {less['rows']:,} to {more['rows']:,} rows: CPU seconds grow with the rows to the "
+                f"{cpu:.2f}, memory to the {peak:.2f}."
+            )
+    if any(row["fit"] is None for row in rows):
+        yield f"- A fit that took more than {part['limit']} CPU seconds was ended (-)."
+
+
+def _taken(found: dict[str, float] | None) -> tuple[str, str]:
+    return ("-", "-") if found is None else (f"{found['cpu']:.1f}", f"{found['peak_mb']:,.0f}")
 
 
 def _load(part: dict[str, Any]) -> str:

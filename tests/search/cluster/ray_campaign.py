@@ -3,7 +3,7 @@
 ``python ray_campaign.py ADDRESS LOG [OPTION=VALUE ...]``: ``replicas``, ``problems``, ``pause`` (seconds per
 line), ``poison`` (a problem at which the actor's process is killed), ``wrong`` (one at which the engine
 raises), ``ends`` (a file: the first actor at problem 1 makes it and ends its process, as a crash does),
-``apart`` (the PRM has actors of its own), ``deaths``.
+``apart`` (the PRM has actors of its own), ``deaths``, ``small`` (about half of the units).
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ GRID = {
     "strategies": ["cot", "majority", "best_of_n", "beam_search"],
     "seed": 5,
 }
+SMALL = {**GRID, "samples": 4, "runs": 1}
 
 
 def problems(count: int) -> list[Problem]:
@@ -75,8 +76,8 @@ def loader(pause: float = 0.0, poison: int = -1, wrong: int = -1, ends: str = ""
     return ReadyLoader([engine(pause, poison, wrong, ends)], [reward()])
 
 
-def unbroken(log: SearchLog, count: int) -> None:
-    Campaign(problems(count), Grid.of(GRID), log, loader()).run()
+def unbroken(log: SearchLog, count: int, small: bool = False) -> None:
+    Campaign(problems(count), Grid.of(SMALL if small else GRID), log, loader()).run()
 
 
 def main(address: str, place: str, **asked: str) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def main(address: str, place: str, **asked: str) -> dict[str, Any]:
     with ray_session(address) as ray:
         campaign = ClusterCampaign(
             problems(count),
-            Grid.of(GRID),
+            Grid.of(SMALL if "small" in asked else GRID),
             SearchLog.at(place),
             loader(),
             ray=ray,

@@ -63,9 +63,9 @@ def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
     return found
 
 
-def unbroken(folder: Path, count: int) -> SearchLog:
+def unbroken(folder: Path, count: int, small: bool = False) -> SearchLog:
     log = SearchLog.at(folder / "unbroken")
-    scripted().unbroken(log, count)
+    scripted().unbroken(log, count, small)
     return log
 
 
@@ -154,9 +154,10 @@ def test_a_node_dies_and_its_actors_go_on_elsewhere(cluster: Any, tmp_path: Path
 
 @pytest.mark.parametrize("how", ["poison", "wrong"])
 def test_one_problem_that_cannot_be_done_stops_no_other(cluster: Any, tmp_path: Path, how: str) -> None:
-    told = finished(start(cluster, tmp_path / "log", problems=6, replicas=2, deaths=2, **{how: 3}))
+    asked: dict[str, object] = {"problems": 6, "small": 1}
+    told = finished(start(cluster, tmp_path / "log", replicas=2, deaths=2, **asked, **{how: 3}))
     assert told["done"] == told["total"]
-    log, whole = SearchLog.open(tmp_path / "log"), unbroken(tmp_path, 6)
+    log, whole = SearchLog.open(tmp_path / "log"), unbroken(tmp_path, 6, small=True)
     failures = log.read("failures")
     assert failures["problem_id"].unique().to_list() == ["p003"]
     assert set(failures["stage"]) == {"samples", "runs"}
@@ -165,5 +166,5 @@ def test_one_problem_that_cannot_be_done_stops_no_other(cluster: Any, tmp_path: 
         assert sorted(log.read(table, ["problem_id"])["problem_id"]) == sorted(
             name for name in others if name != "p003"
         )
-    again = finished(start(cluster, tmp_path / "log", problems=6))
+    again = finished(start(cluster, tmp_path / "log", **asked))
     assert (again["done"], again["tokens"]) == (again["total"], 0)
