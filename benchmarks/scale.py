@@ -6,16 +6,16 @@
     python benchmarks/scale.py lab --problems 96   # the lab's campaign on two nodes, beside one process
     python benchmarks/scale.py fits --rows 100000 1000000  # fits by the size of the log
 
-Each writes its part of ``scale.json`` and the tables of ``scale.md`` beside it; sizes of fits that were measured
-earlier stay. It asserts nothing.
+Each writes its part of ``scale.json`` and the tables of ``scale.md`` beside it; sizes of fits that were
+measured earlier stay. It asserts nothing.
 
 ``actors``: the engine sleeps, so the figures are those of everything but the models. Efficiency is the time
 that the engines slept, over the time that it took; overhead per unit is what an actor waited for between two
 units. ``driver``: CPU seconds of the driver's process per unit, all of its threads, beside the rate that was
 reached. ``kills`` and ``lab`` run on two nodes in network namespaces of this machine
-(``search.testing.ray_nodes``), which takes root and iproute2. A node is killed by ending its network first. ``fits``: as ``fit_speed.py``
-measures, on its logs, without trials, since trials are judged on 2,048 problems at most: what is left is what
-grows with the log. A fit is ended where it has taken more CPU seconds than ``--limit``.
+(``search.testing.ray_nodes``), which takes root and iproute2. A node is killed by ending its network first.
+``fits``: as ``fit_speed.py`` measures, on its logs, without trials, since trials are judged on 2,048 problems
+at most: what is left is what grows with the log. A fit is ended after ``--limit`` CPU seconds.
 """
 
 from __future__ import annotations
