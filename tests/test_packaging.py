@@ -106,7 +106,7 @@ def test_the_wheel_brings_the_console(installed: Path, tmp_path: Path) -> None:
 def test_ci_runs_the_commands_of_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"^<!-- command: (\w+) -->\n```sh\n(.+?)\n```$", readme, re.MULTILINE | re.DOTALL)
-    assert [name for name, _ in blocks] == ["demo", "tests", "vllm"]
+    assert [name for name, _ in blocks] == ["demo", "tests", "vllm", "ray"]
     listed = subprocess.run(
         [ROOT / ".ci" / "run", "--list"], cwd="/", capture_output=True, text=True, check=True
     ).stdout

@@ -8,6 +8,7 @@ above). The fit of the values is never judged. A trial climbs fidelities of ever
 
 Everything is seeded and trials run in a fixed order, so that a study which was killed and is continued goes
 the way of an unbroken one: the trial that was running is taken up, with the fidelities it had climbed.
+Several processes may run one study together (``training.cluster.rounds``).
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ from search.errors import LogError, StudyError, TooLittleDataError
 from search.prompts import Prompting
 from search.strategies.words import words_of
 from training.cluster.judges import Judge, judged_here
-from training.cluster.rounds import run_rounds
+from training.cluster.rounds import Sharing, run_rounds
+from training.cluster.storages import lock_of
 from training.design import ENOUGH_PROBLEMS, Design, plain, starts, without_looks
 from training.domains import fit_domains
-from training.fidelities import REDUCTION, Fidelity, fidelities_of
+from training.fidelities import Fidelity, fidelities_of
 from training.study_cache import FoldsBy, StudyCache, digest
 
 __all__ = ["ENOUGH_FAMILIES", "ENOUGH_PROBLEMS", "FEWEST_PROBLEMS", "fit", "fit_training_data"]
@@ -189,9 +191,13 @@ def fit_training_data(
         {"trials": 0, "pruned": 0, "failed": 0},
     )
     if trials:
-        study = _study(fidelities, data, storage, name, width)
+        sharing = Sharing(lock_of(storage), 1 if judges is None else width)
+        with sharing.lock():
+            study = _study(fidelities, data, storage, name, width)
         judge = judged_here(fidelities) if judges is None else judges(make)
-        failure = run_rounds(study, fidelities, trials, width=width, judge=judge, progress=progress)
+        failure = run_rounds(
+            study, fidelities, trials, width=width, judge=judge, sharing=sharing, progress=progress
+        )
         if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             raise StudyError(
                 f"a study needs one trial that comes to an end, got none of {trials}, the last: {failure}"
@@ -213,8 +219,8 @@ def _study(
         study_name=name,
         storage=storage,
         load_if_exists=True,
-        # the first fidelity's step is 1; a pruned trial's value is that of the fidelity it reached
-        pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=REDUCTION),
+        # training.cluster.rounds prunes; a pruned trial's value is that of the fidelity it reached
+        pruner=optuna.pruners.NopPruner(),
     )
     last = fidelities[-1].cache
     began = {

@@ -31,6 +31,8 @@ _MOST = 64
 _PAUSE = 0.5
 #: seconds after which nobody waits for a model to be closed
 _CLOSING = 10.0
+#: bytes of a campaign above which it is put into Ray's store, and not into the head's description of an actor
+_LARGE = 65_536
 #: how often a policy's actor asks for rewards before it gives up, and the first pause in seconds
 _ASKED = 8
 _FIRST_PAUSE = 0.25
@@ -210,9 +212,11 @@ class Crew:
             max_concurrency=_MOST + 8,
             scheduling_strategy="SPREAD",
         )
-        # kept in the store as long as the crew lives: an actor that is restarted is made of it again
-        shared = self._ray.put((self._job, around))
-        self._shared.append(shared)
+        shared: Any = (self._job, around)
+        if len(self._ray.cloudpickle.dumps(shared)) > _LARGE:
+            # kept in the store as long as the crew lives: an actor that is restarted is made of it again
+            shared = self._ray.put(shared)
+            self._shared.append(shared)
         return made.remote(shared, policy, prm)
 
     def _home(self, unit: Unit) -> list[Seat]:

@@ -106,6 +106,7 @@ class FakeRay:
     """The package. ``actors``: all that were made, in order. ``restarts``: calls that find a dead one
     away."""
 
+    cloudpickle = pickle
     exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError, ActorDiedError=ActorDiedError)
 
     def __init__(self, restarts: int = 1) -> None:

@@ -14,7 +14,7 @@ __all__ = ["judging"]
 
 @contextmanager
 def judging(
-    address: str | None, actors: int, cpus: int
+    address: str | None, actors: int, cpus: float
 ) -> Iterator[Callable[[Callable[[], Sequence[Fidelity]]], Judge] | None]:
     """What ``training.study.fit`` takes as ``judges``; ``address`` of a cluster, None for this process."""
     if address is None:
@@ -23,7 +23,7 @@ def judging(
     with ray_session(address) as ray, ExitStack() as ended:
 
         def made(make: Callable[[], Sequence[Fidelity]]) -> Judge:
-            judge = RayJudge(ray, make, actors, float(cpus))
+            judge = RayJudge(ray, make, actors, cpus)
             ended.callback(judge.close)
             return judge
 

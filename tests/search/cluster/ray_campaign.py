@@ -1,8 +1,9 @@
 """A campaign of scripted models on a cluster, for the tests that kill it.
 
 ``python ray_campaign.py ADDRESS LOG [OPTION=VALUE ...]``: ``replicas``, ``problems``, ``pause`` (seconds per
-line), ``poison`` (a problem at which the actor's process ends), ``wrong`` (one at which the engine raises),
-``apart`` (the PRM has actors of its own), ``kill`` (seconds between two kills of a random actor).
+line), ``poison`` (a problem at which the actor's process is killed), ``wrong`` (one at which the engine
+raises), ``ends`` (a file: the first actor at problem 1 makes it and ends its process, as a crash does),
+``apart`` (the PRM has actors of its own), ``deaths``, ``small`` (about half of the units).
 """
 
 from __future__ import annotations
@@ -10,10 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 import signal
 import sys
-import threading
 import time
 from functools import partial
 from random import Random
@@ -40,19 +39,23 @@ GRID = {
     "strategies": ["cot", "majority", "best_of_n", "beam_search"],
     "seed": 5,
 }
+SMALL = {**GRID, "samples": 4, "runs": 1}
 
 
 def problems(count: int) -> list[Problem]:
     return [Problem(f"p{i:03}", f"f{i % 3}", "text", f"which is {i}?", str(i)) for i in range(count)]
 
 
-def engine(pause: float = 0.0, poison: int = -1, wrong: int = -1) -> ScriptedEngine:
+def engine(pause: float = 0.0, poison: int = -1, wrong: int = -1, ends: str = "") -> ScriptedEngine:
     def write(text: str, rng: Random) -> str:
         time.sleep(pause)
         question, _, written = text.partition(TURN)
         answer = question.removeprefix("which is ").removesuffix("?")
         if answer == str(poison):
             os.kill(os.getpid(), signal.SIGKILL)
+        if ends and answer == "1" and not os.path.exists(ends):
+            os.close(os.open(ends, os.O_CREAT))
+            os._exit(3)
         if answer == str(wrong):
             raise ValueError(f"nobody writes about {answer}")
         said = answer if rng.random() < 0.5 else str(rng.randrange(3))
@@ -69,23 +72,12 @@ def reward() -> ScriptedReward:
     return ScriptedReward(judge, name="r")
 
 
-def loader(pause: float = 0.0, poison: int = -1, wrong: int = -1) -> Loader:
-    return ReadyLoader([engine(pause, poison, wrong)], [reward()])
+def loader(pause: float = 0.0, poison: int = -1, wrong: int = -1, ends: str = "") -> Loader:
+    return ReadyLoader([engine(pause, poison, wrong, ends)], [reward()])
 
 
-def unbroken(log: SearchLog, count: int) -> None:
-    Campaign(problems(count), Grid.of(GRID), log, loader()).run()
-
-
-def killer(every: float, ended: threading.Event) -> None:
-    """Kills a random actor of this driver, again and again."""
-    chance = random.Random(7)
-    while not ended.wait(every * (0.5 + chance.random())):
-        from ray.util.state import list_actors
-
-        found = [actor.pid for actor in list_actors(filters=[("state", "=", "ALIVE")]) if actor.pid]
-        if found:
-            os.kill(chance.choice(found), signal.SIGKILL)
+def unbroken(log: SearchLog, count: int, small: bool = False) -> None:
+    Campaign(problems(count), Grid.of(SMALL if small else GRID), log, loader()).run()
 
 
 def main(address: str, place: str, **asked: str) -> dict[str, Any]:
@@ -101,11 +93,11 @@ def main(address: str, place: str, **asked: str) -> dict[str, Any]:
     with ray_session(address) as ray:
         campaign = ClusterCampaign(
             problems(count),
-            Grid.of(GRID),
+            Grid.of(SMALL if "small" in asked else GRID),
             SearchLog.at(place),
             loader(),
             ray=ray,
-            make_loader=partial(loader, pause, poison, wrong),
+            make_loader=partial(loader, pause, poison, wrong, asked.get("ends", "")),
             placements=placements,
             deaths=int(asked.get("deaths", 5)),
         )

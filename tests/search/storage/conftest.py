@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -23,11 +25,25 @@ def s3_server() -> Iterator[str]:
     server = pytest.importorskip("moto.server")
     assert obstore is not None
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        responses = pytest.importorskip("moto.s3.responses").S3Response
+        patch.setattr(responses, "put_object", _one_at_a_time(responses.put_object))
+        running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        running.start()
+        host, port = running.get_host_and_port()
+        yield f"http://{host}:{port}"
+        running.stop()
+
+
+def _one_at_a_time(put: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """moto looks whether a condition holds, and puts later; S3 does both at once."""
+    lock = threading.Lock()
+
+    def put_object(response: Any) -> Any:
+        with lock:
+            return put(response)
+
+    return put_object
 
 
 @pytest.fixture
