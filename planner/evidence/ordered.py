@@ -7,7 +7,6 @@ the arrays of a log become records of random orders, which the strategy itself r
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from planner.evidence.rows import credit
 from planner.evidence.training_data import TrainingData
 from search.choice import Choice
 from search.strategies.replay import Draws as Recorded
-from search.strategies.replay import Record, Replayed, needs_of, replay_plan
+from search.strategies.replay import Record, Replayed, charged, needs_of, replay_plan
 
 __all__ = ["OrderedValues", "ordered_values"]
 
@@ -75,8 +74,10 @@ def ordered_values(
         at = wanted[begin : begin + step]
         record = _record(data, choice, at, probe=probe, probes=probes, runs=runs)
         met = replay_plan(choice.plan, record)
-        charged = _charged(data, choice, met, at, paid=paid, each=probes * runs)
-        for target, values in zip(out, (met.right.astype(np.float64), *charged), strict=True):
+        rows = np.repeat(at, probes * runs)
+        tokens, flops = _charged(data, choice, met, rows, paid=paid)
+        lead = met.tokens.get(choice.policy, np.zeros(len(rows)))
+        for target, values in zip(out, (met.right.astype(np.float64), tokens, flops, lead), strict=True):
             target[begin : begin + step] = values.reshape(len(at), probes, runs).mean(axis=2)
     return OrderedValues(*out)
 
@@ -142,21 +143,14 @@ def _orders(policy: str, at: Ints, size: int, held: Ints | None, *, probes: int,
 
 
 def _charged(
-    data: TrainingData, choice: Choice, met: Replayed, at: Ints, *, paid: bool, each: int
-) -> tuple[Floats, Floats, Floats]:
-    """(R,) tokens, FLOPs and the leading policy's generated tokens."""
-    rows = np.repeat(at, each)
-    tokens, flops = np.zeros(len(rows)), np.zeros(len(rows))
-    spent: Mapping[str, Floats] = met.tokens
-    for policy, generated in spent.items():
-        prompt = data.pools[policy].prompt[rows] * met.asked[policy]
-        if paid and policy == choice.policy:
-            prompt = np.zeros(len(rows))
-        tokens += generated + prompt
-        flops += (generated + prompt) * data.policies[policy].flops(1.0)
-    for (policy, prm), count in met.scored.items():
+    data: TrainingData, choice: Choice, met: Replayed, rows: Ints, *, paid: bool
+) -> tuple[Floats, Floats]:
+    def policies(policy: str) -> tuple[Floats | float, float]:
+        prompt = 0.0 if paid and policy == choice.policy else data.pools[policy].prompt[rows]
+        return prompt, data.policies[policy].flops(1.0)
+
+    def prms(policy: str, prm: str) -> tuple[Floats, Floats, float]:
         judged = data.pools[policy].prms[prm]
-        scored = count * judged.tokens.mean(axis=1)[rows] + np.where(count > 0, judged.prompt[rows], 0.0)
-        tokens += scored
-        flops += scored * data.prms[prm].flops(1.0)
-    return tokens, flops, spent.get(choice.policy, np.zeros(len(rows)))
+        return judged.tokens.mean(axis=1)[rows], judged.prompt[rows], data.prms[prm].flops(1.0)
+
+    return charged(met, policies, prms)

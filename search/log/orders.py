@@ -19,7 +19,7 @@ from search.log.store import SearchLog
 from search.log.subsets import RESAMPLES
 from search.log.tables import TABLES
 from search.plan import Plan
-from search.strategies.replay import Draws, Needs, Record, Replayed, needs_of, replay_plan
+from search.strategies.replay import Draws, Needs, Record, charged, needs_of, replay_plan
 
 __all__ = ["order_outcomes"]
 
@@ -92,7 +92,17 @@ def _row(
 ) -> tuple[object, ...]:
     needs = needs_of(choice)
     met = replay_plan(choice.plan, _record(choice, problem, pools, greedy, resamples=resamples, seed=seed))
-    tokens, flops = _charged(log, met, problem, pools, greedy)
+
+    def policies(policy: str) -> tuple[float, float]:
+        pool = pools.get(policy, {}).get(problem)
+        prompt = greedy[policy][problem][3] if pool is None else pool.prompt_tokens
+        return prompt, log.manifest.policy(policy).flops(1.0)
+
+    def prms(policy: str, prm: str) -> tuple[float, float, float]:
+        scores = pools[policy][problem].scores[prm]
+        return float(scores.tokens.mean()), scores.prompt_tokens, log.manifest.prm(prm).flops(1.0)
+
+    tokens, flops = charged(met, policies, prms)
     accuracy = float(met.right.mean())
     size = min([len(pools[policy][problem]) for policy in needs.draws], default=1)
     share = max([count / len(pools[policy][problem]) for policy, count in needs.draws.items()], default=1.0)
@@ -139,25 +149,6 @@ def _order(size: int, policy: str, *, resamples: int, seed: int) -> Ints:
     """(B, N) random orders, the same for all pools of one size and policy."""
     rng = np.random.default_rng([seed, size, zlib.crc32(policy.encode())])
     return np.asarray(rng.random((resamples, size)).argsort(axis=1))
-
-
-def _charged(
-    log: SearchLog, met: Replayed, problem: str, pools: Mapping[str, Mapping[str, Pool]], greedy: _Greedy
-) -> tuple[Floats, Floats]:
-    """(B,) tokens and FLOPs of the runs, prompts included."""
-    tokens, flops = np.zeros(len(met.group)), np.zeros(len(met.group))
-    for policy, generated in met.tokens.items():
-        pool = pools.get(policy, {}).get(problem)
-        prompt = greedy[policy][problem][3] if pool is None else pool.prompt_tokens
-        spent = generated + prompt * met.asked[policy]
-        tokens += spent
-        flops += spent * log.manifest.policy(policy).flops(1.0)
-    for (policy, prm), count in met.scored.items():
-        scores = pools[policy][problem].scores[prm]
-        spent = count * float(scores.tokens.mean()) + (count > 0) * float(scores.prompt_tokens)
-        tokens += spent
-        flops += spent * log.manifest.prm(prm).flops(1.0)
-    return tokens, flops
 
 
 def _greedy(log: SearchLog, policy: str) -> dict[str, tuple[int, bool, int, int]]:

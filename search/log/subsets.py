@@ -184,11 +184,11 @@ def _voted(
     total = share.sum(axis=1)
     read = pool.group >= 0
     sizes = np.bincount(pool.group[read], minlength=counts.shape[1])
-    right = np.bincount(pool.group[read], pool.correct[read], minlength=counts.shape[1])
+    agreed = np.bincount(pool.group[read], pool.correct[read], minlength=counts.shape[1])
     correct = np.full(len(members), pool.correct[~read].mean() if not read.all() else 0.0)
     any_vote = total > 0
     # groups that no subset holds have no column
-    right = (right / np.maximum(sizes, 1))[: counts.shape[1]]
+    right = (agreed / np.maximum(sizes, 1))[: counts.shape[1]]
     correct[any_vote] = (share[any_vote] / total[any_vote, None]) @ right
     if mine is None:
         return correct, np.full(len(members), np.nan)

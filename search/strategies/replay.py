@@ -7,7 +7,7 @@ campaigns' tables and the planner's training values both ask it. Arrays have one
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from search.choice import Choice
     from search.plan import Plan
 
-__all__ = ["Draws", "Needs", "Record", "Replayed", "needs_of", "replay_plan", "right_of"]
+__all__ = ["Draws", "Needs", "Record", "Replayed", "charged", "needs_of", "replay_plan", "right_of"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -185,6 +185,30 @@ def replay_plan(plan: Plan, record: Record) -> Replayed:
         {policy: np.full(rows, fresh.shape[1] > 0)},
         scored,
     )
+
+
+def charged(
+    met: Replayed,
+    policies: Callable[[str], tuple[Floats | float, float]],
+    prms: Callable[[str, str], tuple[Floats | float, Floats | float, float]],
+) -> tuple[Floats, Floats]:
+    """(R,) tokens and (R,) FLOPs that the runs are charged, prompts included.
+
+    ``policies``: name -> tokens of its prompt, FLOPs of a token. ``prms``: (policy, PRM) -> tokens of scoring
+    a solution, tokens of the PRM's prompt, FLOPs of a token. Tokens may be one number or (R,).
+    """
+    tokens, flops = np.zeros(len(met.group)), np.zeros(len(met.group))
+    for policy, generated in met.tokens.items():
+        prompt, rate = policies(policy)
+        spent = generated + prompt * met.asked[policy]
+        tokens += spent
+        flops += spent * rate
+    for (policy, prm), count in met.scored.items():
+        each, once, rate = prms(policy, prm)
+        spent = count * each + (count > 0) * once
+        tokens += spent
+        flops += spent * rate
+    return tokens, flops
 
 
 @dataclass(frozen=True, slots=True)

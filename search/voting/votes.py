@@ -222,7 +222,7 @@ def _speaking(codes: Ints, table: Ints | Floats, scores: NDArray[np.floating] | 
 def _highest(among: Bools, scores: NDArray[np.floating]) -> Bools:
     """(rows, n) those that have their row's highest score."""
     value = np.where(among, scores, -np.inf)
-    return among & (value >= value.max(axis=1, initial=-np.inf, keepdims=True))
+    return np.asarray(among & (value >= value.max(axis=1, initial=-np.inf, keepdims=True)))
 
 
 def _first_drawn(codes: Ints, speaking: Bools, chosen: Ints, width: int) -> Ints:

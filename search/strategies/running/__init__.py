@@ -1,1 +1,1 @@
-"""How a run spends: its session with the engine and the PRM, resuming, the conclusion."""
+"""How a run spends: its session with the engine and the PRM, resuming, candidates, the conclusion."""
