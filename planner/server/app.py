@@ -72,9 +72,8 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, _http)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     direct = chain.from_iterable(handlers(router) for router in _ROUTERS)
-    # outermost: what it answers straight passes through no layer of a framework
-    app.middleware_stack = Middleware(
-        app.build_middleware_stack(),
+    app.add_middleware(
+        Middleware,
         sizes=service.rules.sizes,
         straight=dict(direct),
         origins=service.origins,

@@ -297,58 +297,56 @@ class MemoryRecorder:
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         self._most, self._most_bytes, self._most_feedback = most, most_bytes, most_feedback
-        self._decisions: OrderedDict[str, tuple[Decision, int]] = OrderedDict()  # with their sizes
-        self._feedback: dict[str, tuple[Feedback, ...]] = {}
+        self._records: OrderedDict[str, Record] = OrderedDict()
         self._bytes = self._forgotten = 0
 
     def record(self, decision: Decision) -> None:
-        name, size = decision.decision_id, decision.size
-        self._bytes += size - self._decisions.pop(name, (None, 0))[1]
-        self._feedback.pop(name, None)
-        self._decisions[name] = decision, size
-        while len(self._decisions) > self._most or (
-            self._bytes > self._most_bytes and len(self._decisions) > 1
-        ):
-            oldest, (_, size) = self._decisions.popitem(last=False)
-            self._feedback.pop(oldest, None)
-            self._bytes -= size
+        before = self._records.pop(decision.decision_id, None)
+        if before is not None:
+            self._bytes -= before.decision.size
+        self._records[decision.decision_id] = Record(decision)
+        self._bytes += decision.size
+        while len(self._records) > self._most or (self._bytes > self._most_bytes and len(self._records) > 1):
+            _, oldest = self._records.popitem(last=False)
+            self._bytes -= oldest.decision.size
             self._forgotten += 1
 
     async def feedback(self, feedback: Feedback) -> bool:
-        name = feedback.decision_id
-        if name not in self._decisions:
+        found = self._records.get(feedback.decision_id)
+        if found is None:
             return False
-        self._feedback[name] = (*self._feedback.get(name, ()), feedback)[-self._most_feedback :]
+        said = (*found.feedback, feedback)[-self._most_feedback :]
+        self._records[feedback.decision_id] = Record(found.decision, said)
         return True
 
     async def find(self, decision_id: str) -> Record | None:
-        found = self._decisions.get(decision_id)
-        return None if found is None else self._record(found[0])
+        return self._records.get(decision_id)
 
     async def search(self, wish: DecisionQuery) -> Sequence[Record]:
-        newest = reversed(self._decisions.values())
+        newest = reversed(self._records.values())
         if wish.before is not None:
-            for decision, _ in newest:
-                if decision.decision_id == wish.before:
+            for record in newest:
+                if record.decision.decision_id == wish.before:
                     break
-        matching = (record for decision, _ in newest if _matches(record := self._record(decision), wish))
-        return list(islice(matching, wish.limit))
+        found: list[Record] = []
+        for record in newest:
+            if len(found) == wish.limit:
+                break
+            if _matches(record, wish):
+                found.append(record)
+        return found
 
     async def compared(self, limit: int) -> Sequence[Record]:
-        newest = (decision for decision, _ in reversed(self._decisions.values()))
-        found = (self._record(decision) for decision in newest if decision.comparison is not None)
+        found = (one for one in reversed(self._records.values()) if one.decision.comparison is not None)
         return list(islice(found, limit))
 
     def state(self) -> Mapping[str, Any]:
         return {
-            "kept": len(self._decisions),
+            "kept": len(self._records),
             "kept_bytes": self._bytes,
             "waiting": 0,
             "lost": self._forgotten,
         }
-
-    def _record(self, decision: Decision) -> Record:
-        return Record(decision, self._feedback.get(decision.decision_id, ()))
 
     async def close(self) -> None:
         return None
