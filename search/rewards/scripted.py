@@ -45,7 +45,7 @@ class ScriptedReward(Reward):
         context: int = 65536,
         parameters: int = 1000,
     ) -> None:
-        self._script = script
+        self.script = script
         self._closed = False
         fingerprint = hashlib.sha256(f"scripted-prm:{name}".encode()).hexdigest()
         self.card = ModelCard(name, parameters, fingerprint, context)
@@ -64,7 +64,7 @@ class ScriptedReward(Reward):
             raise RewardError(f"a prefix must fit into a context of {self.card.context} tokens, got {total}")
         await asyncio.sleep(0)  # as a real backend would: others run meanwhile
         rewards = tuple(
-            float(self._script(handle.question, longer.steps[: len(handle.steps) + i + 1]))
+            float(self.script(handle.question, longer.steps[: len(handle.steps) + i + 1]))
             for i in range(len(steps))
         )
         for reward in rewards:

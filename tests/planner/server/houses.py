@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 
 from planner.server.decisions.recorder import DecisionQuery, Record
 from planner.server.request.ask import Turn
@@ -49,6 +53,21 @@ class House:
 def records(house: House) -> list[Record]:
     """What the server has recorded, oldest first; a recorder in memory does not wait."""
     return [*reversed(asyncio.run(house.service.recorder.search(DecisionQuery(limit=1000))))]
+
+
+@contextmanager
+def held(house: House, body: dict[str, Any], true: Callable[[], bool] | None = None) -> Iterator[None]:
+    """A client that has asked and waits, from when ``true`` (its request runs) to the end; then it leaves."""
+    began = true or (lambda: house.service.admission.running == 1)
+    content = json.dumps(body).encode()
+    address = urlsplit(house.v1)
+    assert address.hostname is not None
+    with socket.create_connection((address.hostname, address.port)) as client:
+        head = f"POST {address.path}/chat/completions HTTP/1.1\r\nHost: {address.netloc}\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        client.sendall(head.encode() + content)
+        until(began)
+        yield
 
 
 def until(true: Callable[[], bool]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from houses import QUESTION, House, writes
+from houses import QUESTION, House, held, until, writes
 from stuck import Dead, Mute
 
 from planner.server.access.admission import Admission
@@ -38,12 +38,6 @@ def both(house: House, **fields: Any) -> tuple[httpx.Response, httpx.Response]:
         httpx.post(url, json=asked(**fields, stream=each), timeout=60.0) for each in (False, True)
     )
     return plain, stream
-
-
-def until(done: Callable[[], bool]) -> None:
-    ended = threading.Event()
-    while not done():
-        ended.wait(0.002)
 
 
 REFUSED: list[dict[str, Any]] = [
@@ -80,16 +74,10 @@ def test_a_full_queue_refuses_streams_with_their_status(service_of: Make, servin
         {name: Mute(name, size) for name, size in SIZES.items()}, admission=Admission(running=1, waiting=0)
     )
     house = serving(service)
-    url, told = f"{house.v1}/chat/completions", list[int]()
-    soon = asked(budget={"seconds": 2.0})
-    held = threading.Thread(target=lambda: told.append(httpx.post(url, json=soon, timeout=60.0).status_code))
-    held.start()
-    until(lambda: service.admission.running == 1)
-    plain, stream = both(house)
+    with held(house, asked()):
+        plain, stream = both(house)
     assert (plain.status_code, stream.status_code) == (429, 429)
     assert int(stream.headers["retry-after"]) >= 1
-    held.join()
-    assert told == [504]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -101,21 +89,18 @@ def test_a_deadline_is_a_504_that_is_not_asked_again(service_of: Make, serving: 
     house = serving(service)
     url = f"{house.v1}/chat/completions"
     idle = httpx.post(url, json=asked(stream=stream, budget={"seconds": 0.2}), timeout=60.0)
-    held = threading.Thread(target=lambda: httpx.post(url, json=asked(budget={"seconds": 3.0}), timeout=60.0))
-    held.start()
-    until(lambda: service.admission.running == 1)
-    busy = httpx.post(url, json=asked(stream=stream, budget={"seconds": 0.2}), timeout=60.0)
-    for found in (idle, busy):
-        assert (found.status_code, found.json()["error"]["code"]) == (504, "deadline")
-        assert found.json()["error"]["type"] == "timeout_error"
-        assert found.headers["x-should-retry"] == "false"
-    began = service.rolling.counts["failed"]
     client = openai.OpenAI(base_url=house.v1, api_key="none", max_retries=5)
-    with client as ask, pytest.raises(openai.InternalServerError) as late:
-        ask.chat.completions.create(**asked(stream=stream, extra_body={"budget": {"seconds": 0.2}}))
-    assert late.value.status_code == 504
-    held.join()
-    assert service.rolling.counts["failed"] <= began + 2  # that one, and the one that held the place
+    with held(house, asked()):
+        busy = httpx.post(url, json=asked(stream=stream, budget={"seconds": 0.2}), timeout=60.0)
+        for found in (idle, busy):
+            assert (found.status_code, found.json()["error"]["code"]) == (504, "deadline")
+            assert found.json()["error"]["type"] == "timeout_error"
+            assert found.headers["x-should-retry"] == "false"
+        until(lambda: service.rolling.counts["failed"] == 2)
+        with client as ask, pytest.raises(openai.InternalServerError) as late:
+            ask.chat.completions.create(**asked(stream=stream, extra_body={"budget": {"seconds": 0.2}}))
+        assert late.value.status_code == 504
+        until(lambda: service.rolling.counts["failed"] == 3)  # asked once
 
 
 class Late(ScriptedEngine):
@@ -146,8 +131,8 @@ def test_a_stream_begins_at_once_where_it_is_asked_to_and_with_its_first_sample_
         for engine in engines.values():
             engine.go.set()
         live_kinds = [first["type"], *kinds(lines)]
-    with httpx.stream("POST", url, json=asked(stream=True), timeout=60.0) as held:
-        held_kinds = kinds(held.iter_lines())
+    with httpx.stream("POST", url, json=asked(stream=True), timeout=60.0) as later:
+        held_kinds = kinds(later.iter_lines())
     assert held_kinds == live_kinds
     assert "drawn" in held_kinds
 
@@ -173,7 +158,7 @@ def test_a_stream_does_not_stay_silent_for_ever(service_of: Make, serving: Serve
 
 def test_whoever_leaves_before_the_first_byte_ends_the_work(service_of: Make, serving: Serve) -> None:
     house = serving(service_of({name: Mute(name, size) for name, size in SIZES.items()}))
-    with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{house.v1}/chat/completions", json=asked(stream=True), timeout=0.3)
+    with held(house, asked(stream=True)):
+        pass
     until(lambda: house.service.admission.running == 0)
     until(lambda: house.service.rolling.counts["cancelled"] == 1)
