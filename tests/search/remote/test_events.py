@@ -46,7 +46,9 @@ async def heard(stream: Events) -> list[Any]:
 objects = st.lists(st.dictionaries(st.text(), st.text() | st.integers() | st.none(), max_size=3), max_size=5)
 
 
-@given(objects, st.lists(st.integers(0, 2000), max_size=20), st.sampled_from(["\n", "\r\n", "\r"]), st.booleans())
+@given(
+    objects, st.lists(st.integers(0, 2000), max_size=20), st.sampled_from(["\n", "\r\n", "\r"]), st.booleans()
+)
 async def test_events_do_not_depend_on_how_a_body_is_cut(
     sent: list[Any], cuts: list[int], end: str, escaped: bool
 ) -> None:
@@ -89,7 +91,7 @@ def test_another_type_is_no_stream() -> None:
 
 
 async def test_an_event_may_have_several_lines() -> None:
-    stream = events(b'data: {"a":\ndata: [1,\n', b'data: 2]}\n\ndata: 3\n\ndata: [DONE]\n\n')
+    stream = events(b'data: {"a":\ndata: [1,\n', b"data: 2]}\n\ndata: 3\n\ndata: [DONE]\n\n")
     assert await heard(stream) == [{"a": [1, 2]}, 3]
 
 
@@ -108,7 +110,11 @@ async def test_lines_need_no_empty_ones_between_them() -> None:
 async def test_what_is_named_an_error_is_one() -> None:
     body = b'event: error\ndata: {"message": "boom"}\n\nevent: x\ndata: {"a": 1}\n\n'
     own = b'event: error\ndata: {"error": {"code": 5}}\n\ndata: [DONE]\n\n'
-    assert await heard(events(body, own)) == [{"error": {"message": "boom"}}, {"a": 1}, {"error": {"code": 5}}]
+    assert await heard(events(body, own)) == [
+        {"error": {"message": "boom"}},
+        {"a": 1},
+        {"error": {"code": 5}},
+    ]
 
 
 async def test_one_broken_event_is_told_with_the_first_of_its_lines() -> None:
