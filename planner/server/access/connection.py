@@ -6,13 +6,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from planner.server.access.response_headers import REQUEST_ID, request_id, with_defaults
 from planner.server.refusal import Refusal
 
-__all__ = ["patient"]
+__all__ = ["authority", "patient"]
+
+
+def authority(url: bytes) -> bytes:
+    """Host and port of the target of a request; b"" where it names none.
+
+    >>> authority(b"http://evil.example:80/v1/models"), authority(b"*")
+    (b'evil.example:80', b'')
+    """
+    _, found, rest = url.partition(b"://")
+    return re.split(rb"[/?#]", rest, maxsplit=1)[0] if found else b""
 
 
 def patient(seconds: float, header: int) -> type[asyncio.Protocol]:
@@ -46,6 +57,10 @@ def patient(seconds: float, header: int) -> type[asyncio.Protocol]:
         def on_headers_complete(self) -> None:
             self._in_head = False
             self._end()
+            if not self.url.startswith(b"/"):  # a whole URL, whose host counts in place of the header's
+                host = authority(self.url)
+                others = [pair for pair in self.headers if pair[0] != b"host"]
+                self.headers[:] = [(b"host", host), *others]
             super().on_headers_complete()
 
         def send_400_response(self, msg: str) -> None:
