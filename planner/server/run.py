@@ -10,6 +10,7 @@ import asyncio
 import errno
 import json
 import logging
+import re
 import resource
 import signal
 import socket
@@ -31,12 +32,23 @@ from search.errors import PlannerError, ServeError
 
 __all__ = [
     "address_of",
+    "authority",
     "bound",
     "check_bind",
     "patient",
     "run",
     "settings",
 ]
+
+
+def authority(url: bytes) -> bytes:
+    """Host and port of the target of a request; b"" where it names none.
+
+    >>> authority(b"http://evil.example:80/v1/models"), authority(b"*")
+    (b'evil.example:80', b'')
+    """
+    _, found, rest = url.partition(b"://")
+    return re.split(rb"[/?#]", rest, maxsplit=1)[0] if found else b""
 
 
 def patient(seconds: float, header: int) -> type[asyncio.Protocol]:
@@ -70,6 +82,10 @@ def patient(seconds: float, header: int) -> type[asyncio.Protocol]:
         def on_headers_complete(self) -> None:
             self._in_head = False
             self._end()
+            if not self.url.startswith(b"/"):  # a whole URL, whose host counts in place of the header's
+                host = authority(self.url)
+                others = [pair for pair in self.headers if pair[0] != b"host"]
+                self.headers[:] = [(b"host", host), *others]
             super().on_headers_complete()
 
         def send_400_response(self, msg: str) -> None:

@@ -57,9 +57,10 @@ class Tries:
     def _check(self) -> float:
         seconds = self._circuit.wait()
         if seconds > 0.0 and seconds > self._left():
-            cause = f" after its last failure: {self._circuit.cause}" if self._circuit.cause else ""
+            cause = f" after: {self._circuit.cause}" if self._circuit.cause else ""
+            early = f"a request {seconds:.1f} s too early{cause}"
             raise self._last or UnreachableError(
-                f"a server that failed is left alone for a while, got a request {seconds:.1f} s too early{cause}"
+                f"a server that failed is left alone for a while, got {early}"
             )
         return seconds
 

@@ -171,12 +171,15 @@ class Middleware:
     def _checked(self, scope: Scope, told: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
         """Headers for a page of an allowed site. Raises Refusal for a foreign name or page."""
         host, origin, site = told.get(b"host"), told.get(b"origin"), told.get(b"sec-fetch-site")
+        named = sum(name == b"host" for name, _ in scope["headers"])
+        if named > 1:
+            raise Refusal(f"a request names its host once, got {named} names", 400, code="invalid_http")
         self._origins.check(
             None if host is None else host.decode("latin-1"),
             at=(scope.get("server") or ("",))[0],
             version=scope.get("http_version", "1.1"),
             origin=None if origin is None else origin.decode("latin-1"),
-            site=None if site is None else site.decode("latin-1"),
+            site=None if site is None else site.decode("latin-1").strip().lower(),
         )
         if origin is None or not self._origins.allows(origin.decode("latin-1")):
             return []
@@ -194,6 +197,7 @@ class Middleware:
             raise Refusal(f"headers have at most {sizes.header} bytes, got {size}", 431, code="too_large")
         if scope["method"] in ("GET", "HEAD", "OPTIONS", "DELETE"):
             return b""
+        _check_encoding(dict(scope["headers"]))
         pieces, total = [], 0
         try:
             async with asyncio.timeout(sizes.seconds):
@@ -215,6 +219,28 @@ class Middleware:
                 f"a body arrives within {sizes.seconds:g} s, got one that did not", 408, code="slow_body"
             ) from None
         return b"".join(pieces)
+
+
+def _check_encoding(told: Mapping[bytes, bytes]) -> None:
+    """Raise Refusal for a body that is compressed, or in other characters than UTF-8."""
+    packed = told.get(b"content-encoding", b"").strip().lower()
+    if packed not in (b"", b"identity"):
+        raise Refusal(
+            f"a body is sent as it is, got content-encoding {packed[:40].decode('latin-1')!r}",
+            415,
+            param="content-encoding",
+            code="content_encoding",
+        )
+    for part in told.get(b"content-type", b"").split(b";")[1:]:
+        name, _, value = part.partition(b"=")
+        charset = value.strip(b" \"'").lower()
+        if name.strip().lower() == b"charset" and charset not in (b"utf-8", b"utf8", b"us-ascii", b""):
+            raise Refusal(
+                f"a body is in UTF-8, got charset {charset[:40].decode('latin-1')!r}",
+                415,
+                param="content-type",
+                code="content_type",
+            )
 
 
 def _read(body: bytes) -> Any:

@@ -25,10 +25,10 @@ from search.engines.protocol import (
     Tokens,
     Usage,
 )
-from search.errors import ContextError
+from search.errors import ContextError, EngineError
 from search.thinking_budget import ThinkingBudget
 
-__all__ = ["Meter", "SampleObserver", "ShapedEngine", "StopFilter", "cut"]
+__all__ = ["Meter", "Passed", "SampleObserver", "ShapedEngine", "StopFilter", "cut"]
 
 
 class SampleObserver(Protocol):
@@ -115,6 +115,7 @@ class ShapedEngine(Engine):
         self._greedy = greedy
         self._on_text = on_text
         self._observers = tuple(observers)
+        self._passed: dict[tuple[int, ...], str] = {}  # by prompt, of answers that are not whole
 
     def prompt(self, question: str) -> tuple[int, ...]:
         worded = self.worded(question)
@@ -183,16 +184,21 @@ class ShapedEngine(Engine):
         meter.running += 1
         error: BaseException | None = None
         policy = self._policy
+        passed = Passed(self._passed.get(request.prompt, ""))
         for observer in self._observers:
             observer.on_asked(policy, shaped)
         try:
             async for event in events:
                 if isinstance(event, Tokens):
                     if self.passing and self._on_text is not None and request.n == 1:
-                        self._on_text(event.text)
+                        self._on_text(passed.new(event.text))
+                        self._passed[request.prompt] = passed.text
                     if not request.stream:
                         continue
                 elif isinstance(event, ChildFinished):
+                    if event.finish_reason != FinishReason.CANCELLED:
+                        passed.end()
+                    self._passed.pop(request.prompt, None)
                     event = self._stopped(event)
                     for observer in self._observers:
                         observer.on_finished(policy, shaped, event)
@@ -215,6 +221,46 @@ class ShapedEngine(Engine):
             return event
         text = cut(event.text, self._stop)
         return event if text == event.text else replace(event, text=text, finish_reason=FinishReason.END)
+
+
+class Passed:
+    """The text of an answer as a client gets it, which may be drawn anew after its server broke off.
+
+    ``before``: what the client has. It is not sent twice, and where the new text is another one, the answer
+    cannot be gone on with: EngineError.
+
+    >>> passed = Passed("one ")
+    >>> [passed.new(piece) for piece in ("on", "e two", " three")], passed.text
+    (['', 'two', ' three'], 'one two three')
+    """
+
+    def __init__(self, before: str = "") -> None:
+        self._before = before
+        self._heard = ""
+
+    @property
+    def text(self) -> str:
+        """All that the client has."""
+        return max(self._before, self._heard, key=len)
+
+    def new(self, piece: str) -> str:
+        """What of the next piece the client does not have. Raises EngineError."""
+        had, self._heard = len(self.text), self._heard + piece
+        if self._heard[: len(self._before)] != self._before[: len(self._heard)]:
+            raise self._another
+        return self._heard[had:]
+
+    def end(self) -> None:
+        """The text is whole. Raises EngineError where the client has more."""
+        if self._heard and len(self._heard) < len(self._before):
+            raise self._another
+
+    @property
+    def _another(self) -> EngineError:
+        return EngineError(
+            "a stream that broke off must go on with the text that was sent, got another text from the"
+            " policy's server"
+        )
 
 
 def cut(text: str, stops: Sequence[str]) -> str:

@@ -75,6 +75,7 @@ class Draft:
         self.is_cut = False  # whether it ended here while the server goes on
         self._sheet = sheet
         self._text = ""  # all that the server sent as content
+        self._half = ""  # of a character, whose other half comes with the next piece
         self._thought = ""  # what it sent as a thought
         self._token_ids: list[int] = []
         self._logprobs: list[float] = []
@@ -108,7 +109,8 @@ class Draft:
             )
         if told and not piece.logprobs.values and self._sheet.wants_logprobs():
             raise GarbledError(f"a token must have one logprob, got none for {len(told)} tokens")
-        text, reason, logprobs = piece.text, piece.finish_reason, piece.logprobs
+        reason, logprobs = piece.finish_reason, piece.logprobs
+        text, self._half = unicode_of(self._half + piece.text, is_last=reason is not None)
         cut = self._cut(text)
         if cut is not None:
             reason, self.is_cut = FinishReason.STOP, True
@@ -120,7 +122,7 @@ class Draft:
                     text, told = "".join(logprobs.texts[:count]), told[:count]
                     logprobs = logprobs.first(count)
         self._text += text
-        self._thought += piece.thought
+        self._thought += unicode_of(piece.thought, is_last=True)[0]
         self._token_ids += told or ()
         self._count = piece.count
         self._logprobs += logprobs.values
@@ -254,3 +256,26 @@ def _tokens_to(end: int, texts: tuple[str, ...], text: str) -> int:
         length += len(texts[count])
         count += 1
     return count
+
+
+def unicode_of(text: str, *, is_last: bool) -> tuple[str, str]:
+    r"""(text, half of a character at its end that is held back), since JSON may cut a character in halves.
+
+    A half whose other half does not come is U+FFFD: nothing that is written or sent on could hold it.
+
+    >>> unicode_of("a\ud83d", is_last=False) == ("a", "\ud83d")
+    True
+    >>> unicode_of("\ud83d\ude00", is_last=False) == ("\U0001f600", "")
+    True
+    >>> unicode_of("a\ud83d", is_last=True) == ("a\ufffd", "")
+    True
+    """
+    if text.isascii():
+        return text, ""
+    half = text[-1] if not is_last and "\ud800" <= text[-1] <= "\udbff" else ""
+    whole = text.removesuffix(half)
+    try:
+        whole.encode()
+    except UnicodeEncodeError:
+        whole = whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return whole, half

@@ -58,10 +58,20 @@ def test_paths_and_methods_that_there_are_not(
     assert (found.status_code, found.json()["error"]["code"]) == (status, code)
 
 
+CLOSED = b"Connection: close\r\n\r\n"
+
+
 @pytest.mark.parametrize(
     ("said", "status", "code"),
     [
         (b"this is no request\r\n\r\n", 400, "invalid_http"),
+        (
+            b"GET / HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n" + CLOSED,
+            400,
+            "invalid_http",
+        ),
+        (b"GET http://evil.example/v1/models HTTP/1.1\r\nHost: localhost\r\n" + CLOSED, 421, "unknown_host"),
+        (b"GET http://localhost@evil.example/ HTTP/1.1\r\nHost: localhost\r\n" + CLOSED, 421, "unknown_host"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 70_000, 431, "too_large"),
     ],
 )

@@ -135,3 +135,26 @@ def test_the_document_knows_direct_routes(house: House) -> None:
     paths = httpx.get(f"{house.url}/openapi.json").json()["paths"]
     for path in ("/v1/chat/completions", "/v1/completions", "/v1/plan", "/v1/feedback"):
         assert "requestBody" in paths[path]["post"]
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "code"),
+    [
+        ("content-encoding", "gzip", "content_encoding"),
+        ("content-encoding", "br", "content_encoding"),
+        ("content-type", "application/json; charset=latin-1", "content_type"),
+        ("content-type", 'application/json; x=y; Charset="UTF-16"', "content_type"),
+    ],
+)
+def test_a_body_in_other_bytes_is_named(house: House, header: str, value: str, code: str) -> None:
+    headers = {"content-type": "application/json", header: value}
+    found = httpx.post(f"{house.v1}/plan", content=f'{{"question": "{QUESTION}"}}', headers=headers)
+    error = found.json()["error"]
+    assert (found.status_code, error["code"], error["param"]) == (415, code, header)
+
+
+@pytest.mark.parametrize("kind", ["application/json;charset=UTF-8", 'application/json; charset="utf-8"'])
+def test_a_body_in_utf_8_may_say_so(house: House, kind: str) -> None:
+    headers = {"content-type": kind, "content-encoding": "identity"}
+    found = httpx.post(f"{house.v1}/plan", content=f'{{"question": "{QUESTION}"}}', headers=headers)
+    assert found.status_code == 200

@@ -7,6 +7,7 @@ and llama.cpp is left out.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from planner.models import shipped
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from talk import TOOL
 from upstreams import Before, Upstream
 
 LAB, REAL = "lab-policy-m", "Qwen2.5-Coder-0.5B-Instruct"
@@ -80,10 +82,27 @@ def _llama(program: Path, weights: Path, told: Any) -> Iterator[Upstream]:
             assert process.poll() is None, "llama-server has ended"
             assert time.monotonic() < end, "llama-server does not come up"
             time.sleep(0.2)
-        yield Upstream("llama.cpp", REAL, f'base_url = "{url}"', has_tools=True, domain="math")
+        yield Upstream("llama.cpp", REAL, f'base_url = "{url}"', has_tools=_calls(url), domain="math")
     finally:
         process.kill()
         process.wait()
+
+
+def _calls(url: str) -> bool:
+    """Whether a server tells a call of a tool as one; some models write it as text that nobody reads."""
+    asked = {
+        "model": REAL,
+        "messages": [{"role": "user", "content": "What is the weather in Paris? Answer with the tool."}],
+        "tools": [{"type": "function", "function": TOOL}],
+        "tool_choice": "required",
+        "max_tokens": 100,
+        "temperature": 0,
+    }
+    request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(asked).encode())
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=_LOADING) as answer:
+        found = json.load(answer)
+    return bool(found["choices"][0]["message"].get("tool_calls"))
 
 
 def _answers(url: str) -> bool:

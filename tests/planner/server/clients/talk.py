@@ -98,7 +98,7 @@ class Chat(Talk):
             asked["max_tokens"] = more.pop("most")
         if more.pop("tool", False):
             asked["tools"] = [{"type": "function", "function": TOOL}]
-            asked["tool_choice"] = {"type": "function", "function": {"name": TOOL["name"]}}
+            asked["tool_choice"] = "required"  # llama.cpp passes over the name of a tool
         with openai.OpenAI(base_url=v1, api_key="none", max_retries=0) as client:
             if not stream:
                 return self._whole(client.chat.completions.create(**asked, **more))
@@ -159,7 +159,7 @@ class Responses(Talk):
                 asked[theirs] = more.pop(ours)
         if more.pop("tool", False):
             asked["tools"] = [{"type": "function", **TOOL}]
-            asked["tool_choice"] = {"type": "function", "name": TOOL["name"]}
+            asked["tool_choice"] = "required"
         with openai.OpenAI(base_url=v1, api_key="none", max_retries=0) as client:
             if not stream:
                 return self._reply(client.responses.create(**asked, **more), None)
@@ -209,7 +209,7 @@ class Messages(Talk):
                     "input_schema": TOOL["parameters"],
                 }
             ]
-            asked["tool_choice"] = {"type": "tool", "name": TOOL["name"]}
+            asked["tool_choice"] = {"type": "any"}
         extra = {name: more.pop(name) for name in ("seed", "temperature") if name in more}
         given = more.pop("extra_body", {}) | extra
         with anthropic.Anthropic(base_url=v1.removesuffix("/v1"), api_key="none", max_retries=0) as client:

@@ -209,7 +209,9 @@ def test_what_no_budget_holds_is_not_sent(
     assert not [asked for asked in policy.asked if asked.path == "/v1/chat/completions"]
 
 
-@pytest.mark.parametrize("usage", ["many", {"prompt_tokens": "7"}, {"prompt_tokens": -1}, None])
+@pytest.mark.parametrize(
+    "usage", ["many", {"prompt_tokens": "7"}, {"prompt_tokens": -1}, {"prompt_tokens": 10**30}, None]
+)
 def test_a_server_that_counts_oddly_is_counted_for(behind: House, policy: FakeServer, usage: Any) -> None:
     message = {"role": "assistant", "content": "It is wide."}
     said = {"choices": [{"finish_reason": "stop", "message": message}], "usage": usage}
@@ -217,3 +219,85 @@ def test_a_server_that_counts_oddly_is_counted_for(behind: House, policy: FakeSe
     body = {"model": "planner", "messages": SEA, "max_tokens": 5}
     found = httpx.post(f"{behind.v1}/chat/completions", json=body)
     assert (found.status_code, found.json()["planner"]["spend"]["tokens"]) == (200, PROMPT + 3)
+
+
+@pytest.mark.parametrize(
+    ("told", "wait"),
+    [
+        ("Wed, 21 Oct 2015 07:28:00 GMT", "1"),  # it is over
+        ("2.5", "3"),
+        ("-3", "1"),
+        ("1e999", None),
+        ("nan", None),
+        ("soon", None),
+    ],
+)
+def test_when_to_ask_again_is_passed_on(behind: House, policy: FakeServer, told: str, wait: str) -> None:
+    policy.fail("/v1/chat/completions", Fault.busy(told))
+    found = httpx.post(f"{behind.v1}/chat/completions", json={"model": "planner", "messages": SEA})
+    assert (found.status_code, found.headers.get("retry-after")) == (429, wait)
+
+
+def test_a_later_date_is_told_in_seconds(behind: House, policy: FakeServer) -> None:
+    policy.fail("/v1/chat/completions", Fault.busy("Wed, 21 Oct 2099 07:28:00 GMT"))
+    found = httpx.post(f"{behind.v1}/chat/completions", json={"model": "planner", "messages": SEA})
+    assert int(found.headers["retry-after"]) > 10**9
+
+
+def streamed(house: House, policy: FakeServer, *chunks: Any) -> tuple[str, list[Any]]:
+    """(text, events) of a stream of these chunks."""
+    lines = [b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks]
+    body = b"".join([*lines, b"data: [DONE]\n\n"])
+    policy.fail("/v1/chat/completions", Fault.answer(200, body, "text/event-stream"))
+    asked = {"model": "planner", "messages": SEA, "stream": True}
+    found = httpx.post(f"{house.v1}/chat/completions", json=asked)
+    said = [line[6:] for line in found.text.splitlines() if line.startswith("data: ")]
+    events = [json.loads(line) for line in said if line != "[DONE]"]
+    choices = [choice for event in events for choice in event.get("choices") or ()]
+    return "".join(choice["delta"].get("content") or "" for choice in choices), events
+
+
+def piece(text: Any, reason: str | None = None) -> dict[str, Any]:
+    """A chunk."""
+    return {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": reason}]}
+
+
+def test_who_goes_on_after_the_end_gets_a_receipt_all_the_same(behind: House, policy: FakeServer) -> None:
+    text, events = streamed(behind, policy, piece("It", "stop"), piece(" is"), piece(" wide"))
+    assert text == "It is wide"
+    assert [event["planner"]["plan"] for event in events if "planner" in event] == ["cot()"]
+    assert "planner" in events[-1]
+
+
+@pytest.mark.parametrize(
+    "error", [{"object": "error", "message": "out of memory", "code": 500}, {"error": "out of memory"}]
+)
+def test_an_error_in_a_stream_is_named(behind: House, policy: FakeServer, error: Any) -> None:
+    text, events = streamed(behind, policy, piece("It"), error)
+    assert text == "It"
+    assert "out of memory" in events[-1]["error"]["message"]
+
+
+def test_content_that_is_no_text_is_no_answer(behind: House, policy: FakeServer) -> None:
+    _, events = streamed(behind, policy, piece("It"), piece(5, "stop"))
+    assert events[-1]["error"]["code"] == "policy_failed"
+    message = {"role": "assistant", "content": 5}
+    said = json.dumps({"choices": [{"finish_reason": "stop", "message": message}]}).encode()
+    policy.fail("/v1/chat/completions", Fault.answer(200, said, "application/json"))
+    found = httpx.post(f"{behind.v1}/chat/completions", json={"model": "planner", "messages": SEA})
+    assert (found.status_code, found.json()["error"]["code"]) == (502, "policy_failed")
+
+
+def test_the_servers_own_key_is_told_to_nobody(
+    service_of: Callable[..., Service], serving: Callable[[Service], House], policy: FakeServer
+) -> None:
+    upstream = Upstream(policy.url, "served", "small", api_key="our-own-key")
+    house = serving(service_of(upstream=upstream))
+    error = {"error": {"message": "Incorrect API key provided: our-own-key"}}
+    policy.fail("/v1/chat/completions", Fault.answer(401, json.dumps(error).encode(), "application/json"))
+    found = httpx.post(f"{house.v1}/chat/completions", json={"model": "planner", "messages": SEA})
+    assert found.status_code == 502
+    assert "Incorrect API key provided: ***" in found.json()["error"]["message"]
+    text, events = streamed(house, policy, piece("It"), error)
+    assert text == "It"
+    assert events[-1]["error"]["message"].endswith("Incorrect API key provided: ***")

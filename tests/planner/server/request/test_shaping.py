@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from planner.server.refusal import Refusal
 from planner.server.request.ask import Conversation
-from planner.server.request.shaping import Meter, ShapedEngine, StopFilter, cut
+from planner.server.request.shaping import Meter, Passed, ShapedEngine, StopFilter, cut
 from search.engines.prompted import PromptedEngine
 from search.engines.protocol import ChildFinished, Event, Request, RequestFinished, Sampling, Tokens
 from search.engines.scripted import ScriptedEngine
+from search.errors import EngineError
 from search.prompts import Prompting
 
 PLAIN = Conversation.of("1 + 1")
@@ -136,3 +137,28 @@ async def test_what_a_strategy_asks_further_is_the_last_turn_of_the_conversation
     plain = ShapedEngine(inner, PLAIN.asked(inner.prompting), Meter())
     assert "".join(map(chr, plain.turn("Is 2 right?"))).startswith("Is 2 right?")
     assert "Is 2 right? Think." in "".join(map(chr, plain.prompt("Is 2 right?")))
+
+
+def test_a_text_that_is_drawn_anew_is_sent_once() -> None:
+    first = Passed()
+    assert [first.new(piece) for piece in ("one", " two")] == ["one", " two"]
+    again = Passed(first.text)
+    assert [again.new(piece) for piece in ("on", "e t", "wo thr", "ee")] == ["", "", " thr", "ee"]
+    again.end()
+
+
+def test_another_text_than_the_one_that_was_sent_is_an_error() -> None:
+    with pytest.raises(EngineError, match="got another text"):
+        Passed("one two").new("one three")
+    shorter = Passed("one two")
+    assert shorter.new("one") == ""
+    with pytest.raises(EngineError, match="got another text"):
+        shorter.end()
+
+
+@given(st.text(), st.text(), st.integers(1, 5))
+def test_pieces_make_the_text_whatever_was_sent_before(before: str, after: str, size: int) -> None:
+    passed, whole = Passed(before), before + after
+    pieces = [passed.new(whole[at : at + size]) for at in range(0, len(whole), size)]
+    passed.end()
+    assert before + "".join(pieces) == passed.text == whole
