@@ -260,3 +260,15 @@ def test_what_money_affords_at_once_it_affords_piece_by_piece(
         ledger.reserve(policy_tokens=policy_tokens, policy_prompt=prompt)
     for _ in range(count):
         ledger.reserve(prm_tokens=prm_tokens, prm_prompt=prompt)
+
+
+def test_a_ledger_beside_shares_the_accounts_and_has_reservations_of_its_own() -> None:
+    ledger = Ledger(Budget(tokens=100), POLICY, PRM)
+    other = ledger.beside(POLICY, PRM)
+    held, apart = ledger.reserve(policy_tokens=30, policy_prompt=9), other.reserve(policy_tokens=40)
+    assert (ledger.open, other.open) == ({held}, {apart})
+    assert ledger.committed_tokens == other.committed_tokens == 79
+    other.release_all()
+    assert (held.is_open, apart.is_open, other.changed.is_set()) == (True, False, True)
+    assert not ledger.changed.is_set()
+    assert ledger.committed_tokens == 39

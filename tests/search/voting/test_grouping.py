@@ -13,7 +13,7 @@ from search.grading.mathematics.math import MathDomain
 from search.grading.text import TextDomain
 from search.problem import Problem
 from search.testing.stepped_loop import stepped
-from search.voting.grouping import comparing_within, grouped, read_answer
+from search.voting.grouping import Groups, comparing_within, grouped, read_answer
 
 PROBLEM = Problem("p", "f", "text", "?")
 
@@ -147,3 +147,10 @@ def test_a_plug_in_that_hangs_has_a_thread_too() -> None:
         assert await read_answer(PROBLEM, TextDomain(), "# Paris", seconds=0.0) == "paris"
 
     stepped(run())
+
+
+async def test_groups_go_on_as_answers_come() -> None:
+    groups = Groups(Problem("p", "f", "text", "?"))
+    assert await groups.numbers(["b", None, "a"], seconds=1.0) == [0, -1, 1]
+    assert await groups.numbers(["B ", "c", "a"], seconds=1.0) == [0, 2, 1]
+    assert groups.answers == ["b", "a", "c"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from search.grading.protocol import Domain
 from search.grading.registry import DOMAINS, domain
 from search.grading.text import TextDomain
 from search.problem import Problem
-from search.voting.votes import VOTES, group, pick
+from search.voting.votes import VOTES, group, pick, race
 
 PROBLEM = Problem("p", "f", "text", "?")
 
@@ -135,3 +137,29 @@ def test_exact_domains_compare_texts(name: str, one: str, other: str) -> None:
     assert domain(name).equal(problem, one, one)
     assert domain(name).equal(problem, one, other) == (one == other)
     assert group(problem, domain(name), [one, other, None, one]) == [0, int(one != other), -1, 0]
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(-2, 3), st.sampled_from([0.5, 1.0, 2.25])), min_size=6, max_size=6),
+        min_size=1,
+        max_size=4,
+    ),
+    st.booleans(),
+)
+def test_a_race_tells_the_two_leaders_after_each_draw(
+    rows: list[list[tuple[int, float]]], weighted: bool
+) -> None:
+    codes = np.array([[code for code, _ in row] for row in rows])
+    weights = np.array([[value for _, value in row] for row in rows])
+    leads, first, second = race(codes, weights if weighted else None)
+    for row, place in product(range(len(rows)), range(6)):
+        votes: dict[int, float] = {}
+        for code, weight in rows[row][: place + 1]:
+            if code >= 0:
+                votes[code] = votes.get(code, 0.0) + (weight if weighted else 1.0)
+        ranked = sorted(votes.values(), reverse=True)
+        assert [first[row, place], second[row, place]] == [*ranked, 0.0, 0.0][:2]
+        # the dictionary is in the order in which answers had their first vote
+        earliest = next((code for code, held in votes.items() if held == ranked[0]), None)
+        assert leads[row, place] == earliest if earliest is not None else leads[row, place] < 0
