@@ -294,7 +294,8 @@ def _others(
     _, _, options, said, _ = _options(new, matrices, same[0], tokens)
     numbers = [stage.choices.index(c) if c in stage.choices else -1 for c in mine.choices]
     further = len(stage.choices) if mine.actions.next_probe == stage.actions.next_probe else -1
-    table = np.array([*numbers, further, -1])  # the last is for rows where nothing fits
+    # the last is for rows where nothing fits: both planners then take the first choice
+    table = np.array([*numbers, further, 0])
     return table[options], np.where(options >= 0, said, 0.0)
 
 
