@@ -16,7 +16,7 @@ def page(found: dict[str, Any]) -> str:
     lines = [
         "# Campaigns on a cluster",
         "",
-        "Made by `python benchmarks/scale.py actors`, `driver`, `kills` and `lab`.",
+        "Made by `python benchmarks/scale.py actors`, `driver`, `kills`, `lab` and `fits`.",
         f"One machine with {cores} cores, which other work shared at a lower priority; `load` is the load",
         "average before and after. No GPU, and no second machine.",
     ]
@@ -152,7 +152,7 @@ def _fits(found: dict[str, Any]) -> Iterator[str]:
                 f"{cpu:.2f}, memory to the {peak:.2f}."
             )
     if any(row["fit"] is None for row in rows):
-        yield f"- A fit that took more than {part['limit']} CPU seconds was ended (-)."
+        yield "- Where there is a -, the fit was ended by a limit before it was done, or not begun."
 
 
 def _taken(found: dict[str, float] | None) -> tuple[str, str]:
