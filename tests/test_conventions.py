@@ -31,7 +31,6 @@ REACHES: dict[str, tuple[set[str], str]] = {
         "a refusal that is read shows nowhere else",
     ),
     "search/engines/test_prompt_logprobs.py": ({"_bare"}, "spells special tokens, as a foreign server would"),
-    "search/test_sync.py": ({"_exit"}, "os._exit is public"),
 }
 
 #: test that asserts under an if which need not hold, and why
@@ -53,6 +52,8 @@ def reaches(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         match node:
             case ast.Attribute(ast.Name("self" | "cls"), _) | ast.Attribute(ast.Call(ast.Name("super")), _):
+                pass
+            case ast.Attribute(ast.Name("os"), "_exit"):  # which is public
                 pass
             case ast.Attribute(_, name) if is_private(name):
                 yield name
