@@ -20,7 +20,7 @@ from search.budget import Unit
 from search.choice import Choice
 from search.errors import BudgetError
 
-__all__ = ["Allocation", "allocate", "uniform"]
+__all__ = ["Allocation", "allocate", "expected_of", "steps_of", "uniform"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

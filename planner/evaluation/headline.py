@@ -19,7 +19,7 @@ from planner.evaluation.overhead import with_overhead
 from planner.evaluation.restricted_planner import restricted
 from planner.planner import Planner
 
-__all__ = ["DEFINITIONS", "Headline", "geometric_mean", "headlines"]
+__all__ = ["DEFINITIONS", "Headline", "compared_curves", "geometric_mean", "headlines"]
 
 Floats = NDArray[np.float64]
 

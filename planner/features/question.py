@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from search.errors import ArtefactError
 
-__all__ = ["LONGEST", "SURFACE", "NgramEncoder", "surface"]
+__all__ = ["LONGEST", "SURFACE", "NgramEncoder", "ngram_counts", "pair_checks", "surface"]
 
 Floats = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from planner.cli.progress import bar
 from search.cards import ModelCard
 from search.errors import ArtefactError, RecordError
 
-__all__ = ["Folds", "fit", "print_verdict"]
+__all__ = ["Folds", "fit", "print_verdict", "reliability_of"]
 
 
 #: trials at a time on a cluster

@@ -17,7 +17,7 @@ from planner.evaluation.baselines.config_table import ConfigTable
 from planner.evaluation.frontier import Track
 from planner.predicting.neighbours import COUNTS, Likeness
 
-__all__ = ["neighbours"]
+__all__ = ["neighbours", "picks_of"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -23,7 +23,7 @@ from training.lab.making.transformer import Backbone, Shape
 from training.lab.problems import Mix, draw
 from training.lab.vocabulary import Vocabulary, write_tokenizer
 
-__all__ = ["POLICIES", "PolicyRecipe", "train_policy", "write_policy"]
+__all__ = ["POLICIES", "PolicyRecipe", "row_of", "train_policy", "write_policy"]
 
 
 @dataclass(frozen=True, slots=True)

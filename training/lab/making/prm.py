@@ -30,7 +30,7 @@ from training.lab.mistakes import Marked, corrupt, forced, mark, stray
 from training.lab.problems import Mix, draw
 from training.lab.vocabulary import Vocabulary, write_tokenizer
 
-__all__ = ["PRMS", "Pool", "PrmRecipe", "RewardModel", "train_prm"]
+__all__ = ["PRMS", "Pool", "PrmRecipe", "RewardModel", "exact_row", "row_of", "train_prm"]
 
 
 @dataclass(frozen=True, slots=True)
