@@ -21,6 +21,7 @@ from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.recorder import Assignment, DecisionQuery, MemoryRecorder, Recorder
 from planner.server.direct.upstream import Upstream
 from planner.server.freeze import freeze_gc_again
+from planner.server.heap import Heap
 from planner.server.models import Models
 from planner.server.observing.latency_history import work_of
 from planner.server.observing.metrics import Metrics
@@ -91,6 +92,7 @@ class Service:
     peers: Peers = field(default_factory=Peers)
     tracing: Tracing = field(default_factory=Tracing)
     challenge: ChallengeWatch | None = None
+    heap: Heap = field(default_factory=Heap)
     watch: Watch = field(init=False)
     is_ready: bool = False
 
@@ -129,6 +131,7 @@ class Service:
         except DecisionLogError as error:
             _LOGGER.warning("the log's latencies cannot be read: %s", error)
         self.peers.start()
+        self.heap.start()
         self.watch.start()
         if self.challenge is not None:
             await self.challenge.start()
@@ -196,6 +199,7 @@ class Service:
         """Write what waits, and close every model."""
         self.is_ready = False
         await self.peers.close()
+        await self.heap.close()
         await self.background.close()
         await self.watch.close()
         if self.challenge is not None:
