@@ -19,6 +19,7 @@ from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.recorder import Assignment, Decision, DecisionQuery, MemoryRecorder, Recorder
 from planner.server.direct.upstream import Upstream
 from planner.server.drift import Watch
+from planner.server.heap import Heap
 from planner.server.models import Models
 from planner.server.observing.metrics import Metrics
 from planner.server.observing.rolling_metrics import RollingMetrics
@@ -92,6 +93,7 @@ class Service:
     peers: Peers = field(default_factory=Peers)
     tracing: Tracing = field(default_factory=Tracing)
     challenge: ChallengeWatch | None = None
+    heap: Heap = field(default_factory=Heap)
     watch: Watch = field(init=False)
     is_ready: bool = False
 
@@ -130,6 +132,7 @@ class Service:
         except DecisionLogError as error:
             _LOGGER.warning("the log's latencies cannot be read: %s", error)
         self.peers.start()
+        self.heap.start()
         self.watch.start()
         if self.challenge is not None:
             await self.challenge.start()
@@ -197,6 +200,7 @@ class Service:
         """Write what waits, and close every model."""
         self.is_ready = False
         await self.peers.close()
+        await self.heap.close()
         await self.background.close()
         await self.watch.close()
         if self.challenge is not None:

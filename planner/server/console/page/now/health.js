@@ -47,5 +47,5 @@ function line(isWell, name, words) {
 
 /** What exploration is expected to have cost, in answers that would have been right. */
 function price({ decisions, accuracy }) {
-  return `${decisions} decisions explored, for about ${Math.max(0, accuracy).toFixed(1)} right answers`;
+  return `${decisions} ${decisions === 1 ? "decision" : "decisions"} explored, for about ${Math.max(0, accuracy).toFixed(1)} right answers`;
 }

@@ -1,0 +1,51 @@
+"""Gives memory that is free back to the system, now and then.
+
+The C library keeps what was freed for its next use. Answers, reads of the log and reloads leave holes of all
+sizes, so that without this the process grows by some megabytes in a thousand requests although it holds no
+more. A call takes about 15 ms for a heap of 150 MB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+from collections.abc import Callable
+from contextlib import suppress
+
+__all__ = ["Heap"]
+
+
+class Heap:
+    """Trims every ``seconds``, on the running loop, from ``start`` to ``close``.
+
+    ``trim``: what does it; the C library's by default, nothing where that has none.
+    """
+
+    def __init__(self, seconds: float = 60.0, trim: Callable[[], object] | None = None) -> None:
+        self._seconds = seconds
+        self._trim = trim or _trim()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def close(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._seconds)
+            await asyncio.to_thread(self._trim)
+
+
+def _trim() -> Callable[[], object]:
+    """glibc's ``malloc_trim``; it lets other threads run meanwhile."""
+    found = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return (lambda: None) if found is None else (lambda: found(0))
