@@ -235,7 +235,8 @@ class Evidence:
         said = np.zeros(len(cells))
         for (choice, domain, _), number in cells.items():
             ran, home = gathered.choices[choice], gathered.domains[domain]
-            labels = labels_of(*ran, home)
+            policy, prm, plan = ran
+            labels = labels_of(policy, prm, plan, home)
             for label, spread in zip(labels, _SPREADS, strict=True):
                 if label not in known:
                     known[label] = len(known)
