@@ -137,7 +137,7 @@ def _print(made: Refit, output: Path, refusal: str) -> None:
         "Nothing is written" if refusal else f"Planner {output}",
         ["what traffic moved", "points"],
         [(f"{name}: share of what it says that is lost, %", f"{100 * share:.0f}") for name, share in lost]
-        + [(name, f"{100 * value:+.1f}") for name, value in shifts.items()]
+        + [(name, f"{100 * value:+z.1f}") for name, value in shifts.items()]
         or [("nothing", "0")],
         notes=notes,
     )
