@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.evidence.effects import Effects, labels_of
-from planner.evidence.labels import Probe
 from planner.evidence.matrix import Matrices
 from planner.evidence.noise import with_noise
+from planner.evidence.probe import Probe
 from planner.evidence.training_data import TrainingData, replayable
 from planner.features.question import NgramEncoder
 from planner.traffic.estimates import effective_size
@@ -235,7 +235,8 @@ class Evidence:
         said = np.zeros(len(cells))
         for (choice, domain, _), number in cells.items():
             ran, home = gathered.choices[choice], gathered.domains[domain]
-            labels = labels_of(*ran, home)
+            policy, prm, plan = ran
+            labels = labels_of(policy, prm, plan, home)
             for label, spread in zip(labels, _SPREADS, strict=True):
                 if label not in known:
                     known[label] = len(known)

@@ -153,6 +153,8 @@ def fit_training_data(
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Planner:
     """``fit`` on a log that has been read already."""
+    if data.effects is not None and data.effects.lost:
+        data = changed(data, data.effects, seed=seed)
     families = len(set(data.families))
     if len(data) < FEWEST_PROBLEMS:
         raise TooLittleDataError(
@@ -172,8 +174,6 @@ def fit_training_data(
             f"a planner is learned from samples whose tokens are counted, got none for {data.main!r}: "
             "planner import --tokens N tells what an answer takes"
         )
-    if data.effects is not None and data.effects.lost:
-        data = changed(data, data.effects, seed=seed)
     if width < 1:
         raise StudyError(f"a study runs at least 1 trial at a time, got {width}")
     if few:

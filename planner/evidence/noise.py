@@ -84,7 +84,7 @@ def _runs(
     rng: np.random.Generator,
 ) -> TreeRuns:
     code = runs.code
-    if choice.prm in lost and pool is not None:
+    if choice.prm is not None and choice.prm in lost and pool is not None:
         picked = np.take_along_axis(pool.codes, rng.integers(0, pool.codes.shape[1], code.shape), axis=1)
         code = np.where(rng.random(code.shape) < lost[choice.prm], picked.astype(code.dtype), code)
     if choice.policy in lost:

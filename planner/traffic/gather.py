@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -76,6 +76,8 @@ class Gathered:
         Why decisions were left out, and how many.
     policies:
         Names of policies that logged steps name.
+    planners:
+        How many of the decisions each planner took, by its fingerprint.
     """
 
     weights: Floats
@@ -94,6 +96,7 @@ class Gathered:
     words: Mapping[int, Sequence[Word]]
     left_out: Mapping[str, int]
     policies: frozenset[str]
+    planners: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.last)
@@ -158,9 +161,8 @@ def gather(
     domains: dict[str, int] = {}
     choices: dict[Ran, int] = {}
     policies: set[str] = set()
-    seen = 0
+    planners: Counter[str] = Counter()
     for block in blocks(store, left_out, extra=extra, since=since):
-        seen += len(block)
         fit = []
         for row in block:
             unheard.discard(row.decision_id)
@@ -174,11 +176,13 @@ def gather(
         parts.append(_part(fit, follower, domains, choices))
         words.update({count + i: row.words for i, row in enumerate(fit) if row.words})
         policies.update(step.policy for row in fit for step in row.steps)
+        planners.update(row.planner for row in fit)
         count += len(fit)
     _check_extra(store, unheard)
     if not count:
         raise DecisionLogError(_nothing(left_out))
-    return _joined(parts, words, left_out, policies, tuple(domains), tuple(choices))
+    joined = _joined(parts, words, left_out, policies, tuple(domains), tuple(choices))
+    return replace(joined, planners=dict(planners.most_common()))
 
 
 def _check_extra(store: Store, unheard: set[str]) -> None:

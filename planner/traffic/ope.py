@@ -150,7 +150,7 @@ def evaluate_offline(gathered: Gathered, sources: Sources) -> OpeReport:
     clip = clip_of(len(gathered))
     final = gathered.weights[np.arange(len(gathered)), gathered.last]
     weight = mean(final, clusters)
-    notes = [*heard.notes]
+    notes = [*heard.notes, *_mixed(gathered)]
     refused = heard.refused
     value = tokens = flops = None
     effective = effective_size(final, clusters)
@@ -239,6 +239,14 @@ def _unchecked(gathered: Gathered, found: Outcomes) -> str:
         f"{note} (of decisions with feedback {found.values[at].mean():.0%} are right, "
         f"{gathered.promised[at].mean():.0%} were expected)"
     )
+
+
+def _mixed(gathered: Gathered) -> list[str]:
+    """That several planners served; each decision has the propensity of its own, so they count together."""
+    if len(gathered.planners) < 2:
+        return []
+    told = ", ".join(f"{name[:12]} ({count:,})" for name, count in gathered.planners.items())
+    return [f"the decisions are of {len(gathered.planners)} planners: {told}"]
 
 
 def _no_overlap(effective: float, count: int) -> str:

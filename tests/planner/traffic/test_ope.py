@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from planner.cli.main import app
 from planner.planner import Planner
+from planner.server.decisions.recorder import Feedback
 from planner.server.decisions.store import Store
 
 
@@ -213,3 +214,23 @@ def test_a_planner_of_other_models(planner: Planner, folders: Path, tmp_path: Pa
     assert refused(where, "--planner", folders / "old") == (
         "a planner is estimated on decisions about its own models (large, small), got stranger"
     )
+
+
+def test_decisions_of_two_planners_count_together_and_are_told(
+    planner: Planner, other: Planner, folders: Path, tmp_path: Path
+) -> None:
+    where = str(tmp_path / "log.db")
+    made = serve(planner, where, 150, share=0.3, chance=right)
+    again = serve(other, str(tmp_path / "second.db"), 100, share=0.3, chance=right, seed=1)
+    store = Store.open(where)
+    store.write(
+        [replace(d, planner="e" * 64) for d, _ in again],
+        [Feedback(d.decision_id, 1e9, correct=good) for d, good in again],
+    )
+    store.close()
+    code, out, said = run(where, "--planner", folders / "old", "--json")
+    assert code == 0, said
+    found = json.loads(out)
+    assert found["decisions"] == 250
+    assert f"the decisions are of 2 planners: {'f' * 12} (150), {'e' * 12} (100)" in found["notes"]
+    assert found["known"] == len(made) + len(again)

@@ -7,8 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from planner.evaluation.baselines import rules
 from planner.evaluation.baselines.rules import STOPS, pick_weights, rule_choices, with_rules
 from planner.evidence.training_data import TrainingData, read_training_data, replayable
+from search.strategies.adaptive.terms import Term
+from search.strategies.adaptive.weights import Weights
 from tests.planner import synthetic
 
 
@@ -30,14 +33,14 @@ def with_signal(whole: TrainingData, tells: float, seed: int = 0) -> TrainingDat
 
 def test_every_rule_can_be_replayed_and_parses_back() -> None:
     whole = data(problems=60, policies=("small", "large"), draws=16)
-    rules = rule_choices(whole)
-    assert rules
-    assert len(set(rules)) == len(rules)
-    for choice in rules:
+    found = rule_choices(whole)
+    assert found
+    assert len(set(found)) == len(found)
+    for choice in found:
         assert replayable(choice, whole.pools, whole.trees)
         assert type(choice).parse(str(choice.short)) == choice
-    assert any(choice.plan.parts for choice in rules)
-    assert set(rules) <= set(with_rules(whole).choices)
+    assert any(choice.plan.parts for choice in found)
+    assert set(found) <= set(with_rules(whole).choices)
 
 
 def test_a_cascade_goes_to_the_dearer_policy() -> None:
@@ -73,3 +76,15 @@ def test_rules_are_as_long_as_the_plans_of_the_log() -> None:
     assert {choice.plan.n for choice in votes} == {2, 4, 8, 16}
     assert max(c.plan.n for c in whole.choices) == 16
     assert {dict(choice.plan.parameters)["stop"] for choice in votes} == set(STOPS)
+
+
+def test_a_learned_vote_in_which_a_prm_has_no_part_asks_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where a PRM says nothing, its term in the learned odds comes out as 0 and is not written."""
+    blind = Weights("odds", terms=(Term("mean", 1.0, 0.0),), level=1.0)
+    monkeypatch.setattr(rules, "pick_weights", lambda *_, **__: [("good", blind)])
+    whole = with_signal(data(problems=20, draws=16), 1.0)
+    votes = [choice for choice in rule_choices(whole) if "weight=odds" in str(choice.plan)]
+    assert votes
+    assert {choice.prm for choice in votes} == {None}
