@@ -11,10 +11,11 @@ A figure is withheld where its interval says nothing (``Figure.is_known``).
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,13 +122,27 @@ class Savings:
         return {**asdict(self), "rule": RULE}
 
 
+class _Cost(NamedTuple):
+    """What a decision took, in each of ``_UNITS``; None where it is not known."""
+
+    usd: float | None
+    flops: float | None
+    tokens: float | None
+
+    @classmethod
+    def of(cls, decision: Decision) -> _Cost:
+        spend = decision.spend
+        flops = spend.flops if math.isfinite(spend.flops) else None
+        return cls(decision.spent_usd, flops, float(spend.tokens))
+
+
 @dataclass(slots=True)
 class _Plain:
-    """What is kept of a plain answer."""
+    """What is kept of a plain answer. ``question``: its number, equal for equal ones."""
 
-    question: str
+    question: int
     comparison: Comparison
-    cost: dict[str, float | None]
+    cost: _Cost
     verdict: bool | None
 
 
@@ -136,7 +151,7 @@ class _Beside:
     """What is kept of a plan that was run beside one."""
 
     comparison: Comparison
-    cost: dict[str, float | None]
+    cost: _Cost
     verdict: bool | None
     agrees: bool
     is_lost: bool
@@ -144,8 +159,11 @@ class _Beside:
 
 @dataclass(slots=True)
 class _Log:
+    """A log may hold millions of decisions: of a question only its digest is kept, once."""
+
     plain: dict[str, _Plain] = field(default_factory=dict)
     beside: dict[str, _Beside] = field(default_factory=dict)
+    questions: dict[bytes, int] = field(default_factory=dict)
 
     def take(self, record: Record) -> None:
         decision = record.decision
@@ -154,12 +172,12 @@ class _Log:
             return
         if decision.endpoint == BESIDE:
             self.beside[decision.decision_id] = _Beside(
-                comparison, _cost(decision), verdict(record), _agrees(decision), decision.outcome in _LOST
+                comparison, _Cost.of(decision), verdict(record), _agrees(decision), decision.outcome in _LOST
             )
         elif decision.outcome not in _LOST:
-            self.plain[decision.decision_id] = _Plain(
-                decision.question, comparison, _cost(decision), verdict(record)
-            )
+            digest = hashlib.blake2b(decision.question.encode("utf-8", "replace"), digest_size=16).digest()
+            number = self.questions.setdefault(digest, len(self.questions))
+            self.plain[decision.decision_id] = _Plain(number, comparison, _Cost.of(decision), verdict(record))
 
 
 def savings_of(records: Iterable[Record]) -> Savings:
@@ -206,18 +224,21 @@ def savings_of(records: Iterable[Record]) -> Savings:
         agreement=_agreement(whole),
         measured_accuracy=_measured(whole),
         measured_cost=_changed(
-            [(one.question, *_both(other.cost[unit], one.cost[unit])) for one, other in whole]
+            [
+                (one.question, *_both(getattr(other.cost, unit), getattr(one.cost, unit)))
+                for one, other in whole
+            ]
         ),
-        beside={"requests": len(run), **{name: _sum(cost[name] for cost in run) for name in _UNITS}},
+        beside={"requests": len(run), **{name: _sum(getattr(cost, name) for cost in run) for name in _UNITS}},
         cost_check=_changed(
             [
-                (one.question, *_both(one.cost[unit], getattr(one.comparison.plain, unit)))
+                (one.question, *_both(getattr(one.cost, unit), getattr(one.comparison.plain, unit)))
                 for one, _ in planned
             ]
         ),
         planned_cost_check=_changed(
             [
-                (one.question, *_both(other.cost[unit], getattr(other.comparison.planned, unit)))
+                (one.question, *_both(getattr(other.cost, unit), getattr(other.comparison.planned, unit)))
                 for one, other in whole
                 if other.comparison.planned is not None
             ]
@@ -258,18 +279,18 @@ def _gained(planned: Sequence[tuple[_Plain, Expected]]) -> Figure:
     return _mean(values, _ACCURACY)
 
 
-def _mean(values: Sequence[tuple[str, float]], width: float) -> Figure:
+def _mean(values: Sequence[tuple[int, float]], width: float) -> Figure:
     """The mean of values, each of a question."""
     return _figure([(question, value, 1.0) for question, value in values], 0.0, width)
 
 
-def _changed(costs: Sequence[tuple[str, float, float]]) -> Figure:
+def _changed(costs: Sequence[tuple[int, float, float]]) -> Figure:
     """Sum of the first cost over that of the second, less 1; pairs with an unknown one are left out."""
     known = [(q, top, bottom) for q, top, bottom in costs if math.isfinite(top) and math.isfinite(bottom)]
     return _figure(known, 1.0, _COST)
 
 
-def _figure(rows: Sequence[tuple[str, float, float]], less: float, width: float) -> Figure:
+def _figure(rows: Sequence[tuple[int, float, float]], less: float, width: float) -> Figure:
     """Ratio of sums, less a number, with its interval."""
     labels = [question for question, _, _ in rows]
     table = np.array([[top, bottom] for _, top, bottom in rows]).reshape(-1, 2)
@@ -331,7 +352,7 @@ def _agreement(pairs: Sequence[tuple[_Plain, _Beside]]) -> Figure:
     )
 
 
-def _judged(value: Any, low: Any, high: Any, labels: Sequence[str], width: float) -> Figure:
+def _judged(value: Any, low: Any, high: Any, labels: Sequence[int], width: float) -> Figure:
     questions = len(set(labels))
     says = bool(low > 0.0 or high < 0.0 or (high - low) / 2 <= width)
     return Figure(
@@ -344,9 +365,9 @@ def _judged(value: Any, low: Any, high: Any, labels: Sequence[str], width: float
     )
 
 
-def _resampled(labels: Sequence[str], table: Floats) -> Floats:
+def _resampled(labels: Sequence[int], table: Floats) -> Floats:
     """(resamples, K) sums of a table (N, K) over questions that are drawn with replacement."""
-    at = np.unique(np.asarray(labels), return_inverse=True)[1]
+    at = np.unique(np.asarray(labels, np.int64), return_inverse=True)[1]
     count = int(at.max()) + 1
     sums = np.zeros((count, table.shape[1]))
     np.add.at(sums, at, table)
@@ -376,16 +397,12 @@ def _unit(planned: Sequence[tuple[_Plain, Expected]], pairs: Sequence[tuple[_Pla
     """The best unit that is known of everything that is compared."""
     for unit in _UNITS[:-1]:
         told = [getattr(one, unit) for each, plan in planned for one in (each.comparison.plain, plan)]
-        told += [cost for one, other in pairs for cost in (one.cost[unit], other.cost[unit])]
+        told += [
+            cost for one, other in pairs for cost in (getattr(one.cost, unit), getattr(other.cost, unit))
+        ]
         if told and all(cost is not None for cost in told):
             return unit
     return _UNITS[-1]
-
-
-def _cost(decision: Decision) -> dict[str, float | None]:
-    spend = decision.spend
-    flops = spend.flops if math.isfinite(spend.flops) else None
-    return {"usd": decision.spent_usd, "flops": flops, "tokens": float(spend.tokens)}
 
 
 def _known(one: Expected | None, unit: str) -> float:
