@@ -71,6 +71,15 @@ class Dead(ScriptedEngine):
         yield  # pragma: no cover
 
 
+class Faulty(Stuck):
+    """Has a fault of its own after the first child: it raises what no engine should."""
+
+    async def events(self, request: Request, flight: Any) -> AsyncIterator[Event]:
+        async for event in super().events(request, flight):
+            yield event
+            raise RuntimeError("a secret of the engine")
+
+
 class Broken(ScriptedReward):
     """A PRM that does not answer until ``mended``."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from houses import QUESTION, House, held, records, until
-from stuck import Broken, Dead, Deaf, Fading, Mute, Stuck
+from stuck import Broken, Dead, Deaf, Fading, Faulty, Mute, Stuck
 
 from planner.server.access.admission import Admission
 from planner.server.access.keys import Key, Keys, Scope
@@ -81,6 +81,19 @@ def test_a_deadline_that_lets_nothing_finish_is_an_error(service_of: Make, servi
         assert service.admission.waiting == 0
     until(lambda: service.rolling.counts["cancelled"] == 1)  # whoever held the place has left
     assert service.rolling.counts["failed"] == 2  # the two that came to their deadline
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", [FORCED, "planner/adaptive_vote(n=4)", "planner/cot()"])
+def test_a_fault_of_ours_is_an_error_at_once(
+    service_of: Make, serving: Serve, model: str, stream: bool
+) -> None:
+    house = serving(service_of({name: Faulty(name, size) for name, size in SIZES.items()}))
+    found = httpx.post(f"{house.v1}/chat/completions", json=asked(model, stream=stream), timeout=20.0)
+    assert "error" in found.text
+    assert "secret" not in found.text
+    assert "[DONE]" not in found.text
+    until(lambda: house.service.admission.running == 0)
 
 
 def test_a_prm_that_is_down_is_planned_without(service_of: Make, serving: Serve) -> None:
