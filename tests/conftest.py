@@ -71,6 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.loadscopereorder = False
 
 
+@pytest.hookimpl(trylast=True)  # after pytest has put together what shares fixtures
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with a slow test go first, so that processes that share the work end at about the same time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NamespaceCluster", "NodesError", "RayletCluster", "namespaces_refused"]
+__all__ = ["NamespaceCluster", "Node", "NodesError", "RayletCluster", "namespaces_refused"]
 
 #: bytes of each node's store of objects
 _STORE = 100 * 1024 * 1024

@@ -26,7 +26,7 @@ from planner.cli.main import app
 from planner.server.settings import ServeSettings
 
 #: programs that are not ours: what they take is their business
-FOREIGN = {"podman", "vllm", "export", "."}
+FOREIGN = {"podman", "ray", "vllm", "export", "."}
 #: options of other programs that pages speak of
 OTHERS = {
     "migration": {"--api-key", "--best-of-n", "--optillm-api-key", "--strong-model", "--weak-model"},

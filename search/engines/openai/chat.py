@@ -24,7 +24,7 @@ from search.engines.protocol import ChildFinished, FinishReason, Request
 from search.engines.thinking import REASONING
 from search.errors import EngineError
 
-__all__ = ["GO_ON", "ChatCompletions"]
+__all__ = ["GO_ON", "ChatCompletions", "Kept"]
 
 #: what a server is told that does not continue a message by itself
 GO_ON = "Go on with your answer exactly where it ends. Write only what comes next, and repeat nothing."

@@ -13,7 +13,7 @@ from search.engines.protocol import ChildFinished, FinishReason, Request, Tokens
 from search.engines.thinking import Shown, part, settled
 from search.errors import GarbledError
 
-__all__ = ["Counts", "Draft", "Sheet"]
+__all__ = ["Counts", "Draft", "Sheet", "unicode_of"]
 
 #: stands for a token that a server counted and did not tell
 _UNTOLD = -1
