@@ -113,7 +113,6 @@ class FakeServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
@@ -162,7 +161,9 @@ class FakeServer:
             self._server.close()
         for _ in range(3):  # connections that were just accepted begin
             await asyncio.sleep(0)
-        while tasks := list(self._open):
+        own = asyncio.current_task()
+        # connections that are answered, and those that are still being accepted
+        while tasks := [task for task in asyncio.all_tasks() if task is not own]:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -172,9 +173,6 @@ class FakeServer:
     # -- one connection -------------------------------------------------------------------------
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
         try:
             while (asked := await _read(reader)) is not None:
                 self.asked.append(asked)
@@ -183,7 +181,6 @@ class FakeServer:
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the client left, or the server stops: nobody is there to hear of it
         finally:
-            self._open.discard(task)
             writer.transport.abort()
 
     async def _answer(self, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

@@ -88,9 +88,13 @@ def _file_lock(path: Path) -> Iterator[None]:
 @contextmanager
 def _database_lock(address: sa.URL) -> Iterator[None]:
     engine = sa.create_engine(address, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    number = zlib.crc32(b"planner study")
     with engine.connect() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_lock(zlib.crc32(b"planner study"))))
-        yield
+        connection.execute(sa.select(sa.func.pg_advisory_lock(number)))
+        try:
+            yield
+        finally:  # the server ends a connection, and what it holds, some time after it is left
+            connection.execute(sa.select(sa.func.pg_advisory_unlock(number)))
 
 
 def _with_psycopg(text: str) -> str:

@@ -185,6 +185,9 @@ _DIRECTIONS = frozenset(
     ]
 )
 
+#: directions of one letter, which would be read as units again
+_COMPASS = {"n": "north", "s": "south", "e": "east", "w": "west"}
+
 
 def plain_unit(text: str) -> str:
     r"""A quantity or a unit without LaTeX.
@@ -292,7 +295,7 @@ class _Units:
             return self._label(name, end, power * (over if power > 0 else 1), begun and not explicit)
         if name in ("degree", "deg") and re.match(r"\s*[NSEW]\b", self._text[end:]):
             self._powers["deg"] = 1
-            self._direction = self._text[end:].strip()[0].lower()
+            self._direction = _COMPASS[self._text[end:].strip()[0].lower()]
             return len(self._text[end:].strip()) == 1
         if name == "ms" and power < 0 and not begun:  # metres per second, run together
             self._powers.update({"m": 1.0, "s": power})
@@ -307,7 +310,7 @@ class _Units:
     def _label(self, name: str, end: int, power: float, follows: bool) -> bool | None:
         lower = name.lower()
         if lower in _DIRECTIONS and (self._powers or lower in ("am", "pm")):
-            self._direction = re.sub(r"wards?$", "", lower)
+            self._direction = _COMPASS.get(lower) or re.sub(r"wards?$", "", lower)
             return True
         if follows and power == 1 and self._powers:
             rest = self._text[self._place :]

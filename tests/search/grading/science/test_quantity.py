@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from search.errors import GradingError
@@ -130,6 +130,7 @@ def test_votes_in_other_units_are_one_vote() -> None:
 
 
 @settings(deadline=None)  # the first case imports a library
+@example("0A2E")  # a letter that is a direction, and a unit when it is small
 @given(st.one_of(st.text(), st.text("0123456789.,e+-*/^ {}()\\mathrmKJolgatm%°µ$")))
 def test_any_text_is_read_and_canonical_notation_is_kept(text: str) -> None:
     found = quantity(text)
