@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ __all__ = ["OrderedValues", "ordered_values"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+#: draws of a pool, in as few bytes as do
+Places = NDArray[np.unsignedinteger[Any]]
 
 #: runs x draws worked on at once: bounds the memory
 _CHUNK = 400_000
@@ -125,21 +129,33 @@ def _record(
     return Record((choice.policy, choice.prm), draws)
 
 
-def _orders(policy: str, at: Ints, size: int, held: Ints | None, *, probes: int, runs: int) -> Ints:
+def _orders(policy: str, at: Ints, size: int, held: Ints | None, *, probes: int, runs: int) -> Places:
     """(P, probes, runs, size) random orders of a pool's draws, what is held first. The same for the same
-    problem."""
-    out = np.empty((len(at), probes, runs, size), np.int64)
-    for place, problem in enumerate(at):
-        rng = np.random.default_rng([zlib.crc32(policy.encode()), int(problem)])
-        out[place] = rng.random((probes, runs, size)).argsort(axis=2)
-    if held is not None:
+    problem, so that plans are compared on equal orders, which are made once for all of them."""
+    before = None if held is None else (held.shape, np.ascontiguousarray(held, np.int64).tobytes())
+    return _shuffled(policy, np.ascontiguousarray(at, np.int64).tobytes(), size, before, probes, runs)
+
+
+@lru_cache(maxsize=64)  # of at most 400,000 places each
+def _shuffled(
+    policy: str, at: bytes, size: int, before: tuple[tuple[int, ...], bytes] | None, probes: int, runs: int
+) -> Places:
+    problems = np.frombuffer(at, np.int64)
+    out = np.empty((len(problems), probes, runs, size), np.int64)
+    seed = zlib.crc32(policy.encode())
+    for place, problem in enumerate(problems.tolist()):
+        out[place] = np.random.default_rng([seed, problem]).random((probes, runs, size)).argsort(axis=2)
+    if before is not None:
+        held = np.frombuffer(before[1], np.int64).reshape(before[0])
         k = held.shape[2]
         inside = (out[..., None] == held[:, :, None, None, :]).any(axis=-1)
         rest = np.argsort(inside, axis=3, kind="stable")[..., : size - k]
         rest = np.take_along_axis(out, rest, axis=3)
-        first = np.broadcast_to(held[:, :, None, :], (len(at), probes, runs, k))
+        first = np.broadcast_to(held[:, :, None, :], (len(problems), probes, runs, k))
         out = np.concatenate([first, rest], axis=3)
-    return out
+    found = out.astype(np.min_scalar_type(size))
+    found.flags.writeable = False
+    return found
 
 
 def _charged(

@@ -1,10 +1,9 @@
 """``adaptive_vote(n, stop, ahead, weight, ...)``: samples until the vote is sure, n at most.
 
-After every sample the chance that the leading answer is the true majority of the two that lead is
-1 - I_1/2(W1 + 1, W2 + 1), with W1 and W2 their votes and I the regularised incomplete beta function
-(Adaptive-Consistency, Aggarwal et al., arXiv 2305.11860, their Beta criterion). At ``stop`` or above, drawing
-ends. ``ahead`` samples are written at the same time; those that are in flight when drawing ends are
-cancelled, and charged as far as they came.
+After every sample the chance that the leading answer is the true majority of the two that lead is computed
+from their votes (``search.strategies.adaptive.sure``; Adaptive-Consistency, Aggarwal et al., arXiv
+2305.11860). At ``stop`` or above, drawing ends. ``ahead`` samples are written at the same time; those that
+are in flight when drawing ends are cancelled, and charged as far as they came.
 
 With ``stop=price`` drawing ends where a further sample is worth less than it costs
 (``search.strategies.adaptive.worth``). ``cost`` says what a sample costs in accuracy, 1.0 being 100 points:
@@ -26,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc
 
 from search.engines.protocol import ChildFinished
 from search.errors import LogError, PlanError
@@ -35,6 +33,7 @@ from search.problem import Problem
 from search.result import Candidate, Result
 from search.scores import SCORES, score
 from search.seeds import seed_of
+from search.strategies.adaptive.sure import is_sure
 from search.strategies.adaptive.terms import Term, summed
 from search.strategies.adaptive.weights import KINDS, LEARNED, LOGGED, PRM, SIGNALS, Weights, signals_of
 from search.strategies.adaptive.worth import worth_of_more
@@ -49,7 +48,7 @@ from search.strategies.sampling import SamplingStrategy
 from search.voting.grouping import GRACE, Groups
 from search.voting.votes import race, winners
 
-__all__ = ["AdaptiveVote", "certainty"]
+__all__ = ["AdaptiveVote"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -57,16 +56,6 @@ Bools = npt.NDArray[np.bool_]
 
 #: the word for a vote that stops where another sample costs more than it is worth
 PRICE = "price"
-
-
-def certainty(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
-    """The chance that the leader is the majority of the two leading answers, from their votes.
-
-    >>> certainty([1.0, 3.0, 2.0], [0.0, 0.0, 2.0]).round(4).tolist()
-    [0.75, 0.9375, 0.5]
-    """
-    a, b = np.asarray(first, np.float64) + 1.0, np.asarray(second, np.float64) + 1.0
-    return np.asarray(1.0 - betainc(a, b, 0.5))
 
 
 @dataclass(frozen=True)
@@ -155,7 +144,7 @@ class AdaptiveVote(SamplingStrategy):
         """
         if isinstance(self.stop, str):
             return np.asarray(worth_of_more(first, second, missing) < cost)
-        return np.asarray(certainty(first, second) >= self.stop)
+        return is_sure(first, second, self.stop)
 
     def weigh(self, candidate: Candidate) -> float:
         if self.weight == "none":

@@ -22,7 +22,7 @@ from planner.deciding.analytic_rules import (
 from search.budget import Prices
 from search.cards import ModelCard
 from search.plan import Plan
-from search.strategies.adaptive.adaptive_vote import certainty
+from search.strategies.adaptive.sure import certainty
 
 NAMES = ("small", "middle", "large")
 ratios = st.lists(st.floats(1.0, 500.0), min_size=0, max_size=2).map(lambda more: [1.0, *sorted(more)])

@@ -18,7 +18,8 @@ from search.plan import Plan
 from search.problem import Problem
 from search.result import Candidate, Outcome
 from search.run import run_plan
-from search.strategies.adaptive.adaptive_vote import AdaptiveVote, certainty
+from search.strategies.adaptive.adaptive_vote import AdaptiveVote
+from search.strategies.adaptive.sure import certainty
 from search.strategies.protocol import Limits, Setting
 from search.strategies.replay import Draws, Record
 

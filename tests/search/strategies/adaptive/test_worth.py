@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import betabinom
 
-from search.strategies.adaptive.adaptive_vote import certainty
+from search.strategies.adaptive.sure import certainty
 from search.strategies.adaptive.worth import worth_of_more
 
 
