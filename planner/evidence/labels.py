@@ -31,6 +31,7 @@ __all__ = [
     "costs_of",
     "draw_probes",
     "paid_for",
+    "runs_of",
     "values_of",
     "values_of_all",
 ]
@@ -41,8 +42,9 @@ Ints = NDArray[np.int64]
 #: rows x samples worked on at once: bounds the memory
 CHUNK = 500_000
 
-#: random orders in which an adaptive vote or a cascade is replayed, per problem and probe
-_RUNS = 16
+#: random orders in which an adaptive vote or a cascade is replayed, per problem and probe: at most and at
+#: least; in between as many as make so many replays
+_RUNS, _FEWEST_RUNS, _ENOUGH_RUNS = 16, 2, 131_072
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,15 @@ def _pool_values(data: TrainingData, choices: Sequence[Choice], n: int, draws: D
     return out
 
 
+def runs_of(rows: int) -> int:
+    """Orders in which a plan is replayed on each of so many rows: fewer where many rows make up for it.
+
+    >>> [runs_of(rows) for rows in (100, 8192, 31_250, 1_000_000)]
+    [16, 16, 4, 2]
+    """
+    return max(_FEWEST_RUNS, min(_RUNS, _ENOUGH_RUNS // max(rows, 1)))
+
+
 def _ordered(data: TrainingData, choice: Choice, probe: Probe, draws: Draws) -> OrderedValues:
     """What an adaptive vote or a cascade is worth and costs after a probe.
 
@@ -177,7 +188,12 @@ def _ordered(data: TrainingData, choice: Choice, probe: Probe, draws: Draws) -> 
     known: OrderedValues | None = data.memo.pop(key, None)
     if known is None:
         known = data.memo[key] = ordered_values(
-            data, choice, probe=shown, paid=paid, probes=draws.probes, runs=_RUNS
+            data,
+            choice,
+            probe=shown,
+            paid=paid,
+            probes=draws.probes,
+            runs=runs_of(len(data) * draws.probes),
         )
     return known
 
