@@ -145,7 +145,8 @@ def test_the_answer_is_the_best_that_was_affordable(tokens: int, seed: int, plan
         return "no" if is_critique else f"think\n# {rng.choice('567')}{rng.choice(['', 'x'])}"
 
     def judge(question: str, steps: tuple[str, ...]) -> float:
-        return int(steps[-1][2]) / 10 if steps[-1].startswith("# ") else 0.5
+        said = steps[-1].removeprefix("# ")[:1]  # nothing, where the budget ended the step
+        return int(said) / 10 if said.isdigit() else 0.5
 
     b = make_bench(write, judge)
     result = asyncio.run(run_plan(b.problem, plan, b.setting, seed=seed, budget=Budget(tokens=tokens)))
