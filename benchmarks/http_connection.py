@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from abc import ABC, abstractmethod
 from typing import Any
 
 #: the head of a stream of events
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-class HttpConnection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol, ABC):
     """Reads requests with JSON bodies one after another; ``asked`` answers them with ``put``."""
 
     def __init__(self) -> None:
         self._data = b""
         self._transport: asyncio.Transport | None = None
 
+    @abstractmethod
     def asked(self, path: str, body: Any) -> None:
         """A request has come; its body is ``{}`` where it has none."""
-        raise NotImplementedError
 
     @property
     def is_open(self) -> bool:

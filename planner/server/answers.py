@@ -44,7 +44,7 @@ __all__ = [
     "Known",
     "KnownModel",
     "Latency",
-    "Look",
+    "MainFactor",
     "MessageBlock",
     "MessageUsage",
     "MessagesError",
@@ -56,6 +56,7 @@ __all__ = [
     "Plan",
     "PlanShare",
     "Plans",
+    "ProbeShown",
     "Promised",
     "PromptReceipts",
     "Ready",
@@ -84,7 +85,6 @@ __all__ = [
     "Target",
     "TokenCount",
     "Usage",
-    "Why",
     "WindowSpend",
 ]
 
@@ -168,7 +168,7 @@ class Usage(BaseModel):
     total_tokens: Count
 
 
-class Look(BaseModel):
+class ProbeShown(BaseModel):
     """What has been or will be seen."""
 
     policy: str
@@ -197,7 +197,7 @@ class RunnerUp(_Choice, _Expected):
 class Advice(_Choice, _Expected):
     """A recommendation."""
 
-    look: Look | None
+    look: ProbeShown | None
     interval: list[Share]
     tokens_p90: Cost | None
     flops_p90: Cost | None
@@ -262,8 +262,8 @@ class Explored(BaseModel):
 class Stage(_Choice, _Expected):
     """One decision: what was known, what was advised, and what following it took."""
 
-    look: Look | None
-    next_look: Look | None
+    look: ProbeShown | None
+    next_look: ProbeShown | None
     propensity: Share
     spend: Spend
     explored: Explored = MAYBE
@@ -470,7 +470,7 @@ class Alternative(_Choice, _Expected):
     over: bool
 
 
-class Why(BaseModel):
+class MainFactor(BaseModel):
     """A main factor of a decision."""
 
     feature: str
@@ -488,7 +488,7 @@ class Plan(BaseModel):
     budget: GrantedBudget
     advice: Advice
     alternatives: list[Alternative] = MAYBE
-    why: list[Why] = MAYBE
+    why: list[MainFactor] = MAYBE
 
 
 class Plans(BaseModel):

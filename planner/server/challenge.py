@@ -16,13 +16,13 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from planner.server.current import InUse, Served
 from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.recorder import Assignment
 from planner.server.decisions.store import Store
+from planner.server.lasting import Lasting
 from planner.traffic.challenge import ChallengeState, read_challenge
 from planner.traffic.sources import Sources
 from search.errors import DecisionLogError, PlannerError, ServeError
@@ -135,21 +135,17 @@ class ChallengeWatch:
         self._price, self._sources = price, sources or Sources()
         self._every, self._clock = every, clock
         self._said: tuple[tuple[str, str], str] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._task = Lasting()
 
     async def start(self) -> None:
         """Take up what was promoted before, and begin to test, on the running loop."""
-        if self._task is None:
+        if not self._task.is_running:
             await self.look()
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            self._task.start(self._run())
 
     async def close(self) -> None:
         """End."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._task.close()
 
     async def look(self) -> None:
         """Test once. A log that cannot be read leaves things as they are."""

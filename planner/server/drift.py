@@ -18,7 +18,6 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -31,6 +30,7 @@ from planner.deciding.stages import Stage
 from planner.server.current import InUse
 from planner.server.decisions.drift import DriftReport, measure_drift
 from planner.server.decisions.log import DecisionLog
+from planner.server.lasting import Lasting
 from planner.solving.availability_filter import AvailabilityFilter
 from planner.traffic.signals import Drift, read_drift
 from planner.traffic.sources import Sources
@@ -102,12 +102,12 @@ class Watch:
         self._current = current
         self._log = log
         self._every = every
-        self._task: asyncio.Task[None] | None = None
+        self._task = Lasting()
 
     def start(self) -> None:
         """Begin to measure, on the running loop."""
-        if self._log is not None and self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run(self._log))
+        if self._log is not None:
+            self._task.start(self._run(self._log))
 
     def leaning(self, fingerprint: str, then: DecisionFilter | None) -> DecisionFilter | None:
         """``then``, within what leans on rules where the planner of this fingerprint has drifted."""
@@ -133,11 +133,7 @@ class Watch:
 
     async def close(self) -> None:
         """End."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._task.close()
 
     async def _run(self, log: DecisionLog) -> None:
         while True:

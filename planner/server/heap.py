@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import ctypes
 from collections.abc import Callable
-from contextlib import suppress
+
+from planner.server.lasting import Lasting
 
 __all__ = ["Heap"]
 
@@ -24,20 +25,15 @@ class Heap:
     def __init__(self, seconds: float = 60.0, trim: Callable[[], object] | None = None) -> None:
         self._seconds = seconds
         self._trim = trim or _trim()
-        self._task: asyncio.Task[None] | None = None
+        self._task = Lasting()
 
     def start(self) -> None:
         """Begin."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task.start(self._run())
 
     async def close(self) -> None:
         """End."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._task.close()
 
     async def _run(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,10 +143,16 @@ def make_log(
     return Log({name: pl.DataFrame(rows[name], schema=dict(table.columns)) for name, table in TABLES.items()})
 
 
-def write_log(path: Path, made: Log) -> Path:
+def write_log(
+    path: Path,
+    made: Log,
+    policies: Sequence[str] = tuple(POLICIES),
+    prms: Sequence[str] = tuple(PRMS),
+    settings: Mapping[str, str] | None = None,
+) -> Path:
     """Put a log on disk."""
     log = SearchLog.create(path)
-    log.declare(policies=[*POLICIES.values()], prms=[*PRMS.values()])
+    log.declare(settings, policies=[POLICIES[one] for one in policies], prms=[PRMS[one] for one in prms])
     with log.writing():
         for table, frame in made.frames.items():
             if table == "outcomes":

@@ -48,15 +48,7 @@ def python(code: str, folder: Path, *arguments: str) -> subprocess.CompletedProc
 def log(tmp_path_factory: pytest.TempPathFactory) -> SearchLog:
     """A log of 80 problems on disk."""
     made = synthetic.make_log(80, policies=("small", "large"), seed=5)
-    log = SearchLog.create(tmp_path_factory.mktemp("api") / "log")
-    log.declare(policies=[*synthetic.POLICIES.values()], prms=[*synthetic.PRMS.values()])
-    with log.writing():
-        for table, frame in made.frames.items():
-            if table == "outcomes":
-                log.replace(table, frame)
-            else:
-                log.append(table, frame, unit="all")
-    return log
+    return SearchLog.open(synthetic.write_log(tmp_path_factory.mktemp("api") / "log", made))
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from planner.cli.main import app
 from planner.planner import Planner
 from planner.traffic.comparison import Comparison, OnLog
 from planner.traffic.estimates import Estimate
-from search.log.store import SearchLog
 
 BUDGET = {"mean_flops": 3e8}
 
@@ -26,14 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A campaign, a planner fitted on it, and its traffic, in which the large policy is broken."""
     folder = tmp_path_factory.mktemp("refit")
     made = synthetic.make_log(90, draws=6, ns=(2,), policies=("small", "large"), prms=(), seed=1)
-    log = SearchLog.create(folder / "log")
-    log.declare(policies=[synthetic.POLICIES[one] for one in ("small", "large")], prms=[])
-    with log.writing():
-        for table, frame in made.frames.items():
-            if table == "outcomes":
-                log.replace(table, frame)
-            else:
-                log.append(table, frame, unit="all")
+    synthetic.write_log(folder / "log", made, policies=("small", "large"), prms=())
     planner.fit(folder / "log", trials=0).save(folder / "old")
     old = Planner.load(folder / "old")
     serve(old, str(folder / "log.db"), 1200, budget=BUDGET, share=0.5, chance=broken, seed=2)

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 import planner
 from planner.cli.main import app
-from search.log.store import SearchLog
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("few", 30, 3, ("small", "large")),
     ):
         made = synthetic.make_log(problems, draws=6, ns=(2,), policies=policies, prms=(), seed=seed)
-        log = SearchLog.create(folder / name)
-        log.declare(policies=[synthetic.POLICIES[one] for one in policies], prms=[])
-        with log.writing():
-            for table, frame in made.frames.items():
-                if table == "outcomes":
-                    log.replace(table, frame)
-                else:
-                    log.append(table, frame, unit="all")
+        synthetic.write_log(folder / name, made, policies=policies, prms=())
     planner.fit(folder / "old", trials=0).save(folder / "model")
     return folder
 

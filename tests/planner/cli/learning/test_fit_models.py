@@ -14,7 +14,6 @@ import planner
 from planner.cli.main import app
 from search.drawing import Drawing
 from search.engines.protocol import Sampling
-from search.log.store import SearchLog
 from search.strategies.protocol import Limits
 
 MODELS = """
@@ -30,15 +29,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log whose settings say how it was drawn, and a models file."""
     folder = tmp_path_factory.mktemp("fit")
     made = synthetic.make_log(80, policies=("small", "large"), prms=(), draws=24, seed=5)
-    log = SearchLog.create(folder / "log")
     settings = {"sampling": "temperature=0.7, top_p=0.95, top_k=20", "limits": "max_tokens=512, max_steps=16"}
-    log.declare(settings, policies=[*synthetic.POLICIES.values()])
-    with log.writing():
-        for table, frame in made.frames.items():
-            if table == "outcomes":
-                log.replace(table, frame)
-            else:
-                log.append(table, frame, unit="all")
+    synthetic.write_log(folder / "log", made, prms=(), settings=settings)
     (folder / "models.toml").write_text(MODELS)
     return folder
 

@@ -112,7 +112,7 @@ def test_tools_are_called_or_refused(before: Before, upstream: Upstream, talk: T
                 talk.ask(before.v1, turns, model=model, stream=stream, tool=True)
             continue
         if not upstream.has_tools:
-            continue
+            pytest.skip("the policy knows no tools")
         reply = talk.ask(before.v1, turns, model=model, stream=stream, tool=True, most=100)
         check(reply, stream=stream)
         assert reply.ended == "calls"

@@ -18,7 +18,6 @@ import planner
 from planner.cli.main import app
 from planner.planner import Planner
 from planner.server.decisions.store import Store
-from search.log.store import SearchLog
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +25,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A campaign ``log`` and the planner ``old`` that was fitted on it."""
     folder = tmp_path_factory.mktemp("commands")
     made = synthetic.make_log(60, draws=6, ns=(2,), policies=("small", "large"), prms=(), seed=1)
-    log = SearchLog.create(folder / "log")
-    log.declare(policies=[synthetic.POLICIES[one] for one in ("small", "large")], prms=[])
-    with log.writing():
-        for table, frame in made.frames.items():
-            if table == "outcomes":
-                log.replace(table, frame)
-            else:
-                log.append(table, frame, unit="all")
+    synthetic.write_log(folder / "log", made, policies=("small", "large"), prms=())
     planner.fit(folder / "log", trials=0).save(folder / "old")
     return folder
 
