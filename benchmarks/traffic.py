@@ -14,8 +14,8 @@ that the log has for it, and some decisions get feedback. The second planner was
 have met is known exactly, from the same log. ``coverage`` draws such traffic again and again and counts how
 often the 95% intervals hold the truth. Questions repeat, and feedback depends on the question's length.
 
-``size`` makes an SQLite decision log of a million decisions, all on different questions, and runs
-``planner ope`` on it: its CPU seconds, its wall seconds and the most memory it took.
+``size`` makes SQLite decision logs of a million decisions, all on different questions, and runs ``planner
+ope``, ``planner refit`` and ``planner savings`` on them (``traffic_size.py``).
 
 Writes ``traffic.json`` and ``traffic.md`` beside itself.
 """
@@ -24,11 +24,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -39,10 +36,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from traffic_challenge import simulate
-from traffic_log import multiply, serve
 from traffic_recovery import Setting, recover, simplified, summary
+from traffic_size import size, size_page
 
-import planner
 from planner.cli.printing import json_text
 from planner.deciding.decision import Menu, Rule
 from planner.evaluation.baselines.rules import with_rules
@@ -399,34 +395,6 @@ def moved(old: Planner, spread: float, *, seed: int) -> Planner:
     return replace(old, stages=stages)
 
 
-def size(rows: int) -> Found:
-    """What ``planner ope`` takes on a log of so many decisions."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        first = planner.load("lab")
-        centre = first.stages[0].centre
-        moved = centre + 0.01 * np.random.default_rng(0).normal(size=len(centre))
-        new = replace(first, stages=(replace(first.stages[0], centre=moved), *first.stages[1:]))
-        new.save(folder / "new")
-        where, distinct = str(folder / "decisions.db"), 2000
-        serve(first, where, distinct, share=0.5, told=lambda right, random: random.random() < 0.3)
-        count = multiply(where, rows // distinct)
-        began = time.perf_counter()
-        command = [sys.executable, "-m", "planner", "ope", where, "--planner", str(folder / "new"), "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        told = json.loads(done.stdout)
-        return {
-            "decisions": count,
-            "known": told["known"],
-            "effective_size": None if told["value"] is None else told["value"]["effective_size"],
-            "log_bytes": Path(where).stat().st_size,
-            "wall_seconds": time.perf_counter() - began,
-            "cpu_seconds": used.ru_utime + used.ru_stime,
-            "memory_bytes": 1024 * used.ru_maxrss,
-        }
-
-
 def coverage_of_drawn(runs: int) -> Found:
     """The same on worlds out of thin air, one for every share of exploration."""
     rows = []
@@ -446,7 +414,7 @@ def page(found: Found) -> str:
     if "drawn" in found:
         lines += _drawn_page(found["drawn"])
     if "size" in found:
-        lines += _size_page(found["size"])
+        lines += size_page(found["size"])
     if "challenge" in found:
         lines += _challenge_page(found["challenge"])
     if "recovery" in found:
@@ -600,22 +568,6 @@ def _coverage_table(rows: Sequence[Found]) -> list[str]:
     ]
 
 
-def _size_page(found: Found) -> list[str]:
-    return [
-        "## A large decision log",
-        "",
-        f"`{found['command']}`",
-        "",
-        f"`planner ope` on an SQLite log of {found['decisions']:,} decisions "
-        f"({found['log_bytes'] / 1e9:.2f} GB), all on different questions, of which {found['known']:,} have "
-        f"feedback. The planner is not the one that served, so that every question is looked at anew: "
-        f"{found['cpu_seconds']:.0f} s of one CPU core "
-        f"({found['wall_seconds']:.0f} s by the clock on a shared machine), at most "
-        f"{found['memory_bytes'] / 1e9:.2f} GB of memory.",
-        "",
-    ]
-
-
 def main() -> None:
     """Measure, and write what was measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -644,7 +596,8 @@ def main() -> None:
         measured = recovery(given.log, problems=given.problems, seeds=given.seeds, keep=given.keep)
         command += f" --log LOG --problems {given.problems} --seeds {given.seeds}"
     else:
-        measured = size(given.rows)
+        with tempfile.TemporaryDirectory() as folder:
+            measured = size(given.rows, Path(folder))
         command += f" --rows {given.rows}"
     # read last: another part may have been measured meanwhile
     found: Found = json.loads(target.read_text()) if target.exists() else {}

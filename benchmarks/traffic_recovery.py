@@ -252,8 +252,9 @@ def gathered(decisions: Sequence[_Decision], planner: Planner, seen: Sequence[Se
             takes = False
             if stage is not None:
                 option = int(stage.options[row])
-                mine = None if option == len(stage.choices) else stage.choices[option]
-                takes = mine == took and option >= 0
+                # where nothing fits, planners take the first choice here, as in ``met_by``
+                mine = None if option == len(stage.choices) else stage.choices[max(option, 0)]
+                takes = mine == took
                 expected[:, i, place] = stage.said[:, row] if option >= 0 else 0.0
                 if took is not None and took in stage.choices:
                     logged[i] = stage.accuracy[row, stage.choices.index(took)]
