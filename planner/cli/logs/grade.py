@@ -11,6 +11,7 @@ import typer
 
 from planner.cli.printing import print_json, print_table
 from planner.cli.progress import bar
+from search.errors import LogError
 
 if TYPE_CHECKING:
     from search.grading.pairs import GradedPair
@@ -43,6 +44,8 @@ def grade(
     if source.is_dir():
         _grade_log(source, output, dry_run=dry_run, as_json=as_json)
         return
+    if not source.exists():
+        raise LogError(f"a file of records or a search log must exist, got {str(source)!r}")
     for option, given in (("--output", output is not None), ("--dry-run", dry_run)):
         if given:
             raise typer.BadParameter(f"{option} is for a search log, got the file {str(source)!r}")
