@@ -70,7 +70,7 @@ _INTERRUPTED = 130
 
 def _message(error: PlannerError | OSError) -> str:
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.strerror}: {str(error.filename)!r}"
+        return f"a path must be accessible, got {str(error.filename)!r}: {error.strerror}"
     return str(error)
 
 

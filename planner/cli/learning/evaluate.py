@@ -161,9 +161,9 @@ def evaluate(
             timed=_TIMED,
         )
     alike = warnings_of(logs[0]) if len(logs) == 1 else warnings_of_both(*logs)
-    found = replace(found, notes=(*found.notes, *alike))
     if as_json:
-        print_json(found.to_json())
+        # a reader of the table has met these on standard error
+        print_json(replace(found, notes=(*found.notes, *alike)).to_json())
     else:
         print_comparison(found, everything=everything)
         print_measures(found)

@@ -72,7 +72,7 @@ def _grade_log(path: Path, output: Path | None, *, dry_run: bool, as_json: bool)
     where = f"written to {done.path}" if written else "nothing was written"
     print_table(
         f"Search log {path}, graded again",
-        ["table", "domain", "policy", "rows", *(name.replace("_", " ") for name in _CHANGES)],
+        ["table", "domain", "policy", "rows", "right", "wrong", "readable", "unreadable", "other"],
         [
             (
                 *(change.table, change.domain, change.policy, f"{change.rows:,}"),
@@ -81,7 +81,10 @@ def _grade_log(path: Path, output: Path | None, *, dry_run: bool, as_json: bool)
             for change in done.changes
         ],
         left=3,
-        notes=[f"{done.changed_rows:,} rows differ; {where}."],
+        notes=[
+            "Right, wrong, readable, unreadable: rows that became so. Other: another answer was read.",
+            f"{done.changed_rows:,} rows differ; {where}.",
+        ],
     )
 
 

@@ -76,7 +76,8 @@ def test_a_file_that_cannot_be_read_is_told_by_name(tmp_path: Path) -> None:
         (tmp_path / "missing").read_text()
     done = CliRunner().invoke(make_app(caught.value), ["work"])
     assert done.exit_code == 2
-    assert done.stderr == f"planner: No such file or directory: '{tmp_path / 'missing'}'\n"
+    missing = f"'{tmp_path / 'missing'}': No such file or directory"
+    assert done.stderr == f"planner: a path must be accessible, got {missing}\n"
 
 
 def test_an_interrupted_command_says_so() -> None:
