@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from planner.deciding.decision_filter import DecisionFilter
@@ -232,7 +231,7 @@ class Decider(ABC):
         asked, question = Budget.of(budget, words), checked_question(question)
         assigned = assign(self, question, domain or self.default_domain)
         if not assigned.planned:
-            return _within(asked, self.plain_advice(question, assigned.reason))
+            return self.plain_advice(question, assigned.reason)
         if asked.usd is not None and prices is None:
             prices = self.default_prices
         return self.decide(
@@ -388,16 +387,3 @@ def _budget(budget: Budget | None, words: BudgetWords, plan: Plan | str | None) 
     if plan is not None and budget is None and not any(value is not None for value in words.values()):
         return UNLIMITED
     return Budget.of(budget, words)
-
-
-def _within(asked: Budget, advice: Recommendation) -> Recommendation:
-    """The advice for a question that nothing is planned for, with a warning where it is over a cap."""
-    over = [
-        f"{expected:,.0f} {unit} are expected, the budget allows {cap:,.0f}"
-        for unit, expected, cap in (
-            ("tokens", advice.tokens, asked.tokens),
-            ("FLOPs", advice.flops, asked.flops),
-        )
-        if cap is not None and expected > cap
-    ]
-    return replace(advice, warnings=(*advice.warnings, *over))
