@@ -78,7 +78,7 @@ def complete_problems(
             )
     if kinds.is_empty():
         raise TooLittleDataError(
-            "a planner learns from, and is judged on, pools of samples, got a log without samples"
+            "a planner learns from problems with pools of samples, got a log without samples"
         )
     ungraded = pl.col("correct").null_count().alias("ungraded")
     sizes = samples.group_by("policy", "problem_id").agg(pooled.sum().alias("len"), ungraded)
