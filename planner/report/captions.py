@@ -42,7 +42,7 @@ CAPTIONS: Mapping[str, Caption] = {
         "The best of many plans is flattered by luck where problems are few.",
     ),
     "reliability": Caption(
-        "Expected against met accuracy",
+        "Expected against actual accuracy",
         "When the planner says 70%, is it right 70% of the time?",
         "Decisions under the mean budgets of the table, by the accuracy that was expected when a plan was "
         "chosen. Upright rules: "
