@@ -34,7 +34,7 @@ LOWEST, HIGHEST = 2.0, 64.0
 REAL_METHODS = {
     "planner": ("planner", "#0b4f8a", (1, 0), -8),
     "mixture": ("best mixture of two fixed plans", "#d55e00", (1, 0), 6),
-    "best_fixed": ("best fixed plan", "#009e73", (6, 3), 18),
+    "best_fixed": ("best fixed plan", "#009e73", (6, 3), 22),
     "adaptive_consistency": ("Adaptive-Consistency", "#a05a8c", (6, 3), -4),
     "majority": ("majority voting", "#7a7a7a", (1, 0), 10),
 }
@@ -139,7 +139,7 @@ def drawn(data: list[dict[str, Any]], methods: Methods, x: alt.X, told: str) -> 
             width=470,
             height=270,
             background="white",
-            padding={"left": 8, "right": 8, "top": 8, "bottom": 8},
+            padding={"left": 8, "right": 48, "top": 8, "bottom": 8},
             description=told,
         )
         .configure(font="Helvetica, Arial, sans-serif")

@@ -317,10 +317,7 @@ def evaluate(
 
     def read(given: str | Path | SearchLog) -> TrainingData:
         logged = _log(given)
-        # a log may hold models beside the planner's: those are not compared
-        policies = {n: card for n, card in logged.manifest.policies.items() if n in decider.policies}
-        prms = {n: card for n, card in logged.manifest.prms.items() if n in decider.prms}
-        decider.check([*policies.values(), *prms.values()])
+        policies, prms = decider.logged(logged.manifest)
         return read_training_data(logged, _known(policies, told), prms)
 
     return compare(

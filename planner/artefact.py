@@ -190,14 +190,18 @@ def _verified(path: Path) -> dict[str, bytes]:
         raise ArtefactError(f"a planner is a folder with {_MANIFEST}, got {str(path)!r}")
     try:
         manifest = json.loads((path / _MANIFEST).read_bytes().decode())
-        kind, version, named = manifest["kind"], manifest["version"], dict(manifest["files"])
+        kind = manifest["kind"]
+        # a manifest of another kind has other keys
+        version, named = (manifest["version"], dict(manifest["files"])) if kind == _KIND else (None, {})
         sizes = {str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in named.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ArtefactError(
             f"{_MANIFEST} must be whole JSON, got {type(error).__name__} in {str(path)!r}"
         ) from error
     if kind != _KIND:
-        raise ArtefactError(f"the kind of artefact must be {_KIND!r}, got {str(kind)[:40]!r}")
+        raise ArtefactError(
+            f"the kind of artefact must be {_KIND!r}, got {str(kind)[:40]!r} in {str(path)!r}"
+        )
     if version != FORMAT_VERSION:
         raise ArtefactError(
             f"the planner's version must be {FORMAT_VERSION}, got {str(version)[:40]}: "

@@ -47,7 +47,7 @@ def shipped(name: str) -> Path:
     Raises CheckpointError, listing what there is, when no artefact has this name.
     """
     folder = models_folder()
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    names = _names()
     if name not in names:
         raise CheckpointError(
             f"a shipped model must be one of {', '.join(names) or 'none'} in {folder}, got {name!r}"
@@ -64,4 +64,14 @@ def find_model(given: str | Path) -> Path:
         return Path(given)
     if os.sep in str(given):
         raise CheckpointError(f"a model must be a folder or the name of a shipped one, got {str(given)!r}")
+    if not (models_folder() / given).is_dir():
+        names = ", ".join(_names()) or "none"
+        raise CheckpointError(
+            f"a model must be a folder or the name of a shipped one ({names}), got {str(given)!r}"
+        )
     return shipped(str(given))
+
+
+def _names() -> list[str]:
+    """The names of all shipped artefacts, sorted."""
+    return sorted(path.name for path in models_folder().iterdir() if path.is_dir())

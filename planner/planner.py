@@ -41,6 +41,7 @@ from search.result import Candidate, Spend
 if TYPE_CHECKING:
     from planner.solving.solver import ModelsGiven, Solver
     from planner.solving.stream import Stream
+    from search.log.manifest import Manifest
 
 __all__ = ["Planner"]
 
@@ -93,6 +94,22 @@ class Planner(Fitted, Decider):
                     f"a planner decides for models it was learned from ({', '.join(sorted(known))}), "
                     f"got {card.name!r} with fingerprint {card.fingerprint!r}{self._words(card.name)}"
                 )
+
+    def logged(self, manifest: Manifest) -> tuple[dict[str, ModelCard], dict[str, ModelCard]]:
+        """The policies and PRMs of a log that this planner decides for; others in the log are left out.
+
+        Raises ArtefactError where there is no such policy, or where one has another fingerprint.
+        """
+        policies = {name: card for name, card in manifest.policies.items() if name in self.policies}
+        prms = {name: card for name, card in manifest.prms.items() if name in self.prms}
+        if not policies:
+            known, got = (", ".join(sorted(cards)) for cards in (self.policies, manifest.policies))
+            raise ArtefactError(
+                f"a log must hold a policy that the planner was learned from ({known}), "
+                f"got one of {got or 'none'}"
+            )
+        self.check([*policies.values(), *prms.values()])
+        return policies, prms
 
     def _words(self, policy: str) -> str:
         """How a policy must be asked, for a message."""

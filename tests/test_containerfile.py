@@ -131,11 +131,11 @@ def test_the_settings_of_the_image_are_settings() -> None:
 def test_the_entry_command_starts_and_wants_a_key() -> None:
     [entry], [flags] = map(json.loads, of("ENTRYPOINT")), map(json.loads, of("CMD"))
     program, *words = entry
-    assert PROJECT["project"]["scripts"][program] == "planner.cli.main:main"
+    assert PROJECT["project"]["scripts"][program] == "planner.__main__:main"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PLANNER_")}
     given = {name: value for name, value in variables().items() if name != "PATH"}
     ended = subprocess.run(
-        [sys.executable, "-c", "from planner.cli.main import main; main()", *words, *flags],
+        [sys.executable, "-c", "from planner.__main__ import main; main()", *words, *flags],
         env={**kept, **given},
         capture_output=True,
         text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -128,6 +129,16 @@ def budget_of(
     """The budget that the options name. Raises BudgetError."""
     from search.budget import Budget
 
+    if all(
+        one is None
+        for one in (tokens, flops, seconds, usd, samples, mean_flops, mean_tokens, accuracy, price)
+    ):
+        raise BudgetError(
+            "a question needs a budget, one of --tokens, --flops, --seconds, --usd, --samples, --accuracy, "
+            "--mean-flops, --mean-tokens, --price, got none"
+        )
+    if price is not None and not 0.0 <= price < math.inf:
+        raise BudgetError(f"a price is a finite number of at least 0, got --price {price:g}")
     return Budget(
         tokens=tokens,
         flops=flops,

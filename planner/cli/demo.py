@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from planner.cli.interrupt import interruptible
 from planner.cli.learning.comparison import print_comparison
 from planner.cli.printing import (
     brief,
@@ -60,7 +61,8 @@ def demo(
     run = Demo(folder, QUICK if quick else FULL, seed, shipped)
     figures: dict[str, Any] = {"folder": str(folder), "seed": seed, "quick": quick, "seconds": {}}
     try:
-        _loop(run, figures, silent=as_json, everything=everything)
+        with interruptible(f"What was made so far is in {folder}."):
+            _loop(run, figures, silent=as_json, everything=everything)
     finally:
         run.close()
     write_atomic(folder / "demo.json", json_text(figures).encode())

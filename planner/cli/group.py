@@ -70,7 +70,7 @@ _INTERRUPTED = 130
 
 def _message(error: PlannerError | OSError) -> str:
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.strerror}: {str(error.filename)!r}"
+        return f"a path must be accessible, got {str(error.filename)!r}: {error.strerror}"
     return str(error)
 
 
@@ -85,7 +85,8 @@ def _refusal(error: TyperException) -> str:
     """One line. Typer tells which rule an option broke; the value is in the cause only."""
     from pydantic import ValidationError  # slow to import, and only needed where typer has done so
 
-    message = " ".join(error.format_message().split())
+    # where only the help was printed there is no message
+    message = " ".join(error.format_message().split()) or "a command must be named, got none"
     if isinstance(error.__cause__, ValidationError):
         message += f", got {error.__cause__.errors()[0]['input']!r}"
     return message

@@ -73,7 +73,9 @@ def check(
 def _print(one: Checked) -> None:
     rows = [(name, answer) for name, answer in one.can.items()]
     works = [name for name, answer in one.strategies.items() if answer == "yes"]
-    lacking = [f"{name} {answer}" for name, answer in one.strategies.items() if answer != "yes"]
+    lacking = [
+        f"{name}: {answer.removeprefix('no: ')}" for name, answer in one.strategies.items() if answer != "yes"
+    ]
     if works:
         rows.append(("works with", ", ".join(works)))
     rows += [("does not work", line) for line in lacking]

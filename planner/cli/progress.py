@@ -42,10 +42,10 @@ class Bars(Protocol):
 
 
 @contextmanager
-def bars() -> Iterator[Bars]:
+def bars(*, clock: Callable[[], float] = time.monotonic, every: float = _EVERY) -> Iterator[Bars]:
     """Bars that last as long as the block, one per name that is told of.
 
-    Where nothing can move (a file, CI), one line per name at the end.
+    Where nothing can move (a file, CI), a line every so many seconds, and one per name at the end.
     """
     console = error_console()
     columns = (
@@ -56,12 +56,18 @@ def bars() -> Iterator[Bars]:
         TextColumn("[dim]{task.fields[what]}"),
     )
     tasks: dict[str, TaskID] = {}
+    said = clock()
     with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
 
         def tell(name: str, done: int, total: int, what: str = "") -> None:
+            nonlocal said
             if name not in tasks:
                 tasks[name] = shown.add_task(name, total=None, what="")
             shown.update(tasks[name], completed=done, total=total, what=what)
+            if not console.is_terminal and done < total and clock() - said >= every:
+                said = clock()
+                line = f"{name}: {done} of {total}" + (f", {what}" if what else "")
+                console.print(line, markup=False, soft_wrap=True)
 
         yield tell
         for task in tasks.values():
@@ -114,7 +120,7 @@ def campaign_progress(tell: Bar) -> Callable[[campaign.Progress], None]:
 
 def progress_line(now: campaign.Progress) -> str:
     """How far a campaign is, in one line."""
-    return f"{now.done} of {now.total}, {_spent(now)}, {now.stage}"
+    return f"{now.done} of {now.total} units, {_spent(now)}, {now.stage}"
 
 
 def _spent(now: campaign.Progress) -> str:

@@ -37,12 +37,12 @@ CAPTIONS: Mapping[str, Caption] = {
     "best-plans": Caption(
         "The best plan depends on the problem",
         "The most accurate logged plan for each policy, PRM and difficulty.",
-        "Bins by the policy's own Pass@1, on other samples than those scored. Plans that ask no PRM compete "
-        "in every row of their policy. \u00b1: standard error. The best of many plans is flattered by luck "
-        "where problems are few.",
+        "Bins by the policy's own Pass@1 (the share of its samples that are right), on other samples than "
+        "those scored. Plans that ask no PRM compete in every row of their policy. \u00b1: standard error. "
+        "The best of many plans is flattered by luck where problems are few.",
     ),
     "reliability": Caption(
-        "Expected against met accuracy",
+        "Expected against actual accuracy",
         "When the planner says 70%, is it right 70% of the time?",
         "Decisions under the mean budgets of the table, by the accuracy that was expected when a plan was "
         "chosen. Upright rules: "

@@ -61,8 +61,8 @@ def promises(
     resamples: int = 1000,
     seed: int = 0,
 ) -> tuple[Expectation, ...]:
-    """Expected against met accuracy of the choices that were made under mean budgets, in bins of equal width;
-    empty bins are left out. The same decisions that ``Evaluation.calibration`` is about."""
+    """Expected against actual accuracy of the choices that were made under mean budgets, in bins of equal
+    width; empty bins are left out. The same decisions that ``Evaluation.calibration`` is about."""
     size, said, met = np.zeros((3, problems * bins))
     for one in adherences:
         at = one.problem * bins + np.minimum((one.expected * bins).astype(np.int64), bins - 1)

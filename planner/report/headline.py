@@ -11,6 +11,9 @@ from search.errors import TooLittleDataError
 
 __all__ = ["headline", "middle_budget"]
 
+#: points of accuracy that one decimal does not show
+_LEVEL = 0.05
+
 
 def middle_budget(evaluation: Evaluation) -> BudgetRow:
     """The budget in the middle of those compared, the smaller of two.
@@ -40,9 +43,10 @@ def headline(evaluation: Evaluation) -> str:
         name, point = max(rivals.items(), key=lambda item: item[1].accuracy)
         points, low, high = (100 * x for x in (point.planner_above, point.above_low, point.above_high))
         side = "above" if points >= 0 else "below"
+        apart = "level with" if abs(points) < _LEVEL else f"{abs(points):.1f} points {side}"
         proven = "" if low > 0 or high < 0 else ": not proven"
         said += (
-            f", {abs(points):z.1f} points {side} the best rival that can be deployed ({method(name)}; "
+            f", {apart} the best rival that can be deployed ({method(name)}; "
             f"95% interval of the difference {_signed(low)} to {_signed(high)}{proven})"
         )
     closed = evaluation.gap_closed

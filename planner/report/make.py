@@ -74,9 +74,7 @@ def make(
 
 def _read(log: SearchLog, planner: Planner) -> TrainingData:
     """The rows of the planner's models: a log may hold others beside them."""
-    policies = {name: card for name, card in log.manifest.policies.items() if name in planner.policies}
-    prms = {name: card for name, card in log.manifest.prms.items() if name in planner.prms}
-    planner.check([*policies.values(), *prms.values()])
+    policies, prms = planner.logged(log.manifest)
     return read_training_data(log, policies, prms)
 
 

@@ -117,7 +117,11 @@ def _others(evaluation: Evaluation) -> list[Measure]:
         )
     ]
     if "gap_points" in gap:
-        out.append(Measure("that gap, mean over the budgets", gap["gap_points"], "points"))
+        out.append(
+            Measure(
+                "gap between best fixed plan and oracle, mean over the budgets", gap["gap_points"], "points"
+            )
+        )
     for name, what in (
         ("ece", "expected calibration error of expected accuracies"),
         ("brier", "Brier score of expected accuracies"),
@@ -125,7 +129,7 @@ def _others(evaluation: Evaluation) -> list[Measure]:
     ):
         low, high = held.get(f"{name}_low"), held.get(f"{name}_high")
         out.append(Measure(what=what, value=held[name], unit="", low=low, high=high))
-    out.append(Measure("mean budgets missed by", evaluation.budget_error_percent, "%"))
+    out.append(Measure("mean budgets missed by, on average", evaluation.budget_error_percent, "%"))
     for name, what in (("p50", "a decision, median"), ("p99", "a decision, 99% quantile")):
         out.append(Measure(what, evaluation.decision_ms[name], "ms"))
     return out

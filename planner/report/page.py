@@ -119,7 +119,7 @@ def _section(name: str, findings: Findings, stills: Mapping[str, str]) -> str:
     still = base64.b64encode(stills[name].encode()).decode()
     reading = caption.reading
     if name == "influence":
-        reading += f" Decisions at the price of a mean budget of {findings.middle:g} samples."
+        reading += f" Decisions at the price of a mean budget of {findings.middle:.3g} samples."
     after = methods_table(findings) + measures_table(findings) if name == "rivals" else ""
     return (
         f'<section><h2>{escape(caption.heading)}</h2><p class="lead">{escape(caption.lead)}</p>'

@@ -18,12 +18,12 @@ _LONGEST_ANSWER = 80
 def story_cards(findings: Findings) -> str:
     """HTML of all stories, the best first."""
     if not findings.stories:
-        return '<p class="note">There is nothing to tell of.</p>'
+        return '<p class="note">There is no decision to show.</p>'
     rival = findings.stories[0].rival
     lead = (
-        f"At the price of a mean budget of {findings.middle:g} samples: the decisions that gained most and "
+        f"At the price of a mean budget of {findings.middle:.3g} samples: the decisions that gained most and "
         f"those that lost most against {rival} on every problem, the most accurate fixed choice within that "
-        "budget, chosen with this very log in hand. Gains count accuracy and compute. Chances are over "
+        "budget, chosen on this very log. Gains count accuracy and compute. Chances are over "
         f"continuations of the probe that was seen; costs are in samples of {findings.header.unit}."
     )
     return f'<p class="note">{escape(lead)}</p>' + "".join(map(_card, findings.stories))

@@ -66,12 +66,12 @@ def _interval(one: Measure) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits, with a real minus sign.
+    """Three digits and four decimals at most, with a real minus sign.
 
-    >>> _number(39.79), _number(-0.0372), _number(1234.0)
-    ('39.8', '\u22120.0372', '1,234')
+    >>> _number(39.79), _number(-0.0372), _number(1234.0), _number(0.00000336)
+    ('39.8', '\u22120.0372', '1,234', '0')
     """
-    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{round(value, 4) + 0.0:.3g}"
     return text.replace("-", "\u2212")
 
 

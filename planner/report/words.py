@@ -33,7 +33,7 @@ _METHODS = {
     "bin_absolute_predicted": "predicted bins",
     "bin_quantile_predicted": "predicted quantiles",
     "adaptive_consistency": "Adaptive-Consistency",
-    "weighted_consistency": "the same, weighted",
+    "weighted_consistency": "Adaptive-Consistency, weighted",
     "cascade": "cascade",
     "early_stopping": "window agreement",
     "probe_rule": "unanimity rule",

@@ -110,7 +110,8 @@ def _record(line: str | bytes) -> Mapping[str, Any]:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        said = _short(repr(line), 80)
+        text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
+        said = _short(repr(text), 80)
         raise GradingError(f"a record must be one line of JSON, got {said}: {error}") from error
     if not isinstance(record, dict):
         raise GradingError(f"a record must be an object, got {_short(repr(record), 80)}")

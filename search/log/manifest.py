@@ -206,7 +206,7 @@ class Manifest:
         except OSError as error:
             raise LogError(f"a manifest must be readable, got {storage.where!r}: {error!r}") from error
         if found is None:
-            raise LogError(f"a search log is a folder with a {MANIFEST_NAME}, got {storage.where!r}")
+            raise LogError(f"a search log is a folder with a {MANIFEST_NAME}, got {_without(storage)}")
         return cls.parse(found.data, f"{storage.where}/{MANIFEST_NAME}"), found.stamp
 
     @classmethod
@@ -238,3 +238,15 @@ def _known(cards: Mapping[str, ModelCard], name: str, what: str) -> ModelCard:
     if name not in cards:
         raise LogError(f"{what} of this log are {', '.join(cards) or 'none'}, got {name!r}")
     return cards[name]
+
+
+def _without(storage: Storage) -> str:
+    """A place that has no manifest, and what is there instead."""
+    folder = storage.folder
+    if folder is None:
+        return repr(storage.where)
+    if not folder.exists():
+        return f"{storage.where!r}, which does not exist"
+    if folder.is_dir():
+        return f"{storage.where!r}, a folder without one"
+    return f"{storage.where!r}, a file (planner import makes a log of records)"

@@ -51,7 +51,7 @@ __all__ = ["Checked", "Checker"]
 _QUESTION = "What is 12 + 30? Answer with the number alone."
 #: tokens of the samples that are asked for, and of the one that is cancelled
 _SHORT, _LONG = 16, 256
-_SAMPLING = ("cot", "majority")
+_SAMPLING = ("cot", "majority", "adaptive_vote", "cascade", "aggregate", "refine")
 _SCORED = ("best_of_n", "weighted_vote")
 
 

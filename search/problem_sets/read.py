@@ -30,13 +30,15 @@ def read_mapped(source: str | Path, mapping: ProblemMapping, report: Report | No
     Raises
     ------
     ProblemError, GradingError
-        A record is no problem and there is no report, or nothing is left.
+        A record is no problem and there is no report; or nothing is left, and then the message says
+        why the first record was left out.
     RecordError
         The source cannot be read.
     MissingExtraError
         It takes an extra that is not installed.
     """
     problems: dict[str, Problem] = {}
+    first: Exception | None = None
     for where, record in records(source):
         try:
             problem = mapping.problem(record, where)
@@ -52,12 +54,14 @@ def read_mapped(source: str | Path, mapping: ProblemMapping, report: Report | No
         except (ProblemError, GradingError) as error:
             if report is None:
                 raise
+            first = first or error
             rule, _, got = str(error).removeprefix(f"{where}: ").partition(", got ")
             report.leave_out(rule, f"{where}: {got}" if got else where)
             continue
         problems[problem.problem_id] = problem
     if not problems:
-        raise ProblemError(f"a problem set holds at least one problem, got none in {str(source)!r}")
+        why = "" if first is None else f": {first}"
+        raise ProblemError(f"a problem set holds at least one problem, got none in {str(source)!r}{why}")
     if report is not None:
         report.take("problems", len(problems))
     unnamed = [problem for problem in problems.values() if not problem.family]

@@ -29,6 +29,7 @@ from planner.server.settings import ServeSettings
 FOREIGN = {"podman", "ray", "vllm", "export", "."}
 #: options of other programs that pages speak of
 OTHERS = {
+    "README": {"--extra-index-url"},
     "migration": {"--api-key", "--best-of-n", "--optillm-api-key", "--strong-model", "--weak-model"},
     "models": {"--enable-prompt-tokens-details", "--max-logprobs", "--max-model-len"},
     "thinking": {"--enable-strict-thinking"},

@@ -81,7 +81,7 @@ def test_missing_and_foreign_folders(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(ArtefactError, match="whole JSON"):
         load(tmp_path)
-    (tmp_path / "manifest.json").write_text('{"kind": "search log", "version": 1, "files": {}}')
+    (tmp_path / "manifest.json").write_text('{"kind": "search log", "schema_version": 1}')
     with pytest.raises(ArtefactError, match="'search log'"):
         load(tmp_path)
     (tmp_path / "manifest.json").write_text('{"kind": "planner", "version": 99, "files": {}}')

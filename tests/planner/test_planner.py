@@ -15,6 +15,7 @@ from planner.planner import Planner
 from search.budget import Budget
 from search.cards import ModelCard
 from search.errors import ArtefactError, BudgetError
+from search.log.manifest import Manifest
 from search.result import Candidate, Spend
 
 QUESTION = "work out the sum of 3 + 41 + 7"
@@ -101,6 +102,17 @@ def test_foreign_models_are_refused_unless_told(planner: Planner) -> None:
         planner.check([foreign])
     planner.check([foreign], allow_foreign=True)
     planner.check(planner.policies.values())
+
+
+def test_a_log_of_other_policies_is_named(planner: Planner) -> None:
+    known = next(iter(planner.policies.values()))
+    prms = {"critic": ModelCard("critic", 1_000_000, "c", 512)}
+    other = {"mine": ModelCard("mine", 1_000_000, "m", 512)}
+    assert planner.logged(Manifest({}, {known.name: known, **other}, prms)) == ({known.name: known}, {})
+    with pytest.raises(ArtefactError, match=r"the planner was learned from \(.*\), got one of mine"):
+        planner.logged(Manifest({}, other, prms))
+    with pytest.raises(ArtefactError, match="got one of none"):
+        planner.logged(Manifest({}, {}, {}))
 
 
 def test_looks_it_was_not_fitted_for_are_refused(planner: Planner) -> None:

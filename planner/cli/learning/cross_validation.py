@@ -192,7 +192,7 @@ def _notes(verdict: Verdict) -> Iterable[str]:
     """What a reader of the table needs, and why cells are empty."""
     yield (
         f"Budgets in mean samples of {verdict.unit_policy}. Rule of the folds: the one that was best on the "
-        "problems that each fold's planner learned from. Bounds know what nobody is told beforehand: they "
+        "problems that each fold's planner learned from. Bounds know what nobody knows beforehand: they "
         "cannot be deployed. Best rule: the best on these problems themselves."
     )
     yield f"Folds chose: {_chosen(verdict.rows)}."

@@ -145,16 +145,7 @@ def evaluate(
     told = None if models is None else ModelsFile.read(models)
     logs = [SearchLog.open(path) for path in (log, training) if path is not None]
     decider = Planner.load(planner_folder(planner))
-    # a log may hold models beside the planner's: those are not compared
-    known = [
-        (
-            {name: card for name, card in one.manifest.policies.items() if name in decider.policies},
-            {name: card for name, card in one.manifest.prms.items() if name in decider.prms},
-        )
-        for one in logs
-    ]
-    for policies, prms in known:
-        decider.check([*policies.values(), *prms.values()])
+    known = [decider.logged(one.manifest) for one in logs]
     with error_console().status("comparing with the baselines"):
         read = [
             read_training_data(one, policies if told is None else told.known(policies), prms)
@@ -170,9 +161,9 @@ def evaluate(
             timed=_TIMED,
         )
     alike = warnings_of(logs[0]) if len(logs) == 1 else warnings_of_both(*logs)
-    found = replace(found, notes=(*found.notes, *alike))
     if as_json:
-        print_json(found.to_json())
+        # a reader of the table has met these on standard error
+        print_json(replace(found, notes=(*found.notes, *alike)).to_json())
     else:
         print_comparison(found, everything=everything)
         print_measures(found)
@@ -194,7 +185,7 @@ def print_measures(found: Evaluation) -> None:
         ],
         notes=[
             "Best two: the best mixture of two fixed plans, which anybody can have without a planner.",
-            "The end of a curve is flat and makes large multiples: so the same is told a point below it.",
+            "The end of a curve is flat and makes large multiples, so the same is shown a point below it.",
         ],
     )
     if found.headline:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from planner.cli.progress import bar
 from search.cards import ModelCard
 from search.errors import ArtefactError, RecordError
 
-__all__ = ["Folds", "fit", "print_verdict", "reliability_of"]
+__all__ = ["Folds", "fit", "price_rows", "print_verdict", "reliability_of"]
 
 
 #: trials at a time on a cluster
@@ -125,22 +126,40 @@ def fit(
     quality = card["quality"]
     print_table(
         f"Planner {output}",
-        ["price per sample-equivalent", "accuracy %", "cost in sample-equivalents"],
-        [
-            (f"{price * planner.sample_flops:.2g}", percent(accuracy), f"{cost:z.1f}")
-            for price, accuracy, cost in zip(
-                quality["prices"], quality["accuracy"], quality["sample_equivalents"], strict=True
-            )
-        ],
+        ["price of a sample-equivalent", "accuracy %", "cost in sample-equivalents"],
+        price_rows(
+            [price * planner.sample_flops for price in quality["prices"]],
+            [percent(accuracy) for accuracy in quality["accuracy"]],
+            [f"{cost:z.1f}" for cost in quality["sample_equivalents"]],
+        ),
         notes=[
+            "A price of 0.01: another sample-equivalent is spent only where it is expected to add a point of "
+            "accuracy. A sample-equivalent: the FLOPs of one sample of the main policy, on average.",
             f"Learned from {card['problems']} problems of {len(card['families'])} families, "
             f"{card['trials']} trials, {card['pruned']} of them pruned. "
-            f"What decisions met where a {quality['folds']} was left out.",
+            f"Accuracy and cost: what decisions met on problems whose {quality['folds']} was left out.",
             *(f"Not tried: {note}." for note in card["notes"] if card["trials"]),
             f"The honest test is another log: planner evaluate LOG --planner {output}",
         ],
     )
     print_verdict(card["verdict"], planner.sample_flops)
+
+
+def price_rows(
+    prices: Sequence[float], accuracies: Sequence[str], costs: Sequence[str]
+) -> list[tuple[str, str, str]]:
+    """A row of the table for each price; neighbours with equal figures share one.
+
+    >>> price_rows([0.001, 0.002, 0.004], ["71", "71", "70"], ["2.0", "2.0", "1.0"])
+    [('0.001 to 0.002', '71', '2.0'), ('0.004', '70', '1.0')]
+    """
+    rows = []
+    for (accuracy, cost), alike in groupby(
+        zip(prices, accuracies, costs, strict=True), key=lambda row: row[1:]
+    ):
+        asked = [f"{row[0]:.2g}" for row in alike]
+        rows.append((asked[0] if len(asked) == 1 else f"{asked[0]} to {asked[-1]}", accuracy, cost))
+    return rows
 
 
 def print_verdict(verdict: Mapping[str, Any], sample_flops: float) -> None:

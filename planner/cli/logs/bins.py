@@ -68,7 +68,12 @@ def print_bins(found: pl.DataFrame) -> None:
                 for row in rows
             ],
             left=2,
-            notes=["Bold: the most accurate plan of its bin, the cheaper of equals. +-: standard error."],
+            notes=[
+                "Bins: by Pass@1, the share of the policy's samples that are right, counted on one half of "
+                "them; plans are scored on the other half. Tokens, MFLOPs: of a problem, on average.",
+                "Bold: the most accurate plan of its bin, the cheaper of equals. "
+                "+-: standard error, in points.",
+            ],
             emphasised=[place for place, row in enumerate(rows) if row["best"]],
         )
 

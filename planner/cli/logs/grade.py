@@ -11,6 +11,7 @@ import typer
 
 from planner.cli.printing import print_json, print_table
 from planner.cli.progress import bar
+from search.errors import LogError
 
 if TYPE_CHECKING:
     from search.grading.pairs import GradedPair
@@ -43,6 +44,8 @@ def grade(
     if source.is_dir():
         _grade_log(source, output, dry_run=dry_run, as_json=as_json)
         return
+    if not source.exists():
+        raise LogError(f"a file of records or a search log must exist, got {str(source)!r}")
     for option, given in (("--output", output is not None), ("--dry-run", dry_run)):
         if given:
             raise typer.BadParameter(f"{option} is for a search log, got the file {str(source)!r}")
@@ -69,7 +72,7 @@ def _grade_log(path: Path, output: Path | None, *, dry_run: bool, as_json: bool)
     where = f"written to {done.path}" if written else "nothing was written"
     print_table(
         f"Search log {path}, graded again",
-        ["table", "domain", "policy", "rows", *(name.replace("_", " ") for name in _CHANGES)],
+        ["table", "domain", "policy", "rows", "right", "wrong", "readable", "unreadable", "other"],
         [
             (
                 *(change.table, change.domain, change.policy, f"{change.rows:,}"),
@@ -78,7 +81,10 @@ def _grade_log(path: Path, output: Path | None, *, dry_run: bool, as_json: bool)
             for change in done.changes
         ],
         left=3,
-        notes=[f"{done.changed_rows:,} rows differ; {where}."],
+        notes=[
+            "Right, wrong, readable, unreadable: rows that became so. Other: another answer was read.",
+            f"{done.changed_rows:,} rows differ; {where}.",
+        ],
     )
 
 

@@ -291,6 +291,10 @@ def _grid(file: Path | None, policies: Sequence[str], prms: Sequence[str], seed:
         raise GridError(f"a PRM is paired with a policy, got --prm {prms[0]} without --policy")
     if file is None and not policies:
         raise GridError("a campaign needs --policy or --grid, got neither")
+    if file is not None and not file.is_file():
+        from search.campaigns.presets import PRESETS
+
+        raise GridError(f"a grid must be a file, or one of {', '.join(PRESETS)}, got {str(file)!r}")
     replaced: dict[str, object] = {}
     judges: list[str | None] = [*prms] or [None]
     if policies:

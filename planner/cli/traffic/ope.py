@@ -62,7 +62,7 @@ def print_estimates(planner: str, report: OpeReport) -> None:
     notes = [*report.notes, *(f"left out {count:,}: {why}" for why, count in report.left_out.items())]
     low, high = report.bounds
     notes.append(
-        f"were all outcomes that nobody told wrong, or all right, the served share would be {percent(low)} "
+        f"were all unknown outcomes wrong, or all right, the served share would be {percent(low)} "
         f"to {percent(high)} %"
     )
     if report.refused:

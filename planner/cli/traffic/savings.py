@@ -41,8 +41,7 @@ def savings(
         found = savings_of(store.compared())
         if not found.requests:
             raise DecisionLogError(
-                "savings are told from decisions of planner serve --shadow, "
-                f"got none among {store.count()} decisions"
+                f"savings need decisions of planner serve --shadow, got none among {store.count()} decisions"
             )
     finally:
         store.close()
@@ -56,7 +55,8 @@ def _print(found: Savings) -> None:
     from planner.server.decisions.savings import RULE
 
     console = output_console()
-    console.print(f"{found.requests:,} plain answers; the planner would have planned {found.planned:,}.")
+    plain = "1 plain answer" if found.requests == 1 else f"{found.requests:,} plain answers"
+    console.print(f"{plain}; the planner would have planned {found.planned:,}.")
     for reason, count in sorted(found.reasons.items()):
         console.print(f"- not planned: {count:,} ({reason.replace('_', ' ')})", markup=False)
     unit = {"usd": "money", "flops": "FLOPs", "tokens": "tokens"}[found.unit]
@@ -82,7 +82,7 @@ def _print(found: Savings) -> None:
         ],
     )
     print_table(
-        "How far the model is off on this traffic: what came less what was expected",
+        "How far the model is off on this traffic: actual less expected",
         _COLUMNS,
         [
             _row("cost of plain answers", found.cost_check, "percent"),

@@ -32,9 +32,9 @@ def cost_chart(findings: Findings, layout: Layout) -> Spec:
     every += [v for kept in findings.kept for v in (kept.asked, kept.met) if v > 0]
     unit = f"(samples of {findings.header.unit}, log scale)"
     scale, axis = cost_scale(every)
-    axis.title = titled("cost expected", unit, layout)
+    axis.title = titled("expected cost", unit, layout)
     _, upright = cost_scale(every)
-    upright.title = titled("cost met", unit, layout)
+    upright.title = titled("actual cost", unit, layout)
     x = alt.X("promised:Q", scale=scale, axis=axis)
     y = alt.Y("met:Q", scale=scale, axis=upright)
     domain = [_SINGLE, _MEAN]

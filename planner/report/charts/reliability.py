@@ -1,4 +1,4 @@
-"""Reliability diagram: expected against met accuracy, and how often each was expected."""
+"""Reliability diagram: expected against actual accuracy, and how often each was expected."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def reliability_chart(findings: Findings, layout: Layout) -> Spec:
     width = layout.width - 70 if layout.phone else 460
     tens = alt.Axis(values=list(range(0, 101, 20)))
     x = alt.X("promised:Q", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(values=tens.values, title=None))
-    y_title = "accuracy met (%)"
+    y_title = "actual accuracy (%)"
     base = alt.Chart(inline(rows)).encode(x=x)
     tips = [
         alt.Tooltip("promised:Q", title="expected (%)", format=".1f"),
@@ -58,7 +58,7 @@ def reliability_chart(findings: Findings, layout: Layout) -> Spec:
             x=alt.X(
                 "from:Q",
                 scale=alt.Scale(domain=[0, 100]),
-                axis=alt.Axis(values=tens.values, title="accuracy expected (%)"),
+                axis=alt.Axis(values=tens.values, title="expected accuracy (%)"),
             ),
             x2="to:Q",
             y=alt.Y(
@@ -73,4 +73,6 @@ def reliability_chart(findings: Findings, layout: Layout) -> Spec:
         .properties(width=width, height=70)
     )
     chart = alt.vconcat(met, often, spacing=8)
-    return finished(chart, layout, "Reliability diagram: expected against met accuracy of the choices made.")
+    return finished(
+        chart, layout, "Reliability diagram: expected against actual accuracy of the choices made."
+    )

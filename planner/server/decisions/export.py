@@ -27,7 +27,7 @@ from planner.server.decisions.recorder import Decision, Feedback, Record
 from planner.server.decisions.store import Store
 from search.cards import ModelCard
 from search.engines.protocol import Sampling
-from search.errors import GradingError, PlanError
+from search.errors import DecisionLogError, GradingError, PlanError
 from search.grading.registry import domain
 from search.importing.protocol import UNNAMED, Draw, Importer, Run, Scored
 from search.importing.protocol import Record as Taken
@@ -108,10 +108,16 @@ class Decisions(Importer):
         store = Store.read(self.where)
         try:
             references = self._references(store)
+            found = False
             for record in store.with_feedback():
+                found = True
                 taken = self._taken(record, references, report)
                 if taken is not None:
                     yield taken
+            if not found:
+                raise DecisionLogError(
+                    f"a search log is made of decisions with feedback, got none among {store.count()}"
+                )
         finally:
             store.close()
 
@@ -236,7 +242,8 @@ def export(
 
     ``promptings`` are those of the planner that served, under which its policies were asked.
 
-    Raises DecisionLogError where the log cannot be read, RecordError where nothing of it can be taken.
+    Raises DecisionLogError where the log cannot be read or holds no feedback, RecordError where nothing of it
+    can be taken.
     """
     report = import_records(decisions, [Path("decisions")], output)
     log = SearchLog.open(output)

@@ -65,6 +65,9 @@ class Store:
         """A log that exists, of this version; nothing is created or migrated. Raises DecisionLogError."""
         if "://" not in str(where) and not Path(where).is_file():
             raise DecisionLogError(f"a decision log is a file that exists, got {str(where)!r}")
+        if "://" not in str(where) and not Path(where).stat().st_size:
+            # before SQLite, which would write into it
+            raise DecisionLogError(f"a decision log holds decisions, got an empty file {str(where)!r}")
         engine = connect(where)
         try:
             found = revision(engine)
@@ -73,7 +76,8 @@ class Store:
             raise DecisionLogError(_unopened(engine, error)) from error
         if found != head():
             engine.dispose()
-            raise DecisionLogError(f"a decision log to read has version {head()}, got {found!r}")
+            got = repr(found) if found else f"none in {str(where)!r}: it is another database"
+            raise DecisionLogError(f"a decision log to read has version {head()}, got {got}")
         return cls(engine)
 
     def close(self) -> None:

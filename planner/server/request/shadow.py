@@ -7,6 +7,7 @@ requests the plan is run too, after the answer has left (``planner.server.reques
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from functools import partial
 from random import Random
@@ -149,14 +150,14 @@ def expected_usd(
     flops: float,
     prompt: int,
 ) -> float | None:
-    """Money for so many tokens of a policy and its PRM together; None where a price is not known.
+    """Money for so many tokens of a policy and its PRM together; None where these or a price are not known.
 
     How many of them are the PRM's follows from the FLOPs, since those of a token differ; where they do not
     differ, all count as the policy's. ``prompt``: tokens of the policy's prompt, which is paid for as often
     as the plan sends it.
     """
     policy = prices.get(choice.policy) if isinstance(prices, Mapping) else prices
-    if policy is None:
+    if policy is None or math.isnan(tokens):
         return None
     scored = 0.0
     price = 0.0

@@ -9,6 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from planner.cli.group import Commands
+from planner.cli.main import app
 from search.errors import BudgetError, PlannerError
 
 
@@ -63,12 +64,20 @@ def test_arguments_that_do_not_parse_are_one_line(arguments: list[str], message:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["models", "train"])
+def test_a_group_without_a_command_shows_its_help_and_says_so(name: str) -> None:
+    done = CliRunner().invoke(app, [name])
+    assert (done.exit_code, done.stderr) == (2, "planner: a command must be named, got none\n")
+    assert f"planner {name}" in done.stdout
+
+
 def test_a_file_that_cannot_be_read_is_told_by_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         (tmp_path / "missing").read_text()
     done = CliRunner().invoke(make_app(caught.value), ["work"])
     assert done.exit_code == 2
-    assert done.stderr == f"planner: No such file or directory: '{tmp_path / 'missing'}'\n"
+    missing = f"'{tmp_path / 'missing'}': No such file or directory"
+    assert done.stderr == f"planner: a path must be accessible, got {missing}\n"
 
 
 def test_an_interrupted_command_says_so() -> None:

@@ -134,6 +134,15 @@ def test_a_foreign_question_gets_one_plain_answer_and_the_reason() -> None:
     )
 
 
+def test_a_recommendation_that_is_over_the_budget_says_so() -> None:
+    found = json_of("recommend", FOREIGN, "--tokens", "10", "--flops", "1e4")
+    assert found["warnings"][1:] == [
+        f"{found['tokens']:,.0f} tokens are expected, the budget allows 10",
+        f"{found['flops']:,.0f} FLOPs are expected, the budget allows 10,000",
+    ]
+    assert len(json_of("recommend", FOREIGN, "--tokens", "2000")["warnings"]) == 1
+
+
 def test_a_named_domain_is_planned_for() -> None:
     found = json_of("solve", FOREIGN, "--tokens", "2000", "--domain", "math")
     assert (found["domain"], found["reason"]) == ("math", None)

@@ -80,7 +80,7 @@ def test_what_each_server_can_is_told(serve: Any, tmp_path: Path) -> None:
         "think": f"no: {needs}, got think=16 for {whom}",
         "wait": f"no: {needs}, got think=16, wait=8 for {whom}",
     }
-    assert found["c"]["strategies"]["majority"] == "yes"
+    assert found["c"]["strategies"]["majority"] == found["c"]["strategies"]["adaptive_vote"] == "yes"
     assert found["c"]["strategies"]["dvts"] == "no: needs a [[prm]] or a [[judge]]"
     assert any(line.startswith("context: not told") for line in found["c"]["missing"])
     here = found["here"]["can"]

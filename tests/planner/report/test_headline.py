@@ -54,6 +54,11 @@ def test_a_lead_that_is_not_proven_and_a_rival_that_is_ahead() -> None:
     assert "not proven" not in said
 
 
+def test_a_difference_that_one_decimal_does_not_show() -> None:
+    said = headline(compared(knn=point(0.7, 0.0002, -0.01, 0.02)))
+    assert "70.0% of the problems, level with the best rival" in said
+
+
 def test_what_cannot_be_deployed_is_no_rival() -> None:
     said = headline(compared(oracle=point(0.9), bin_quantile=point(0.8), oracle_steady=point(0.95)))
     assert "rival" not in said

@@ -137,7 +137,7 @@ def test_cards_tell_gain_and_loss_apart(findings: Findings) -> None:
         ("level", "Level"),
         ("bad", "Lost"),
     ]
-    assert "nothing to tell" in story_cards(replace(findings, stories=()))
+    assert "no decision to show" in story_cards(replace(findings, stories=()))
 
 
 def test_measures_say_bounds_and_what_was_not_reached(findings: Findings) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -87,8 +88,16 @@ def test_frames_that_do_not_fit_are_refused_and_nothing_is_written(log: SearchLo
 
 
 def test_what_is_not_a_log_says_so(tmp_path: Path) -> None:
-    with pytest.raises(LogError, match=r"a search log is a folder with a manifest.json, got .*nowhere"):
-        SearchLog.open(tmp_path / "nowhere")
+    rule = "a search log is a folder with a manifest.json, got "
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "q.csv").write_text("question,answer\n")
+    for name, got in (
+        ("nowhere", "which does not exist"),
+        ("empty", "a folder without one"),
+        ("q.csv", "a file (planner import makes a log of records)"),
+    ):
+        with pytest.raises(LogError, match=re.escape(f"{rule}{str(tmp_path / name)!r}, {got}")):
+            SearchLog.open(tmp_path / name)
     (tmp_path / "photo.png").write_bytes(b"x")
     for opener in (SearchLog.create, SearchLog.at):
         with pytest.raises(LogError, match=r"manifest.json|new or empty"):

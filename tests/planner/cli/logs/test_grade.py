@@ -62,7 +62,7 @@ def test_every_record_has_its_line_in_order(file: Path) -> None:
             "solution must be a text, got None",
             "a reference must be a finite number, got nan",
             "a record must be an object, got ['a list']",
-            "a record must be one line of JSON, got b'{no json'",
+            "a record must be one line of JSON, got '{no json'",
             "a record must be one line of JSON",
         ),
         strict=True,
@@ -90,7 +90,7 @@ def test_what_is_no_file_of_pairs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n\n")
     for source, told in (
         (tmp_path / "empty.jsonl", "at least one record"),
-        (tmp_path / "none", "No such file"),
+        (tmp_path / "none", "a file of records or a search log must exist, got "),
     ):
         code, _, said = run("grade", source, "--json")
         assert code == 2

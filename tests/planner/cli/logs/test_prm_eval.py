@@ -78,7 +78,7 @@ def test_tables_for_people(files: list[Path]) -> None:
 def test_wrong_arguments_end_with_one_line(files: list[Path], tmp_path: Path) -> None:
     (tmp_path / "other.jsonl").write_text(json.dumps(PROCESS[3]) + "\n")
     for arguments, message in (
-        (("nobody", files[0]), "a shipped model must be one of"),
+        (("nobody", files[0]), "a model must be a folder or the name of a shipped one (lab"),
         (("lab-prm-weak", tmp_path / "missing.jsonl"), "records must be a readable file"),
         (("lab-prm-weak", tmp_path / "other.jsonl"), "of the subset 'gsm8k' or given"),
         (("lab-prm-weak", files[0], "--family", "oracle"), "a reward family must be one of"),
@@ -142,7 +142,10 @@ def test_an_implicit_reward_is_measured_by_its_name(files: list[Path], tmp_path:
     for arguments, message in (
         ((name, files[0], "--family", "orm"), "--family is for a checkpoint folder"),
         (("implicit:lab-policy-m", files[0]), "is written implicit:POLICY/REFERENCE"),
-        (("implicit:lab-policy-m/nobody", files[0]), "a shipped model must be one of"),
+        (
+            ("implicit:lab-policy-m/nobody", files[0]),
+            "a model must be a folder or the name of a shipped one (lab",
+        ),
     ):
         code, _, said = run("prm-eval", *arguments)
         assert (code, message in said) == (2, True), said

@@ -72,6 +72,11 @@ def test_columns_of_ones_own(tmp_path: Path) -> None:
         (("--column", "question", "--domain", "text"), "it is written ROLE=NAME, got 'question'"),
         (("--column", "hint=h", "--domain", "text"), "a role must be one of problem_id, family"),
         (("--mapping", "humaneval"), "holds at least one problem, got none in"),
+        (
+            ("--column", "answer=nope", "--domain", "math"),
+            "gsm8k.jsonl line 1: one of the columns 'nope' is needed",
+        ),
+        (("--column", "question=question", "--domain", "maths"), "domain must be one of"),
         ((), "column 'problem_id' is missing"),
     ],
 )

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from planner.cli.main import app
-from planner.cli.progress import campaign_bar, progress_line
+from planner.cli.progress import bars, campaign_bar, progress_line
 from search.campaigns.campaign import Progress
 from search.log.comparison import difference
 from search.log.store import SearchLog
@@ -150,9 +150,9 @@ def state(done: int, tokens: int, seconds: float, **more: Any) -> Progress:
 
 
 def test_a_line_tells_tokens_money_speed_and_the_time_left() -> None:
-    assert progress_line(state(0, 0, 0.0)) == "0 of 4, 0 tokens, m: samples 0-3"
+    assert progress_line(state(0, 0, 0.0)) == "0 of 4 units, 0 tokens, m: samples 0-3"
     line = progress_line(state(1, 30_000, 60.0, usd=0.25, left=180.0))
-    assert line == "1 of 4, 30,000 tokens, 0.2500 USD, 500 tokens/s, 3.0 min left, m: samples 0-3"
+    assert line == "1 of 4 units, 30,000 tokens, 0.2500 USD, 500 tokens/s, 3.0 min left, m: samples 0-3"
 
 
 def test_where_nothing_moves_there_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,8 +166,23 @@ def test_where_nothing_moves_there_is_a_line_now_and_then(capsys: pytest.Capture
             now = float(second)
             tell(state(second // 10, 100 * second, now, left=30.0 - second))
     lines = capsys.readouterr().err.strip().splitlines()
-    assert [line.split(",")[0] for line in lines] == ["search: 1 of 4", "search: 2 of 4", "search: 2 of 4"]
+    told = [line.split(",")[0] for line in lines]
+    assert told == ["search: 1 of 4 units", "search: 2 of 4 units", "search: 2 of 4 units"]
     assert "left" in lines[0]
+
+
+def test_every_wait_has_such_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+
+    def clock() -> float:
+        return now
+
+    with bars(clock=clock, every=10.0) as tell:
+        for second in range(26):
+            now = float(second)
+            tell("fit", second, 25, "best utility 0.5")
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines == ["fit: 10 of 25, best utility 0.5", "fit: 20 of 25, best utility 0.5", "fit: 25 of 25"]
 
 
 def test_samples_need_no_knowledge_of_block(folder: Path) -> None:

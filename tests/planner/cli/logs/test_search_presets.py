@@ -48,6 +48,14 @@ def test_a_preset_is_priced_and_logs_nothing(folder: Path) -> None:
     assert not (folder / "log").exists()
 
 
+def test_a_grid_that_is_neither_a_file_nor_a_preset_names_the_presets(folder: Path) -> None:
+    asked = ("search", str(folder / "problems.jsonl"), "--policy", "lab-policy-s", "--grid", "fats")
+    done = CliRunner().invoke(app, [*asked, "-o", str(folder / "log")])
+    assert done.exit_code == 2
+    assert "a grid must be a file, or one of fast, full, thinking, got 'fats'" in done.output
+    assert not (folder / "log").exists()
+
+
 def test_fast_refuses_a_prm_in_one_line(folder: Path) -> None:
     done = CliRunner().invoke(
         app,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,16 @@ def test_an_empty_log_is_one_line_each(where: str, campaign: Path, tmp_path: Pat
     assert refused("savings", where).endswith("got none among 0 decisions")
     assert refused("challenge", where).endswith("got a log of one without")
     assert not (tmp_path / "new").exists()
+
+
+def test_an_empty_file_is_no_decision_log(tmp_path: Path) -> None:
+    empty, other = tmp_path / "empty.db", tmp_path / "other.db"
+    empty.touch()
+    assert refused("savings", empty) == f"a decision log holds decisions, got an empty file {str(empty)!r}"
+    assert empty.stat().st_size == 0
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE songs (name TEXT)")
+    assert refused("savings", other).endswith(f"got none in {str(other)!r}: it is another database")
 
 
 def test_a_log_of_another_version_is_one_line_each(where: str, campaign: Path, tmp_path: Path) -> None:

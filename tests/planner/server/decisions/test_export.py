@@ -137,6 +137,9 @@ def test_what_cannot_be_graded_is_left_out_and_counted(tmp_path: Path) -> None:
 def test_nothing_to_take_writes_nothing(tmp_path: Path) -> None:
     where = str(tmp_path / "decisions.db")
     keep(where, [decision("a")], [])
+    with pytest.raises(DecisionLogError, match=r"with feedback, got none among 1$"):
+        export(reader(where), tmp_path / "log")
+    keep(where, [], [Feedback("a", 1.0, score=0.5)])
     with pytest.raises(RecordError, match="at least one record"):
         export(reader(where), tmp_path / "log")
     assert not (tmp_path / "log").exists()

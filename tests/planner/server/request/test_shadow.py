@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -421,3 +422,4 @@ def test_expected_money_counts_the_prms_tokens_at_its_price(planner: Planner) ->
     assert usd == pytest.approx((50 * 1.0 + 250 * 10.0 + (100 * 5.0 if own != other else 1000.0)) / 1e6)
     assert expected_usd(planner, {policy: Prices(1.0, 1.0)}, choice, 4, 4, 0) is None
     assert expected_usd(planner, {}, choice, 4, 4, 0) is None
+    assert expected_usd(planner, prices, choice, math.nan, math.nan, prompt) is None
