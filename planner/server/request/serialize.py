@@ -21,8 +21,7 @@ from planner.solving.events import Vote
 from planner.solving.executor import Solution
 from search.budget import Budget
 from search.result import Candidate, Outcome, Spend
-from search.scores import score
-from search.strategies.running.steps import split
+from search.scores import score, split
 
 __all__ = [
     "Reason",

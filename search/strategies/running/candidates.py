@@ -21,8 +21,8 @@ from search.ledger import Reservation
 from search.problem import Problem
 from search.result import Candidate
 from search.rewards.protocol import Scored
+from search.scores import apportion, split
 from search.strategies.running.session import Session
-from search.strategies.running.steps import apportion, split
 from search.voting.grouping import GRACE, read_answer
 
 __all__ = ["LogprobSummary", "candidate_of", "finish", "score_prior", "summarize"]
