@@ -41,8 +41,7 @@ from search.strategies.fields import one_of, real, whole
 from search.strategies.kinds import Replay
 from search.strategies.protocol import Setting
 from search.strategies.replay import Draws, Record, Replayed, right_of
-from search.strategies.running.candidates import finish, score_prior
-from search.strategies.running.conclusion import concluded
+from search.strategies.running.candidates import conclude, finish, score_prior
 from search.strategies.running.session import Session
 from search.strategies.sampling import SamplingStrategy
 from search.voting.grouping import GRACE, Groups
@@ -226,7 +225,7 @@ class AdaptiveVote(SamplingStrategy):
                 session.expect(candidate.tokens)
             run = _Run(self, problem, session, earlier)
             await run.draw(seed)
-            return await concluded(session, run.candidates)
+            return await conclude(session, run.candidates)
 
 
 class _Run:
@@ -306,7 +305,7 @@ class _Run:
         found: list[asyncio.Task[Candidate]] = []
 
         def on_child(_: int, child: ChildFinished, held: Reservation) -> None:
-            found.append(self._session.spawn(finish(self._session, self._problem, child, held, {})))
+            found.append(self._session.spawn(finish(self._session, child, held, {})))
 
         sampling = self._strategy.sampling(self._session.setting)
         await self._session.draw((), 1, seed, on_child, sampling=sampling)
