@@ -17,7 +17,7 @@ from planner.decider import Decider
 from planner.deciding.decision_filter import DecisionFilter
 from planner.deciding.recommendation import Recommendation
 from planner.evidence.probe import Probe
-from planner.solving.availability_filter import AvailabilityFilter, RefusalFilter, refused
+from planner.solving.availability_filter import AvailabilityFilter, RefusalFilter
 from planner.solving.deadline_filter import DeadlineFilter
 from planner.solving.domains import PLAIN, Assigned, assign
 from planner.solving.events import Decided, EndReason, Left, Listener, Lost, Probed
@@ -34,7 +34,6 @@ from search.grading.registry import domain as grading
 from search.plan import Plan
 from search.problem import Problem
 from search.result import Call, Candidate, Outcome, Result, Spend
-from search.strategies.protocol import Strategy
 from search.voting.grouping import GRACE, grouped
 
 __all__ = ["Settings", "Solution", "StageRecord", "perform", "solve"]
@@ -202,7 +201,7 @@ async def solve(
         filtered = decision_filter if availability is None else availability.wrapping(decision_filter)
         # rules choose among plans that run anywhere
         learned = () if planner.fitted is None else planner.choices
-        unfit = await refused(learned, problem, [*settings.values()])
+        unfit = await run.refused(learned)
         if unfit:
             filtered = RefusalFilter(unfit, filtered)
         asked = _Asked(problem, budget, prices, abstain_below, filtered)
@@ -404,7 +403,7 @@ class _Staged:
         spent."""
         plan = advice.choice.plan
         runs = (plan, *(part.plan for part in plan.walk()))
-        if advice.probe is not None or all(type(one.described).refuses is Strategy.refuses for one in runs):
+        if advice.probe is not None or all(one.described.runs_anywhere for one in runs):
             raise error  # that of the answers' own grader
         self._record(advice)
         self._decision_filter = RefusalFilter([advice.choice], self._decision_filter)

@@ -5,9 +5,10 @@ It runs probes and plans; what to run is decided elsewhere (``planner.solving.ex
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from planner.evidence.probe import Probe
@@ -101,6 +102,21 @@ class RequestRun:
         if self._budget.seconds is None:
             return math.inf
         return max(0.0, self._budget.seconds - (self._clock() - self._began))
+
+    async def refused(self, choices: Iterable[Choice]) -> frozenset[Choice]:
+        """Those of some choices that cannot run on the problem. Most run anywhere, which costs nothing."""
+        found: set[Choice] = set()
+        for choice in choices:
+            for plan in (choice.plan, *(part.plan for part in choice.plan.walk())):
+                if plan.described.runs_anywhere:
+                    continue
+                settings = (one for (policy, _), one in self._settings.items() if policy == choice.policy)
+                setting = next(settings, None)
+                if setting is None:
+                    continue  # whoever runs it says that its policy is not there
+                if await asyncio.to_thread(plan.described.refuses, self.problem, setting) is not None:
+                    found.add(choice)
+        return frozenset(found)
 
     def tell(self, event: Event) -> None:
         """Tell the listener, if there is one."""
