@@ -27,7 +27,7 @@ from search.sync import on_this_loop, run_aside, run_sync
 if TYPE_CHECKING:
     from planner.planner import Planner
     from planner.solving.events import Listener
-    from planner.solving.executor import Solution
+    from planner.solving.solution import Solution
     from planner.solving.solver import Solver
 
 __all__ = ["Decider", "Guesser"]

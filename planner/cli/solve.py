@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from planner.deciding.recommendation import Recommendation
     from planner.planner import Planner
     from planner.solving.events import Event
-    from planner.solving.executor import Solution
+    from planner.solving.solution import Solution
     from planner.solving.solver import ModelsGiven
     from search.budget import Prices
 

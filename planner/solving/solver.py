@@ -12,10 +12,12 @@ from planner.models import find_model
 from planner.rules_planner import RulesPlanner
 from planner.solving.availability_filter import AvailabilityFilter
 from planner.solving.events import Listener
-from planner.solving.executor import Settings, Solution, solve
+from planner.solving.executor import solve
 from planner.solving.forced import forced_choice
 from planner.solving.latency import Latency
+from planner.solving.request_run import Settings
 from planner.solving.settings import settings_of
+from planner.solving.solution import Solution
 from planner.solving.stopping import EarlyStopping
 from search.budget import Budget, Prices
 from search.errors import ArtefactError, CheckpointError, ModelsError

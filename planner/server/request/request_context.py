@@ -38,9 +38,9 @@ from planner.server.service import Service
 from planner.solving.availability_filter import AvailabilityFilter
 from planner.solving.domains import Assigned
 from planner.solving.events import EndReason
-from planner.solving.executor import Solution
 from planner.solving.exploration import Exploration, Resampled
 from planner.solving.latency import Work
+from planner.solving.solution import Solution
 from search.budget import UNLIMITED, Budget, Prices
 from search.choice import Choice
 from search.errors import GradingError
