@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from planner.deciding.recommendation import Recommendation
     from planner.planner import Planner
     from planner.solving.events import Event
+    from planner.solving.models_given import ModelsGiven
     from planner.solving.solution import Solution
-    from planner.solving.solver import ModelsGiven
     from search.budget import Prices
 
 __all__ = ["solution_to_dict", "solve"]
