@@ -96,7 +96,7 @@ def load(
     from planner.planner import Planner
 
     if path is None:
-        from planner.solving.solver import rules_over
+        from planner.solving.models_given import rules_over
 
         return rules_over(models, domain=domain, prices=prices, threads=threads)
     folder = shipped("planner") if path in _LAB else find_model(path)

@@ -1,4 +1,7 @@
-"""Where a planner's models come from, as ``models=`` says: a loader, folders, a models file, or nothing."""
+"""Where a planner's models come from, as ``models=`` says: a loader, folders, a models file, or nothing.
+
+``rules_over`` makes a planner of models alone, where nothing was learned yet.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from planner.models import find_model
-from search.errors import CheckpointError, ModelsError
+from planner.rules_planner import RulesPlanner
+from search.budget import Prices
+from search.errors import ArtefactError, CheckpointError, ModelsError
 from search.loader import FolderLoader, Loader, PrmPlace
 from search.models_file import ModelsFile
 from search.rewards.prm_names import models_of
 
-__all__ = ["ModelsGiven", "check_names", "loader_for", "read_models"]
+__all__ = ["ModelsGiven", "check_names", "loader_for", "read_models", "rules_over"]
 
 #: where models come from: a loader, a mapping name -> folder, a models file (its path, or what was read of
 #: it), or None for the shipped ones
@@ -101,3 +106,38 @@ def check_names(models: ModelsFile, policies: Collection[str], prms: Collection[
         ]
     if faults:
         raise ModelsError("", faults)
+
+
+def rules_over(
+    models: ModelsGiven,
+    *,
+    domain: str | None = None,
+    prices: Mapping[str, Prices] | Prices | None = None,
+    threads: int = 1,
+) -> RulesPlanner:
+    """Rules that decide between the policies of a models file, or of a mapping from names to folders.
+
+    Loads no weights. Servers are asked what they serve, and all must answer. Raises ArtefactError where
+    nothing says which models there are, and what ``loader_for`` and the models raise.
+    """
+    from planner.solving.solver import Solver  # which opens what this finds
+
+    if isinstance(models, ModelsFile | str | Path):
+        known = read_models(models)
+        policies, prms = [entry.name for entry in known.policy], known.prm_names
+        served = [entry.name for entry in known.policy if entry.is_served]
+        told: ModelsGiven = known
+        words: Mapping[str, str] = known.words
+        ordering = prices if isinstance(prices, Mapping) else known.price_table(policies, prms)
+    elif isinstance(models, Mapping):
+        policies, prms, served, told, words = [*models], [], [], models, {}
+        ordering = prices if isinstance(prices, Mapping) else None
+    else:
+        raise ArtefactError(
+            "without a fitted planner models= says which policies there are, by a models file or a mapping, "
+            f"got {models!r}"
+        )
+    loader = loader_for(policies, prms, told, threads=threads)
+    rules = RulesPlanner.of(loader, policies, prms, served=served, prices=ordering, words=words)
+    rules.bind(Solver(rules, told, domain=domain, prices=prices, threads=threads, loader=loader))
+    return rules

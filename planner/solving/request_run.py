@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from planner.evidence.probe import Probe
 from planner.solving.events import Ended, EndReason, Event, Listener, Started
+from planner.solving.solution import Solution, StageRecord
 from planner.solving.stopping import EarlyStopping, VoteTracker
 from search.budget import Budget, Prices
 from search.choice import Choice
@@ -72,7 +73,7 @@ class RequestRun:
         self._settings = settings
         self._budget = budget
         self._seed = seed
-        self._prices = prices
+        self.prices = prices
         self._listener = listener
         self._early_stopping = early_stopping
         self._clock = clock
@@ -90,7 +91,7 @@ class RequestRun:
     @property
     def usd(self) -> float | None:
         """Money spent; None where a price is not known."""
-        if self._prices is None:
+        if self.prices is None:
             return None
         if self._ledger is None:
             return 0.0
@@ -162,6 +163,40 @@ class RequestRun:
             return self.last
         return result
 
+    # ---- what comes of it
+
+    def solution(
+        self,
+        result: Result,
+        choice: Choice,
+        records: Sequence[StageRecord],
+        expected: tuple[float, float, float],
+        lost: tuple[str, ...],
+    ) -> Solution:
+        """The solution that a result comes to. ``expected``: accuracy, tokens and FLOPs; ``lost``: PRMs."""
+        return Solution(
+            result.answer,
+            result.outcome,
+            choice,
+            result.candidates,
+            tuple(records),
+            *expected,
+            self.spend,
+            result.chosen,
+            self.usd,
+            self.ended,
+            self.gone(lost),
+            self.problem.domain,
+            calls=result.calls,
+            jail_seconds=result.jail_seconds,
+        )
+
+    def gone(self, prms: tuple[str, ...]) -> tuple[str, ...]:
+        """The models that failed: these PRMs, and the policy."""
+        return prms if self.failed is None else (*prms, self.failed)
+
+    # ---- inside
+
     async def _run(
         self, choice: Choice, prior: Sequence[Candidate], early_stopping: EarlyStopping | None
     ) -> Result:
@@ -229,7 +264,7 @@ class RequestRun:
         prm = setting.reward.card if setting.reward is not None and choice.prm is not None else None
         if self._ledger is None:
             self._ledger = Ledger(
-                self._budget, policy, prm, self._prices, clock=self._clock, start=self._began
+                self._budget, policy, prm, self.prices, clock=self._clock, start=self._began
             )
             return self._ledger
         return self._ledger.beside(policy, prm)

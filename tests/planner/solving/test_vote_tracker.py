@@ -12,7 +12,7 @@ import pytest
 from planner.planner import Planner
 from planner.solving import executor, stopping
 from planner.solving.events import Drawn, Event, Grown
-from planner.solving.executor import perform, solve
+from planner.solving.solver import perform, solve
 from search.budget import Budget
 from search.cards import ModelCard
 from search.choice import Choice
