@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from planner.decider import PLAIN
 from planner.deciding.recommendation import Recommendation
 from planner.evidence.probe import Probe
-from planner.solving.domains import PLAIN
 from planner.solving.events import EndReason
 from search.choice import Choice
 from search.result import Call, Candidate, Outcome, Spend

@@ -13,13 +13,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from planner.decider import Decider
+from planner.decider import PLAIN, Assigned, Decider
 from planner.deciding.budgeting import check_money
 from planner.deciding.decision_filter import DecisionFilter
 from planner.evidence.probe import Probe
 from planner.solving.availability_filter import AvailabilityFilter, RefusalFilter
 from planner.solving.deadline_filter import DeadlineFilter
-from planner.solving.domains import PLAIN, Assigned, assign
 from planner.solving.events import EndReason, Left, Listener
 from planner.solving.executor import Stages
 from planner.solving.forced import check_open_plan, forced_choice
@@ -202,7 +201,7 @@ async def solve(
         Must hold every policy x PRM pair that the planner may choose; plans without a PRM run in the
         setting (policy, None) or, without one, in any setting of the policy.
     domain:
-        What reads answers of a text. None: the planner says it (``planner.solving.domains``), and a text that
+        What reads answers of a text. None: the planner says it (``Decider.assign``), and a text that
         is foreign to it gets one plain answer, with the reason in ``Solution.reason``.
     choice:
         Run this instead of what the planner would choose: nothing is expected of it (NaN).
@@ -353,7 +352,7 @@ def _assigned(
     if choice is not None and domain is not None:
         assigned = Assigned(domain, True)
     else:
-        assigned = assign(planner, question, domain)
+        assigned = planner.assign(question, domain)
     return assigned, Problem("request", "", assigned.domain, question)
 
 
