@@ -39,7 +39,8 @@ from planner.evidence.probe import question_features
 from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
 from planner.predicting.boosting import Shape, boost
-from planner.predicting.trees import Forest, parse
+from planner.predicting.lightgbm_text import parse
+from planner.predicting.trees import Forest
 from training.extending.extend import extend_training_data
 from training.extending.pooling import logits
 from training.study import ENOUGH_PROBLEMS, fit_training_data

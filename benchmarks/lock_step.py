@@ -16,10 +16,9 @@ from search.engines.protocol import ChildFinished, Engine, FinishReason, Request
 from search.plan import Plan
 from search.problem import Problem
 from search.rewards.protocol import Reward
-from search.scores import score
+from search.scores import score, split
 from search.seeds import seed_of
 from search.strategies.protocol import Limits
-from search.strategies.running.steps import split
 
 __all__ = ["Work", "lock_step"]
 

@@ -16,7 +16,7 @@ from typing import Any
 import planner.server.app
 import planner.server.run
 from planner.cli.main import main
-from planner.predicting.bitscore import BitTrees
+from planner.predicting.trees import BitTrees
 
 __all__ = ["SPEEDUPS", "Speedup"]
 

@@ -39,10 +39,10 @@ from search.problem import Problem
 from search.result import Candidate, Result
 from search.rewards.judge_spec import JudgeSpec
 from search.run import run_plan
+from search.scores import apportion, split
 from search.seeds import seed_of
 from search.sources import JudgePrm, ServedPolicy
 from search.strategies.protocol import Limits, Setting
-from search.strategies.running.steps import apportion, split
 from search.sync import run_sync
 
 __all__ = ["BLOCK", "CONTEXT", "COUNT", "Team", "questions", "run", "served"]

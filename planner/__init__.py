@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from planner.evaluation.baseline import Baseline
     from planner.planner import Planner
     from planner.plugins import register
-    from planner.solving.executor import Solution
+    from planner.solving.solution import Solution
     from search.budget import Budget
     from search.choice import Choice
     from search.engines.protocol import Engine
@@ -79,7 +79,7 @@ _PLACES = {
     "register": "planner.plugins",
     "Planner": "planner.planner",
     "Recommendation": "planner.deciding.recommendation",
-    "Solution": "planner.solving.executor",
+    "Solution": "planner.solving.solution",
     "Budget": "search.budget",
     "Choice": "search.choice",
     "Plan": "search.plan",

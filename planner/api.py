@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from planner.evaluation.evaluation import Evaluation
     from planner.planner import Planner
     from planner.rules_planner import RulesPlanner
-    from planner.solving.solver import ModelsGiven
+    from planner.solving.models_given import ModelsGiven
     from search.budget import Prices
     from search.campaigns.grid import Grid
     from search.cards import ModelCard
@@ -96,7 +96,7 @@ def load(
     from planner.planner import Planner
 
     if path is None:
-        from planner.solving.solver import rules_over
+        from planner.solving.models_given import rules_over
 
         return rules_over(models, domain=domain, prices=prices, threads=threads)
     folder = shipped("planner") if path in _LAB else find_model(path)
@@ -350,7 +350,7 @@ def _grid(given: str | Path | Mapping[str, Any] | Grid, seed: int | None) -> Gri
 
 
 def _models_file(given: str | Path) -> ModelsFile:
-    from planner.solving.solver import read_models
+    from planner.solving.models_given import read_models
 
     return read_models(given)
 
@@ -370,6 +370,6 @@ def _prices(models: ModelsGiven, policies: Sequence[str], prms: Sequence[str]) -
 
 
 def _loader(models: ModelsGiven, policies: Sequence[str], prms: Sequence[str], threads: int) -> Loader:
-    from planner.solving.solver import loader_for
+    from planner.solving.models_given import loader_for
 
     return loader_for(policies, prms, models, threads=threads)

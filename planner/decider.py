@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from planner.deciding.decision_filter import DecisionFilter
@@ -18,6 +19,9 @@ from search.budget import UNLIMITED, Budget, BudgetWords, Prices
 from search.cards import ModelCard
 from search.choice import Choice
 from search.drawing import Drawing
+from search.errors import GradingError
+from search.grading.registry import DOMAINS
+from search.grading.registry import domain as grader
 from search.plan import Plan
 from search.problem import Problem, checked_question
 from search.prompts import Prompting
@@ -27,10 +31,32 @@ from search.sync import on_this_loop, run_aside, run_sync
 if TYPE_CHECKING:
     from planner.planner import Planner
     from planner.solving.events import Listener
-    from planner.solving.executor import Solution
+    from planner.solving.solution import Solution
     from planner.solving.solver import Solver
 
-__all__ = ["Decider", "Guesser"]
+__all__ = ["PLAIN", "Assigned", "Decider", "Guesser"]
+
+#: the domain of questions that are answered once, whose answers nothing compares
+PLAIN = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """What is decided about a question before anything else.
+
+    Parameters
+    ----------
+    domain:
+        What reads and compares answers; ``text`` where nothing is planned.
+    planned:
+        Whether the planner decides; otherwise the question gets one plain answer.
+    reason:
+        Why nothing is planned, a sentence without its stop; "" where something is.
+    """
+
+    domain: str
+    planned: bool
+    reason: str = ""
 
 
 class Guesser(Protocol):
@@ -65,8 +91,7 @@ class Decider(ABC):
     @property
     @abstractmethod
     def domain_model(self) -> Guesser | None:
-        """Tells domains from each other, and questions that are foreign; None: ``planner.solving.domains``
-        asks the graders."""
+        """Tells domains from each other, and foreign questions; None: ``assign`` asks the graders."""
 
     @property
     @abstractmethod
@@ -131,6 +156,28 @@ class Decider(ABC):
         """Refuse models that it does not decide about (ArtefactError), unless told to allow them."""
 
     # ---- deciding
+
+    def assign(self, question: str, domain: str | None = None) -> Assigned:
+        """The domain of a question, or why nothing is planned for it.
+
+        A ``domain`` that is named counts. Otherwise the planner's own model says it
+        (``planner.features.familiarity``). Planners from before there was one take every question if they
+        know one domain, and else ask the graders of their domains. Raises GradingError for a domain that
+        nobody knows.
+        """
+        if domain is not None:
+            if domain not in DOMAINS:
+                raise GradingError(f"domain must be one of {', '.join(DOMAINS)}, got {domain!r}")
+            return Assigned(domain, True)
+        if self.domain_model is not None:
+            guess = self.domain_model.predict(question)
+            return _foreign(guess.reason) if guess.domain is None else Assigned(guess.domain, True)
+        if len(self.domains) == 1:
+            return Assigned(self.domains[0], True)
+        for name in self.domains:
+            if grader(name).claims(question):
+                return Assigned(name, True)
+        return _foreign(f"no domain of this planner claims the question ({', '.join(self.domains)})")
 
     @abstractmethod
     def resolve(
@@ -212,8 +259,8 @@ class Decider(ABC):
         budget, words:
             ``budget=Budget(tokens=800)``, or its fields as keywords: ``tokens=800``.
         domain:
-            What the question belongs to. None: the planner says it (``planner.solving.domains``), and for a
-            question that is foreign to it the advice is one greedy answer, with the reason as a warning.
+            What the question belongs to. None: the planner says it (``assign``), and for a question that is
+            foreign to it the advice is one greedy answer, with the reason as a warning.
         prices:
             Needed for a budget in money; default: those that the planner was loaded with.
         abstain_below:
@@ -226,10 +273,8 @@ class Decider(ABC):
         >>> advice.tokens_p90 <= 800
         True
         """
-        from planner.solving.domains import assign
-
         asked, question = Budget.of(budget, words), checked_question(question)
-        assigned = assign(self, question, domain or self.default_domain)
+        assigned = self.assign(question, domain or self.default_domain)
         if not assigned.planned:
             return self.plain_advice(question, assigned.reason)
         if asked.usd is not None and prices is None:
@@ -380,6 +425,10 @@ class Decider(ABC):
     def close(self) -> None:
         """Free the models; ``solve`` opens them again."""
         run_sync(self.solver.close())
+
+
+def _foreign(reason: str) -> Assigned:
+    return Assigned(PLAIN, False, f"not planned: {reason}")
 
 
 def _budget(budget: Budget | None, words: BudgetWords, plan: Plan | str | None) -> Budget:

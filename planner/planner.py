@@ -39,7 +39,8 @@ from search.problem import checked_question
 from search.result import Candidate, Spend
 
 if TYPE_CHECKING:
-    from planner.solving.solver import ModelsGiven, Solver
+    from planner.solving.models_given import ModelsGiven
+    from planner.solving.solver import Solver
     from planner.solving.stream import Stream
     from search.log.manifest import Manifest
 

@@ -109,7 +109,7 @@ class Registry(Generic[T]):
 
     def get(self, name: str) -> T:
         """The member of this name, or at this dotted path. Raises the registry's error, PluginError."""
-        known = self._known(name)
+        known = self.find(name)
         if known is not None:
             return known
         if is_path(name):
@@ -128,6 +128,30 @@ class Registry(Generic[T]):
                 )
             return self.register(member, own)
         raise self.unknown(name)
+
+    def find(self, name: str) -> T | None:
+        """The member of this name, or None; dotted paths are not followed. Raises PluginError."""
+        for members in (self._registered, self._loaded):
+            if name in members:
+                return members[name]
+        if name in self._builtin:
+            self._loaded[name] = self._checked(load_path(self._builtin[name]), name)
+            return self._loaded[name]
+        point = self._entry_points().get(name)
+        if point is None:
+            return None
+        if name in self._broken:
+            raise PluginError(self._broken[name])
+        try:
+            self._loaded[name] = self._checked(point.load(), name)
+        except Exception as fault:  # a plug-in's own code: whatever it raises must not end ours
+            self._broken[name] = (
+                f"{self.kind} {name!r} of {_distribution(point)} cannot be loaded: "
+                f"{type(fault).__name__}: {_line(fault)}"
+            )
+            _log.warning("%s", self._broken[name])
+            raise PluginError(self._broken[name]) from fault
+        return self._loaded[name]
 
     def unknown(self, name: str) -> PlannerError:
         """The error for a name that is not there, for callers that follow no dotted paths."""
@@ -214,29 +238,6 @@ class Registry(Generic[T]):
         return accepts(member)
 
     # ---- inside
-
-    def _known(self, name: str) -> T | None:
-        for members in (self._registered, self._loaded):
-            if name in members:
-                return members[name]
-        if name in self._builtin:
-            self._loaded[name] = self._checked(load_path(self._builtin[name]), name)
-            return self._loaded[name]
-        point = self._entry_points().get(name)
-        if point is None:
-            return None
-        if name in self._broken:
-            raise PluginError(self._broken[name])
-        try:
-            self._loaded[name] = self._checked(point.load(), name)
-        except Exception as fault:  # a plug-in's own code: whatever it raises must not end ours
-            self._broken[name] = (
-                f"{self.kind} {name!r} of {_distribution(point)} cannot be loaded: "
-                f"{type(fault).__name__}: {_line(fault)}"
-            )
-            _log.warning("%s", self._broken[name])
-            raise PluginError(self._broken[name]) from fault
-        return self._loaded[name]
 
     def _entry_points(self) -> dict[str, EntryPoint]:
         if self._found is None:

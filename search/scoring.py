@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from search.rewards.protocol import Reward
-from search.strategies.running.steps import split
+from search.scores import split
 
 __all__ = ["score_solution", "together"]
 

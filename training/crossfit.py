@@ -21,7 +21,8 @@ from planner.evidence.probe import Probe
 from planner.evidence.training_data import TrainingData
 from planner.predicting.boosting import Shape
 from planner.predicting.calibration import Calibration, Reliability
-from planner.predicting.trees import Forest, parse
+from planner.predicting.lightgbm_text import parse
+from planner.predicting.trees import Forest
 from training.bins import Bins
 from training.costs import fit_costs, probe_cost
 

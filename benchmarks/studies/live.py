@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from planner.evaluation.budget_adherence import BudgetAdherence
 from planner.evaluation.intervals import Interval
 from planner.planner import Planner
-from planner.solving.executor import solve
+from planner.solving.solver import solve
 from search.budget import Budget
 from search.errors import LogError
 from search.grading.registry import domain

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from planner.deciding.recommendation import Recommendation
     from planner.planner import Planner
     from planner.solving.events import Event
-    from planner.solving.executor import Solution
-    from planner.solving.solver import ModelsGiven
+    from planner.solving.models_given import ModelsGiven
+    from planner.solving.solution import Solution
     from search.budget import Prices
 
 __all__ = ["solution_to_dict", "solve"]
@@ -189,7 +189,7 @@ def _decider(
 ) -> Decider:
     """What solves: a fitted planner, or rules between the policies of a models file where none is named."""
     from planner.planner import Planner
-    from planner.solving.solver import rules_over
+    from planner.solving.models_given import rules_over
     from search.models_file import ModelsFile
 
     told = None if models is None else ModelsFile.read(models)

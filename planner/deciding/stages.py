@@ -20,8 +20,9 @@ from planner.deciding.decision import Menu, Trust
 from planner.evidence.probe import Probe
 from planner.predicting.added import Added
 from planner.predicting.calibration import Calibration, Promises, Reliability
+from planner.predicting.lightgbm_text import parse
 from planner.predicting.neighbours import Neighbours
-from planner.predicting.trees import Forest, parse
+from planner.predicting.trees import Forest
 from search.choice import Choice
 from search.errors import ArtefactError
 

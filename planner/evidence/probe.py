@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from planner.features.probe import AGREEMENT, REWARDS, ProbeSamples, agreement, rewards
 from planner.features.question import SURFACE, NgramEncoder, surface
 from planner.features.thoughts import THOUGHTS, thoughts
+from search.bounded import Remembered
 from search.choice import Choice
-from search.remembered import Remembered
 
 __all__ = ["Probe", "feature_groups", "feature_names", "probe_features", "question_features"]
 

@@ -1,7 +1,7 @@
 """Fits one boosted model with LightGBM, the same bits for the same seed, and hands back its text.
 
 It knows nothing of choices or problems. LightGBM is needed here only: what it wrote is read by
-``planner.predicting.trees``.
+``planner.predicting.lightgbm_text``.
 """
 
 from __future__ import annotations

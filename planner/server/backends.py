@@ -17,7 +17,7 @@ from planner.server.direct.upstream import Upstream
 from planner.server.models import Models
 from planner.server.refusal import Refusal
 from planner.server.request.ask import Render, Turn, chat_template
-from planner.solving.solver import check_names
+from planner.solving.models_given import check_names
 from search.engines.named import NamedEngine
 from search.engines.protocol import Engine
 from search.errors import BrokenError, ContextError, GarbledError, ServeError, UnreachableError

@@ -23,11 +23,10 @@ from pathlib import Path
 
 from cachetools import LRUCache
 
-from planner.decider import Decider
+from planner.decider import Assigned, Decider
 from planner.planner import Planner
 from planner.rules_planner import RulesPlanner
 from planner.solving.availability_filter import AvailabilityFilter
-from planner.solving.domains import Assigned, assign
 from search.cards import ModelCard
 from search.errors import ArtefactError
 
@@ -57,13 +56,13 @@ class Served:
     )
 
     def assigned(self, question: str, domain: str | None) -> Assigned:
-        """The domain of a question (``planner.solving.domains``), which several parts of a request ask for.
+        """The domain of a question (``Decider.assign``), which several parts of a request ask for.
 
         Raises GradingError for a domain that nobody knows.
         """
         found = self._assigned.get((question, domain))
         if found is None:
-            found = self._assigned[question, domain] = assign(self.planner, question, domain)
+            found = self._assigned[question, domain] = self.planner.assign(question, domain)
         return found
 
 

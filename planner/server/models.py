@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from planner.server.request.ask import Render
-from planner.solving.executor import Settings
+from planner.solving.request_run import Settings
 from search.cards import ModelCard
 from search.drawing import Drawing
 from search.engines.protocol import Engine

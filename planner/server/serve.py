@@ -36,7 +36,7 @@ from planner.server.rules import Rules, ShadowRules
 from planner.server.run import address_of, bound, check_bind, run
 from planner.server.service import Service
 from planner.server.settings import ServeSettings
-from planner.solving.solver import check_names
+from planner.solving.models_given import check_names
 from planner.traffic.sources import Source, Sources
 from search.budget import Prices
 from search.errors import ServeError

@@ -5,8 +5,7 @@ Predictions stay as they were learned; what is excluded fits no cap.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -17,10 +16,8 @@ from planner.deciding.decision_filter import DecisionFilter
 from planner.deciding.stages import Stage
 from planner.evidence.probe import Probe
 from search.choice import Choice
-from search.problem import Problem
-from search.strategies.protocol import Setting, Strategy
 
-__all__ = ["AvailabilityFilter", "RefusalFilter", "refused"]
+__all__ = ["AvailabilityFilter", "RefusalFilter"]
 
 
 class AvailabilityFilter(DecisionFilter):
@@ -91,20 +88,3 @@ class RefusalFilter(DecisionFilter):
             costs = replace(menu.costs, tokens_p90=np.where(excluded, np.nan, menu.costs.tokens_p90))
             menu = replace(menu, costs=costs)
         return super().menu(stage, menu)
-
-
-async def refused(
-    choices: Iterable[Choice], problem: Problem, settings: Collection[Setting]
-) -> frozenset[Choice]:
-    """Those of some choices that cannot run on a problem. Most strategies run anywhere: they cost nothing."""
-    found: set[Choice] = set()
-    for choice in choices:
-        for plan in (choice.plan, *(part.plan for part in choice.plan.walk())):
-            if type(plan.described).refuses is Strategy.refuses:
-                continue
-            setting = next((one for one in settings if one.engine.card.name == choice.policy), None)
-            if setting is None:
-                continue  # whoever runs it says that its policy is not there
-            if await asyncio.to_thread(plan.described.refuses, problem, setting) is not None:
-                found.add(choice)
-    return frozenset(found)

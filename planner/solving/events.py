@@ -1,6 +1,6 @@
 """What happens while a question is solved, as it happens: for progress bars, servers and pages.
 
-``planner.solving.executor.solve`` tells a listener. Each event carries what has been spent so far. A listener
+``planner.solving.solver.solve`` tells a listener. Each event carries what has been spent so far. A listener
 is called on the event loop's thread, returns at once and never raises. Printed, an event is one line.
 """
 

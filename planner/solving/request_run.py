@@ -5,13 +5,15 @@ It runs probes and plans; what to run is decided elsewhere (``planner.solving.ex
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from planner.evidence.probe import Probe
 from planner.solving.events import Ended, EndReason, Event, Listener, Started
+from planner.solving.solution import Solution, StageRecord
 from planner.solving.stopping import EarlyStopping, VoteTracker
 from search.budget import Budget, Prices
 from search.choice import Choice
@@ -71,7 +73,7 @@ class RequestRun:
         self._settings = settings
         self._budget = budget
         self._seed = seed
-        self._prices = prices
+        self.prices = prices
         self._listener = listener
         self._early_stopping = early_stopping
         self._clock = clock
@@ -89,7 +91,7 @@ class RequestRun:
     @property
     def usd(self) -> float | None:
         """Money spent; None where a price is not known."""
-        if self._prices is None:
+        if self.prices is None:
             return None
         if self._ledger is None:
             return 0.0
@@ -101,6 +103,21 @@ class RequestRun:
         if self._budget.seconds is None:
             return math.inf
         return max(0.0, self._budget.seconds - (self._clock() - self._began))
+
+    async def refused(self, choices: Iterable[Choice]) -> frozenset[Choice]:
+        """Those of some choices that cannot run on the problem. Most run anywhere, which costs nothing."""
+        found: set[Choice] = set()
+        for choice in choices:
+            for plan in (choice.plan, *(part.plan for part in choice.plan.walk())):
+                if plan.described.runs_anywhere:
+                    continue
+                settings = (one for (policy, _), one in self._settings.items() if policy == choice.policy)
+                setting = next(settings, None)
+                if setting is None:
+                    continue  # whoever runs it says that its policy is not there
+                if await asyncio.to_thread(plan.described.refuses, self.problem, setting) is not None:
+                    found.add(choice)
+        return frozenset(found)
 
     def tell(self, event: Event) -> None:
         """Tell the listener, if there is one."""
@@ -145,6 +162,40 @@ class RequestRun:
         if result.outcome in _CUT_OFF and self.last is not None and self.last.answer is not None:
             return self.last
         return result
+
+    # ---- what comes of it
+
+    def solution(
+        self,
+        result: Result,
+        choice: Choice,
+        records: Sequence[StageRecord],
+        expected: tuple[float, float, float],
+        lost: tuple[str, ...],
+    ) -> Solution:
+        """The solution that a result comes to. ``expected``: accuracy, tokens and FLOPs; ``lost``: PRMs."""
+        return Solution(
+            result.answer,
+            result.outcome,
+            choice,
+            result.candidates,
+            tuple(records),
+            *expected,
+            self.spend,
+            result.chosen,
+            self.usd,
+            self.ended,
+            self.gone(lost),
+            self.problem.domain,
+            calls=result.calls,
+            jail_seconds=result.jail_seconds,
+        )
+
+    def gone(self, prms: tuple[str, ...]) -> tuple[str, ...]:
+        """The models that failed: these PRMs, and the policy."""
+        return prms if self.failed is None else (*prms, self.failed)
+
+    # ---- inside
 
     async def _run(
         self, choice: Choice, prior: Sequence[Candidate], early_stopping: EarlyStopping | None
@@ -213,7 +264,7 @@ class RequestRun:
         prm = setting.reward.card if setting.reward is not None and choice.prm is not None else None
         if self._ledger is None:
             self._ledger = Ledger(
-                self._budget, policy, prm, self._prices, clock=self._clock, start=self._began
+                self._budget, policy, prm, self.prices, clock=self._clock, start=self._began
             )
             return self._ledger
         return self._ledger.beside(policy, prm)

@@ -1,35 +1,46 @@
-"""What a planner solves with: its models, opened when first needed, and how long they were seen to take."""
+"""Solves a question with a planner's models: whose question it is, within which budget, decided by what.
+
+It grades nothing. ``planner.solving.executor`` decides in stages. ``Solver`` holds the models of one planner,
+opened when first needed, and how long they were seen to take.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+import math
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from planner.decider import Decider
+from planner.decider import PLAIN, Assigned, Decider
 from planner.deciding.budgeting import check_money
-from planner.models import find_model
-from planner.rules_planner import RulesPlanner
-from planner.solving.availability_filter import AvailabilityFilter
-from planner.solving.events import Listener
-from planner.solving.executor import Settings, Solution, solve
-from planner.solving.forced import forced_choice
-from planner.solving.latency import Latency
-from planner.solving.settings import settings_of
+from planner.deciding.decision_filter import DecisionFilter
+from planner.evidence.probe import Probe
+from planner.solving.availability_filter import AvailabilityFilter, RefusalFilter
+from planner.solving.deadline_filter import DeadlineFilter
+from planner.solving.events import EndReason, Left, Listener
+from planner.solving.executor import Stages
+from planner.solving.forced import check_open_plan, forced_choice
+from planner.solving.latency import Latency, Work
+from planner.solving.models_given import ModelsGiven, check_names, loader_for, read_models
+from planner.solving.request_run import RequestRun, Settings
+from planner.solving.settings import plainly, settings_of
+from planner.solving.solution import Solution
 from planner.solving.stopping import EarlyStopping
-from search.budget import Budget, Prices
-from search.errors import ArtefactError, CheckpointError, ModelsError
-from search.loader import FolderLoader, Loader, PrmPlace
+from search.budget import UNLIMITED, Budget, Prices
+from search.cards import ModelCard
+from search.choice import Choice
+from search.errors import ArtefactError
+from search.loader import Loader
 from search.models_file import ModelsFile
 from search.plan import Plan
 from search.problem import Problem, checked_question
-from search.rewards.prm_names import models_of
 
-__all__ = ["ModelsGiven", "Solver", "check_names", "loader_for", "read_models", "rules_over"]
+__all__ = ["Solver", "perform", "solve"]
 
-#: where models come from: a loader, a mapping name -> folder, a models file (its path, or what was read of
-#: it), or None for the shipped ones
-ModelsGiven = Loader | Mapping[str, str | Path] | ModelsFile | str | Path | None
+#: a vote that what is missing cannot change any more ends
+_SETTLED = EarlyStopping()
 
 
 class Solver:
@@ -159,6 +170,165 @@ class Solver:
             await loader.close()
 
 
+async def solve(
+    question: str | Problem,
+    planner: Decider,
+    settings: Settings,
+    *,
+    budget: Budget,
+    domain: str | None = None,
+    choice: Choice | None = None,
+    open_plan: Plan | None = None,
+    seed: int = 0,
+    abstain_below: float = 0.0,
+    allow_foreign: bool = False,
+    prices: Mapping[str, Prices] | Prices | None = None,
+    latency: Latency | None = None,
+    load: Callable[[], int] = lambda: 1,
+    availability: AvailabilityFilter | None = None,
+    decision_filter: DecisionFilter | None = None,
+    early_stopping: EarlyStopping | None = _SETTLED,
+    listener: Listener | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Solution:
+    """Answer a question: the one path of the Python API, the command line and the server.
+
+    Parameters
+    ----------
+    question:
+        A text, or a problem, which brings its domain.
+    settings:
+        Must hold every policy x PRM pair that the planner may choose; plans without a PRM run in the
+        setting (policy, None) or, without one, in any setting of the policy.
+    domain:
+        What reads answers of a text. None: the planner says it (``Decider.assign``), and a text that
+        is foreign to it gets one plain answer, with the reason in ``Solution.reason``.
+    choice:
+        Run this instead of what the planner would choose: nothing is expected of it (NaN).
+    open_plan:
+        What answers a text that is foreign to the planner; None: one greedy answer.
+    seed:
+        Determines every draw where the engine promises so.
+    abstain_below:
+        Stop where no affordable plan is expected to be right this often; the answer is then the vote over
+        what a probe showed, if there was one.
+    prices:
+        Needed for a budget in money.
+    latency, load:
+        Under a deadline, what is known of how long choices take, and how many requests are worked on; what
+        this request takes is learned from. None: decisions leave the time to the deadline itself.
+    availability:
+        Models that are left out.
+    decision_filter:
+        Filters decisions further (``planner.deciding.decision_filter``).
+    early_stopping:
+        When drawing for the final vote stops early: by default when what is missing cannot change it. None
+        draws all.
+    listener:
+        Hears of everything as it happens, and of ``Left`` where this raises.
+    clock:
+        Seconds, monotonic: the time of the running loop's timers.
+
+    A PRM that fails on the way ends the drawing for it, and is left out of what follows; so is a plan whose
+    programs cannot be run any more. Plans that cannot run on this question here are left out from the start.
+    A policy that fails is asked again where that charges nothing twice, within the deadline. At the deadline,
+    and when the policy stays away, the best answer so far is returned (``Solution.ended``). Raises
+    ArtefactError for models that the planner was not learned from or a pair that is missing, BudgetError when
+    not even the cheapest choice fits a cap, EngineError when the policy fails before any answer can be read.
+    """
+    if not allow_foreign:
+        planner.check(_cards(settings))
+    assigned, problem = _assigned(planner, question, domain, choice)
+    if not assigned.planned and choice is None:
+        plan = Plan.of("cot") if open_plan is None else open_plan
+        check_open_plan(plan)
+        choice, settings = _plain_answer(planner, settings, availability, plan), plainly(settings)
+    budget = planner.resolve(budget, problem.question)
+    caps = budget  # samples are for the decision, a ledger keeps the rest
+    if budget.samples is not None:
+        caps = replace(budget, samples=None)
+    if choice is not None:
+        found = await perform(
+            problem,
+            choice,
+            settings,
+            budget=caps,
+            prices=prices,
+            seed=seed,
+            early_stopping=early_stopping,
+            listener=listener,
+            clock=clock,
+        )
+        if assigned.reason:
+            found = replace(found, reason=assigned.reason)
+    else:
+        run = RequestRun(
+            problem,
+            settings,
+            caps,
+            seed,
+            prices=prices,
+            listener=listener,
+            early_stopping=early_stopping,
+            clock=clock,
+        )
+        if latency is not None and budget.seconds is not None and math.isfinite(budget.seconds):
+            decision_filter = DeadlineFilter(latency, lambda: run.seconds_left, load, decision_filter)
+        filtered = decision_filter if availability is None else availability.wrapping(decision_filter)
+        # rules choose among plans that run anywhere
+        learned = () if planner.fitted is None else planner.choices
+        unfit = await run.refused(learned)
+        if unfit:
+            filtered = RefusalFilter(unfit, filtered)
+        stages = Stages(run, planner, budget=budget, abstain_below=abstain_below, decision_filter=filtered)
+        try:
+            found = await stages.solve()
+        except BaseException:
+            run.tell(Left(run.spend, run.usd))
+            raise
+    if latency is not None:
+        _observe(latency, found, load())
+    return found
+
+
+async def perform(
+    question: str | Problem,
+    choice: Choice,
+    settings: Settings,
+    *,
+    budget: Budget = UNLIMITED,
+    prices: Mapping[str, Prices] | Prices | None = None,
+    domain: str = PLAIN,
+    seed: int = 0,
+    early_stopping: EarlyStopping | None = None,
+    listener: Listener | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Solution:
+    """Answer a question by a choice that is given, with no planner: nothing is expected (NaN).
+
+    Parameters and errors as ``solve`` has them, but all is drawn unless ``early_stopping`` says otherwise,
+    and a PRM that fails raises RewardError.
+    """
+    problem = question if isinstance(question, Problem) else Problem("request", "", domain, question)
+    run = RequestRun(
+        problem,
+        settings,
+        budget,
+        seed,
+        prices=prices,
+        listener=listener,
+        early_stopping=early_stopping,
+        clock=clock,
+    )
+    try:
+        result = await run.run(choice, Probe(choice.policy, 0))
+    except BaseException:
+        run.tell(Left(run.spend, run.usd))
+        raise
+    unknown = float("nan")
+    return run.solution(result, choice, (), (unknown, unknown, unknown), ())
+
+
 def _without(planner: Decider, names: Collection[str]) -> AvailabilityFilter | None:
     """What leaves these models out. Raises ArtefactError for other names, and where nothing is left."""
     known = (*planner.policies, *planner.prms)
@@ -173,119 +343,46 @@ def _without(planner: Decider, names: Collection[str]) -> AvailabilityFilter | N
     return availability
 
 
-def rules_over(
-    models: ModelsGiven,
-    *,
-    domain: str | None = None,
-    prices: Mapping[str, Prices] | Prices | None = None,
-    threads: int = 1,
-) -> RulesPlanner:
-    """Rules that decide between the policies of a models file, or of a mapping from names to folders.
-
-    Loads no weights. Servers are asked what they serve, and all must answer. Raises ArtefactError where
-    nothing says which models there are, and what ``loader_for`` and the models raise.
-    """
-    if isinstance(models, ModelsFile | str | Path):
-        known = read_models(models)
-        policies, prms = [entry.name for entry in known.policy], known.prm_names
-        served = [entry.name for entry in known.policy if entry.is_served]
-        told: ModelsGiven = known
-        words: Mapping[str, str] = known.words
-        ordering = prices if isinstance(prices, Mapping) else known.price_table(policies, prms)
-    elif isinstance(models, Mapping):
-        policies, prms, served, told, words = [*models], [], [], models, {}
-        ordering = prices if isinstance(prices, Mapping) else None
+def _assigned(
+    planner: Decider, question: str | Problem, domain: str | None, choice: Choice | None
+) -> tuple[Assigned, Problem]:
+    """Whose question it is. Whoever names the choice may name any domain, that of open questions too."""
+    if isinstance(question, Problem):
+        return Assigned(question.domain, True), question
+    if choice is not None and domain is not None:
+        assigned = Assigned(domain, True)
     else:
-        raise ArtefactError(
-            "without a fitted planner models= says which policies there are, by a models file or a mapping, "
-            f"got {models!r}"
-        )
-    loader = loader_for(policies, prms, told, threads=threads)
-    rules = RulesPlanner.of(loader, policies, prms, served=served, prices=ordering, words=words)
-    rules.bind(Solver(rules, told, domain=domain, prices=prices, threads=threads, loader=loader))
-    return rules
+        assigned = planner.assign(question, domain)
+    return assigned, Problem("request", "", assigned.domain, question)
 
 
-def loader_for(
-    policies: Collection[str], prms: Collection[str], models: ModelsGiven, *, threads: int = 1
-) -> Loader:
-    """A loader of policies and PRMs by these names.
-
-    Parameters
-    ----------
-    models:
-        A loader; a mapping from names to folders (or to names of shipped models); a models file
-        (``models.toml``, or a ``ModelsFile``); None for the shipped models of these names.
-    threads:
-        Torch threads of models in this process.
-
-    Raises CheckpointError for a model that is not there, ModelsError for a file that lacks one.
-    """
-    if isinstance(models, Loader):
-        return models
-    if isinstance(models, ModelsFile | str | Path):
-        known = read_models(models)
-        check_names(known, policies, prms)
-        return known.loader(list(policies), list(prms), find=find_model, threads=threads)
-    if not isinstance(models, Mapping | None):
-        raise CheckpointError(
-            f"models= is a file, a mapping from names to folders or a loader, got {models!r}"
-        )
-    given: Mapping[str, str | Path] = models or {}
-    for name in given:
-        if name not in (*policies, *prms, *_asked(prms)):
-            raise CheckpointError(f"a model must be one of {', '.join((*policies, *prms))}, got {name!r}")
-
-    def folder(name: str) -> Path:
-        if name in given:
-            found = find_model(given[name])
-            if found.resolve().name != name:  # its card, and so every fingerprint, goes by the folder's name
-                raise CheckpointError(
-                    f"a model lies in a folder of its name, got {str(given[name])!r} for {name!r}"
-                )
-            return found
-        try:
-            return find_model(name)
-        except CheckpointError as error:
-            raise CheckpointError(
-                f"models= must say where each model is ({{name: folder}}), got nothing for {name!r}"
-            ) from error
-
-    def place(prm: str) -> PrmPlace:
-        models = models_of(prm)
-        return {model: folder(model) for model in models} if models else folder(prm)
-
-    return FolderLoader(
-        {name: folder(name) for name in policies}, {name: place(name) for name in prms}, threads=threads
-    )
+def _plain_answer(
+    planner: Decider, settings: Settings, availability: AvailabilityFilter | None, plan: Plan
+) -> Choice:
+    """An answer by the policy that the planner begins with, or of the first that is there."""
+    first = planner.first
+    there = dict.fromkeys(policy for policy, _ in settings)
+    plain = [Choice(policy, None, plan) for policy in sorted(there, key=lambda name: name != first)]
+    left = [one for one in plain if availability is None or not availability.excludes(one)]
+    if not left:
+        raise ArtefactError(f"a plain answer needs a policy that is there, got none of {', '.join(there)}")
+    return left[0]
 
 
-def _asked(prms: Collection[str]) -> list[str]:
-    """The policies that PRMs ask."""
-    return [model for name in prms for model in models_of(name)]
+def _observe(latency: Latency, found: Solution, load: int) -> None:
+    """Let the latency model see what each stage took."""
+    if found.ended == EndReason.POLICY_FAILED:
+        return  # it was waited for, not worked with
+    for record in found.stages:
+        probe, drawn = record.advice.probe, record.probe.samples
+        if probe is None:
+            work = Work.of(record.advice.choice, drawn)
+        else:
+            work = Work(probe.policy, probe.prm, max(1, probe.samples - drawn), False)
+        # what was cut off tells too: so many tokens took so long
+        latency.observe(work, record.spend.tokens, record.spend.seconds, load)
 
 
-def read_models(given: ModelsFile | str | Path) -> ModelsFile:
-    """The models of a file. Raises CheckpointError where there is none, ModelsError for its faults."""
-    if isinstance(given, ModelsFile):
-        return given
-    if not Path(given).is_file():
-        raise CheckpointError(
-            f"models= is a file, a mapping from names to folders or a loader, got {str(given)!r}"
-        )
-    return ModelsFile.read(given)
-
-
-def check_names(models: ModelsFile, policies: Collection[str], prms: Collection[str]) -> None:
-    """Raises ModelsError, a line each, for policies and PRMs that a models file lacks."""
-    faults = []
-    for kind, entries, names in (("policy", models.policy, policies), ("prm", models.prm, prms)):
-        there = [entry.name for entry in entries]
-        known = ", ".join(there) or "none"
-        faults += [
-            f"a models file must have every {kind} that is asked, got no {name!r} among {known}"
-            for name in names
-            if name not in there and not (kind == "prm" and models.knows_prm(name))
-        ]
-    if faults:
-        raise ModelsError("", faults)
+def _cards(settings: Settings) -> list[ModelCard]:
+    cards = [setting.engine.card for setting in settings.values()]
+    return [*cards, *(setting.reward.card for setting in settings.values() if setting.reward is not None)]

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from planner.planner import Planner
-from planner.solving.executor import Solution
+from planner.solving.solution import Solution
 from search.budget import Budget
 from search.errors import BudgetError
 from search.problem import Problem

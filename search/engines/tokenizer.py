@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
+from search.bounded import Remembered
 from search.checkpoint import Checkpoint
 from search.errors import CheckpointError
-from search.remembered import Remembered
 
 __all__ = ["CHECK", "END", "GO_ON", "STOP", "CheckpointTokenizer"]
 

@@ -42,9 +42,10 @@ def domain(name: str) -> Domain:
     Traceback (most recent call last):
     search.errors.GradingError: domain must be one of math, ..., got 'poetry'
     """
-    if name not in DOMAINS:
-        raise GradingError(f"domain must be one of {', '.join(DOMAINS)}, got {name!r}")
-    known, wanted = _built.get(name), DOMAINS.get(name)
+    wanted = DOMAINS.find(name)
+    if wanted is None:
+        raise DOMAINS.unknown(name)
+    known = _built.get(name)
     if type(known) is not wanted:  # the first time, or another was registered under this name
         known = _built[name] = wanted()
     return known

@@ -25,10 +25,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from search.bounded import Remembered
 from search.engines.prompted import PromptedEngine
 from search.engines.protocol import ChildFinished, Engine, Request, RequestFinished, Sampling, Usage
 from search.errors import BrokenError, CheckpointError, ContextError, EngineError, RewardError
-from search.remembered import Remembered
 from search.remote.retry import Retry
 from search.rewards.judge_spec import JudgeSpec
 from search.rewards.protocol import Handle, Need, Reward, RewardUsage, Scored

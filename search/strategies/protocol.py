@@ -227,6 +227,11 @@ class Strategy(ABC):
         """The plan that spells it."""
         return Plan(self.name, tuple((name, getattr(self, name)) for name in grammar_of(type(self))))
 
+    @property
+    def runs_anywhere(self) -> bool:
+        """Whether ``refuses`` is as it stands here, and so never has anything against a run."""
+        return type(self).refuses is Strategy.refuses
+
     # ---- what it does
 
     def refuses(self, problem: Problem, setting: Setting) -> str | None:
@@ -244,7 +249,7 @@ class Strategy(ABC):
         prior: Sequence[Candidate] = (),
     ) -> Result:
         """``run``, where nothing speaks against it. Raises PlanError otherwise, before anything is spent."""
-        if type(self).refuses is not Strategy.refuses:
+        if not self.runs_anywhere:
             fault = await asyncio.to_thread(self.refuses, problem, setting)
             if fault is not None:
                 raise PlanError(fault)

@@ -21,8 +21,7 @@ from search.rewards.protocol import Scored
 from search.strategies.kinds import Replay
 from search.strategies.observer import Observer
 from search.strategies.protocol import Setting, Strategy
-from search.strategies.running.candidates import finish, score_prior
-from search.strategies.running.conclusion import concluded
+from search.strategies.running.candidates import conclude, finish, score_prior
 from search.strategies.running.session import Session
 
 __all__ = ["SamplingStrategy"]
@@ -78,7 +77,7 @@ class SamplingStrategy(Strategy):
                 earlier = [session.spawn(telling.prior(at, task)) for at, task in enumerate(earlier)]
 
             def on_child(index: int, child: ChildFinished, held: Reservation) -> None:
-                read = partial(finish, session, problem, child, held, scoring)
+                read = partial(finish, session, child, held, scoring)
                 place = len(prior) + index
                 # begun in the task: a coroutine that it was given would never be awaited where it never ran
                 drawn[index] = session.spawn(read() if telling is None else telling.drawn(place, read))
@@ -89,7 +88,7 @@ class SamplingStrategy(Strategy):
             if telling is not None:
                 telling.cut()
             candidates = await asyncio.gather(*earlier, *(drawn[index] for index in sorted(drawn)))
-            return await concluded(session, candidates)
+            return await conclude(session, candidates)
 
 
 class _Telling:

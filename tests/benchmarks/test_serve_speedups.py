@@ -13,7 +13,7 @@ from serve_without import SPEEDUPS
 
 import planner.server.app
 import planner.server.run
-from planner.predicting.bitscore import BitTrees
+from planner.predicting.trees import BitTrees
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 

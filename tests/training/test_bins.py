@@ -9,7 +9,7 @@ from planner.evidence.matrix import Matrices, Matrix
 from planner.evidence.probe import Probe, feature_groups
 from planner.evidence.training_data import TrainingData, read_training_data
 from planner.features.question import NgramEncoder
-from planner.predicting.trees import parse
+from planner.predicting.lightgbm_text import parse
 from training.bins import Bins
 from training.crossfit import folds_of
 from training.study import fit_training_data

@@ -13,7 +13,6 @@ import pytest
 from planner.features.familiarity import DomainModel
 from planner.models import shipped
 from planner.planner import Planner
-from planner.solving.domains import assign
 from search.errors import ArtefactError
 from search.problem import Problem
 from search.problem_sets.families import families_of
@@ -69,12 +68,12 @@ def planner() -> Planner:
 
 def test_the_shipped_planner_plans_the_labs_questions_for_their_domains(planner: Planner) -> None:
     asked = lab("check", 600, 5)
-    right = [assign(planner, problem.question).domain == problem.domain for problem in asked]
+    right = [planner.assign(problem.question).domain == problem.domain for problem in asked]
     assert np.mean(right) >= 0.99
 
 
 def test_the_shipped_planner_gives_open_ended_prompts_one_plain_answer(planner: Planner) -> None:
-    found = [assign(planner, question) for question in lines(OPEN_ENDED)]
+    found = [planner.assign(question) for question in lines(OPEN_ENDED)]
     assert len(found) == 100
     plain = [one for one in found if not one.planned]
     assert len(plain) >= 95
@@ -82,7 +81,7 @@ def test_the_shipped_planner_gives_open_ended_prompts_one_plain_answer(planner: 
 
 
 def test_word_problems_of_others_are_foreign_to_the_shipped_planner(planner: Planner) -> None:
-    assert np.mean([not assign(planner, question).planned for question in gsm8k()]) >= 0.9
+    assert np.mean([not planner.assign(question).planned for question in gsm8k()]) >= 0.9
 
 
 def test_the_shipped_domain_model_is_made_again_from_the_labs_problems(planner: Planner) -> None:

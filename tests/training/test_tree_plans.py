@@ -8,8 +8,8 @@ import pytest
 
 from planner.evidence.training_data import read_training_data
 from planner.planner import Planner
-from planner.solving.executor import solve
 from planner.solving.settings import settings_of
+from planner.solving.solver import solve
 from search.budget import Budget
 from search.campaigns.campaign import Campaign
 from search.campaigns.grid import Grid

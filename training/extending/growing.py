@@ -20,7 +20,8 @@ from planner.evidence.probe import Probe
 from planner.evidence.training_data import TrainingData
 from planner.predicting.added import Added, design_of
 from planner.predicting.boosting import Shape, boost
-from planner.predicting.trees import Forest, parse
+from planner.predicting.lightgbm_text import parse
+from planner.predicting.trees import Forest
 from search.choice import Choice
 from training.costs import fit_costs
 from training.extending.pooling import pooled_weights

@@ -25,7 +25,7 @@ from search.log.pool import Pool, read_pools, read_problem_table
 from search.log.store import SearchLog
 from search.problem import Problem
 from search.rewards.computed.convention import Convention, Piece
-from search.strategies.running.steps import split
+from search.scores import split
 
 __all__ = ["Targets", "Tried", "digest_of", "mixed", "read_tried", "targets_of", "tried_of"]
 

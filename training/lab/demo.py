@@ -18,8 +18,9 @@ from planner.deciding.recommendation import Recommendation
 from planner.evaluation.evaluate import Evaluation, evaluate
 from planner.evidence.training_data import read_training_data
 from planner.planner import Planner
-from planner.solving.executor import Solution, solve
 from planner.solving.settings import settings_of
+from planner.solving.solution import Solution
+from planner.solving.solver import solve
 from search.budget import Budget
 from search.campaigns.campaign import Campaign, Progress
 from search.campaigns.grid import Grid

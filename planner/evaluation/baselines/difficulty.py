@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from planner.evaluation.baselines.selection import families_apart
 from planner.predicting.boosting import Shape, boost
-from planner.predicting.trees import Forest, parse
+from planner.predicting.lightgbm_text import parse
+from planner.predicting.trees import Forest
 
 __all__ = ["predict_difficulty"]
 

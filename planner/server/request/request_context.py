@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
-from planner.decider import Decider
+from planner.decider import Assigned, Decider
 from planner.deciding.budgeting import check_money
 from planner.deciding.decision_filter import DecisionFilter
 from planner.server.access.exchange import Exchange
@@ -36,11 +36,10 @@ from planner.server.request.choosing import (
 from planner.server.request.serialize import Reason
 from planner.server.service import Service
 from planner.solving.availability_filter import AvailabilityFilter
-from planner.solving.domains import Assigned
 from planner.solving.events import EndReason
-from planner.solving.executor import Solution
 from planner.solving.exploration import Exploration, Resampled
 from planner.solving.latency import Work
+from planner.solving.solution import Solution
 from search.budget import UNLIMITED, Budget, Prices
 from search.choice import Choice
 from search.errors import GradingError

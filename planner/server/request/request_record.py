@@ -20,7 +20,7 @@ from planner.server.request.request_context import RequestContext, expected_seco
 from planner.server.request.serialize import known
 from planner.server.service import Service
 from planner.solving.events import Decided, EndReason, Event, Left, Started
-from planner.solving.executor import Solution
+from planner.solving.solution import Solution
 from search.choice import Choice
 from search.errors import EngineError
 from search.plan import Plan

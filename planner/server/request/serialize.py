@@ -18,11 +18,10 @@ from planner.server.decisions.recorder import Decision, Feedback, Record
 from planner.server.request.budget import RequestBudget, to_wire
 from planner.server.request.shaping import Meter
 from planner.solving.events import Vote
-from planner.solving.executor import Solution
+from planner.solving.solution import Solution
 from search.budget import Budget
 from search.result import Candidate, Outcome, Spend
-from search.scores import score
-from search.strategies.running.steps import split
+from search.scores import score, split
 
 __all__ = [
     "Reason",

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from planner.server.refusal import Refusal
 from planner.server.request.ask import TOOL_CALL
 from planner.server.request.structured import message_of
-from planner.solving.executor import Solution
+from planner.solving.solution import Solution
 from search.engines.protocol import FinishReason
 from search.result import Outcome
 

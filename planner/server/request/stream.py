@@ -31,7 +31,7 @@ from planner.server.request.serialize import (
 from planner.server.request.shapes import Answers, Shape, Writer, said
 from planner.server.request.shaping import StopFilter
 from planner.solving.events import Decided, Drawn, Ended, Event, Grown, Lost, Probed, Pruned, Started
-from search.strategies.running.steps import split
+from search.scores import split
 
 __all__ = [
     "EventStream",

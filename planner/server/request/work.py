@@ -36,7 +36,9 @@ from planner.server.request.shaping import Meter, SampleObserver, ShapedEngine
 from planner.server.request.structured import StructuredEngine
 from planner.server.service import Service
 from planner.solving.events import Event, Started
-from planner.solving.executor import Settings, Solution, solve
+from planner.solving.request_run import Settings
+from planner.solving.solution import Solution
+from planner.solving.solver import solve
 from planner.solving.stopping import EarlyStopping
 from search.budget import Budget
 from search.engines.prompted import PromptedEngine

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from search.bounded import Remembered
 from search.engines.thinking import TAGS
 from search.errors import CheckpointError, GarbledError, MissingExtraError
-from search.remembered import Remembered
 
 if TYPE_CHECKING:
     from search.remote.client import Client

@@ -21,10 +21,10 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
+from search.bounded import Remembered
 from search.cards import ModelCard
 from search.engines.cache import Prefix, PrefixStore
 from search.errors import RewardError
-from search.remembered import Remembered
 from search.rewards.computed.backbone import Backbone
 from search.rewards.computed.convention import Convention, Piece
 from search.rewards.computed.heads import Head

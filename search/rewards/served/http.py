@@ -21,11 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from search.bounded import Remembered
 from search.cards import ModelCard
 from search.checkpoint import Checkpoint
 from search.engines.openai.probe import find_model
 from search.errors import CheckpointError, ContextError, RewardError
-from search.remembered import Remembered
 from search.remote.circuit import Circuit
 from search.remote.client import Client
 from search.remote.retry import Retry

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
+from search.bounded import Remembered
 from search.checkpoint import Checkpoint
 from search.engines.vllm_host import VllmHost, require_vllm
 from search.errors import CheckpointError, RewardError
-from search.remembered import Remembered
 from search.rewards.computed.convention import Convention
 from search.rewards.computed.head_spec import stateless
 from search.rewards.families import family_of, read_prm

@@ -39,12 +39,10 @@ from search.strategies.adaptive.weights import KINDS, LEARNED, LOGGED, PRM, SIGN
 from search.strategies.adaptive.worth import worth_of_more
 from search.strategies.fields import one_of, real, whole
 from search.strategies.kinds import Replay
-from search.strategies.protocol import Setting
+from search.strategies.protocol import Setting, Strategy
 from search.strategies.replay import Draws, Record, Replayed, right_of
-from search.strategies.running.candidates import finish, score_prior
-from search.strategies.running.conclusion import concluded
+from search.strategies.running.candidates import conclude, finish, score_prior
 from search.strategies.running.session import Session
-from search.strategies.sampling import SamplingStrategy
 from search.voting.grouping import GRACE, Groups
 from search.voting.votes import race, winners
 
@@ -59,7 +57,7 @@ PRICE = "price"
 
 
 @dataclass(frozen=True)
-class AdaptiveVote(SamplingStrategy):
+class AdaptiveVote(Strategy):
     """A vote that stops as soon as it is sure. Ties go to the heavier sample, then to the earlier draw.
 
     ``stop`` is the certainty that is enough, or ``price``; ``cost`` is what a sample then costs in accuracy.
@@ -224,24 +222,21 @@ class AdaptiveVote(SamplingStrategy):
             earlier = await asyncio.gather(*score_prior(session, prior))
             for candidate in prior:
                 session.expect(candidate.tokens)
-            run = _Run(self, problem, session, earlier)
+            run = _Run(self, session, earlier)
             await run.draw(seed)
-            return await concluded(session, run.candidates)
+            return await conclude(session, run.candidates)
 
 
 class _Run:
     """One live run: draws that end one by one, counted in the order in which they end."""
 
-    def __init__(
-        self, strategy: AdaptiveVote, problem: Problem, session: Session, prior: Sequence[Candidate]
-    ) -> None:
+    def __init__(self, strategy: AdaptiveVote, session: Session, prior: Sequence[Candidate]) -> None:
         self._strategy = strategy
-        self._problem = problem
         self._session = session
         self._counted: dict[int, Candidate] = dict(enumerate(prior))
         self._sent = len(prior)
         self._arrived: asyncio.Queue[tuple[int, Candidate]] = asyncio.Queue()
-        self._groups = Groups(problem)
+        self._groups = Groups(session.problem)
         self._votes: list[float] = []  # by group
 
     @property
@@ -306,10 +301,9 @@ class _Run:
         found: list[asyncio.Task[Candidate]] = []
 
         def on_child(_: int, child: ChildFinished, held: Reservation) -> None:
-            found.append(self._session.spawn(finish(self._session, self._problem, child, held, {})))
+            found.append(self._session.spawn(finish(self._session, child, held, {})))
 
-        sampling = self._strategy.sampling(self._session.setting)
-        await self._session.draw((), 1, seed, on_child, sampling=sampling)
+        await self._session.draw((), 1, seed, on_child, sampling=self._session.setting.sampling)
         for task in found:
             self._arrived.put_nowait((place, await task))
         return bool(found)

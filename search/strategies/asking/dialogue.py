@@ -17,8 +17,7 @@ from search.plan import Plan
 from search.problem import Problem
 from search.result import Call, Candidate, Result, Spend
 from search.strategies.protocol import Setting
-from search.strategies.running.candidates import finish
-from search.strategies.running.conclusion import outcome_of
+from search.strategies.running.candidates import finish, outcome_of
 from search.strategies.running.session import Session
 
 __all__ = ["GREEDY", "Dialogue"]
@@ -118,7 +117,7 @@ class Dialogue:
             if bare:
                 held.release()
             else:
-                written.append(session.spawn(finish(session, self.problem, child, held, {})))
+                written.append(session.spawn(finish(session, child, held, {})))
 
         async with session:
             session.expect(least)

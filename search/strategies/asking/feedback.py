@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from search.grading.registry import domain
 from search.grading.verdict import Tried
 from search.result import Call, Candidate
+from search.scores import split
 from search.strategies.asking.dialogue import Dialogue
-from search.strategies.running.steps import split
 
 if TYPE_CHECKING:
     from search.strategies.protocol import Strategy

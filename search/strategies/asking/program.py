@@ -25,8 +25,7 @@ from search.strategies.asking.dialogue import Dialogue
 from search.strategies.fields import whole
 from search.strategies.kinds import Replay
 from search.strategies.protocol import Setting, Strategy
-from search.strategies.running.candidates import candidate_of
-from search.strategies.running.conclusion import concluded
+from search.strategies.running.candidates import candidate_of, conclude
 from search.strategies.running.session import Session
 
 __all__ = ["Program"]
@@ -123,7 +122,7 @@ class Program(Strategy):
             drawn = await asyncio.gather(*(works[index] for index in sorted(works)))
             asked = [dialogues[index] for index in sorted(dialogues)]
             failures = [dialogue.failure for dialogue in asked]
-            result = await concluded(
+            result = await conclude(
                 session,
                 [*prior, *drawn],
                 next((failure for failure in failures if failure is not None), None),

@@ -1,8 +1,9 @@
-"""Candidates: what becomes of a solution that was written now, or before this run (a probe's), by the end.
+"""Candidates: what becomes of a solution that was written now or before this run (a probe's) by the end, and
+what the run concludes from all of them: an answer, or a named reason why there is none.
 
-A few numbers stand for its logprobs. The mean over a sliding window finds a short uncertain stretch that the
-mean over the whole solution hides; its lowest value is the "lowest group confidence" of Fu et al. (DeepConf,
-arXiv 2508.15260, section 3.1), there taken over the top logprobs of each token
+A few numbers stand for the logprobs of a solution. The mean over a sliding window finds a short uncertain
+stretch that the mean over the whole solution hides; its lowest value is the "lowest group confidence" of Fu
+et al. (DeepConf, arXiv 2508.15260, section 3.1), there taken over the top logprobs of each token
 (``search.engines.confidence``).
 """
 
@@ -16,16 +17,29 @@ from itertools import accumulate
 
 from search.engines.confidence import WINDOW
 from search.engines.protocol import ChildFinished, FinishReason
+from search.errors import EngineError
 from search.grading.registry import domain
 from search.ledger import Reservation
 from search.problem import Problem
-from search.result import Candidate
+from search.result import Candidate, Outcome, Result
 from search.rewards.protocol import Scored
+from search.scores import apportion, split
 from search.strategies.running.session import Session
-from search.strategies.running.steps import apportion, split
-from search.voting.grouping import GRACE, read_answer
+from search.voting.grouping import GRACE, grouped, read_answer
+from search.voting.votes import pick
 
-__all__ = ["LogprobSummary", "candidate_of", "finish", "score_prior", "summarize"]
+__all__ = [
+    "LogprobSummary",
+    "candidate_of",
+    "conclude",
+    "finish",
+    "outcome_of",
+    "score_prior",
+    "summarize",
+]
+
+#: how a candidate ends that a limit cut off: in a step, or (trees) between two
+_CUT = (FinishReason.LENGTH, FinishReason.THOUGHT, FinishReason.STOP)
 
 
 def candidate_of(
@@ -59,12 +73,12 @@ def candidate_of(
 
 async def finish(
     session: Session,
-    problem: Problem,
     child: ChildFinished,
     held: Reservation,
     scoring: dict[tuple[str, ...], asyncio.Task[Scored]],
 ) -> Candidate:
     """A finished child as a candidate, scored where the run asks a PRM; equal solutions are sent once."""
+    problem = session.problem
     seconds = max(session.ledger.seconds_left, GRACE)
     answer = await read_answer(problem, domain(problem.domain), child.text, seconds=seconds)
     candidate = candidate_of(problem, child, session.setting.delimiter, read=(answer,))
@@ -101,6 +115,48 @@ async def _scored(
         return candidate
     scored = await session.score(session.open(), steps, held)
     return replace(candidate, step_rewards=scored.rewards)
+
+
+async def conclude(
+    session: Session, candidates: Sequence[Candidate], failure: EngineError | None = None
+) -> Result:
+    """The run's result: a vote over the candidates, in draw order, as the plan says.
+
+    A candidate without step rewards scores 0.0. Comparing answers waits for the session's deadline at most.
+    ``failure``: of the policy, where another session of the run has met it; that or the session's own is
+    raised where no answer can be read.
+    """
+    plan = session.plan
+    groups = await grouped(
+        session.problem,
+        domain(session.problem.domain),
+        [candidate.answer for candidate in candidates],
+        seconds=max(session.ledger.seconds_left, GRACE),
+    )
+    chosen = pick(plan.vote, groups, [plan.described.weigh(each) for each in candidates])
+    failure = session.failure or failure
+    if chosen is None and failure is not None:
+        raise failure
+    return Result(
+        problem_id=session.problem.problem_id,
+        plan=plan,
+        candidates=tuple(candidates),
+        answer=None if chosen is None else candidates[chosen].answer,
+        chosen=chosen,
+        outcome=outcome_of(candidates, chosen, is_over=session.is_over),
+        spend=session.ledger.since(session.before),
+    )
+
+
+def outcome_of(candidates: Sequence[Candidate], chosen: int | None, *, is_over: bool) -> Outcome:
+    """How a run ended. ``is_over``: whether the deadline has passed."""
+    if chosen is not None:
+        return Outcome.ANSWERED
+    if not candidates:
+        return Outcome.DEADLINE if is_over else Outcome.BUDGET
+    if all(candidate.finish_reason in _CUT for candidate in candidates):
+        return Outcome.STEP_LIMIT
+    return Outcome.UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)

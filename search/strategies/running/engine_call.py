@@ -53,6 +53,7 @@ class EngineCall:
         request: Request,
         engine: Engine,
         ledger: Ledger,
+        *,
         drawing: Sequence[Reservation],
         scoring: Sequence[Reservation],
         sending: Reservation,

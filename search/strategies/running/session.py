@@ -265,7 +265,7 @@ class Session:
             request,
             self.setting.engine,
             self.ledger,
-            [
+            drawing=[
                 hold(
                     policy_tokens=drawing,
                     policy_prompt=len(self.prompt),
@@ -274,11 +274,11 @@ class Session:
                 )
                 for _ in range(request.n)
             ],
-            [self._hold(scoring, read) for _ in range(request.n)],
-            hold(policy_sent=self._most_sent(before, request.n, drawing)),
-            hear,
-            self._halted,
-            self.setting.cancel_within,
+            scoring=[self._hold(scoring, read) for _ in range(request.n)],
+            sending=hold(policy_sent=self._most_sent(before, request.n, drawing)),
+            on_child=hear,
+            halted=self._halted,
+            cancel_within=self.setting.cancel_within,
         )
         try:
             while (error := await call.send()) is not None:

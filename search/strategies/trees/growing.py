@@ -34,12 +34,11 @@ from search.ledger import Reservation
 from search.problem import Problem
 from search.result import Candidate
 from search.rewards.protocol import Handle, Scored
-from search.scores import score
+from search.scores import score, split
 from search.seeds import seed_of
 from search.strategies.observer import BeamEvent, Observer
 from search.strategies.running.candidates import summarize
 from search.strategies.running.session import Session
-from search.strategies.running.steps import split
 
 __all__ = ["Beam", "Children", "Grower", "Sharing", "best_of_beams", "distinct", "survivors"]
 

@@ -16,8 +16,7 @@ from search.result import Candidate, Result
 from search.scores import SCORES
 from search.strategies.fields import one_of, whole
 from search.strategies.protocol import Setting, Strategy
-from search.strategies.running.candidates import score_prior
-from search.strategies.running.conclusion import concluded
+from search.strategies.running.candidates import conclude, score_prior
 from search.strategies.running.session import Session
 from search.strategies.trees.growing import Beam, Grower
 from search.voting.votes import VOTES
@@ -84,7 +83,7 @@ class TreeSearch(Strategy):
             earlier = score_prior(session, prior)
             finished = await self.search(Grower(session), seed)
             candidates = [*await asyncio.gather(*earlier), *(beam.candidate(problem) for beam in finished)]
-            return await concluded(session, candidates)
+            return await conclude(session, candidates)
 
 
 @dataclass(frozen=True)

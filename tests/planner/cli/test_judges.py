@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 import planner
 from planner.cli.main import app
 from planner.models import find_model
-from planner.solving.solver import check_names, loader_for
+from planner.solving.models_given import check_names, loader_for
 from search.engines.openai.fake import FakeOpenAI
 from search.engines.scripted import TURN, ScriptedEngine
 from search.errors import CheckpointError, ModelsError

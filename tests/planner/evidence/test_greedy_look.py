@@ -20,8 +20,8 @@ from planner.features.probe import ProbeSamples
 from planner.features.question import NgramEncoder
 from planner.models import shipped
 from planner.planner import Planner
-from planner.solving.executor import solve
 from planner.solving.request_run import RequestRun
+from planner.solving.solver import solve
 from search.budget import UNLIMITED, Budget
 from search.choice import Choice
 from search.engines.embedded import EmbeddedEngine

@@ -3,13 +3,10 @@ from __future__ import annotations
 import lightgbm
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from planner.predicting.bitscore import BitTrees
 from planner.predicting.boosting import Shape, boost
-from planner.predicting.trees import Forest, parse
-from search.errors import ArtefactError
+from planner.predicting.lightgbm_text import parse
+from planner.predicting.trees import BitTrees, Forest
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(300, 6))
@@ -67,58 +64,3 @@ def test_contributions_lead_from_the_mean_to_the_prediction() -> None:
     credited = forest.contributions(ROWS[0]).sum()
     # LightGBM writes inner values with six digits
     assert base + credited == pytest.approx(forest.predict(ROWS[:1])[0, 0], abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("left_child=", "left_child=99 "),
-        ("num_leaves=7", "num_leaves=999999999"),
-        ("decision_type=2", "decision_type=1"),
-        ("leaf_value=", "leaf_value=nan "),
-        ("max_feature_idx=5", "max_feature_idx=1"),
-        ("version=v4", "version=v3"),
-        ("objective=regression", "objective=custom"),
-        ("end of trees", "end of tree"),
-        ("Tree=1\n", "Tree=7\n"),
-    ],
-)
-def test_refuses_malformed_text(old: str, new: str) -> None:
-    broken = text().replace(old, new, 1)
-    assert broken != text()
-    with pytest.raises(ArtefactError):
-        parse(broken)
-
-
-def test_refuses_a_cycle() -> None:
-    lines = text().split("\n")
-    at = next(i for i, line in enumerate(lines) if line.startswith("left_child="))
-    children = lines[at].removeprefix("left_child=").split(" ")
-    inner = next(i for i, child in enumerate(children) if int(child) > 0)
-    lines[at] = "left_child=" + " ".join([*children[:inner], "0", *children[inner + 1 :]])
-    with pytest.raises(ArtefactError, match="exactly one parent"):
-        parse("\n".join(lines))
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.data())
-def test_no_mutation_crashes(data: st.DataObject) -> None:
-    raw = bytearray(MODEL)
-    for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, min(len(raw), 6000) - 1))
-        action = data.draw(st.sampled_from(["replace", "delete", "insert"]))
-        byte = data.draw(st.sampled_from(b"0123456789-.= \nen"))
-        if action == "replace":
-            raw[at] = byte
-        elif action == "delete":
-            del raw[at : at + data.draw(st.integers(1, 40))]
-        else:
-            raw.insert(at, byte)
-    try:
-        model = parse(raw.decode())
-    except ArtefactError:
-        return
-    assert np.isfinite(Forest([model]).predict(np.zeros((1, model.features)))).all()
-
-
-MODEL = text().encode()

@@ -15,7 +15,8 @@ from planner.evidence.probe import Probe
 from planner.planner import Planner
 from planner.solving.availability_filter import AvailabilityFilter
 from planner.solving.events import Decided, Drawn, Ended, EndReason, Event, Grown, Left, Lost, Probed
-from planner.solving.executor import Solution, perform, solve
+from planner.solving.solution import Solution
+from planner.solving.solver import perform, solve
 from planner.solving.stopping import EarlyStopping
 from search.budget import Budget
 from search.choice import Choice

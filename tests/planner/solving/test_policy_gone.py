@@ -11,7 +11,8 @@ import pytest
 
 from planner.planner import Planner
 from planner.solving.events import Ended, EndReason, Event, Probed, Started
-from planner.solving.executor import Solution, perform, solve
+from planner.solving.solution import Solution
+from planner.solving.solver import perform, solve
 from search.budget import UNLIMITED, Budget
 from search.choice import Choice
 from search.engines.openai.engine import OpenAIEngine

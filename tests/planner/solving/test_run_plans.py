@@ -16,7 +16,7 @@ from planner.evidence.probe import Probe
 from planner.evidence.rows import unread_codes
 from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
-from planner.solving.executor import solve
+from planner.solving.solver import solve
 from search.budget import Budget
 from search.choice import Choice
 from search.engines.scripted import TURN, ScriptedEngine

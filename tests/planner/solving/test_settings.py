@@ -12,8 +12,8 @@ import pytest
 import synthetic
 
 from planner.planner import Planner
-from planner.solving.executor import perform, solve
 from planner.solving.settings import settings_of
+from planner.solving.solver import perform, solve
 from search.budget import Budget
 from search.engines.prompted import PromptedEngine
 from search.engines.scripted import TURN, ScriptedEngine

@@ -12,7 +12,7 @@ import pytest
 from planner.planner import Planner
 from planner.solving import executor, stopping
 from planner.solving.events import Drawn, Event, Grown
-from planner.solving.executor import perform, solve
+from planner.solving.solver import perform, solve
 from search.budget import Budget
 from search.cards import ModelCard
 from search.choice import Choice
@@ -23,7 +23,7 @@ from search.problem import Problem
 from search.result import Candidate, Spend
 from search.rewards.scripted import ScriptedReward
 from search.strategies.protocol import Setting
-from search.strategies.running import conclusion
+from search.strategies.running import candidates as running
 from search.voting import grouping
 
 PROBLEM = Problem("p1", "f", "text", "work out the sum of 3 + 41 + 7", "51")
@@ -54,7 +54,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Waiting:
     found = Waiting()
     monkeypatch.setattr(stopping, "domain", lambda name: found)
     monkeypatch.setattr(grouping, "domain", lambda name: found)
-    monkeypatch.setattr(conclusion, "domain", lambda name: found)
+    monkeypatch.setattr(running, "domain", lambda name: found)
     monkeypatch.setattr(executor, "grading", lambda name: found)
     return found
 

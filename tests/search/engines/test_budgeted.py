@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.engines.budgeted import MOST_WAITS, WAIT, BudgetedEngine, budgeted
+from search.engines.budgeted import BudgetedEngine, budgeted
+from search.engines.budgeted_flight import MOST_WAITS, WAIT
 from search.engines.embedded import EmbeddedEngine
 from search.engines.protocol import (
     ChildFinished,

@@ -13,7 +13,6 @@ from planner.models import shipped
 from planner.planner import Planner
 from planner.server.console import CONTENT_POLICY, mount
 from planner.server.console.routes import HEADERS, pages
-from planner.solving.domains import assign
 
 PAGES = {page.path: page for page in pages()}
 SCRIPTS = [path for path in PAGES if path.endswith(".js")]
@@ -142,4 +141,4 @@ def test_the_examples_belong_to_the_domains_that_they_name() -> None:
     assert len(examples) == script.count("domain:") > 5
     planner = Planner.load(shipped("planner"))
     for name, question in examples:
-        assert assign(planner, question).domain == name
+        assert planner.assign(question).domain == name

@@ -14,8 +14,8 @@ from planner.server.refusal import Refusal
 from planner.server.request.budget import check_time
 from planner.server.request.request_context import learn, resolved
 from planner.server.rules import Rules
-from planner.solving.executor import Solution
 from planner.solving.latency import Latency
+from planner.solving.solution import Solution
 from search.budget import Budget, Prices
 from search.choice import Choice
 from search.errors import ServeError

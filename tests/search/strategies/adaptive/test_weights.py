@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +27,7 @@ from search.strategies.adaptive.terms import Term
 from search.strategies.adaptive.weights import SIGNALS, Weights, signals_of
 from search.strategies.protocol import Setting
 from search.strategies.replay import Draws, Record
-from search.strategies.running.conclusion import conclude
+from search.strategies.running.candidates import conclude
 
 PROBLEM = Problem("p", "", "text", "which?")
 CARD = ModelCard("p", 1_000_000, "f", 512)
@@ -34,15 +38,20 @@ def candidate(answer: str | None, logprob: float | None, rewards: tuple[float, .
     return Candidate(f"# {answer}", answer, rewards, (4,), "stop", mean_logprob=logprob)
 
 
+def answered(plan: Plan, candidates: Sequence[Candidate]) -> str | None:
+    """What a run of a plan with these candidates answers."""
+    ledger = Ledger(Budget.unlimited(), CARD)
+    session: Any = SimpleNamespace(
+        problem=PROBLEM, plan=plan, ledger=ledger, before=ledger.spend, is_over=False, failure=None
+    )
+    return asyncio.run(conclude(session, candidates)).answer
+
+
 def test_a_sure_sample_outweighs_two_unsure_ones() -> None:
     plan = Plan.parse(LIKELY)
     candidates = [candidate("a", -0.5), candidate("a", -0.5), candidate("b", -0.05)]
-    ledger = Ledger(Budget.unlimited(), CARD)
-    result = conclude(PROBLEM, plan, candidates, ledger=ledger, before=ledger.spend, is_over=False)
-    assert result.answer == "b"
-    plain = Plan.parse("adaptive_vote(n=4)")
-    result = conclude(PROBLEM, plain, candidates, ledger=ledger, before=ledger.spend, is_over=False)
-    assert result.answer == "a"
+    assert answered(plan, candidates) == "b"
+    assert answered(Plan.parse("adaptive_vote(n=4)"), candidates) == "a"
 
 
 def test_what_is_not_known_weighs_one() -> None:
@@ -119,9 +128,7 @@ def test_a_replay_votes_as_candidates_are_weighed(drawn: list[tuple[int, float |
     met = plan.described.replay(Record(("p", None), {("p", None): draws}))
     counted = round(float(met.tokens["p"][0]) / 5.0)
     candidates = [candidate(None if number < 0 else str(number), known) for number, known in drawn[:counted]]
-    ledger = Ledger(Budget.unlimited(), CARD)
-    result = conclude(PROBLEM, plan, candidates, ledger=ledger, before=ledger.spend, is_over=False)
-    assert str(int(met.group[0])) == (result.answer or "-1")
+    assert str(int(met.group[0])) == (answered(plan, candidates) or "-1")
 
 
 async def test_a_live_run_stops_by_weight() -> None:
@@ -207,6 +214,4 @@ def test_a_replay_by_learned_weights_votes_as_candidates_are_weighed(
     candidates = [
         candidate(None if number < 0 else str(number), known, (reward,)) for number, known, reward in drawn
     ]
-    ledger = Ledger(Budget.unlimited(), CARD)
-    result = conclude(PROBLEM, plan, candidates, ledger=ledger, before=ledger.spend, is_over=False)
-    assert str(int(met.group[0])) == (result.answer or "-1")
+    assert str(int(met.group[0])) == (answered(plan, candidates) or "-1")

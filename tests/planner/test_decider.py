@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from planner.decider import Assigned
 from planner.features.familiarity import DomainModel
 from planner.planner import Planner
-from planner.solving.domains import Assigned, assign
 from search.budget import Budget
 from search.errors import ArtefactError, GradingError
 from search.plan import Plan
@@ -33,15 +33,15 @@ def knowing(planner: Planner) -> Planner:
 
 
 def test_a_named_domain_counts(knowing: Planner) -> None:
-    assert assign(knowing, "Tell me a story", "math") == Assigned("math", True)
+    assert knowing.assign("Tell me a story", "math") == Assigned("math", True)
     with pytest.raises(GradingError, match=r"domain must be one of .*, got 'poetry'"):
-        assign(knowing, OWN[0], "poetry")
+        knowing.assign(OWN[0], "poetry")
 
 
 def test_a_model_tells_domains_and_foreign_questions(knowing: Planner) -> None:
-    assert assign(knowing, "reach the target from 5 + 6") == Assigned("puzzle", True)
-    assert assign(knowing, "work out the sum of 51 + 61") == Assigned("arithmetic", True)
-    found = assign(knowing, "Could you tell me a story about a dragon?")
+    assert knowing.assign("reach the target from 5 + 6") == Assigned("puzzle", True)
+    assert knowing.assign("work out the sum of 51 + 61") == Assigned("arithmetic", True)
+    found = knowing.assign("Could you tell me a story about a dragon?")
     assert (found.domain, found.planned) == ("text", False)
     assert found.reason == (
         "not planned: the question is unlike the 80 problems that this planner was learned from "
@@ -51,13 +51,13 @@ def test_a_model_tells_domains_and_foreign_questions(knowing: Planner) -> None:
 
 def test_without_a_model_one_domain_takes_every_question(planner: Planner) -> None:
     of_one = replace(planner, domains=("math",))
-    assert assign(of_one, "Tell me a story") == Assigned("math", True)
+    assert of_one.assign("Tell me a story") == Assigned("math", True)
 
 
 def test_without_a_model_several_ask_their_graders(planner: Planner) -> None:
     assert planner.domain_model is None
-    assert assign(planner, "What is 3 plus 4?") == Assigned("arithmetic", True)
-    found = assign(planner, "Balance the following equation: H2 + O2 -> H2O")  # a grader that is not its own
+    assert planner.assign("What is 3 plus 4?") == Assigned("arithmetic", True)
+    found = planner.assign("Balance the following equation: H2 + O2 -> H2O")  # a grader that is not its own
     assert not found.planned
     assert found.reason == "not planned: no domain of this planner claims the question (arithmetic, puzzle)"
 
@@ -78,7 +78,7 @@ def test_a_planned_question_is_planned_as_without_a_model(knowing: Planner, plan
     for question in OWN[:10]:
         own = knowing.recommend(question, price=0.0)
         # what is promised goes by the domain
-        home = assign(knowing, question).domain
+        home = knowing.assign(question).domain
         assert own == planner.decide(question, budget=Budget(price=0.0), domain=home)
 
 
