@@ -14,9 +14,9 @@ import polars as pl
 
 from search.errors import LogError
 from search.log.costs import pool_cost
-from search.log.credits import credit_rows
 from search.log.orders import order_outcomes
-from search.log.pool import Pool, aggregate, read_pools
+from search.log.pool import Pool, aggregate, read_greedy, read_pools
+from search.log.rows import rewards_of
 from search.log.store import SearchLog
 from search.log.subsets import RESAMPLES, derive_all
 from search.log.tables import TABLES
@@ -126,30 +126,18 @@ def pool_outcomes(
 
 def greedy_outcomes(log: SearchLog, policy: str) -> pl.DataFrame:
     """Rows of ``cot()``: one greedy draw, which has no error of its own since it never varies."""
-    card = log.manifest.policy(policy)
-    tokens = (pl.col("tokens") + pl.col("prompt_tokens")).cast(pl.Float64)
-    flops = pl.lit(card.flops(1.0)) * tokens
-    query = log.scan("samples").filter(pl.col("policy") == policy, pl.col("draw") == -1)
-    if query.filter(pl.col("correct").is_null()).select(pl.len()).collect().item():
-        raise LogError(f"samples must be graded, got a greedy draw of {policy!r} without a grade")
-    credits = credit_rows(log.read("problems", ["problem_id", "meta"])).filter(policy=policy, draw=-1)
-    judged = query.join(credits.lazy().select("problem_id", "credit"), on="problem_id", how="left")
+    greedy = read_greedy(log, policy)
+    tokens = [float(one.tokens + one.prompt_tokens) for one in greedy.values()]
+    rate = log.manifest.policy(policy).flops(1.0)
+    found = pl.DataFrame({"problem_id": list(greedy), "accuracy": [one.worth for one in greedy.values()]})
+    alone = {"policy": policy, "prm": "", "plan": str(Plan.of("cot")), "accuracy_se": 0.0, "draws": 1}
     return _outcomes(
-        judged.select(
-            "problem_id",
-            "policy",
-            prm=pl.lit(""),
-            plan=pl.lit(str(Plan.of("cot"))),
-            accuracy=pl.coalesce(pl.col("credit").cast(pl.Float64), pl.col("correct").cast(pl.Float64)),
-            accuracy_se=pl.lit(0.0),
-            draws=pl.lit(1),
-            reward=pl.lit(None),
-            tokens=tokens,
-            tokens_p90=tokens,
-            flops=flops,
-            flops_p90=flops,
-            seconds=pl.lit(None),
-        ).collect()
+        found.with_columns(
+            *(pl.lit(value).alias(name) for name, value in alone.items()),
+            *(pl.Series(name, tokens, pl.Float64) for name in ("tokens", "tokens_p90")),
+            *(pl.Series(name, tokens, pl.Float64) * rate for name in ("flops", "flops_p90")),
+            *(pl.lit(None).alias(name) for name in ("reward", "seconds")),
+        )
     )
 
 
@@ -203,9 +191,8 @@ def _chosen_rewards(runs: pl.LazyFrame) -> pl.Series:
         .select("row", "plan", "candidates.step_rewards")
         .collect()
     )
-    rewards = flat["candidates.step_rewards"]
-    lengths = rewards.list.len().to_numpy().astype("int64")
-    scores = aggregate(rewards.explode(empty_as_null=False).cast(pl.Float64).to_numpy(), lengths)
+    rewards, lengths = rewards_of(flat["candidates.step_rewards"])
+    scores = aggregate(rewards.astype("float64"), lengths)
     # without a PRM there are no rewards: no column bears its name
     names: Mapping[str, str] = {plan: Plan.parse(plan).score or "" for plan in flat["plan"].unique()}
     best = (
