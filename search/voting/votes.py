@@ -186,10 +186,7 @@ class Ballots:
             # where nothing is readable all are -inf, and the first is as unreadable as any
             return np.asarray(codes[np.arange(len(codes)), first])
         table = self._votes(scores, rule)
-        leader = table.argmax(axis=1)
-        top = table[np.arange(len(table)), leader]
-        # one answer ahead of all others has won, whatever the tie-breaks are
-        sure = (top > 0) & ((table >= _about(top)[:, None]).sum(axis=1) == 1)
+        leader, sure = _leaders(table)
         out = np.where(sure, leader, codes[:, 0])
         rows = np.flatnonzero(~sure)
         if len(rows):
@@ -199,6 +196,11 @@ class Ballots:
             if mine is not None:
                 out[rows] = _first_drawn(codes[rows], speaking, out[rows], self._width)
         return out
+
+    def leaders(self, scores: NDArray[np.floating] | None, rule: str) -> tuple[Ints, Bools]:
+        """(rows,) an answer with most votes, and whether it is ahead of all others: it has won then, whatever
+        the tie-breaks are. ``rule``: ``majority`` or ``weighted``."""
+        return _leaders(self._votes(scores, rule))
 
     def speaking(self, scores: NDArray[np.floating] | None, rule: str) -> Bools:
         """(rows, n) the draws that may speak for the winner: of the answers with most votes those with the
@@ -212,6 +214,13 @@ class Ballots:
 def _about(top: Ints | Floats) -> Floats:
     """The least votes that count as many as ``top``."""
     return np.asarray(top - _ROUNDING * np.abs(top))
+
+
+def _leaders(table: Ints | Floats) -> tuple[Ints, Bools]:
+    """As ``Ballots.leaders``, from the votes (rows, answers) of each answer."""
+    leader = table.argmax(axis=1)
+    top = table[np.arange(len(table)), leader]
+    return leader, (top > 0) & ((table >= _about(top)[:, None]).sum(axis=1) == 1)
 
 
 def _speaking(codes: Ints, table: Ints | Floats, scores: NDArray[np.floating] | None) -> Bools:
