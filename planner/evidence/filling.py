@@ -37,17 +37,11 @@ __all__ = ["fill", "pool_named", "summaries", "tree_of"]
 
 #: what is read of each table, beside what is always read
 _SAMPLES: tuple[str | pl.Expr, ...] = (
-    *("prompt_tokens", "tokens", *(column for column in LOGGED.values() if column != "tokens")),
+    *("prompt_tokens", "tokens", *LOGGED.values()),
     pl.col("step_tokens").list.len().alias("steps"),
     TRUNCATED,
     pl.col("thought_tokens").cast(pl.Float32).alias("thought"),
     pl.coalesce("thought_cut", pl.col("finish_reason") == FinishReason.THOUGHT).alias("thought_cut"),
-)
-_RUNS = (
-    *("policy_tokens", "prm_tokens"),
-    pl.col("candidates").list.eval(
-        pl.struct(pl.element().struct.field("answer"), pl.element().struct.field("step_rewards"))
-    ),
 )
 
 
@@ -62,7 +56,7 @@ def fill(
     runs: pl.LazyFrame,
 ) -> None:
     """Read the rows of some problems into their places, which ``begin`` there."""
-    drawn, ran = sample_rows(problems, samples, *_SAMPLES), run_rows(problems, runs, *_RUNS)
+    drawn, ran = sample_rows(problems, samples, *_SAMPLES), run_rows(problems, runs)
     numbers = numbered(problems, drawn.values(), ran.values())
     credited = any(rows["credit"].count() for rows in drawn.values())
     arrays.add(right_of(numbers, len(problems), credited=credited), "right")
@@ -70,9 +64,6 @@ def fill(
     for name, draws in complete.draws.items():
         greedy, pool = greedy_of(drawn[name]), pool_of(drawn.pop(name), draws)
         known[name] = pool["draw"].to_numpy()
-        if len(greedy) == len(problems):
-            arrays.put(begin, codes_of(greedy, numbers), name, "greedy_code")
-            arrays.put(begin, filled(greedy["tokens"]).astype(np.float64), name, "greedy_tokens")
         # a policy's greedy answers stand in the place of a pool, where it has none
         _put_draws(arrays, begin, pool if draws else greedy, numbers, name, draws=draws or 1)
         if draws and len(greedy) == len(problems):
@@ -162,13 +153,13 @@ def summaries(step_rewards: pl.Series) -> NDArray[np.float32]:
 
 def pool_named(arrays: Arrays, name: str, draws: int) -> PolicyPool:
     """The pool of a policy that was filled in; ``draws`` 0: its greedy answers alone."""
-    greedy = arrays.full(name, "greedy_code")
     found = replace(_drawn(arrays, name), is_greedy=draws == 0)
     if draws and arrays.full(name, "greedy", "codes"):
         found = replace(found, greedy=_drawn(arrays, name, "greedy", thinks=found.thinks))
-    if not greedy:
+    one = found.greedy if draws else found
+    if one is None:
         return found
-    code, tokens = arrays.all(name, "greedy_code"), arrays.all(name, "greedy_tokens")
+    code, tokens = one.codes[:, 0].astype(np.int64), one.tokens[:, 0].astype(np.float64)
     return replace(found, greedy_code=code, greedy_tokens=tokens)
 
 

@@ -83,37 +83,24 @@ class PolicyPool:
         if one is None:
             raise LogError("a greedy answer is seen first where the log has one of each problem, got none")
 
-        def joined(first: Numbers, rest: Numbers) -> Any:
+        def joined(first: NDArray[Any], rest: NDArray[Any]) -> Any:
             return np.concatenate([first.astype(rest.dtype), rest], axis=1)
 
-        return replace(
-            self,
-            codes=joined(one.codes, self.codes),
-            tokens=joined(one.tokens, self.tokens),
-            steps=joined(one.steps, self.steps),
-            mean_logprob=joined(one.mean_logprob, self.mean_logprob),
-            min_logprob=joined(one.min_logprob, self.min_logprob),
-            truncated=np.concatenate([one.truncated, self.truncated], axis=1),
-            prms={
-                prm: PrmPool(
-                    held.prompt,
-                    joined(one.prms[prm].tokens, held.tokens),
-                    np.concatenate([one.prms[prm].summary, held.summary], axis=1),
-                )
-                for prm, held in self.prms.items()
-                if prm in one.prms
-            },
-            signals={
-                name: np.concatenate([one.signals[name], values], axis=1)
-                if name in one.signals
-                else np.concatenate([np.full_like(values[:, :1], np.nan), values], axis=1)
-                for name, values in self.signals.items()
-            },
-            thought=None if self.thought is None else joined(one.known_thought, self.thought),
-            thought_cut=None
-            if self.thought_cut is None
-            else np.concatenate([one.known_cut, self.thought_cut], axis=1),
-        )
+        columns = ("codes", "tokens", "steps", "mean_logprob", "min_logprob", "truncated")
+        arrays = {name: joined(getattr(one, name), getattr(self, name)) for name in columns}
+        prms = {}
+        for prm, held in self.prms.items():
+            if prm in one.prms:
+                first = one.prms[prm]
+                tokens, summary = joined(first.tokens, held.tokens), joined(first.summary, held.summary)
+                prms[prm] = PrmPool(held.prompt, tokens, summary)
+        signals = {
+            name: joined(one.signals.get(name, np.full_like(values[:, :1], np.nan)), values)
+            for name, values in self.signals.items()
+        }
+        thought = None if self.thought is None else joined(one.known_thought, self.thought)
+        cut = None if self.thought_cut is None else joined(one.known_cut, self.thought_cut)
+        return replace(self, **arrays, prms=prms, signals=signals, thought=thought, thought_cut=cut)
 
     @property
     def known_thought(self) -> NDArray[np.float32]:

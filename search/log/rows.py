@@ -50,6 +50,10 @@ Ints = NDArray[np.int64]
 #: whether a sample was cut off, from a row of ``samples``
 TRUNCATED = pl.col("finish_reason").is_in(FinishReason.TRUNCATED).alias("truncated")
 
+_CANDIDATES = pl.col("candidates").list.eval(
+    pl.struct(pl.element().struct.field("answer"), pl.element().struct.field("step_rewards"))
+)
+
 
 def placed(problems: pl.DataFrame) -> pl.DataFrame:
     """Rows of ``problems`` in order of their ids, each with its place ``at``."""
@@ -90,10 +94,12 @@ def score_rows(
 def run_rows(
     problems: pl.DataFrame, runs: pl.LazyFrame, *columns: str | pl.Expr
 ) -> dict[Choice, pl.DataFrame]:
-    """choice -> its runs on these problems: ``at``, ``run``, ``answer``, ``correct`` and these columns.
+    """choice -> its runs on these problems: ``at``, ``run``, ``answer``, ``correct``, ``policy_tokens``,
+    ``prm_tokens``, ``candidates`` (``answer`` and ``step_rewards`` of each) and these columns.
 
     Choices come by policy, plan and PRM."""
-    rows = rows_of(problems, runs, "policy", "prm", "plan", "run", "answer", "correct", *columns)
+    told = ("policy", "prm", "plan", "run", "answer", "correct", "policy_tokens", "prm_tokens", _CANDIDATES)
+    rows = rows_of(problems, runs, *told, *columns)
     return {
         Choice(str(policy), str(prm) or None, Plan.parse(str(plan))): _in_order(part, "run")
         for (policy, plan, prm), part in _parted(rows, "policy", "plan", "prm").items()

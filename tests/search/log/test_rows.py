@@ -105,6 +105,9 @@ def test_scores_and_runs_come_by_their_models() -> None:
             "run": [1, 0],
             "answer": ["n", "y"],
             "correct": [False, True],
+            "policy_tokens": [1, 2],
+            "prm_tokens": [3, 4],
+            "candidates": [[{"answer": "n", "step_rewards": [0.5], "text": ""}]] * 2,
         }
     )
     ran = run_rows(_problems("a"), runs)
