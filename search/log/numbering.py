@@ -87,7 +87,7 @@ def right_of(numbers: pl.DataFrame, problems: int, *, credited: bool) -> Bools |
 
     def total(column: str) -> Floats:
         found = np.bincount(flat, numbers[column].to_numpy(), minlength=problems * width)
-        return found.reshape(problems, width)
+        return np.asarray(found.reshape(problems, width), np.float64)
 
     # an answer that only tree searches hold and none of them gave cannot win a vote that a probe joins
     known = total("graded")
