@@ -33,8 +33,9 @@ from planner.evaluation.baselines.rules import with_rules
 from planner.evaluation.slices import only, rows_of
 from planner.evidence.effects import Effects
 from planner.evidence.matrix import Matrices
+from planner.evidence.pools import PrmPool
 from planner.evidence.probe import Probe
-from planner.evidence.training_data import PrmPool, TrainingData
+from planner.evidence.training_data import TrainingData
 from planner.planner import Planner
 from planner.solving.exploration import Exploration
 from planner.traffic.follow import decided, menu_rows

@@ -18,7 +18,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evidence.training_data import PolicyPool, PrmPool, TrainingData, TreeRuns
+from planner.evidence.pools import PolicyPool, PrmPool, TreeRuns
+from planner.evidence.training_data import TrainingData
 from planner.features.probe import SUMMARY, summarise_padded
 from search.choice import Choice
 from search.scores import SCORES

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.evidence.ordered import OrderedValues, ordered_values
+from planner.evidence.pools import PolicyPool
 from planner.evidence.probe import Probe
-from planner.evidence.rows import credit
-from planner.evidence.training_data import PolicyPool, TrainingData
+from planner.evidence.training_data import TrainingData
 from search.choice import Choice
+from search.log.numbering import credit
 from search.voting.votes import Ballots, winners
 
 __all__ = [

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.evidence.effects import Effects
-from planner.evidence.training_data import PolicyPool, PrmPool, TrainingData, TreeRuns
+from planner.evidence.pools import PolicyPool, PrmPool, TreeRuns
+from planner.evidence.training_data import TrainingData
 from search.choice import Choice
 
 __all__ = ["changed", "with_noise"]

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evidence.rows import credit
 from planner.evidence.training_data import TrainingData
 from search.choice import Choice
+from search.log.numbering import credit
 from search.strategies.replay import Draws as Recorded
 from search.strategies.replay import Record, Replayed, charged, needs_of, replay_plan
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from search.engines.protocol import FinishReason
+from search.log.rows import TRUNCATED
 from search.log.store import SearchLog
 
 __all__ = ["cut_share"]
@@ -13,6 +13,5 @@ __all__ = ["cut_share"]
 def cut_share(log: SearchLog, policy: str) -> float:
     """The share of a policy's pool draws that were cut off; 0.0 where it has none."""
     ours = log.scan("samples").filter(pl.col("policy") == policy, pl.col("draw") >= 0)
-    reasons = [FinishReason.LENGTH, FinishReason.THOUGHT]
-    share = ours.select(pl.col("finish_reason").is_in(reasons).mean()).collect().item()
+    share = ours.select(TRUNCATED.mean()).collect().item()
     return 0.0 if share is None else float(share)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from search.choice import Choice
-from search.log.pool import Pool
+from search.log.pool import Greedy, Pool, read_greedy
 from search.log.store import SearchLog
 from search.log.subsets import RESAMPLES
 from search.log.tables import TABLES
@@ -26,8 +26,8 @@ __all__ = ["order_outcomes"]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-#: policy -> problem -> (answer's number, right, tokens, prompt tokens) of the greedy draw
-_Greedy = Mapping[str, Mapping[str, tuple[int, bool, int, int]]]
+#: policy -> problem -> its greedy answer
+_Greedy = Mapping[str, Mapping[str, Greedy]]
 
 
 def order_outcomes(
@@ -45,7 +45,7 @@ def order_outcomes(
     """
     columns = TABLES["outcomes"].columns
     rows: list[tuple[object, ...]] = []
-    greedy = {policy: _greedy(log, policy) for policy in pools}
+    greedy = {policy: read_greedy(log, policy) for policy in pools}
     for choice in _choices(pools, plans):
         needs = needs_of(choice)
         for problem in pools.get(choice.policy, {}):
@@ -95,7 +95,7 @@ def _row(
 
     def policies(policy: str) -> tuple[float, float]:
         pool = pools.get(policy, {}).get(problem)
-        prompt = greedy[policy][problem][3] if pool is None else pool.prompt_tokens
+        prompt = greedy[policy][problem].prompt_tokens if pool is None else pool.prompt_tokens
         return prompt, log.manifest.policy(policy).flops(1.0)
 
     def prms(policy: str, prm: str) -> tuple[float, float, float]:
@@ -137,9 +137,9 @@ def _record(
             right=np.zeros((resamples, 0), np.bool_) if pool is None else pool.correct[order],
             tokens=np.zeros((resamples, 0)) if pool is None else pool.tokens[order].astype(np.float64),
             scores=None if pool is None or prm is None or score is None else pool.score(prm, score)[order],
-            greedy_group=None if one is None else np.full(resamples, one[0], np.int64),
-            greedy_right=None if one is None else np.full(resamples, float(one[1])),
-            greedy_tokens=None if one is None else every * one[2],
+            greedy_group=None if one is None else np.full(resamples, 0 if one.readable else -1),
+            greedy_right=None if one is None else np.full(resamples, one.worth),
+            greedy_tokens=None if one is None else every * one.tokens,
             signals={} if pool is None else {name: values[order] for name, values in pool.signals.items()},
         )
     return Record((choice.policy, choice.prm), draws)
@@ -149,16 +149,3 @@ def _order(size: int, policy: str, *, resamples: int, seed: int) -> Ints:
     """(B, N) random orders, the same for all pools of one size and policy."""
     rng = np.random.default_rng([seed, size, zlib.crc32(policy.encode())])
     return np.asarray(rng.random((resamples, size)).argsort(axis=1))
-
-
-def _greedy(log: SearchLog, policy: str) -> dict[str, tuple[int, bool, int, int]]:
-    rows = (
-        log.scan("samples")
-        .filter(pl.col("policy") == policy, pl.col("draw") == -1, pl.col("correct").is_not_null())
-        .select("problem_id", pl.col("answer").is_not_null(), "correct", "tokens", "prompt_tokens")
-        .collect()
-    )
-    return {
-        problem: (0 if readable else -1, bool(right), int(tokens), int(prompt))
-        for problem, readable, right, tokens, prompt in rows.iter_rows()
-    }

@@ -8,15 +8,15 @@ is measured anew, so the table can be rebuilt at any time: ``rebuild_outcomes(lo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
 from search.errors import LogError
 from search.log.costs import pool_cost
-from search.log.credits import credit_rows
 from search.log.orders import order_outcomes
-from search.log.pool import Pool, aggregate, read_pools
+from search.log.pool import Pool, aggregate, read_greedy, read_pools
+from search.log.rows import placed, rewards_of, run_rows
 from search.log.store import SearchLog
 from search.log.subsets import RESAMPLES, derive_all
 from search.log.tables import TABLES
@@ -126,30 +126,18 @@ def pool_outcomes(
 
 def greedy_outcomes(log: SearchLog, policy: str) -> pl.DataFrame:
     """Rows of ``cot()``: one greedy draw, which has no error of its own since it never varies."""
-    card = log.manifest.policy(policy)
-    tokens = (pl.col("tokens") + pl.col("prompt_tokens")).cast(pl.Float64)
-    flops = pl.lit(card.flops(1.0)) * tokens
-    query = log.scan("samples").filter(pl.col("policy") == policy, pl.col("draw") == -1)
-    if query.filter(pl.col("correct").is_null()).select(pl.len()).collect().item():
-        raise LogError(f"samples must be graded, got a greedy draw of {policy!r} without a grade")
-    credits = credit_rows(log.read("problems", ["problem_id", "meta"])).filter(policy=policy, draw=-1)
-    judged = query.join(credits.lazy().select("problem_id", "credit"), on="problem_id", how="left")
+    greedy = read_greedy(log, policy)
+    tokens = [float(one.tokens + one.prompt_tokens) for one in greedy.values()]
+    rate = log.manifest.policy(policy).flops(1.0)
+    found = pl.DataFrame({"problem_id": list(greedy), "accuracy": [one.worth for one in greedy.values()]})
+    alone = {"policy": policy, "prm": "", "plan": str(Plan.of("cot")), "accuracy_se": 0.0, "draws": 1}
     return _outcomes(
-        judged.select(
-            "problem_id",
-            "policy",
-            prm=pl.lit(""),
-            plan=pl.lit(str(Plan.of("cot"))),
-            accuracy=pl.coalesce(pl.col("credit").cast(pl.Float64), pl.col("correct").cast(pl.Float64)),
-            accuracy_se=pl.lit(0.0),
-            draws=pl.lit(1),
-            reward=pl.lit(None),
-            tokens=tokens,
-            tokens_p90=tokens,
-            flops=flops,
-            flops_p90=flops,
-            seconds=pl.lit(None),
-        ).collect()
+        found.with_columns(
+            *(pl.lit(value).alias(name) for name, value in alone.items()),
+            *(pl.Series(name, tokens, pl.Float64) for name in ("tokens", "tokens_p90")),
+            *(pl.Series(name, tokens, pl.Float64) * rate for name in ("flops", "flops_p90")),
+            *(pl.lit(None).alias(name) for name in ("reward", "seconds")),
+        )
     )
 
 
@@ -160,63 +148,52 @@ def run_outcomes(log: SearchLog) -> pl.DataFrame:
     success and half a failure added. ``reward`` is the best score among the candidates that gave
     the run's answer, by the plan's own score.
     """
-    runs = log.scan("runs")
-    frame = (
-        runs.select(
-            *("problem_id", "policy", "prm", "plan", "correct", "flops", "seconds"),
-            tokens=pl.col("policy_tokens") + pl.col("prm_tokens"),
+    problems = placed(log.read("problems", ["problem_id"]))
+    tokens = (pl.col("policy_tokens") + pl.col("prm_tokens")).alias("tokens")
+    parts = [pl.DataFrame(schema=dict(_COLUMNS))]
+    for choice, rows in run_rows(problems, log.scan("runs"), "flops", "seconds", tokens).items():
+        if rows["correct"].null_count():
+            raise LogError("runs must be graded, got one without a grade")
+        found = (
+            rows.with_columns(reward=_chosen_rewards(rows, choice.plan.score))
+            .group_by("at", maintain_order=True)
+            .agg(
+                accuracy=pl.col("correct").mean(),
+                draws=pl.len(),
+                share=(pl.col("correct").sum() + 0.5) / (pl.len() + 1.0),
+                reward=pl.col("reward").mean(),
+                tokens=pl.col("tokens").mean(),
+                tokens_p90=pl.col("tokens").quantile(0.9, "linear"),
+                flops=pl.col("flops").mean(),
+                flops_p90=pl.col("flops").quantile(0.9, "linear"),
+                seconds=pl.col("seconds").mean(),
+            )
         )
-        .with_columns(reward=_chosen_rewards(runs))
-        .collect()
-    )
-    if frame["correct"].null_count():
-        raise LogError("runs must be graded, got one without a grade")
-    grouped = (
-        frame.lazy()
-        .group_by("problem_id", "policy", "prm", "plan")
-        .agg(
-            accuracy=pl.col("correct").mean(),
-            draws=pl.len(),
-            share=(pl.col("correct").sum() + 0.5) / (pl.len() + 1.0),
-            reward=pl.col("reward").mean(),
-            tokens=pl.col("tokens").mean(),
-            tokens_p90=pl.col("tokens").quantile(0.9, "linear"),
-            flops=pl.col("flops").mean(),
-            flops_p90=pl.col("flops").quantile(0.9, "linear"),
-            seconds=pl.col("seconds").mean(),
+        parts.append(
+            _outcomes(
+                found.with_columns(
+                    problems["problem_id"].gather(found["at"]),
+                    accuracy_se=(pl.col("share") * (1.0 - pl.col("share")) / pl.col("draws")).sqrt(),
+                    policy=pl.lit(choice.policy),
+                    prm=pl.lit(choice.prm or ""),
+                    plan=pl.lit(str(choice.plan)),
+                )
+            )
         )
-        .with_columns(accuracy_se=(pl.col("share") * (1.0 - pl.col("share")) / pl.col("draws")).sqrt())
-        .collect()
-    )
-    return _outcomes(grouped)
+    return pl.concat(parts)
 
 
-def _chosen_rewards(runs: pl.LazyFrame) -> pl.Series:
-    frame = runs.select("plan", "answer", "candidates").collect()
-    flat = (
-        frame.lazy()
-        .with_row_index("row")
-        .explode("candidates")
-        .filter(pl.col("candidates").is_not_null())
-        .unnest("candidates", separator=".")
-        .filter(pl.col("answer") == pl.col("candidates.answer"))
-        .select("row", "plan", "candidates.step_rewards")
-        .collect()
-    )
-    rewards = flat["candidates.step_rewards"]
-    lengths = rewards.list.len().to_numpy().astype("int64")
-    scores = aggregate(rewards.explode(empty_as_null=False).cast(pl.Float64).to_numpy(), lengths)
-    # without a PRM there are no rewards: no column bears its name
-    names: Mapping[str, str] = {plan: Plan.parse(plan).score or "" for plan in flat["plan"].unique()}
-    best = (
-        flat.select("row", name=pl.col("plan").replace_strict(names, return_dtype=pl.String))
-        .with_columns(pl.Series(f"score.{name}", values) for name, values in scores.items())
-        .with_columns(score=pl.coalesce(pl.when(name=name).then(pl.col(f"score.{name}")) for name in SCORES))
-        .group_by("row")
-        .agg(pl.col("score").max())
-    )
-    rows = pl.DataFrame({"row": range(frame.height)}, schema={"row": best.schema["row"]})
-    return rows.join(best, on="row", how="left", maintain_order="left")["score"].alias("reward")
+def _chosen_rewards(runs: pl.DataFrame, score: str | None) -> pl.Series:
+    """(runs,) the best score among the candidates that gave the answer; null without a score or an answer."""
+    if score is None:
+        return pl.Series([None] * len(runs), dtype=pl.Float64)
+    numbered = runs.select("answer", "candidates").with_row_index("row")
+    flat = numbered.explode("candidates").unnest("candidates", separator=".")
+    flat = flat.filter(pl.col("answer") == pl.col("candidates.answer"))
+    rewards, lengths = rewards_of(flat["candidates.step_rewards"])
+    scored = flat.select("row", pl.Series("score", aggregate(rewards.astype("float64"), lengths)[score]))
+    best = scored.group_by("row").agg(pl.col("score").max())
+    return numbered.join(best, on="row", how="left", maintain_order="left")["score"]
 
 
 def _outcomes(frame: pl.DataFrame) -> pl.DataFrame:

@@ -1,12 +1,11 @@
 """Pools: the i.i.d. samples of one policy on one problem, as arrays.
 
-A pool is what every sampling strategy at every n is derived from (``search.log.subsets``). It is
-built once from the log's frames; after that no text and no equality of answers is looked at again.
+A pool is what every sampling strategy at every n is derived from (``search.log.subsets``). It is built once
+from the log's rows (``search.log.rows``); after that no text and no equality of answers is looked at again.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -16,15 +15,14 @@ import numpy.typing as npt
 import polars as pl
 
 from search.errors import LogError
-from search.grading.registry import domain
-from search.log.credits import credit_rows
+from search.log.numbering import codes_of, numbered, problem_of
+from search.log.rows import filled, greedy_of, placed, rewards_of, sample_rows, score_rows, spans, worth
 from search.log.store import SearchLog
 from search.problem import Problem
 from search.scores import SCORES
 from search.strategies.adaptive.weights import LOGGED
-from search.voting.votes import group
 
-__all__ = ["Pool", "PoolScores", "aggregate", "read_pools", "read_problem_table"]
+__all__ = ["Greedy", "Pool", "PoolScores", "aggregate", "read_greedy", "read_pools", "read_problem_table"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -47,6 +45,16 @@ class PoolScores:
         """The scores of some samples."""
         chosen = {name: values[indices] for name, values in self.by_name.items()}
         return PoolScores(MappingProxyType(chosen), self.tokens[indices], self.prompt_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Greedy:
+    """The greedy answer of one policy to one problem. ``worth``: its credit, else whether it is right."""
+
+    readable: bool
+    worth: float
+    tokens: int
+    prompt_tokens: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,18 +147,7 @@ class Pool:
 
 def read_problem_table(log: SearchLog) -> dict[str, Problem]:
     """The log's problems by id."""
-    frame = log.read("problems")
-    return {
-        row["problem_id"]: Problem(
-            problem_id=row["problem_id"],
-            family=row["family"],
-            domain=row["domain"],
-            question=row["question"],
-            answer=row["answer"],
-            meta=json.loads(row["meta"]),
-        )
-        for row in frame.iter_rows(named=True)
-    }
+    return {row["problem_id"]: problem_of(row) for row in log.read("problems").iter_rows(named=True)}
 
 
 def read_pools(
@@ -166,62 +163,71 @@ def read_pools(
     every draw of a pool is left out of that pool. Raises LogError for samples that are not graded
     or belong to no problem of the log.
     """
-    wanted = None if problem_ids is None else list(problem_ids)
-    samples = _narrowed(log.scan("samples"), policy, wanted).sort("problem_id", "draw")
-    frame = samples.select(
-        *("problem_id", "draw", "answer", "correct", "tokens", "prompt_tokens"), *LOGGED.values()
-    ).collect()
-    if frame["correct"].null_count():
-        first = frame.filter(pl.col("correct").is_null()).row(0, named=True)
-        raise LogError(
-            f"samples must be graded, got draw {first['draw']} of {first['problem_id']!r} without a grade"
-        )
-    scores = _scores(log, policy, None if prms is None else list(prms), wanted)
-    problems = read_problem_table(log)
-    frame = _with_credits(frame, log, policy)
-    columns = {name: frame[name].to_numpy() for name in ("draw", "correct", "tokens", "prompt_tokens")}
-    known = {
-        name: frame[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        for name, column in LOGGED.items()
-    }
+    drawn = pl.col("policy") == policy, pl.col("draw") >= 0
+    samples, scores = (log.scan(table).filter(*drawn) for table in ("samples", "scores"))
+    if problem_ids is not None:
+        samples = samples.filter(pl.col("problem_id").is_in(list(problem_ids)))
+    if prms is not None:
+        scores = scores.filter(pl.col("prm").is_in(list(prms)))
+    every, found = log.read("problems"), samples.select("problem_id").unique().collect()
+    problems = placed(every.join(found, on="problem_id", how="semi"))
+    if len(problems) < len(found):
+        stray = found.join(every, on="problem_id", how="anti")["problem_id"].min()
+        raise LogError(f"a sample belongs to a problem of the log, got {stray!r}")
+    if problems.is_empty():
+        return {}
+    rows = sample_rows(problems, samples, "tokens", "prompt_tokens", *LOGGED.values())[policy]
+    ungraded = rows.filter(pl.col("correct").is_null())
+    if len(ungraded):
+        at, draw = ungraded.select("at", "draw").row(0)
+        name = problems["problem_id"][at]
+        raise LogError(f"samples must be graded, got draw {draw} of {name!r} without a grade")
+    numbers = np.maximum(codes_of(rows, numbered(problems, [rows])), -1)
+    correct = worth(rows).to_numpy() if rows["credit"].count() else rows["correct"].to_numpy()
+    draws, tokens = (rows[name].to_numpy().astype(np.int64) for name in ("draw", "tokens"))
+    nothing = float("nan")
+    known = {name: filled(rows[column].cast(pl.Float64), nothing) for name, column in LOGGED.items()}
     signals = {name: values for name, values in known.items() if not np.isnan(values).all()}
-    answers = frame["answer"].to_list()
+    prompts = rows["prompt_tokens"].to_numpy()
+    judged = _scores(problems, scores)
     pools: dict[str, Pool] = {}
-    for problem_id, start, stop in _runs(frame["problem_id"]):
-        if problem_id not in problems:
-            raise LogError(f"a sample belongs to a problem of the log, got {problem_id!r}")
-        problem = problems[problem_id]
-        draws = columns["draw"][start:stop].astype(np.int64)
+    for problem_id, begin, size in zip(problems["problem_id"], *spans(rows), strict=True):
+        mine = slice(begin, begin + size)
         pools[problem_id] = Pool(
             problem_id=problem_id,
             policy=policy,
-            draws=draws,
-            group=np.asarray(group(problem, domain(problem.domain), answers[start:stop]), dtype=np.int64),
-            correct=columns["correct"][start:stop],
-            tokens=columns["tokens"][start:stop].astype(np.int64),
-            prompt_tokens=int(columns["prompt_tokens"][start]),
-            mean_logprob=known["mean"][start:stop],
-            min_logprob=known["min"][start:stop],
-            signals={name: values[start:stop] for name, values in signals.items()},
+            draws=draws[mine],
+            group=numbers[mine],
+            correct=correct[mine],
+            tokens=tokens[mine],
+            prompt_tokens=int(prompts[begin]),
+            mean_logprob=known["mean"][mine],
+            min_logprob=known["min"][mine],
+            signals={name: values[mine] for name, values in signals.items()},
             scores=MappingProxyType(
                 {
                     prm: part
-                    for prm, (scored, part) in scores.get(problem_id, {}).items()
-                    if len(scored) == len(draws) and bool((scored == draws).all())
+                    for prm, (scored, part) in judged.get(problem_id, {}).items()
+                    if np.array_equal(scored, draws[mine])
                 }
             ),
         )
     return pools
 
 
-def _with_credits(frame: pl.DataFrame, log: SearchLog, policy: str) -> pl.DataFrame:
-    """``correct`` as numbers where samples of the policy have partial credit; else the frame as it is."""
-    credits = credit_rows(log.read("problems", ["problem_id", "meta"])).filter(policy=policy)
-    if credits.is_empty():
-        return frame
-    joined = frame.join(credits, on=["problem_id", "draw"], how="left", maintain_order="left")
-    known = pl.coalesce(pl.col("credit").cast(pl.Float64), pl.col("correct").cast(pl.Float64))
-    return joined.with_columns(known.alias("correct"))
+def read_greedy(log: SearchLog, policy: str) -> dict[str, Greedy]:
+    """A policy's greedy answers by problem id. Raises LogError for one without a grade."""
+    greedy = log.scan("samples").filter(pl.col("policy") == policy, pl.col("draw") == -1)
+    problems = placed(log.read("problems"))
+    names = problems["problem_id"]
+    found: dict[str, Greedy] = {}
+    for rows in sample_rows(problems, greedy, "tokens", "prompt_tokens").values():
+        if rows["correct"].null_count():
+            raise LogError(f"samples must be graded, got a greedy draw of {policy!r} without a grade")
+        told = greedy_of(rows.with_columns(worth(rows).alias("worth")))
+        columns = ("at", pl.col("answer").is_not_null(), "worth", "tokens", "prompt_tokens")
+        found |= {names[at]: Greedy(*one) for at, *one in told.select(*columns).iter_rows()}
+    return found
 
 
 def aggregate(values: Floats, lengths: Ints) -> dict[str, Floats]:
@@ -243,45 +249,18 @@ def aggregate(values: Floats, lengths: Ints) -> dict[str, Floats]:
     return results
 
 
-def _scores(
-    log: SearchLog, policy: str, prms: list[str] | None, wanted: list[str] | None
-) -> dict[str, dict[str, tuple[Ints, PoolScores]]]:
+def _scores(problems: pl.DataFrame, scores: pl.LazyFrame) -> dict[str, dict[str, tuple[Ints, PoolScores]]]:
     """problem id -> PRM -> (draws scored, scores)."""
-    query = _narrowed(log.scan("scores"), policy, wanted)
-    if prms is not None:
-        query = query.filter(pl.col("prm").is_in(prms))
-    columns = ("prm", "problem_id", "draw", "step_rewards", "prompt_tokens", "prm_tokens")
-    frame = query.sort("prm", "problem_id", "draw").select(columns).collect()
-    lengths = frame["step_rewards"].list.len().to_numpy().astype(np.int64)
-    flat = frame["step_rewards"].explode(empty_as_null=False).cast(pl.Float64).to_numpy()
-    by_name = aggregate(flat, lengths)
-    draws, tokens = (frame[name].to_numpy().astype(np.int64) for name in ("draw", "prm_tokens"))
-    prompts = frame["prompt_tokens"].to_numpy()
+    names = problems["problem_id"]
     found: dict[str, dict[str, tuple[Ints, PoolScores]]] = {}
-    for prm, prm_start, prm_stop in _runs(frame["prm"]):
-        for problem_id, start, stop in _runs(frame["problem_id"][prm_start:prm_stop]):
-            here = slice(prm_start + start, prm_start + stop)
-            part = PoolScores(
-                MappingProxyType({name: values[here] for name, values in by_name.items()}),
-                tokens[here],
-                int(prompts[here].max()),
-            )
-            found.setdefault(problem_id, {})[prm] = (draws[here], part)
+    for (_, prm), rows in score_rows(problems, scores).items():
+        flat, lengths = rewards_of(rows["step_rewards"])
+        by_name = aggregate(flat.astype(np.float64), lengths)
+        draws, tokens = (rows[name].to_numpy().astype(np.int64) for name in ("draw", "prm_tokens"))
+        at, prompts = rows["at"].to_numpy(), rows["prompt_tokens"].to_numpy()
+        for begin, size in zip(*spans(rows), strict=True):
+            here = slice(begin, begin + size)
+            some = MappingProxyType({name: values[here] for name, values in by_name.items()})
+            part = PoolScores(some, tokens[here], int(prompts[begin]))
+            found.setdefault(names[int(at[begin])], {})[prm] = (draws[here], part)
     return found
-
-
-def _narrowed(query: pl.LazyFrame, policy: str, problem_ids: list[str] | None) -> pl.LazyFrame:
-    query = query.filter(pl.col("policy") == policy, pl.col("draw") >= 0)
-    return query if problem_ids is None else query.filter(pl.col("problem_id").is_in(problem_ids))
-
-
-def _runs(column: pl.Series) -> list[tuple[str, int, int]]:
-    """(value, start, stop) for each run of equal values in a sorted column."""
-    lengths = column.rle().struct.unnest()
-    stops = lengths["len"].cum_sum().to_list()
-    return [
-        (value, stop - length, stop)
-        for value, length, stop in zip(
-            lengths["value"].to_list(), lengths["len"].to_list(), stops, strict=True
-        )
-    ]

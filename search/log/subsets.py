@@ -178,18 +178,25 @@ def _voted(
     """Of each subset (B, n): how right its answer is expected to be (where none can be read, what a sample is
     by its own verdict), and the score of the draw that speaks for it (NaN where none does, or without)."""
     mine = None if scores is None else scores[members]
-    speaking = ballots.speaking(mine, vote)
-    counts = ballots.counts
-    share = np.where(ballots.given(speaking), counts, 0.0)
-    total = share.sum(axis=1)
+    counts, codes = ballots.counts, pool.group[members]
+    leader, sure = ballots.leaders(mine, vote)
+    share = np.zeros(counts.shape)
+    share[np.flatnonzero(sure), leader[sure]] = 1.0
+    speaking = codes == leader[:, None]
+    level = np.flatnonzero(~sure)
+    if len(level):
+        among = Ballots(codes[level])
+        speaking[level] = among.speaking(None if mine is None else mine[level], vote)
+        drawn = np.where(among.given(speaking[level]), among.counts, 0.0)
+        share[level, : drawn.shape[1]] = drawn / np.maximum(drawn.sum(axis=1, keepdims=True), 1.0)
+    any_vote = speaking.any(axis=1)
     read = pool.group >= 0
     sizes = np.bincount(pool.group[read], minlength=counts.shape[1])
     agreed = np.bincount(pool.group[read], pool.correct[read], minlength=counts.shape[1])
     correct = np.full(len(members), pool.correct[~read].mean() if not read.all() else 0.0)
-    any_vote = total > 0
     # groups that no subset holds have no column
     right = (agreed / np.maximum(sizes, 1))[: counts.shape[1]]
-    correct[any_vote] = (share[any_vote] / total[any_vote, None]) @ right
+    correct[any_vote] = share[any_vote] @ right
     if mine is None:
         return correct, np.full(len(members), np.nan)
     best = np.where(speaking, mine, -np.inf).max(axis=1)

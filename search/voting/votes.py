@@ -45,6 +45,9 @@ Equal = Callable[[Problem, str, str], bool]
 #: rows x samples worked on at once: bounds the memory
 _CHUNK = 500_000
 
+#: rows that race at once: what is counted of them stays in a processor's cache
+_RACING = 8192
+
 #: sums of weights closer than this share of the largest are one weight: sums of rows are not exact
 _ROUNDING = 1e-12
 
@@ -183,10 +186,7 @@ class Ballots:
             # where nothing is readable all are -inf, and the first is as unreadable as any
             return np.asarray(codes[np.arange(len(codes)), first])
         table = self._votes(scores, rule)
-        leader = table.argmax(axis=1)
-        top = table[np.arange(len(table)), leader]
-        # one answer ahead of all others has won, whatever the tie-breaks are
-        sure = (top > 0) & ((table >= _about(top)[:, None]).sum(axis=1) == 1)
+        leader, sure = _leaders(table)
         out = np.where(sure, leader, codes[:, 0])
         rows = np.flatnonzero(~sure)
         if len(rows):
@@ -196,6 +196,11 @@ class Ballots:
             if mine is not None:
                 out[rows] = _first_drawn(codes[rows], speaking, out[rows], self._width)
         return out
+
+    def leaders(self, scores: NDArray[np.floating] | None, rule: str) -> tuple[Ints, Bools]:
+        """(rows,) an answer with most votes, and whether it is ahead of all others: it has won then, whatever
+        the tie-breaks are. ``rule``: ``majority`` or ``weighted``."""
+        return _leaders(self._votes(scores, rule))
 
     def speaking(self, scores: NDArray[np.floating] | None, rule: str) -> Bools:
         """(rows, n) the draws that may speak for the winner: of the answers with most votes those with the
@@ -209,6 +214,13 @@ class Ballots:
 def _about(top: Ints | Floats) -> Floats:
     """The least votes that count as many as ``top``."""
     return np.asarray(top - _ROUNDING * np.abs(top))
+
+
+def _leaders(table: Ints | Floats) -> tuple[Ints, Bools]:
+    """As ``Ballots.leaders``, from the votes (rows, answers) of each answer."""
+    leader = table.argmax(axis=1)
+    top = table[np.arange(len(table)), leader]
+    return leader, (top > 0) & ((table >= _about(top)[:, None]).sum(axis=1) == 1)
 
 
 def _speaking(codes: Ints, table: Ints | Floats, scores: NDArray[np.floating] | None) -> Bools:
@@ -249,30 +261,40 @@ def race(codes: Ints, weights: Floats | None = None) -> tuple[NDArray[Any], NDAr
     ``weights``: (rows, n) of each draw, at least 0; None: 1. Counts are 16 bits wide.
     """
     count, length = codes.shape
-    kind = np.int16 if weights is None else np.float64
-    width = int(codes.max(initial=0)) + 2  # the last slot takes the unreadable
-    by_draw = np.ascontiguousarray(np.where(codes >= 0, codes, width - 1).T)
-    base = np.arange(count) * width
-    votes, began = np.zeros(count * width, kind), np.zeros(count * width, np.int16)
-    lead, led_from = np.minimum(codes[:, 0], -1), np.zeros(count, np.int16)
-    first, second = np.zeros((2, count), kind)
     leads = np.empty((length, count), np.int16)
-    out = np.empty((2, length, count), kind)
+    votes = np.empty((2, length, count), np.int16 if weights is None else np.float64)
+    for begin in range(0, count, _RACING):
+        rows = slice(begin, begin + _RACING)
+        mine = None if weights is None else weights[rows]
+        _race(codes[rows], mine, leads[:, rows], votes[:, :, rows])
+    return leads.T, votes[0].T, votes[1].T
+
+
+def _race(codes: Ints, weights: Floats | None, leads: NDArray[Any], out: NDArray[Any]) -> None:
+    """``race`` of some rows, into ``leads`` (n, rows) and ``out`` (2, n, rows): votes of the first two."""
+    count = len(codes)
+    readable = codes >= 0
+    width = int(codes.max(initial=0)) + 2  # the last slot takes the unreadable
+    by_draw = np.where(readable, codes, width - 1).T.astype(np.int64, order="C")
+    gained = (readable if weights is None else np.where(readable, weights, 0.0)).T.astype(
+        out.dtype, order="C"
+    )
+    base = np.arange(count) * width
+    votes, began = np.zeros(count * width, out.dtype), np.zeros(count * width, np.int16)
+    lead, led_from = np.minimum(codes[:, 0], -1), np.zeros(count, np.int16)
+    first, second = np.zeros((2, count), out.dtype)
     for place, code in enumerate(by_draw):
         slot = base + code
-        readable = code < width - 1
-        held = votes[slot]
-        began[slot[held == 0]] = place
-        now = held + (readable if weights is None else np.where(readable, weights[:, place], 0.0))
+        held = votes.take(slot)
+        began[slot[np.flatnonzero(held == 0)]] = place
+        now = held + gained[place]
         votes[slot] = now
-        other = readable & (code != lead)
-        passes = other & (now > first)
-        ties = other & (now == first)
-        rows = np.flatnonzero(ties)
-        ties[rows] = began[slot[rows]] < led_from[rows]
-        second = np.where(passes, first, np.where(other, np.maximum(second, now), second))
-        first = np.where(readable, np.maximum(first, now), first)
-        rows = np.flatnonzero(passes | ties)
-        lead[rows], led_from[rows] = code[rows], began[slot[rows]]
+        other = code != lead
+        rows = np.flatnonzero(other & (now >= first))  # what cannot be read has no votes, and passes nobody
+        since = began[slot[rows]]
+        ahead = (now[rows] > first[rows]) | (since < led_from[rows])
+        lead[rows[ahead]], led_from[rows[ahead]] = code[rows[ahead]], since[ahead]
+        # an answer that passes the first makes it the second; one that does not may pass the second
+        np.copyto(second, np.minimum(first, np.maximum(second, now)), where=other)
+        np.maximum(first, now, out=first)
         leads[place], out[0, place], out[1, place] = lead, first, second
-    return leads.T, out[0].T, out[1].T

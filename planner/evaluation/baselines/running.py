@@ -102,10 +102,12 @@ def run_votes(data: TrainingData, policy: str, *, seed: int, orders: int) -> Run
 
 def _alike(codes: Ints) -> Shorts:
     """(rows, T) draws in a row, this one the last, that gave one and the same readable answer."""
-    places = np.arange(codes.shape[1], dtype=np.int16)
-    begins = np.zeros(codes.shape, np.int16)
-    begins[:, 1:] = np.where(codes[:, 1:] != codes[:, :-1], places[1:], 0)
-    return np.where(codes < 0, np.int16(0), places - np.maximum.accumulate(begins, axis=1) + np.int16(1))
+    drawn = np.ascontiguousarray(codes.T)
+    places = np.arange(1, len(drawn) + 1, dtype=np.int16)[:, None]
+    before = np.zeros(drawn.shape, np.int16)
+    np.multiply(drawn[1:] != drawn[:-1], places[:-1], out=before[1:])
+    np.maximum.accumulate(before, axis=0, out=before)
+    return np.asarray(((places - before) * (drawn >= 0)).T)
 
 
 def stopped(running: Running, rules: Iterable[tuple[str, Ints]]) -> ConfigTable:

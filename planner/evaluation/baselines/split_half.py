@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.evidence.labels import Draws, draw_probes, values_of
+from planner.evidence.pools import TreeRuns
 from planner.evidence.probe import Probe
-from planner.evidence.training_data import TrainingData, TreeRuns
+from planner.evidence.training_data import TrainingData
 from search.choice import Choice
 from search.plan import Plan
 

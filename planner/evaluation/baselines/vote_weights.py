@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from planner.evaluation.baselines.odds import agreement_of_wrong, fit_odds
 from planner.evaluation.intervals import clustered_error
-from planner.evidence.training_data import PolicyPool, TrainingData
+from planner.evidence.pools import PolicyPool
+from planner.evidence.training_data import TrainingData
 from search.strategies.adaptive.weights import PRM, Weights, logits
 from search.voting.votes import winners
 

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evidence.training_data import PolicyPool, TrainingData
+from planner.evidence.pools import PolicyPool
+from planner.evidence.training_data import TrainingData
 from search.errors import LogError
 
 __all__ = ["CONTROLS", "controls_of", "shuffled"]

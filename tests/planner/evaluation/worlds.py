@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from planner.evaluation.baseline_context import BaselineContext
-from planner.evidence.training_data import PolicyPool, PrmPool, TrainingData, TreeRuns
+from planner.evidence.pools import PolicyPool, PrmPool, TreeRuns
+from planner.evidence.training_data import TrainingData
 from planner.features.probe import summarise_padded
 from planner.features.question import NgramEncoder
 from planner.planner import Planner

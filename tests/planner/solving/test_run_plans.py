@@ -13,7 +13,6 @@ from synthetic import POLICIES, PRMS, Log, make_log
 from planner.artefact import load, save
 from planner.evidence.labels import costs_of, draw_probes, values_of
 from planner.evidence.probe import Probe
-from planner.evidence.rows import unread_codes
 from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
 from planner.solving.solver import solve
@@ -21,6 +20,7 @@ from search.budget import Budget
 from search.choice import Choice
 from search.engines.scripted import TURN, ScriptedEngine
 from search.errors import ArtefactError, GradingError
+from search.log.numbering import unread_codes
 from search.log.tables import TABLES
 from search.plan import Plan
 from search.problem import Problem

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from search.cards import ModelCard
+from search.log.credits import credited
 from search.log.pool import Pool, PoolScores
 from search.log.records import problem_rows, table_frame
 from search.log.store import SearchLog
@@ -85,17 +86,24 @@ def make_log(tmp_path: Path) -> MakeLog:
     """A log of text problems ``p0``, ``p1``, ... (answer "y"), answers as one string per problem:
     ``y`` right, ``n`` and other letters wrong, ``-`` unreadable. Greedy draws say ``y``.
 
-    Rewards are 0.9, 0.8 for a right and 0.3, 0.6 for a wrong sample.
+    Rewards are 0.9, 0.8 for a right and 0.3, 0.6 for a wrong sample. ``credits``: of every problem.
     """
 
-    def make(*answers: str, name: str = "log", prm: bool = True, first: int = 0) -> SearchLog:
+    def make(
+        *answers: str,
+        name: str = "log",
+        prm: bool = True,
+        first: int = 0,
+        credits: Sequence[tuple[str, int, float]] = (),
+    ) -> SearchLog:
         log = SearchLog.create(tmp_path / name)
         log.declare(
             {"sampling": "temperature=1, top_p=1, top_k=0"},
             policies=[ModelCard("m", 1000, "m1", 99)],
             prms=[ModelCard("r", 500, "r1", 99)] if prm else [],
         )
-        problems = [Problem(f"p{first + i}", "f", "text", "which?", "y") for i in range(len(answers))]
+        meta = credited(credits) if credits else {}
+        problems = [Problem(f"p{first + i}", "f", "text", "which?", "y", meta) for i in range(len(answers))]
         log.append("problems", table_frame("problems", problem_rows(problems)), unit=f"problems-{first}")
         draws = [
             (p, d, None if a == "-" else a)

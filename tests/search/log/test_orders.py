@@ -44,6 +44,13 @@ def test_a_policy_that_was_not_logged_has_no_rows(make_log: MakeLog) -> None:
     assert rows(make_log("yynyny", "ynnnyx", "nnnnnn"), other).is_empty()
 
 
+def test_a_greedy_answer_counts_for_its_credit(make_log: MakeLog) -> None:
+    log = make_log("abcdef", credits=[("m", -1, 0.25)])
+    cascade = Plan.parse("cascade(first=m: majority(n=2), tau=1, then=m: cot())")
+    found = build_outcomes(log, [Plan.of("cot"), cascade])
+    assert dict(found.select("plan", "accuracy").iter_rows()) == {"cot()": 0.25, str(cascade): 0.25}
+
+
 def test_bins_show_them(make_log: MakeLog) -> None:
     small = Plan.parse("adaptive_vote(n=2, stop=0.9, ahead=1)")
     found = bins(make_log("yynyny", "ynnnyx", "nnnnnn"), plans=[Plan.parse("majority(n=2)"), small])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.errors import LogError
-from search.log.pool import aggregate, read_pools
+from search.log.pool import Greedy, aggregate, read_greedy, read_pools
 from search.log.store import SearchLog
 from search.scores import SCORES, score
 
@@ -60,6 +60,18 @@ def test_parts_of_a_pool_are_disjoint(make_log: MakeLog) -> None:
     assert pool.take([3, 0]).group.tolist() == [-1, 0]
     with pytest.raises(ValueError, match="a pool of 6 is split at 0 to 6, got 7"):
         pool.split(7)
+
+
+def test_a_pool_counts_credits_where_records_gave_some(make_log: MakeLog) -> None:
+    pool = read_pools(make_log("yn-", credits=[("m", 1, 0.25), ("m", 2, 0.5)]), "m")["p0"]
+    assert pool.correct.tolist() == [1.0, 0.25, 0.5]
+    assert read_pools(make_log("yn-", name="bare"), "m")["p0"].correct.dtype == np.bool_
+
+
+def test_greedy_answers_are_read_with_what_they_are_worth(make_log: MakeLog) -> None:
+    log = make_log("yn", "nn", credits=[("m", -1, 0.75)])
+    assert read_greedy(log, "m") == {name: Greedy(True, 0.75, 12, 4) for name in ("p0", "p1")}
+    assert read_greedy(log, "nobody") == {}
 
 
 def test_ungraded_and_orphaned_samples_say_so(make_log: MakeLog) -> None:

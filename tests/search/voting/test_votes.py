@@ -163,3 +163,21 @@ def test_a_race_tells_the_two_leaders_after_each_draw(
         # the dictionary is in the order in which answers had their first vote
         earliest = next((code for code, held in votes.items() if held == ranked[0]), None)
         assert leads[row, place] == earliest if earliest is not None else leads[row, place] < 0
+
+
+def test_rows_race_alone() -> None:
+    rng = np.random.default_rng(0)
+    codes, weights = rng.integers(-1, 4, (9000, 5)), rng.integers(0, 3, (9000, 5)).astype(np.float64)
+    for given_weights in (None, weights):
+        whole = race(codes, given_weights)
+        some = race(codes[8000:], None if given_weights is None else given_weights[8000:])
+        assert all(np.array_equal(one[8000:], other) for one, other in zip(whole, some, strict=True))
+
+
+def test_where_nothing_can_be_read_the_first_answer_stays() -> None:
+    leads, first, second = race(np.array([[-1001, -1, 2]]))
+    assert (leads.tolist(), first.tolist(), second.tolist()) == (
+        [[-1001, -1001, 2]],
+        [[0, 0, 1]],
+        [[0, 0, 0]],
+    )

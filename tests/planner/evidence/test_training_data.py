@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from synthetic import POLICIES, PRMS, Log, make_log
 
-from planner.evidence.rows import first_draws, rows_of, summaries
+from planner.evidence.filling import summaries
 from planner.evidence.training_data import TrainingData, read_training_data
-from search.errors import TooLittleDataError
+from search.errors import LogError, TooLittleDataError
 from search.log.manifest import Manifest
 from search.log.store import SearchLog
 
@@ -43,7 +43,7 @@ def _alike(one: TrainingData, other: TrainingData) -> bool:
 def test_chunks_and_the_order_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     log = make_log(40, draws=10, ns=(4,), policies=("small", "large"), trees=True)
     whole = read_training_data(log, POLICIES, PRMS)
-    monkeypatch.setattr("planner.evidence.rows.CHUNK", 7)
+    monkeypatch.setattr("planner.evidence.complete.CHUNK", 7)
     assert _alike(whole, read_training_data(log, POLICIES, PRMS))
     shuffled = Log(
         {name: frame.sample(fraction=1.0, shuffle=True, seed=1) for name, frame in log.frames.items()}
@@ -79,7 +79,7 @@ def test_columns_that_are_not_used_are_not_read() -> None:
 
 
 def test_a_greedy_draw_that_one_problem_lacks_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("planner.evidence.rows.CHUNK", 8)
+    monkeypatch.setattr("planner.evidence.complete.CHUNK", 8)
     log = make_log(20, draws=8, ns=(4,))
     samples = log.frames["samples"]
     log.frames["samples"] = samples.filter((pl.col("problem_id") != "q00003") | (pl.col("draw") >= 0))
@@ -89,16 +89,22 @@ def test_a_greedy_draw_that_one_problem_lacks_is_nobodys(monkeypatch: pytest.Mon
     assert pool.greedy_tokens is None
 
 
-def test_a_draw_too_many_is_left_aside() -> None:
-    frame = pl.DataFrame({"at": [1, 0, 0, 1, 0, 1], "draw": [2, 1, -1, 0, 0, 1]})
-    assert first_draws(frame, 2).tolist() == [4, 1, 3, 5]
-    assert first_draws(frame, 1).tolist() == [4, 3]
+def test_scores_of_other_draws_are_refused() -> None:
+    log = make_log(20, draws=8, ns=(4,))
+    late = pl.when((pl.col("problem_id") == "q00003") & (pl.col("prm") == "good")).then(1).otherwise(0)
+    log.frames["scores"] = log.frames["scores"].with_columns(pl.col("draw") + late)
+    with pytest.raises(LogError, match="a PRM scores the draws of a pool, got others of 'small' by 'good'"):
+        read_training_data(log, POLICIES, PRMS)
 
 
-def test_rows_of_other_problems_are_passed_over() -> None:
-    table = pl.LazyFrame({"problem_id": ["a", "b", "c", "d"], "x": [1, 2, 3, 4]})
-    part = pl.DataFrame({"problem_id": ["b", "d"], "at": [0, 1]})
-    assert rows_of(part, table, "x").sort("at").rows() == [(2, 0), (4, 1)]
+def test_draws_too_many_are_left_aside() -> None:
+    log = make_log(20, draws=8, ns=(4,))
+    whole = read_training_data(log, POLICIES, PRMS)
+    for table in ("samples", "scores"):
+        rows = log.frames[table]
+        more = rows.filter(pl.col("problem_id") == "q00003", pl.col("draw") == 0)
+        log.frames[table] = pl.concat([more.with_columns(draw=pl.lit(8, pl.Int32)), rows])
+    assert _alike(whole, read_training_data(log, POLICIES, PRMS))
 
 
 def test_rewards_that_are_missing_count_as_nothing() -> None:
