@@ -37,10 +37,10 @@ WORDS = 48
 
 def until(true: Callable[[], bool]) -> None:
     """Wait for something that processes do: they test every half a minute."""
-    for _ in range(180):
+    for _ in range(900):
         if true():
             return
-        time.sleep(0.5)
+        time.sleep(0.1)
     raise AssertionError("it never came true")
 
 
