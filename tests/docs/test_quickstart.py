@@ -67,6 +67,18 @@ def free_port() -> int:
         return number
 
 
+def walk(line: str, environment: dict[str, str]) -> tuple[int, str]:
+    """How a command ended in the working directory, and all that it said."""
+    _, name, *rest = shlex.split(line)
+    if name not in TYPED:
+        ran = CliRunner().invoke(app, [name, *rest])
+        return ran.exit_code, f"{ran.output}{ran.exception or ''}"
+    done = subprocess.run(
+        ["/bin/sh", "-c", line], env=environment, capture_output=True, text=True, timeout=120
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
 @pytest.mark.slow
 def test_the_quickstart_leads_to_a_planned_request(
     endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -95,22 +107,9 @@ def test_the_quickstart_leads_to_a_planned_request(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MY_KEY", KEY)
     for line in walked:
-        _, name, *rest = shlex.split(shortened(line))
-        if name not in TYPED:
-            ran = CliRunner().invoke(app, [name, *rest])
-            assert ran.exit_code == 0, (line, ran.output, ran.exception)
-            assert KEY not in ran.output
-            continue
-        done = subprocess.run(
-            ["/bin/sh", "-c", shortened(line)],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, (line, done.stdout, done.stderr)
-        assert KEY not in done.stdout + done.stderr
+        code, said = walk(shortened(line), environment)
+        assert code == 0, (line, said)
+        assert KEY not in said
     assert "<svg" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
     port = str(free_port())
