@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -35,6 +36,8 @@ pytest.register_assert_rewrite("search.testing")
 os.environ["COLUMNS"] = "100"
 # one thread for each of the processes that run the tests; torch promises equal bits for one alone
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# every httpx client reads the certificates of the world, 20 ms each time; tests ask http:// addresses alone
+os.environ.setdefault("SSL_CERT_DIR", tempfile.mkdtemp(prefix="no-certificates-"))
 
 # a busy machine is no failure: nothing here asserts wall-clock times
 settings.register_profile("untimed", deadline=None)

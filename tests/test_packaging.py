@@ -50,7 +50,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder / "venv", with_pip=False)
     run(
         *(sys.executable, "-m", "pip", "--python", folder / "venv" / "bin" / "python"),
-        *("install", "--no-deps", "--no-index", wheel),
+        *("install", "--no-deps", "--no-index", "--no-compile", wheel),
         cwd=folder,
     )
     # a path line, not a site folder: .pth files in there (an editable install of ours) are not followed

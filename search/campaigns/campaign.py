@@ -24,7 +24,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -56,8 +56,9 @@ from search.sync import run_sync
 
 __all__ = ["Campaign", "Progress", "Unit", "check_problems", "refusal"]
 
-#: seconds between two reports while units are at work
-_TICK = 1.0
+
+async def _a_second() -> None:
+    await asyncio.sleep(1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,8 @@ class Campaign:
     limit:
         What one call of ``run`` may spend at most. It ends before that is passed: units that would pass it
         are not started, or are given up.
+    tick:
+        What is awaited between two reports while units are at work; each unit that is done is one more.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class Campaign:
         in_flight: int | None = None,
         prices: Mapping[str, Prices] = MappingProxyType({}),
         limit: SpendLimit | None = None,
+        tick: Callable[[], Awaitable[object]] = _a_second,
     ) -> None:
         self.problems = tuple(problems)
         self.grid = grid
@@ -121,6 +125,7 @@ class Campaign:
         self._in_flight = in_flight
         self._prices = prices
         self._limit = limit
+        self.tick = tick
         check_problems(self.problems)
         if in_flight is not None and in_flight < 1:
             raise GridError(f"solutions in flight must be at least 1, got {in_flight}")
@@ -406,7 +411,7 @@ class _Running:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(_TICK)
+            await self._campaign.tick()
             self._report()
 
     def _report(self) -> None:

@@ -47,7 +47,7 @@ def python(code: str, folder: Path, *arguments: str) -> subprocess.CompletedProc
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> SearchLog:
     """A log of 80 problems on disk."""
-    made = synthetic.make_log(80, policies=("small", "large"), seed=5)
+    made = synthetic.make_log(80, policies=("small", "large"), draws=16, ns=(4,), seed=5)
     return SearchLog.open(synthetic.write_log(tmp_path_factory.mktemp("api") / "log", made))
 
 

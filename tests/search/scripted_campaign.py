@@ -1,10 +1,11 @@
-"""A small campaign on scripted models, for the tests that kill it: ``python scripted_campaign.py LOG``."""
+"""The small campaign of scripted models that tests run; as a program, ``python scripted_campaign.py LOG``."""
 
 from __future__ import annotations
 
 import hashlib
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -35,10 +36,15 @@ def problems(count: int, first: int = 0) -> list[Problem]:
     ]
 
 
-def engine(pause: float = 0.0, name: str = "m") -> ScriptedEngine:
+def engine(
+    pause: float = 0.0, name: str = "m", hear: Callable[[str], object] = lambda question: None
+) -> ScriptedEngine:
+    """Right in every other sample or so. ``pause``: seconds per line; ``hear`` hears each question."""
+
     def write(text: str, rng: Random) -> str:
         time.sleep(pause)
         question, _, written = text.partition(TURN)
+        hear(question)
         answer = question.removeprefix("which is ").removesuffix("?")
         said = answer if rng.random() < 0.5 else str(rng.randrange(3))
         lines = [f"think {rng.randrange(10)}", f"hence {rng.randrange(10)}", f"# {said}"]

@@ -29,12 +29,12 @@ def read(problems: int, **how: object) -> TrainingData:
 
 @pytest.fixture(scope="module")
 def telling() -> Planner:
-    return fit_training_data(read(300, draws=20, seed=1), trials=0)
+    return fit_training_data(read(300, draws=12, seed=1, ns=(4,), prms=("good",)), trials=0)
 
 
 @pytest.fixture(scope="module")
 def blind() -> Planner:
-    return fit_training_data(read(300, draws=20, seed=1, signal=False, prms=()), trials=0)
+    return fit_training_data(read(300, draws=12, seed=1, ns=(4,), signal=False, prms=()), trials=0)
 
 
 def test_what_tells_is_trusted(telling: Planner) -> None:
@@ -81,7 +81,7 @@ def test_a_rule_gives_every_question_the_same(blind: Planner) -> None:
 
 
 def test_replayed_decisions_are_the_live_ones(blind: Planner) -> None:
-    data = with_rules(read(60, draws=40, seed=5, signal=False, prms=()))
+    data = with_rules(read(60, draws=24, seed=5, ns=(4,), signal=False, prms=()))
     prices = blind.frontier.prices
     matrices = Matrices(data, blind.encoder, seed=0)
     done = replay(blind.stages, matrices, [Rule(price=float(price)) for price in prices])

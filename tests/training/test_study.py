@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from shutil import copy
 
 import numpy as np
 import pytest
@@ -18,6 +19,21 @@ def small(synthetic) -> TrainingData:  # type: ignore[no-untyped-def]
     return read_training_data(synthetic.make_log(90, draws=12, ns=(4,)), synthetic.POLICIES, synthetic.PRMS)
 
 
+@pytest.fixture(scope="module")
+def light(synthetic) -> TrainingData:  # type: ignore[no-untyped-def]
+    """Two stages instead of four, where a test is about the study and not about what is learned."""
+    log = synthetic.make_log(90, draws=6, ns=(2,), prms=("good",))
+    return read_training_data(log, synthetic.POLICIES, synthetic.PRMS)
+
+
+@pytest.fixture(scope="module")
+def begun(light: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a study of one trial. To be copied."""
+    path = tmp_path_factory.mktemp("begun") / "study.db"
+    fit_training_data(light, trials=1, storage=f"sqlite:///{path}")
+    return path
+
+
 def texts(planner: Planner) -> list[str]:
     return [text for stage in planner.stages for text in stage.models]
 
@@ -29,30 +45,33 @@ def test_the_same_seed_gives_the_same_planner(small: TrainingData) -> None:
     assert texts(fit_training_data(small, trials=2, seed=5)) != texts(one)
 
 
-def test_a_continued_study_ends_as_an_unbroken_one(small: TrainingData, tmp_path: Path) -> None:
-    storage = f"sqlite:///{tmp_path}/study.db"
-    fit_training_data(small, trials=1, storage=storage)
+def test_a_continued_study_ends_as_an_unbroken_one(light: TrainingData, begun: Path, tmp_path: Path) -> None:
+    storage = f"sqlite:///{copy(begun, tmp_path)}"
     told: list[int] = []
     continued = fit_training_data(
-        small, trials=3, storage=storage, progress=lambda done, of, best: told.append(done)
+        light, trials=3, storage=storage, progress=lambda done, of, best: told.append(done)
     )
     assert told == [2, 3]
-    unbroken = fit_training_data(small, trials=3)
+    unbroken = fit_training_data(light, trials=3)
     assert texts(continued) == texts(unbroken)
 
 
-def test_a_study_of_another_log_is_not_continued(small: TrainingData, synthetic, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    storage = f"sqlite:///{tmp_path}/study.db"
-    fit_training_data(small, trials=1, storage=storage)
+def test_a_study_of_another_log_is_not_continued(
+    light: TrainingData,
+    begun: Path,
+    synthetic,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
+) -> None:
+    storage = f"sqlite:///{copy(begun, tmp_path)}"
     other = read_training_data(
-        synthetic.make_log(90, draws=12, ns=(4,), seed=9), synthetic.POLICIES, synthetic.PRMS
+        synthetic.make_log(90, draws=6, ns=(2,), prms=("good",), seed=9), synthetic.POLICIES, synthetic.PRMS
     )
     with pytest.raises(StudyError, match="continued with the log it began with, got another"):
         fit_training_data(other, trials=2, storage=storage)
     with pytest.raises(StudyError, match="continued with the seed it began with, 0, got 3"):
-        fit_training_data(small, trials=2, storage=storage, seed=3)
+        fit_training_data(light, trials=2, storage=storage, seed=3)
     with pytest.raises(StudyError, match="continued with the folds it began with, family, got problem"):
-        fit_training_data(small, trials=2, storage=storage, folds="problem")
+        fit_training_data(light, trials=2, storage=storage, folds="problem")
 
 
 def test_too_small_a_log_says_what_would_do(synthetic) -> None:  # type: ignore[no-untyped-def]

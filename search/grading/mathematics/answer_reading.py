@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import pairwise
 
+from search.grading.mathematics.answer_brackets import comma_parts, enclosed, inside_brackets, is_short_list
 from search.grading.mathematics.answer_scalars import (
     CHANGING_WORDS,
     compound,
@@ -150,12 +150,12 @@ def _phrase(text: str, depth: int) -> Shape | None:
 
 def _split(text: str, depth: int) -> Shape | None:
     """A list: parts between commas, semicolons, "and" and "or" outside of brackets."""
-    if _THOUSANDS.fullmatch(text) or _enclosed(text):
+    if _THOUSANDS.fullmatch(text) or enclosed(text):
         return None
     together = compound(text)
     if together is not None:
         return together
-    inside = _inside(text)
+    inside = inside_brackets(text)
     cuts: list[tuple[int, int]] = []
     joined = ""
     spaced = re.search(r"[,;] ", text) is not None
@@ -177,7 +177,7 @@ def _split(text: str, depth: int) -> Shape | None:
                 is_thousands
                 and re.search(r"(?<![\d.])(?:\d{1,3}|\d{1,3}(?:,\d{3})+)$", text[:place]) is not None
             )
-            if not (is_thousands and (spaced or not _is_short_list(text))):
+            if not (is_thousands and (spaced or not is_short_list(text))):
                 cuts.append((place, place + 1))
         place += 1
     if not cuts:
@@ -190,44 +190,11 @@ def _split(text: str, depth: int) -> Shape | None:
     return shapes[0] if len(shapes) == 1 else Items("", _flat(shapes), joined)
 
 
-def _is_short_list(text: str) -> bool:
-    """Whether one item has other than three digits,
-    so that commas part items: ``2,100,300``? No: ``1,25,300``."""
-    parts = text.split(",")
-    return any(re.fullmatch(r"-?\d{1,2}|-?\d{4,}", part) for part in parts[1:])
-
-
 def _flat(shapes: list[Shape]) -> tuple[Shape, ...]:
     found: list[Shape] = []
     for shape in shapes:
         found.extend(shape.items if isinstance(shape, Items) and not shape.brackets else (shape,))
     return tuple(found)
-
-
-def _inside(text: str) -> list[bool]:
-    """For every character, whether it stands inside of brackets or of an environment."""
-    depth, marks = 0, []
-    place = 0
-    while place < len(text):
-        step = 1
-        if text.startswith("\\begin{", place):
-            depth, step = depth + 1, 7
-        elif text.startswith("\\end{", place):
-            depth, step = depth - 1, 5
-            depth += 1  # the brace that \end opens
-        elif text.startswith(("\\{", "\\langle", "\\lfloor", "\\lceil"), place):
-            depth, step = depth + 1, 2
-        elif text.startswith(("\\}", "\\rangle", "\\rfloor", "\\rceil"), place):
-            depth, step = depth - 1, 2
-        elif text[place] in "([{":
-            depth += 1
-        elif text[place] in ")]}":
-            depth -= 1
-        if text.startswith("\\begin{", place):
-            depth += 1
-        marks.extend([depth > 0] * step)
-        place += step
-    return marks[: len(text)]
 
 
 def _label(text: str, depth: int) -> Shape | None:
@@ -245,7 +212,7 @@ def _signs(text: str, depth: int) -> Shape | None:
         return None
     if re.search(r"\\pmod|\\pm(?=[a-z])", text):
         return None
-    if _enclosed(text) == "{}":
+    if enclosed(text) == "{}":
         return None
     plus = re.sub(r"\\mp(?![a-z])", "-", re.sub(r"\\pm(?![a-z])", "+", text))
     minus = re.sub(r"\\mp(?![a-z])", "+", re.sub(r"\\pm(?![a-z])", "-", text))
@@ -315,7 +282,7 @@ def _matrix(text: str, depth: int) -> Shape | None:
 
 
 def _relation(text: str, depth: int) -> Shape | None:
-    inside = _inside(text)
+    inside = inside_brackets(text)
     cuts = [found for found in _OPERATOR.finditer(text) if not inside[found.start()]]
     if not cuts:
         return None
@@ -333,7 +300,7 @@ def _relation(text: str, depth: int) -> Shape | None:
 
 
 def _sets(text: str, depth: int) -> Shape | None:
-    inside = _inside(text)
+    inside = inside_brackets(text)
     cuts = [found for found in _SETS.finditer(text) if not inside[found.start()]]
     names = {cut[0] for cut in cuts}
     if len(names) != 1:
@@ -343,36 +310,15 @@ def _sets(text: str, depth: int) -> Shape | None:
     return Union(names.pop(), tuple(_shaped(part, depth + 1) for part in parts))
 
 
-def _enclosed(text: str) -> str:
-    """The brackets that enclose the whole text, "" where none do."""
-    for begin, end, pair in (
-        ("\\{", "\\}", "{}"), ("\\langle", "\\rangle", "()"), ("(", ")", "()"), ("[", "]", "[]"),
-        ("(", "]", "(]"),
-        ("[", ")", "[)"), ("]", "[", "()"), ("]", "]", "(]"), ("[", "[", "[)"),
-    ):  # fmt: skip
-        if text.startswith(begin) and text.endswith(end) and len(text) > len(begin) + len(end):
-            inner = text[len(begin) : -len(end)]
-            depth = 0
-            for mark in re.sub(
-                r"\\[{}]|\\[a-zA-Z]+", lambda found: {"\\{": "(", "\\}": ")"}.get(found[0], " "), inner
-            ):
-                depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(mark, 0)
-                if depth < 0:
-                    break
-            if depth == 0:
-                return pair
-    return ""
-
-
 def _bracketed(text: str, depth: int) -> Shape | None:
-    brackets = _enclosed(text)
+    brackets = enclosed(text)
     if not brackets:
         return Items("{}", ()) if text in ("\\{\\}", "\\emptyset") else None
     inner = re.sub(r"^(?:\\\{|\\langle|[(\[\]])|(?:\\\}|\\rangle|[)\]\[])$", "", text).strip()
     builder = re.fullmatch(r"([a-zA-Z](?:\\in\\mathbb\{R\})?)\s*(?:\||:)\s*(.+)", inner, re.DOTALL)
     if brackets == "{}" and builder is not None:
         return _shaped(builder[2], depth + 1)
-    parts = _comma_parts(inner)
+    parts = comma_parts(inner)
     if len(parts) > 1:
         if brackets != "{}" and "\\pm" in inner.replace("\\pmod", ""):
             return _signs(text, depth)
@@ -390,19 +336,8 @@ def _bracketed(text: str, depth: int) -> Shape | None:
     return None
 
 
-def _comma_parts(text: str) -> list[str]:
-    inside = _inside(text)
-    places = [
-        place
-        for place, mark in enumerate(text)
-        if mark in ",;" and not inside[place] and text[place - 1 : place] != "\\"
-    ]
-    edges = [-1, *places, len(text)]
-    return [text[begin + 1 : end].strip() for begin, end in pairwise(edges)]
-
-
 def _ratio(text: str, depth: int) -> Shape | None:
-    inside = _inside(text)
+    inside = inside_brackets(text)
     if ":" in text and not any(mark == ":" and inside[place] for place, mark in enumerate(text)):
         parts = [part.strip() for part in text.split(":")]
     else:

@@ -16,37 +16,27 @@ def f(x):
 from __future__ import annotations
 
 import ast
-import builtins
 import re
-import symtable
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeGuard
+from collections.abc import Sequence
 
 from search.grading.blocks import blocks, parsed, salvaged, without_thoughts
+from search.grading.programs.program_names import (
+    FUNCTIONS,
+    bound,
+    flat,
+    imports_all,
+    is_definition,
+    missing_names,
+)
+from search.grading.programs.program_needed import needed
 
 __all__ = ["defines", "program"]
 
-#: calls at the margin that change how a program runs
-_SETTINGS = frozenset(
-    {
-        "setrecursionlimit",
-        "set_int_max_str_digits",
-        "seed",
-        "filterwarnings",
-        "simplefilter",
-        "setcontext",
-        "stack_size",
-    }
-)
-#: names with which a program may reach its own names by text
-_BY_TEXT = frozenset({"globals", "locals", "vars", "eval", "exec", "__import__", "import_module"})
-_KNOWN = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
 #: the first line of a statement that holds others
 _HEADER = re.compile(
     r"(?:async|def|class|if|elif|else|for|while|with|try|except|finally|match)\b.*:\s*(?:#.*)?$"
 )
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def program(text: str, entry_point: str | None = None, prompt: str = "") -> str | None:
@@ -83,7 +73,7 @@ def program(text: str, entry_point: str | None = None, prompt: str = "") -> str 
     others = [tree for tree in trees if tree is not main]
     start = salvaged(prompt) if prompt.strip() else None
     try:
-        body = _needed(_completed(main, others, start), entry_point)
+        body = needed(_completed(main, others, start), entry_point)
         return ast.unparse(ast.Module(body, [])) if body else None
     except (RecursionError, ValueError):
         return None
@@ -91,11 +81,11 @@ def program(text: str, entry_point: str | None = None, prompt: str = "") -> str 
 
 def defines(tree: ast.Module, name: str | None) -> bool:
     """Whether a module binds the name to something that may be called, or defines any function."""
-    for node in _flat(tree.body):
-        if isinstance(node, _FUNCTIONS):
+    for node in flat(tree.body):
+        if isinstance(node, FUNCTIONS):
             if name is None or node.name == name:
                 return True
-        elif name is not None and name in _bound(node):
+        elif name is not None and name in bound(node):
             if isinstance(node, ast.ClassDef):
                 return not _is_empty(node.body)
             if not isinstance(node, ast.Assign | ast.AnnAssign) or _may_be_called(node.value):
@@ -109,23 +99,12 @@ def _may_be_called(value: ast.expr | None) -> bool:
     return value is not None and not isinstance(value, ast.Constant | ast.List | ast.Dict | ast.JoinedStr)
 
 
-def _flat(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements that run when a module is read, those under ``if``, ``try`` and ``with`` too."""
-    for node in body:
-        yield node
-        for inner in ("body", "orelse", "finalbody"):
-            if isinstance(node, ast.If | ast.Try | ast.With):
-                yield from _flat(getattr(node, inner, ()))
-        for handler in getattr(node, "handlers", ()):
-            yield from _flat(handler.body)
-
-
 def _is_stub(tree: ast.Module, name: str | None) -> bool:
     """Whether all that defines the function is its signature."""
     found = [
         node
-        for node in _flat(tree.body)
-        if isinstance(node, _FUNCTIONS) and (name is None or node.name == name)
+        for node in flat(tree.body)
+        if isinstance(node, FUNCTIONS) and (name is None or node.name == name)
     ]
     return bool(found) and all(_is_empty(node.body) for node in found)
 
@@ -183,13 +162,13 @@ def _going_on(pieces: Sequence[str], name: str | None, prompt: str) -> ast.Modul
 
 def _returns(tree: ast.Module, name: str | None) -> bool:
     waiting: list[ast.AST] = [
-        node for node in tree.body if isinstance(node, _FUNCTIONS) and name in (None, node.name)
+        node for node in tree.body if isinstance(node, FUNCTIONS) and name in (None, node.name)
     ]
     while waiting:
         for inner in ast.iter_child_nodes(waiting.pop()):
             if isinstance(inner, ast.Return | ast.Yield):
                 return True
-            if not _is_definition(inner):
+            if not is_definition(inner):
                 waiting.append(inner)
     return False
 
@@ -210,220 +189,17 @@ def _completed(main: ast.Module, others: Sequence[ast.Module], start: ast.Module
     body = list(main.body)
     sources = [*reversed(others), *([] if start is None else [start])]
     for _ in range(len(sources) + 1):
-        missing = _missing(body)
+        missing = missing_names(body)
         if not missing:
             break
         for source in sources:
-            if any(missing & set(_bound(node)) or _imports_all(node) for node in source.body):
+            if any(missing & set(bound(node)) or imports_all(node) for node in source.body):
                 # all of it: what the missing name needs may stand there too
-                there = {name for node in body if _is_definition(node) for name in _bound(node)}
-                new = [
-                    node for node in source.body if not (_is_definition(node) and {*_bound(node)} <= there)
-                ]
+                there = {name for node in body if is_definition(node) for name in bound(node)}
+                new = [node for node in source.body if not (is_definition(node) and {*bound(node)} <= there)]
                 body = [*new, *body]
                 sources.remove(source)
                 break
         else:
             break
     return body
-
-
-def _missing(body: Sequence[ast.stmt]) -> set[str]:
-    """Names that are used somewhere and bound nowhere."""
-    used, bound = _globals(body)
-    return used - bound - _KNOWN
-
-
-def _globals(body: Sequence[ast.stmt]) -> tuple[set[str], set[str]]:
-    """The names of a module that statements use, and those that they bind, functions' own left out."""
-    try:
-        table = symtable.symtable(ast.unparse(ast.Module([*body], [])), "program", "exec")
-    except SyntaxError:  # it parses, but cannot be compiled
-        names = {inner.id for node in body for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-        return names, names
-    used, bound = set(), set()
-    waiting = [table]
-    while waiting:
-        known = waiting.pop()
-        waiting += known.get_children()
-        for symbol in known.get_symbols():
-            if known is not table and not symbol.is_global():
-                continue
-            if symbol.is_referenced():
-                used.add(symbol.get_name())
-            if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
-                bound.add(symbol.get_name())
-    return used, bound
-
-
-def _bound(node: ast.stmt) -> Iterator[str]:
-    """The names that a statement binds where it stands."""
-    if _is_definition(node):
-        yield node.name
-    elif isinstance(node, ast.Import | ast.ImportFrom):
-        for alias in node.names:
-            yield alias.asname or alias.name.partition(".")[0]
-    else:
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load):
-                yield inner.id
-            elif inner is not node and isinstance(
-                inner, (*_FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom)
-            ):
-                yield from _bound(inner)
-
-
-def _is_definition(node: ast.AST) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-
-
-def _imports_all(node: ast.stmt) -> bool:
-    return isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
-
-
-def _needed(body: Sequence[ast.stmt], name: str | None) -> list[ast.stmt]:
-    """The statements that the entry point needs, docstrings dropped."""
-    candidates = [node for node in body if not _is_use(node)]
-    names = [set.union(*_globals([node])) for node in candidates]
-    by_text = any(mentioned & _BY_TEXT for mentioned in names)
-    functions = {
-        node.name: mentioned
-        for node, mentioned in zip(candidates, names, strict=True)
-        if isinstance(node, _FUNCTIONS)
-    }
-    asked = {name} if name is not None else set()
-    wanted = set(asked)
-    kept: set[int] = set()
-    growing = True
-    while growing:
-        growing = False
-        for place, node in enumerate(candidates):
-            if place in kept:
-                continue
-            if by_text or _is_kept(node, wanted, asked) or _prepares(node, wanted, asked, functions):
-                kept.add(place)
-                wanted |= names[place]
-                growing = True
-    chosen = [node for place, node in enumerate(candidates) if place in kept]
-    if not any("__doc__" in ast.dump(node) for node in chosen):
-        chosen = [_WithoutDocstrings().visit(node) for node in chosen]
-    return chosen
-
-
-def _is_kept(node: ast.stmt, wanted: set[str], asked: set[str]) -> bool:
-    if isinstance(node, ast.ImportFrom) and (node.module == "__future__" or _imports_all(node)):
-        return True
-    if isinstance(node, ast.Expr):
-        return _is_setting(node) or bool(_changed(node) & (wanted - asked))
-    if not asked and (
-        _is_definition(node) or (isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda))
-    ):
-        return True
-    return bool({*_bound(node)} & wanted or _changed(node) & (wanted - asked) or _attributes(node) & wanted)
-
-
-def _prepares(node: ast.stmt, wanted: set[str], asked: set[str], functions: Mapping[str, set[str]]) -> bool:
-    """Whether a statement calls a function that touches what is wanted: it fills a table, say."""
-    if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
-        return False
-    called = node.value.func
-    if not isinstance(called, ast.Name) or called.id in asked:
-        return False
-    touched = functions.get(called.id, set())
-    return not touched & asked and bool(touched & wanted - {*functions, *_KNOWN})
-
-
-def _is_setting(node: ast.Expr) -> bool:
-    call = node.value
-    return isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in _SETTINGS
-
-
-def _changed(node: ast.stmt) -> set[str]:
-    """The names whose values a statement at the margin may change: ``memo[0] = 1``, ``seen.add(1)``."""
-    if _is_definition(node) or isinstance(node, ast.Import | ast.ImportFrom):
-        return set()
-    found = set()
-    for inner in ast.walk(node):
-        target: ast.expr | None = None
-        if isinstance(inner, ast.Subscript) and not isinstance(inner.ctx, ast.Load):
-            target = inner
-        elif isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
-            target = inner.func
-            found |= {part.id for part in inner.args if isinstance(part, ast.Name)}
-        found |= _root(target)
-    return found
-
-
-def _attributes(node: ast.stmt) -> set[str]:
-    """The names of which a statement at the margin sets attributes: ``f.calls = 0``."""
-    if _is_definition(node):
-        return set()
-    found = set()
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Attribute) and not isinstance(inner.ctx, ast.Load):
-            found |= _root(inner)
-    return found
-
-
-def _root(target: ast.expr | None) -> set[str]:
-    while isinstance(target, ast.Attribute | ast.Subscript):
-        target = target.value
-    return {target.id} if isinstance(target, ast.Name) else set()
-
-
-def _is_use(node: ast.stmt) -> bool:
-    """Whether a statement at the margin only shows the program's use."""
-    if isinstance(node, ast.Assert | ast.Pass):
-        return True
-    if isinstance(node, ast.If):
-        return any(isinstance(inner, ast.Name) and inner.id == "__name__" for inner in ast.walk(node.test))
-    if isinstance(node, ast.Expr):
-        return not _acts(node.value)
-    if isinstance(node, ast.For | ast.While | ast.With | ast.Try):
-        return not any(_binds_or_acts(inner) for inner in _inside(node))
-    return False
-
-
-def _inside(node: ast.AST) -> Iterator[ast.stmt]:
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.stmt) and inner is not node:
-            yield inner
-
-
-def _binds_or_acts(node: ast.stmt) -> bool:
-    if isinstance(node, ast.Expr):
-        return _acts(node.value)
-    return not isinstance(
-        node, ast.Assert | ast.Pass | ast.For | ast.While | ast.If | ast.With | ast.Try | ast.Break
-    )
-
-
-def _acts(value: ast.expr) -> bool:
-    """Whether an expression may change a value: a call of a method or of a function that is not printing."""
-    if not isinstance(value, ast.Call):
-        return False
-    if isinstance(value.func, ast.Attribute):
-        return value.func.attr not in ("testmod", "main", "exit", "write")
-    return not (
-        isinstance(value.func, ast.Name)
-        and value.func.id in ("print", "main", "exit", "quit", "input", "help")
-    )
-
-
-class _WithoutDocstrings(ast.NodeTransformer):
-    """Drops the texts that open functions and classes."""
-
-    def _opened(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> ast.AST:
-        self.generic_visit(node)
-        first = node.body[0]
-        if (
-            isinstance(first, ast.Expr)
-            and isinstance(first.value, ast.Constant)
-            and isinstance(first.value.value, str)
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
-        return node
-
-    visit_FunctionDef = _opened
-    visit_AsyncFunctionDef = _opened
-    visit_ClassDef = _opened

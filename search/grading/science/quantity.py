@@ -27,7 +27,9 @@ from typing import Any
 from search.errors import GradingError
 from search.grading.amount import amount
 from search.grading.protocol import Domain
-from search.grading.science.units import convert, plain_unit, unit
+from search.grading.science.unit_conversion import convert
+from search.grading.science.unit_spelling import plain_unit
+from search.grading.science.units import unit
 from search.grading.stated import stated
 from search.problem import Problem
 

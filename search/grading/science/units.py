@@ -10,106 +10,13 @@ dimension. Degrees Celsius in a product are differences, so kelvins. Needs the e
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
 
-from search.errors import MissingExtraError
+from search.grading.science.unit_spelling import plain_unit
+from search.grading.science.unit_symbols import symbols
 
-if TYPE_CHECKING:
-    from pint import UnitRegistry
+__all__ = ["unit"]
 
-__all__ = ["convert", "plain_unit", "unit"]
-
-_FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
-_WRAPPED = re.compile(
-    r"\\(?:mathrm|text|mbox|textrm|textit|textnormal|operatorname|rm|mathbf|mathit|textbf|bf|si|unit|pu)\*?\s*\{([^{}]*)\}"
-)
-_SIUNITX = re.compile(r"\\(?:SI|qty)\s*(?:\[[^\]]*\])?\{([^{}]*)\}\s*\{([^{}]*)\}")
-_PREFIX_MACRO = re.compile(r"\\(kilo|milli|micro|nano|pico|femto|centi|deci|mega|giga|tera|hecto)\s*\\")
-#: LaTeX and plain spellings in pint's words, in this order
-_SPELLINGS = (
-    (r"\\(?:circ|degree|textdegree)(?![a-zA-Z])|°|º|˚", " degree"),
-    (r"\\%|%", "percent"),
-    (r"(?:\\mu(?![a-zA-Z])|\\micro(?![a-zA-Z])|µ|μ)\s*", "u"),
-    (r"\\(?:Omega|ohm)(?![a-zA-Z])|Ω|Ω", "ohm"),
-    (r"\\AA(?![a-zA-Z])|\\(?:mathring|r)\s*\{A\}|\\angstrom(?![a-zA-Z])|Å|Å", "angstrom"),
-    (r"\\ell(?![a-zA-Z])", "l"),
-    (r"\\alpha(?![a-zA-Z])", "\N{GREEK SMALL LETTER ALPHA}"),
-    (r"\\(?:times|cdot|bullet)(?![a-zA-Z])|\u00d7|·|•|\*", "*"),
-    (r"\\per(?![a-zA-Z])", "/"),
-    (r"\\squared(?![a-zA-Z])", "^2"),
-    (r"\\cubed(?![a-zA-Z])", "^3"),
-    (
-        r"\\(?:left|right)(?![a-zA-Z])|\\[,;:! ]|\\q?quad(?![a-zA-Z])|\\(?:thin)?space(?![a-zA-Z])|~|\$|\\ ",
-        " ",
-    ),
-    (r"\\([a-zA-Z]+)", r" \1 "),
-)
-#: phrases, in the order in which they are replaced
-_PHRASES = (
-    (r"\bmm\s*Hg\b", "mmHg"),
-    (r"\bdeg(?:ree)?s?\.?\s*(?:Celsius|celsius|centigrade|C)\b", "degC"),
-    (r"\bdeg(?:ree)?s?\.?\s*(?:Fahrenheit|fahrenheit|F)\b", "degF"),
-    (r"\bdeg(?:ree)?s?\.?\s*K(?:elvins?)?\b", "K"),
-    (r"\bdegrees\b", "degree"),
-    (r"\bper\s?cent\b|\bpct\b", "percent"),
-    (r"\bper\b", "/"),
-    (r"\b(?:square|sq\.?)\s+([a-zA-Z]+)", r"\1^2"),
-    (r"\b(?:cubic|cu\.?)\s+([a-zA-Z]+)", r"\1^3"),
-    (r"\b([a-zA-Z]+)\s+squared\b", r"\1^2"),
-    (r"\b([a-zA-Z]+)\s+cubed\b", r"\1^3"),
-    (r"\bparts\s*/\s*million\b", "ppm"),
-    (r"\bu\s*degree", "udegree"),
-)
-#: units, and slips that SciBench and models make for them, or spellings that pint does not know
-_WRITTEN = {
-    "kJ": "KJ KJs kj Kj",
-    "kPa": "kPA KPa Kpa kpa",
-    "Pa": "pa",
-    "kg": "KG Kg",
-    "km": "KM Km",
-    "kW": "KW",
-    "kHz": "KHz",
-    "MHz": "Mhz",
-    "Hz": "hz",
-    "eV": "ev EV",
-    "keV": "Kev KeV",
-    "MeV": "Mev",
-    "meV": "mev",
-    "g": "gm gms gr",
-    "s": "sec secs",
-    "hour": "hrs",
-    "min": "mins",
-    "year": "yrs yr",
-    "L": "ltr litre",
-    "kcal": "Cal Cals Calories Calorie",
-    "um": "microns micron",
-    "ug": "mcg",
-    "mL": "ml",
-    "cm^3": "cc ccm",
-    "torr": "Torr",
-    "bar": "Bar bars",
-    "atm": "ATM atms Atm",
-    "A": "amp amps",
-    "mol": "mole moles mols Mol",
-    "km/h": "kmph kph",
-    "radian": "rads rad",
-    "lb": "lbs",
-    "tonne": "tonnes",
-    "dalton": "Da",
-    "N*m": "Nm",
-    "J*K": "JK",
-    "J*s": "Js",
-    "W*s": "Ws",
-    "Pa*s": "Pas",
-    "kg*m": "kgm",
-    "K": "Kelvins degreeK",
-    "degC": "degreeC",
-    "degF": "degreeF",
-    "psi": "psia",
-}
-_SLIPS = {slip: word for word, slips in _WRITTEN.items() for slip in slips.split()}
-#: words behind a unit that begin what is no unit
 _CONNECTING = frozenset(
     [
         "of",
@@ -189,29 +96,6 @@ _DIRECTIONS = frozenset(
 _COMPASS = {"n": "north", "s": "south", "e": "east", "w": "west"}
 
 
-def plain_unit(text: str) -> str:
-    r"""A quantity or a unit without LaTeX.
-
-    >>> plain_unit(r"$\mathrm{~J} \mathrm{~mol}^{-1} \mathrm{~K}^{-1}$"), plain_unit(r"$^{\circ} \mathrm{C}$")
-    ('J mol^-1 K^-1', 'degC')
-    """
-    out = _PREFIX_MACRO.sub(r"\\\1", _SIUNITX.sub(r"\1 \2", text))
-    out = re.sub(r"\^\s*\{\s*([-+]?[0-9]+)\s*\}", r"^\1", re.sub(r"\{\s*\}", "", out))
-    for _ in range(4):
-        out = _WRAPPED.sub(r" \1 ", _FRACTION.sub(r"(\1)/(\2)", out))
-    for spelling, word in _SPELLINGS:
-        out = re.sub(spelling, word, out)
-    out = re.sub(r"\^\s*\{?\s*degree\s*\}?", " degree", out)
-    out = re.sub(r"\{\s*([^{}]*?)\s*\}", r"\1", out)
-    out = re.sub(r"\s*\^\s*\(\s*([-+]?[0-9]+)\s*\)|\s*\^\s*([-+]?[0-9]+)", r"^\1\2", out)
-    out = re.sub(r"\(([-+]?[0-9.]+)\)", r"\1", out)
-    for phrase, word in _PHRASES:
-        out = re.sub(phrase, word, out)
-    for slip in ("KJ", "kPA", "JK"):
-        out = re.sub(rf"\b{slip}\b", _SLIPS[slip].replace("*", " "), out)
-    return " ".join(out.split())
-
-
 @lru_cache(maxsize=65_536)
 def unit(text: str) -> str | None:
     """The canonical unit of what follows a number, ``""`` where nothing does; None for what is no unit.
@@ -283,7 +167,7 @@ class _Units:
                 and re.match(r"[-+]?[0-9]+(?!\s*(?:s\.?f|sig|dec|d\.?p))", after)
             )
         power_at = _POWER.match(self._text, found.end())
-        known = _symbols(name)
+        known = symbols(name)
         end = found.end()
         power = 1.0
         if power_at is not None:
@@ -340,108 +224,3 @@ class _Units:
         both = {**powers, **{name: power for name, power in self._labels.items() if power}}
         parts = [name if power == 1 else f"{name}^{power:g}" for name, power in sorted(both.items())]
         return f"{'*'.join(parts)} {self._direction}".strip()
-
-
-def _singular(word: str) -> str:
-    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
-
-
-@lru_cache(maxsize=4096)
-def _symbols(name: str) -> tuple[tuple[str, int], ...] | None:
-    """The symbols and powers of one name; None where pint does not know it."""
-    spelled = _SLIPS.get(name, name)
-    for spelling in (spelled, spelled.lower() if len(spelled) > 3 else spelled):
-        try:
-            registry = _registry()
-            powers: dict[Any, Any] = dict(registry.parse_units(spelling)._units.items())
-            return tuple((_symbol(registry, str(part)), int(power)) for part, power in powers.items()) or None
-        except MissingExtraError:
-            raise
-        except Exception:  # pint and what it is built on raise many types on what models write
-            continue
-    return None
-
-
-def _symbol(registry: UnitRegistry[Any], name: str) -> str:
-    """The symbol of a unit, or its name where the symbol would not be read as that unit again."""
-    symbol = str(registry.get_symbol(name))
-    try:
-        known = dict(registry.parse_units(plain_unit(symbol))._units.items())
-    except Exception:  # as above
-        known = {}
-    return symbol if known == {name: 1} else name
-
-
-@lru_cache(maxsize=16_384)
-def convert(value: float, one: str, other: str) -> float | None:
-    """A value in another unit, both canonical; None where one does not become the other.
-
-    >>> convert(1.0, "kJ", "J"), convert(1.0, "kJ", "kW"), convert(2.0, "Bq", "Hz")
-    (1000.0, None, None)
-    """
-    (one, first, before), (other, second, after) = _split(one), _split(other)
-    if (first and second and first != second) or (before and after and before != after):
-        return None
-    registry = _registry()
-    try:
-        given, wanted = registry.Unit(one), registry.Unit(other)
-        given, wanted = _temperature(registry, given, wanted), _temperature(registry, wanted, given)
-        given, wanted = _molal(registry, given, wanted), _molal(registry, wanted, given)
-        kinds = _kinds(given) | _kinds(wanted)
-        if any(not _kinds(given) >= pair and not _kinds(wanted) >= pair and kinds >= pair for pair in _APART):
-            return None
-        if kinds >= {"revolutions_per_minute", "hertz"}:
-            factor = 1 / 60 if "revolutions_per_minute" in _kinds(given) else 60.0
-            return value * factor * (1e3 if "kilohertz" in str(given) else 1.0)
-        return float(registry.Quantity(value, given).to(wanted).magnitude)
-    except Exception:  # not of one dimension
-        return None
-
-
-#: units of one dimension that do not measure one thing
-_APART = (frozenset({"becquerel", "hertz"}), frozenset({"gray", "sievert"}), frozenset({"radian", "hertz"}))
-
-
-def _kinds(known: Any) -> frozenset[str]:
-    names = [str(name) for name, _ in known._units.items()]
-    kinds = ("becquerel", "hertz", "gray", "sievert", "radian", "revolutions_per_minute")
-    return frozenset(kind for kind in kinds if any(name.endswith(kind) for name in names))
-
-
-def _temperature(registry: UnitRegistry[Any], known: Any, other: Any) -> Any:
-    """``25 C`` beside a temperature is no charge."""
-    degrees = {"coulomb": "degree_Celsius", "farad": "degree_Fahrenheit"}
-    if str(known) in degrees and str(other) in ("kelvin", "degree_Celsius", "degree_Fahrenheit"):
-        return registry.Unit(degrees[str(known)])
-    return known
-
-
-def _molal(registry: UnitRegistry[Any], known: Any, other: Any) -> Any:
-    """``0.5 m`` beside moles per kilogram is molal."""
-    if str(known) == "meter" and other.dimensionality == registry.Unit("mol/kg").dimensionality:
-        return registry.Unit("mol/kg")
-    return known
-
-
-def _split(canonical: str) -> tuple[str, frozenset[str], str]:
-    """What pint knows of a unit, the labels, and the direction."""
-    product, _, direction = canonical.partition(" ")
-    known: list[str] = []
-    labels: list[str] = []
-    for part in product.split("*") if product else []:
-        name = part.partition("^")[0]
-        (known if _symbols(plain_unit(name)) else labels).append(
-            part.replace("%", "percent").replace("°C", "degC")
-        )
-    return "*".join(known), frozenset(map(_singular, labels)), direction
-
-
-@cache
-def _registry() -> UnitRegistry[Any]:
-    try:
-        from pint import UnitRegistry
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"units need the grading extra, got no {error.name}: pip install 'test-time-planner[grading]'"
-        ) from error
-    return UnitRegistry()

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
 import pytest
+import synthetic
 from studies.specialists import specialists
 
 from planner.evaluation.slices import only
-from planner.evidence.training_data import TrainingData
+from planner.evidence.training_data import TrainingData, read_training_data
 from planner.planner import Planner
 from search.errors import TooLittleDataError
 from training.study import fit_training_data
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainingData:
+    log = synthetic.make_log(80, policies=("small", "large"), draws=12, ns=(4,))
+    return read_training_data(log, synthetic.POLICIES, synthetic.PRMS)
 
 
 def test_every_pair_gets_a_planner_of_its_own(data: TrainingData) -> None:

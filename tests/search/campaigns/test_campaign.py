@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +35,21 @@ from search.rewards.scripted import ScriptedReward
 from search.seeds import seed_of
 
 
-def campaign(log: SearchLog, count: int = 8, first: int = 0, **changes: Any) -> Campaign:
+def campaign(
+    log: SearchLog,
+    count: int = 8,
+    first: int = 0,
+    tick: Callable[[], Awaitable[object]] | None = None,
+    **changes: Any,
+) -> Campaign:
     grid = Grid.of({**scripted.GRID, **changes})
     prms = {pair.prm for pair in grid.pair if pair.prm is not None}
     loader = ReadyLoader(
         [scripted.engine(name=name) for name in grid.policies],
         [scripted.reward(name) for name in sorted(prms)],
     )
-    return Campaign(scripted.problems(count, first), grid, log, loader)
+    options: dict[str, Any] = {} if tick is None else {"tick": tick}
+    return Campaign(scripted.problems(count, first), grid, log, loader, **options)
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +145,14 @@ def test_running_again_does_nothing_and_loads_nothing(finished: SearchLog) -> No
     assert sorted((path, path.stat().st_mtime_ns) for path in finished.path.rglob("*")) == before
 
 
-async def test_it_runs_inside_a_loop_and_tells_how_far_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ticks", [0, 2])
+async def test_it_runs_inside_a_loop_and_tells_how_far_it_is(tmp_path: Path, ticks: int) -> None:
     states: list[Progress] = []
-    last = await campaign(SearchLog.at(tmp_path / "log"), 3).run_async(states.append)
+    running = campaign(SearchLog.at(tmp_path / "log"), 3, tick=asyncio.Semaphore(ticks).acquire)
+    last = await running.run_async(states.append)
+    assert len(states) == last.total + 1 + ticks
+    assert [state.done for state in states] == sorted(state.done for state in states)
+    states = list({state.done: state for state in reversed(states)}.values())[::-1]
     assert [state.done for state in states] == list(range(last.total + 1))
     assert last.total == 1 + 2 + 2 + 2  # greedy, blocks, scores, runs of one group
     tokens = [state.tokens for state in states]

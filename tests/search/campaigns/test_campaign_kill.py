@@ -40,7 +40,7 @@ def test_kill_dash_nine_loses_and_repeats_nothing(tmp_path: Path) -> None:
         process = start(path)
         wanted = len(before) + rng.randint(1, 5)
         while process.poll() is None and len(parts(path)) < wanted:
-            time.sleep(0.002)
+            time.sleep(0.005)
         time.sleep(rng.random() * 0.04)
         process.send_signal(signal.SIGKILL)
         process.communicate()

@@ -8,14 +8,11 @@ raises), ``ends`` (a file: the first actor at problem 1 makes it and ends its pr
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
 import sys
-import time
 from functools import partial
-from random import Random
 from typing import Any
 
 from search.campaigns.campaign import Campaign
@@ -23,33 +20,17 @@ from search.campaigns.grid import Grid
 from search.cluster.campaign import ClusterCampaign
 from search.cluster.placement import Placement
 from search.cluster.ray_session import ray_session
-from search.engines.scripted import TURN, ScriptedEngine
+from search.engines.scripted import ScriptedEngine
 from search.loader import Loader, ReadyLoader
 from search.log.store import SearchLog
-from search.problem import Problem
-from search.rewards.scripted import ScriptedReward
+from tests.search import scripted_campaign as scripted
 
-GRID = {
-    "pair": [{"policy": "m", "prm": "r"}],
-    "n": [1, 4],
-    "samples": 8,
-    "block": 4,
-    "group": 2,
-    "runs": 2,
-    "strategies": ["cot", "majority", "best_of_n", "beam_search"],
-    "seed": 5,
-}
+GRID = {**scripted.GRID, "group": 2}
 SMALL = {**GRID, "samples": 4, "runs": 1}
 
 
-def problems(count: int) -> list[Problem]:
-    return [Problem(f"p{i:03}", f"f{i % 3}", "text", f"which is {i}?", str(i)) for i in range(count)]
-
-
 def engine(pause: float = 0.0, poison: int = -1, wrong: int = -1, ends: str = "") -> ScriptedEngine:
-    def write(text: str, rng: Random) -> str:
-        time.sleep(pause)
-        question, _, written = text.partition(TURN)
+    def hear(question: str) -> None:
         answer = question.removeprefix("which is ").removesuffix("?")
         if answer == str(poison):
             os.kill(os.getpid(), signal.SIGKILL)
@@ -58,26 +39,16 @@ def engine(pause: float = 0.0, poison: int = -1, wrong: int = -1, ends: str = ""
             os._exit(3)
         if answer == str(wrong):
             raise ValueError(f"nobody writes about {answer}")
-        said = answer if rng.random() < 0.5 else str(rng.randrange(3))
-        lines = [f"think {rng.randrange(10)}", f"hence {rng.randrange(10)}", f"# {said}"]
-        return "\n".join(lines[written.count("\n") :])
 
-    return ScriptedEngine(write, name="m")
-
-
-def reward() -> ScriptedReward:
-    def judge(question: str, steps: tuple[str, ...]) -> float:
-        return hashlib.sha256(f"{question}{steps}".encode()).digest()[0] / 255
-
-    return ScriptedReward(judge, name="r")
+    return scripted.engine(pause, hear=hear)
 
 
 def loader(pause: float = 0.0, poison: int = -1, wrong: int = -1, ends: str = "") -> Loader:
-    return ReadyLoader([engine(pause, poison, wrong, ends)], [reward()])
+    return ReadyLoader([engine(pause, poison, wrong, ends)], [scripted.reward()])
 
 
 def unbroken(log: SearchLog, count: int, small: bool = False) -> None:
-    Campaign(problems(count), Grid.of(SMALL if small else GRID), log, loader()).run()
+    Campaign(scripted.problems(count), Grid.of(SMALL if small else GRID), log, loader()).run()
 
 
 def main(address: str, place: str, **asked: str) -> dict[str, Any]:
@@ -92,7 +63,7 @@ def main(address: str, place: str, **asked: str) -> dict[str, Any]:
         placements["r"] = Placement(cpus=0.1, resources={"scoring": 0.1})
     with ray_session(address) as ray:
         campaign = ClusterCampaign(
-            problems(count),
+            scripted.problems(count),
             Grid.of(SMALL if "small" in asked else GRID),
             SearchLog.at(place),
             loader(),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import polars as pl
 import pytest
+import scripted_campaign as scripted
 
 from search.campaigns.campaign import Campaign
 from search.campaigns.grid import Grid
@@ -20,24 +19,12 @@ from search.cluster import campaign as cluster_campaign
 from search.cluster.campaign import ClusterCampaign
 from search.cluster.fake_ray import FakeRay
 from search.cluster.placement import Placement
-from search.engines.scripted import TURN, ScriptedEngine
 from search.errors import CheckpointError, ClusterError, GridError
 from search.loader import Loader, ReadyLoader
 from search.log.comparison import difference
 from search.log.store import SearchLog
-from search.problem import Problem
-from search.rewards.scripted import ScriptedReward
 
-GRID = {
-    "pair": [{"policy": "m", "prm": "r"}],
-    "n": [1, 4],
-    "samples": 8,
-    "block": 4,
-    "group": 2,
-    "runs": 1,
-    "strategies": ["cot", "majority", "best_of_n", "beam_search"],
-    "seed": 5,
-}
+GRID = {**scripted.GRID, "group": 2, "runs": 1}
 
 
 @dataclass
@@ -61,17 +48,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Events:
 
 
 def models(hear: Callable[[str], None] = lambda question: None) -> Loader:
-    def write(text: str, rng: Random) -> str:
-        question, _, written = text.partition(TURN)
-        hear(question)
-        answer = question.removeprefix("which is ").removesuffix("?")
-        said = answer if rng.random() < 0.5 else str(rng.randrange(3))
-        return "\n".join([f"think {rng.randrange(10)}", f"# {said}"][written.count("\n") :])
-
-    def judge(question: str, steps: tuple[str, ...]) -> float:
-        return hashlib.sha256(f"{question}{steps}".encode()).digest()[0] / 255
-
-    return ReadyLoader([ScriptedEngine(write, name="m")], [ScriptedReward(judge, name="r")])
+    return ReadyLoader([scripted.engine(hear=hear)], [scripted.reward()])
 
 
 def loader() -> Loader:
@@ -83,14 +60,10 @@ def loader() -> Loader:
     return models(lambda question: EVENTS.hear(question))
 
 
-def problems(count: int) -> list[Problem]:
-    return [Problem(f"p{i}", f"f{i % 2}", "text", f"which is {i}?", str(i)) for i in range(count)]
-
-
 def campaign(ray: FakeRay, log: SearchLog, count: int = 6, **options: Any) -> ClusterCampaign:
     placements = options.pop("placements", {"m": Placement(replicas=2)})
     return ClusterCampaign(
-        problems(count),
+        scripted.problems(count),
         Grid.of(GRID),
         log,
         models(),
@@ -104,7 +77,7 @@ def campaign(ray: FakeRay, log: SearchLog, count: int = 6, **options: Any) -> Cl
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> SearchLog:
     log = SearchLog.at(tmp_path_factory.mktemp("unbroken") / "log")
-    Campaign(problems(6), Grid.of(GRID), log, models()).run()
+    Campaign(scripted.problems(6), Grid.of(GRID), log, models()).run()
     return log
 
 
@@ -185,10 +158,10 @@ def test_one_problem_that_cannot_be_done_is_recorded_and_stops_no_other(
     last = campaign(ray, log, deaths=3, placements={"m": Placement()}).run()
     assert last.done == last.total
     failures = log.read("failures")
-    assert failures["problem_id"].unique().to_list() == ["p3"]
+    assert failures["problem_id"].unique().to_list() == ["p03"]
     assert set(failures["stage"]) == {"samples", "runs"}
     for table in ("samples", "scores", "runs"):
-        kept = unbroken.read(table).filter(pl.col("problem_id") != "p3")
+        kept = unbroken.read(table).filter(pl.col("problem_id") != "p03")
         assert log.read(table, ["problem_id"]).height == kept.height
     again = campaign(FakeRay(), log).run()
     assert (again.done, again.tokens) == (again.total, 0)

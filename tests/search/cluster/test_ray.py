@@ -159,12 +159,12 @@ def test_one_problem_that_cannot_be_done_stops_no_other(cluster: Any, tmp_path: 
     assert told["done"] == told["total"]
     log, whole = SearchLog.open(tmp_path / "log"), unbroken(tmp_path, 6, small=True)
     failures = log.read("failures")
-    assert failures["problem_id"].unique().to_list() == ["p003"]
+    assert failures["problem_id"].unique().to_list() == ["p03"]
     assert set(failures["stage"]) == {"samples", "runs"}
     for table in ("samples", "scores", "runs"):
         others = whole.read(table, ["problem_id"])["problem_id"].to_list()
         assert sorted(log.read(table, ["problem_id"])["problem_id"]) == sorted(
-            name for name in others if name != "p003"
+            name for name in others if name != "p03"
         )
     again = finished(start(cluster, tmp_path / "log", **asked))
     assert (again["done"], again["tokens"]) == (again["total"], 0)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -98,12 +99,13 @@ def parts(bucket: str) -> set[str]:
 def test_two_drivers_of_which_one_is_killed_put_each_unit_once(versioned: str, unbroken: SearchLog) -> None:
     both = [start([str(SCRIPT), versioned]) for _ in range(2)]
     while len(parts(versioned)) < 8 and all(one.poll() is None for one in both):
-        os.sched_yield()
+        time.sleep(0.02)
     both[0].kill()
     seen: list[int] = []
     while both[1].poll() is None:
         log = SearchLog.open(versioned)
         seen.append(log.read("samples").height)  # whole units, at any moment
+        time.sleep(0.02)
     assert [one.wait() for one in both] == [-signal.SIGKILL, 0]
     assert seen == sorted(seen)
     found = SearchLog.open(versioned)

@@ -37,7 +37,7 @@ LOW = 20, 60
 
 
 def data() -> TrainingData:
-    log = synthetic.make_log(66, draws=16, ns=(4,))
+    log = synthetic.make_log(66, draws=6, ns=(2,))
     return read_training_data(log, synthetic.POLICIES, synthetic.PRMS)
 
 

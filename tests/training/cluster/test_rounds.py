@@ -21,9 +21,8 @@ from training.study import fit_training_data
 
 @pytest.fixture(scope="module")
 def small(synthetic) -> TrainingData:  # type: ignore[no-untyped-def]
-    return read_training_data(
-        synthetic.make_log(90, draws=12, ns=(4,), prms=("good",)), synthetic.POLICIES, synthetic.PRMS
-    )
+    log = synthetic.make_log(60, draws=6, ns=(2,), prms=("good",))
+    return read_training_data(log, synthetic.POLICIES, synthetic.PRMS)
 
 
 @pytest.fixture(scope="module")

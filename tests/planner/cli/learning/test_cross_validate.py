@@ -17,7 +17,7 @@ from planner.cli.main import app
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log of pools, and one with a single draw of each question."""
     folder = tmp_path_factory.mktemp("cross-validate")
-    synthetic.write_log(folder / "pools", synthetic.make_log(124, draws=12, ns=(4,), prms=("good",)))
+    synthetic.write_log(folder / "pools", synthetic.make_log(124, draws=6, ns=(2,), prms=("good",)))
     one = synthetic.make_log(124, draws=1, ns=(), prms=(), policies=("small", "large"), seed=3)
     synthetic.write_log(folder / "single", one)
     return folder

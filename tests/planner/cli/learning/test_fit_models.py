@@ -28,7 +28,7 @@ parameters = 3_000_000
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log whose settings say how it was drawn, and a models file."""
     folder = tmp_path_factory.mktemp("fit")
-    made = synthetic.make_log(80, policies=("small", "large"), prms=(), draws=24, seed=5)
+    made = synthetic.make_log(80, policies=("small", "large"), prms=(), draws=8, ns=(4,), seed=5)
     settings = {"sampling": "temperature=0.7, top_p=0.95, top_k=20", "limits": "max_tokens=512, max_steps=16"}
     synthetic.write_log(folder / "log", made, prms=(), settings=settings)
     (folder / "models.toml").write_text(MODELS)

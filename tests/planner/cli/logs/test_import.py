@@ -369,7 +369,7 @@ def templated(number: int, samples: int, rng: random.Random) -> dict[str, Any]:
 
 def test_folds_that_look_alike_are_warned_of(tmp_path: Path, table: Callable[..., str]) -> None:
     rng = random.Random(3)
-    rows = [templated(number, 4, rng) for number in range(80)]
+    rows = [templated(number, 2, rng) for number in range(80)]
     folded, kept = str(tmp_path / "folded"), str(tmp_path / "kept")
     run("table", table(*rows), "-o", folded)
     run("table", table(*({**row, "family": ""} for row in rows)), "-o", kept)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def test_a_signal_ends_it_within_seconds_and_says_how_to_go_on(
         text=True,
     )
     while not list((folder / name).glob("table=samples/part-*")) and process.poll() is None:
-        os.sched_yield()
+        time.sleep(0.01)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
