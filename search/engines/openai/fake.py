@@ -298,7 +298,10 @@ class FakeOpenAI:
         choice: dict[str, Any] = {"index": child.end.child, "finish_reason": None, "logprobs": None}
         if upto >= len(child.pieces):
             reason = child.end.finish_reason
-            choice["finish_reason"] = "length" if reason in FinishReason.TRUNCATED else "stop"
+            words = dict.fromkeys(FinishReason.TRUNCATED, "length") | {
+                FinishReason.FILTERED: "content_filter"
+            }
+            choice["finish_reason"] = words.get(reason, "stop")
             if reason == FinishReason.STOP:
                 stops = [stop for stop in body["stop"] if child.end.text.endswith(stop)]
                 choice["stop_reason"] = stops[0] if stops else body["stop"][0]
