@@ -93,7 +93,6 @@ def _respond(request: Request, refusal: Refusal) -> JSONResponse:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    Exchange.now().is_refused = True
     return _respond(request, refusal_of(error))
 
 

@@ -16,7 +16,7 @@ from planner.server.decisions.recorder import Decision
 from planner.server.direct.passthrough_cost import PassthroughCost, StreamUsage, cached_of, usage_of
 from planner.server.direct.upstream import check_whole, says
 from planner.server.observing.rolling_metrics import Finished
-from planner.server.refusal import Refusal, refusal_of
+from planner.server.refusal import Refusal, is_refused, refusal_of
 from planner.server.request.ask import Ask
 from planner.server.request.budget import RequestBudget, check_time, to_wire
 from planner.server.request.choosing import is_shadowed
@@ -131,7 +131,7 @@ class Passthrough:
                 raise
             raise self._late from late
         except Exception as failure:
-            outcome, error = "failed", failure
+            outcome, error = "refused" if is_refused(failure) else "failed", failure
             raise
         finally:
             self._finish(outcome, error)
@@ -208,7 +208,7 @@ class Passthrough:
                 outcome = str(Outcome.ANSWERED)
                 yield self._writer.done()
         except Exception as failure:
-            outcome, error = "failed", failure
+            outcome, error = "refused" if not is_begun and is_refused(failure) else "failed", failure
             if not is_begun:
                 raise
             yield self._writer.error(refusal_of(failure))
@@ -326,16 +326,16 @@ class Passthrough:
 
     def _finish(self, outcome: str, error: Exception | None) -> None:
         self._mark(outcome, error)
-        is_refused = isinstance(error, Refusal) and not self._pieces and not self._is_late
+        is_free = isinstance(error, Refusal) and not self._pieces and not self._is_late
         if self._ask.stream and error is not None:
             self._usage = self._came(self._usage)
-        if self._is_sent and self._usage is None and not is_refused:
+        if self._is_sent and self._usage is None and not is_free:
             self._usage = self._cost.estimate(self._pieces, self._share)  # it was cut off
         service, spend = self._service, self._spend
         service.rates.spent(self._key, spend.tokens)
         if self._held is not None:
             self._held.settle(spend.tokens, self._usd)
-        if isinstance(error, Refusal) and error.status == 429 and not spend.tokens:
+        if outcome == "refused" and not spend.tokens:
             service.rolling.refuse()
             return
         comparison = None if self._shadowed is None else self._shadowed.comparison

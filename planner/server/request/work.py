@@ -16,7 +16,7 @@ from planner.server.access.in_flight import Place
 from planner.server.access.keys import Key
 from planner.server.decisions.comparison import Comparison
 from planner.server.direct.passthrough_cost import prompt_tokens
-from planner.server.refusal import Refusal
+from planner.server.refusal import Refusal, is_refused
 from planner.server.request.ask import Ask
 from planner.server.request.budget import RequestBudget, check_time
 from planner.server.request.choosing import is_shadowed
@@ -128,11 +128,8 @@ class Work:
             outcome = str(answers.solutions[0].outcome)
             text = said(answers.solutions[0])[0]
             return answers
-        except Refusal as refusal:
-            error, outcome = refusal, "refused" if refusal.status < 500 else "failed"
-            raise
         except Exception as failure:
-            error, outcome = failure, "failed"
+            error, outcome = failure, "refused" if is_refused(failure) else "failed"
             raise
         finally:
             decision = self._record.write(outcome, error)
