@@ -226,8 +226,9 @@ class Passthrough:
 
     def _begin(self) -> None:
         """Raises Refusal where the key's limits do not hold it."""
-        needs = self._cost.needs(self._key)
-        self._held = self._service.spending.hold(self._key, needs, needs)
+        if self._key.is_limited:
+            needs = self._cost.needs(self._key)
+            self._held = self._service.spending.hold(self._key, needs, needs)
         if self._shadowed is not None:
             self._shadowed.begin()
 

@@ -79,12 +79,10 @@ class PassthroughCost:
 
     def needs(self, key: Key) -> Amount:
         """What it may take at most, which is held before it is sent: the prompt, and every answer at its
-        longest, which is then limited: as it says, or as the policy's are. Nothing for a key without limits.
+        longest, which is then limited: as it says, or as the policy's are.
 
         Raises Refusal for a limit in money where the policy's price is not known.
         """
-        if not key.is_limited:
-            return Amount()
         if not math.isinf(key.usd_per_day) and self._prices is None:
             raise Refusal("a limit in money needs the server's prices, got none", code="spend_limit")
         body = self.body(1.0)

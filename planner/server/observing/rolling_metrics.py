@@ -246,13 +246,13 @@ def summed(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Figures in JSON of what processes have counted (``RollingMetrics.state``), all of the same window.
 
     ``requests``: ``total`` is the sum of ``answered``, ``failed`` (5xx, or a stream that broke off) and
-    ``cancelled``; ``refused`` ones (4xx) are not among them, and only their tokens and FLOPs are told. These count from the start, and all that
-    follows in the window. ``errors``: ``rate`` is the share of requests that failed; ``refusals`` and
-    ``failures`` say why requests were turned away and failed before an answer began, by the code that their
-    clients got. ``spend``: ``usd`` of the ``priced`` requests, whose prices are known. ``majority``: what
-    answers took (``flops``) against plain votes of equal expected accuracy; ``ratio`` is ``flops`` over
-    ``majority_flops``, below 1 where planning saved. Answers that no vote is expected to equal are in
-    ``never`` only.
+    ``cancelled``; ``refused`` ones (4xx) are not among them, and only their tokens and FLOPs are told. These
+    count from the start, and all that follows in the window. ``errors``: ``rate`` is the share of requests
+    that failed; ``refusals`` and ``failures`` say why requests were turned away and failed before an answer
+    began, by the code that their clients got. ``spend``: ``usd`` of the ``priced`` requests, whose prices are
+    known. ``majority``: what answers took (``flops``) against plain votes of equal expected accuracy;
+    ``ratio`` is ``flops`` over ``majority_flops``, below 1 where planning saved. Answers that no vote is
+    expected to equal are in ``never`` only.
     """
     whole = _Sums.of(states)
     length = whole.window / _SLICES

@@ -261,6 +261,8 @@ def exploring(service: Service, context: RequestContext) -> DecisionFilter | Non
     if rules.explore:
         kind = Resampled if rules.explore_by == "thompson" else Exploration
         found = kind(rules.explore, context.planner.most_decisions, Random())
+    if service.watch.drift is None:
+        return found
     return service.watch.leaning(context.served.fingerprint, found)
 
 

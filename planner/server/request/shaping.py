@@ -184,21 +184,22 @@ class ShapedEngine(Engine):
         meter.running += 1
         error: BaseException | None = None
         policy = self._policy
-        passed = Passed(self._passed.get(request.prompt, ""))
+        passed = None if self._on_text is None else Passed(self._passed.get(request.prompt, ""))
         for observer in self._observers:
             observer.on_asked(policy, shaped)
         try:
             async for event in events:
                 if isinstance(event, Tokens):
-                    if self.passing and self._on_text is not None and request.n == 1:
+                    if self.passing and passed is not None and self._on_text is not None and request.n == 1:
                         self._on_text(passed.new(event.text))
                         self._passed[request.prompt] = passed.text
                     if not request.stream:
                         continue
                 elif isinstance(event, ChildFinished):
-                    if event.finish_reason != FinishReason.CANCELLED:
-                        passed.end()
-                    self._passed.pop(request.prompt, None)
+                    if passed is not None:
+                        if event.finish_reason != FinishReason.CANCELLED:
+                            passed.end()
+                        self._passed.pop(request.prompt, None)
                     event = self._stopped(event)
                     for observer in self._observers:
                         observer.on_finished(policy, shaped, event)

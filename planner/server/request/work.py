@@ -102,7 +102,6 @@ class Work:
         self._share = 1.0
         self._place: Place | None = None
         self._behind, self._began = Exchange.now().seconds, time.monotonic()
-        self._meters: list[Meter] = []
         self._trace = service.tracing.work(self._context)
         self._failed: set[str] = set()
 
@@ -142,14 +141,14 @@ class Work:
         """Hold what it may spend of the key's limits, and keep within it. Raises Refusal."""
         service, context = self._service, self._context
         key = context.key
-        needs = planned_needs(service, context) if key.is_limited else ()
-        self._record.held = service.spending.hold(key, *needs)
-        self._budget = self._budget.within(self._record.held.cap)
+        if key.is_limited:
+            held = self._record.held = service.spending.hold(key, *planned_needs(service, context))
+            self._budget = self._budget.within(held.cap)
 
     @property
     def _prompts(self) -> int:
         """Tokens of the prompts, each policy's once."""
-        return sum(meter.prompt for meter in self._meters)
+        return sum(answer.prompt for answer in self._record.answers)
 
     @property
     def _elapsed(self) -> float:
@@ -193,7 +192,7 @@ class Work:
         receipt["sampling"] = str(context.ask.sampling or "as the planner was fitted")
         if self._shadowed is not None:
             receipt["shadow"] = self._shadowed.told
-        usage = usage_to_dict(spend, self._meters, self._prompts, sum(map(shown, solutions)))
+        usage = usage_to_dict(spend, self._record.answers, self._prompts, sum(map(shown, solutions)))
         return Answers(tuple(solutions), usage, receipt)
 
     async def _answer(self, place: int, budget: Budget) -> Solution:
@@ -245,7 +244,7 @@ class Work:
         except ContextError:  # the request's fault
             raise
         except (EngineError, RewardError) as error:  # a policy's server fails as both, a PRM as the latter
-            running = self._record.choice(place)
+            running = self._record.answers[place].choice
             failed = (
                 None if running is None else running.policy if isinstance(error, EngineError) else running.prm
             )
@@ -273,17 +272,18 @@ class Work:
         assert ask.conversation is not None
         drawn = self._context.planner.drawings
         forced = self._context.choice
-        names = dict.fromkeys(models.engines)
+        names, rewards = dict.fromkeys(models.engines), self._trace.rewards(models.rewards, place)
         if forced is not None:  # nobody else is asked
-            names = dict.fromkeys((forced.policy, *(part.policy for part in forced.plan.walk())))
+            asked = (forced, *forced.plan.walk())
+            names = dict.fromkeys(each.policy for each in asked)
+            rewards = {each.prm: rewards[each.prm] for each in asked if each.prm is not None}
         drawings = {name: models.drawing(name, drawn.get(name)) for name in names}
         if ask.max_tokens is not None:
             drawings = {
                 name: replace(one, limits=replace(one.limits, max_tokens=ask.max_tokens))
                 for name, one in drawings.items()
             }
-        meter = Meter()
-        self._meters.append(meter)
+        meter = self._record.answers[place]
         observers = (*(() if self._place is None else (self._place,)), *self._trace.samples(place))
         engines: dict[str, ShapedEngine | StructuredEngine] = {}
         promptings = {name: self._context.prompting(name) for name in names}
@@ -309,7 +309,6 @@ class Work:
         delimiters = {name: prompting.delimiter for name, prompting in promptings.items()}
         within = self._service.rules.cancel_within
         words = self._context.planner.words
-        rewards = self._trace.rewards(models.rewards, place)
         return models.settings(engines, drawings, within, delimiters, words, rewards), engines
 
     def _structured(
