@@ -18,7 +18,7 @@ from planner.server.direct.upstream import check_whole, says
 from planner.server.observing.rolling_metrics import Finished
 from planner.server.refusal import Refusal, is_refused, refusal_of
 from planner.server.request.ask import Ask
-from planner.server.request.budget import RequestBudget, check_time, to_wire
+from planner.server.request.budget import check_time, to_wire
 from planner.server.request.choosing import is_shadowed
 from planner.server.request.serialize import Reason, passthrough_receipt, receipt_head
 from planner.server.request.shadow import Shadowed
@@ -50,12 +50,11 @@ class Passthrough:
         service: Service,
         shape: Shape,
         ask: Ask,
-        granted: RequestBudget,
         key: Key,
         response_id: str,
         reason: Reason,
     ) -> None:
-        asked = granted.policy or ask.policy or service.rules.plain_policy
+        asked = ask.named or ask.policy or service.rules.plain_policy
         if asked is not None and asked not in service.models.policies:
             there = ", ".join(service.models.policies)
             raise Refusal(f"policy must be one of {there}, got {asked[:80]!r}", param="policy")
@@ -71,7 +70,6 @@ class Passthrough:
         self._upstream = upstream
         self._shape = shape
         self._ask = ask
-        self._granted = granted
         self._key = key
         self._id = response_id
         self._writer = shape.writer(response_id, int(time.time()), ask.model)
@@ -79,12 +77,12 @@ class Passthrough:
         self._exchange = Exchange.now()
         self._arrived = time.time() - self._exchange.seconds
         self._shadowed = (
-            Shadowed(service, ask, granted, response_id, upstream.policy)
+            Shadowed(service, ask, response_id, upstream.policy)
             if is_shadowed(service.rules, shape.endpoint)
             else None
         )
         # in shadow mode nothing that is asked of the planner binds the plain model
-        allowed = granted.budget if self._shadowed is None else UNLIMITED
+        allowed = ask.budget if self._shadowed is None else UNLIMITED
         self._budget = allowed.within(service.rules.ceiling)
         self._text = ""
         self._usage: dict[str, int] | None = None
@@ -226,9 +224,8 @@ class Passthrough:
 
     def _begin(self) -> None:
         """Raises Refusal where the key's limits do not hold it."""
-        if self._key.is_limited:
-            needs = self._cost.needs(self._key)
-            self._held = self._service.spending.hold(self._key, needs, needs)
+        needs = self._cost.needs(self._key)
+        self._held = self._service.spending.hold(self._key, needs, needs)
         if self._shadowed is not None:
             self._shadowed.begin()
 
@@ -301,7 +298,7 @@ class Passthrough:
         )
 
     def _receipt(self) -> dict[str, Any]:
-        head = receipt_head(self._id, self._granted, self._budget, self._share, self._reason)
+        head = receipt_head(self._id, self._ask, self._budget, self._share, self._reason)
         ended = str(EndReason.DEADLINE) if self._is_late and self._open else None
         receipt = passthrough_receipt(head, self._upstream.policy, self._spend, ended, self._usd)
         return receipt if self._shadowed is None else {**receipt, "shadow": self._shadowed.told}
@@ -336,7 +333,8 @@ class Passthrough:
         service.rates.spent(self._key, spend.tokens)
         if self._held is not None:
             self._held.settle(spend.tokens, self._usd)
-        if outcome == "refused" and not spend.tokens:
+        is_busy = isinstance(error, Refusal) and error.status == 429
+        if outcome == "refused" and not spend.tokens and (is_busy or not self._is_sent):
             service.rolling.refuse()
             return
         comparison = None if self._shadowed is None else self._shadowed.comparison
@@ -349,8 +347,8 @@ class Passthrough:
             question=self._ask.question,
             domain="text",
             planner=None,
-            budget=to_wire(self._granted.budget),
-            budget_source=str(self._granted.source),
+            budget=to_wire(self._ask.budget),
+            budget_source=str(self._ask.source),
             reason=self._reason.code,
             policy=self._upstream.policy,
             prm=None,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from planner.server.refusal import Refusal
-from planner.server.request.ask import Conversation, Render
+from planner.server.request.ask import Render, Turns, ending, question_of
 from search.engines.protocol import (
     ChildFinished,
     Engine,
@@ -80,8 +80,8 @@ class ShapedEngine(Engine):
     ----------
     render:
         The policy's chat template; None where only plain questions are possible.
-    conversation, stop:
-        The request's own.
+    turns, stop:
+        The request's own; what is asked further replaces what the user said last.
     greedy:
         What a greedy request is drawn with instead, where the client chose a sampling for its single
         answer; None: greedy.
@@ -94,7 +94,7 @@ class ShapedEngine(Engine):
     def __init__(
         self,
         engine: Engine,
-        conversation: Conversation,
+        turns: Turns,
         meter: Meter,
         *,
         policy: str | None = None,
@@ -108,7 +108,7 @@ class ShapedEngine(Engine):
         self.passing = False
         self._policy = policy or engine.card.name
         self._engine = engine
-        self._conversation = conversation
+        self._turns, self._question = turns, question_of(turns)
         self._meter = meter
         self._render = render
         self._stop = tuple(stop)
@@ -119,29 +119,33 @@ class ShapedEngine(Engine):
 
     def prompt(self, question: str) -> tuple[int, ...]:
         worded = self.worded(question)
-        ids = self._engine.prompt(question) if self._conversation.is_plain else self._ids(worded)
+        ids = self._engine.prompt(question) if self._is_plain else self._ids(worded)
         name, prompts = self._policy, self._meter.prompts
-        if worded.strip() == self._conversation.question or name not in prompts:
+        if worded.strip() == self._question or name not in prompts:
             prompts[name] = len(ids)
         return ids
 
     def turn(self, text: str) -> tuple[int, ...]:
-        ids = self._engine.turn(text) if self._conversation.is_plain else self._ids(text)
+        ids = self._engine.turn(text) if self._is_plain else self._ids(text)
         self._meter.prompts.setdefault(self._policy, len(ids))
         return ids
 
     def worded(self, question: str) -> str:
         return self._engine.worded(question)
 
+    @property
+    def _is_plain(self) -> bool:
+        """Whether there is nothing but the question."""
+        return len(self._turns) == 1
+
     def _ids(self, text: str) -> tuple[int, ...]:
         """The conversation's prompt with ``text`` as what the user said last."""
         if self._render is None:
             raise Refusal(
-                f"the policy {self.card.name} takes one user message, "
-                f"got {len(self._conversation.turns)} messages",
+                f"the policy {self.card.name} takes one user message, got {len(self._turns)} messages",
                 param="messages",
             )
-        ids = self._render(self._conversation.ending(text).turns)
+        ids = self._render(ending(self._turns, text))
         if len(ids) >= self.card.context:
             raise ContextError(
                 f"a prompt must leave room for one token in a context of {self.card.context},"

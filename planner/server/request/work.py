@@ -15,10 +15,10 @@ from planner.server.access.exchange import Exchange
 from planner.server.access.in_flight import Place
 from planner.server.access.keys import Key
 from planner.server.decisions.comparison import Comparison
-from planner.server.direct.passthrough_cost import prompt_tokens
+from planner.server.direct.passthrough_cost import raw_tokens
 from planner.server.refusal import Refusal, is_refused
-from planner.server.request.ask import Ask
-from planner.server.request.budget import RequestBudget, check_time
+from planner.server.request.ask import Ask, ending
+from planner.server.request.budget import check_time
 from planner.server.request.choosing import is_shadowed
 from planner.server.request.request_context import (
     RequestContext,
@@ -70,7 +70,6 @@ class Work:
         self,
         service: Service,
         ask: Ask,
-        granted: RequestBudget,
         key: Key,
         endpoint: str,
         response_id: str,
@@ -82,13 +81,13 @@ class Work:
     ) -> None:
         self._service = service
         self._admission = service.admission if beside is None else service.background.admission
-        self._context = RequestContext.of(service, ask, granted, key, endpoint, response_id)
+        self._context = RequestContext.of(service, ask, key, endpoint, response_id)
         # refused before it waits, where that can be known
         check_time(self._context.budget.seconds, Exchange.now().seconds)
         self._context.resolve(service, self._context.budget)
         context = self._context
         shadowed = self._shadowed = (
-            Shadowed(service, ask, granted, response_id, context.first)
+            Shadowed(service, ask, response_id, context.first)
             if is_shadowed(service.rules, endpoint)
             else None
         )
@@ -141,9 +140,9 @@ class Work:
         """Hold what it may spend of the key's limits, and keep within it. Raises Refusal."""
         service, context = self._service, self._context
         key = context.key
-        if key.is_limited:
-            held = self._record.held = service.spending.hold(key, *planned_needs(service, context))
-            self._budget = self._budget.within(held.cap)
+        needs = planned_needs(service, context) if key.is_limited else ()
+        self._record.held = service.spending.hold(key, *needs)
+        self._budget = self._budget.within(self._record.held.cap)
 
     @property
     def _prompts(self) -> int:
@@ -174,7 +173,7 @@ class Work:
         budget = context.resolve(service, self._budget, self._elapsed)
         solutions = await together([self._answer(place, budget) for place in range(context.ask.n)])
         spend = self._record.spend
-        head = receipt_head(context.response_id, context.granted, self._budget, self._share, context.reason)
+        head = receipt_head(context.response_id, context.ask, self._budget, self._share, context.reason)
         each = partial(
             receipt_of,
             head,
@@ -269,7 +268,7 @@ class Work:
     def _settings(self, place: int) -> tuple[Settings, dict[str, ShapedEngine | StructuredEngine]]:
         """This request's view of the models."""
         models, ask = self._service.models, self._context.ask
-        assert ask.conversation is not None
+        assert ask.turns is not None
         drawn = self._context.planner.drawings
         forced = self._context.choice
         names, rewards = dict.fromkeys(models.engines), self._trace.rewards(models.rewards, place)
@@ -289,12 +288,12 @@ class Work:
         promptings = {name: self._context.prompting(name) for name in names}
         for name, prompting in promptings.items():
             engine = models.engines[name]
-            plain = self._shadowed is not None or self._context.granted.plan is not None
+            plain = self._shadowed is not None or ask.plan is not None
             if ask.effort is not None and plain:
                 engine = engine.at_effort(ask.effort)
             engines[name] = ShapedEngine(
                 engine if prompting.is_plain else PromptedEngine(engine, prompting),
-                ask.conversation.asked(prompting),
+                ask.turns if prompting.is_plain else ending(ask.turns, prompting.ask(ask.question)),
                 meter,
                 policy=name,
                 render=models.renders.get(name),
@@ -321,7 +320,7 @@ class Work:
             service.upstreams[policy],
             ask.raw,
             policy=policy,
-            prompt_tokens=prompt_tokens(replace(ask, conversation=None), service.models, policy),
+            prompt_tokens=raw_tokens(ask),
             domain=self._context.domain,
             meter=meter,
             observers=observers,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -16,8 +15,8 @@ from planner.server.protocols.messages_writer import MESSAGES
 from planner.server.protocols.responses_writer import ResponsesShape
 from planner.server.refusal import Refusal, brief
 from planner.server.request.ask import Ask, of_chat
-from planner.server.request.budget import grant
-from planner.server.request.choosing import answering_policy, named
+from planner.server.request.budget import HEADER
+from planner.server.request.choosing import answering_policy
 from planner.server.routes.completions import answer
 from planner.server.routes.routing import Direct, Here, Inferrer
 from planner.server.service import Service
@@ -34,7 +33,7 @@ async def responses(
     body: responses_request.ResponsesBody, request: Request, service: Here, key: Inferrer
 ) -> Response:
     """Answer the last thing that the user says in the input. Nothing is stored."""
-    ask = of_chat(responses_request.chat_of(body), service.rules.sizes)
+    ask = of_chat(responses_request.chat_of(body), service.reading, header=request.headers.get(HEADER))
     return await answer(service, ResponsesShape(asked=body), ask, key, request)
 
 
@@ -47,7 +46,7 @@ async def messages(
     body: messages_request.MessagesBody, request: Request, service: Here, key: Inferrer
 ) -> Response:
     """Answer the last thing that the user says."""
-    ask = _ask(service, body, request)
+    ask = _ask(service, body, request, header=request.headers.get(HEADER))
     return await answer(service, MESSAGES, ask, key, request)
 
 
@@ -58,25 +57,19 @@ async def count_tokens(
     """Count the tokens of a prompt: as the policy's tokenizer does, roughly with tools or images."""
     service.rates.enter(key)
     ask = _ask(service, body, request)
-    granted = grant(
-        named(service.rules, service.models, service.upstreams, ask.model),
-        header=None,
-        body=None,
-        default=service.rules.default,
-        policies=service.models.policies,
-    )
-    policy = granted.policy or answering_policy(service.current.served, service.models, ask.policy)
+    policy = ask.named or answering_policy(service.current.served, service.models, ask.policy)
     if policy not in service.models.policies:
         there = ", ".join(service.models.policies)
         raise Refusal(f"policy must be one of {there}, got {brief(policy)}", param="policy")
     return JSONResponse({"input_tokens": prompt_tokens(ask, service.models, policy)})
 
 
-def _ask(service: Service, body: messages_request.CountBody, request: Request) -> Ask:
+def _ask(
+    service: Service, body: messages_request.CountBody, request: Request, header: str | None = None
+) -> Ask:
     version = request.headers.get("anthropic-version")
     if version is not None and version not in _VERSIONS:
         known = " or ".join(_VERSIONS)
         raise Refusal(f"anthropic-version must be {known}, got {brief(version)}", param="anthropic-version")
-    return replace(
-        of_chat(messages_request.chat_of(body), service.rules.sizes), effort=messages_request.effort_of(body)
-    )
+    effort = messages_request.effort_of(body)
+    return of_chat(messages_request.chat_of(body), service.reading, header=header, effort=effort)
