@@ -46,13 +46,15 @@ class SampleObserver(Protocol):
 
 @dataclass(slots=True)
 class Meter:
-    """What the engines of one answer really did, in tokens. ``running``: requests that have not ended.
+    """What the engines of one answer really did, in tokens. ``running``: requests that have not ended;
+    ``passing``: the policy whose text is passed on as it is written.
 
     ``prompts`` has the length of the conversation's prompt for each policy that it was made for; a strategy
     that never asks that has the length of the first that it asks.
     """
 
     running: int = 0
+    passing: str | None = None
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
@@ -86,7 +88,7 @@ class ShapedEngine(Engine):
         What a greedy request is drawn with instead, where the client chose a sampling for its single
         answer; None: greedy.
     on_text:
-        Hears of the text of a single child as it comes, while ``passing`` is set.
+        Hears of the text of a single child as it comes, while the meter says that it is passed on.
     policy, observers:
         What the engine is called, and who hears of the samples.
     """
@@ -105,7 +107,6 @@ class ShapedEngine(Engine):
         observers: Sequence[SampleObserver] = (),
     ) -> None:
         self.card = engine.card
-        self.passing = False
         self._policy = policy or engine.card.name
         self._engine = engine
         self._turns, self._question = turns, question_of(turns)
@@ -194,7 +195,7 @@ class ShapedEngine(Engine):
         try:
             async for event in events:
                 if isinstance(event, Tokens):
-                    if self.passing and passed is not None and self._on_text is not None and request.n == 1:
+                    if passed is not None and self._on_text is not None and self._passes(request):
                         self._on_text(passed.new(event.text))
                         self._passed[request.prompt] = passed.text
                     if not request.stream:
@@ -220,6 +221,10 @@ class ShapedEngine(Engine):
             close = getattr(events, "aclose", None)
             if close is not None:
                 await close()
+
+    def _passes(self, request: Request) -> bool:
+        """Whether the text of a request is passed on as it is written."""
+        return request.n == 1 and self._meter.passing == self._policy
 
     def _stopped(self, event: ChildFinished) -> ChildFinished:
         if event.finish_reason != FinishReason.STOP or not self._stop:

@@ -98,7 +98,6 @@ class StructuredEngine(Engine):
         observers: Sequence[SampleObserver] = (),
     ) -> None:
         self.card = card
-        self.passing = False
         self._policy = policy
         self._upstream = upstream
         self._body = {name: value for name, value in body.items() if name not in ("n", "stream_options")}

@@ -16,6 +16,7 @@ from planner.server.access.in_flight import Place
 from planner.server.access.keys import Key
 from planner.server.decisions.comparison import Comparison
 from planner.server.direct.passthrough_cost import raw_tokens
+from planner.server.models import MadeSettings
 from planner.server.refusal import Refusal, is_refused
 from planner.server.request.ask import Ask, ending
 from planner.server.request.budget import check_time
@@ -39,10 +40,14 @@ from planner.solving.events import Event, Started
 from planner.solving.executor import Settings, Solution, solve
 from planner.solving.stopping import EarlyStopping
 from search.budget import Budget
+from search.drawing import Drawing
 from search.engines.prompted import PromptedEngine
+from search.engines.protocol import Engine
 from search.errors import ContextError, EngineError, RewardError
+from search.prompts import Prompting
 from search.result import Outcome
 from search.scoring import together
+from search.strategies.protocol import Setting
 from search.voting.grouping import comparing_within
 
 __all__ = ["Work"]
@@ -208,15 +213,14 @@ class Work:
 
     async def _solution(self, place: int, budget: Budget) -> Solution:
         service, context, ask = self._service, self._context, self._context.ask
-        settings, engines = self._settings(place)
+        answer = self._record.answers[place]
 
         def hear(event: Event) -> None:
             self._record.hear(event, place)
             self._trace.hear(event, place)
             if isinstance(event, Started):
                 is_final = event.probe is None and event.choice.plan.is_greedy
-                for name, engine in engines.items():
-                    engine.passing = is_final and name == event.choice.policy
+                answer.passing = event.choice.policy if is_final else None
             if self._listener is not None:
                 self._listener(event, place)
 
@@ -225,7 +229,7 @@ class Work:
             solution = await solve(
                 ask.question,
                 context.planner,
-                settings,
+                self._settings(place),
                 budget=budget,
                 domain=context.domain,
                 choice=context.choice,
@@ -243,7 +247,7 @@ class Work:
         except ContextError:  # the request's fault
             raise
         except (EngineError, RewardError) as error:  # a policy's server fails as both, a PRM as the latter
-            running = self._record.answers[place].choice
+            running = answer.choice
             failed = (
                 None if running is None else running.policy if isinstance(error, EngineError) else running.prm
             )
@@ -265,50 +269,61 @@ class Work:
             self._failed.add(model)
             self._service.models.failed(model)
 
-    def _settings(self, place: int) -> tuple[Settings, dict[str, ShapedEngine | StructuredEngine]]:
-        """This request's view of the models."""
-        models, ask = self._service.models, self._context.ask
-        assert ask.turns is not None
-        drawn = self._context.planner.drawings
-        forced = self._context.choice
+    def _settings(self, place: int) -> Settings:
+        """This request's view of the models: each of them made when it is first asked for."""
+        models, forced = self._service.models, self._context.choice
         names, rewards = dict.fromkeys(models.engines), self._trace.rewards(models.rewards, place)
+        prms = dict.fromkeys(rewards)
         if forced is not None:  # nobody else is asked
             asked = (forced, *forced.plan.walk())
             names = dict.fromkeys(each.policy for each in asked)
-            rewards = {each.prm: rewards[each.prm] for each in asked if each.prm is not None}
-        drawings = {name: models.drawing(name, drawn.get(name)) for name in names}
+            prms = dict.fromkeys(each.prm for each in asked if each.prm is not None)
+        views: dict[str, tuple[Engine, Drawing, Prompting]] = {}
+
+        def make(policy: str, prm: str | None) -> Setting:
+            if policy not in views:
+                views[policy] = self._view(policy, place)
+            engine, drawing, prompting = views[policy]
+            return Setting(
+                engine,
+                None if prm is None else rewards[prm],
+                drawing.sampling,
+                drawing.limits,
+                delimiter=prompting.delimiter,
+                cancel_within=self._service.rules.cancel_within,
+                words=self._context.planner.words,
+            )
+
+        return MadeSettings(names, prms, make)
+
+    def _view(self, policy: str, place: int) -> tuple[Engine, Drawing, Prompting]:
+        """A policy as this request asks it."""
+        models, context = self._service.models, self._context
+        ask, prompting = context.ask, context.prompting(policy)
+        assert ask.turns is not None
+        drawing = models.drawing(policy, context.planner.drawings.get(policy))
         if ask.max_tokens is not None:
-            drawings = {
-                name: replace(one, limits=replace(one.limits, max_tokens=ask.max_tokens))
-                for name, one in drawings.items()
-            }
+            drawing = replace(drawing, limits=replace(drawing.limits, max_tokens=ask.max_tokens))
         meter = self._record.answers[place]
         observers = (*(() if self._place is None else (self._place,)), *self._trace.samples(place))
-        engines: dict[str, ShapedEngine | StructuredEngine] = {}
-        promptings = {name: self._context.prompting(name) for name in names}
-        for name, prompting in promptings.items():
-            engine = models.engines[name]
-            plain = self._shadowed is not None or ask.plan is not None
-            if ask.effort is not None and plain:
-                engine = engine.at_effort(ask.effort)
-            engines[name] = ShapedEngine(
-                engine if prompting.is_plain else PromptedEngine(engine, prompting),
-                ask.turns if prompting.is_plain else ending(ask.turns, prompting.ask(ask.question)),
-                meter,
-                policy=name,
-                render=models.renders.get(name),
-                stop=ask.stop,
-                # several greedy answers would be copies of one
-                greedy=ask.sampling or (drawings[name].sampling if ask.n > 1 else None),
-                on_text=None if self._on_text is None else lambda text: self._on_text(text, place),  # type: ignore[misc]
-                observers=observers,
-            )
-            if ask.is_structured and self._context.choice is not None and name == self._context.choice.policy:
-                engines[name] = self._structured(name, meter, observers)
-        delimiters = {name: prompting.delimiter for name, prompting in promptings.items()}
-        within = self._service.rules.cancel_within
-        words = self._context.planner.words
-        return models.settings(engines, drawings, within, delimiters, words, rewards), engines
+        if ask.is_structured and context.choice is not None and policy == context.choice.policy:
+            return self._structured(policy, meter, observers), drawing, prompting
+        engine, on_text = models.engines[policy], self._on_text
+        if ask.effort is not None and (self._shadowed is not None or ask.plan is not None):
+            engine = engine.at_effort(ask.effort)
+        shaped = ShapedEngine(
+            engine if prompting.is_plain else PromptedEngine(engine, prompting),
+            ask.turns if prompting.is_plain else ending(ask.turns, prompting.ask(ask.question)),
+            meter,
+            policy=policy,
+            render=models.renders.get(policy),
+            stop=ask.stop,
+            # several greedy answers would be copies of one
+            greedy=ask.sampling or (drawing.sampling if ask.n > 1 else None),
+            on_text=None if on_text is None else lambda text: on_text(text, place),
+            observers=observers,
+        )
+        return shaped, drawing, prompting
 
     def _structured(
         self, policy: str, meter: Meter, observers: tuple[SampleObserver, ...]

@@ -58,10 +58,11 @@ async def test_leaving_early_ends_the_request_at_the_engine() -> None:
 
 async def test_text_of_a_single_child_passes_while_told_so() -> None:
     heard: list[str] = []
-    shaped = ShapedEngine(engine(), PLAIN, Meter(), on_text=heard.append)
+    meter = Meter()
+    shaped = ShapedEngine(engine(), PLAIN, meter, on_text=heard.append)
     await run(shaped)
     assert heard == []
-    shaped.passing = True
+    meter.passing = shaped.card.name
     text = next(e.text for e in await run(shaped) if isinstance(e, ChildFinished))
     assert "".join(heard) == text
     heard.clear()
