@@ -19,7 +19,7 @@ from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.recorder import Assignment, Decision, DecisionQuery, MemoryRecorder, Recorder
 from planner.server.direct.upstream import Upstream
 from planner.server.drift import Watch
-from planner.server.heap import Heap
+from planner.server.lasting import Heap
 from planner.server.models import Models
 from planner.server.observing.metrics import Metrics
 from planner.server.observing.rolling_metrics import RollingMetrics

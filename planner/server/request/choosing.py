@@ -48,14 +48,13 @@ def availability_filter(served: Served, models: Models, ask: Ask) -> Availabilit
     ):
         if name is not None and name not in there:
             raise Refusal(f"{param} must be one of {', '.join(there)}, got {name[:80]!r}", param=param)
-    policies = set(served.missing) | (set() if policy is None else set(models.policies) - {policy})
-    prms = set(served.missing) | set(models.down)
-    prms |= set() if prm is None else set(models.prms) - {prm}
+    policies = frozenset(served.missing) | (set() if policy is None else set(models.policies) - {policy})
+    prms = frozenset(served.missing).union(models.down, () if prm is None else set(models.prms) - {prm})
     resting = set(models.resting) - {policy}
-    availability = AvailabilityFilter(policies | resting, prms)
-    if resting and not availability.leaves(served.planner):  # then they are tried again
-        availability = AvailabilityFilter(policies, prms)
-    if not availability.leaves(served.planner):
+    availability = served.without(policies | resting, prms)
+    if availability is None and resting:  # then they are tried again
+        availability = served.without(policies, prms)
+    if availability is None:
         raise Refusal("a planner needs a choice, got none that these models can run", param="policy")
     return availability
 

@@ -1,4 +1,7 @@
-"""``POST /v1/chat/completions`` and ``POST /v1/completions``."""
+"""Who asks for an answer: OpenAI's chat completions, completions and Responses, Anthropic's Messages.
+
+All of them are read into an ``Ask`` and answered by the same work; a ``Shape`` writes it their way.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,20 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from planner.server import answers
 from planner.server.access.keys import Key
 from planner.server.direct.passthrough import Passthrough, passthrough_reason
-from planner.server.openapi import streamed
-from planner.server.refusal import Refusal
+from planner.server.direct.passthrough_cost import prompt_tokens
+from planner.server.openapi import answered, streamed
+from planner.server.protocols import messages_request, responses_request
+from planner.server.protocols.messages_writer import MESSAGES
+from planner.server.protocols.responses_writer import ResponsesShape
+from planner.server.refusal import Refusal, brief
 from planner.server.request.ask import Ask, of_chat, of_completion
 from planner.server.request.budget import HEADER
-from planner.server.request.choosing import SHADOW
+from planner.server.request.choosing import SHADOW, answering_policy
 from planner.server.request.request_context import assigned_to, open_ended
 from planner.server.request.serialize import Reason
 from planner.server.request.shapes import CHAT, COMPLETION, Shape, whole
@@ -29,7 +36,7 @@ from planner.server.schema import ChatBody, CompletionBody
 from planner.server.service import Service
 from search.scoring import together
 
-__all__ = ["answer", "router"]
+__all__ = ["router"]
 
 router = APIRouter(route_class=Direct)
 
@@ -53,6 +60,53 @@ async def completions(body: CompletionBody, request: Request, service: Here, key
         ask = of_completion(body, prompts[0], service.reading, request.headers.get(HEADER))
         return await answer(service, COMPLETION, ask, key, request)
     return await _several(service, body, prompts, key, request)
+
+
+@router.post("/v1/responses", **streamed(answers.Response))
+async def responses(
+    body: responses_request.ResponsesBody, request: Request, service: Here, key: Inferrer
+) -> Response:
+    """Answer the last thing that the user says in the input. Nothing is stored."""
+    ask = of_chat(responses_request.chat_of(body), service.reading, header=request.headers.get(HEADER))
+    return await answer(service, ResponsesShape(asked=body), ask, key, request)
+
+
+#: versions of the API, of which the answers here are alike
+_VERSIONS = ("2023-06-01", "2026-10-21")
+
+
+@router.post("/v1/messages", **streamed(answers.AnthropicMessage))
+async def messages(
+    body: messages_request.MessagesBody, request: Request, service: Here, key: Inferrer
+) -> Response:
+    """Answer the last thing that the user says."""
+    ask = _message_ask(service, body, request, header=request.headers.get(HEADER))
+    return await answer(service, MESSAGES, ask, key, request)
+
+
+@router.post("/v1/messages/count_tokens", **answered("Answers", answers.TokenCount))
+async def count_tokens(
+    body: messages_request.CountBody, request: Request, service: Here, key: Inferrer
+) -> Any:
+    """Count the tokens of a prompt: as the policy's tokenizer does, roughly with tools or images."""
+    service.rates.enter(key)
+    ask = _message_ask(service, body, request)
+    policy = ask.named or answering_policy(service.current.served, service.models, ask.policy)
+    if policy not in service.models.policies:
+        there = ", ".join(service.models.policies)
+        raise Refusal(f"policy must be one of {there}, got {brief(policy)}", param="policy")
+    return JSONResponse({"input_tokens": prompt_tokens(ask, service.models, policy)})
+
+
+def _message_ask(
+    service: Service, body: messages_request.CountBody, request: Request, header: str | None = None
+) -> Ask:
+    version = request.headers.get("anthropic-version")
+    if version is not None and version not in _VERSIONS:
+        known = " or ".join(_VERSIONS)
+        raise Refusal(f"anthropic-version must be {known}, got {brief(version)}", param="anthropic-version")
+    effort = messages_request.effort_of(body)
+    return of_chat(messages_request.chat_of(body), service.reading, header=header, effort=effort)
 
 
 async def answer(service: Service, shape: Shape, ask: Ask, key: Key, request: Request) -> Response:
