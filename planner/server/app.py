@@ -20,7 +20,7 @@ from planner.server.openapi import document
 from planner.server.refusal import Refusal, error_body, invalid, refusal_of
 from planner.server.request.beside import run_beside
 from planner.server.request.shadow import HEADERS
-from planner.server.routes import completions, decisions, models, operating, plan, protocols
+from planner.server.routes import completions, decisions, models, operating, plan
 from planner.server.routes.routing import handlers
 from planner.server.service import Service
 from planner.server.workers.questions import answer_peers
@@ -31,7 +31,6 @@ __all__ = ["create_app"]
 
 _ROUTERS = (
     completions.router,
-    protocols.router,
     models.router,
     plan.router,
     decisions.feedback_router,
@@ -93,7 +92,6 @@ def _respond(request: Request, refusal: Refusal) -> JSONResponse:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    Exchange.now().is_refused = True
     return _respond(request, refusal_of(error))
 
 

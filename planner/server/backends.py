@@ -16,11 +16,19 @@ from planner.server.access.in_flight import InFlight, SampleLimit
 from planner.server.direct.upstream import Upstream
 from planner.server.models import Models
 from planner.server.refusal import Refusal
-from planner.server.request.ask import Render, Turn, chat_template
+from planner.server.request.ask import Render, Turn, Turns
 from planner.solving.models_given import check_names
+from search.checkpoint import read_checkpoint
 from search.engines.named import NamedEngine
 from search.engines.protocol import Engine
-from search.errors import BrokenError, ContextError, GarbledError, ServeError, UnreachableError
+from search.errors import (
+    BrokenError,
+    CheckpointError,
+    ContextError,
+    GarbledError,
+    ServeError,
+    UnreachableError,
+)
 from search.loader import FolderLoader, Loader, PrmPlace
 from search.models.models_loader import ModelsLoader
 from search.models_file import ModelsFile, PolicyEntry
@@ -249,3 +257,32 @@ def _reward(address: str, folder: Path) -> Reward:
     from search.rewards.served.http import HttpReward
 
     return HttpReward.connect(address, folder, patience=_PATIENCE)
+
+
+def chat_template(folder: str | Path) -> Render:
+    """The chat template of a model's folder, which is read without running any code of it.
+
+    Raises CheckpointError for a folder that is damaged or has no template. What is returned raises Refusal
+    (400) for a conversation that the template does not take.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    path = read_checkpoint(folder).path
+    try:
+        fast = PreTrainedTokenizerFast.from_pretrained(str(path), local_files_only=True)
+    except Exception as error:  # whatever the libraries raise on a damaged file
+        raise CheckpointError(f"the tokenizer must load, got {str(path)!r}: {error}") from error
+    if not fast.chat_template:
+        raise CheckpointError(f"the tokenizer needs a chat template, got none in {str(path)!r}")
+
+    def render(turns: Turns) -> tuple[int, ...]:
+        try:
+            text = fast.apply_chat_template([*turns], add_generation_prompt=True, tokenize=False)
+        except Exception as error:  # templates raise what they like (jinja2.TemplateError first)
+            raise Refusal(
+                f"the policy's chat template must take the conversation, got {type(error).__name__}",
+                param="messages",
+            ) from error
+        return tuple(fast.backend_tokenizer.encode(str(text), add_special_tokens=False).ids)
+
+    return render

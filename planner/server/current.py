@@ -42,6 +42,8 @@ __all__ = [
 
 #: questions whose domain is kept: those of the requests that are worked on now
 _MOST_ASSIGNED = 256
+#: sets of models that are left out
+_MOST_FILTERS = 64
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +56,18 @@ class Served:
     _assigned: LRUCache[tuple[str, str | None], Assigned] = field(
         init=False, repr=False, default_factory=lambda: LRUCache(_MOST_ASSIGNED)
     )
+
+    _filters: LRUCache[tuple[frozenset[str], frozenset[str]], AvailabilityFilter | None] = field(
+        init=False, repr=False, default_factory=lambda: LRUCache(_MOST_FILTERS)
+    )
+
+    def without(self, policies: frozenset[str], prms: frozenset[str]) -> AvailabilityFilter | None:
+        """What leaves these models out; None where the planner has no choice left then."""
+        key = policies, prms
+        if key not in self._filters:
+            found = AvailabilityFilter(policies, prms)
+            self._filters[key] = found if found.leaves(self.planner) else None
+        return self._filters[key]
 
     def assigned(self, question: str, domain: str | None) -> Assigned:
         """The domain of a question (``Decider.assign``), which several parts of a request ask for.

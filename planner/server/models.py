@@ -7,12 +7,11 @@ next request that wants it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from itertools import product
 
 from planner.server.request.ask import Render
-from planner.solving.request_run import Settings
 from search.cards import ModelCard
 from search.drawing import Drawing
 from search.engines.protocol import Engine
@@ -20,7 +19,10 @@ from search.errors import ServeError
 from search.rewards.protocol import Reward
 from search.strategies.protocol import Limits, Setting
 
-__all__ = ["Model", "Models"]
+__all__ = ["MadeSettings", "Model", "Models"]
+
+#: a policy and a PRM
+Pair = tuple[str, str | None]
 
 _FIRST, _LONGEST = 1.0, 60.0
 
@@ -134,34 +136,42 @@ class Models:
             return Drawing.of(chosen, drawn=drawn) if chosen else drawn
         return Drawing.of(chosen, self.defaults.get(policy, {}), drawn=Drawing(limits=self.limits))
 
-    def settings(
-        self,
-        engines: Mapping[str, Engine],
-        drawings: Mapping[str, Drawing],
-        cancel_within: float,
-        delimiters: Mapping[str, str] = MappingProxyType({}),
-        words: Mapping[str, str] = MappingProxyType({}),
-        rewards: Mapping[str, Reward] | None = None,
-    ) -> Settings:
-        """What runs every pair, over these views of the engines. ``delimiters``: of steps, by policy;
-        ``words``: templates of strategies; ``rewards``: views of the PRMs, themselves by default."""
-        out: dict[tuple[str, str | None], Setting] = {}
-        for policy, engine in engines.items():
-            for prm, reward in (None, None), *(self.rewards if rewards is None else rewards).items():
-                out[policy, prm] = Setting(
-                    engine,
-                    reward,
-                    drawings[policy].sampling,
-                    drawings[policy].limits,
-                    delimiter=delimiters.get(policy, "\n"),
-                    cancel_within=cancel_within,
-                    words=words,
-                )
-        return out
-
     async def close(self) -> None:
         """Close all of them."""
         for engine in self.engines.values():
             await engine.close()
         for reward in self.rewards.values():
             await reward.close()
+
+
+class MadeSettings(Mapping[Pair, Setting]):
+    """What runs each pair of a policy and a PRM, made when it is first asked for: a request asks for few.
+
+    Parameters
+    ----------
+    policies, prms:
+        Every policy goes with every PRM, and with None.
+    make:
+        Makes one.
+    """
+
+    def __init__(
+        self, policies: Iterable[str], prms: Iterable[str], make: Callable[[str, str | None], Setting]
+    ) -> None:
+        self._pairs: tuple[Pair, ...] = tuple(product(policies, (None, *prms)))
+        self._make = make
+        self._made: dict[Pair, Setting] = {}
+
+    def __getitem__(self, pair: Pair) -> Setting:
+        found = self._made.get(pair)
+        if found is None:
+            if pair not in self._pairs:
+                raise KeyError(pair)
+            found = self._made[pair] = self._make(*pair)
+        return found
+
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)

@@ -38,6 +38,7 @@ __all__ = [
     "error_body",
     "invalid",
     "is_messages",
+    "is_refused",
     "messages_error",
     "refusal_of",
 ]
@@ -226,6 +227,15 @@ def refusal_of(error: BaseException) -> Refusal:
     if isinstance(error, ProblemError | PlannerError):
         return Refusal(str(error), 400)
     return Refusal("the server failed", 500, code="internal")
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether a request that ends in this error was refused (4xx); else it failed (5xx). None is both.
+
+    >>> is_refused(Refusal("n is at least 1, got 0")), is_refused(Refusal("a place must be free", 504))
+    (True, False)
+    """
+    return refusal_of(error).status < 500
 
 
 _MESSAGES_PATH = "/v1/messages"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from planner.server.refusal import Refusal
-from planner.server.request.budget import PRESETS
+from planner.server.request.budget import PRESETS, Granted, grant
 from planner.solving.forced import check_open_plan, check_structured_plan
 from planner.traffic.sources import Sources
 from search.budget import Budget, Prices
@@ -17,6 +17,7 @@ from search.grading.registry import DOMAINS
 from search.plan import Plan
 
 __all__ = [
+    "Reading",
     "Rules",
     "ShadowRules",
     "Sizes",
@@ -188,3 +189,41 @@ class Rules:
             for budget in (self.default, self.ceiling, *self.presets.values()):
                 if budget is not None and budget.usd is not None:
                     raise ServeError(f"a budget in money needs prices, got usd={budget.usd:g} without")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What requests of a server are read by.
+
+    Parameters
+    ----------
+    policies:
+        Whose names a request may give for its model.
+    names:
+        Other names of them, which their own servers have (shadow mode).
+    """
+
+    rules: Rules
+    policies: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def grant(
+        self,
+        model: str,
+        *,
+        header: str | None = None,
+        body: object = None,
+        effort: str | None = None,
+        answers: int = 1,
+    ) -> Granted:
+        """As ``planner.server.request.budget.grant`` says, under the server's rules."""
+        return grant(
+            model if model in self.policies else self.names.get(model, model),
+            header=header,
+            body=body,
+            default=self.rules.default,
+            policies=self.policies,
+            presets=self.rules.presets,
+            effort=effort,
+            answers=answers,
+        )

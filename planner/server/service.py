@@ -19,13 +19,13 @@ from planner.server.decisions.log import DecisionLog
 from planner.server.decisions.recorder import Assignment, Decision, DecisionQuery, MemoryRecorder, Recorder
 from planner.server.direct.upstream import Upstream
 from planner.server.drift import Watch
-from planner.server.heap import Heap
+from planner.server.lasting import Heap
 from planner.server.models import Models
 from planner.server.observing.metrics import Metrics
 from planner.server.observing.rolling_metrics import RollingMetrics
 from planner.server.observing.trace import Tracing
 from planner.server.request.choosing import first_policy
-from planner.server.rules import Rules
+from planner.server.rules import Reading, Rules
 from planner.server.workers.peers import Peers
 from planner.solving.latency import Latency, Work
 from search.choice import Choice
@@ -95,11 +95,15 @@ class Service:
     challenge: ChallengeWatch | None = None
     heap: Heap = field(default_factory=Heap)
     watch: Watch = field(init=False)
+    reading: Reading = field(init=False)
     is_ready: bool = False
 
     def __post_init__(self) -> None:
         if self.upstream is not None:
             self.upstreams = {self.upstream.policy: self.upstream, **self.upstreams}
+        # in shadow mode clients may go on naming a policy as its own server does
+        names = {one.model: one.policy for one in reversed([*self.upstreams.values()])}
+        self.reading = Reading(self.rules, self.models.policies, names if self.rules.shadow else {})
         log = self.recorder if isinstance(self.recorder, DecisionLog) else None
         self.watch = Watch(self.current, log, sources=self.rules.sources)
 

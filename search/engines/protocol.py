@@ -40,6 +40,7 @@ class FinishReason:
     END = "end"  # the model wrote its end-of-sequence token
     LENGTH = "length"  # max_tokens or the context was reached
     THOUGHT = "thought"  # that, before a thinking model had ended its thought: there is no answer
+    FILTERED = "filtered"  # the server's filter of contents let no more out
     CANCELLED = "cancelled"  # somebody asked
     LOST = "lost"  # the backend failed in the middle; in ``BrokenError.partial`` only, never an event
 

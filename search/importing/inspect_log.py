@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from search.cards import ModelCard
+from search.engines.protocol import FinishReason
 from search.errors import RecordError
 from search.grading.registry import domain
 from search.importing.answers import read_answer, size_in
@@ -34,6 +35,12 @@ __all__ = ["InspectLog"]
 
 _VALUES: Mapping[str, float] = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 _ATTACHED = "attachment://"
+#: why a model stopped, where that is before its end
+_REASONS: Mapping[str, str] = {
+    "max_tokens": FinishReason.LENGTH,
+    "model_length": FinishReason.LENGTH,
+    "content_filter": FinishReason.FILTERED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +147,7 @@ class InspectLog(Importer):
             None if verdict is None else verdict >= HALF,
             prompt,
             (tokens,),
-            finish_reason="length" if _stopped(output) in ("max_tokens", "model_length") else "end",
+            finish_reason=_REASONS.get(_stopped(output), FinishReason.END),
             credit=verdict if verdict is not None and 0.0 < verdict < 1.0 else None,
         )
         return Record(problem, where, (draw,))

@@ -69,12 +69,12 @@ class Exchange:
         Of the error; None without one. Errors in the middle of a stream have none.
     at:
         When it ended, in seconds since the epoch.
-    is_refused, is_worked_on:
-        Whether an error of ours was its answer, and whether work for it was begun, which counts itself.
+    is_worked_on:
+        Whether work for it was begun, which counts itself.
     """
 
     __slots__ = (
-        *("at", "client", "code", "is_asking", "is_refused", "is_worked_on", "key", "method", "path"),
+        *("at", "client", "code", "is_asking", "is_worked_on", "key", "method", "path"),
         *("request_id", "route", "status", "_began", "_clock", "_hearers", "_took"),
     )
 
@@ -92,7 +92,7 @@ class Exchange:
         self.key: str | None = None
         self.code: str | None = None
         self.route, self.status, self.at = "other", 0, 0.0
-        self.is_refused = self.is_worked_on = False
+        self.is_worked_on = False
         self._clock, self._began = clock, clock()
         self._took: float | None = None
         self._hearers: list[Callable[[float], None]] = []

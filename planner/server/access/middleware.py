@@ -155,8 +155,7 @@ class Middleware:
                 await response(inner, replay, watched)
         except Exception as error:
             refusal = refusal_of(error)
-            exchange.is_refused = isinstance(error, PlannerError)
-            if refusal.status >= 500 and not exchange.is_refused:
+            if refusal.status >= 500 and not isinstance(error, PlannerError):
                 _LOGGER.error("%s %s failed: %s (%s)", method, path, _place(error), exchange.request_id)
             if status:
                 raise  # the server ends the connection

@@ -16,9 +16,9 @@ from planner.server.decisions.recorder import Decision
 from planner.server.direct.passthrough_cost import PassthroughCost, StreamUsage, cached_of, usage_of
 from planner.server.direct.upstream import check_whole, says
 from planner.server.observing.rolling_metrics import Finished
-from planner.server.refusal import Refusal, refusal_of
+from planner.server.refusal import Refusal, is_refused, refusal_of
 from planner.server.request.ask import Ask
-from planner.server.request.budget import RequestBudget, check_time, to_wire
+from planner.server.request.budget import check_time, to_wire
 from planner.server.request.choosing import is_shadowed
 from planner.server.request.serialize import Reason, passthrough_receipt, receipt_head
 from planner.server.request.shadow import Shadowed
@@ -50,12 +50,11 @@ class Passthrough:
         service: Service,
         shape: Shape,
         ask: Ask,
-        granted: RequestBudget,
         key: Key,
         response_id: str,
         reason: Reason,
     ) -> None:
-        asked = granted.policy or ask.policy or service.rules.plain_policy
+        asked = ask.named or ask.policy or service.rules.plain_policy
         if asked is not None and asked not in service.models.policies:
             there = ", ".join(service.models.policies)
             raise Refusal(f"policy must be one of {there}, got {asked[:80]!r}", param="policy")
@@ -71,7 +70,6 @@ class Passthrough:
         self._upstream = upstream
         self._shape = shape
         self._ask = ask
-        self._granted = granted
         self._key = key
         self._id = response_id
         self._writer = shape.writer(response_id, int(time.time()), ask.model)
@@ -79,12 +77,12 @@ class Passthrough:
         self._exchange = Exchange.now()
         self._arrived = time.time() - self._exchange.seconds
         self._shadowed = (
-            Shadowed(service, ask, granted, response_id, upstream.policy)
+            Shadowed(service, ask, response_id, upstream.policy)
             if is_shadowed(service.rules, shape.endpoint)
             else None
         )
         # in shadow mode nothing that is asked of the planner binds the plain model
-        allowed = granted.budget if self._shadowed is None else UNLIMITED
+        allowed = ask.budget if self._shadowed is None else UNLIMITED
         self._budget = allowed.within(service.rules.ceiling)
         self._text = ""
         self._usage: dict[str, int] | None = None
@@ -131,7 +129,7 @@ class Passthrough:
                 raise
             raise self._late from late
         except Exception as failure:
-            outcome, error = "failed", failure
+            outcome, error = "refused" if is_refused(failure) else "failed", failure
             raise
         finally:
             self._finish(outcome, error)
@@ -208,7 +206,7 @@ class Passthrough:
                 outcome = str(Outcome.ANSWERED)
                 yield self._writer.done()
         except Exception as failure:
-            outcome, error = "failed", failure
+            outcome, error = "refused" if not is_begun and is_refused(failure) else "failed", failure
             if not is_begun:
                 raise
             yield self._writer.error(refusal_of(failure))
@@ -300,7 +298,7 @@ class Passthrough:
         )
 
     def _receipt(self) -> dict[str, Any]:
-        head = receipt_head(self._id, self._granted, self._budget, self._share, self._reason)
+        head = receipt_head(self._id, self._ask, self._budget, self._share, self._reason)
         ended = str(EndReason.DEADLINE) if self._is_late and self._open else None
         receipt = passthrough_receipt(head, self._upstream.policy, self._spend, ended, self._usd)
         return receipt if self._shadowed is None else {**receipt, "shadow": self._shadowed.told}
@@ -326,16 +324,17 @@ class Passthrough:
 
     def _finish(self, outcome: str, error: Exception | None) -> None:
         self._mark(outcome, error)
-        is_refused = isinstance(error, Refusal) and not self._pieces and not self._is_late
+        is_free = isinstance(error, Refusal) and not self._pieces and not self._is_late
         if self._ask.stream and error is not None:
             self._usage = self._came(self._usage)
-        if self._is_sent and self._usage is None and not is_refused:
+        if self._is_sent and self._usage is None and not is_free:
             self._usage = self._cost.estimate(self._pieces, self._share)  # it was cut off
         service, spend = self._service, self._spend
         service.rates.spent(self._key, spend.tokens)
         if self._held is not None:
             self._held.settle(spend.tokens, self._usd)
-        if isinstance(error, Refusal) and error.status == 429 and not spend.tokens:
+        is_busy = isinstance(error, Refusal) and error.status == 429
+        if outcome == "refused" and not spend.tokens and (is_busy or not self._is_sent):
             service.rolling.refuse()
             return
         comparison = None if self._shadowed is None else self._shadowed.comparison
@@ -348,8 +347,8 @@ class Passthrough:
             question=self._ask.question,
             domain="text",
             planner=None,
-            budget=to_wire(self._granted.budget),
-            budget_source=str(self._granted.source),
+            budget=to_wire(self._ask.budget),
+            budget_source=str(self._ask.source),
             reason=self._reason.code,
             policy=self._upstream.policy,
             prm=None,

@@ -20,7 +20,7 @@ from planner.server.service import Service
 from search.budget import Budget
 from search.errors import PlannerError
 
-__all__ = ["PassthroughCost", "StreamUsage", "cached_of", "prompt_tokens", "usage_of"]
+__all__ = ["PassthroughCost", "StreamUsage", "cached_of", "prompt_tokens", "raw_tokens", "usage_of"]
 
 #: fields that limit an answer
 _LONGEST = ("max_completion_tokens", "max_tokens")
@@ -152,14 +152,19 @@ class PassthroughCost:
 
 def prompt_tokens(ask: Ask, models: Models, policy: str) -> int:
     """Tokens of a request's prompt for a policy."""
-    conversation = ask.conversation
+    turns = ask.turns
     try:
-        if conversation is not None and conversation.is_plain:
-            return len(models.engines[policy].prompt(conversation.question))
-        if conversation is not None and policy in models.renders:
-            return len(models.renders[policy](conversation.turns))
+        if turns is not None and len(turns) == 1:
+            return len(models.engines[policy].prompt(ask.question))
+        if turns is not None and policy in models.renders:
+            return len(models.renders[policy](turns))
     except PlannerError:
         pass  # whether it can be taken is for the policy's server to say
+    return raw_tokens(ask)
+
+
+def raw_tokens(ask: Ask) -> int:
+    """Tokens of a request's prompt that only the policy's server can read, by its length."""
     return -(-_characters([ask.raw.get(name) for name in _READ]) // _PER_TOKEN)
 
 

@@ -174,15 +174,20 @@ class RollingMetrics:
             ring.at(done.at).add(done)
 
     def exchanged(self, exchange: Exchange) -> None:
-        """Count a request for an answer that was turned away before any work, and why one was, or failed."""
-        if exchange.is_asking and exchange.is_refused and not exchange.is_worked_on:
-            self.refuse()
+        """Count why a request for an answer was refused (4xx) or failed (5xx), and that it did where no work
+        for it was begun, which counts itself."""
         cause = exchange.cause
         if cause is None or not exchange.is_asking:
             return
+        has_failed, is_counted = exchange.status >= 500, exchange.is_worked_on
+        if not is_counted:
+            self.counts.update(("total", "failed") if has_failed else ("refused",))
         for ring in self._rings.values():
             piece = ring.at(exchange.at)
-            (piece.refusals if exchange.status < 500 else piece.failures)[cause] += 1
+            (piece.failures if has_failed else piece.refusals)[cause] += 1
+            if has_failed and not is_counted:
+                piece.requests += 1
+                piece.failed += 1
 
     def refuse(self) -> None:
         """Count a request that was turned away, mostly before any work."""
@@ -240,14 +245,14 @@ class _Sums:
 def summed(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Figures in JSON of what processes have counted (``RollingMetrics.state``), all of the same window.
 
-    ``requests``: ``total`` is the sum of ``answered``, ``failed`` and ``cancelled``; ``refused`` ones
-    were turned away, and only their tokens and FLOPs are told. These count from the start, and all that
-    follows in the window. ``errors``: ``rate`` is the share of requests that failed; ``refusals`` and
-    ``failures`` say why requests were turned away and failed before an answer began, by the code that their
-    clients got. ``spend``: ``usd`` of the ``priced`` requests, whose prices are known. ``majority``: what
-    answers took (``flops``) against plain votes of equal expected accuracy; ``ratio`` is ``flops`` over
-    ``majority_flops``, below 1 where planning saved. Answers that no vote is expected to equal are in
-    ``never`` only.
+    ``requests``: ``total`` is the sum of ``answered``, ``failed`` (5xx, or a stream that broke off) and
+    ``cancelled``; ``refused`` ones (4xx) are not among them, and only their tokens and FLOPs are told. These
+    count from the start, and all that follows in the window. ``errors``: ``rate`` is the share of requests
+    that failed; ``refusals`` and ``failures`` say why requests were turned away and failed before an answer
+    began, by the code that their clients got. ``spend``: ``usd`` of the ``priced`` requests, whose prices are
+    known. ``majority``: what answers took (``flops``) against plain votes of equal expected accuracy;
+    ``ratio`` is ``flops`` over ``majority_flops``, below 1 where planning saved. Answers that no vote is
+    expected to equal are in ``never`` only.
     """
     whole = _Sums.of(states)
     length = whole.window / _SLICES

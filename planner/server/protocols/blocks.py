@@ -45,6 +45,7 @@ __all__ = [
     "Written",
     "arguments_of",
     "blocks_of",
+    "reason_of",
 ]
 
 
@@ -211,8 +212,22 @@ def blocks_of(message: Any) -> list[Block]:
     return blocks.blocks
 
 
+#: reasons to end in the words of Mistral, Anthropic's likes -> in OpenAI's
+_REASONS = {"max_tokens": "length", "model_length": "length", "refusal": "content_filter"}
+
+
+def reason_of(choice: Mapping[str, Any]) -> str | None:
+    """Why a choice of a chat ended, in OpenAI's words; None where it has not.
+
+    >>> reason_of({"finish_reason": "model_length"}), reason_of({"finish_reason": None})
+    ('length', None)
+    """
+    said = choice["finish_reason"] or None
+    return None if said is None else _REASONS.get(said, str(said))
+
+
 def arguments_of(block: Block, *, is_cut: bool) -> dict[str, Any]:
-    """The arguments of a call as an object; of one that was cut off by a limit, what has come of them.
+    """The arguments of a call as an object; of one that was cut off, what has come of them.
 
     Raises Refusal (502) for others than an object.
 

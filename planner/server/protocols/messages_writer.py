@@ -20,6 +20,7 @@ from planner.server.protocols.blocks import (
     Used,
     arguments_of,
     blocks_of,
+    reason_of,
 )
 from planner.server.refusal import Refusal, messages_error
 from planner.server.request.shapes import CHAT, Shape, Writer, event
@@ -95,8 +96,8 @@ class MessagesWriter(Writer):
         """What a body or a chunk tells beside its text."""
         self._usage = found.get("usage") or self._usage
         self._receipt = found.get("planner") or self._receipt
-        if choice is not None and choice["finish_reason"]:
-            self._reason = choice["finish_reason"]
+        if choice is not None and (reason := reason_of(choice)) is not None:
+            self._reason = reason
             by = choice.get("stop_reason")  # vLLM tells which of the stop strings it was
             self._stopped_by = by if self._reason == "stop" and isinstance(by, str) else None
 
@@ -128,7 +129,7 @@ class MessagesWriter(Writer):
 
     @property
     def _is_cut(self) -> bool:
-        return self._reason == "length"
+        return self._reason in ("length", "content_filter")
 
     @property
     def _stop(self) -> _Json:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from planner.server.protocols.blocks import Block, Blocks, Change, Closed, Opened, Used, blocks_of
+from planner.server.protocols.blocks import Block, Blocks, Change, Closed, Opened, Used, blocks_of, reason_of
 from planner.server.protocols.responses_request import ResponsesBody
 from planner.server.refusal import Refusal
 from planner.server.request.shapes import CHAT, Shape, Writer, event
@@ -99,7 +99,7 @@ class ResponsesWriter(Writer):
         self._usage = found.get("usage") or self._usage
         self._receipt = found.get("planner") or self._receipt
         if choice is not None:
-            self._reason = choice["finish_reason"] or self._reason
+            self._reason = reason_of(choice) or self._reason
 
     def _begin(self) -> list[bytes]:
         """The first events, where nothing was sent."""

@@ -3,125 +3,78 @@
 A request that voting means nothing for, or that only the policy's own server can serve, says so in
 ``passthrough``: then the policy answers once and nothing is planned.
 
-A conversation is what the policy reads, and the question in it is what the planner decides about.
+A conversation is turns in order, which the policy reads; its question is what the planner decides about.
 
->>> talk = Conversation(({"role": "system", "content": "Be brief."}, {"role": "user", "content": " 1 + 1? "}))
->>> talk.question, talk.is_plain
-('1 + 1?', False)
+>>> talk = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": " 1 + 1? "})
+>>> question_of(talk), ending(talk, "2 + 2?")[-1]["content"]
+('1 + 1?', '2 + 2?')
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from planner.server.refusal import Refusal
-from planner.server.rules import Sizes
-from planner.server.schema import ChatBody, CompletionBody, Message
-from search.checkpoint import read_checkpoint
+from planner.server.request.budget import Source
+from planner.server.rules import Reading, Sizes
+from planner.server.schema import ChatBody, CompletionBody, Message, PlanBody
+from search.budget import Budget
 from search.engines.protocol import Sampling
-from search.errors import CheckpointError
-from search.prompts import Prompting
+from search.plan import Plan
 
 __all__ = [
     "JSON",
     "TOOL_CALL",
     "Ask",
-    "Conversation",
     "Render",
     "Structured",
     "Turn",
-    "chat_template",
+    "Turns",
+    "asking",
+    "ending",
     "of_chat",
     "of_completion",
+    "of_plan",
+    "question_of",
 ]
 
 
 #: one message: its role (``system``, ``user``, ``assistant``) and its content, a text
 Turn = Mapping[str, str]
+#: a conversation
+Turns = tuple[Turn, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """Turns in order. Raises Refusal (400) when no user says anything."""
+def asking(question: str) -> Turns:
+    """A question alone."""
+    return ({"role": "user", "content": question},)
 
-    turns: tuple[Turn, ...]
-    #: the last thing that the user said, stripped: what answers are to
-    question: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        for turn in reversed(self.turns):
-            if turn["role"] == "user" and (said := turn["content"].strip()):
-                object.__setattr__(self, "question", said)
-                return
-        raise Refusal("a conversation needs a user's message with some text, got none", param="messages")
+def question_of(turns: Turns) -> str:
+    """The last thing that the user said, stripped. Raises Refusal (400) where no user says anything."""
+    for turn in reversed(turns):
+        if turn["role"] == "user" and (said := turn["content"].strip()):
+            return said
+    raise Refusal("a conversation needs a user's message with some text, got none", param="messages")
 
-    @classmethod
-    def of(cls, question: str) -> Conversation:
-        """A question alone."""
-        return cls(({"role": "user", "content": question},))
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether there is nothing but the question."""
-        return len(self.turns) == 1
+def ending(turns: Turns, text: str) -> Turns:
+    """The same with another text as what the user said last.
 
-    def asked(self, prompting: Prompting) -> Conversation:
-        """The same with the question in the words of a prompting.
-
-        >>> Conversation.of("1 + 1?").asked(Prompting("{question} Think.")).turns[0]["content"]
-        '1 + 1? Think.'
-        """
-        return self if prompting.is_plain else self.ending(prompting.ask(self.question))
-
-    def ending(self, text: str) -> Conversation:
-        """The same with another text as what the user said last.
-
-        >>> Conversation.of("1 + 1?").ending("Is 2 right?").question
-        'Is 2 right?'
-        """
-        if text.strip() == self.question:
-            return self
-        last = max(
-            at for at, turn in enumerate(self.turns) if turn["role"] == "user" and turn["content"].strip()
-        )
-        return Conversation((*self.turns[:last], {"role": "user", "content": text}, *self.turns[last + 1 :]))
+    >>> ending(asking("1 + 1?"), "Is 2 right?")
+    ({'role': 'user', 'content': 'Is 2 right?'},)
+    """
+    if text.strip() == question_of(turns):
+        return turns
+    last = max(at for at, turn in enumerate(turns) if turn["role"] == "user" and turn["content"].strip())
+    return (*turns[:last], {"role": "user", "content": text}, *turns[last + 1 :])
 
 
 #: turns of a conversation -> token ids, with the opening of the model's turn
-Render = Callable[[Sequence[Turn]], tuple[int, ...]]
-
-
-def chat_template(folder: str | Path) -> Render:
-    """The chat template of a model's folder, which is read without running any code of it.
-
-    Raises CheckpointError for a folder that is damaged or has no template. What is returned raises Refusal
-    (400) for a conversation that the template does not take.
-    """
-    from transformers import PreTrainedTokenizerFast
-
-    path = read_checkpoint(folder).path
-    try:
-        fast = PreTrainedTokenizerFast.from_pretrained(str(path), local_files_only=True)
-    except Exception as error:  # whatever the libraries raise on a damaged file
-        raise CheckpointError(f"the tokenizer must load, got {str(path)!r}: {error}") from error
-    if not fast.chat_template:
-        raise CheckpointError(f"the tokenizer needs a chat template, got none in {str(path)!r}")
-
-    def render(turns: Sequence[Turn]) -> tuple[int, ...]:
-        try:
-            text = fast.apply_chat_template([*turns], add_generation_prompt=True, tokenize=False)
-        except Exception as error:  # templates raise what they like (jinja2.TemplateError first)
-            raise Refusal(
-                f"the policy's chat template must take the conversation, got {type(error).__name__}",
-                param="messages",
-            ) from error
-        return tuple(fast.backend_tokenizer.encode(str(text), add_special_tokens=False).ids)
-
-    return render
+Render = Callable[[Turns], tuple[int, ...]]
 
 
 _ROLES = {"developer": "system"}
@@ -154,7 +107,8 @@ class Structured:
     what of its conversation is text."""
 
     domain: str
-    conversation: Conversation
+    turns: Turns
+    question: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +117,9 @@ class Ask:
 
     Parameters
     ----------
-    conversation:
-        None where only the policy's server can read it (images, tool results).
+    turns, question:
+        The conversation, and what it asks; None and "" where only the policy's server can read it (images,
+        tool results).
     passthrough:
         Which field keeps the planner out (``tools``, ``images``, ...); None where it may plan.
     sampling:
@@ -175,13 +130,16 @@ class Ask:
         As ``Wishes`` has them.
     effort:
         OpenAI's ``reasoning_effort``, or None.
+    budget, source, plan, named:
+        What it may spend, who said so, and the plan and the policy that its model's name forces.
     raw:
         The body as it came, for the policy's own server.
     structured:
         How it could be planned all the same, where several samples of it can be compared; None: not at all.
     """
 
-    conversation: Conversation | None
+    turns: Turns | None
+    question: str
     passthrough: str | None
     model: str
     n: int
@@ -198,7 +156,10 @@ class Ask:
     draw_all: bool
     include: frozenset[str]
     effort: str | None
-    budget: Any
+    budget: Budget
+    source: Source
+    plan: Plan | None
+    named: str | None
     raw: dict[str, Any]
     structured: Structured | None = None
 
@@ -211,33 +172,32 @@ class Ask:
         """The same, to be planned; itself where it cannot be."""
         if self.structured is None:
             return self
-        return replace(self, conversation=self.structured.conversation, passthrough=None)
-
-    @property
-    def question(self) -> str:
-        """What is asked; empty where it cannot be read."""
-        return "" if self.conversation is None else self.conversation.question
+        found = self.structured
+        return replace(self, turns=found.turns, question=found.question, passthrough=None)
 
 
-def of_chat(body: ChatBody, sizes: Sizes) -> Ask:
-    """Read ``POST /v1/chat/completions``. Raises Refusal."""
+def of_chat(body: ChatBody, reading: Reading, *, header: str | None = None, effort: str | None = None) -> Ask:
+    """Read ``POST /v1/chat/completions``. Raises Refusal.
+
+    ``header``: the budget that a header says; ``effort``: where it is not the body's ``reasoning_effort``.
+    """
     texts = [_text(message) for message in body.messages]
     characters = sum(len(text) for text, _ in texts)
-    _check(body.n, _stops(body), sizes, messages=len(texts), characters=characters)
+    _check(body.n, _stops(body), reading.rules.sizes, messages=len(texts), characters=characters)
     reason = _foreign(body)
     if any(message.role in ("tool", "function") or _calls(message) for message in body.messages):
         reason = reason or "tools"
     if not all(is_text for _, is_text in texts):
         reason = "images"
-    conversation = None
+    turns: Turns | None = None
     if reason is None:
-        turns = [
+        turns = tuple(
             {"role": _ROLES.get(message.role, message.role), "content": text}
             for message, (text, _) in zip(body.messages, texts, strict=True)
-        ]
-        conversation = Conversation(tuple(turns))
-    ask = _ask(body, conversation, reason, body.max_completion_tokens or body.max_tokens)
-    return ask if reason is None else replace(ask, structured=_structured(body, reason))
+        )
+    most = body.max_completion_tokens or body.max_tokens
+    structured = None if reason is None else _structured(body, reason)
+    return _ask(body, turns, reason, most, reading, header, effort or body.reasoning_effort, structured)
 
 
 def _structured(body: ChatBody, reason: str) -> Structured | None:
@@ -248,36 +208,71 @@ def _structured(body: ChatBody, reason: str) -> Structured | None:
         return None
     if reason == "images" or any(_FOREIGN[name](getattr(body, name, None)) for name in _LONE):
         return None
-    turns = [
+    turns = tuple(
         {"role": _ROLES.get(message.role, message.role), "content": _text(message)[0]}
         for message in body.messages
         if message.role not in ("tool", "function")
-    ]
+    )
     if not any(turn["role"] == "user" and turn["content"].strip() for turn in turns):
         return None
-    return Structured(domain, Conversation(tuple(turns)))
+    return Structured(domain, turns, question_of(turns))
 
 
-def of_completion(body: CompletionBody, prompt: str, sizes: Sizes) -> Ask:
+def of_completion(body: CompletionBody, prompt: str, reading: Reading, header: str | None = None) -> Ask:
     """Read one prompt of ``POST /v1/completions``. Raises Refusal."""
-    _check(body.n, _stops(body), sizes, characters=len(prompt))
+    _check(body.n, _stops(body), reading.rules.sizes, characters=len(prompt))
     reason = _foreign(body)
-    return _ask(body, Conversation.of(prompt) if reason is None else None, reason, body.max_tokens)
+    turns = asking(prompt) if reason is None else None
+    return _ask(body, turns, reason, body.max_tokens, reading, header, body.reasoning_effort)
+
+
+def of_plan(body: PlanBody, reading: Reading) -> Ask:
+    """Read ``POST /v1/plan``, for any of its questions: theirs is left to be filled in. Raises Refusal."""
+    return Ask(
+        turns=None,
+        question="",
+        passthrough=None,
+        model=body.model,
+        n=1,
+        sampling=None,
+        max_tokens=None,
+        stop=(),
+        seed=0,
+        stream=False,
+        include_usage=False,
+        domain=body.domain,
+        policy=body.policy,
+        prm=body.prm,
+        abstain_below=body.abstain_below or 0.0,
+        draw_all=False,
+        include=frozenset(body.include or ()),
+        effort=body.reasoning_effort,
+        raw={},
+        **reading.grant(body.model, body=body.budget, effort=body.reasoning_effort),
+    )
 
 
 def _ask(
-    body: ChatBody | CompletionBody, conversation: Conversation | None, reason: str | None, most: int | None
+    body: ChatBody | CompletionBody,
+    turns: Turns | None,
+    reason: str | None,
+    most: int | None,
+    reading: Reading,
+    header: str | None,
+    effort: str | None,
+    structured: Structured | None = None,
 ) -> Ask:
     sampling = None
     if body.temperature is not None or body.top_p is not None or body.top_k is not None:
         temperature = 1.0 if body.temperature is None else body.temperature
         sampling = Sampling(temperature, 1.0 if body.top_p is None else body.top_p, max(0, body.top_k or 0))
-    options = body.stream_options
+    options, n = body.stream_options, body.n or 1
     return Ask(
-        conversation=conversation,
+        turns=turns,
+        question="" if turns is None else question_of(turns),
         passthrough=reason,
         model=body.model,
-        n=body.n or 1,
+        n=n,
         sampling=sampling,
         max_tokens=most,
         stop=_stops(body),
@@ -290,9 +285,10 @@ def _ask(
         abstain_below=body.abstain_below or 0.0,
         draw_all=bool(body.draw_all),
         include=frozenset(body.include or ()),
-        effort=body.reasoning_effort,
-        budget=body.budget,
+        effort=effort,
         raw=body.model_dump(exclude_unset=True),
+        structured=structured,
+        **reading.grant(body.model, header=header, body=body.budget, effort=effort, answers=n),
     )
 
 

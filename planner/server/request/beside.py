@@ -33,13 +33,11 @@ async def run_beside(service: Service, shadowed: Shadowed, comparison: Compariso
     assigned = assigned_to(service.current.served, ask.question, ask.domain or rules.domain)
     problem = Problem("request", "", assigned.domain, ask.question)
     said = await read_answer(problem, domain(assigned.domain), text, seconds=rules.grading_within)
-    granted = replace(shadowed.granted, plan=None, policy=None)
-    if granted.budget == UNLIMITED:
-        granted = replace(granted, budget=rules.default)
+    budget = rules.default if ask.budget == UNLIMITED else ask.budget
+    seed, nothing = secrets.randbits(63), frozenset[str]()
     await Work(
         service,
-        replace(ask, stream=False, seed=secrets.randbits(63), include=frozenset()),
-        granted,
+        replace(ask, plan=None, named=None, budget=budget, stream=False, seed=seed, include=nothing),
         service.keys.named(_KEY.name) or _KEY,
         BESIDE,
         beside_id(shadowed.response_id),

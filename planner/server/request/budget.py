@@ -21,11 +21,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict
 
 from planner.server.refusal import Refusal, brief
 from search.budget import AIMS, UNLIMITED, Budget
@@ -36,7 +36,7 @@ __all__ = [
     "EFFORTS",
     "HEADER",
     "PRESETS",
-    "RequestBudget",
+    "Granted",
     "Source",
     "check_time",
     "grant",
@@ -149,14 +149,14 @@ EFFORTS: Mapping[str, Budget] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RequestBudget:
-    """What a request may spend, who said so, and the plan or the policy that its model's name forces."""
+class Granted(TypedDict):
+    """Fields of an ``Ask``: what it may spend, who said so, and the plan and the policy that its model's name
+    forces."""
 
     budget: Budget
     source: Source
-    plan: Plan | None = None
-    policy: str | None = None
+    plan: Plan | None
+    named: str | None
 
 
 def grant(
@@ -169,7 +169,7 @@ def grant(
     presets: Mapping[str, Budget] = PRESETS,
     effort: str | None = None,
     answers: int = 1,
-) -> RequestBudget:
+) -> Granted:
     """Read a request's budget and its model's name.
 
     Parameters
@@ -186,7 +186,7 @@ def grant(
 
     Raises Refusal: 404 for an unknown model, 400 for a plan or a budget that breaks a rule.
     """
-    plan, policy, named = None, None, None
+    plan, policy, preset = None, None, None
     if model in policies:
         plan, policy = Plan.of("cot"), model
     elif model.startswith(f"{_MODEL}/"):
@@ -195,7 +195,7 @@ def grant(
         except PlanError as error:
             raise Refusal(str(error)[:300], param="model", code="plan") from None
     elif model.removeprefix(f"{_MODEL}-") in presets and model != model.removeprefix(f"{_MODEL}-"):
-        named = presets[model.removeprefix(f"{_MODEL}-")]
+        preset = presets[model.removeprefix(f"{_MODEL}-")]
     elif model != _MODEL:
         names = (_MODEL, *(f"{_MODEL}-{name}" for name in presets), f"{_MODEL}/<plan>", *policies)
         raise Refusal(
@@ -205,18 +205,18 @@ def grant(
             code="model_not_found",
         )
     if header is not None:
-        return RequestBudget(read(header), Source.HEADER, plan, policy)
+        return Granted(budget=read(header), source=Source.HEADER, plan=plan, named=policy)
     if body is not None:
-        return RequestBudget(parse(body), Source.BODY, plan, policy)
+        return Granted(budget=parse(body), source=Source.BODY, plan=plan, named=policy)
     if plan is not None:  # says itself what it takes
-        named = UNLIMITED
+        preset = UNLIMITED
     elif effort is not None:
         each = presets.get(effort, EFFORTS[effort])
         samples = None if each.samples is None else each.samples * answers
-        return RequestBudget(replace(each, samples=samples), Source.EFFORT, plan, policy)
-    if named is not None:
-        return RequestBudget(named, Source.MODEL, plan, policy)
-    return RequestBudget(default, Source.DEFAULT, plan, policy)
+        each = replace(each, samples=samples)
+        return Granted(budget=each, source=Source.EFFORT, plan=plan, named=policy)
+    source = Source.DEFAULT if preset is None else Source.MODEL
+    return Granted(budget=default if preset is None else preset, source=source, plan=plan, named=policy)
 
 
 def check_time(seconds: float | None, passed: float) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from planner.server.current import Served
 from planner.server.decisions.comparison import BESIDE
-from planner.server.direct.upstream import Upstream
 from planner.server.models import Models
 from planner.server.refusal import Refusal
-from planner.server.request.budget import RequestBudget
+from planner.server.request.ask import Ask
 from planner.server.request.serialize import Reason
 from planner.server.rules import Rules
 from planner.solving.availability_filter import AvailabilityFilter
@@ -25,7 +22,6 @@ __all__ = [
     "first_policy",
     "forced",
     "is_shadowed",
-    "named",
     "plain_choice",
     "structured_choice",
 ]
@@ -40,27 +36,25 @@ _NAMED = Reason("policy", "the model's name is a policy's: it answers once")
 SHADOW = Reason("shadow", "shadow mode: the plain model answers, the planner only says what it would do")
 
 
-def availability_filter(
-    served: Served, models: Models, policy: str | None, prm: str | None
-) -> AvailabilityFilter:
+def availability_filter(served: Served, models: Models, ask: Ask) -> AvailabilityFilter:
     """What is left out: models that are not served or down, and all others where a request names one.
 
     Raises Refusal for an unknown name, and where nothing is left.
     """
+    policy, prm = ask.policy, ask.prm
     for name, there, param in (
         (policy, models.policies, "policy"),
         (prm, (*models.prms, NO_PRM), "prm"),
     ):
         if name is not None and name not in there:
             raise Refusal(f"{param} must be one of {', '.join(there)}, got {name[:80]!r}", param=param)
-    policies = set(served.missing) | (set() if policy is None else set(models.policies) - {policy})
-    prms = set(served.missing) | set(models.down)
-    prms |= set() if prm is None else set(models.prms) - {prm}
+    policies = frozenset(served.missing) | (set() if policy is None else set(models.policies) - {policy})
+    prms = frozenset(served.missing).union(models.down, () if prm is None else set(models.prms) - {prm})
     resting = set(models.resting) - {policy}
-    availability = AvailabilityFilter(policies | resting, prms)
-    if resting and not availability.leaves(served.planner):  # then they are tried again
-        availability = AvailabilityFilter(policies, prms)
-    if not availability.leaves(served.planner):
+    availability = served.without(policies | resting, prms)
+    if availability is None and resting:  # then they are tried again
+        availability = served.without(policies, prms)
+    if availability is None:
         raise Refusal("a planner needs a choice, got none that these models can run", param="policy")
     return availability
 
@@ -82,39 +76,39 @@ def answering_policy(served: Served, models: Models, asked: str | None = None) -
 
 
 def forced(
-    granted: RequestBudget, models: Models, rules: Rules, served: Served, first: str, prm: str | None = None
+    ask: Ask, models: Models, rules: Rules, served: Served, first: str
 ) -> tuple[Choice | None, Reason | None]:
     """The choice that a model's name forces, and why the planner does not choose; None where it does.
 
-    ``first`` answers where no policy is named. Without ``prm`` a plan that needs one gets the best of those
-    that are there. Raises Refusal where there is none.
+    ``first`` answers where no policy is named. A plan that needs a PRM, where the request names none, gets
+    the best of those that are there. Raises Refusal where there is none.
     """
-    if granted.plan is None:
+    if ask.plan is None:
         return None, None
-    policy = granted.policy or first
-    for part in granted.plan.walk():
+    policy, prm = ask.named or first, ask.prm
+    for part in ask.plan.walk():
         if part.policy not in models.policies or (part.prm is not None and part.prm not in models.prms):
             there = ", ".join((*models.policies, *models.prms))
             raise Refusal(
                 f"a plan runs on models that are there ({there}), got {part}", param="model", code="plan"
             )
-    if granted.plan.parts and granted.plan.parts[0].policy in models.policies:
-        policy = granted.plan.parts[0].policy
-    if not granted.plan.needs_prm:
+    if ask.plan.parts and ask.plan.parts[0].policy in models.policies:
+        policy = ask.plan.parts[0].policy
+    if not ask.plan.needs_prm:
         prm = None
     else:
         prm = prm or best_prm(served.planner, policy, models.prms)
         if prm is None or prm == NO_PRM:
-            raise Refusal(f"the plan {granted.plan} needs a PRM, got none", param="prm")
+            raise Refusal(f"the plan {ask.plan} needs a PRM, got none", param="prm")
         if prm in models.down:
             raise Refusal(f"the PRM {prm} must answer, got none lately", 503, param="prm", code="prm_failed")
-    if granted.plan.n > rules.sizes.samples:
+    if ask.plan.n > rules.sizes.samples:
         raise Refusal(
-            f"a plan has at most {rules.sizes.samples} samples, got {granted.plan}",
+            f"a plan has at most {rules.sizes.samples} samples, got {ask.plan}",
             param="model",
             code="too_large",
         )
-    return Choice(policy, prm, granted.plan), _NAMED if granted.policy else _FORCED
+    return Choice(policy, prm, ask.plan), _NAMED if ask.named else _FORCED
 
 
 def is_shadowed(rules: Rules, endpoint: str) -> bool:
@@ -122,37 +116,25 @@ def is_shadowed(rules: Rules, endpoint: str) -> bool:
     return rules.shadow is not None and endpoint != BESIDE
 
 
-def plain_choice(
-    served: Served, models: Models, rules: Rules, granted: RequestBudget, asked: str | None
-) -> Choice:
+def plain_choice(served: Served, models: Models, rules: Rules, ask: Ask) -> Choice:
     """What answers in shadow mode: the policy that a request names, the server's plain one, or the first.
 
     Raises Refusal for an unknown policy.
     """
-    named = granted.policy or asked or rules.plain_policy
+    named = ask.named or ask.policy or rules.plain_policy
     if named is not None and named not in models.policies:
         there = ", ".join(models.policies)
         raise Refusal(f"policy must be one of {there}, got {named[:80]!r}", param="policy")
     return Choice(answering_policy(served, models, named), None, Plan.of("cot"))
 
 
-def structured_choice(granted: RequestBudget, rules: Rules, policy: str) -> Choice | None:
+def structured_choice(ask: Ask, rules: Rules, policy: str) -> Choice | None:
     """What answers with JSON or with a call of a tool: the operator's plan, with no more samples than the
     budget has; None where there is none."""
     plan = rules.structured_plan
     if plan is None:
         return None
-    samples = granted.budget.within(rules.ceiling).samples
+    samples = ask.budget.within(rules.ceiling).samples
     if samples is not None and samples < plan.n:
         plan = Plan.of("majority", n=samples) if samples > 1 else Plan.of("cot")
     return Choice(policy, None, plan)
-
-
-def named(rules: Rules, models: Models, upstreams: Mapping[str, Upstream], model: str) -> str:
-    """The model that a request names, in our words.
-
-    In shadow mode clients may go on naming a policy as its own server does, and get it as without us.
-    """
-    if rules.shadow is None or model in models.policies:
-        return model
-    return next((one.policy for one in upstreams.values() if one.model == model), model)

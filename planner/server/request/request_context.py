@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 from planner.decider import Assigned, Decider
@@ -19,10 +19,9 @@ from planner.server.access.keys import Key
 from planner.server.access.limits import Amount
 from planner.server.current import Served
 from planner.server.decisions.recorder import Assignment
-from planner.server.direct.passthrough_cost import prompt_tokens
+from planner.server.direct.passthrough_cost import prompt_tokens, raw_tokens
 from planner.server.refusal import Refusal
 from planner.server.request.ask import Ask
-from planner.server.request.budget import RequestBudget
 from planner.server.request.choosing import (
     SHADOW,
     answering_policy,
@@ -85,7 +84,6 @@ class RequestContext:
     response_id: str
     endpoint: str
     ask: Ask
-    granted: RequestBudget
     key: Key
     served: Served
     budget: Budget
@@ -98,28 +96,26 @@ class RequestContext:
     assignment: Assignment | None = None
 
     @classmethod
-    def of(
-        cls, service: Service, ask: Ask, granted: RequestBudget, key: Key, endpoint: str, response_id: str
-    ) -> RequestContext:
+    def of(cls, service: Service, ask: Ask, key: Key, endpoint: str, response_id: str) -> RequestContext:
         """Settle all that can be. Raises Refusal."""
         models, rules = service.models, service.rules
-        may_plan = granted.plan is None and not ask.is_structured and not is_shadowed(rules, endpoint)
+        may_plan = ask.plan is None and not ask.is_structured and not is_shadowed(rules, endpoint)
         served, assignment = service.drawn(response_id) if may_plan else (service.current.served, None)
         assigned = assigned_to(served, ask.question, ask.domain or rules.domain)
         first = first_policy(served, models, ask.policy)
-        availability = availability_filter(served, models, ask.policy, ask.prm)
-        asked, domain = granted.budget, assigned.domain
+        availability = availability_filter(served, models, ask)
+        asked, domain = ask.budget, assigned.domain
         choice: Choice | None
         reason: Reason | None
         if is_shadowed(rules, endpoint):
-            choice, reason = plain_choice(served, models, rules, granted, ask.policy), SHADOW
+            choice, reason = plain_choice(served, models, rules, ask), SHADOW
             # nothing that is asked of the planner binds the plain model
             first, asked = choice.policy, UNLIMITED
         else:
-            choice, reason = forced(granted, models, rules, served, first, ask.prm)
+            choice, reason = forced(ask, models, rules, served, first)
         if ask.is_structured and ask.structured is not None and choice is None:
             upstream, domain = service.passing(ask.policy), ask.structured.domain
-            choice = None if upstream is None else structured_choice(granted, rules, upstream.policy)
+            choice = None if upstream is None else structured_choice(ask, rules, upstream.policy)
             reason = None if choice is None else _structured(choice)
         if choice is None and not assigned.planned:
             first = answering_policy(served, models, ask.policy)
@@ -128,7 +124,6 @@ class RequestContext:
             response_id=response_id,
             endpoint=endpoint,
             ask=ask,
-            granted=granted,
             key=key,
             served=served,
             budget=asked.within(rules.ceiling),
@@ -210,8 +205,7 @@ def planned_needs(service: Service, context: RequestContext) -> tuple[Amount, Am
     if in_money:
         check_money(Budget(usd=context.key.usd_per_day), prices, context.planner.policies)
     policy = context.first if choice is None else choice.policy
-    asked = replace(ask, conversation=None) if ask.is_structured else ask
-    prompt = prompt_tokens(asked, models, policy)
+    prompt = raw_tokens(ask) if ask.is_structured else prompt_tokens(ask, models, policy)
     drawn = context.planner.drawings.get(policy)
     longest = ask.max_tokens or models.drawing(policy, drawn).limits.max_tokens
     own = _prices(prices, policy)
@@ -260,6 +254,8 @@ def exploring(service: Service, context: RequestContext) -> DecisionFilter | Non
     if rules.explore:
         kind = Resampled if rules.explore_by == "thompson" else Exploration
         found = kind(rules.explore, context.planner.most_decisions, Random())
+    if service.watch.drift is None:
+        return found
     return service.watch.leaning(context.served.fingerprint, found)
 
 

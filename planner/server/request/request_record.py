@@ -18,6 +18,7 @@ from planner.server.observing.rolling_metrics import Finished
 from planner.server.request.budget import to_wire
 from planner.server.request.request_context import RequestContext, expected_seconds
 from planner.server.request.serialize import known
+from planner.server.request.shaping import Meter
 from planner.server.service import Service
 from planner.solving.events import Decided, EndReason, Event, Left, Started
 from planner.solving.solution import Solution
@@ -26,16 +27,19 @@ from search.errors import EngineError
 from search.plan import Plan
 from search.result import Spend
 
-__all__ = ["RequestRecord"]
+__all__ = ["Progress", "RequestRecord"]
+
+
+_NOTHING = Spend()
 
 
 @dataclass(slots=True)
-class _Progress:
-    """One answer of the request, so far."""
+class Progress(Meter):
+    """One answer of the request, so far, and what the engines did for it."""
 
-    choice: Choice | None
+    choice: Choice | None = None
     advice: list[tuple[Decided, Spend]] = field(default_factory=list)
-    latest: Spend = field(default_factory=Spend)
+    latest: Spend = _NOTHING
     solution: Solution | None = None
 
 
@@ -52,7 +56,7 @@ class RequestRecord:
         context: RequestContext,
         comparison: Callable[[], Comparison | None] = lambda: None,
     ) -> None:
-        self.spend = Spend()  # of answers that have ended
+        self.spend = _NOTHING  # of answers that have ended
         self.held: Held | None = None  # of the key's limits
         self._money: list[float | None] = []  # of answers that have ended
         self._service = service
@@ -60,15 +64,11 @@ class RequestRecord:
         self._comparison = comparison
         self._exchange = Exchange.now()
         self._arrived = time.time() - self._exchange.seconds
-        self._answers = [_Progress(context.choice) for _ in range(context.ask.n)]
-
-    def choice(self, place: int) -> Choice | None:
-        """What was begun last for an answer."""
-        return self._answers[place].choice
+        self.answers = tuple(Progress(choice=context.choice) for _ in range(context.ask.n))
 
     def hear(self, event: Event, place: int) -> None:
         """Something happened for an answer."""
-        answer = self._answers[place]
+        answer = self.answers[place]
         answer.latest = event.spend
         if isinstance(event, Decided):
             answer.advice.append((event, event.spend))
@@ -82,7 +82,7 @@ class RequestRecord:
         """An answer is there."""
         self.spend = self.spend + solution.spend
         self._money.append(solution.usd)
-        self._answers[place].solution = solution
+        self.answers[place].solution = solution
 
     def write(self, outcome: str, error: Exception | None) -> Decision | None:
         """Write down how it ended, and tell that.
@@ -110,7 +110,7 @@ class RequestRecord:
             self._service.rolling.finish(self._finished(decision))
 
     def _tell_explored(self) -> None:
-        for answer in self._answers:
+        for answer in self.answers:
             for event, _ in answer.advice:
                 if event.advice.explored is not None:
                     self._service.metrics.explore(event.advice.explored)
@@ -121,9 +121,9 @@ class RequestRecord:
         return self._context.endpoint == BESIDE
 
     @property
-    def _told(self) -> _Progress:
+    def _told(self) -> Progress:
         """What is told of: the first answer that is there, or would have been."""
-        return next((answer for answer in self._answers if answer.solution is not None), self._answers[0])
+        return next((answer for answer in self.answers if answer.solution is not None), self.answers[0])
 
     @property
     def _usd(self) -> float | None:
@@ -149,8 +149,8 @@ class RequestRecord:
             question=context.ask.question,
             domain=context.domain,
             planner=None if context.choice is not None else context.served.fingerprint,
-            budget=to_wire(context.granted.budget),
-            budget_source=str(context.granted.source),
+            budget=to_wire(context.ask.budget),
+            budget_source=str(context.ask.source),
             reason=None if context.reason is None else context.reason.code,
             policy=choice.policy,
             prm=choice.prm,
@@ -199,7 +199,7 @@ class RequestRecord:
         )
 
 
-def _steps(answer: _Progress) -> tuple[Step, ...]:
+def _steps(answer: Progress) -> tuple[Step, ...]:
     """The stages of an answer, and what each of them took."""
     if answer.solution is not None:
         return tuple(_step(str(r.probe), r.advice, r.spend) for r in answer.solution.stages)

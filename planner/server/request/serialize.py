@@ -15,7 +15,8 @@ from typing import Any
 from planner.deciding.recommendation import Recommendation
 from planner.evidence.probe import Probe
 from planner.server.decisions.recorder import Decision, Feedback, Record
-from planner.server.request.budget import RequestBudget, to_wire
+from planner.server.request.ask import Ask
+from planner.server.request.budget import to_wire
 from planner.server.request.shaping import Meter
 from planner.solving.events import Vote
 from planner.solving.solution import Solution
@@ -201,17 +202,15 @@ class Reason:
     detail: str
 
 
-def receipt_head(
-    response_id: str, granted: RequestBudget, budget: Budget, share: float, reason: Reason | None
-) -> _Json:
+def receipt_head(response_id: str, ask: Ask, budget: Budget, share: float, reason: Reason | None) -> _Json:
     """What every receipt begins with.
 
     Parameters
     ----------
     response_id:
         What feedback names.
-    granted, budget, share:
-        As asked for; as it was within the ceiling and under the load; the share of it under the load.
+    ask, budget, share:
+        What is asked; the budget as it was within the ceiling and under the load; the share of it under load.
     reason:
         Why the planner did not choose; None where it did.
     """
@@ -220,8 +219,8 @@ def receipt_head(
         "reason": None if reason is None else reason.code,
         "detail": None if reason is None else reason.detail,
         "budget": {
-            "asked": to_wire(granted.budget),
-            "source": str(granted.source),
+            "asked": to_wire(ask.budget),
+            "source": str(ask.source),
             "granted": to_wire(budget),
             "share": round(share, 4),
         },

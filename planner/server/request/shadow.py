@@ -19,7 +19,6 @@ from planner.deciding.recommendation import Recommendation
 from planner.options import Option, options, voting
 from planner.server.decisions.comparison import Comparison, Expected
 from planner.server.request.ask import Ask
-from planner.server.request.budget import RequestBudget
 from planner.server.request.choosing import availability_filter, first_policy
 from planner.server.request.request_context import assigned_to, resolved
 from planner.server.request.serialize import known
@@ -43,11 +42,8 @@ class Shadowed:
     ``comparison`` is known soon after ``begin``, None before; ``policy`` is the plain model.
     """
 
-    def __init__(
-        self, service: Service, ask: Ask, granted: RequestBudget, response_id: str, policy: str
-    ) -> None:
+    def __init__(self, service: Service, ask: Ask, response_id: str, policy: str) -> None:
         self.ask = ask
-        self.granted = granted
         self.response_id = response_id
         self.policy = policy
         self.comparison: Comparison | None = None
@@ -75,13 +71,13 @@ class Shadowed:
 
     def _compare(self) -> None:
         try:
-            self.comparison = compared(self._service, self.ask, self.granted, self.policy)
+            self.comparison = compared(self._service, self.ask, self.policy)
         except PlannerError:  # its budget, say: it would have been refused
             plain = Expected(policy=self.policy, prm=None, plan=str(_PLAIN))
             self.comparison = Comparison(plain=plain, reason="refused")
 
 
-def compared(service: Service, ask: Ask, granted: RequestBudget, policy: str) -> Comparison:
+def compared(service: Service, ask: Ask, policy: str) -> Comparison:
     """What the planner would do for a request that ``policy`` answers once. Spends nothing.
 
     Raises Refusal for a budget or models that would have been refused.
@@ -90,16 +86,16 @@ def compared(service: Service, ask: Ask, granted: RequestBudget, policy: str) ->
     planner = served.planner
     plain = Expected(policy=policy, prm=None, plan=str(_PLAIN))
     reason = ask.passthrough
-    if reason is None and granted.plan is not None and granted.policy is None:
+    if reason is None and ask.plan is not None and ask.named is None:
         reason = "forced_plan"
     if reason is None:
         assigned = assigned_to(served, ask.question, ask.domain or rules.domain)
         reason = None if assigned.planned else "open_ended"
     if reason is not None:
         return Comparison(plain=plain, reason=reason)
-    availability = availability_filter(served, models, ask.policy, ask.prm)
+    availability = availability_filter(served, models, ask)
     # a policy's name says nothing of what may be spent
-    budget = rules.default if granted.budget == UNLIMITED else granted.budget
+    budget = rules.default if ask.budget == UNLIMITED else ask.budget
     advice = planner.decide(
         ask.question,
         budget=resolved(service, planner, ask.question, budget.within(rules.ceiling), shares=ask.n),

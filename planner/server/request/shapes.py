@@ -20,7 +20,9 @@ from planner.server.request.ask import TOOL_CALL
 from planner.server.request.structured import message_of
 from planner.solving.solution import Solution
 from search.engines.protocol import FinishReason
-from search.result import Outcome
+from search.plan import Plan
+from search.result import Candidate, Outcome
+from search.strategies.trees.tree import TreeSearch
 
 __all__ = [
     "CHAT",
@@ -127,19 +129,36 @@ class Answers:
 
 
 def said(solution: Solution) -> tuple[str, str, tuple[_Json, ...]]:
-    """What a solution says: a text, why it ended (``stop``, ``length``, ``tool_calls``), and calls of tools.
+    """What a solution says: a text, why it ended, and calls of tools.
 
-    It is of the candidate that was chosen, or of the first where no answer can be read.
+    It ends with ``stop``, ``tool_calls``, ``length`` (a limit of tokens or of steps cut it off) or
+    ``content_filter``. It is of the candidate that was chosen, or of the first where no answer can be read.
     """
     if not solution.candidates:  # the budget let nothing finish
         return "", "stop" if solution.outcome == Outcome.ABSTAINED else "length", ()
     candidate = solution.candidates[solution.chosen or 0]
-    reason = "length" if candidate.finish_reason in FinishReason.TRUNCATED else "stop"
+    reason = _reason(candidate, solution.choice.plan)
     if solution.domain != TOOL_CALL:
         return candidate.text, reason, ()
     message = message_of(candidate.text)
     calls = tuple(message.get("tool_calls") or ())
     return message["content"] or "", "tool_calls" if calls and reason == "stop" else reason, calls
+
+
+def _reason(candidate: Candidate, plan: Plan) -> str:
+    """Why a candidate ended, in OpenAI's words."""
+    ended = candidate.finish_reason
+    if ended == FinishReason.FILTERED:
+        return "content_filter"
+    if ended in FinishReason.TRUNCATED or (ended == FinishReason.STOP and _grows(plan)):
+        return "length"
+    return "stop"
+
+
+def _grows(plan: Plan) -> bool:
+    """Whether a plan or a part of it is a tree search, whose solutions end between two steps at a limit."""
+    plans = (plan, *(part.plan for part in plan.walk()))
+    return any(isinstance(one.described, TreeSearch) for one in plans)
 
 
 def shown(solution: Solution) -> int:

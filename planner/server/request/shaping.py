@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from planner.server.refusal import Refusal
-from planner.server.request.ask import Conversation, Render
+from planner.server.request.ask import Render, Turns, ending, question_of
 from search.engines.protocol import (
     ChildFinished,
     Engine,
@@ -46,13 +46,15 @@ class SampleObserver(Protocol):
 
 @dataclass(slots=True)
 class Meter:
-    """What the engines of one answer really did, in tokens. ``running``: requests that have not ended.
+    """What the engines of one answer really did, in tokens. ``running``: requests that have not ended;
+    ``passing``: the policy whose text is passed on as it is written.
 
     ``prompts`` has the length of the conversation's prompt for each policy that it was made for; a strategy
     that never asks that has the length of the first that it asks.
     """
 
     running: int = 0
+    passing: str | None = None
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
@@ -80,13 +82,13 @@ class ShapedEngine(Engine):
     ----------
     render:
         The policy's chat template; None where only plain questions are possible.
-    conversation, stop:
-        The request's own.
+    turns, stop:
+        The request's own; what is asked further replaces what the user said last.
     greedy:
         What a greedy request is drawn with instead, where the client chose a sampling for its single
         answer; None: greedy.
     on_text:
-        Hears of the text of a single child as it comes, while ``passing`` is set.
+        Hears of the text of a single child as it comes, while the meter says that it is passed on.
     policy, observers:
         What the engine is called, and who hears of the samples.
     """
@@ -94,7 +96,7 @@ class ShapedEngine(Engine):
     def __init__(
         self,
         engine: Engine,
-        conversation: Conversation,
+        turns: Turns,
         meter: Meter,
         *,
         policy: str | None = None,
@@ -105,10 +107,9 @@ class ShapedEngine(Engine):
         observers: Sequence[SampleObserver] = (),
     ) -> None:
         self.card = engine.card
-        self.passing = False
         self._policy = policy or engine.card.name
         self._engine = engine
-        self._conversation = conversation
+        self._turns, self._question = turns, question_of(turns)
         self._meter = meter
         self._render = render
         self._stop = tuple(stop)
@@ -119,29 +120,33 @@ class ShapedEngine(Engine):
 
     def prompt(self, question: str) -> tuple[int, ...]:
         worded = self.worded(question)
-        ids = self._engine.prompt(question) if self._conversation.is_plain else self._ids(worded)
+        ids = self._engine.prompt(question) if self._is_plain else self._ids(worded)
         name, prompts = self._policy, self._meter.prompts
-        if worded.strip() == self._conversation.question or name not in prompts:
+        if worded.strip() == self._question or name not in prompts:
             prompts[name] = len(ids)
         return ids
 
     def turn(self, text: str) -> tuple[int, ...]:
-        ids = self._engine.turn(text) if self._conversation.is_plain else self._ids(text)
+        ids = self._engine.turn(text) if self._is_plain else self._ids(text)
         self._meter.prompts.setdefault(self._policy, len(ids))
         return ids
 
     def worded(self, question: str) -> str:
         return self._engine.worded(question)
 
+    @property
+    def _is_plain(self) -> bool:
+        """Whether there is nothing but the question."""
+        return len(self._turns) == 1
+
     def _ids(self, text: str) -> tuple[int, ...]:
         """The conversation's prompt with ``text`` as what the user said last."""
         if self._render is None:
             raise Refusal(
-                f"the policy {self.card.name} takes one user message, "
-                f"got {len(self._conversation.turns)} messages",
+                f"the policy {self.card.name} takes one user message, got {len(self._turns)} messages",
                 param="messages",
             )
-        ids = self._render(self._conversation.ending(text).turns)
+        ids = self._render(ending(self._turns, text))
         if len(ids) >= self.card.context:
             raise ContextError(
                 f"a prompt must leave room for one token in a context of {self.card.context},"
@@ -184,21 +189,22 @@ class ShapedEngine(Engine):
         meter.running += 1
         error: BaseException | None = None
         policy = self._policy
-        passed = Passed(self._passed.get(request.prompt, ""))
+        passed = None if self._on_text is None else Passed(self._passed.get(request.prompt, ""))
         for observer in self._observers:
             observer.on_asked(policy, shaped)
         try:
             async for event in events:
                 if isinstance(event, Tokens):
-                    if self.passing and self._on_text is not None and request.n == 1:
+                    if passed is not None and self._on_text is not None and self._passes(request):
                         self._on_text(passed.new(event.text))
                         self._passed[request.prompt] = passed.text
                     if not request.stream:
                         continue
                 elif isinstance(event, ChildFinished):
-                    if event.finish_reason != FinishReason.CANCELLED:
-                        passed.end()
-                    self._passed.pop(request.prompt, None)
+                    if passed is not None:
+                        if event.finish_reason != FinishReason.CANCELLED:
+                            passed.end()
+                        self._passed.pop(request.prompt, None)
                     event = self._stopped(event)
                     for observer in self._observers:
                         observer.on_finished(policy, shaped, event)
@@ -215,6 +221,10 @@ class ShapedEngine(Engine):
             close = getattr(events, "aclose", None)
             if close is not None:
                 await close()
+
+    def _passes(self, request: Request) -> bool:
+        """Whether the text of a request is passed on as it is written."""
+        return request.n == 1 and self._meter.passing == self._policy
 
     def _stopped(self, event: ChildFinished) -> ChildFinished:
         if event.finish_reason != FinishReason.STOP or not self._stop:

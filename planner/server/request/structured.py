@@ -16,7 +16,7 @@ from typing import Any
 
 from planner.server.direct.passthrough_cost import StreamUsage
 from planner.server.direct.upstream import Upstream, says
-from planner.server.protocols.blocks import Block, Blocks, Used
+from planner.server.protocols.blocks import Block, Blocks, Used, reason_of
 from planner.server.refusal import Refusal
 from planner.server.request.ask import TOOL_CALL
 from planner.server.request.shaping import Meter, SampleObserver
@@ -37,8 +37,8 @@ __all__ = ["StructuredEngine", "message_of"]
 _PATH = "/chat/completions"
 #: servers read a seed as a number of 32 bits, with a sign or without
 _SEEDS = 1 << 31
-#: reasons to end of which a limit is one
-_ENDS = {"length": FinishReason.LENGTH}
+#: reasons to end before the end
+_CUT = {"length": FinishReason.LENGTH, "content_filter": FinishReason.FILTERED}
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class _Sample:
                 self.pieces += says(choice)
                 for _ in self.blocks.hear(choice.get("delta") or {}):
                     pass
-                self.reason = choice["finish_reason"] or self.reason
+                self.reason = reason_of(choice) or self.reason
 
     @property
     def tokens(self) -> int:
@@ -98,7 +98,6 @@ class StructuredEngine(Engine):
         observers: Sequence[SampleObserver] = (),
     ) -> None:
         self.card = card
-        self.passing = False
         self._policy = policy
         self._upstream = upstream
         self._body = {name: value for name, value in body.items() if name not in ("n", "stream_options")}
@@ -189,7 +188,7 @@ class StructuredEngine(Engine):
     def _finished(
         self, sample: _Sample, *, is_cancelled: bool = False, is_lost: bool = False
     ) -> ChildFinished:
-        reason = _ENDS.get(sample.reason or "", FinishReason.END)
+        reason = _CUT.get(sample.reason or "", FinishReason.END)
         if is_cancelled or is_lost:
             reason = FinishReason.CANCELLED if is_cancelled else FinishReason.LOST
         blocks = sample.blocks.blocks

@@ -15,10 +15,11 @@ from planner.server.access.exchange import Exchange
 from planner.server.access.in_flight import Place
 from planner.server.access.keys import Key
 from planner.server.decisions.comparison import Comparison
-from planner.server.direct.passthrough_cost import prompt_tokens
-from planner.server.refusal import Refusal
-from planner.server.request.ask import Ask
-from planner.server.request.budget import RequestBudget, check_time
+from planner.server.direct.passthrough_cost import raw_tokens
+from planner.server.models import MadeSettings
+from planner.server.refusal import Refusal, is_refused
+from planner.server.request.ask import Ask, ending
+from planner.server.request.budget import check_time
 from planner.server.request.choosing import is_shadowed
 from planner.server.request.request_context import (
     RequestContext,
@@ -41,10 +42,14 @@ from planner.solving.solution import Solution
 from planner.solving.solver import solve
 from planner.solving.stopping import EarlyStopping
 from search.budget import Budget
+from search.drawing import Drawing
 from search.engines.prompted import PromptedEngine
+from search.engines.protocol import Engine
 from search.errors import ContextError, EngineError, RewardError
+from search.prompts import Prompting
 from search.result import Outcome
 from search.scoring import together
+from search.strategies.protocol import Setting
 from search.voting.grouping import comparing_within
 
 __all__ = ["Work"]
@@ -72,7 +77,6 @@ class Work:
         self,
         service: Service,
         ask: Ask,
-        granted: RequestBudget,
         key: Key,
         endpoint: str,
         response_id: str,
@@ -84,13 +88,13 @@ class Work:
     ) -> None:
         self._service = service
         self._admission = service.admission if beside is None else service.background.admission
-        self._context = RequestContext.of(service, ask, granted, key, endpoint, response_id)
+        self._context = RequestContext.of(service, ask, key, endpoint, response_id)
         # refused before it waits, where that can be known
         check_time(self._context.budget.seconds, Exchange.now().seconds)
         self._context.resolve(service, self._context.budget)
         context = self._context
         shadowed = self._shadowed = (
-            Shadowed(service, ask, granted, response_id, context.first)
+            Shadowed(service, ask, response_id, context.first)
             if is_shadowed(service.rules, endpoint)
             else None
         )
@@ -104,7 +108,6 @@ class Work:
         self._share = 1.0
         self._place: Place | None = None
         self._behind, self._began = Exchange.now().seconds, time.monotonic()
-        self._meters: list[Meter] = []
         self._trace = service.tracing.work(self._context)
         self._failed: set[str] = set()
 
@@ -130,11 +133,8 @@ class Work:
             outcome = str(answers.solutions[0].outcome)
             text = said(answers.solutions[0])[0]
             return answers
-        except Refusal as refusal:
-            error, outcome = refusal, "refused" if refusal.status < 500 else "failed"
-            raise
         except Exception as failure:
-            error, outcome = failure, "failed"
+            error, outcome = failure, "refused" if is_refused(failure) else "failed"
             raise
         finally:
             decision = self._record.write(outcome, error)
@@ -154,7 +154,7 @@ class Work:
     @property
     def _prompts(self) -> int:
         """Tokens of the prompts, each policy's once."""
-        return sum(meter.prompt for meter in self._meters)
+        return sum(answer.prompt for answer in self._record.answers)
 
     @property
     def _elapsed(self) -> float:
@@ -180,7 +180,7 @@ class Work:
         budget = context.resolve(service, self._budget, self._elapsed)
         solutions = await together([self._answer(place, budget) for place in range(context.ask.n)])
         spend = self._record.spend
-        head = receipt_head(context.response_id, context.granted, self._budget, self._share, context.reason)
+        head = receipt_head(context.response_id, context.ask, self._budget, self._share, context.reason)
         each = partial(
             receipt_of,
             head,
@@ -198,7 +198,7 @@ class Work:
         receipt["sampling"] = str(context.ask.sampling or "as the planner was fitted")
         if self._shadowed is not None:
             receipt["shadow"] = self._shadowed.told
-        usage = usage_to_dict(spend, self._meters, self._prompts, sum(map(shown, solutions)))
+        usage = usage_to_dict(spend, self._record.answers, self._prompts, sum(map(shown, solutions)))
         return Answers(tuple(solutions), usage, receipt)
 
     async def _answer(self, place: int, budget: Budget) -> Solution:
@@ -215,15 +215,14 @@ class Work:
 
     async def _solution(self, place: int, budget: Budget) -> Solution:
         service, context, ask = self._service, self._context, self._context.ask
-        settings, engines = self._settings(place)
+        answer = self._record.answers[place]
 
         def hear(event: Event) -> None:
             self._record.hear(event, place)
             self._trace.hear(event, place)
             if isinstance(event, Started):
                 is_final = event.probe is None and event.choice.plan.is_greedy
-                for name, engine in engines.items():
-                    engine.passing = is_final and name == event.choice.policy
+                answer.passing = event.choice.policy if is_final else None
             if self._listener is not None:
                 self._listener(event, place)
 
@@ -232,7 +231,7 @@ class Work:
             solution = await solve(
                 ask.question,
                 context.planner,
-                settings,
+                self._settings(place),
                 budget=budget,
                 domain=context.domain,
                 choice=context.choice,
@@ -250,7 +249,7 @@ class Work:
         except ContextError:  # the request's fault
             raise
         except (EngineError, RewardError) as error:  # a policy's server fails as both, a PRM as the latter
-            running = self._record.choice(place)
+            running = answer.choice
             failed = (
                 None if running is None else running.policy if isinstance(error, EngineError) else running.prm
             )
@@ -272,50 +271,61 @@ class Work:
             self._failed.add(model)
             self._service.models.failed(model)
 
-    def _settings(self, place: int) -> tuple[Settings, dict[str, ShapedEngine | StructuredEngine]]:
-        """This request's view of the models."""
-        models, ask = self._service.models, self._context.ask
-        assert ask.conversation is not None
-        drawn = self._context.planner.drawings
-        forced = self._context.choice
-        names = dict.fromkeys(models.engines)
+    def _settings(self, place: int) -> Settings:
+        """This request's view of the models: each of them made when it is first asked for."""
+        models, forced = self._service.models, self._context.choice
+        names, rewards = dict.fromkeys(models.engines), self._trace.rewards(models.rewards, place)
+        prms = dict.fromkeys(rewards)
         if forced is not None:  # nobody else is asked
-            names = dict.fromkeys((forced.policy, *(part.policy for part in forced.plan.walk())))
-        drawings = {name: models.drawing(name, drawn.get(name)) for name in names}
-        if ask.max_tokens is not None:
-            drawings = {
-                name: replace(one, limits=replace(one.limits, max_tokens=ask.max_tokens))
-                for name, one in drawings.items()
-            }
-        meter = Meter()
-        self._meters.append(meter)
-        observers = (*(() if self._place is None else (self._place,)), *self._trace.samples(place))
-        engines: dict[str, ShapedEngine | StructuredEngine] = {}
-        promptings = {name: self._context.prompting(name) for name in names}
-        for name, prompting in promptings.items():
-            engine = models.engines[name]
-            plain = self._shadowed is not None or self._context.granted.plan is not None
-            if ask.effort is not None and plain:
-                engine = engine.at_effort(ask.effort)
-            engines[name] = ShapedEngine(
-                engine if prompting.is_plain else PromptedEngine(engine, prompting),
-                ask.conversation.asked(prompting),
-                meter,
-                policy=name,
-                render=models.renders.get(name),
-                stop=ask.stop,
-                # several greedy answers would be copies of one
-                greedy=ask.sampling or (drawings[name].sampling if ask.n > 1 else None),
-                on_text=None if self._on_text is None else lambda text: self._on_text(text, place),  # type: ignore[misc]
-                observers=observers,
+            asked = (forced, *forced.plan.walk())
+            names = dict.fromkeys(each.policy for each in asked)
+            prms = dict.fromkeys(each.prm for each in asked if each.prm is not None)
+        views: dict[str, tuple[Engine, Drawing, Prompting]] = {}
+
+        def make(policy: str, prm: str | None) -> Setting:
+            if policy not in views:
+                views[policy] = self._view(policy, place)
+            engine, drawing, prompting = views[policy]
+            return Setting(
+                engine,
+                None if prm is None else rewards[prm],
+                drawing.sampling,
+                drawing.limits,
+                delimiter=prompting.delimiter,
+                cancel_within=self._service.rules.cancel_within,
+                words=self._context.planner.words,
             )
-            if ask.is_structured and self._context.choice is not None and name == self._context.choice.policy:
-                engines[name] = self._structured(name, meter, observers)
-        delimiters = {name: prompting.delimiter for name, prompting in promptings.items()}
-        within = self._service.rules.cancel_within
-        words = self._context.planner.words
-        rewards = self._trace.rewards(models.rewards, place)
-        return models.settings(engines, drawings, within, delimiters, words, rewards), engines
+
+        return MadeSettings(names, prms, make)
+
+    def _view(self, policy: str, place: int) -> tuple[Engine, Drawing, Prompting]:
+        """A policy as this request asks it."""
+        models, context = self._service.models, self._context
+        ask, prompting = context.ask, context.prompting(policy)
+        assert ask.turns is not None
+        drawing = models.drawing(policy, context.planner.drawings.get(policy))
+        if ask.max_tokens is not None:
+            drawing = replace(drawing, limits=replace(drawing.limits, max_tokens=ask.max_tokens))
+        meter = self._record.answers[place]
+        observers = (*(() if self._place is None else (self._place,)), *self._trace.samples(place))
+        if ask.is_structured and context.choice is not None and policy == context.choice.policy:
+            return self._structured(policy, meter, observers), drawing, prompting
+        engine, on_text = models.engines[policy], self._on_text
+        if ask.effort is not None and (self._shadowed is not None or ask.plan is not None):
+            engine = engine.at_effort(ask.effort)
+        shaped = ShapedEngine(
+            engine if prompting.is_plain else PromptedEngine(engine, prompting),
+            ask.turns if prompting.is_plain else ending(ask.turns, prompting.ask(ask.question)),
+            meter,
+            policy=policy,
+            render=models.renders.get(policy),
+            stop=ask.stop,
+            # several greedy answers would be copies of one
+            greedy=ask.sampling or (drawing.sampling if ask.n > 1 else None),
+            on_text=None if on_text is None else lambda text: on_text(text, place),
+            observers=observers,
+        )
+        return shaped, drawing, prompting
 
     def _structured(
         self, policy: str, meter: Meter, observers: tuple[SampleObserver, ...]
@@ -327,7 +337,7 @@ class Work:
             service.upstreams[policy],
             ask.raw,
             policy=policy,
-            prompt_tokens=prompt_tokens(replace(ask, conversation=None), service.models, policy),
+            prompt_tokens=raw_tokens(ask),
             domain=self._context.domain,
             meter=meter,
             observers=observers,

@@ -1,4 +1,7 @@
-"""``POST /v1/chat/completions`` and ``POST /v1/completions``."""
+"""Who asks for an answer: OpenAI's chat completions, completions and Responses, Anthropic's Messages.
+
+All of them are read into an ``Ask`` and answered by the same work; a ``Shape`` writes it their way.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,20 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from planner.server import answers
 from planner.server.access.keys import Key
 from planner.server.direct.passthrough import Passthrough, passthrough_reason
-from planner.server.openapi import streamed
-from planner.server.refusal import Refusal
+from planner.server.direct.passthrough_cost import prompt_tokens
+from planner.server.openapi import answered, streamed
+from planner.server.protocols import messages_request, responses_request
+from planner.server.protocols.messages_writer import MESSAGES
+from planner.server.protocols.responses_writer import ResponsesShape
+from planner.server.refusal import Refusal, brief
 from planner.server.request.ask import Ask, of_chat, of_completion
-from planner.server.request.budget import HEADER, RequestBudget, grant
-from planner.server.request.choosing import SHADOW, named
+from planner.server.request.budget import HEADER
+from planner.server.request.choosing import SHADOW, answering_policy
 from planner.server.request.request_context import assigned_to, open_ended
 from planner.server.request.serialize import Reason
 from planner.server.request.shapes import CHAT, COMPLETION, Shape, whole
@@ -29,7 +36,7 @@ from planner.server.schema import ChatBody, CompletionBody
 from planner.server.service import Service
 from search.scoring import together
 
-__all__ = ["answer", "router"]
+__all__ = ["router"]
 
 router = APIRouter(route_class=Direct)
 
@@ -41,7 +48,7 @@ T = TypeVar("T")
 @router.post("/v1/chat/completions", **streamed(answers.ChatCompletion))
 async def chat(body: ChatBody, request: Request, service: Here, key: Inferrer) -> Response:
     """Answer the last message of a conversation."""
-    ask = of_chat(body, service.rules.sizes)
+    ask = of_chat(body, service.reading, header=request.headers.get(HEADER))
     return await answer(service, CHAT, ask, key, request)
 
 
@@ -50,29 +57,73 @@ async def completions(body: CompletionBody, request: Request, service: Here, key
     """Answer a prompt, which is taken for a question; several prompts give a choice each."""
     prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
     if len(prompts) == 1:
-        ask = of_completion(body, prompts[0], service.rules.sizes)
+        ask = of_completion(body, prompts[0], service.reading, request.headers.get(HEADER))
         return await answer(service, COMPLETION, ask, key, request)
     return await _several(service, body, prompts, key, request)
+
+
+@router.post("/v1/responses", **streamed(answers.Response))
+async def responses(
+    body: responses_request.ResponsesBody, request: Request, service: Here, key: Inferrer
+) -> Response:
+    """Answer the last thing that the user says in the input. Nothing is stored."""
+    ask = of_chat(responses_request.chat_of(body), service.reading, header=request.headers.get(HEADER))
+    return await answer(service, ResponsesShape(asked=body), ask, key, request)
+
+
+#: versions of the API, of which the answers here are alike
+_VERSIONS = ("2023-06-01", "2026-10-21")
+
+
+@router.post("/v1/messages", **streamed(answers.AnthropicMessage))
+async def messages(
+    body: messages_request.MessagesBody, request: Request, service: Here, key: Inferrer
+) -> Response:
+    """Answer the last thing that the user says."""
+    ask = _message_ask(service, body, request, header=request.headers.get(HEADER))
+    return await answer(service, MESSAGES, ask, key, request)
+
+
+@router.post("/v1/messages/count_tokens", **answered("Answers", answers.TokenCount))
+async def count_tokens(
+    body: messages_request.CountBody, request: Request, service: Here, key: Inferrer
+) -> Any:
+    """Count the tokens of a prompt: as the policy's tokenizer does, roughly with tools or images."""
+    service.rates.enter(key)
+    ask = _message_ask(service, body, request)
+    policy = ask.named or answering_policy(service.current.served, service.models, ask.policy)
+    if policy not in service.models.policies:
+        there = ", ".join(service.models.policies)
+        raise Refusal(f"policy must be one of {there}, got {brief(policy)}", param="policy")
+    return JSONResponse({"input_tokens": prompt_tokens(ask, service.models, policy)})
+
+
+def _message_ask(
+    service: Service, body: messages_request.CountBody, request: Request, header: str | None = None
+) -> Ask:
+    version = request.headers.get("anthropic-version")
+    if version is not None and version not in _VERSIONS:
+        known = " or ".join(_VERSIONS)
+        raise Refusal(f"anthropic-version must be {known}, got {brief(version)}", param="anthropic-version")
+    effort = messages_request.effort_of(body)
+    return of_chat(messages_request.chat_of(body), service.reading, header=header, effort=effort)
 
 
 async def answer(service: Service, shape: Shape, ask: Ask, key: Key, request: Request) -> Response:
     """The response to a request that has been read: planned, or passed on. Raises Refusal."""
     service.rates.enter(key)
-    granted = _granted(service, ask, request)
-    if _is_voted_on(service, ask, granted):
+    if _is_voted_on(service, ask):
         ask = ask.as_structured()
-    reason = _reason(service, ask, granted)
+    reason = _reason(service, ask)
     if reason is None:
-        return await _planned(service, shape, ask, granted, key, request)
-    passing = Passthrough(service, shape, ask, granted, key, shape.new_id(), reason)
+        return await _planned(service, shape, ask, key, request)
+    passing = Passthrough(service, shape, ask, key, shape.new_id(), reason)
     if ask.stream:
         return await _begun(passing.lines(), request, service.rules.sizes.seconds)
     return whole(await _while_connected(passing.run(), request))
 
 
-async def _planned(
-    service: Service, shape: Shape, ask: Ask, granted: RequestBudget, key: Key, request: Request
-) -> Response:
+async def _planned(service: Service, shape: Shape, ask: Ask, key: Key, request: Request) -> Response:
     """The response to a request that has been read and let in. Raises Refusal."""
     response_id, created = shape.new_id(), int(time.time())
     writer = shape.writer(response_id, created, ask.model)
@@ -82,7 +133,6 @@ async def _planned(
         work = Work(
             service,
             ask,
-            granted,
             key,
             shape.endpoint,
             response_id,
@@ -93,7 +143,7 @@ async def _planned(
         patience = service.rules.sizes.seconds
         held = None if "progress" in ask.include else patience
         return await _begun(sent(work.run, lines, sender, held), request, patience)
-    work = Work(service, ask, granted, key, shape.endpoint, response_id)
+    work = Work(service, ask, key, shape.endpoint, response_id)
     found = await _while_connected(work.run(), request)
     return whole(writer.body(shape.body(response_id, created, ask.model, found)))
 
@@ -147,31 +197,28 @@ async def _several(
     if body.stream or (body.n or 1) > 1:
         raise Refusal("several prompts come whole and with n=1, got stream or n", param="prompt")
     service.rates.enter(key)
-    asks = [_one_of(body, prompt, service) for prompt in prompts]
-    grants = [_granted(service, ask, request) for ask in asks]
+    header = request.headers.get(HEADER)
+    asks = [_one_of(body, prompt, service, header) for prompt in prompts]
     # each goes where it would go alone
-    runs = [
-        _alone(service, ask, granted, key, f"{response_id}-{place}")
-        for place, (ask, granted) in enumerate(zip(asks, grants, strict=True))
-    ]
+    runs = [_alone(service, ask, key, f"{response_id}-{place}") for place, ask in enumerate(asks)]
     bodies = await _while_connected(_in_turns(service, runs), request)
     return whole(_joined(response_id, created, body.model, bodies))
 
 
-def _one_of(body: CompletionBody, prompt: str, service: Service) -> Ask:
+def _one_of(body: CompletionBody, prompt: str, service: Service, header: str | None) -> Ask:
     """One of several prompts, as if it had come alone. Raises Refusal."""
-    ask = of_completion(body, prompt, service.rules.sizes)
+    ask = of_completion(body, prompt, service.reading, header)
     return replace(ask, raw={**ask.raw, "prompt": prompt})
 
 
 def _alone(
-    service: Service, ask: Ask, granted: RequestBudget, key: Key, response_id: str
+    service: Service, ask: Ask, key: Key, response_id: str
 ) -> Callable[[], Coroutine[Any, Any, dict[str, Any]]]:
     """What answers one of several prompts: the policy's own server, or work. Raises Refusal."""
-    reason = _reason(service, ask, granted)
+    reason = _reason(service, ask)
     if reason is not None:
-        return Passthrough(service, COMPLETION, ask, granted, key, response_id, reason).run
-    work = Work(service, ask, granted, key, "completions", response_id)
+        return Passthrough(service, COMPLETION, ask, key, response_id, reason).run
+    work = Work(service, ask, key, "completions", response_id)
 
     async def run() -> dict[str, Any]:
         return COMPLETION.body(response_id, 0, ask.model, await work.run())
@@ -207,49 +254,35 @@ def _joined(response_id: str, created: int, model: str, bodies: Sequence[dict[st
     }
 
 
-def _granted(service: Service, ask: Ask, request: Request) -> RequestBudget:
-    rules = service.rules
-    return grant(
-        named(service.rules, service.models, service.upstreams, ask.model),
-        header=request.headers.get(HEADER),
-        body=ask.budget,
-        default=rules.default,
-        policies=service.models.policies,
-        presets=rules.presets,
-        effort=ask.effort,
-        answers=ask.n,
-    )
-
-
-def _is_voted_on(service: Service, ask: Ask, granted: RequestBudget) -> bool:
+def _is_voted_on(service: Service, ask: Ask) -> bool:
     """Whether several samples of a structured answer are drawn: the operator has a plan for it, the request
     forces no other, and a server of the policy's own writes it. In shadow mode none are: it is passed on."""
     rules = service.rules
-    has_plan = rules.structured_plan is not None and rules.shadow is None and granted.plan is None
+    has_plan = rules.structured_plan is not None and rules.shadow is None and ask.plan is None
     return has_plan and ask.structured is not None and service.passing(ask.policy) is not None
 
 
-def _reason(service: Service, ask: Ask, granted: RequestBudget) -> Reason | None:
+def _reason(service: Service, ask: Ask) -> Reason | None:
     """Why a request is passed on; None where it is planned."""
     reason = None if ask.passthrough is None else passthrough_reason(ask.passthrough)
     is_shadow = service.rules.shadow is not None
     if service.upstreams and (is_shadow or (reason is None and not ask.is_structured)):
-        return _passed_on(service, ask, granted) or reason
+        return _passed_on(service, ask) or reason
     return reason
 
 
-def _passed_on(service: Service, ask: Ask, granted: RequestBudget) -> Reason | None:
+def _passed_on(service: Service, ask: Ask) -> Reason | None:
     """Why the policy's own server answers as it would without us; None where it does not."""
     if service.rules.shadow is not None:
-        asked = granted.policy or ask.policy or service.rules.plain_policy
+        asked = ask.named or ask.policy or service.rules.plain_policy
         return SHADOW if service.passing(asked) is not None else None
-    if granted.policy is not None:
-        is_upstream = granted.policy in service.upstreams
+    if ask.named is not None:
+        is_upstream = ask.named in service.upstreams
         return (
             Reason("open_ended", "the policy was asked for by name: it answers once") if is_upstream else None
         )
     plan = service.rules.open_plan
-    if granted.plan is not None or not plan.is_greedy or service.passing(ask.policy) is None:
+    if ask.plan is not None or not plan.is_greedy or service.passing(ask.policy) is None:
         return None
     assigned = assigned_to(service.current.served, ask.question, ask.domain or service.rules.domain)
     return None if assigned.planned else open_ended(assigned, plan)

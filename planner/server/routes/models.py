@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from planner.deciding.budgeting import check_money
 from planner.server import answers
 from planner.server.openapi import answered
-from planner.server.request.budget import grant, to_wire
+from planner.server.request.budget import to_wire
 from planner.server.routes.routing import Here, Inferrer
 from planner.server.service import Service
 from search.budget import Budget
@@ -55,19 +55,12 @@ async def models(service: Here, key: Inferrer) -> dict[str, Any]:
 @router.get("/v1/models/{name:path}", **answered("Answers", answers.Model))
 async def model(name: str, service: Here, key: Inferrer) -> dict[str, Any]:
     """One of them, ``planner/<plan>`` included. 404 for another."""
-    granted = grant(
-        name,
-        header=None,
-        body=None,
-        default=service.rules.default,
-        policies=service.models.policies,
-        presets=service.rules.presets,
-    )
+    granted = service.reading.grant(name)
     kind = (
         "policy"
-        if granted.policy
+        if granted["named"]
         else "plan"
-        if granted.plan
+        if granted["plan"]
         else "planner"
         if name == "planner"
         else "preset"

@@ -16,7 +16,8 @@ from planner.options import Option, appraised, options
 from planner.server import answers
 from planner.server.openapi import answered
 from planner.server.refusal import Refusal, refusal_of
-from planner.server.request.budget import RequestBudget, grant, to_wire
+from planner.server.request.ask import Ask, of_plan
+from planner.server.request.budget import to_wire
 from planner.server.request.choosing import availability_filter, first_policy, forced
 from planner.server.request.request_context import assigned_to, open_ended, resolved
 from planner.server.request.serialize import advice_to_dict, known
@@ -40,32 +41,20 @@ async def plan(body: PlanBody, service: Here, key: Inferrer) -> dict[str, Any]:
     service.rates.enter(key)
     if (body.question is None) == (body.questions is None):
         raise Refusal("a plan is for a question or for questions, got both or neither", param="question")
-    granted = _granted(service, body)
+    ask = of_plan(body, service.reading)
     if body.question is not None:
         _check(service, [body.question])
-        return _plan(service, body, granted, body.question)
+        return _plan(service, replace(ask, question=body.question.strip()))
     questions = body.questions or []
     _check(service, questions)
     out: list[dict[str, Any]] = []
     for question in questions:
         try:
-            out.append(_plan(service, body, granted, question))
+            out.append(_plan(service, replace(ask, question=question.strip())))
         except PlannerError as error:
             out.append(refusal_of(error).body)
         await asyncio.sleep(0)  # others are served meanwhile
     return {"object": "list", "data": out}
-
-
-def _granted(service: Service, body: PlanBody) -> RequestBudget:
-    return grant(
-        body.model,
-        header=None,
-        body=body.budget,
-        default=service.rules.default,
-        policies=service.models.policies,
-        presets=service.rules.presets,
-        effort=body.reasoning_effort,
-    )
 
 
 def _check(service: Service, questions: list[str]) -> None:
@@ -75,16 +64,16 @@ def _check(service: Service, questions: list[str]) -> None:
         raise Refusal("a question has some text, got none", param="question")
 
 
-def _plan(service: Service, body: PlanBody, granted: RequestBudget, question: str) -> dict[str, Any]:
-    rules, question = service.rules, question.strip()
+def _plan(service: Service, ask: Ask) -> dict[str, Any]:
+    rules, question = service.rules, ask.question
     served, models = service.current.served, service.models
-    assigned = assigned_to(served, question, body.domain or rules.domain)
+    assigned = assigned_to(served, question, ask.domain or rules.domain)
     domain = assigned.domain if assigned.planned else None
-    planner, availability = served.planner, availability_filter(served, models, body.policy, body.prm)
-    within = granted.budget.within(rules.ceiling)
+    planner, availability = served.planner, availability_filter(served, models, ask)
+    within = ask.budget.within(rules.ceiling)
     budget = resolved(service, planner, question, within)
-    first = first_policy(served, models, body.policy)
-    choice, reason = forced(granted, models, rules, served, first, body.prm)
+    first = first_policy(served, models, ask.policy)
+    choice, reason = forced(ask, models, rules, served, first)
     if choice is None and domain is None:
         advice, reason = planner.plain_advice(question), open_ended(assigned, rules.open_plan)
         open_choice = Choice(first, None, rules.open_plan)
@@ -100,20 +89,20 @@ def _plan(service: Service, body: PlanBody, granted: RequestBudget, question: st
             budget=budget,
             prices=rules.prices,
             domain=domain,
-            abstain_below=body.abstain_below or 0.0,
+            abstain_below=ask.abstain_below,
             decision_filter=availability.wrapping(
                 service.watch.leaning(served.fingerprint, None) or DecisionFilter()
             ),
         )
-    wanted = body.include or ()
+    wanted = ask.include
     out: dict[str, Any] = {
         "object": "plan",
         "domain": domain,
         "reason": None if reason is None else reason.code,
         "detail": None if reason is None else reason.detail,
         "budget": {
-            "asked": to_wire(granted.budget),
-            "source": str(granted.source),
+            "asked": to_wire(ask.budget),
+            "source": str(ask.source),
             "granted": to_wire(within),
             "share": 1.0,
         },

@@ -23,10 +23,12 @@ from search.errors import BrokenError, EngineError, GarbledError
 
 __all__ = ["Dialect", "Piece", "ReportedUsage", "finish_of", "number", "usage_of"]
 
-#: a child that ended by itself, in the words of OpenAI, TGI, Anthropic's likes; a filtered one has ended too
-_ENDS = ("stop", "eos", "eos_token", "stop_sequence", "end_turn", "content_filter")
+#: a child that ended by itself, in the words of OpenAI, TGI, Anthropic's likes
+_ENDS = ("stop", "eos", "eos_token", "stop_sequence", "end_turn")
 #: a child that ran into a limit, in the words of OpenAI, Anthropic's likes, Mistral
 _LIMITS = ("length", "max_tokens", "model_length")
+#: a child that a filter cut off, in the words of OpenAI, Anthropic's likes
+_FILTERS = ("content_filter", "refusal")
 #: a child that the server gave up, in the words of vLLM and SGLang
 _GIVEN_UP = ("abort", "error")
 
@@ -144,6 +146,8 @@ def finish_of(reason: object, stop_reason: object = None) -> str | None:
         return FinishReason.STOP if isinstance(stop_reason, str) else FinishReason.END
     if reason in _LIMITS:
         return FinishReason.LENGTH
+    if reason in _FILTERS:
+        return FinishReason.FILTERED
     if reason in _GIVEN_UP:
         raise BrokenError(f"a stream must not end in an error, got finish_reason {reason!r}")
     raise GarbledError(f"finish_reason must be stop or length, got {reason!r}")

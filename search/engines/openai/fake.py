@@ -28,6 +28,8 @@ from search.remote.fake_server import Asked, Json, Stream
 __all__ = ["FakeOpenAI"]
 
 _PLAYS = ("vllm", "llamacpp", "hosted")
+#: what servers call the reasons to end before the end
+_REASONS = dict.fromkeys(FinishReason.TRUNCATED, "length") | {FinishReason.FILTERED: "content_filter"}
 
 #: token ids -> one row of class probabilities per step
 Pool = Callable[[list[int]], list[list[float]]]
@@ -298,7 +300,7 @@ class FakeOpenAI:
         choice: dict[str, Any] = {"index": child.end.child, "finish_reason": None, "logprobs": None}
         if upto >= len(child.pieces):
             reason = child.end.finish_reason
-            choice["finish_reason"] = "length" if reason in FinishReason.TRUNCATED else "stop"
+            choice["finish_reason"] = _REASONS.get(reason, "stop")
             if reason == FinishReason.STOP:
                 stops = [stop for stop in body["stop"] if child.end.text.endswith(stop)]
                 choice["stop_reason"] = stops[0] if stops else body["stop"][0]

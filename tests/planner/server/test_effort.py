@@ -28,7 +28,7 @@ ORDER = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 def granted(model: str, header: str | None = None, body: Any = None, **more: Any) -> tuple[Budget, Source]:
     found = grant(model, header=header, body=body, default=DEFAULT, policies=("small",), **more)
-    return found.budget, found.source
+    return found["budget"], found["source"]
 
 
 def test_efforts_are_budgets_that_grow() -> None:

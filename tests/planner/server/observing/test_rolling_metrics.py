@@ -66,11 +66,14 @@ def test_sums_of_the_last_ten_minutes(rolling: RollingMetrics, clock: Clock) -> 
 
 
 def test_what_is_turned_away_is_counted_apart(rolling: RollingMetrics) -> None:
-    for is_refused, is_worked_on in ((True, False), (True, True), (False, False)):
-        exchange = ended(0.0, 401, "invalid_api_key")
-        exchange.is_refused, exchange.is_worked_on = is_refused, is_worked_on
-        rolling.exchanged(exchange)
-    assert (rolling.counts["refused"], rolling.counts["total"]) == (1, 0)
+    for status in (401, 504):
+        for is_worked_on in (False, True):  # work counts itself
+            exchange = ended(rolling.began, status, "code")
+            exchange.is_worked_on = is_worked_on
+            rolling.exchanged(exchange)
+    found = rolling.to_dict()
+    assert found["requests"]["refused"] == found["requests"]["failed"] == found["requests"]["total"] == 1
+    assert found["errors"] == {"requests": 1, "failed": 1, "cancelled": 0, "rate": 1.0}
 
 
 def test_what_is_turned_away_on_the_way_counts_for_what_it_took(
@@ -138,8 +141,7 @@ def test_causes_of_refusals_and_failures_are_told_over_time(rolling: RollingMetr
     rolling.exchanged(ended(clock.now, 200, None))
     rolling.exchanged(ended(clock.now, 499, "client_left"))  # nobody was refused
     rolling.exchanged(ended(clock.now, 404, "not_found", is_asking=False))
-    rolling.finish(done(clock.now, outcome="failed", usd=0.5))
-    rolling.finish(done(clock.now, outcome="cancelled"))
+    rolling.finish(done(clock.now, outcome="cancelled", usd=0.5))
     rolling.finish(done(clock.now, usd=0.25))
     body = rolling.to_dict()
     assert body["refusals"] == [
@@ -149,7 +151,7 @@ def test_causes_of_refusals_and_failures_are_told_over_time(rolling: RollingMetr
     ]
     assert body["failures"] == [{"cause": "policy_failed", "requests": 1}]
     assert body["errors"] == {"requests": 3, "failed": 1, "cancelled": 1, "rate": pytest.approx(1 / 3)}
-    assert body["spend"] == {"tokens": 30, "flops": 15.0, "usd": 0.75, "priced": 2}
+    assert body["spend"] == {"tokens": 20, "flops": 10.0, "usd": 0.75, "priced": 2}
     last = body["series"][-1]
     assert last["refusals"] == {"overloaded": 1, "invalid_api_key": 1, "418": 1}
     assert (last["refused"], last["failures"], last["failed"]) == (3, {"policy_failed": 1}, 1)

@@ -118,7 +118,7 @@ def test_a_share_shrinks_all_but_time_and_target(said: dict[str, Any], share: fl
 def test_header_over_body_over_model_over_default() -> None:
     def ask(model: str, header: str | None = None, body: object = None) -> tuple[Budget, Source]:
         granted = grant(model, header=header, body=body, default=DEFAULT)
-        return granted.budget, granted.source
+        return granted["budget"], granted["source"]
 
     assert ask("planner") == (DEFAULT, Source.DEFAULT)
     assert ask("planner-low") == (PRESETS["low"], Source.MODEL)
@@ -131,7 +131,7 @@ def test_header_over_body_over_model_over_default() -> None:
 def test_a_models_name_forces_a_plan_or_a_policy() -> None:
     def ask(model: str) -> tuple[Plan | None, str | None]:
         granted = grant(model, header=None, body=None, default=DEFAULT, policies=("small", "large"))
-        return granted.plan, granted.policy
+        return granted["plan"], granted["named"]
 
     assert ask("planner") == (None, None)
     assert ask("planner/majority(n=4)") == (Plan.of("majority", n=4), None)

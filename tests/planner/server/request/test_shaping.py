@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.server.refusal import Refusal
-from planner.server.request.ask import Conversation
+from planner.server.request.ask import asking, ending, question_of
 from planner.server.request.shaping import Meter, Passed, ShapedEngine, StopFilter, cut
 from search.engines.prompted import PromptedEngine
 from search.engines.protocol import ChildFinished, Event, Request, RequestFinished, Sampling, Tokens
@@ -15,7 +15,7 @@ from search.engines.scripted import ScriptedEngine
 from search.errors import EngineError
 from search.prompts import Prompting
 
-PLAIN = Conversation.of("1 + 1")
+PLAIN = asking("1 + 1")
 
 
 def engine() -> ScriptedEngine:
@@ -58,10 +58,11 @@ async def test_leaving_early_ends_the_request_at_the_engine() -> None:
 
 async def test_text_of_a_single_child_passes_while_told_so() -> None:
     heard: list[str] = []
-    shaped = ShapedEngine(engine(), PLAIN, Meter(), on_text=heard.append)
+    meter = Meter()
+    shaped = ShapedEngine(engine(), PLAIN, meter, on_text=heard.append)
     await run(shaped)
     assert heard == []
-    shaped.passing = True
+    meter.passing = shaped.card.name
     text = next(e.text for e in await run(shaped) if isinstance(e, ChildFinished))
     assert "".join(heard) == text
     heard.clear()
@@ -79,7 +80,7 @@ async def test_a_client_may_sample_its_single_answer() -> None:
 
 
 def test_a_conversation_needs_a_template() -> None:
-    talk = Conversation(({"role": "system", "content": "s"}, {"role": "user", "content": "u"}))
+    talk = ({"role": "system", "content": "s"}, {"role": "user", "content": "u"})
     with pytest.raises(Refusal, match="one user message"):
         ShapedEngine(engine(), talk, Meter()).prompt("u")
     shaped = ShapedEngine(engine(), talk, Meter(), render=lambda turns: tuple(range(1, 1 + len(turns))))
@@ -93,9 +94,9 @@ def test_a_conversation_needs_a_question() -> None:
     system, empty = {"role": "system", "content": "s"}, {"role": "user", "content": "  "}
     for turns in ((), (system,), (empty,)):
         with pytest.raises(Refusal, match="user's message"):
-            Conversation(turns)
+            question_of(turns)
     asked, answered = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
-    assert Conversation((asked, answered, empty)).question == "a"
+    assert question_of((asked, answered, empty)) == "a"
 
 
 def test_the_stop_that_ends_first_stops() -> None:
@@ -116,14 +117,14 @@ def test_a_text_in_pieces_is_cut_like_the_whole(text: str, stops: list[str], dat
 
 
 async def test_what_a_strategy_asks_further_is_the_last_turn_of_the_conversation() -> None:
-    talk = Conversation(({"role": "system", "content": "Be brief."}, {"role": "user", "content": "1 + 1"}))
+    talk = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "1 + 1"})
 
     def render(turns: object) -> tuple[int, ...]:
         return tuple(map(ord, "|".join(f"{turn['role']}: {turn['content']}" for turn in turns)))  # type: ignore[attr-defined]
 
     meter = Meter()
     inner = PromptedEngine(engine(), Prompting("{question} Think."))
-    shaped = ShapedEngine(inner, talk.asked(inner.prompting), meter, render=render)
+    shaped = ShapedEngine(inner, ending(talk, inner.prompting.ask("1 + 1")), meter, render=render)
     texts = [
         "".join(map(chr, ids))
         for ids in (shaped.prompt("1 + 1"), shaped.prompt("Is 2 right?"), shaped.turn("Is 2 right?"))
@@ -134,7 +135,7 @@ async def test_what_a_strategy_asks_further_is_the_last_turn_of_the_conversation
         "system: Be brief.|user: Is 2 right?",
     ]
     assert meter.prompts == {inner.card.name: len(texts[0])}  # the conversation's own
-    plain = ShapedEngine(inner, PLAIN.asked(inner.prompting), Meter())
+    plain = ShapedEngine(inner, ending(PLAIN, inner.prompting.ask("1 + 1")), Meter())
     assert "".join(map(chr, plain.turn("Is 2 right?"))).startswith("Is 2 right?")
     assert "Is 2 right? Think." in "".join(map(chr, plain.prompt("Is 2 right?")))
 
