@@ -72,12 +72,13 @@ class Parent:
         self._is_up = False
         self._ending = asyncio.Event()
         self._failure: str | None = None
+        self._ended_by: signal.Signals | None = None
 
-    async def run(self) -> None:
-        """Until a signal ends it. Raises ServeError where a worker cannot start at all."""
+    async def run(self) -> signal.Signals | None:
+        """Until a signal ends it, which it returns. Raises ServeError where a worker cannot start at all."""
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, self._ending.set)
+            loop.add_signal_handler(name, self._end, name)
         loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
         keeping = [asyncio.ensure_future(self._keep(number)) for number in range(self._count)]
         try:
@@ -90,6 +91,11 @@ class Parent:
                 loop.remove_signal_handler(name)
         if self._failure is not None:
             raise ServeError(self._failure)
+        return self._ended_by
+
+    def _end(self, name: signal.Signals) -> None:
+        self._ended_by = self._ended_by or name
+        self._ending.set()
 
     def _pass_on(self, name: signal.Signals) -> None:
         for worker in self._workers.values():

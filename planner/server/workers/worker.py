@@ -89,7 +89,8 @@ def serve_together(
     """Serve with ``settings.workers`` processes until told to stop.
 
     ``listening``: the bound socket that they share. Connections that wait in it are taken by whichever worker
-    lives, so that none is lost with one that dies. Raises ServeError where a worker cannot start.
+    lives, so that none is lost with one that dies. Raises ServeError where a worker cannot start, and
+    KeyboardInterrupt once all have ended after Ctrl-C.
     """
     # new interpreters: what a library holds (threads, locks, devices) does not survive a fork
     context = multiprocessing.get_context("spawn")
@@ -102,4 +103,5 @@ def serve_together(
             process.start()
             return process
 
-        asyncio.run(Parent(settings.workers, start, on_ready=on_ready).run())
+        if asyncio.run(Parent(settings.workers, start, on_ready=on_ready).run()) is signal.SIGINT:
+            raise KeyboardInterrupt
