@@ -42,7 +42,8 @@ class _Answer(Future[Any]):
 
 
 class FakeActor:
-    """One actor, and the methods of its object as ``actor.NAME.remote(...)``."""
+    """One actor, and the methods of its object as ``actor.NAME.remote(...)``. ``most_open``: the most calls
+    that were under way or waiting at a time."""
 
     def __init__(self, make: Callable[[], object], restarts: int, at_a_time: int) -> None:
         self._make = make
@@ -54,6 +55,7 @@ class FakeActor:
         self._object: object | None = None
         self._open: dict[Future[Any], int] = {}
         self.is_killed = False
+        self.most_open = 0
 
     def __getattr__(self, name: str) -> SimpleNamespace:
         return SimpleNamespace(remote=lambda *values: self._call(name, values))
@@ -76,6 +78,7 @@ class FakeActor:
                 future.set_exception(ActorDiedError("the actor is not there"))
             else:
                 self._open[future] = self._life
+                self.most_open = max(self.most_open, len(self._open))
                 threading.Thread(target=self._work, args=(future, name, pickle.dumps(values))).start()
         return future
 
