@@ -49,7 +49,7 @@ T = TypeVar("T")
 async def chat(body: ChatBody, request: Request, service: Here, key: Inferrer) -> Response:
     """Answer the last message of a conversation."""
     ask = of_chat(body, service.reading, header=request.headers.get(HEADER))
-    return await answer(service, CHAT, ask, key, request)
+    return await _answer(service, CHAT, ask, key, request)
 
 
 @router.post("/v1/completions", **streamed(answers.Completion))
@@ -58,7 +58,7 @@ async def completions(body: CompletionBody, request: Request, service: Here, key
     prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
     if len(prompts) == 1:
         ask = of_completion(body, prompts[0], service.reading, request.headers.get(HEADER))
-        return await answer(service, COMPLETION, ask, key, request)
+        return await _answer(service, COMPLETION, ask, key, request)
     return await _several(service, body, prompts, key, request)
 
 
@@ -68,7 +68,7 @@ async def responses(
 ) -> Response:
     """Answer the last thing that the user says in the input. Nothing is stored."""
     ask = of_chat(responses_request.chat_of(body), service.reading, header=request.headers.get(HEADER))
-    return await answer(service, ResponsesShape(asked=body), ask, key, request)
+    return await _answer(service, ResponsesShape(asked=body), ask, key, request)
 
 
 #: versions of the API, of which the answers here are alike
@@ -81,7 +81,7 @@ async def messages(
 ) -> Response:
     """Answer the last thing that the user says."""
     ask = _message_ask(service, body, request, header=request.headers.get(HEADER))
-    return await answer(service, MESSAGES, ask, key, request)
+    return await _answer(service, MESSAGES, ask, key, request)
 
 
 @router.post("/v1/messages/count_tokens", **answered("Answers", answers.TokenCount))
@@ -109,7 +109,7 @@ def _message_ask(
     return of_chat(messages_request.chat_of(body), service.reading, header=header, effort=effort)
 
 
-async def answer(service: Service, shape: Shape, ask: Ask, key: Key, request: Request) -> Response:
+async def _answer(service: Service, shape: Shape, ask: Ask, key: Key, request: Request) -> Response:
     """The response to a request that has been read: planned, or passed on. Raises Refusal."""
     service.rates.enter(key)
     if _is_voted_on(service, ask):
