@@ -38,7 +38,16 @@ from search.strategies.protocol import Limits
 if TYPE_CHECKING:
     from search.engines.openai.engine import OpenAIEngine
 
-__all__ = ["Backends", "chat_template", "configured", "embedded", "flights_of", "loader_of", "opened", "remote"]
+__all__ = [
+    "Backends",
+    "chat_template",
+    "configured",
+    "embedded",
+    "flights_of",
+    "loader_of",
+    "opened",
+    "remote",
+]
 
 #: seconds to wait for a server that cannot be reached: a request's own deadline may be sooner
 _PATIENCE = 10.0
