@@ -16,6 +16,7 @@ from typing import Any
 
 from search.engines.protocol import ChildFinished
 from search.grading.programs.printing import Printed, code_of, jail_fault, printed
+from search.grading.programs.sandbox import DEFAULT
 from search.grading.registry import domain
 from search.ledger import Ledger, Reservation
 from search.problem import Problem
@@ -165,7 +166,9 @@ async def _run(dialogue: Dialogue, code: str) -> Printed | None:
     left = dialogue.ledger.seconds_left
     if left <= 0.0:
         return None
-    running = asyncio.ensure_future(asyncio.to_thread(printed, code))
+    # a program that nobody waits for any more takes no core for longer than that
+    limits = replace(DEFAULT, seconds=min(DEFAULT.seconds, left))
+    running = asyncio.ensure_future(asyncio.to_thread(printed, code, limits))
     try:
         done, _ = await asyncio.wait({running}, timeout=left if math.isfinite(left) else None)
     finally:

@@ -110,7 +110,7 @@ def test_a_planned_answer_says_why_it_ended(
 def test_the_reason_is_that_of_the_answer_that_was_chosen(ending: Callable[..., House], stream: bool) -> None:
     """Others were filtered, and are not drawn again: a filter lets no more of them out either."""
     house = ending(FinishReason.FILTERED, spared="# 51")
-    fields = {"model": "planner/majority(n=8)", "seed": 1, "include": ["candidates"]}
+    fields = {"model": "planner/majority(n=8)", "seed": 1, "include": ["candidates"], "draw_all": True}
     assert told(house, QUESTION, stream=stream, **fields) == REASONS[FinishReason.END]
     messages = [{"role": "user", "content": QUESTION}]
     (body,) = posted(house, "chat/completions", messages=messages, **fields)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from search.budget import Budget
 from search.engines.scripted import TURN, ScriptedEngine
 from search.errors import GradingError, PlanError
-from search.grading.programs.printing import Printed
+from search.grading.programs.printing import Printed, printed
+from search.grading.programs.sandbox import SandboxLimits
 from search.grading.registry import domain
 from search.plan import Plan
 from search.problem import Problem
@@ -145,7 +146,7 @@ async def test_what_cannot_run_is_refused_before_anything_is_spent(monkeypatch: 
 
 @pytest.mark.asyncio
 async def test_a_jail_that_fails_later_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(code: str) -> Printed:
+    def gone(code: str, limits: SandboxLimits) -> Printed:
         raise GradingError("the jail is gone")
 
     monkeypatch.setattr("search.strategies.asking.program.printed", gone)
@@ -159,12 +160,23 @@ async def test_a_jail_that_fails_later_is_an_error(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.asyncio
-async def test_a_program_under_way_at_the_deadline_has_no_vote(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_program_under_way_at_the_deadline_has_no_vote_and_no_core_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[float] = []
+
+    def watched(code: str, limits: SandboxLimits) -> Printed:
+        given.append(limits.seconds)
+        return printed(code, limits)
+
+    monkeypatch.setattr("search.strategies.asking.program.printed", watched)
     b = make_bench(lambda text, rng: "```python\nwhile True: pass\n```")
     prior = [Candidate("# 5", "5", (), (3,), "end")]
     result = await run_plan(b.problem, PLAN, b.setting, seed=1, budget=Budget(seconds=0.3), prior=prior)
     assert result.answer == "5"
     assert {one.answer for one in result.candidates[1:]} <= {None}
+    assert given
+    assert max(given) <= 0.3
 
 
 @pytest.mark.asyncio
