@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from search.engines.openai.engine import OpenAIEngine
 
 __all__ = [
+    "PATIENCE",
     "Backends",
     "chat_template",
     "configured",
@@ -50,7 +51,7 @@ __all__ = [
 ]
 
 #: seconds to wait for a server that cannot be reached: a request's own deadline may be sooner
-_PATIENCE = 10.0
+PATIENCE = 10.0
 #: samples that a server is sent at a time before anything is known of it
 _START = 512
 #: requests that are worked on at a time with a model in this process
@@ -129,7 +130,7 @@ def remote(
         raise ServeError(f"--policy must be one of {', '.join(known)}, got {name!r}")
     served = find_served(Client(base_url, api_key=api_key), model).model
     engine = OpenAIEngine.connect(
-        base_url, served, name=name, tokenizer=tokenizer, api_key=api_key, patience=_PATIENCE
+        base_url, served, name=name, tokenizer=tokenizer, api_key=api_key, patience=PATIENCE
     )
     loader = FolderLoader({}, prms, threads=threads, lent={name: engine})
 
@@ -159,7 +160,7 @@ def loader_of(
 
     Raises ModelsError for names that the file lacks and keys that are not set.
     """
-    return models.waiting(_PATIENCE).loader(
+    return models.waiting(PATIENCE).loader(
         policies, prms, find=find_model, threads=threads, environment=environment
     )
 
@@ -265,7 +266,7 @@ def _reward(address: str, folder: Path) -> Reward:
     """A PRM behind its own server."""
     from search.rewards.served.http import HttpReward
 
-    return HttpReward.connect(address, folder, patience=_PATIENCE)
+    return HttpReward.connect(address, folder, patience=PATIENCE)
 
 
 def chat_template(folder: str | Path) -> Render:

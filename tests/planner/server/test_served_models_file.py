@@ -38,7 +38,8 @@ def served(two: TwoServers, file: Path | None = None, **settings: Any) -> Servic
 
 
 @pytest.fixture
-def house(two: TwoServers, serving: Serve) -> House:
+def house(two: TwoServers, serving: Serve, monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.setattr("planner.server.backends.PATIENCE", 2.0)
     return serving(served(two))
 
 

@@ -20,6 +20,7 @@ from search.budget import Budget
 from search.choice import Choice
 from search.engines.scripted import TURN, ScriptedEngine
 from search.errors import ArtefactError, GradingError
+from search.grading.programs.sandbox import SandboxLimits
 from search.log.numbering import unread_codes
 from search.log.tables import TABLES
 from search.plan import Plan
@@ -145,7 +146,7 @@ async def test_what_cannot_run_here_is_not_chosen(fitted: Planner, monkeypatch: 
 async def test_a_jail_that_fails_on_the_way_makes_it_decide_again(
     fitted: Planner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gone(code: str) -> None:
+    def gone(code: str, limits: SandboxLimits) -> None:
         raise GradingError("the jail is gone")
 
     monkeypatch.setattr("search.strategies.asking.program.printed", gone)
