@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import openai
 import pytest
+from serve_process import ENVIRONMENT, begun
 
 from planner.models import shipped
-
-#: a clean environment of one torch thread
-ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if not name.startswith("PLANNER_")},
-    "HF_HUB_OFFLINE": "1",
-    "OMP_NUM_THREADS": "1",
-}
-PLANNER = [sys.executable, "-c", "from planner.cli.main import main; main()", "serve"]
 
 
 @pytest.fixture
@@ -33,28 +24,11 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(shipped("planner"), tmp_path / "planner"))
 
 
-@contextmanager
-def begun(command: list[str], tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A running ``planner serve`` and its address; what it says of errors is in ``errors``."""
-    with (tmp_path / "errors").open("w") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=ENVIRONMENT)
-    assert process.stdout is not None
-    try:
-        line = process.stdout.readline()
-        found = re.match(r"planner serve: (http://\S+) ", line)
-        assert found, line + (tmp_path / "errors").read_text()
-        yield process, found.group(1)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
 @pytest.fixture
 def lab(folder: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """``planner serve --lab`` and its address."""
     options = ["--lab", "--port", "0", "--planner", str(folder), "--decisions", str(tmp_path / "log.db")]
-    with begun([*PLANNER, *options], tmp_path) as running:
+    with begun(options, tmp_path) as running:
         yield running
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,16 +14,11 @@ import httpx
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from serve_process import COMMAND, ENVIRONMENT, begun
 from two_servers import QUESTION, TwoServers
 
 from planner.planner import Planner
 
-ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if not name.startswith("PLANNER_")},
-    "HF_HUB_OFFLINE": "1",
-    "OMP_NUM_THREADS": "1",
-}
-COMMAND = [sys.executable, "-c", "from planner.cli.main import main; main()"]
 BODY: dict[str, Any] = {
     "model": "planner",
     "messages": [{"role": "user", "content": QUESTION}],
@@ -70,21 +62,8 @@ def server(two: TwoServers, challenger: Path, tmp_path: Path) -> Iterator[str]:
     options = ["--models", str(two.file()), "--planner", str(tmp_path / "planner"), "--port", "0"]
     options += ["--workers", "2", "--decisions", str(tmp_path / "log.db"), "--allow-foreign"]
     options += ["--challenger", str(challenger), "--share", "0.5", "--promote"]
-    errors = tmp_path / "errors"
-    with errors.open("w") as file:
-        process = subprocess.Popen(
-            [*COMMAND, "serve", *options], stdout=subprocess.PIPE, stderr=file, text=True, env=ENVIRONMENT
-        )
-    try:
-        assert process.stdout is not None
-        found = re.match(r"planner serve: (http://\S+) ", process.stdout.readline())
-        assert found, errors.read_text()
-        yield found.group(1)
-    finally:
-        process.terminate()
-        process.wait(60)
-        assert process.stdout is not None
-        process.stdout.close()
+    with begun(options, tmp_path) as (_, url):
+        yield url
 
 
 def figures(url: str, name: str) -> dict[str, float]:

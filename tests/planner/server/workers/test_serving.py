@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from serve_process import COMMAND, ENVIRONMENT, begun
 from two_servers import TwoServers
 
 from search.remote.fake_server import Fault
 
-ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if not name.startswith("PLANNER_")},
-    "HF_HUB_OFFLINE": "1",
-    "OMP_NUM_THREADS": "1",
-}
-PLANNER = [sys.executable, "-W", "error::RuntimeWarning"]
-PLANNER += ["-c", "from planner.cli.main import main; main()", "serve"]
 BOSS, FEW, OLD = "b" * 32, "f" * 32, "o" * 32
 SEA: dict[str, Any] = {"model": "planner", "messages": [{"role": "user", "content": "tell me about the sea"}]}
 
@@ -36,28 +29,29 @@ def key(name: str, secret: str, more: str) -> str:
     return f'[keys.{name}]\nsha256 = "{hashlib.sha256(secret.encode()).hexdigest()}"\n{more}\n'
 
 
+def write_keys(file: Path, *, old: bool) -> None:
+    """Give a server keys, ``OLD`` among them or not."""
+    text = key("boss", BOSS, 'scopes = ["infer", "feedback", "admin"]')
+    text += key("few", FEW, "requests_per_minute = 5")
+    file.write_text(text + (key("old", OLD, "") if old else ""))
+
+
 class Server:
-    """A running server: its address, its parent, and its workers' process ids."""
+    """A running server: its address, its parent, and its workers' process ids. Its keys are in a file."""
 
-    def __init__(self, folder: Path, two: TwoServers) -> None:
+    def __init__(self, process: subprocess.Popen[str], url: str, folder: Path) -> None:
+        self.process, self.url = process, url
         self.keys, self.errors = folder / "keys.toml", folder / "errors"
-        self.write_keys(old=True)
-        options = ["--models", str(two.file()), "--port", "0", "--workers", "2"]
-        options += ["--keys", str(self.keys), "--decisions", str(folder / "log.db"), "--access-log", "json"]
-        with self.errors.open("w") as errors:
-            self.process = subprocess.Popen(
-                [*PLANNER, *options], stdout=subprocess.PIPE, stderr=errors, text=True, env=ENVIRONMENT
-            )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        found = re.match(r"planner serve: (http://\S+) ", line)
-        assert found, line + self.errors.read_text()
-        self.url = found.group(1)
 
-    def write_keys(self, *, old: bool) -> None:
-        text = key("boss", BOSS, 'scopes = ["infer", "feedback", "admin"]')
-        text += key("few", FEW, "requests_per_minute = 5")
-        self.keys.write_text(text + (key("old", OLD, "") if old else ""))
+    @classmethod
+    @contextmanager
+    def of(cls, folder: Path, two: TwoServers) -> Iterator[Server]:
+        keys = folder / "keys.toml"
+        write_keys(keys, old=True)
+        options = ["--models", str(two.file()), "--port", "0", "--workers", "2", "--keys", str(keys)]
+        options += ["--decisions", str(folder / "log.db"), "--access-log", "json"]
+        with begun(options, folder) as (process, url):
+            yield cls(process, url, folder)
 
     def ask(self, path: str, secret: str = BOSS, body: Any = None, *, again: int = 0) -> httpx.Response:
         """On a connection of its own, so that any worker may take it; ``again``: tries where one breaks."""
@@ -111,15 +105,8 @@ def until(true: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def server(tmp_path: Path, two: TwoServers) -> Iterator[Server]:
-    running = Server(tmp_path, two)
-    try:
+    with Server.of(tmp_path, two) as running:
         yield running
-    finally:
-        if running.process.poll() is None:
-            running.process.kill()
-        running.process.wait()
-        assert running.process.stdout is not None
-        running.process.stdout.close()
 
 
 @pytest.mark.slow
@@ -171,10 +158,10 @@ def _shares_limits(server: Server) -> None:
 
 def _reloads_everywhere(server: Server) -> None:
     assert server.ask("/v1/models", OLD).status_code == 200
-    server.write_keys(old=False)
+    write_keys(server.keys, old=False)
     server.process.send_signal(signal.SIGHUP)
     until(lambda: [server.ask("/v1/models", OLD).status_code for _ in range(4)] == [401] * 4)
-    server.write_keys(old=True)
+    write_keys(server.keys, old=True)
     reloaded = server.ask("/admin/reload", body={})
     assert (reloaded.status_code, reloaded.json()["workers"], reloaded.json()["keys"]) == (200, 2, 3)
     assert [server.ask("/v1/models", OLD).status_code for _ in range(8)] == [200] * 8
@@ -217,18 +204,9 @@ def _drains(server: Server, two: TwoServers) -> None:
 def test_a_worker_that_cannot_start_ends_the_server_with_its_reason(tmp_path: Path) -> None:
     models = tmp_path / "models.toml"
     models.write_text('[[policy]]\nname = "small"\nbase_url = "http://127.0.0.1:9"\n')
+    more = ["--port", "0", "--workers", "2", "--decisions", str(tmp_path / "d.db")]
     ended = subprocess.run(
-        [
-            *PLANNER,
-            "--models",
-            str(models),
-            "--port",
-            "0",
-            "--workers",
-            "2",
-            "--decisions",
-            str(tmp_path / "d.db"),
-        ],
+        [*COMMAND, "serve", "--models", str(models), *more],
         capture_output=True,
         text=True,
         env=ENVIRONMENT,
