@@ -248,7 +248,7 @@ def test_a_chat_only_server_votes_in_its_own_words(tmp_path: Path) -> None:
 
 def test_a_plan_that_is_given_may_ask_a_prm_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "models.toml"
-    scored = '[[prm]]\nname = "lab-prm-good"\nembedded = "lab-prm-good"\n'
+    scored = '[[prm]]\nname = "good"\nembedded = "lab-prm-good"\n'
     file.write_text(f'[[policy]]\nname = "own"\nembedded = "lab-policy-s"\n{scored}')
     loaded = planner.load(models=file, domain="arithmetic")
     try:
@@ -256,11 +256,11 @@ def test_a_plan_that_is_given_may_ask_a_prm_of_the_file(tmp_path: Path) -> None:
         assert (alone.choice.prm, alone.spend.prm_tokens) == (None, 0)
         for plan in ("best_of_n(n=2)", "beam_search(n=4, width=2)"):
             found = loaded.solve("What is (13+64)+80?", tokens=400, plan=plan)
-            assert (found.choice.policy, found.choice.prm) == ("own", "lab-prm-good")
+            assert (found.choice.policy, found.choice.prm) == ("own", "good")
             assert found.spend.prm_tokens > 0
             assert found.spend.tokens <= 400
         with pytest.raises(PlanError, match="needs a PRM, got none beside 'own'"):
-            loaded.solve("What is (13+64)+80?", tokens=400, plan="best_of_n(n=2)", without=["lab-prm-good"])
+            loaded.solve("What is (13+64)+80?", tokens=400, plan="best_of_n(n=2)", without=["good"])
         assert loaded.solve("What is (13+64)+80?", tokens=300).choice.prm is None
     finally:
         loaded.close()
