@@ -260,7 +260,8 @@ class Decider(ABC):
             ``budget=Budget(tokens=800)``, or its fields as keywords: ``tokens=800``.
         domain:
             What the question belongs to. None: the planner says it (``assign``), and for a question that is
-            foreign to it the advice is one greedy answer, with the reason as a warning.
+            foreign to it the advice is one greedy answer, with the reason as a warning, and with another one
+            where that answer is expected to pass a cap.
         prices:
             Needed for a budget in money; default: those that the planner was loaded with.
         abstain_below:
@@ -276,7 +277,7 @@ class Decider(ABC):
         asked, question = Budget.of(budget, words), checked_question(question)
         assigned = self.assign(question, domain or self.default_domain)
         if not assigned.planned:
-            return self.plain_advice(question, assigned.reason)
+            return self.plain_advice(question, assigned.reason).checked_against(asked)
         if asked.usd is not None and prices is None:
             prices = self.default_prices
         return self.decide(

@@ -208,8 +208,10 @@ class RulesPlanner(RuledModels, Decider):
     def check(self, models: Iterable[ModelCard], *, allow_foreign: bool = False) -> None:
         """Refuse models by names that are not among these: rules hold for any weights."""
         known = (*self.policies, *self.prms)
+        # a models file may call a PRM otherwise than its checkpoint does
+        own = {card.name for card in self.prms.values()}
         for card in models:
-            if not allow_foreign and card.name not in known:
+            if not allow_foreign and card.name not in known and card.name not in own:
                 raise ArtefactError(
                     f"rules decide for the models that they were made for ({', '.join(known)}), "
                     f"got {card.name!r}"

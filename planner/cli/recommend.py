@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,7 +32,6 @@ from planner.models import find_model, shipped
 if TYPE_CHECKING:
     from planner.decider import Decider
     from planner.deciding.recommendation import Recommendation, RunnerUp
-    from search.budget import Budget
 
 __all__ = [
     "DomainName",
@@ -112,23 +111,10 @@ def recommend(
     advice = decider.recommend(
         asked, budget=budget, domain=domain_named(domain), prices=costs, abstain_below=abstain_below
     )
-    advice = replace(advice, warnings=(*advice.warnings, *_beyond(budget, advice)))
     if as_json:
         print_json(recommendation_to_dict(advice))
         return
     print_advice(advice)
-
-
-def _beyond(budget: Budget, advice: Recommendation) -> list[str]:
-    """Caps that the advice is expected to pass, as that for a question may be that nothing is planned for."""
-    return [
-        f"{expected:,.0f} {unit} are expected, the budget allows {cap:,.0f}"
-        for unit, expected, cap in (
-            ("tokens", advice.tokens, budget.tokens),
-            ("FLOPs", advice.flops, budget.flops),
-        )
-        if cap is not None and expected > cap
-    ]
 
 
 def domain_named(given: str | None) -> str | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.evidence.probe import Probe
 from planner.predicting.targets import Target
+from search.budget import Budget
 from search.choice import Choice
 
 __all__ = ["Explored", "Reason", "Recommendation", "RunnerUp"]
@@ -111,6 +112,22 @@ class Recommendation:
         if self.probe is not None:
             told += f"; first {self.probe}"
         return "; ".join([told, *self.warnings])
+
+    def checked_against(self, budget: Budget) -> Recommendation:
+        """The same, with a warning for each cap in tokens or FLOPs that it is expected to pass.
+
+        What fits into a budget is chosen so; a question that nothing is planned for, or a plan that is
+        given, may cost more than the budget allows.
+        """
+        over = [
+            f"{expected:,.0f} {unit} are expected, the budget allows {cap:,.0f}"
+            for unit, expected, cap in (
+                ("tokens", self.tokens, budget.tokens),
+                ("FLOPs", self.flops, budget.flops),
+            )
+            if cap is not None and expected > cap
+        ]
+        return replace(self, warnings=(*self.warnings, *over)) if over else self
 
     @property
     def why(self) -> tuple[Reason, ...]:

@@ -55,15 +55,10 @@ def _pool(pool: PolicyPool, name: str, lost: Mapping[str, float], rng: np.random
     pool = replace(pool, prms=prms, greedy=greedy)
     if name not in lost:
         return pool
-    share = lost[name]
-    first = pool.greedy_code
-    return replace(
-        pool,
-        codes=_without(pool.codes, share, rng),
-        greedy_code=None
-        if first is None
-        else (greedy.codes[:, 0] if greedy else _without(first, share, rng)),
-    )
+    codes = _without(pool.codes, lost[name], rng)
+    # a greedy answer is lost wherever the pool keeps it
+    greedy_codes = codes if pool.is_greedy else None if greedy is None else greedy.codes
+    return replace(pool, codes=codes, greedy_code=None if greedy_codes is None else greedy_codes[:, 0])
 
 
 def _scores(held: PrmPool, share: float, rng: np.random.Generator) -> PrmPool:
@@ -84,10 +79,19 @@ def _runs(
     lost: Mapping[str, float],
     rng: np.random.Generator,
 ) -> TreeRuns:
-    code = runs.code
+    code, codes, scores = runs.code, runs.codes, runs.scores
     if choice.prm is not None and choice.prm in lost and pool is not None:
         picked = np.take_along_axis(pool.codes, rng.integers(0, pool.codes.shape[1], code.shape), axis=1)
-        code = np.where(rng.random(code.shape) < lost[choice.prm], picked.astype(code.dtype), code)
+        astray = rng.random(code.shape) < lost[choice.prm]
+        code = np.where(astray, picked.astype(code.dtype), code)
+        # what joins a probe's vote is that sample too, with a score of another run
+        alone = np.full_like(codes, _UNREAD)
+        alone[:, :, 0] = picked
+        others = rng.permutation(scores.reshape(-1, scores.shape[2])).reshape(scores.shape)
+        codes = np.where(astray[:, :, None], alone, codes)
+        scores = np.where(astray[:, :, None], others, scores)
     if choice.policy in lost:
         code = _without(code, lost[choice.policy], rng)
-    return replace(runs, code=code)
+        unread = (code == _UNREAD)[:, :, None]
+        codes = np.where(unread, codes.dtype.type(_UNREAD), codes)
+    return replace(runs, code=code, codes=codes, scores=scores)

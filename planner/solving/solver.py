@@ -105,8 +105,9 @@ class Solver:
         prices = self.prices if prices is None else prices
         check_money(budget, prices, [name for name in self._planner.policies if name not in without])
         availability = _without(self._planner, without)
-        settings = await self.settings()
-        choice = None if plan is None else forced_choice(self._planner, plan, settings.keys(), without)
+        given = Plan.parse(plan) if isinstance(plan, str) else plan
+        settings = await self.settings(scored=given is not None and given.needs_prm)
+        choice = None if given is None else forced_choice(self._planner, given, settings.keys(), without)
         loop = asyncio.get_running_loop()
         began = loop.time()
         if not isinstance(question, Problem):
@@ -149,11 +150,16 @@ class Solver:
             self._prices = self._models.price_table([*self._planner.policies], [*self._planner.prms])
         return self._prices
 
-    async def settings(self) -> Settings:
-        """What runs every policy x PRM pair of the planner; opens the models when first asked."""
+    async def settings(self, *, scored: bool = False) -> Settings:
+        """What runs every policy x PRM pair of the planner; opens the models when first asked.
+
+        ``scored``: open the PRMs too where the planner itself asks none, as rules do.
+        """
         async with self._opening:
             if self._settings is None:
                 self._settings = await asyncio.to_thread(self._open)
+            if scored and all(prm is None for _, prm in self._settings):
+                self._settings = await asyncio.to_thread(self._with_prms, self._settings)
             return self._settings
 
     def _open(self) -> Settings:
@@ -162,6 +168,17 @@ class Solver:
             planner.policies, planner.prms, self._models, threads=self._threads
         )
         return settings_of(planner, self._loader)
+
+    def _with_prms(self, settings: Settings) -> Settings:
+        """The same with every PRM beside every policy, for plans that are given."""
+        assert self._loader is not None
+        rewards = {prm: self._loader.reward(prm) for prm in self._planner.prms}
+        beside: Settings = {
+            (policy, prm): replace(setting, reward=reward)
+            for (policy, _), setting in settings.items()
+            for prm, reward in rewards.items()
+        }
+        return {**settings, **beside}
 
     async def close(self) -> None:
         """Close the models that were opened here; safe to call twice."""

@@ -88,6 +88,16 @@ def test_open_ended_requests_get_one_greedy_answer(planner: Planner) -> None:
     assert "voting means nothing" in advice.warnings[0]
 
 
+def test_an_answer_that_is_expected_to_pass_a_cap_says_so(planner: Planner) -> None:
+    advice = planner.plain_advice("tell me about the sea")
+    over = advice.checked_against(Budget(tokens=1, flops=10.0))
+    assert over.warnings[len(advice.warnings) :] == (
+        f"{advice.tokens:,.0f} tokens are expected, the budget allows 1",
+        f"{advice.flops:,.0f} FLOPs are expected, the budget allows 10",
+    )
+    assert advice.checked_against(Budget(tokens=10**6)) == advice
+
+
 def test_warns_of_strange_questions_and_domains(planner: Planner) -> None:
     strange = "Ж" * 5000 + "(((((((((" + "9" * 400 + "%=?/" * 50
     told = planner.decide(strange, budget=Budget(price=0.0), domain="poetry").warnings

@@ -28,6 +28,7 @@ from search.errors import (
     EngineError,
     GradingError,
     ModelsError,
+    PlanError,
 )
 from search.plan import Plan
 from search.remote.fake_server import FakeServer
@@ -242,6 +243,26 @@ def test_a_chat_only_server_votes_in_its_own_words(tmp_path: Path) -> None:
         loaded.close()
         again = loaded.solve(EGGS, tokens=500)  # opens again what was closed
         assert again.answer == "42"
+        loaded.close()
+
+
+def test_a_plan_that_is_given_may_ask_a_prm_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "models.toml"
+    scored = '[[prm]]\nname = "good"\nembedded = "lab-prm-good"\n'
+    file.write_text(f'[[policy]]\nname = "own"\nembedded = "lab-policy-s"\n{scored}')
+    loaded = planner.load(models=file, domain="arithmetic")
+    try:
+        alone = loaded.solve("What is (13+64)+80?", tokens=300)
+        assert (alone.choice.prm, alone.spend.prm_tokens) == (None, 0)
+        for plan in ("best_of_n(n=2)", "beam_search(n=4, width=2)"):
+            found = loaded.solve("What is (13+64)+80?", tokens=400, plan=plan)
+            assert (found.choice.policy, found.choice.prm) == ("own", "good")
+            assert found.spend.prm_tokens > 0
+            assert found.spend.tokens <= 400
+        with pytest.raises(PlanError, match="needs a PRM, got none beside 'own'"):
+            loaded.solve("What is (13+64)+80?", tokens=400, plan="best_of_n(n=2)", without=["good"])
+        assert loaded.solve("What is (13+64)+80?", tokens=300).choice.prm is None
+    finally:
         loaded.close()
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 import altair as alt
 
 from planner.report.charts.style import Layout, Spec, finished, inline, ladder_colours, titled
 from planner.report.findings import Findings
 
-__all__ = ["endings_chart"]
+__all__ = ["endings_chart", "wrapped"]
+
+#: characters of the common font that a line of the legend holds
+_WIDE, _PHONE = 44, 40
 
 
 def endings_chart(findings: Findings, layout: Layout) -> Spec:
@@ -53,6 +59,7 @@ def endings_chart(findings: Findings, layout: Layout) -> Spec:
                     title="request ended in",
                     orient="bottom" if layout.phone else "right",
                     columns=1,
+                    labelExpr=_labels(names, _PHONE if layout.phone else _WIDE),
                     symbolType="square",
                     symbolSize=130,
                 ),
@@ -67,3 +74,22 @@ def endings_chart(findings: Findings, layout: Layout) -> Spec:
         .properties(width=layout.width - (62 if layout.phone else 350), height=280 if layout.phone else 340)
     )
     return finished(chart, layout, "Where requests ended, as shares, as the mean budget grows.")
+
+
+def wrapped(name: str, most: int) -> list[str]:
+    """A name on lines of at most ``most`` characters, broken behind commas and slashes where there are some.
+
+    >>> wrapped("adaptive_vote(n=16, stop=0.7, weight=prm), lab-policy-l", 40)
+    ['adaptive_vote(n=16, stop=0.7,', 'weight=prm), lab-policy-l']
+    """
+    lines, rest = [], name
+    while len(rest) > most:
+        end = 1 + max(rest.rfind(", ", 0, most), rest.rfind("/", 0, most)) or most
+        lines.append(rest[:end])
+        rest = rest[end:].lstrip()
+    return [*lines, rest]
+
+
+def _labels(names: Sequence[str], most: int) -> str:
+    """The expression that puts long names on several lines; cut to one, two of them may read alike."""
+    return f"{json.dumps({name: wrapped(name, most) for name in names})}[datum.label]"

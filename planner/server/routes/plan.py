@@ -94,6 +94,7 @@ def _plan(service: Service, ask: Ask) -> dict[str, Any]:
                 service.watch.leaning(served.fingerprint, None) or DecisionFilter()
             ),
         )
+    advice = advice.checked_against(within)
     wanted = ask.include
     out: dict[str, Any] = {
         "object": "plan",

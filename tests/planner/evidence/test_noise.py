@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 import synthetic
 
@@ -69,3 +70,35 @@ def test_nothing_lost_is_the_same_data(data: TrainingData) -> None:
     )
     first, again = (with_noise(data, {"good": 0.5}, seed=3).pools["small"].prms["good"] for _ in range(2))
     assert np.array_equal(first.summary, again.summary)
+
+
+def test_greedy_answers_alone_are_lost_alike() -> None:
+    made = synthetic.make_log(40, draws=4, policies=("small", "large"), prms=(), ns=(4,))
+    mine = pl.col("policy") == "small"
+    frames = made.frames | {
+        "samples": made.frames["samples"].filter(mine | (pl.col("draw") < 0)),
+        "outcomes": made.frames["outcomes"].filter(mine | (pl.col("plan") == "cot()")),
+    }
+    greedy = read_training_data(synthetic.Log(frames), synthetic.POLICIES, {})
+    assert greedy.pools["large"].is_greedy
+    pool = with_noise(greedy, {"large": 0.5}).pools["large"]
+    assert pool.greedy_code is not None
+    assert np.array_equal(pool.codes[:, 0], pool.greedy_code)
+    assert 0.3 < (pool.greedy_code == -1).mean() < 0.8
+
+
+def test_what_joins_the_vote_of_a_probe_is_lost_with_the_run(data: TrainingData) -> None:
+    mute, astray = with_noise(data, {"large": 1.0}), with_noise(data, {"good": 1.0})
+    mine = [choice for choice in data.trees if choice.policy == "large"]
+    assert mine
+    assert all((mute.trees[choice].codes == -1).all() for choice in mine)
+    steered = [choice for choice in data.trees if choice.prm == "good"]
+    assert steered
+    for choice in steered:
+        before, after = data.trees[choice], astray.trees[choice]
+        assert np.array_equal(after.codes[:, :, 0], after.code)
+        assert (after.codes[:, :, 1:] == -1).all()
+        assert sorted(after.scores.ravel().tolist()) == sorted(before.scores.ravel().tolist())
+        assert (after.scores != before.scores).mean() > 0.5
+    others = [choice for choice in data.trees if choice.prm == "bad"]
+    assert all(np.array_equal(astray.trees[c].codes, data.trees[c].codes) for c in others)

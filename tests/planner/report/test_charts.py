@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.report.charts.accuracy import featured
+from planner.report.charts.endings import wrapped
 from planner.report.charts.gallery import CHARTS, drawn
 from planner.report.charts.path import marks, path
 from planner.report.charts.style import NARROW, WIDE, Layout, ladder_colours, log_ticks
-from planner.report.findings import Cell, Findings, Line
+from planner.report.findings import Cell, Findings, Line, Share
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,27 @@ def test_charts_compile_without_a_word_and_hold_finite_numbers(
         json.dumps(layout[name], allow_nan=False)
         assert layout[name]["description"]
         assert vl_convert.vegalite_to_vega(layout[name], vl_version="6.4")["marks"]
+
+
+def test_long_endings_are_whole_in_the_legend(whole: Findings) -> None:
+    votes = [
+        f"adaptive_vote(n=16, stop={stop}, ahead=1, weight=prm, level=-0.56), small, good"
+        for stop in (0.9, 0.96)
+    ]
+    shares = tuple(Share(budget=1.0, outcome=name, order=at, share=0.5) for at, name in enumerate(votes))
+    for layout in (WIDE, NARROW):
+        spec = drawn(replace(whole, shares=shares), layout)["endings"]
+        told = spec["encoding"]["color"]["legend"]["labelExpr"]
+        lines = json.loads(told.removesuffix("[datum.label]"))
+        assert {" ".join(parts): max(map(len, parts)) < 46 for parts in lines.values()} == dict.fromkeys(
+            votes, True
+        )
+        assert all(vote.startswith("adaptive_vote(n=16") for vote in lines)
+
+
+def test_a_name_without_commas_is_broken_all_the_same() -> None:
+    assert wrapped("a" * 5, 2) == ["aa", "aa", "a"]
+    assert wrapped("", 2) == [""]
 
 
 def test_layouts_share_their_data(specs: dict[str, dict[str, Any]]) -> None:

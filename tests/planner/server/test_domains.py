@@ -32,8 +32,8 @@ def house(
     return serving(service_of(folder=tmp_path / "planner"))
 
 
-def planned(house: House, question: str, **more: str) -> dict[str, object]:
-    answer = httpx.post(f"{house.url}/v1/plan", json={"question": question, "model": "planner", **more})
+def planned(house: House, question: str, **more: object) -> dict[str, object]:
+    answer = httpx.post(f"{house.url}/v1/plan", json={"model": "planner", **more, "question": question})
     assert answer.status_code == 200, answer.text
     told: dict[str, object] = answer.json()
     return told
@@ -44,6 +44,21 @@ def test_a_plan_says_why_nothing_is_planned(house: House) -> None:
     assert (found["domain"], found["reason"]) == (None, "open_ended")
     assert "not planned: the question is unlike the 80 problems" in str(found["detail"])
     assert "learned from (arithmetic, puzzle)" in str(found["detail"])
+
+
+def test_a_plan_over_its_budget_says_so(house: House) -> None:
+    told = planned(house, FOREIGN, budget={"tokens": 1, "flops": 10})["advice"]
+    assert isinstance(told, dict)
+    assert told["warnings"][1:] == [
+        f"{told['tokens']:,.0f} tokens are expected, the budget allows 1",
+        f"{told['flops']:,.0f} FLOPs are expected, the budget allows 10",
+    ]
+    forced = planned(house, OWN, budget={"tokens": 1}, model="planner/majority(n=1)")["advice"]
+    assert isinstance(forced, dict)
+    assert forced["warnings"] == [f"{forced['tokens']:,.0f} tokens are expected, the budget allows 1"]
+    enough = planned(house, FOREIGN, budget={"tokens": 100_000})["advice"]
+    assert isinstance(enough, dict)
+    assert len(enough["warnings"]) == 1
 
 
 def test_own_questions_and_named_domains_are_planned(house: House) -> None:
