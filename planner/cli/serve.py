@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,7 +52,16 @@ def serve(
         settings,
         os.environ,
         on_ready=lambda address: typer.echo(f"planner serve: {address} (console), {address}/v1 (API)"),
+        on_loading=lambda: _say_loading(settings),
     )
+
+
+def _say_loading(settings: ServeSettings) -> None:
+    """Tell a person at a terminal what is waited for; other readers of standard error get JSON lines only."""
+    if not sys.stderr.isatty():
+        return
+    source = settings.models or settings.base_url or settings.engine or "the lab's models"
+    typer.echo(f"planner serve: loading {source}", err=True)
 
 
 def _check_extra() -> None:

@@ -29,7 +29,7 @@ from planner.server.backends import (
 )
 from planner.server.challenge import Challenge, ChallengeWatch
 from planner.server.current import Current, InUse, Ruling
-from planner.server.decisions.log import DecisionLog, Retention
+from planner.server.decisions.log import DecisionLog, Retention, removed_unused
 from planner.server.decisions.recorder import MemoryRecorder, Recorder
 from planner.server.observing.trace import traces_are_wanted, tracing_of
 from planner.server.rules import Rules, ShadowRules
@@ -59,14 +59,18 @@ def serve(
     environment: Mapping[str, str],
     *,
     on_ready: Callable[[str], None] | None = None,
+    on_loading: Callable[[], None] | None = None,
 ) -> None:
     """Serve until told to stop. ``on_ready`` hears the address once requests are taken.
 
-    ``environment`` holds the keys that settings name. Raises PlannerError for what cannot be opened, and for
-    an address that cannot be bound, which is known before a model is loaded.
+    ``on_loading`` is called before models are loaded, which may take long. ``environment`` holds the keys
+    that settings name. Raises PlannerError for what cannot be opened, and for an address that cannot be
+    bound, which is known before a model is loaded. A server that cannot start leaves no new decision log.
     """
     check_bind(settings.host, Keys.read(settings.keys, environment.get(settings.key_env)))
-    with bound(settings.host, settings.port) as taken:
+    with bound(settings.host, settings.port) as taken, removed_unused(settings.decisions):
+        if on_loading is not None:
+            on_loading()
         if settings.workers > 1:
             _check(settings, environment)
             _together(settings, environment, taken, on_ready)

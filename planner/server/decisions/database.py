@@ -23,6 +23,7 @@ from search.errors import DecisionLogError, MissingExtraError
 
 __all__ = [
     "connect",
+    "file_of",
     "head",
     "migrate",
     "revision",
@@ -44,13 +45,7 @@ def connect(where: str | Path, *, wait: float = 1.0) -> sa.Engine:
 
     Raises DecisionLogError for another kind of address, MissingExtraError without psycopg.
     """
-    text = str(where)
-    try:
-        address = sa.make_url(text) if "://" in text else sa.URL.create("sqlite", database=text)
-    except sa.exc.ArgumentError:
-        raise DecisionLogError(
-            "a decision log is a file or postgresql://..., got an address that cannot be read"
-        ) from None
+    address = _address(where)
     kind = address.get_backend_name()
     if kind == "postgresql":
         return _postgresql(address, wait)
@@ -58,6 +53,27 @@ def connect(where: str | Path, *, wait: float = 1.0) -> sa.Engine:
         shown = address.render_as_string(hide_password=True)
         raise DecisionLogError(f"a decision log is a file or postgresql://..., got {shown!r}")
     return _sqlite(address, wait)
+
+
+def file_of(where: str | Path) -> Path | None:
+    """The file of a log that is kept in one; None for PostgreSQL. Raises DecisionLogError.
+
+    >>> file_of("sqlite:///log.db"), file_of("postgresql://host/name")
+    (PosixPath('log.db'), None)
+    """
+    address = _address(where)
+    is_file = address.get_backend_name() == "sqlite" and address.database
+    return Path(str(address.database)) if is_file else None
+
+
+def _address(where: str | Path) -> sa.URL:
+    text = str(where)
+    try:
+        return sa.make_url(text) if "://" in text else sa.URL.create("sqlite", database=text)
+    except sa.exc.ArgumentError:
+        raise DecisionLogError(
+            "a decision log is a file or postgresql://..., got an address that cannot be read"
+        ) from None
 
 
 def _postgresql(address: sa.URL, wait: float) -> sa.Engine:

@@ -19,7 +19,8 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from planner.server.decisions.comparison import Comparison
+from planner.server.decisions.database import file_of
 from planner.server.decisions.recorder import Decision, DecisionQuery, Feedback, Record
 from planner.server.decisions.store import Store
 from planner.server.decisions.writer import Writer
@@ -38,6 +40,7 @@ __all__ = [
     "Hashing",
     "Retention",
     "prune",
+    "removed_unused",
 ]
 
 #: what a hash begins with, so that it is never taken for a text
@@ -268,6 +271,31 @@ class DecisionLog:
             self._closed = True
             await asyncio.to_thread(self._writer.close)
             self.store.close()
+
+
+@contextmanager
+def removed_unused(where: str | Path | None) -> Iterator[None]:
+    """Where this ends in an error, a log that is a new file without decisions is removed."""
+    place = None if where is None else file_of(where)
+    is_new = place is not None and not place.exists()
+    try:
+        yield
+    except Exception:
+        if place is not None and is_new and place.exists() and not _holds_any(place):
+            for end in ("", "-wal", "-shm"):
+                place.with_name(place.name + end).unlink(missing_ok=True)
+        raise
+
+
+def _holds_any(place: Path) -> bool:
+    try:
+        store = Store.read(place)
+    except DecisionLogError:  # it was not even begun
+        return False
+    try:
+        return bool(store.oldest(1))
+    finally:
+        store.close()
 
 
 async def _read(look: Callable[[], _Read]) -> _Read:

@@ -226,8 +226,11 @@ def of_completion(body: CompletionBody, prompt: str, reading: Reading, header: s
     return _ask(body, turns, reason, body.max_tokens, reading, header, body.reasoning_effort)
 
 
-def of_plan(body: PlanBody, reading: Reading) -> Ask:
-    """Read ``POST /v1/plan``, for any of its questions: theirs is left to be filled in. Raises Refusal."""
+def of_plan(body: PlanBody, reading: Reading, *, header: str | None = None) -> Ask:
+    """Read ``POST /v1/plan``, for any of its questions: theirs is left to be filled in. Raises Refusal.
+
+    ``header``: the budget that a header says.
+    """
     return Ask(
         turns=None,
         question="",
@@ -248,7 +251,7 @@ def of_plan(body: PlanBody, reading: Reading) -> Ask:
         include=frozenset(body.include or ()),
         effort=body.reasoning_effort,
         raw={},
-        **reading.grant(body.model, body=body.budget, effort=body.reasoning_effort),
+        **reading.grant(body.model, header=header, body=body.budget, effort=body.reasoning_effort),
     )
 
 

@@ -47,7 +47,8 @@ class SampleObserver(Protocol):
 @dataclass(slots=True)
 class Meter:
     """What the engines of one answer really did, in tokens. ``running``: requests that have not ended;
-    ``passing``: the policy whose text is passed on as it is written.
+    ``passing``: the policy whose text is passed on as it is written; ``failure``: the last of a request,
+    which may have been asked for again.
 
     ``prompts`` has the length of the conversation's prompt for each policy that it was made for; a strategy
     that never asks that has the length of the first that it asks.
@@ -55,6 +56,7 @@ class Meter:
 
     running: int = 0
     passing: str | None = None
+    failure: EngineError | None = None
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
@@ -68,6 +70,12 @@ class Meter:
         self.generated_tokens += usage.generated_tokens
         if usage.prompt_tokens:
             self._read.add(policy)
+
+    def leave(self, error: BaseException | None) -> None:
+        """A request runs no longer. ``error``: what ended it."""
+        self.running -= 1
+        if isinstance(error, EngineError):
+            self.failure = error
 
     @property
     def prompt(self) -> int:
@@ -215,7 +223,7 @@ class ShapedEngine(Engine):
             error = failure
             raise
         finally:
-            meter.running -= 1
+            meter.leave(error)
             for observer in self._observers:
                 observer.on_ended(policy, shaped, error)
             close = getattr(events, "aclose", None)

@@ -157,7 +157,7 @@ class StructuredEngine(Engine):
             failure = caught
             raise
         finally:
-            self._meter.running -= 1
+            self._meter.leave(failure)
             for observer in self._observers:
                 observer.on_ended(self._policy, request, failure)
             del self._samples[request.request_id]

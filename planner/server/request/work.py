@@ -206,8 +206,10 @@ class Work:
         self._record.solved(solution, place)
         learn(self._service, solution, budget)
         if solution.outcome == Outcome.DEADLINE:
+            failure = self._record.answers[place].failure
+            got = "none" if failure is None else f"none, the policy's backend failed: {failure}"
             raise Refusal(
-                f"a solution must end within {budget.seconds:.3g} s of work, got none",
+                f"a solution must end within {budget.seconds:.3g} s of work, got {got}",
                 504,
                 code="deadline",
             )

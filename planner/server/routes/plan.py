@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from planner.deciding.budgeting import rule
 from planner.deciding.decision_filter import DecisionFilter
@@ -17,7 +17,7 @@ from planner.server import answers
 from planner.server.openapi import answered
 from planner.server.refusal import Refusal, refusal_of
 from planner.server.request.ask import Ask, of_plan
-from planner.server.request.budget import to_wire
+from planner.server.request.budget import HEADER, to_wire
 from planner.server.request.choosing import availability_filter, first_policy, forced
 from planner.server.request.request_context import assigned_to, open_ended, resolved
 from planner.server.request.serialize import advice_to_dict, known
@@ -36,12 +36,12 @@ router = APIRouter(route_class=Direct)
 
 
 @router.post("/v1/plan", **answered("Plans", answers.Plan, answers.Plans))
-async def plan(body: PlanBody, service: Here, key: Inferrer) -> dict[str, Any]:
+async def plan(body: PlanBody, request: Request, service: Here, key: Inferrer) -> dict[str, Any]:
     """Say which plan would be run, what it is expected to be worth and to cost. No token is spent."""
     service.rates.enter(key)
     if (body.question is None) == (body.questions is None):
         raise Refusal("a plan is for a question or for questions, got both or neither", param="question")
-    ask = of_plan(body, service.reading)
+    ask = of_plan(body, service.reading, header=request.headers.get(HEADER))
     if body.question is not None:
         _check(service, [body.question])
         return _plan(service, replace(ask, question=body.question.strip()))

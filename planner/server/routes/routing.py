@@ -8,7 +8,7 @@ The middleware asks ``handlers`` straight.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 from fastapi import APIRouter, Depends, Request
@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from planner.server.access.exchange import Exchange
 from planner.server.access.keys import ANYONE, Key, Scope
 from planner.server.access.middleware import JSON, Handler
+from planner.server.protocols.reading import kind_of
 from planner.server.refusal import Refusal, brief, invalid
 from planner.server.service import Service
 
@@ -126,8 +127,11 @@ async def _request(request: Request) -> Request:
 
 def _body(model: type[BaseModel]) -> _Part:
     async def read(request: Request) -> BaseModel:
+        content = _content(request)
+        if not isinstance(content, Mapping):
+            raise Refusal(f"a body must be an object, got {kind_of(content)}", code="invalid_type")
         try:
-            return model.model_validate(_content(request))
+            return model.model_validate(content)
         except ValidationError as error:
             raise invalid(error.errors(include_url=False)) from None
 

@@ -19,6 +19,7 @@ from planner.server.rules import Rules, Sizes
 from planner.server.service import Service
 from search.engines.protocol import Event, Request
 from search.engines.scripted import ScriptedEngine
+from search.errors import UnreachableError
 
 Make = Callable[..., Service]
 Serve = Callable[[Service], House]
@@ -101,6 +102,30 @@ def test_a_deadline_is_a_504_that_is_not_asked_again(service_of: Make, serving: 
             ask.chat.completions.create(**asked(stream=stream, extra_body={"budget": {"seconds": 0.2}}))
         assert late.value.status_code == 504
         until(lambda: service.rolling.counts["failed"] == 3)  # asked once
+
+
+class Away(Mute):
+    """Cannot be reached at first, and writes nothing when it is asked again."""
+
+    asked = 0
+
+    def submit(self, request: Request) -> AsyncIterator[Event]:
+        self.asked += 1
+        return self.away() if self.asked == 1 else super().submit(request)
+
+    async def away(self) -> AsyncIterator[Event]:
+        raise UnreachableError("a server must take work, got 503")
+        yield  # an async generator
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_deadline_after_a_failure_names_it(service_of: Make, serving: Serve, stream: bool) -> None:
+    house = serving(service_of({name: Away(name, size) for name, size in SIZES.items()}))
+    url = f"{house.v1}/chat/completions"
+    found = httpx.post(url, json=asked(stream=stream, budget={"seconds": 0.5}), timeout=60.0)
+    assert (found.status_code, found.json()["error"]["code"]) == (504, "deadline")
+    words = "got none, the policy's backend failed: a server must take work, got 503"
+    assert found.json()["error"]["message"].endswith(words)
 
 
 class Late(ScriptedEngine):

@@ -41,6 +41,21 @@ def test_what_is_refused_has_a_code(
 
 
 @pytest.mark.parametrize(
+    ("content", "got"),
+    [("", "nothing"), ("null", "nothing"), ("[]", "a list"), ("3", "a number"), ('"x"', "a text")],
+)
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/plan", "/v1/feedback"],
+)
+def test_a_body_that_is_no_object_is_told_so(house: House, path: str, content: str, got: str) -> None:
+    found = httpx.post(f"{house.url}{path}", content=content, headers={"content-type": "application/json"})
+    error = found.json()["error"]
+    assert (found.status_code, error["code"]) == (400, "invalid_type")
+    assert error["message"] == f"a body must be an object, got {got}"
+
+
+@pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
         ("GET", "/nowhere", 404, "not_found"),

@@ -69,7 +69,19 @@ def test_a_body_says_of_a_budget_what_the_header_says(house: House, budget: obje
     for path, body in (("chat/completions", talk), ("plan", {"question": QUESTION})):
         found = httpx.post(f"{house.v1}/{path}", json={**body, "budget": budget})
         assert (found.status_code, found.json()) == (400, said.json())
+    planned = httpx.post(f"{house.v1}/plan", json={"question": QUESTION}, headers=header)
+    assert (planned.status_code, planned.json()) == (400, said.json())
     assert said.json()["error"]["param"] == "budget"
+
+
+def test_a_plan_keeps_to_the_header_s_budget_before_the_body_s(house: House) -> None:
+    found = httpx.post(
+        f"{house.v1}/plan",
+        json={"question": QUESTION, "budget": {"tokens": 900}},
+        headers={"x-planner-budget": '{"tokens": 700}'},
+    )
+    budget = found.json()["budget"]
+    assert (budget["source"], budget["granted"]) == ("header", {"tokens": 700})
 
 
 def test_a_misspelt_word_of_a_budget_has_a_hint() -> None:

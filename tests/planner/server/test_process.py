@@ -131,3 +131,19 @@ def test_a_new_key_is_shown_once_with_its_lines(capsys: pytest.CaptureFixture[st
     secret = said.splitlines()[0].rpartition(" ")[2]
     (tmp_path / "keys.toml").write_text(said)
     assert Keys.read(tmp_path / "keys.toml").who(f"Bearer {secret}", Scope.INFER).name == "alice"
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "said"), [(True, "planner serve: loading the lab's models\n"), (False, "")]
+)
+def test_a_terminal_is_told_what_is_loaded(
+    is_terminal: bool, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from planner.cli.main import app
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    with pytest.raises(SystemExit):
+        app(["serve", "--lab", "--port", "0", "--policy", "planner"])
+    told = capsys.readouterr().err.splitlines(keepends=True)
+    assert "".join(told[:-1]) == said
+    assert "--policy must name one of" in told[-1]

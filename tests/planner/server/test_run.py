@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from planner.server import serve as serving
 from planner.server.app import create_app
+from planner.server.decisions.store import Store
 from planner.server.run import bound, run
 from planner.server.service import Service
 from planner.server.settings import ServeSettings
@@ -104,3 +106,44 @@ def test_what_was_opened_is_closed_where_a_model_cannot_be(
     with pytest.raises(ServeError, match="no model"):
         serving.service_of(ServeSettings(lab=True, decisions=str(place)), {})
     assert not place.with_name("decisions.db-wal").exists()
+
+
+@pytest.mark.parametrize("form", ["{}", "sqlite:///{}"])
+@pytest.mark.parametrize(
+    ("fields", "environment"),
+    [
+        ({"lab": True, "shadow": True, "shadow_policy": "nobody"}, {}),
+        ({"lab": True, "policy": ("planner",)}, {}),
+        ({"lab": True, "workers": 2, "policy": ("planner",)}, {}),
+        ({"lab": True, "hash_questions": True}, {"PLANNER_HASH_KEY": "short"}),
+        ({"lab": True, "challenger": "lab-policy-m"}, {}),
+    ],
+)
+def test_a_start_that_is_refused_leaves_no_decision_log(
+    fields: dict[str, Any], environment: dict[str, str], form: str, tmp_path: Path
+) -> None:
+    place = tmp_path / "new.db"
+    settings = ServeSettings(**fields, port=0, decisions=form.format(place))
+    with pytest.raises(PlannerError):
+        serving.serve(settings, environment)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_start_that_is_refused_leaves_a_decision_log_that_was_there(tmp_path: Path) -> None:
+    place = tmp_path / "old.db"
+    Store.open(place).close()
+    settings = ServeSettings(lab=True, port=0, decisions=str(place), policy=("planner",))
+    with pytest.raises(PlannerError):
+        serving.serve(settings, {})
+    assert place.exists()
+
+
+def test_what_is_loaded_is_told_once_the_port_is_known_to_be_free(taken: int) -> None:
+    told: list[str] = []
+    wrong = ServeSettings(lab=True, port=0, policy=("planner",))
+    with pytest.raises(ServeError, match="--policy must name"):
+        serving.serve(wrong, {}, on_loading=lambda: told.append("loading"))
+    assert told == ["loading"]
+    with pytest.raises(ServeError, match="in use"):
+        serving.serve(ServeSettings(lab=True, port=taken), {}, on_loading=lambda: told.append("again"))
+    assert told == ["loading"]
