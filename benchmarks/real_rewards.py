@@ -1,6 +1,7 @@
 """A head of a real model on its own samples and on those of a stronger one, beside likelihood and vote.
 
-    PLANNER_REAL_MODELS=FOLDER python benchmarks/real_rewards.py [--first N] [--greedy N] [--work FOLDER]
+    PLANNER_REAL_MODELS=FOLDER python benchmarks/real_rewards.py [--first N] [--greedy N] [--judge URL]
+        [--work FOLDER]
 
 The log of ``real_campaign.py`` holds the samples: draws and greedy answers of Qwen2.5-Coder-0.5B-Instruct,
 greedy answers of the 1.5B. The head is what ``planner train head --inner 0 --dtype bfloat16`` makes: linear,
@@ -8,14 +9,19 @@ on the last hidden states at step ends. Every reward comes from a head that has 
 On-policy: the 0.5B's draws, four to a problem, so that right ones can be told from wrong ones of the same
 problem. Weak to strong: the 1.5B's greedy answers, one to a problem, told from each other over all problems.
 
-States are kept in WORK and not computed again: 1,200 solutions are 343,000 tokens. ``--first``: of so many
-problems of the log alone, from the first on; ``--greedy``: the 1.5B's answers to so many of these. It writes
+The judge is the 0.5B itself, behind a server at URL: P(yes) to "is this solution right?", by the logprobs of
+its first token, of every distinct draw. It reads a solution about as long as the head does.
+
+States and verdicts are kept in WORK and not computed again: 1,200 solutions are 343,000 tokens. ``--first``:
+of so many problems of the log alone, from the first on; ``--greedy``: the 1.5B's answers to so many of these;
+``--judge``: the root of an OpenAI-compatible server, or "" to read what WORK has. It writes
 ``real_rewards.json`` and ``real_rewards.md``, which ``real_models.md`` names. It asserts nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import sys
@@ -29,7 +35,7 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
-from real_campaign import LARGE, LOG, SMALL
+from real_campaign import LARGE, LOG, PARAMETERS, SMALL
 from strategies_lab_figures import points
 
 from planner.cli.printing import json_text
@@ -42,6 +48,9 @@ from search.prm_benchmarks.auroc import auroc
 from search.rewards.computed.embedded import open_backbone
 from search.rewards.computed.head import Written
 from search.rewards.computed.pieces import Pieces
+from search.rewards.judge_spec import JudgeSpec
+from search.scoring import together
+from search.sources import JudgePrm, ServedPolicy
 from training.heads.head import write_head
 from training.heads.head_card import measure_head
 from training.heads.head_data import Targets, Tried, read_tried, targets_of, tried_of
@@ -51,6 +60,8 @@ from training.heads.head_states import read_states
 HERE = Path(__file__).parent
 RESAMPLES, SEED = 2000, 0
 DTYPE = "bfloat16"
+#: problems that the judge is asked about at a time, each with its solutions
+_TOGETHER = 12
 #: a linear head. Its figures are those of the first seed; the others say how much is luck
 RECIPE = HeadRecipe(inner=0)
 SEEDS = (1, 2, 3, 4, 5)
@@ -67,6 +78,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/real-head"), help="keeps states")
     parser.add_argument("--first", type=int, help="problems of the log, from the first on")
     parser.add_argument("--greedy", type=int, default=0, help="of these, the 1.5B's answers")
+    parser.add_argument("--judge", metavar="URL", help="of a server of the 0.5B, which judges its draws")
     parser.add_argument("--head", type=Path, help="a new folder, for the head")
     parser.add_argument("--page", action="store_true", help="write the page alone, from the JSON")
     parser.add_argument("--output", type=Path, default=HERE / "real_rewards", help="without its suffix")
@@ -74,7 +86,7 @@ def main() -> None:
     file = asked.output.with_suffix(".json")
     try:
         if not asked.page:
-            torch.set_num_threads(1)
+            torch.set_num_threads(len(os.sched_getaffinity(0)))
             file.write_text(json_text(measured(asked)) + "\n", encoding="utf-8")
     except PlannerError as error:
         sys.exit(f"real_rewards: {error}")
@@ -108,6 +120,9 @@ def measured(asked: argparse.Namespace) -> Found:
         [one.problem.family for one in (*tried, *others)],
         RECIPE,
     )
+    judged: Found | None = None
+    if asked.judge is not None:
+        judged = _judged(tried, asyncio.run(_verdicts(tried, asked.judge, asked.work / "verdicts.jsonl")))
     return {
         "policy": SMALL,
         "logged": len(every),
@@ -117,7 +132,47 @@ def measured(asked: argparse.Namespace) -> Found:
         "card": cards[0],
         "seeds": [_seed(seed, card) for seed, card in zip(SEEDS, cards, strict=True)],
         "greedy": _over_problems(others, fitted.left_out[len(tried) :]),
+        "judge": judged,
     }
+
+
+async def _verdicts(tried: Sequence[Tried], url: str, file: Path) -> list[list[float]]:
+    """Per problem P(yes) of each of its distinct solutions. What is in the file is not asked again."""
+    known: dict[str, list[float]] = {}
+    if file.exists():
+        known = {row["problem"]: row["right"] for row in map(json.loads, file.read_text().splitlines())}
+    left = [one for one in tried if one.problem.problem_id not in known]
+    if left and not url:
+        raise PlannerError(f"--judge must name a server where verdicts are missing, got {len(left)} problems")
+    if left:
+        policy = ServedPolicy(url, SMALL, {"name": SMALL, "parameters": PARAMETERS[SMALL]})
+        room = asyncio.Semaphore(_TOGETHER)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        async with JudgePrm(JudgeSpec(SMALL, "solution", "logprobs"), policy).open() as judge:
+
+            async def ask(one: Tried) -> None:
+                async with room:
+                    opened = judge.open(one.problem.question)
+                    scored = await together([judge.extend(opened, steps) for steps in one.solutions])
+                right = [each.rewards[-1] for each in scored]
+                known[one.problem.problem_id] = right
+                with file.open("a", encoding="utf-8") as rows:
+                    rows.write(json.dumps({"problem": one.problem.problem_id, "right": right}) + "\n")
+                print(f"judge: {len(known)}/{len(tried)}", file=sys.stderr)
+
+            await together([ask(one) for one in left])
+    return [known[one.problem.problem_id] for one in tried]
+
+
+def _judged(tried: Sequence[Tried], verdicts: Sequence[Sequence[float]]) -> Found:
+    """The card of the judge: a solution's verdict stands at its last step, the only one that is used."""
+    rewards = []
+    for one, told in zip(tried, verdicts, strict=True):
+        values = np.zeros(one.size)
+        for places, verdict in zip(one.nodes, told, strict=True):
+            values[places[-1]] = verdict
+        rewards.append(values)
+    return measure_head(tried, rewards, seed=RECIPE.seed)
 
 
 def _fitted(tried: Sequence[Tried], states: Sequence[torch.Tensor], seed: int) -> FittedHead:
@@ -295,10 +350,12 @@ _NAMES = {
 }
 _PLANS = {
     "majority": "majority vote",
-    "best_of_n": "best of n by the head",
-    "weighted_vote": "vote weighted by the head",
+    "best_of_n": "best of n by the {reward}",
+    "weighted_vote": "vote weighted by the {reward}",
     "best_by_likelihood": "best of n by likelihood",
 }
+#: what a judge's card adds to the head's
+_JUDGED = ("best_of_n", "weighted_vote")
 
 
 def page(found: Found) -> str:
@@ -308,26 +365,22 @@ def page(found: Found) -> str:
     command = "python benchmarks/real_rewards.py"
     command += f" --first {card['problems']}" if card["problems"] < found["logged"] else ""
     command += f" --greedy {found['greedy'][0]['problems']}" if found["greedy"] else ""
+    command += " --judge URL" if found.get("judge") else ""
     blocks = [_OPENING.format(**about, mixed=card["within"]["problems"], command=command)]
-    blocks.append(
-        _table(
-            ["score", "AUROC"],
-            [[title, _percent(card["within"].get(name))] for name, title in _NAMES.items()],
-        )
-    )
-    rows = [
-        [
-            *(str(row["n"]), title, _percent(row[name])),
-            *(_percent(row.get(f"{name}_over_{other}"), "+") for other in ("majority", "twice")),
-        ]
-        for row in card["plans"]
-        for name, title in _PLANS.items()
-        if name in row
-    ]
+    judge = found.get("judge")
+    scores = [[title, _percent(card["within"].get(name))] for name, title in _NAMES.items()]
+    if judge is not None:
+        scores.append(["judge (itself), whole solution", _percent(judge["within"]["last"])])
+    blocks.append(_table(["score", "AUROC"], scores))
+    rows = []
+    for place, row in enumerate(card["plans"]):
+        rows += [_plan(row, name, "head") for name in _PLANS if name in row]
+        if judge is not None:
+            rows += [_plan(judge["plans"][place], name, "judge") for name in _JUDGED]
     heads = ["n", "plan", "right %", "above the vote of n", "above the vote of 2n"]
     blocks += [
-        "Accuracy on the same samples. A head's pass over a solution costs about what the solution did, so "
-        "that at equal FLOPs n samples with a head stand against a vote of 2n:",
+        "Accuracy on the same samples. A pass of the head or the judge over a solution costs about what the "
+        "solution did, so that at equal FLOPs n samples with either stand against a vote of 2n:",
         _table(heads, rows),
         _luck(found["seeds"]),
     ]
@@ -349,11 +402,16 @@ def page(found: Found) -> str:
             ),
         ]
     blocks.append(
-        "A judge's verdicts on this model's samples are in [Strategies side by side](strategies.md). The "
-        "log has no draws of the 1.5B, so there is neither best-of-n of its samples nor a head learned from "
-        "them."
+        "The log has no draws of the 1.5B, so there is neither best-of-n of its samples nor a head learned "
+        "from them. What a judge brings in searches is in [Strategies side by side](strategies.md)."
     )
     return "\n\n".join(block.strip() for block in blocks) + "\n"
+
+
+def _plan(row: Found, name: str, reward: str) -> list[str]:
+    """A line of the table of plans."""
+    over = (_percent(row.get(f"{name}_over_{other}"), "+") for other in ("majority", "twice"))
+    return [str(row["n"]), _PLANS[name].format(reward=reward), _percent(row[name]), *over]
 
 
 def _luck(seeds: Sequence[Found]) -> str:

@@ -47,9 +47,9 @@ def complete_problems(
                 f"a policy's pool has one sampling, got {sorted(samplings['sampling'])} for {name!r}"
             )
     if kinds.is_empty():
-        raise TooLittleDataError(
-            "a planner learns from problems with pools of samples, got a log without samples"
-        )
+        greedy = not samples.head(1).collect(engine="streaming").is_empty()
+        got = "greedy answers only" if greedy else "a log without samples"
+        raise TooLittleDataError(f"a planner learns from problems with pools of samples, got {got}")
     ungraded = pl.col("correct").null_count().alias("ungraded")
     sizes = samples.group_by("policy", "problem_id").agg(pooled.sum().alias("len"), ungraded)
     ran = runs.group_by("policy", "prm", "plan", "problem_id").agg(pl.len(), ungraded)

@@ -30,6 +30,10 @@ class ForwardingEngine(Engine):
     def backend(self) -> str:
         return self.engine.backend
 
+    @property
+    def last_failure(self) -> str:
+        return self.engine.last_failure
+
     def prompt(self, question: str) -> tuple[int, ...]:
         return self.engine.prompt(question)
 

@@ -221,6 +221,11 @@ class Engine(ABC):
         """What computes, for people: a log's parts say it. Equal weights are one policy whatever computes."""
         return type(self).__name__
 
+    @property
+    def last_failure(self) -> str:
+        """What its server failed with, in words, as long as it has not answered since; "" otherwise."""
+        return ""
+
     @abstractmethod
     def prompt(self, question: str) -> tuple[int, ...]:
         """The question in the policy's prompt template, as token ids. Raises ContextError."""

@@ -231,6 +231,8 @@ def _note_verdicts(account: _Account, report: Report) -> None:
             f"no answer can be read from {right + wrong:,} samples, {right:,} of them right by the record: "
             "they keep its verdict and have no vote"
         )
+    elif wrong:
+        report.note(f"no answer can be read from {wrong:,} samples: they are wrong and have no vote")
     partial = [credit for credits in account.credits.values() for _, _, credit in credits]
     if partial:
         report.note(
@@ -291,8 +293,8 @@ def _add_draw(
         account.draws[key] += 1
     if draw.credit is not None:
         account.credits[problem.problem_id].append((draw.policy, number, draw.credit))
-    if draw.answer is None and draw.correct is not None:
-        account.unread[draw.correct] += 1
+    if draw.answer is None:
+        account.unread[bool(draw.correct)] += 1
     account.mended += _MENDED in draw.text
     rows["samples"].append(
         {

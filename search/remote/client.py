@@ -77,6 +77,11 @@ class Client:
         self._make = self._make_once
         self._pool = self._make()
 
+    @property
+    def last_failure(self) -> str:
+        """What the server failed with, in words, as long as it has not answered since; "" otherwise."""
+        return self._circuit.cause
+
     def tries(self) -> Tries:
         """The tries of a new request."""
         return Tries(self._retry, self._circuit, self._rng)

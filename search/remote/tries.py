@@ -47,6 +47,8 @@ class Tries:
             return self._retry.delay(self._breaks - 1, self._rng)
         if error.retry_after is None:  # a server that says when is busy, not ill
             self._circuit.failed(str(error))
+        else:
+            self._circuit.cause = str(error)
         seconds = self._retry.delay(self._failed, self._rng, error.retry_after)
         self._failed += 1
         self._last = error

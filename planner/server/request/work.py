@@ -172,7 +172,9 @@ class Work:
             if limit is None:
                 raise
             raise Refusal(
-                f"a backend must end within {limit:g} s of work, got none that did", 504, code="deadline"
+                f"a backend must end within {limit:g} s of work, got none that did{self._failure(0)}",
+                504,
+                code="deadline",
             ) from error
 
     async def _work(self) -> Answers:
@@ -206,14 +208,20 @@ class Work:
         self._record.solved(solution, place)
         learn(self._service, solution, budget)
         if solution.outcome == Outcome.DEADLINE:
-            failure = self._record.answers[place].failure
-            got = "none" if failure is None else f"none, the policy's backend failed: {failure}"
             raise Refusal(
-                f"a solution must end within {budget.seconds:.3g} s of work, got {got}",
+                f"a solution must end within {budget.seconds:.3g} s of work, got none{self._failure(place)}",
                 504,
                 code="deadline",
             )
         return solution
+
+    def _failure(self, place: int) -> str:
+        """What the policy that ran failed with last, behind what has been said; "" if with nothing."""
+        answer = self._record.answers[place]
+        running = self._context.first if answer.choice is None else answer.choice.policy
+        asked = self._service.models.engines.get(running)
+        found = answer.failure or ("" if asked is None else asked.last_failure)
+        return f", the policy's backend failed: {found}" if found else ""
 
     async def _solution(self, place: int, budget: Budget) -> Solution:
         service, context, ask = self._service, self._context, self._context.ask

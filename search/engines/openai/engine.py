@@ -207,6 +207,10 @@ class OpenAIEngine(Engine):
         return made
 
     @property
+    def last_failure(self) -> str:
+        return self._client.last_failure
+
+    @property
     def client(self) -> Client:
         """What it asks through: the connections and the rate are the server's, whoever asks it."""
         return self._client

@@ -9,6 +9,7 @@ import pytest
 from planner.evidence.training_data import TrainingData, read_training_data
 from search.budget import Budget
 from search.choice import Choice
+from search.errors import TooLittleDataError
 from tests.planner import synthetic
 from training.cross_validation import cross_validate
 from training.study import fit_training_data
@@ -51,6 +52,17 @@ def test_problems_that_it_did_not_answer_are_left_out_and_a_policy_of_few_answer
     few = read_training_data(log(90), synthetic.POLICIES, {})  # type: ignore[arg-type]
     assert set(few.pools) == {"small"}
     assert few.left_out == 0
+
+
+def test_a_log_of_greedy_answers_only_is_refused_as_such() -> None:
+    made = log()
+    samples = made.frames["samples"]
+    made.frames |= {"samples": samples.filter(pl.col("draw") < 0)}
+    with pytest.raises(TooLittleDataError, match="pools of samples, got greedy answers only"):
+        read_training_data(made, synthetic.POLICIES, {})  # type: ignore[arg-type]
+    made.frames |= {"samples": samples.clear()}
+    with pytest.raises(TooLittleDataError, match="got a log without samples"):
+        read_training_data(made, synthetic.POLICIES, {})  # type: ignore[arg-type]
 
 
 def test_a_planner_decides_about_it(data: TrainingData) -> None:

@@ -179,6 +179,19 @@ def test_streams_and_deadlines(house: House, two: TwoServers) -> None:
         assert (late.value.status_code, late.value.code) == (504, "deadline")
 
 
+@pytest.mark.parametrize("fault", [Fault.busy(), Fault.busy(0.2), Fault.busy(status=503)])
+def test_a_deadline_before_a_server_that_fails_names_what_it_said(
+    house: House, two: TwoServers, fault: Fault
+) -> None:
+    two.servers["large"].fail("/v1/completions", *[fault] * 64)
+    late = ask(house, "planner/cot()", policy="large", budget={"seconds": 0.5})
+    assert (late.status_code, late.json()["error"]["code"]) == (504, "deadline")
+    said = late.json()["error"]["message"]
+    assert "got none, the policy's backend failed: " in said
+    assert f"{fault.status} from " in said
+    assert said.endswith("too many requests")
+
+
 def test_what_is_passed_on_goes_to_the_policys_own_server(house: House, two: TwoServers) -> None:
     for policy in SIZES:
         for name, more in ((policy, {}), ("planner", {"policy": policy, "tools": [TOOL]})):
