@@ -12,9 +12,9 @@ problem. Weak to strong: the 1.5B's greedy answers, one to a problem, told from 
 The judge is the 0.5B itself, behind a server at URL: P(yes) to "is this solution right?", by the logprobs of
 its first token, of every distinct draw. It reads a solution about as long as the head does.
 
-States and verdicts are kept in WORK and not computed again: 1,200 solutions are 343,000 tokens. ``--first``:
+States are kept in WORK, verdicts in ``logs/verdicts.jsonl``: 1,200 solutions are 343,000 tokens. ``--first``:
 of so many problems of the log alone, from the first on; ``--greedy``: the 1.5B's answers to so many of these;
-``--judge``: the root of an OpenAI-compatible server, or "" to read what WORK has. It writes
+``--judge``: the root of an OpenAI-compatible server, or "" where all verdicts are there. It writes
 ``real_rewards.json`` and ``real_rewards.md``, which ``real_models.md`` names. It asserts nothing.
 """
 
@@ -59,6 +59,8 @@ from training.heads.head_states import read_states
 
 HERE = Path(__file__).parent
 RESAMPLES, SEED = 2000, 0
+#: the judge's, a line per problem
+VERDICTS = HERE / "logs" / "verdicts.jsonl"
 DTYPE = "bfloat16"
 #: problems that the judge is asked about at a time, each with its solutions
 _TOGETHER = 12
@@ -122,7 +124,7 @@ def measured(asked: argparse.Namespace) -> Found:
     )
     judged: Found | None = None
     if asked.judge is not None:
-        judged = _judged(tried, asyncio.run(_verdicts(tried, asked.judge, asked.work / "verdicts.jsonl")))
+        judged = _judged(tried, asyncio.run(_verdicts(tried, asked.judge, VERDICTS)))
     return {
         "policy": SMALL,
         "logged": len(every),

@@ -238,8 +238,7 @@ def _notes(data: TrainingData, free: Sequence[str], folds: int) -> tuple[str, ..
             f"one draw per question of {', '.join(single)}: there an oracle is scored on the outcome that it "
             "picks by"
         )
-    if data.left_out:
-        notes.append(f"{data.left_out} incomplete problems were left out")
+    notes += data.gaps
     if len(families) < folds:
         notes.append(f"{len(families)} families are too few for {folds} folds: there is one fold for each")
     if len(families) < ENOUGH_FAMILIES:

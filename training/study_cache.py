@@ -250,6 +250,7 @@ class StudyCache:
             "seed": self.seed,
             "problems": len(data),
             "left_out_problems": data.left_out,
+            **({"gaps": list(data.gaps)} if data.gaps else {}),
             "families": sorted(set(data.families)),
             "questions_sha256": digest(data.questions),
             "choices": [str(choice) for choice in data.choices],

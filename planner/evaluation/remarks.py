@@ -37,9 +37,7 @@ def remarks(
         Whether intervals draw families.
     """
     data = context.data
-    notes = list(doubts(data))
-    if data.left_out:
-        notes.append(f"{data.left_out} incomplete problems were left out")
+    notes = [*doubts(data), *data.gaps]
     if math.isnan(gap["value"]):
         notes.append(NO_GAP)
     if context.apart:

@@ -14,6 +14,8 @@ from search.plan import Plan
 
 __all__ = ["Complete", "complete_problems", "parts"]
 
+#: a PRM is learned about where it scored whole pools of this share of the problems
+_SCORED = 0.5
 #: a policy of greedy answers only is learned about where it gave them to this share of the problems
 _ANSWERED = 0.8
 #: problems whose rows are tables in memory at once
@@ -23,12 +25,14 @@ CHUNK = 4096
 @dataclass(frozen=True, slots=True)
 class Complete:
     """``problems`` for which nothing is missing, in order; ``draws`` of each policy's pool, 0 for a policy of
-    which there are greedy answers only; ``runs`` of each tree search; how many problems were ``left_out``."""
+    which there are greedy answers only; ``runs`` of each tree search; how many problems were ``left_out``;
+    (policy, PRM) of pools that are read as if they had not been scored, since too few of them were."""
 
     problems: pl.DataFrame
     draws: dict[str, int]
     runs: dict[Choice, int]
     left_out: int
+    unscored: frozenset[tuple[str, str]] = frozenset()
 
 
 def complete_problems(
@@ -64,9 +68,13 @@ def complete_problems(
         size = int(part["len"].value_counts().sort("count", "len", descending=True)["len"][0])
         draws[str(name)] = size
         complete = complete.join(part.filter(pl.col("len") >= size), on="problem_id", how="semi")
-    for (policy, _), part in judged.group_by("policy", "prm"):
+    pooled_problems, unscored = complete, set[tuple[str, str]]()
+    for (policy, prm), part in judged.group_by("policy", "prm"):
         enough = part.filter(pl.col("len") >= draws[str(policy)])
-        complete = complete.join(enough, on="problem_id", how="semi")
+        if len(pooled_problems.join(enough, on="problem_id", how="semi")) < _SCORED * len(pooled_problems):
+            unscored.add((str(policy), str(prm)))
+        else:
+            complete = complete.join(enough, on="problem_id", how="semi")
     for (name,), part in sized.filter(~pl.col("policy").is_in(list(draws))).group_by("policy"):
         answered = complete.join(part, on="problem_id", how="semi")
         if len(answered) >= _ANSWERED * len(complete):
@@ -82,7 +90,11 @@ def complete_problems(
             "a planner learns from problems with complete pools, got none that is complete"
         )
     return Complete(
-        problems=complete.sort("problem_id"), draws=draws, runs=fewest, left_out=len(problems) - len(complete)
+        problems=complete.sort("problem_id"),
+        draws=draws,
+        runs=fewest,
+        left_out=len(problems) - len(complete),
+        unscored=frozenset(unscored),
     )
 
 

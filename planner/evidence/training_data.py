@@ -58,12 +58,23 @@ class TrainingData:
     policies: Mapping[str, ModelCard]
     prms: Mapping[str, ModelCard]
     left_out: int = 0
+    #: (policy, PRM) whose scores were left out, since too few whole pools have them
+    unscored: frozenset[tuple[str, str]] = frozenset()
     effects: Effects | None = None  # what traffic shows beyond the log
     #: what was measured of these arrays and is asked for again, by what it is of (``training.costs``)
     memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.problem_ids)
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What of the log was left out because something is missing, a phrase each."""
+        lost = () if not self.left_out else (f"{self.left_out} incomplete problems were left out",)
+        return lost + tuple(
+            f"the scores of {prm} were left out: most pools of {policy} lack some"
+            for policy, prm in sorted(self.unscored)
+        )
 
     @property
     def main(self) -> str:
@@ -139,6 +150,8 @@ def read_training_data(
     scores = tables.scan("scores").filter(named & judged)
     runs = tables.scan("runs").filter(named & (judged | (pl.col("prm") == "")))
     complete = complete_problems(tables.scan("problems").collect(), samples, scores, runs)
+    for policy, prm in complete.unscored:
+        scores = scores.filter((pl.col("policy") != policy) | (pl.col("prm") != prm))
     arrays = Arrays(len(complete.problems))
     for begin, part in parts(complete.problems):
         fill(arrays, begin, part, complete, samples=samples, scores=scores, runs=runs)
@@ -157,6 +170,7 @@ def read_training_data(
         policies={name: policies[name] for name in pools},
         prms={name: prms[name] for name in sorted(_prms(pools, trees))},
         left_out=complete.left_out,
+        unscored=complete.unscored,
     )
     for choice in known:
         data.require(choice)

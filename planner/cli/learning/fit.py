@@ -138,6 +138,7 @@ def fit(
             f"Learned from {card['problems']} problems of {len(card['families'])} families, "
             f"{card['trials']} trials, {card['pruned']} of them pruned. "
             f"Accuracy and cost: what decisions met on problems whose {quality['folds']} was left out.",
+            *(f"{gap[0].upper()}{gap[1:]}." for gap in card.get("gaps", ())),
             *(f"Not tried: {note}." for note in card["notes"] if card["trials"]),
             f"The honest test is another log: planner evaluate LOG --planner {output}",
         ],

@@ -114,6 +114,26 @@ def test_rewards_that_are_missing_count_as_nothing() -> None:
     assert found[:, 1].tolist() == [0.25, 0.0, 0.0, 1.0]
 
 
+@pytest.mark.parametrize(("kept", "problems"), [(1.0, 40), (0.75, 30), (0.25, 40)])
+def test_a_prm_that_scored_few_whole_pools_is_left_out_and_not_their_problems(
+    kept: float, problems: int
+) -> None:
+    log = make_log(40, draws=10, ns=(4,), policies=("small", "large"), trees=False)
+    scores = log.frames["scores"]
+    hurt = log.frames["problems"]["problem_id"].to_list()[int(40 * kept) :]
+    missing = pl.all_horizontal(pl.col("policy") == "small", pl.col("prm") == "good", pl.col("draw") == 3)
+    missing &= pl.col("problem_id").is_in(hurt)
+    log.frames["scores"] = scores.filter(~missing)
+    data = read_training_data(log, POLICIES, PRMS)
+    assert len(data) == problems
+    assert "good" in data.pools["large"].prms
+    assert ("good" in data.pools["small"].prms) is (kept >= 0.5)
+    assert any(choice.prm == "good" for choice in data.choices if choice.policy == "small") is (kept >= 0.5)
+    lost = ("the scores of good were left out: most pools of small lack some",)
+    fewer = ("10 incomplete problems were left out",)
+    assert data.gaps == {1.0: (), 0.75: fewer, 0.25: lost}[kept]
+
+
 def test_a_log_without_problems_says_so() -> None:
     with pytest.raises(TooLittleDataError, match="without samples"):
         read_training_data(make_log(0), POLICIES, PRMS)
