@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["COMMAND", "ENVIRONMENT", "begun"]
+__all__ = ["COMMAND", "ENVIRONMENT", "begun", "snippet"]
 
 #: a clean environment of one torch thread
 ENVIRONMENT = {
@@ -45,3 +45,12 @@ def begun(options: Sequence[str], folder: Path) -> Iterator[tuple[subprocess.Pop
                 process.kill()
                 process.wait()
                 raise
+
+
+def snippet() -> str:
+    """The client of ``docs/server.md``, as it stands there."""
+    text = (Path(__file__).parents[3] / "docs" / "server.md").read_text(encoding="utf-8")
+    marks = r"<!-- snippet: serve -->\n<!-- not run: [^\n]+ -->\n"
+    found = re.search(marks + r"```python\n(.*?)```", text, re.DOTALL)
+    assert found, "docs/server.md shows a client"
+    return found.group(1)

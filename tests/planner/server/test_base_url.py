@@ -11,7 +11,7 @@ from typing import Any
 
 import openai
 import pytest
-from test_process import PLANNER, begun, snippet
+from serve_process import begun, snippet
 
 from planner.models import shipped
 from search.engines.embedded import EmbeddedEngine
@@ -35,7 +35,7 @@ def policy() -> Iterator[FakeServer]:
 def answers_behind(url: str, tmp_path: Path) -> None:
     """The snippet of ``docs/server.md``, and a search, against ``planner serve --base-url``."""
     options = ["--base-url", url, "--policy", str(shipped(POLICY)), "--port", "0"]
-    with begun([*PLANNER, *options], tmp_path) as (_, served):
+    with begun(options, tmp_path) as (_, served):
         code = snippet().replace("http://127.0.0.1:8400", served)
         ran = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ), timeout=300

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
-from serve_process import ENVIRONMENT, begun
+from serve_process import ENVIRONMENT, begun, snippet
 
 from planner.models import shipped
 
@@ -30,15 +30,6 @@ def lab(folder: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], s
     options = ["--lab", "--port", "0", "--planner", str(folder), "--decisions", str(tmp_path / "log.db")]
     with begun(options, tmp_path) as running:
         yield running
-
-
-def snippet() -> str:
-    """The client of ``docs/server.md``, as it stands there."""
-    text = (Path(__file__).parents[3] / "docs" / "server.md").read_text(encoding="utf-8")
-    marks = r"<!-- snippet: serve -->\n<!-- not run: [^\n]+ -->\n"
-    found = re.search(marks + r"```python\n(.*?)```", text, re.DOTALL)
-    assert found, "docs/server.md shows a client"
-    return found.group(1)
 
 
 @pytest.mark.slow

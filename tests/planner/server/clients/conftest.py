@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_process import PLANNER, begun
+from serve_process import begun
 
 from planner.models import shipped
 
@@ -117,5 +117,5 @@ def before(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder = tmp_path_factory.mktemp("before")
     models = folder / "models.toml"
     models.write_text(f'[[policy]]\nname = "{upstream.policy}"\n{upstream.where}\n')
-    with begun([*PLANNER, "--models", str(models), "--port", "0"], folder) as (_, url):
+    with begun(["--models", str(models), "--port", "0"], folder) as (_, url):
         yield Before(url)
