@@ -174,7 +174,8 @@ def _judged(tried: Sequence[Tried], verdicts: Sequence[Sequence[float]]) -> Foun
         for places, verdict in zip(one.nodes, told, strict=True):
             values[places[-1]] = verdict
         rewards.append(values)
-    return measure_head(tried, rewards, seed=RECIPE.seed)
+    said = np.quantile([one for told in verdicts for one in told], (0.1, 0.9))
+    return {**measure_head(tried, rewards, seed=RECIPE.seed), "said": [round(float(one), 2) for one in said]}
 
 
 def _fitted(tried: Sequence[Tried], states: Sequence[torch.Tensor], seed: int) -> FittedHead:
@@ -374,6 +375,11 @@ def page(found: Found) -> str:
     if judge is not None:
         scores.append(["judge (itself), whole solution", _percent(judge["within"]["last"])])
     blocks.append(_table(["score", "AUROC"], scores))
+    if judge is not None:
+        low, high = judge["said"]
+        blocks.append(
+            f"Four of five verdicts of the judge, a P(yes) each, lie between {low:.2f} and {high:.2f}."
+        )
     rows = []
     for place, row in enumerate(card["plans"]):
         rows += [_plan(row, name, "head") for name in _PLANS if name in row]

@@ -64,6 +64,10 @@ class Circuit:
         """The server answered."""
         self._failures, self._until, self.cause = 0, None, ""
 
+    def busy(self, cause: str) -> None:
+        """The server said when it takes work again: told, and not counted."""
+        self.cause = cause
+
     def failed(self, cause: str = "") -> None:
         """The server could not be reached, took no work or broke off."""
         self._failures += 1

@@ -48,7 +48,7 @@ class Tries:
         if error.retry_after is None:  # a server that says when is busy, not ill
             self._circuit.failed(str(error))
         else:
-            self._circuit.cause = str(error)
+            self._circuit.busy(str(error))
         seconds = self._retry.delay(self._failed, self._rng, error.retry_after)
         self._failed += 1
         self._last = error

@@ -290,8 +290,8 @@ def removed_unused(where: str | Path | None) -> Iterator[None]:
 def _holds_any(place: Path) -> bool:
     try:
         store = Store.read(place)
-    except DecisionLogError:  # it was not even begun
-        return False
+    except DecisionLogError:  # nobody can tell, unless it was not even begun
+        return place.stat().st_size > 0
     try:
         return bool(store.oldest(1))
     finally:

@@ -172,7 +172,7 @@ class Work:
             if limit is None:
                 raise
             raise Refusal(
-                f"a backend must end within {limit:g} s of work, got none that did{self._failure(0)}",
+                f"a backend must end within {limit:g} s of work, got none that did{self._failure()}",
                 504,
                 code="deadline",
             ) from error
@@ -209,19 +209,24 @@ class Work:
         learn(self._service, solution, budget)
         if solution.outcome == Outcome.DEADLINE:
             raise Refusal(
-                f"a solution must end within {budget.seconds:.3g} s of work, got none{self._failure(place)}",
+                f"a solution must end within {budget.seconds:.3g} s of work, got none{self._failure()}",
                 504,
                 code="deadline",
             )
         return solution
 
-    def _failure(self, place: int) -> str:
-        """What the policy that ran failed with last, behind what has been said; "" if with nothing."""
-        answer = self._record.answers[place]
-        running = self._context.first if answer.choice is None else answer.choice.policy
-        asked = self._service.models.engines.get(running)
-        found = answer.failure or ("" if asked is None else asked.last_failure)
-        return f", the policy's backend failed: {found}" if found else ""
+    def _failure(self) -> str:
+        """What a policy of an answer failed with last, behind what has been said; "" if with nothing.
+
+        A request's own failure, or what the server says while an engine waits for it.
+        """
+        engines = self._service.models.engines
+        for answer in self._record.answers:
+            running = self._context.first if answer.choice is None else answer.choice.policy
+            found = answer.failure or (engines[running].last_failure if running in engines else "")
+            if found:
+                return f", the policy's backend failed: {found}"
+        return ""
 
     async def _solution(self, place: int, budget: Budget) -> Solution:
         service, context, ask = self._service, self._context, self._context.ask
